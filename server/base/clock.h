@@ -1,0 +1,27 @@
+// The only way to ask what time it is. Code takes a Clock& at construction, so that a test can move
+// time by hand (tests/support/fake_clock.h).
+#ifndef HOOKGATE_SERVER_BASE_CLOCK_H_
+#define HOOKGATE_SERVER_BASE_CLOCK_H_
+
+#include "absl/time/time.h"
+
+namespace hookgate {
+
+// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+
+  // For stamps that others read. May jump, also back.
+  virtual absl::Time WallNow() const = 0;
+
+  // For deadlines and intervals: time since a fixed, unknown moment. Never goes back.
+  virtual absl::Duration MonotonicNow() const = 0;
+};
+
+// The machine's clocks. Lives for ever.
+const Clock& SystemClock();
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_BASE_CLOCK_H_

@@ -1,0 +1,149 @@
+#include "server/base/logging.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace hookgate {
+namespace {
+
+namespace json = boost::json;
+
+LogFormat g_format = LogFormat::kText;
+
+spdlog::level::level_enum ToSpdlog(Severity severity) {
+  switch (severity) {
+    case Severity::kDebug:
+      return spdlog::level::debug;
+    case Severity::kInfo:
+      return spdlog::level::info;
+    case Severity::kWarning:
+      return spdlog::level::warn;
+    case Severity::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+absl::string_view SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kDebug:
+      return "debug";
+    case Severity::kInfo:
+      return "info";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
+  }
+  return "error";
+}
+
+spdlog::logger& Logger() {
+  // Never destroyed: threads may still log while the process ends.
+  static spdlog::logger* const logger = [] {
+    auto* made = new spdlog::logger("hookgate", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_pattern("%v");
+    made->flush_on(spdlog::level::debug);
+    return made;
+  }();
+  return *logger;
+}
+
+json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
+
+// Quotes what would otherwise run into its neighbours, or write lines of its own.
+std::string TextValue(const LogField& field) {
+  if (field.is_number) return absl::StrCat(field.number);
+  const bool plain = !field.text.empty() &&
+                     field.text.find_first_of(" \"=\n\r\t\x1b") == absl::string_view::npos;
+  return plain ? std::string(field.text) : json::serialize(json::string(View(field.text)));
+}
+
+std::string FormatText(absl::string_view message, std::initializer_list<LogField> fields) {
+  std::string line(message);
+  for (const LogField& field : fields) absl::StrAppend(&line, " ", field.name, "=", TextValue(field));
+  return line;
+}
+
+void AddJsonFields(absl::string_view message, std::initializer_list<LogField> fields,
+                   json::object& object) {
+  object["message"] = View(message);
+  for (const LogField& field : fields) {
+    if (field.is_number) {
+      object[View(field.name)] = field.number;
+    } else {
+      object[View(field.name)] = View(field.text);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Severity> ParseSeverity(absl::string_view text) {
+  for (Severity severity :
+       {Severity::kDebug, Severity::kInfo, Severity::kWarning, Severity::kError}) {
+    if (text == SeverityName(severity)) return severity;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is no log level: use debug, info, warning or error"));
+}
+
+absl::StatusOr<LogFormat> ParseLogFormat(absl::string_view text) {
+  if (text == "text") return LogFormat::kText;
+  if (text == "json") return LogFormat::kJson;
+  if (text.empty()) return isatty(STDERR_FILENO) ? LogFormat::kText : LogFormat::kJson;
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is no log format: use text or json"));
+}
+
+void InitLogging(const LoggingOptions& options) {
+  g_format = options.format;
+  Logger().set_level(ToSpdlog(options.least_severity));
+}
+
+LogField::LogField(absl::string_view name, absl::string_view value) : name(name), text(value) {}
+LogField::LogField(absl::string_view name, const char* value) : name(name), text(value) {}
+LogField::LogField(absl::string_view name, const std::string& value) : name(name), text(value) {}
+LogField::LogField(absl::string_view name, int64_t value)
+    : name(name), number(value), is_number(true) {}
+LogField::LogField(absl::string_view name, int value)
+    : LogField(name, static_cast<int64_t>(value)) {}
+LogField::LogField(absl::string_view name, size_t value)
+    : LogField(name, static_cast<int64_t>(value)) {}
+
+void Log(Severity severity, absl::string_view message, std::initializer_list<LogField> fields) {
+  if (!Logger().should_log(ToSpdlog(severity))) return;
+  // A log line is read by people and machines, not decided upon: the one place that asks the
+  // machine's clock directly.
+  const absl::Time now = absl::Now();
+  std::string line;
+  if (g_format == LogFormat::kText) {
+    line = absl::StrCat(absl::FormatTime("%H:%M:%E3S", now, absl::LocalTimeZone()), " ",
+                        SeverityName(severity), " ", FormatText(message, fields));
+  } else {
+    json::object object;
+    object["time"] = View(absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone()));
+    object["severity"] = View(SeverityName(severity));
+    AddJsonFields(message, fields, object);
+    line = json::serialize(object);
+  }
+  Logger().log(ToSpdlog(severity), line);
+}
+
+std::string FormatLogLine(LogFormat format, absl::string_view message,
+                          std::initializer_list<LogField> fields) {
+  if (format == LogFormat::kText) return FormatText(message, fields);
+  json::object object;
+  AddJsonFields(message, fields, object);
+  return json::serialize(object);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,33 @@
+// A webhook's JSON body as a typed event: Boost.JSON beside the message's descriptor.
+//
+// Accepts what the model class of openai-python accepts and refuses what it refuses, except where
+// protobuf cannot hold it. The rules stand in proto/hookgate/schema/v1/options.proto; the
+// differences, in the .cc.
+#ifndef HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
+#define HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "hookgate/v1/event.pb.h"
+
+namespace hookgate {
+
+struct DecodedEvent {
+  // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
+  hookgate::v1::Event event;
+  bool failure = false;
+};
+
+// Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent.
+// Pure; safe from any thread. Takes bounded stack and time for any input.
+// Errors, both INVALID_ARGUMENT, told apart by reason (base/reason.h):
+//   body_not_json  not UTF-8 JSON, or nested deeper than 32
+//   invalid_event  no object with a text member `type`, or not the shape of that type; the message
+//                  begins with the path of the field, such as "data.id: ..."
+absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
