@@ -1,0 +1,159 @@
+// The log of events: append durably, read from a position, find, list. The seam behind which the
+// storage can change; the embedded one is SqliteEventLog.
+#ifndef HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_H_
+#define HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+
+namespace hookgate {
+
+// Position of an event in its log: from 1, only grows, never given twice. 0 is before the first.
+using Sequence = int64_t;
+
+// An event on its way into the log, or in it. Immutable once shared.
+struct LogEvent {
+  Sequence sequence = 0;  // given by Append
+  std::string source;
+  std::string webhook_id;
+  std::string type;
+  std::string subject;
+  bool failure = false;
+  absl::Time receive_time;
+  std::string envelope;  // serialised hookgate.v1.Event without sequence, cursor and raw_body
+  std::string raw_body;  // exactly as received; reads leave it empty unless asked
+};
+using LogEventPtr = std::shared_ptr<const LogEvent>;
+
+// A signed webhook that could not be decoded, kept so that it can be once the schema knows more.
+struct QuarantinedWebhook {
+  std::string source;
+  std::string webhook_id;
+  absl::Time webhook_time;
+  absl::Time receive_time;
+  std::string reason;  // base/reason.h
+  std::string detail;  // for people
+  std::string raw_body;
+};
+
+struct AppendResult {
+  enum class Outcome {
+    kStored,     // new, and durable
+    kDuplicate,  // (source, webhook_id) was there already, with the same body
+    kConflict,   // it was there with another body; the first one is kept
+  };
+  Outcome outcome = Outcome::kStored;
+  Sequence sequence = 0;  // of the event that is in the log
+};
+
+struct LogPosition {
+  Sequence earliest = 1;  // of the oldest event held; head + 1 if none is
+  Sequence head = 0;      // of the newest committed event; 0 if there never was one
+};
+
+// Which of the events a read returns.
+using LogPredicate = absl::FunctionRef<bool(const LogEvent& metadata)>;
+
+struct ReadLimits {
+  int64_t max_events = 512;
+  int64_t max_bytes = 256 << 10;     // of envelopes and raw bodies; one event may exceed it alone
+  int64_t max_scanned = 4096;        // events looked at, whether they match or not
+  bool include_raw_body = false;
+};
+
+struct LogPage {
+  std::vector<LogEventPtr> events;  // in sequence order
+  Sequence scanned_to = 0;          // everything up to here was looked at
+};
+
+// Order by (receive_time, sequence).
+struct TimePosition {
+  absl::Time receive_time;
+  Sequence sequence = 0;
+};
+
+struct ListQuery {
+  absl::Time start = absl::InfinitePast();  // inclusive
+  absl::Time end = absl::InfiniteFuture();  // exclusive
+  bool newest_first = true;
+  bool failures_only = false;
+  absl::optional<TimePosition> after;  // continue after this one, in the query's direction
+};
+
+struct ListPage {
+  std::vector<LogEventPtr> events;
+  absl::optional<TimePosition> next;  // set if there may be more: continue after it
+};
+
+struct EventCount {
+  int64_t count = 0;
+  bool truncated = false;  // there are more
+};
+
+// Hears of commits, in order. Called on the log's writer thread: must be quick and must not call the log.
+class CommitListener {
+ public:
+  virtual ~CommitListener() = default;
+  // `events` are durable, in sequence order, directly after those of the call before.
+  virtual void OnCommit(absl::Span<const LogEventPtr> events) = 0;
+};
+
+// Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have returned.
+class EventLog {
+ public:
+  using AppendDone = absl::AnyInvocable<void(absl::StatusOr<AppendResult>) &&>;
+  using QuarantineDone = absl::AnyInvocable<void(absl::Status) &&>;
+
+  virtual ~EventLog() = default;
+
+  // Stores `event` unless its (source, webhook_id) is there already. `done` runs once, when the
+  // outcome is durable, on the log's writer thread (or at once on the caller's, if refused): it must
+  // be quick.
+  // Errors, all UNAVAILABLE: queue_full, store_unavailable (nothing was stored, or after a failed
+  // sync it is unknown whether it was).
+  virtual void Append(std::unique_ptr<LogEvent> event, AppendDone done) = 0;
+
+  // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done` and errors as Append.
+  virtual void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) = 0;
+
+  // OK while appends can succeed; otherwise why they can't.
+  virtual absl::Status Health() const = 0;
+
+  // Random id made with the log: 16 lower-case hex digits.
+  virtual const std::string& epoch() const = 0;
+  virtual LogPosition Position() const = 0;
+
+  // Events after `after` that `matches` admits. The metadata it sees lacks envelope and raw_body.
+  virtual absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
+                                       const ReadLimits& limits) = 0;
+
+  // The event with the earliest receive_time at or after `time`, or nullopt if there is none yet.
+  virtual absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) = 0;
+
+  // One page of a query by time. `limits.max_events` is the page size.
+  virtual absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
+                                        const ReadLimits& limits) = 0;
+  // How many failures the query's window holds, counted up to `limit`. `query.after` is ignored.
+  virtual absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
+                                                   int64_t limit) = 0;
+
+  // NOT_FOUND event_not_found.
+  virtual absl::StatusOr<LogEventPtr> Get(Sequence sequence) = 0;
+  virtual absl::StatusOr<LogEventPtr> Find(absl::string_view source,
+                                           absl::string_view webhook_id) = 0;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_H_
