@@ -1,0 +1,303 @@
+#include "server/eventlog/log_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// The columns of an event, in the order in which ReadMetadata and ReadContent take them.
+#define EVENT_COLUMNS                                                                \
+  "SELECT sequence, source, webhook_id, type, subject, failure, receive_time_us, envelope, " \
+  "raw_body FROM events "
+
+constexpr char kReadAfter[] = EVENT_COLUMNS
+    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
+constexpr char kGet[] = EVENT_COLUMNS "WHERE sequence = ?1";
+constexpr char kFind[] = EVENT_COLUMNS "WHERE source = ?1 AND webhook_id = ?2";
+constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
+
+// The indexes are named so that a query that could not use its own would fail rather than scan.
+// ?1 and ?2: first and last microsecond of the window, inclusive. ?3 and ?4: continue behind this one.
+#define WINDOW "receive_time_us >= ?1 AND receive_time_us <= ?2 "
+#define NEWEST_FIRST \
+  "AND (receive_time_us, sequence) < (?3, ?4) ORDER BY receive_time_us DESC, sequence DESC"
+#define OLDEST_FIRST \
+  "AND (receive_time_us, sequence) > (?3, ?4) ORDER BY receive_time_us, sequence"
+constexpr char kEventsNewestFirst[] = EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW NEWEST_FIRST;
+constexpr char kEventsOldestFirst[] = EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW OLDEST_FIRST;
+constexpr char kFailuresNewestFirst[] = EVENT_COLUMNS
+    "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
+constexpr char kFailuresOldestFirst[] = EVENT_COLUMNS
+    "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
+
+constexpr char kCountFailures[] =
+    "SELECT sequence, source, type, subject FROM events INDEXED BY failures_by_time "
+    "WHERE failure = 1 AND " WINDOW "ORDER BY receive_time_us DESC, sequence DESC";
+constexpr char kFirstAtOrAfter[] =
+    "SELECT sequence FROM events INDEXED BY events_by_time "
+    "WHERE receive_time_us >= ?1 ORDER BY receive_time_us, sequence";
+
+std::string Text(absl::string_view view) { return std::string(view); }
+
+// What a filter looks at; the rest of the row is only read if it matches.
+LogEvent ReadMetadata(const Statement& row) {
+  LogEvent event;
+  event.sequence = row.ColumnInt(0);
+  event.source = Text(row.ColumnText(1));
+  event.webhook_id = Text(row.ColumnText(2));
+  event.type = Text(row.ColumnText(3));
+  event.subject = Text(row.ColumnText(4));
+  event.failure = row.ColumnInt(5) != 0;
+  event.receive_time = absl::FromUnixMicros(row.ColumnInt(6));
+  return event;
+}
+
+LogEventPtr ReadContent(const Statement& row, LogEvent metadata, bool include_raw_body) {
+  metadata.envelope = Text(row.ColumnBlob(7));
+  if (include_raw_body) metadata.raw_body = Text(row.ColumnBlob(8));
+  return std::make_shared<const LogEvent>(std::move(metadata));
+}
+
+// Collects what matches, within the limits.
+class PageCollector {
+ public:
+  PageCollector(LogPredicate matches, const ReadLimits& limits)
+      : matches_(matches), limits_(limits) {}
+
+  // False: the page is full, and this row is not on it.
+  bool Add(const Statement& row) {
+    if (scanned_ >= limits_.max_scanned ||
+        static_cast<int64_t>(events_.size()) >= limits_.max_events || bytes_ >= limits_.max_bytes) {
+      return false;
+    }
+    LogEvent metadata = ReadMetadata(row);
+    last_ = {metadata.receive_time, metadata.sequence};
+    ++scanned_;
+    if (!matches_(metadata)) return true;
+    LogEventPtr event = ReadContent(row, std::move(metadata), limits_.include_raw_body);
+    bytes_ += static_cast<int64_t>(event->envelope.size() + event->raw_body.size());
+    events_.push_back(std::move(event));
+    return true;
+  }
+
+  const TimePosition& last() const { return last_; }
+  std::vector<LogEventPtr> TakeEvents() { return std::move(events_); }
+
+ private:
+  const LogPredicate matches_;
+  const ReadLimits& limits_;
+  std::vector<LogEventPtr> events_;
+  int64_t bytes_ = 0;
+  int64_t scanned_ = 0;
+  TimePosition last_;
+};
+
+// The window in whole microseconds, first and last.
+struct Window {
+  int64_t first;
+  int64_t last;
+};
+
+Window ToWindow(const ListQuery& query) {
+  return {absl::ToUnixMicros(query.start),
+          query.end == absl::InfiniteFuture() ? std::numeric_limits<int64_t>::max()
+                                              : absl::ToUnixMicros(query.end) - 1};
+}
+
+// Binds ?1 to ?4. The window is narrowed to where the query continues, since the index is only entered by it.
+void BindQuery(const ListQuery& query, Statement& statement) {
+  Window window = ToWindow(query);
+  if (query.newest_first) {
+    int64_t behind = std::numeric_limits<int64_t>::max();
+    if (query.after.has_value()) {
+      behind = absl::ToUnixMicros(query.after->receive_time);
+      window.last = std::min(window.last, behind);
+    }
+    statement.BindInt(3, behind);
+    statement.BindInt(4, query.after.has_value() ? query.after->sequence
+                                                 : std::numeric_limits<int64_t>::max());
+  } else {
+    int64_t behind = std::numeric_limits<int64_t>::min();
+    if (query.after.has_value()) {
+      behind = absl::ToUnixMicros(query.after->receive_time);
+      window.first = std::max(window.first, behind);
+    }
+    statement.BindInt(3, behind);
+    statement.BindInt(4, query.after.has_value() ? query.after->sequence : 0);
+  }
+  statement.BindInt(1, window.first);
+  statement.BindInt(2, window.last);
+}
+
+absl::Status EventNotFound(absl::string_view which) {
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, reason::kEventNotFound,
+      absl::StrCat("there is no event with ", which, ": never stored, or removed by retention"));
+}
+
+}  // namespace
+
+struct LogReader::Statements {
+  Statement read_after, get, find, earliest, events_newest_first, events_oldest_first,
+      failures_newest_first, failures_oldest_first, count_failures, first_at_or_after;
+};
+
+absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& database_path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   Database::Open(database_path, Database::Mode::kReadOnly));
+  ASSIGN_OR_RETURN(Statement read_after, database->Prepare(kReadAfter));
+  ASSIGN_OR_RETURN(Statement get, database->Prepare(kGet));
+  ASSIGN_OR_RETURN(Statement find, database->Prepare(kFind));
+  ASSIGN_OR_RETURN(Statement earliest, database->Prepare(kEarliest));
+  ASSIGN_OR_RETURN(Statement events_newest_first, database->Prepare(kEventsNewestFirst));
+  ASSIGN_OR_RETURN(Statement events_oldest_first, database->Prepare(kEventsOldestFirst));
+  ASSIGN_OR_RETURN(Statement failures_newest_first, database->Prepare(kFailuresNewestFirst));
+  ASSIGN_OR_RETURN(Statement failures_oldest_first, database->Prepare(kFailuresOldestFirst));
+  ASSIGN_OR_RETURN(Statement count_failures, database->Prepare(kCountFailures));
+  ASSIGN_OR_RETURN(Statement first_at_or_after, database->Prepare(kFirstAtOrAfter));
+  auto statements = std::make_unique<Statements>(Statements{
+      std::move(read_after), std::move(get), std::move(find), std::move(earliest),
+      std::move(events_newest_first), std::move(events_oldest_first),
+      std::move(failures_newest_first), std::move(failures_oldest_first),
+      std::move(count_failures), std::move(first_at_or_after)});
+  return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
+}
+
+LogReader::LogReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements)
+    : database_(std::move(database)), statements_(std::move(statements)) {}
+
+LogReader::~LogReader() = default;
+
+// The earliest sequence and the rows are read in one transaction, so that events which retention
+// removes at this moment are either all there or known to be gone.
+absl::StatusOr<LogPage> LogReader::Read(Sequence after, Sequence head, LogPredicate matches,
+                                        const ReadLimits& limits) {
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(*database_, Transaction::Kind::kRead));
+  StatementScope earliest_scope(statements_->earliest);
+  ASSIGN_OR_RETURN(const bool has_earliest, statements_->earliest.Step());
+  if (!has_earliest) return absl::DataLossError("the log's table `log` is empty");
+  const Sequence earliest = statements_->earliest.ColumnInt(0);
+  if (after + 1 < earliest) {
+    return ErrorWithReason(
+        absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
+        absl::StrCat("events after sequence ", after, " have been removed by retention; the oldest ",
+                     "still held is ", earliest));
+  }
+
+  Statement& rows = statements_->read_after;
+  StatementScope rows_scope(rows);
+  rows.BindInt(1, after);
+  rows.BindInt(2, head);
+  PageCollector collector(matches, limits);
+  LogPage page;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      page.scanned_to = std::max(after, head);
+      break;
+    }
+    if (!collector.Add(rows)) {
+      page.scanned_to = collector.last().sequence;
+      break;
+    }
+  }
+  page.events = collector.TakeEvents();
+  return page;
+}
+
+absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(absl::Time time, Sequence head) {
+  Statement& rows = statements_->first_at_or_after;
+  StatementScope scope(rows);
+  rows.BindInt(1, absl::ToUnixMicros(time));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::optional<Sequence>();
+    if (rows.ColumnInt(0) <= head) return absl::optional<Sequence>(rows.ColumnInt(0));
+  }
+}
+
+Statement& LogReader::ListStatement(const ListQuery& query) {
+  if (query.failures_only) {
+    return query.newest_first ? statements_->failures_newest_first
+                              : statements_->failures_oldest_first;
+  }
+  return query.newest_first ? statements_->events_newest_first : statements_->events_oldest_first;
+}
+
+absl::StatusOr<ListPage> LogReader::List(const ListQuery& query, Sequence head,
+                                         LogPredicate matches, const ReadLimits& limits) {
+  Statement& rows = ListStatement(query);
+  StatementScope scope(rows);
+  BindQuery(query, rows);
+  PageCollector collector(matches, limits);
+  ListPage page;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) break;
+    if (rows.ColumnInt(0) > head) continue;
+    if (!collector.Add(rows)) {
+      page.next = collector.last();
+      break;
+    }
+  }
+  page.events = collector.TakeEvents();
+  return page;
+}
+
+absl::StatusOr<EventCount> LogReader::CountFailures(const ListQuery& query, Sequence head,
+                                                    LogPredicate matches, int64_t limit) {
+  Statement& rows = statements_->count_failures;
+  StatementScope scope(rows);
+  const Window window = ToWindow(query);
+  rows.BindInt(1, window.first);
+  rows.BindInt(2, window.last);
+  EventCount result;
+  // A filter that admits little would otherwise look through everything.
+  const int64_t max_scanned = 10 * limit;
+  LogEvent metadata;
+  metadata.failure = true;
+  for (int64_t scanned = 0;; ++scanned) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return result;
+    if (result.count == limit || scanned == max_scanned) {
+      result.truncated = true;
+      return result;
+    }
+    metadata.sequence = rows.ColumnInt(0);
+    if (metadata.sequence > head) continue;
+    metadata.source = Text(rows.ColumnText(1));
+    metadata.type = Text(rows.ColumnText(2));
+    metadata.subject = Text(rows.ColumnText(3));
+    if (matches(metadata)) ++result.count;
+  }
+}
+
+absl::StatusOr<LogEventPtr> LogReader::Get(Sequence sequence) {
+  Statement& rows = statements_->get;
+  StatementScope scope(rows);
+  rows.BindInt(1, sequence);
+  ASSIGN_OR_RETURN(const bool row, rows.Step());
+  if (!row) return EventNotFound(absl::StrCat("sequence ", sequence));
+  return ReadContent(rows, ReadMetadata(rows), /*include_raw_body=*/true);
+}
+
+absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source,
+                                            absl::string_view webhook_id) {
+  Statement& rows = statements_->find;
+  StatementScope scope(rows);
+  rows.BindText(1, source);
+  rows.BindText(2, webhook_id);
+  ASSIGN_OR_RETURN(const bool row, rows.Step());
+  if (!row) return EventNotFound(absl::StrCat("source ", source, " and webhook-id ", webhook_id));
+  return ReadContent(rows, ReadMetadata(rows), /*include_raw_body=*/true);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,44 @@
+// One reading connection to the log: the queries of EventLog, each a short transaction.
+#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_READER_H_
+#define HOOKGATE_SERVER_EVENTLOG_LOG_READER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/eventlog/event_log.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Not thread-safe: one thread at a time. Calls mean what they mean in EventLog; `head` is the newest
+// sequence that has been announced as committed, and nothing beyond it is returned.
+class LogReader {
+ public:
+  static absl::StatusOr<std::unique_ptr<LogReader>> Open(const std::string& database_path);
+  ~LogReader();
+
+  absl::StatusOr<LogPage> Read(Sequence after, Sequence head, LogPredicate matches,
+                               const ReadLimits& limits);
+  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time, Sequence head);
+  absl::StatusOr<ListPage> List(const ListQuery& query, Sequence head, LogPredicate matches,
+                                const ReadLimits& limits);
+  absl::StatusOr<EventCount> CountFailures(const ListQuery& query, Sequence head,
+                                           LogPredicate matches, int64_t limit);
+  absl::StatusOr<LogEventPtr> Get(Sequence sequence);
+  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id);
+
+ private:
+  struct Statements;
+
+  LogReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements);
+
+  Statement& ListStatement(const ListQuery& query);
+
+  const std::unique_ptr<Database> database_;
+  const std::unique_ptr<Statements> statements_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_READER_H_

@@ -1,0 +1,180 @@
+#include "server/eventlog/log_writer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/logging.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// From this size (4 MiB) on the write-ahead log is moved into the database, by another thread.
+constexpr int kCheckpointPages = 1000;
+
+// Passive checkpoints never finish while commits keep coming, and only a finished one lets the
+// write-ahead log start over. At this size (64 MiB) the writer makes room itself.
+constexpr int kLargeWalPages = 16384;
+
+absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, reason, message);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
+    std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer,
+    LogPosition position, const Limits& limits, CommitListener* listener) {
+  ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements, LogStatements::Prepare(*database));
+  return absl::WrapUnique(
+      new LogWriter(std::move(database), std::move(statements), std::move(checkpointer), position,
+                    limits, listener));
+}
+
+LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
+                     std::unique_ptr<Checkpointer> checkpointer, LogPosition position,
+                     const Limits& limits, CommitListener* listener)
+    : limits_(limits),
+      listener_(listener),
+      database_(std::move(database)),
+      statements_(std::move(statements)),
+      checkpointer_(std::move(checkpointer)),
+      position_(position) {
+  database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
+  thread_ = std::thread([this] { Run(); });
+}
+
+LogWriter::~LogWriter() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+void LogWriter::Submit(std::unique_ptr<LogJob> job) {
+  absl::Status refusal;
+  {
+    absl::MutexLock lock(&mu_);
+    if (poisoned_) {
+      refusal = health_;
+    } else if (stopping_) {
+      refusal = Unavailable(reason::kDraining, "the log is being closed");
+    } else if (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
+               queued_bytes_ + job->bytes() > limits_.max_queued_bytes) {
+      refusal = Unavailable(reason::kQueueFull,
+                            absl::StrCat(queue_.size(), " webhooks wait for the disk already"));
+    } else {
+      queued_bytes_ += job->bytes();
+      queue_.push_back(std::move(job));
+      return;
+    }
+  }
+  job->Answer(refusal);
+}
+
+LogPosition LogWriter::Position() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return position_;
+}
+
+absl::Status LogWriter::Health() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return health_;
+}
+
+void LogWriter::Run() {
+  while (true) {
+    std::vector<std::unique_ptr<LogJob>> group = TakeGroup();
+    if (group.empty()) return;
+    Process(std::move(group));
+  }
+}
+
+// Empty: nothing is left, and nothing will come.
+std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !queue_.empty() || stopping_;
+  };
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&has_work));
+  std::vector<std::unique_ptr<LogJob>> group;
+  if (queue_.size() <= limits_.max_group) {
+    group.swap(queue_);
+  } else {
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(limits_.max_group);
+    group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+    queue_.erase(queue_.begin(), end);
+  }
+  for (const auto& job : group) queued_bytes_ -= job->bytes();
+  return group;
+}
+
+// Senders are answered before streams are woken: they wait, and nobody else does.
+void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
+  LogState state;
+  state.position = Position();
+  absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
+  if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state.position);
+  for (auto& job : group) job->Answer(status);
+  if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
+    listener_->OnCommit(state.appended);
+  }
+  RequestCheckpoint();
+}
+
+absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(*database_, Transaction::Kind::kWrite));
+  for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
+  return transaction.Commit();
+}
+
+absl::Status LogWriter::RefusedUntilRestart() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return poisoned_ ? health_ : absl::OkStatus();
+}
+
+// A full disk or a lock held by somebody else left the database as it was, and may pass. After any
+// other failure nobody knows what the disk holds: a sync that failed once may report success
+// the next time without having written. Only a restart, which reads the log anew, can tell.
+absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogPosition& position) {
+  absl::MutexLock lock(&mu_);
+  if (outcome.ok()) {
+    position_ = position;
+    if (!health_.ok()) Log(Severity::kInfo, "the log can be written again");
+    health_ = absl::OkStatus();
+    return health_;
+  }
+  const bool was_healthy = health_.ok();
+  poisoned_ = !absl::IsResourceExhausted(outcome) && !absl::IsUnavailable(outcome);
+  health_ = Unavailable(reason::kStoreUnavailable,
+                        absl::StrCat("the log cannot be written: ", outcome.message(),
+                                     poisoned_ ? "; restart hookgated once the disk is sound" : ""));
+  if (was_healthy || poisoned_) {  // Once, not with each group that a full disk refuses.
+    Log(Severity::kError, "commit failed; webhooks are answered 503",
+        {{"error", outcome.ToString()}, {"until", poisoned_ ? "restart" : "a commit succeeds"}});
+  }
+  return health_;
+}
+
+void LogWriter::RequestCheckpoint() {
+  if (wal_pages_ < kCheckpointPages) return;
+  if (wal_pages_ < kLargeWalPages) {
+    checkpointer_->Request();
+    return;
+  }
+  const absl::Status status = database_->Checkpoint(Database::CheckpointMode::kTruncate);
+  if (status.ok()) {
+    wal_pages_ = 0;
+  } else {
+    Log(Severity::kWarning, "the write-ahead log could not be emptied",
+        {{"pages", wal_pages_}, {"error", status.ToString()}});
+  }
+}
+
+}  // namespace hookgate

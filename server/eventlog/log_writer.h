@@ -1,0 +1,81 @@
+// The one thread that writes the log: everything that waited while a group was being synced goes
+// into the next group, so that one sync serves all of them and a lone webhook waits for nobody.
+#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
+#define HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/eventlog/checkpointer.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/log_jobs.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Thread-safe.
+class LogWriter {
+ public:
+  struct Limits {
+    int64_t max_queued = 8192;             // jobs that wait
+    int64_t max_queued_bytes = 64 << 20;   // their memory
+    size_t max_group = 1024;               // jobs in one transaction
+  };
+
+  // `listener` may be null; it outlives the writer. `position` is what the database holds.
+  static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
+      std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer,
+      LogPosition position, const Limits& limits, CommitListener* listener);
+
+  // Writes and answers what waits, then ends the thread.
+  ~LogWriter();
+
+  // Queues `job`, or answers it at once: UNAVAILABLE queue_full or store_unavailable.
+  void Submit(std::unique_ptr<LogJob> job);
+
+  LogPosition Position() const;
+  absl::Status Health() const;
+
+ private:
+  LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
+            std::unique_ptr<Checkpointer> checkpointer, LogPosition position, const Limits& limits,
+            CommitListener* listener);
+
+  void Run();
+  std::vector<std::unique_ptr<LogJob>> TakeGroup();
+  void Process(std::vector<std::unique_ptr<LogJob>> group);
+  absl::Status WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state);
+  absl::Status RefusedUntilRestart() const;
+  // Remembers how a group ended, and returns what its jobs are answered.
+  absl::Status NoteOutcome(const absl::Status& outcome, const LogPosition& position);
+  void RequestCheckpoint();
+
+  // Constant after construction.
+  const Limits limits_;
+  CommitListener* const listener_;
+
+  // Touched only by the writer thread.
+  const std::unique_ptr<Database> database_;
+  const std::unique_ptr<LogStatements> statements_;
+  const std::unique_ptr<Checkpointer> checkpointer_;
+  int wal_pages_ = 0;
+
+  mutable absl::Mutex mu_;
+  std::vector<std::unique_ptr<LogJob>> queue_ ABSL_GUARDED_BY(mu_);
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  LogPosition position_ ABSL_GUARDED_BY(mu_);   // what is committed
+  absl::Status health_ ABSL_GUARDED_BY(mu_);    // of the last group
+  bool poisoned_ ABSL_GUARDED_BY(mu_) = false;  // health_ stays as it is until a restart
+
+  std::thread thread_;  // last: runs on all of the above
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_

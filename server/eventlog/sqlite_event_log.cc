@@ -1,0 +1,153 @@
+#include "server/eventlog/sqlite_event_log.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/random/random.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "server/base/status.h"
+#include "server/store/database.h"
+#include "server/store/schema.h"
+
+namespace hookgate {
+namespace {
+
+// One step of retention: short enough that a webhook which waits behind it does not notice.
+constexpr int64_t kTrimStep = 256;
+
+std::string NewEpoch() {
+  absl::BitGen random;
+  return absl::StrFormat("%016x", absl::Uniform<uint64_t>(random));
+}
+
+struct StoredState {
+  std::string epoch;
+  LogPosition position;
+};
+
+absl::StatusOr<StoredState> LoadState(Database& database) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   database.Prepare("SELECT epoch, earliest_sequence, "
+                                    "(SELECT MAX(sequence) FROM events) FROM log WHERE id = 1"));
+  ASSIGN_OR_RETURN(const bool row, statement.Step());
+  if (!row) return absl::DataLossError("the log's table `log` is empty");
+  StoredState state;
+  state.epoch = std::string(statement.ColumnText(0));
+  state.position.earliest = statement.ColumnInt(1);
+  // With no event left, the sequences already given end where the held ones would begin.
+  state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
+  return state;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
+    const SqliteEventLogOptions& options, CommitListener* listener) {
+  ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
+  const std::string path = directory->database_path();
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   Database::Open(path, Database::Mode::kCreate));
+  RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
+  ASSIGN_OR_RETURN(StoredState state, LoadState(*database));
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
+                   Database::Open(path, Database::Mode::kReadWrite));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<LogWriter> writer,
+      LogWriter::Start(std::move(database),
+                       std::make_unique<Checkpointer>(std::move(checkpoint_database)),
+                       state.position, options.limits, listener));
+  return absl::WrapUnique(
+      new SqliteEventLog(std::move(directory), std::move(state.epoch), std::move(writer)));
+}
+
+SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
+                               std::unique_ptr<LogWriter> writer)
+    : directory_(std::move(directory)), epoch_(std::move(epoch)), writer_(std::move(writer)) {}
+
+SqliteEventLog::~SqliteEventLog() = default;
+
+void SqliteEventLog::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
+  writer_->Submit(MakeAppendJob(std::move(event), std::move(done)));
+}
+
+void SqliteEventLog::Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) {
+  writer_->Submit(MakeQuarantineJob(std::move(webhook), std::move(done)));
+}
+
+absl::Status SqliteEventLog::Health() const { return writer_->Health(); }
+
+LogPosition SqliteEventLog::Position() const { return writer_->Position(); }
+
+template <typename Result, typename Call>
+absl::StatusOr<Result> SqliteEventLog::WithReader(Call call) {
+  std::unique_ptr<LogReader> reader;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!idle_readers_.empty()) {
+      reader = std::move(idle_readers_.back());
+      idle_readers_.pop_back();
+    }
+  }
+  if (reader == nullptr) {
+    ASSIGN_OR_RETURN(reader, LogReader::Open(directory_->database_path()));
+  }
+  absl::StatusOr<Result> result = call(*reader);
+  absl::MutexLock lock(&mu_);
+  idle_readers_.push_back(std::move(reader));
+  return result;
+}
+
+absl::StatusOr<LogPage> SqliteEventLog::Read(Sequence after, LogPredicate matches,
+                                             const ReadLimits& limits) {
+  return WithReader<LogPage>([&](LogReader& reader) {
+    return reader.Read(after, Position().head, matches, limits);
+  });
+}
+
+absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
+  return WithReader<absl::optional<Sequence>>(
+      [&](LogReader& reader) { return reader.FirstAtOrAfter(time, Position().head); });
+}
+
+absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, LogPredicate matches,
+                                              const ReadLimits& limits) {
+  return WithReader<ListPage>([&](LogReader& reader) {
+    return reader.List(query, Position().head, matches, limits);
+  });
+}
+
+absl::StatusOr<EventCount> SqliteEventLog::CountFailures(const ListQuery& query,
+                                                         LogPredicate matches, int64_t limit) {
+  return WithReader<EventCount>([&](LogReader& reader) {
+    return reader.CountFailures(query, Position().head, matches, limit);
+  });
+}
+
+absl::StatusOr<LogEventPtr> SqliteEventLog::Get(Sequence sequence) {
+  return WithReader<LogEventPtr>([&](LogReader& reader) { return reader.Get(sequence); });
+}
+
+absl::StatusOr<LogEventPtr> SqliteEventLog::Find(absl::string_view source,
+                                                 absl::string_view webhook_id) {
+  return WithReader<LogEventPtr>(
+      [&](LogReader& reader) { return reader.Find(source, webhook_id); });
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::Trim(absl::Time cutoff) {
+  int64_t total = 0;
+  while (true) {
+    absl::Notification done;
+    absl::StatusOr<int64_t> removed;
+    writer_->Submit(MakeTrimJob(cutoff, kTrimStep, [&](absl::StatusOr<int64_t> result) {
+      removed = std::move(result);
+      done.Notify();
+    }));
+    done.WaitForNotification();
+    RETURN_IF_ERROR(removed.status());
+    total += *removed;
+    if (*removed < kTrimStep) return total;
+  }
+}
+
+}  // namespace hookgate

@@ -1,0 +1,77 @@
+// The embedded EventLog: one SQLite database in WAL mode, one writer thread with group commit, and a
+// reading connection for each read under way.
+#ifndef HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
+#define HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/log_reader.h"
+#include "server/eventlog/log_writer.h"
+#include "server/store/data_directory.h"
+
+namespace hookgate {
+
+struct SqliteEventLogOptions {
+  std::string data_dir;
+  LogWriter::Limits limits;
+};
+
+// Thread-safe.
+class SqliteEventLog final : public EventLog {
+ public:
+  // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
+  // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file), DATA_LOSS (damaged).
+  static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
+                                                              CommitListener* listener);
+
+  // Commits and answers what waits. No call may be under way.
+  ~SqliteEventLog() override;
+
+  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
+  void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
+  absl::Status Health() const override;
+  const std::string& epoch() const override { return epoch_; }
+  LogPosition Position() const override;
+  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
+                               const ReadLimits& limits) override;
+  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override;
+  absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
+                                const ReadLimits& limits) override;
+  absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
+                                           int64_t limit) override;
+  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override;
+  absl::StatusOr<LogEventPtr> Find(absl::string_view source,
+                                   absl::string_view webhook_id) override;
+
+  // Removes events received before `cutoff`, oldest first, in steps between which appends go on. Returns how
+  // many, after all are gone.
+  absl::StatusOr<int64_t> Trim(absl::Time cutoff);
+
+ private:
+  SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
+                 std::unique_ptr<LogWriter> writer);
+
+  // Runs `call` with a reader that nobody else uses meanwhile.
+  template <typename Result, typename Call>
+  absl::StatusOr<Result> WithReader(Call call);
+
+  // Constant after construction.
+  const std::unique_ptr<DataDirectory> directory_;
+  const std::string epoch_;
+
+  // As many as there ever were reads at one time; who calls bounds that.
+  absl::Mutex mu_;
+  std::vector<std::unique_ptr<LogReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
+
+  // Does its own locking.
+  const std::unique_ptr<LogWriter> writer_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_

@@ -1,0 +1,379 @@
+#include "server/eventlog/sqlite_event_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Outcome = AppendResult::Outcome;
+
+const auto kAll = [](const LogEvent&) { return true; };
+
+std::string FreshFolder() {
+  static int count = 0;
+  return absl::StrCat(testing::TempDir(), "/log_", getpid(), "_", ++count);
+}
+
+std::unique_ptr<SqliteEventLog> OpenLog(const std::string& folder,
+                                        CommitListener* listener = nullptr,
+                                        LogWriter::Limits limits = {}) {
+  auto log = SqliteEventLog::Open({.data_dir = folder, .limits = limits}, listener);
+  EXPECT_TRUE(log.ok()) << log.status();
+  return *std::move(log);
+}
+
+absl::Time At(int64_t seconds) { return absl::FromUnixSeconds(1'750'000'000 + seconds); }
+
+std::unique_ptr<LogEvent> NewEvent(absl::string_view webhook_id, absl::Time receive_time = At(0)) {
+  auto event = std::make_unique<LogEvent>();
+  event->source = "openai";
+  event->webhook_id = std::string(webhook_id);
+  event->type = "batch.failed";
+  event->subject = absl::StrCat("batch_of_", webhook_id);
+  event->failure = true;
+  event->receive_time = receive_time;
+  event->envelope = absl::StrCat("envelope of ", webhook_id);
+  event->raw_body = absl::StrCat("body of ", webhook_id);
+  return event;
+}
+
+absl::StatusOr<AppendResult> Append(EventLog& log, std::unique_ptr<LogEvent> event) {
+  absl::Notification done;
+  absl::StatusOr<AppendResult> result;
+  log.Append(std::move(event), [&](absl::StatusOr<AppendResult> outcome) {
+    result = std::move(outcome);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  return result;
+}
+
+void AppendAll(EventLog& log, int count, absl::string_view prefix = "wh_") {
+  for (int i = 1; i <= count; ++i) {
+    ASSERT_TRUE(Append(log, NewEvent(absl::StrCat(prefix, i), At(i))).ok());
+  }
+}
+
+std::vector<Sequence> SequencesOf(const std::vector<LogEventPtr>& events) {
+  std::vector<Sequence> sequences;
+  for (const LogEventPtr& event : events) sequences.push_back(event->sequence);
+  return sequences;
+}
+
+TEST(SqliteEventLogTest, EventsKeepTheirOrderAndContentOverAReopening) {
+  const std::string folder = FreshFolder();
+  std::string epoch;
+  {
+    auto log = OpenLog(folder);
+    epoch = log->epoch();
+    AppendAll(*log, 3);
+  }
+  auto log = OpenLog(folder);
+  EXPECT_EQ(log->epoch(), epoch);
+  EXPECT_EQ(log->Position().earliest, 1);
+  EXPECT_EQ(log->Position().head, 3);
+  const auto page = log->Read(0, kAll, {.include_raw_body = true});
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(SequencesOf(page->events), ElementsAre(1, 2, 3));
+  const LogEvent& event = *page->events[1];
+  EXPECT_EQ(event.webhook_id, "wh_2");
+  EXPECT_EQ(event.subject, "batch_of_wh_2");
+  EXPECT_EQ(event.receive_time, At(2));
+  EXPECT_EQ(event.envelope, "envelope of wh_2");
+  EXPECT_EQ(event.raw_body, "body of wh_2");
+  EXPECT_EQ(Append(*log, NewEvent("wh_4"))->sequence, 4);
+}
+
+TEST(SqliteEventLogTest, RepeatIsAnsweredWithTheFirstSequenceAndChangesNothing) {
+  auto log = OpenLog(FreshFolder());
+  EXPECT_EQ(Append(*log, NewEvent("a"))->outcome, Outcome::kStored);
+  const auto repeat = Append(*log, NewEvent("a", At(99)));
+  EXPECT_EQ(repeat->outcome, Outcome::kDuplicate);
+  EXPECT_EQ(repeat->sequence, 1);
+  EXPECT_EQ(log->Position().head, 1);
+  EXPECT_EQ((*log->Get(1))->receive_time, At(0));
+}
+
+TEST(SqliteEventLogTest, SameIdFromAnotherSourceIsAnotherEvent) {
+  auto log = OpenLog(FreshFolder());
+  auto other = NewEvent("a");
+  other->source = "staging";
+  Append(*log, NewEvent("a")).IgnoreError();
+  EXPECT_EQ(Append(*log, std::move(other))->outcome, Outcome::kStored);
+}
+
+TEST(SqliteEventLogTest, SameIdWithAnotherBodyIsAConflictAndTheFirstIsKept) {
+  auto log = OpenLog(FreshFolder());
+  auto changed = NewEvent("a");
+  changed->raw_body = "forged";
+  Append(*log, NewEvent("a")).IgnoreError();
+  const auto conflict = Append(*log, std::move(changed));
+  EXPECT_EQ(conflict->outcome, Outcome::kConflict);
+  EXPECT_EQ(conflict->sequence, 1);
+  EXPECT_EQ((*log->Find("openai", "a"))->raw_body, "body of a");
+}
+
+// Senders retry while the first attempt is still on its way; both are then in one group.
+TEST(SqliteEventLogTest, TwentyAtOnceWithOneIdAreOneEvent) {
+  auto log = OpenLog(FreshFolder());
+  absl::BlockingCounter left(20);
+  std::atomic<int> stored = 0;
+  for (int i = 0; i < 20; ++i) {
+    log->Append(NewEvent("same"), [&](absl::StatusOr<AppendResult> result) {
+      if (result.ok() && result->outcome == Outcome::kStored) ++stored;
+      left.DecrementCount();
+    });
+  }
+  left.Wait();
+  EXPECT_EQ(stored, 1);
+  EXPECT_EQ(log->Position().head, 1);
+}
+
+TEST(SqliteEventLogTest, ManyWritersGetEachSequenceOnceAndTheListenerHearsThemInOrder) {
+  class Listener : public CommitListener {
+   public:
+    void OnCommit(absl::Span<const LogEventPtr> events) override {
+      for (const LogEventPtr& event : events) heard.push_back(event->sequence);
+    }
+    std::vector<Sequence> heard;
+  } listener;
+  constexpr int kThreads = 8;
+  constexpr int kEach = 50;
+  {
+    auto log = OpenLog(FreshFolder(), &listener);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] { AppendAll(*log, kEach, absl::StrCat("t", t, "_")); });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  ASSERT_THAT(listener.heard, SizeIs(kThreads * kEach));
+  for (size_t i = 0; i < listener.heard.size(); ++i) {
+    EXPECT_EQ(listener.heard[i], static_cast<Sequence>(i + 1));
+  }
+}
+
+TEST(SqliteEventLogTest, FullQueueRefusesAtOnceAndTheRestIsStored) {
+  // The first answer holds the writer thread, so that what follows waits in the queue.
+  auto log = OpenLog(FreshFolder(), nullptr, {.max_queued = 2});
+  absl::Notification first_answered;
+  absl::Notification go_on;
+  log->Append(NewEvent("first"), [&](absl::StatusOr<AppendResult>) {
+    first_answered.Notify();
+    go_on.WaitForNotification();
+  });
+  first_answered.WaitForNotification();
+  absl::BlockingCounter left(2);
+  for (const char* id : {"second", "third"}) {
+    log->Append(NewEvent(id), [&](absl::StatusOr<AppendResult> result) {
+      EXPECT_TRUE(result.ok());
+      left.DecrementCount();
+    });
+  }
+  const auto refused = Append(*log, NewEvent("fourth"));
+  EXPECT_TRUE(absl::IsUnavailable(refused.status()));
+  EXPECT_EQ(ReasonOf(refused.status()), reason::kQueueFull);
+  go_on.Notify();
+  left.Wait();
+  EXPECT_EQ(log->Position().head, 3);
+}
+
+TEST(SqliteEventLogTest, ClosingAnswersEverythingThatWaits) {
+  const std::string folder = FreshFolder();
+  std::atomic<int> stored = 0;
+  {
+    auto log = OpenLog(folder);
+    for (int i = 0; i < 100; ++i) {
+      log->Append(NewEvent(absl::StrCat(i)),
+                  [&](absl::StatusOr<AppendResult> result) { stored += result.ok(); });
+    }
+  }
+  EXPECT_EQ(stored, 100);
+  EXPECT_EQ(OpenLog(folder)->Position().head, 100);
+}
+
+TEST(SqliteEventLogTest, ReadStopsAtEachLimitAndSaysHowFarItLooked) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 10);
+  const auto by_count = log->Read(2, kAll, {.max_events = 3});
+  EXPECT_THAT(SequencesOf(by_count->events), ElementsAre(3, 4, 5));
+  EXPECT_EQ(by_count->scanned_to, 5);
+
+  const auto by_bytes = log->Read(0, kAll, {.max_bytes = 1});
+  EXPECT_THAT(SequencesOf(by_bytes->events), ElementsAre(1));
+
+  const auto none = [](const LogEvent&) { return false; };
+  const auto by_scan = log->Read(0, none, {.max_scanned = 4});
+  EXPECT_THAT(by_scan->events, IsEmpty());
+  EXPECT_EQ(by_scan->scanned_to, 4);
+
+  const auto to_the_end = log->Read(8, kAll, {});
+  EXPECT_THAT(SequencesOf(to_the_end->events), ElementsAre(9, 10));
+  EXPECT_EQ(to_the_end->scanned_to, 10);
+  EXPECT_TRUE(to_the_end->events[0]->raw_body.empty());
+}
+
+TEST(SqliteEventLogTest, ListPagesHoldEveryEventOnceInEitherOrder) {
+  auto log = OpenLog(FreshFolder());
+  // Equal times, and a clock that was set back.
+  const int64_t seconds[] = {5, 5, 5, 9, 1, 7, 7};
+  for (size_t i = 0; i < std::size(seconds); ++i) {
+    Append(*log, NewEvent(absl::StrCat(i), At(seconds[i]))).IgnoreError();
+  }
+  for (bool newest_first : {true, false}) {
+    std::vector<Sequence> seen;
+    ListQuery query{.newest_first = newest_first};
+    do {
+      const auto page = log->List(query, kAll, {.max_events = 2});
+      ASSERT_TRUE(page.ok()) << page.status();
+      for (Sequence sequence : SequencesOf(page->events)) seen.push_back(sequence);
+      query.after = page->next;
+    } while (query.after.has_value());
+    std::vector<Sequence> expected = {5, 1, 2, 3, 6, 7, 4};
+    if (newest_first) std::reverse(expected.begin(), expected.end());
+    EXPECT_EQ(seen, expected);
+  }
+}
+
+TEST(SqliteEventLogTest, WindowIncludesItsStartAndExcludesItsEnd) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 5);
+  const auto page = log->List({.start = At(2), .end = At(4), .newest_first = false}, kAll, {});
+  EXPECT_THAT(SequencesOf(page->events), ElementsAre(2, 3));
+}
+
+TEST(SqliteEventLogTest, FailuresAreListedAndCountedApart) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 3);
+  auto success = NewEvent("ok", At(4));
+  success->failure = false;
+  Append(*log, std::move(success)).IgnoreError();
+  const ListQuery failures{.start = At(2), .failures_only = true};
+  EXPECT_THAT(SequencesOf(log->List(failures, kAll, {})->events), ElementsAre(3, 2));
+  EXPECT_EQ(log->CountFailures(failures, kAll, 10)->count, 2);
+  EXPECT_FALSE(log->CountFailures(failures, kAll, 2)->truncated);
+  EXPECT_TRUE(log->CountFailures(failures, kAll, 1)->truncated);
+  const auto one = [](const LogEvent& event) { return event.subject == "batch_of_wh_3"; };
+  EXPECT_EQ(log->CountFailures(failures, one, 10)->count, 1);
+}
+
+TEST(SqliteEventLogTest, FirstAtOrAfterIsByTimeAndMayNotExistYet) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 3);
+  EXPECT_EQ(*log->FirstAtOrAfter(At(-100)), absl::optional<Sequence>(1));
+  EXPECT_EQ(*log->FirstAtOrAfter(At(2)), absl::optional<Sequence>(2));
+  EXPECT_EQ(*log->FirstAtOrAfter(At(4)), absl::nullopt);
+}
+
+TEST(SqliteEventLogTest, WhatIsNotThereIsNotFound) {
+  auto log = OpenLog(FreshFolder());
+  EXPECT_EQ(ReasonOf(log->Get(1).status()), reason::kEventNotFound);
+  EXPECT_TRUE(absl::IsNotFound(log->Find("openai", "a").status()));
+}
+
+TEST(SqliteEventLogTest, TrimmedPositionsAreAnErrorThatNamesTheOldestHeld) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    AppendAll(*log, 700);  // Several steps of trimming.
+    EXPECT_EQ(*log->Trim(At(601)), 600);
+    EXPECT_EQ(log->Position().earliest, 601);
+    const auto overtaken = log->Read(599, kAll, {});
+    EXPECT_TRUE(absl::IsOutOfRange(overtaken.status())) << overtaken.status();
+    EXPECT_EQ(ReasonOf(overtaken.status()), reason::kCursorOvertaken);
+    EXPECT_THAT(std::string(overtaken.status().message()), testing::HasSubstr("601"));
+    EXPECT_EQ(log->Read(600, kAll, {})->events.front()->sequence, 601);
+  }
+  EXPECT_EQ(OpenLog(folder)->Position().earliest, 601);
+}
+
+TEST(SqliteEventLogTest, SequencesAreNotGivenAgainAfterAllEventsWereTrimmed) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    AppendAll(*log, 3);
+    EXPECT_EQ(*log->Trim(absl::InfiniteFuture()), 3);
+    EXPECT_EQ(log->Position().earliest, 4);
+    EXPECT_EQ(log->Position().head, 3);
+  }
+  auto log = OpenLog(folder);
+  EXPECT_EQ(Append(*log, NewEvent("new"))->sequence, 4);
+}
+
+TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
+  auto log = OpenLog(FreshFolder());
+  Append(*log, NewEvent("young", At(100))).IgnoreError();  // The clock was wrong here.
+  Append(*log, NewEvent("old", At(1))).IgnoreError();
+  EXPECT_EQ(*log->Trim(At(50)), 0);
+  EXPECT_EQ(log->Position().earliest, 1);
+}
+
+TEST(SqliteEventLogTest, RepeatsOfAQuarantinedWebhookCountUpOneEntry) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    for (int64_t attempt : {1, 2}) {
+      auto webhook = std::make_unique<QuarantinedWebhook>();
+      webhook->source = "openai";
+      webhook->webhook_id = "bad";
+      webhook->receive_time = At(attempt);
+      webhook->reason = reason::kBodyNotJson;
+      webhook->raw_body = absl::StrCat("body ", attempt);
+      absl::Notification done;
+      log->Quarantine(std::move(webhook), [&](const absl::Status& status) {
+        EXPECT_TRUE(status.ok()) << status;
+        done.Notify();
+      });
+      done.WaitForNotification();
+    }
+  }
+  auto database = *Database::Open(folder + "/events.db", Database::Mode::kReadOnly);
+  auto rows = *database->Prepare("SELECT attempts, raw_body, last_receive_time_us FROM quarantine");
+  ASSERT_TRUE(*rows.Step());
+  EXPECT_EQ(rows.ColumnInt(0), 2);
+  EXPECT_EQ(rows.ColumnBlob(1), "body 1");
+  EXPECT_EQ(rows.ColumnInt(2), absl::ToUnixMicros(At(2)));
+  EXPECT_FALSE(*rows.Step());
+}
+
+TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {
+  const std::string folder = FreshFolder();
+  auto log = OpenLog(folder);
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      SqliteEventLog::Open({.data_dir = folder}, nullptr).status()));
+}
+
+// After a failure that leaves the state of the disk unknown, nothing may be promised any more.
+TEST(SqliteEventLogTest, UnknownFailureRefusesWritesUntilARestart) {
+  const std::string folder = FreshFolder();
+  auto log = OpenLog(folder);
+  AppendAll(*log, 1);
+  auto saboteur = *Database::Open(folder + "/events.db", Database::Mode::kReadWrite);
+  ASSERT_TRUE(saboteur->Execute("ALTER TABLE events RENAME TO hidden").ok());
+  const auto failed = Append(*log, NewEvent("a"));
+  EXPECT_TRUE(absl::IsUnavailable(failed.status()));
+  EXPECT_EQ(ReasonOf(failed.status()), reason::kStoreUnavailable);
+  ASSERT_TRUE(saboteur->Execute("ALTER TABLE hidden RENAME TO events").ok());
+  EXPECT_FALSE(Append(*log, NewEvent("b")).ok());
+  EXPECT_FALSE(log->Health().ok());
+  log.reset();
+  EXPECT_EQ(Append(*OpenLog(folder), NewEvent("b"))->sequence, 2);
+}
+
+}  // namespace
+}  // namespace hookgate

@@ -1,0 +1,53 @@
+#include "server/store/data_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+absl::Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  const bool made = std::filesystem::create_directories(path, error);
+  if (error) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data folder ", path, " cannot be made: ", error.message()));
+  }
+  // Bodies of webhooks are nobody else's business. A folder that was there keeps its owner's choice.
+  if (made) ::chmod(path.c_str(), S_IRWXU);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
+  RETURN_IF_ERROR(MakeFolder(path));
+  const std::string lock_path = path + "/lock";
+  const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (file < 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data folder ", path, " cannot be written: ", std::strerror(errno)));
+  }
+  auto directory = absl::WrapUnique(new DataDirectory(path, file));
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data folder ", path,
+                     " is in use by another hookgated: stop that one, or use another folder"));
+  }
+  return directory;
+}
+
+DataDirectory::~DataDirectory() { ::close(lock_file_); }
+
+}  // namespace hookgate

@@ -1,0 +1,191 @@
+#include "server/store/database.h"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// How long a connection waits for another's lock, such as an operator's sqlite3 shell.
+constexpr int kBusyTimeoutMs = 5000;
+
+absl::StatusCode ToStatusCode(int result) {
+  switch (result & 0xff) {  // The low byte is the class of an extended code.
+    case SQLITE_FULL:
+      return absl::StatusCode::kResourceExhausted;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::StatusCode::kUnavailable;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::StatusCode::kDataLoss;
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return absl::StatusCode::kFailedPrecondition;
+    default:
+      return absl::StatusCode::kInternal;
+  }
+}
+
+absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
+  const int result = sqlite3_extended_errcode(handle);
+  return absl::Status(ToStatusCode(result), absl::StrCat(what, ": ", sqlite3_errmsg(handle),
+                                                         " (SQLite code ", result, ")"));
+}
+
+int CallWalHook(void* hook, sqlite3*, const char*, int pages) {
+  (*static_cast<std::function<void(int)>*>(hook))(pages);
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Mode mode) {
+  int flags = SQLITE_OPEN_NOMUTEX;
+  switch (mode) {
+    case Mode::kReadOnly:
+      flags |= SQLITE_OPEN_READONLY;
+      break;
+    case Mode::kReadWrite:
+      flags |= SQLITE_OPEN_READWRITE;
+      break;
+    case Mode::kCreate:
+      flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+      break;
+  }
+  sqlite3* handle = nullptr;
+  const int result = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  if (result != SQLITE_OK) {
+    const absl::Status error = ErrorOf(handle, absl::StrCat("opening ", path));
+    sqlite3_close_v2(handle);
+    return error;
+  }
+  sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  auto database = absl::WrapUnique(new Database(handle));
+  if (mode != Mode::kReadOnly) {
+    RETURN_IF_ERROR(Annotate(database->Execute("PRAGMA journal_mode = WAL;"
+                                               "PRAGMA synchronous = FULL;"
+                                               "PRAGMA wal_autocheckpoint = 0;"),
+                             absl::StrCat("setting up ", path)));
+  }
+  return database;
+}
+
+Database::~Database() { sqlite3_close_v2(handle_); }
+
+absl::Status Database::Execute(const std::string& sql) {
+  if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, sql);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, absl::StrCat("preparing ", sql));
+  }
+  return Statement(statement);
+}
+
+int64_t Database::changes() const { return sqlite3_changes(handle_); }
+
+void Database::SetWalHook(std::function<void(int)> hook) {
+  wal_hook_ = std::move(hook);
+  sqlite3_wal_hook(handle_, &CallWalHook, &wal_hook_);
+}
+
+absl::Status Database::Checkpoint(CheckpointMode mode) {
+  const int sqlite_mode = mode == CheckpointMode::kPassive ? SQLITE_CHECKPOINT_PASSIVE
+                                                           : SQLITE_CHECKPOINT_TRUNCATE;
+  if (sqlite3_wal_checkpoint_v2(handle_, nullptr, sqlite_mode, nullptr, nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, "checkpoint");
+  }
+  return absl::OkStatus();
+}
+
+Statement::Statement(Statement&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)) {}
+
+Statement& Statement::operator=(Statement&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  return *this;
+}
+
+Statement::~Statement() { sqlite3_finalize(handle_); }
+
+void Statement::BindInt(int index, int64_t value) { sqlite3_bind_int64(handle_, index, value); }
+
+void Statement::BindText(int index, absl::string_view value) {
+  // A null pointer would bind NULL, which an empty view may hold.
+  sqlite3_bind_text64(handle_, index, value.empty() ? "" : value.data(), value.size(),
+                      SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void Statement::BindBlob(int index, absl::string_view value) {
+  sqlite3_bind_blob64(handle_, index, value.empty() ? "" : value.data(), value.size(),
+                      SQLITE_STATIC);
+}
+
+absl::StatusOr<bool> Statement::Step() {
+  switch (sqlite3_step(handle_)) {
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      return false;
+    default:
+      return ErrorOf(sqlite3_db_handle(handle_), sqlite3_sql(handle_));
+  }
+}
+
+absl::Status Statement::Run() {
+  const absl::StatusOr<bool> row = Step();
+  Reset();
+  return row.status();
+}
+
+void Statement::Reset() {
+  sqlite3_reset(handle_);
+  sqlite3_clear_bindings(handle_);
+}
+
+int64_t Statement::ColumnInt(int index) const { return sqlite3_column_int64(handle_, index); }
+
+absl::string_view Statement::ColumnText(int index) const {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(handle_, index));
+  return {text, static_cast<size_t>(sqlite3_column_bytes(handle_, index))};
+}
+
+absl::string_view Statement::ColumnBlob(int index) const {
+  const auto* blob = static_cast<const char*>(sqlite3_column_blob(handle_, index));
+  return {blob, static_cast<size_t>(sqlite3_column_bytes(handle_, index))};
+}
+
+absl::StatusOr<Transaction> Transaction::Begin(Database& database, Kind kind) {
+  RETURN_IF_ERROR(database.Execute(kind == Kind::kRead ? "BEGIN" : "BEGIN IMMEDIATE"));
+  return Transaction(database);
+}
+
+Transaction::Transaction(Transaction&& other) noexcept
+    : database_(std::exchange(other.database_, nullptr)) {}
+
+Transaction::~Transaction() {
+  // SQLite has rolled back by itself after some errors; then this says so and changes nothing.
+  if (database_ != nullptr) database_->Execute("ROLLBACK").IgnoreError();
+}
+
+absl::Status Transaction::Commit() {
+  RETURN_IF_ERROR(database_->Execute("COMMIT"));
+  database_ = nullptr;
+  return absl::OkStatus();
+}
+
+}  // namespace hookgate

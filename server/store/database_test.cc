@@ -1,0 +1,118 @@
+#include "server/store/database.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "server/store/data_directory.h"
+#include "server/store/schema.h"
+
+namespace hookgate {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string FreshPath() {
+  static int count = 0;
+  return testing::TempDir() + "/database_test_" + std::to_string(getpid()) + "_" +
+         std::to_string(++count);
+}
+
+std::unique_ptr<Database> OpenOrDie(const std::string& path) {
+  auto database = Database::Open(path, Database::Mode::kCreate);
+  EXPECT_TRUE(database.ok()) << database.status();
+  return *std::move(database);
+}
+
+int64_t CountRows(Database& database, const std::string& table) {
+  auto statement = database.Prepare("SELECT COUNT(*) FROM " + table);
+  EXPECT_TRUE(statement.ok()) << statement.status();
+  EXPECT_TRUE(*statement->Step());
+  return statement->ColumnInt(0);
+}
+
+TEST(DatabaseTest, TransactionThatIsNotCommittedLeavesNothing) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (x)").ok());
+  {
+    auto transaction = Transaction::Begin(*database, Transaction::Kind::kWrite);
+    ASSERT_TRUE(transaction.ok());
+    ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1)").ok());
+  }
+  EXPECT_EQ(CountRows(*database, "t"), 0);
+}
+
+TEST(DatabaseTest, EmptyTextAndBlobAreNotNull) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (a TEXT NOT NULL, b BLOB NOT NULL)").ok());
+  auto statement = database->Prepare("INSERT INTO t VALUES (?, ?)");
+  ASSERT_TRUE(statement.ok());
+  statement->BindText(1, absl::string_view());
+  statement->BindBlob(2, absl::string_view());
+  EXPECT_TRUE(statement->Run().ok());
+}
+
+TEST(DatabaseTest, CommitsAreSyncedAndCheckpointsAreLeftToUs) {
+  auto database = OpenOrDie(FreshPath());
+  auto pragma = [&](const std::string& name) {
+    auto statement = database->Prepare("PRAGMA " + name);
+    EXPECT_TRUE(*statement->Step());
+    return std::string(statement->ColumnText(0));
+  };
+  EXPECT_EQ(pragma("journal_mode"), "wal");
+  EXPECT_EQ(pragma("synchronous"), "2");
+  EXPECT_EQ(pragma("wal_autocheckpoint"), "0");
+}
+
+TEST(DatabaseTest, FileThatIsNoDatabaseIsDataLoss) {
+  const std::string path = FreshPath();
+  std::ofstream(path) << std::string(4096, 'x');
+  EXPECT_EQ(Database::Open(path, Database::Mode::kCreate).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(SchemaTest, MigrationIsDoneOnceAndKeepsTheEpoch) {
+  const std::string path = FreshPath();
+  ASSERT_TRUE(MigrateSchema(*OpenOrDie(path), "00000000000000aa").ok());
+  auto database = OpenOrDie(path);
+  ASSERT_TRUE(MigrateSchema(*database, "00000000000000bb").ok());
+  auto statement = database->Prepare("SELECT epoch FROM log");
+  ASSERT_TRUE(*statement->Step());
+  EXPECT_EQ(statement->ColumnText(0), "00000000000000aa");
+}
+
+TEST(SchemaTest, NewerFileIsRefusedUntouched) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(MigrateSchema(*database, "e").ok());
+  ASSERT_TRUE(database->Execute("PRAGMA user_version = 999").ok());
+  const absl::Status status = MigrateSchema(*database, "e");
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("newer hookgated"));
+}
+
+TEST(SchemaTest, ForeignDatabaseIsRefused) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(database->Execute("PRAGMA user_version = 1").ok());
+  EXPECT_THAT(std::string(MigrateSchema(*database, "e").message()),
+              HasSubstr("not one of Hookgate's"));
+}
+
+TEST(DataDirectoryTest, SecondHolderIsRefusedUntilTheFirstLetsGo) {
+  const std::string path = FreshPath() + "/deep/folder";
+  auto first = DataDirectory::Open(path);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_THAT(std::string(DataDirectory::Open(path).status().message()),
+              HasSubstr("another hookgated"));
+  first->reset();
+  EXPECT_TRUE(DataDirectory::Open(path).ok());
+}
+
+TEST(DataDirectoryTest, FileInTheWayIsNamed) {
+  const std::string path = FreshPath();
+  std::ofstream(path) << "x";
+  EXPECT_THAT(std::string(DataDirectory::Open(path).status().message()), HasSubstr(path));
+}
+
+}  // namespace
+}  // namespace hookgate

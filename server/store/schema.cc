@@ -1,0 +1,103 @@
+#include "server/store/schema.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// Marks the file as Hookgate's ("HkGt"), so that another application's is not taken for an empty one.
+constexpr int kApplicationId = 0x486b4774;
+
+// Step i leads from version i to version i + 1. A step that has been released never changes.
+constexpr const char* kSteps[] = {
+    // 0 to 1.
+    R"sql(
+CREATE TABLE log (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch TEXT NOT NULL,
+  earliest_sequence INTEGER NOT NULL
+);
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  webhook_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  failure INTEGER NOT NULL,
+  receive_time_us INTEGER NOT NULL,
+  envelope BLOB NOT NULL,
+  raw_body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX events_by_webhook ON events (source, webhook_id);
+CREATE INDEX events_by_time ON events (receive_time_us);
+-- Holds all that a filter looks at, so that counting failures does not read the table.
+CREATE INDEX failures_by_time ON events (receive_time_us, sequence, source, type, subject)
+  WHERE failure = 1;
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  webhook_id TEXT NOT NULL,
+  webhook_time_us INTEGER NOT NULL,
+  first_receive_time_us INTEGER NOT NULL,
+  last_receive_time_us INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  raw_body BLOB NOT NULL,
+  UNIQUE (source, webhook_id)
+);
+)sql",
+};
+
+absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {
+  ASSIGN_OR_RETURN(Statement statement, database.Prepare(absl::StrCat("PRAGMA ", name)));
+  RETURN_IF_ERROR(statement.Step().status());
+  return statement.ColumnInt(0);
+}
+
+absl::Status InsertLogRow(Database& database, absl::string_view epoch) {
+  ASSIGN_OR_RETURN(Statement statement,
+                   database.Prepare("INSERT INTO log (id, epoch, earliest_sequence) VALUES (1, ?, 1)"));
+  statement.BindText(1, epoch);
+  return statement.Run();
+}
+
+absl::Status Step(Database& database, int version, absl::string_view epoch) {
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(database, Transaction::Kind::kWrite));
+  RETURN_IF_ERROR(database.Execute(kSteps[version]));
+  if (version == 0) {
+    RETURN_IF_ERROR(InsertLogRow(database, epoch));
+    RETURN_IF_ERROR(database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId)));
+  }
+  RETURN_IF_ERROR(database.Execute(absl::StrCat("PRAGMA user_version = ", version + 1)));
+  return transaction.Commit();
+}
+
+}  // namespace
+
+int SchemaVersion() { return std::size(kSteps); }
+
+absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
+  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
+  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
+  if (version > SchemaVersion()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the log has schema version ", version, ", this hookgated knows up to ",
+                     SchemaVersion(), ": start a newer hookgated, or use another data folder"));
+  }
+  if (version > 0 && application_id != kApplicationId) {
+    return absl::FailedPreconditionError(
+        "the file is a database, but not one of Hookgate's: use another data folder");
+  }
+  for (int from = version; from < SchemaVersion(); ++from) {
+    RETURN_IF_ERROR(Annotate(Step(database, from, epoch),
+                             absl::StrCat("migrating the log from schema version ", from)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace hookgate

@@ -1,0 +1,29 @@
+// The tables of the log, and how an older file becomes a newer one.
+//
+// log         One row. epoch: random id made with the file. earliest_sequence: every event below it
+//             has been removed by retention; also keeps sequences from being given again once all
+//             events are gone.
+// events      One row an event, written once by the writer thread, removed only by retention, oldest first.
+//             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
+// quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
+//
+// Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of appended events
+// is there or is not.
+#ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
+#define HOOKGATE_SERVER_STORE_SCHEMA_H_
+
+#include "absl/status/status.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// The newest version that this build knows (PRAGMA user_version).
+int SchemaVersion();
+
+// Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
+// FAILED_PRECONDITION if the file is of a newer version, or of another application.
+absl::Status MigrateSchema(Database& database, absl::string_view epoch);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_STORE_SCHEMA_H_
