@@ -3,7 +3,9 @@
 #ifndef HOOKGATE_SERVER_BASE_STATUS_H_
 #define HOOKGATE_SERVER_BASE_STATUS_H_
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +36,17 @@ absl::Status ErrorWithReason(absl::StatusCode code, absl::string_view reason,
 
 // The reason of `status`, or "" if it has none.
 std::string ReasonOf(const absl::Status& status);
+
+// INVALID_ARGUMENT with reason invalid_request about the request's field at `path`, such as
+// "filter.types[0]". `problem` says what is wrong with it and what would be right.
+absl::Status InvalidField(absl::string_view path, absl::string_view problem);
+
+// The path that InvalidField was given, or "".
+std::string FieldOf(const absl::Status& status);
+
+// Adds what the next safe step needs, such as "earliest_cursor".
+void SetMetadata(absl::Status& status, absl::string_view key, absl::string_view value);
+std::map<std::string, std::string> MetadataOf(const absl::Status& status);
 
 // `status` with "`what`: " before its message; code, reason and payloads stay. OK stays OK.
 absl::Status Annotate(const absl::Status& status, absl::string_view what);

@@ -1,0 +1,30 @@
+// A few threads for work that may block, such as reading from disk, so that no network thread does.
+#ifndef HOOKGATE_SERVER_BASE_EXECUTOR_H_
+#define HOOKGATE_SERVER_BASE_EXECUTOR_H_
+
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+
+namespace hookgate {
+
+// Thread-safe. Work runs in the order given, as threads come free. The queue has no bound of its
+// own: who posts has one piece of work under way at a time, or counts.
+class Executor {
+ public:
+  explicit Executor(int threads);
+  // Runs what was posted, then joins the threads.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  void Post(absl::AnyInvocable<void() &&> work);
+
+ private:
+  class Pool;
+  const std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_BASE_EXECUTOR_H_

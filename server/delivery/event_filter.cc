@@ -1,0 +1,74 @@
+#include "server/delivery/event_filter.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+constexpr int kMaxEntries = 100;
+constexpr size_t kMaxEntryBytes = 256;
+
+using Entries = google::protobuf::RepeatedPtrField<std::string>;
+
+std::string PathOf(absl::string_view list, int index) {
+  return absl::StrCat("filter.", list, "[", index, "]");
+}
+
+absl::Status CheckEntries(absl::string_view list, const Entries& entries) {
+  if (entries.size() > kMaxEntries) {
+    return InvalidField(absl::StrCat("filter.", list),
+                        absl::StrCat("has ", entries.size(), " entries; at most ", kMaxEntries,
+                                     " are allowed"));
+  }
+  for (int i = 0; i < entries.size(); ++i) {
+    if (entries[i].empty()) {
+      return InvalidField(PathOf(list, i), "is empty; leave the list empty to admit everything");
+    }
+    if (entries[i].size() > kMaxEntryBytes) {
+      return InvalidField(PathOf(list, i), absl::StrCat("is longer than ", kMaxEntryBytes, " bytes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter& filter) {
+  RETURN_IF_ERROR(CheckEntries("sources", filter.sources()));
+  RETURN_IF_ERROR(CheckEntries("types", filter.types()));
+  RETURN_IF_ERROR(CheckEntries("subjects", filter.subjects()));
+  EventFilter result;
+  result.sources_.insert(filter.sources().begin(), filter.sources().end());
+  result.subjects_.insert(filter.subjects().begin(), filter.subjects().end());
+  result.any_type_ = filter.types().empty();
+  for (int i = 0; i < filter.types_size(); ++i) {
+    const std::string& type = filter.types(i);
+    if (type == "*") {
+      result.any_type_ = true;
+    } else if (absl::EndsWith(type, ".*") && type.find('*') == type.size() - 1) {
+      result.type_prefixes_.push_back(type.substr(0, type.size() - 1));
+    } else if (absl::StrContains(type, '*')) {
+      return InvalidField(PathOf("types", i),
+                          "has a '*' that is not all of it or after its last dot; write an exact "
+                          "type, \"batch.*\" or \"*\"");
+    } else {
+      result.types_.insert(type);
+    }
+  }
+  return result;
+}
+
+bool EventFilter::Matches(const LogEvent& event) const {
+  if (!sources_.empty() && !sources_.contains(event.source)) return false;
+  if (!subjects_.empty() && !subjects_.contains(event.subject)) return false;
+  if (any_type_ || types_.contains(event.type)) return true;
+  return std::any_of(type_prefixes_.begin(), type_prefixes_.end(),
+                     [&](const std::string& prefix) { return absl::StartsWith(event.type, prefix); });
+}
+
+}  // namespace hookgate

@@ -1,0 +1,37 @@
+// hookgate.v1.EventFilter, checked and ready to match.
+#ifndef HOOKGATE_SERVER_DELIVERY_EVENT_FILTER_H_
+#define HOOKGATE_SERVER_DELIVERY_EVENT_FILTER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "hookgate/v1/event.pb.h"
+#include "server/eventlog/event_log.h"
+
+namespace hookgate {
+
+// Immutable; safe from any thread.
+class EventFilter {
+ public:
+  // Errors: InvalidField, with paths below "filter".
+  static absl::StatusOr<EventFilter> Create(const hookgate::v1::EventFilter& filter);
+
+  // Admits everything.
+  EventFilter() = default;
+
+  // Looks at source, type and subject alone.
+  bool Matches(const LogEvent& event) const;
+
+ private:
+  absl::flat_hash_set<std::string> sources_;
+  absl::flat_hash_set<std::string> types_;
+  std::vector<std::string> type_prefixes_;  // with their dot: "batch."
+  absl::flat_hash_set<std::string> subjects_;
+  bool any_type_ = true;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_DELIVERY_EVENT_FILTER_H_

@@ -1,0 +1,75 @@
+// Wakes those who wait for the log to grow, or for a moment: one thread for all streams.
+#ifndef HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
+#define HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
+
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/eventlog/event_log.h"
+
+namespace hookgate {
+
+// Thread-safe. Each wait is one-shot: a waiter that has been woken waits again if it wants to, so
+// that a commit costs a wake-up only for streams with nothing else to do.
+class HeadWatch {
+ public:
+  class Waiter {
+   public:
+    virtual ~Waiter() = default;
+    // On the watch's thread, with no lock held. Must not block.
+    virtual void Wake() = 0;
+  };
+
+  // `clock` outlives the watch. Its monotonic time decides; the thread looks at it whenever it may be time.
+  explicit HeadWatch(const Clock& clock);
+  ~HeadWatch();
+
+  // Wakes `waiter` once: when the head is beyond `seen`, or at `deadline` on the monotonic clock. False: the
+  // head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it had before.
+  bool Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Ends the wait of `waiter`, if it has one. It may be in a Wake at this moment.
+  void Forget(Waiter* waiter) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The log has grown to `head`. Quick: the thread does the rest.
+  void Advance(Sequence head) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Looks at the clock now. For tests that move it by hand.
+  void CheckDeadlines() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Wait {
+    std::shared_ptr<Waiter> waiter;
+    absl::Duration deadline;
+  };
+  using Deadlines = absl::btree_set<std::pair<absl::Duration, Waiter*>>;
+
+  void Run();
+  std::vector<std::shared_ptr<Waiter>> TakeDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Constant after construction.
+  const Clock& clock_;
+
+  absl::Mutex mu_;
+  Sequence head_ ABSL_GUARDED_BY(mu_) = 0;
+  bool head_grew_ ABSL_GUARDED_BY(mu_) = false;      // since the waiters were last woken
+  bool check_clock_ ABSL_GUARDED_BY(mu_) = false;    // a wait was added that may end before the others
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  absl::flat_hash_map<Waiter*, Wait> waits_ ABSL_GUARDED_BY(mu_);
+  Deadlines deadlines_ ABSL_GUARDED_BY(mu_);  // of waits_, soonest first
+
+  std::thread thread_;  // last: runs on all of the above
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_

@@ -1,0 +1,105 @@
+#include "server/rpc/event_service.h"
+
+#include <atomic>
+#include <utility>
+
+#include "hookgate/v1/event_service.grpc.pb.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/rpc/event_queries.h"
+#include "server/rpc/grpc_status.h"
+
+namespace hookgate {
+namespace {
+
+using hookgate::v1::EventService;
+using hookgate::v1::SubscribeRequest;
+
+// Queries wait for a thread of the executor; more than this waiting would only time out.
+constexpr int kMaxQueries = 256;
+
+// A stream that ends before it begins.
+class RefusedStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+// Subscribe is raw, so that frames go out as they were put together, not parsed and built again.
+using ServiceBase = EventService::WithRawCallbackMethod_Subscribe<
+    EventService::WithCallbackMethod_ListRecentFailures<EventService::WithCallbackMethod_ListEvents<
+        EventService::WithCallbackMethod_GetEvent<EventService::Service>>>>;
+
+class EventServiceImpl final : public ServiceBase {
+ public:
+  explicit EventServiceImpl(const StreamContext& context)
+      : context_(context), queries_(context.log, context.clock) {}
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* call,
+                                                        const grpc::ByteBuffer* bytes) override {
+    SubscribeRequest request;
+    grpc::ByteBuffer copy(*bytes);  // Of references; parsing consumes it.
+    if (!grpc::SerializationTraits<SubscribeRequest>::Deserialize(&copy, &request).ok()) {
+      return new RefusedStream(ErrorWithReason(absl::StatusCode::kInvalidArgument,
+                                               reason::kInvalidRequest,
+                                               "the request is no SubscribeRequest"));
+    }
+    auto stream = std::make_shared<SubscribeStream>(std::move(request), call->peer(), context_);
+    const absl::Status added = context_.registry.Add(stream);
+    if (!added.ok()) return new RefusedStream(added);
+    stream->Start();
+    return stream.get();
+  }
+
+  grpc::ServerUnaryReactor* ListRecentFailures(
+      grpc::CallbackServerContext* call, const hookgate::v1::ListRecentFailuresRequest* request,
+      hookgate::v1::ListRecentFailuresResponse* response) override {
+    return RunQuery(call, [=, this] { return queries_.ListRecentFailures(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* call,
+                                       const hookgate::v1::ListEventsRequest* request,
+                                       hookgate::v1::ListEventsResponse* response) override {
+    return RunQuery(call, [=, this] { return queries_.ListEvents(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* call,
+                                     const hookgate::v1::GetEventRequest* request,
+                                     hookgate::v1::GetEventResponse* response) override {
+    return RunQuery(call, [=, this] { return queries_.GetEvent(*request, *response); });
+  }
+
+ private:
+  // gRPC keeps request and response until the reactor finishes.
+  template <typename Query>
+  grpc::ServerUnaryReactor* RunQuery(grpc::CallbackServerContext* call, Query query) {
+    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
+    if (queries_under_way_.fetch_add(1) >= kMaxQueries) {
+      queries_under_way_.fetch_sub(1);
+      reactor->Finish(ToGrpcStatus(ErrorWithReason(
+          absl::StatusCode::kResourceExhausted, reason::kTooManyQueries,
+          "the gateway is answering as many queries as it can: try again in a moment")));
+      return reactor;
+    }
+    context_.executor.Post([this, call, reactor, query = std::move(query)] {
+      const absl::Status status = call->IsCancelled()
+                                      ? absl::CancelledError("the client has gone")
+                                      : query();
+      queries_under_way_.fetch_sub(1);
+      reactor->Finish(ToGrpcStatus(status));
+    });
+    return reactor;
+  }
+
+  const StreamContext context_;
+  EventQueries queries_;
+  std::atomic<int> queries_under_way_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeEventService(const StreamContext& context) {
+  return std::make_unique<EventServiceImpl>(context);
+}
+
+}  // namespace hookgate

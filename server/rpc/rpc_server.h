@@ -1,0 +1,49 @@
+// The gRPC edge: EventService, the standard health service and server reflection on one address.
+#ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
+#define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/delivery/head_watch.h"
+#include "server/delivery/tail.h"
+#include "server/eventlog/event_log.h"
+
+namespace hookgate {
+
+struct RpcServerOptions {
+  std::string address = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
+  size_t max_streams = 10'000;
+  int reader_threads = 4;  // for queries and for streams that have fallen behind
+};
+
+// Thread-safe.
+class RpcServer {
+ public:
+  // Binds and serves. The rest outlives the server.
+  // UNAVAILABLE if the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcServerOptions& options,
+                                                          EventLog& log, const Tail& tail,
+                                                          HeadWatch& watch, const Clock& clock);
+
+  // Ends what is left.
+  virtual ~RpcServer() = default;
+
+  // HOST:PORT as bound.
+  virtual std::string address() const = 0;
+  virtual size_t open_streams() const = 0;
+
+  // The health service says NOT_SERVING from now on, so that balancers look elsewhere.
+  virtual void StopServing() = 0;
+
+  // Says goodbye to every stream, waits until they and the queries under way have ended, at most for `grace`,
+  // then cancels what is left. Harmless when repeated.
+  virtual void Drain(absl::Duration grace) = 0;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_RPC_SERVER_H_

@@ -1,0 +1,56 @@
+#include "server/rpc/stream_registry.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+
+absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
+  absl::MutexLock lock(&mu_);
+  if (draining_) {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                           "the gateway is going down: try again soon");
+  }
+  if (streams_.size() >= max_streams_) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
+        absl::StrCat(max_streams_, " streams are open already, as many as grpc.max_streams allows"));
+  }
+  OpenStream* const key = stream.get();
+  streams_.emplace(key, std::move(stream));
+  return absl::OkStatus();
+}
+
+void StreamRegistry::Remove(OpenStream* stream) {
+  std::shared_ptr<OpenStream> last;  // Its destructor runs without the lock.
+  absl::MutexLock lock(&mu_);
+  const auto found = streams_.find(stream);
+  if (found == streams_.end()) return;
+  last = std::move(found->second);
+  streams_.erase(found);
+}
+
+size_t StreamRegistry::size() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return streams_.size();
+}
+
+void StreamRegistry::DrainAll(absl::Duration spread) {
+  std::vector<std::shared_ptr<OpenStream>> streams;
+  {
+    absl::MutexLock lock(&mu_);
+    draining_ = true;
+    for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  }
+  absl::BitGen random;
+  for (const auto& stream : streams) {
+    stream->Drain(absl::Uniform(random, 0.0, 1.0) * spread);
+  }
+}
+
+}  // namespace hookgate

@@ -1,0 +1,48 @@
+// The open streams: keeps them alive, bounds their number, and says goodbye to all of them.
+#ifndef HOOKGATE_SERVER_RPC_STREAM_REGISTRY_H_
+#define HOOKGATE_SERVER_RPC_STREAM_REGISTRY_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace hookgate {
+
+class OpenStream {
+ public:
+  virtual ~OpenStream() = default;
+  // Says goodbye to the client and ends the stream. Any thread; must not block.
+  virtual void Drain(absl::Duration reconnect_delay) = 0;
+};
+
+// Thread-safe.
+class StreamRegistry {
+ public:
+  explicit StreamRegistry(size_t max_streams) : max_streams_(max_streams) {}
+
+  // RESOURCE_EXHAUSTED too_many_streams, or UNAVAILABLE draining after DrainAll.
+  absl::Status Add(std::shared_ptr<OpenStream> stream);
+  void Remove(OpenStream* stream);
+  size_t size() const;
+
+  // Drains every stream, and refuses new ones from now on. Clients are told to come back after delays spread over
+  // `spread`, so that the next gateway does not meet all of them at once.
+  void DrainAll(absl::Duration spread);
+
+ private:
+  // Constant after construction.
+  const size_t max_streams_;
+
+  mutable absl::Mutex mu_;
+  absl::flat_hash_map<OpenStream*, std::shared_ptr<OpenStream>> streams_ ABSL_GUARDED_BY(mu_);
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_STREAM_REGISTRY_H_

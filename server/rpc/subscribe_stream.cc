@@ -1,0 +1,144 @@
+#include "server/rpc/subscribe_stream.h"
+
+#include <grpcpp/support/slice.h>
+
+#include <utility>
+
+#include "server/base/logging.h"
+#include "server/rpc/grpc_status.h"
+
+namespace hookgate {
+namespace {
+
+using Step = SubscribeSession::Step;
+
+// Hands `frame` to gRPC without copying it.
+grpc::ByteBuffer ToByteBuffer(std::string frame) {
+  auto* const owned = new std::string(std::move(frame));
+  grpc::Slice slice(
+      owned->data(), owned->size(), [](void* string) { delete static_cast<std::string*>(string); },
+      owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+}  // namespace
+
+SubscribeStream::SubscribeStream(hookgate::v1::SubscribeRequest request, std::string peer,
+                                 const StreamContext& context)
+    : request_(std::move(request)), peer_(std::move(peer)), context_(context) {}
+
+void SubscribeStream::Start() {
+  context_.executor.Post([self = shared_from_this()] { self->Open(); });
+}
+
+void SubscribeStream::Open() {
+  auto settings = SubscribeSettings::FromRequest(request_, context_.log);
+  if (!settings.ok()) {
+    End(settings.status());
+    return;
+  }
+  session_ = std::make_unique<SubscribeSession>(*std::move(settings), context_.tail, context_.log,
+                                                context_.clock);
+  Log(Severity::kInfo, "stream opened",
+      {{"client", request_.client_name()}, {"peer", peer_}, {"after", session_->position()}});
+  Advance();
+}
+
+void SubscribeStream::Wake() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (turn_taken_) {
+      woken_ = true;
+      return;
+    }
+    turn_taken_ = true;
+  }
+  Advance();
+}
+
+void SubscribeStream::Drain(absl::Duration reconnect_delay) {
+  {
+    absl::MutexLock lock(&mu_);
+    drain_delay_ = reconnect_delay;
+  }
+  Wake();
+}
+
+void SubscribeStream::OnCancel() {
+  {
+    absl::MutexLock lock(&mu_);
+    cancelled_ = true;
+  }
+  Wake();
+}
+
+void SubscribeStream::OnWriteDone(bool ok) {
+  if (!ok) {
+    absl::MutexLock lock(&mu_);
+    cancelled_ = true;
+  }
+  Advance();
+}
+
+void SubscribeStream::Advance() {
+  // Once the turn is given up, another thread may end the stream.
+  const std::shared_ptr<SubscribeStream> self = shared_from_this();
+  while (true) {
+    if (!HearNotes()) {
+      End(absl::CancelledError("the client has gone"));
+      return;
+    }
+    Step step = session_->Next();
+    switch (step.action) {
+      case Step::Action::kWrite:
+        frame_ = ToByteBuffer(std::move(step.frame));
+        StartWrite(&frame_);
+        return;
+      case Step::Action::kReadLog:
+        context_.executor.Post([self] {
+          self->session_->ReadLog();
+          self->Advance();
+        });
+        return;
+      case Step::Action::kWait:
+        if (Rest(step)) return;
+        break;
+      case Step::Action::kEnd:
+        End(step.status);
+        return;
+    }
+  }
+}
+
+bool SubscribeStream::HearNotes() {
+  absl::MutexLock lock(&mu_);
+  woken_ = false;
+  if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
+  return !cancelled_;
+}
+
+bool SubscribeStream::Rest(const Step& step) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (woken_) return false;
+    turn_taken_ = false;
+  }
+  if (context_.watch.Await(step.seen, step.deadline, shared_from_this())) return true;
+  absl::MutexLock lock(&mu_);
+  if (turn_taken_) return true;  // Somebody woke the stream in between, and goes on.
+  turn_taken_ = true;
+  return false;
+}
+
+void SubscribeStream::End(const absl::Status& status) {
+  Log(Severity::kInfo, "stream ended",
+      {{"client", request_.client_name()}, {"peer", peer_}, {"status", status.ToString()}});
+  Finish(ToGrpcStatus(status));
+}
+
+void SubscribeStream::OnDone() {
+  context_.watch.Forget(this);
+  context_.registry.Remove(this);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,86 @@
+// One Subscribe call: carries out what its SubscribeSession decides.
+//
+// At any moment one thread at most has the stream's *turn* and drives the session: whoever opens
+// it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the stream while
+// it rests. Others who want something leave a note and are heard at the end of the turn. So there
+// is no thread and no queue per stream, and at most one frame in memory.
+#ifndef HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
+#define HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "hookgate/v1/event_service.pb.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/delivery/head_watch.h"
+#include "server/delivery/subscribe_session.h"
+#include "server/delivery/tail.h"
+#include "server/eventlog/event_log.h"
+#include "server/rpc/stream_registry.h"
+
+namespace hookgate {
+
+// What streams work with. All of it outlives them.
+struct StreamContext {
+  EventLog& log;
+  const Tail& tail;
+  HeadWatch& watch;
+  Executor& executor;  // where reading the log may block
+  StreamRegistry& registry;
+  const Clock& clock;
+};
+
+// Held by the registry from Start to OnDone; by others only while they call it.
+class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                              public HeadWatch::Waiter,
+                              public OpenStream,
+                              public std::enable_shared_from_this<SubscribeStream> {
+ public:
+  SubscribeStream(hookgate::v1::SubscribeRequest request, std::string peer,
+                  const StreamContext& context);
+
+  // Once, after the registry holds the stream.
+  void Start();
+
+  void Wake() override ABSL_LOCKS_EXCLUDED(mu_);
+  void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnDone() override;  // gRPC's last call here
+
+ private:
+  // All of these need the turn.
+  void Open();
+  void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+  bool HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // false: the client has gone
+  bool Rest(const SubscribeSession::Step& step) ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
+  void End(const absl::Status& status);
+
+  // Constant after construction.
+  const hookgate::v1::SubscribeRequest request_;
+  const std::string peer_;
+  const StreamContext context_;
+
+  // Touched only by whoever has the turn.
+  std::unique_ptr<SubscribeSession> session_;  // null until opened
+  grpc::ByteBuffer frame_;                     // gRPC's from StartWrite to OnWriteDone
+
+  absl::Mutex mu_;
+  bool turn_taken_ ABSL_GUARDED_BY(mu_) = true;  // from Start on; stays so once ended
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  absl::optional<absl::Duration> drain_delay_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
