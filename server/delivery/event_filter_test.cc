@@ -1,0 +1,66 @@
+#include "server/delivery/event_filter.h"
+
+#include <gtest/gtest.h>
+
+#include "google/protobuf/text_format.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+absl::StatusOr<EventFilter> Filter(const std::string& text) {
+  hookgate::v1::EventFilter filter;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &filter));
+  return EventFilter::Create(filter);
+}
+
+bool Admits(const std::string& filter, const LogEvent& event) {
+  const auto compiled = Filter(filter);
+  EXPECT_TRUE(compiled.ok()) << compiled.status();
+  return compiled->Matches(event);
+}
+
+LogEvent EventOf(const std::string& source, const std::string& type, const std::string& subject) {
+  LogEvent event;
+  event.source = source;
+  event.type = type;
+  event.subject = subject;
+  return event;
+}
+
+TEST(EventFilterTest, EmptyFilterAdmitsEverything) {
+  EXPECT_TRUE(Admits("", EventOf("a", "batch.failed", "")));
+}
+
+TEST(EventFilterTest, ListsNarrowEachOtherAndEntriesWiden) {
+  const std::string filter = R"(sources: "a" sources: "b" subjects: "x")";
+  EXPECT_TRUE(Admits(filter, EventOf("b", "t", "x")));
+  EXPECT_FALSE(Admits(filter, EventOf("c", "t", "x")));
+  EXPECT_FALSE(Admits(filter, EventOf("a", "t", "y")));
+}
+
+TEST(EventFilterTest, TypePatternAdmitsWhatIsBelowItsNameAlone) {
+  const std::string filter = R"(types: "batch.*" types: "eval.run.failed")";
+  EXPECT_TRUE(Admits(filter, EventOf("a", "batch.failed", "")));
+  EXPECT_TRUE(Admits(filter, EventOf("a", "batch.x.y", "")));
+  EXPECT_TRUE(Admits(filter, EventOf("a", "eval.run.failed", "")));
+  EXPECT_FALSE(Admits(filter, EventOf("a", "batch", "")));
+  EXPECT_FALSE(Admits(filter, EventOf("a", "batches.failed", "")));
+  EXPECT_FALSE(Admits(filter, EventOf("a", "eval.run.failed.x", "")));
+  EXPECT_TRUE(Admits(R"(types: "*")", EventOf("a", "anything", "")));
+}
+
+TEST(EventFilterTest, BadEntriesAreNamedByTheirPath) {
+  EXPECT_EQ(FieldOf(Filter(R"(types: "batch.failed" types: "ba*ch")").status()), "filter.types[1]");
+  EXPECT_EQ(FieldOf(Filter(R"(types: "*.failed")").status()), "filter.types[0]");
+  EXPECT_EQ(FieldOf(Filter(R"(types: "a.*.*")").status()), "filter.types[0]");
+  EXPECT_EQ(FieldOf(Filter(R"(sources: "")").status()), "filter.sources[0]");
+  EXPECT_EQ(FieldOf(Filter("subjects: \"" + std::string(257, 'x') + "\"").status()),
+            "filter.subjects[0]");
+  std::string many;
+  for (int i = 0; i < 101; ++i) many += "subjects: \"x\" ";
+  EXPECT_EQ(FieldOf(Filter(many).status()), "filter.subjects");
+}
+
+}  // namespace
+}  // namespace hookgate

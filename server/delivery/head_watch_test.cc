@@ -1,0 +1,101 @@
+#include "server/delivery/head_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/synchronization/mutex.h"
+#include "tests/support/fake_clock.h"
+
+namespace hookgate {
+namespace {
+
+class CountingWaiter : public HeadWatch::Waiter {
+ public:
+  void Wake() override {
+    absl::MutexLock lock(&mu_);
+    ++wakes_;
+  }
+  // Waits for the wake-up number `count`; false if it does not come.
+  bool WasWoken(int count) {
+    const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return wakes_ >= count; };
+    absl::MutexLock lock(&mu_);
+    return mu_.AwaitWithTimeout(absl::Condition(&reached), absl::Seconds(20));
+  }
+  int wakes() {
+    absl::MutexLock lock(&mu_);
+    return wakes_;
+  }
+
+ private:
+  absl::Mutex mu_;
+  int wakes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+TEST(HeadWatchTest, GrowthWakesEveryoneOnce) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto first = std::make_shared<CountingWaiter>();
+  auto second = std::make_shared<CountingWaiter>();
+  const absl::Duration far = clock.MonotonicNow() + absl::Hours(1);
+  EXPECT_TRUE(watch.Await(0, far, first));
+  EXPECT_TRUE(watch.Await(0, far, second));
+  watch.Advance(1);
+  EXPECT_TRUE(first->WasWoken(1));
+  EXPECT_TRUE(second->WasWoken(1));
+  // `first` waits again, `second` does not.
+  EXPECT_TRUE(watch.Await(1, far, first));
+  watch.Advance(2);
+  EXPECT_TRUE(first->WasWoken(2));
+  EXPECT_EQ(second->wakes(), 1);
+}
+
+// Between looking and waiting the log may have grown: that wake-up must not be lost.
+TEST(HeadWatchTest, WaitingForWhatIsThereAlreadyIsRefused) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  watch.Advance(7);
+  EXPECT_FALSE(watch.Await(6, absl::InfiniteDuration(), std::make_shared<CountingWaiter>()));
+}
+
+TEST(HeadWatchTest, DeadlineWakesItsWaiterAndNoOther) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto soon = std::make_shared<CountingWaiter>();
+  auto late = std::make_shared<CountingWaiter>();
+  watch.Await(0, clock.MonotonicNow() + absl::Minutes(10), late);
+  watch.Await(0, clock.MonotonicNow() + absl::Minutes(5), soon);
+  clock.Advance(absl::Minutes(5));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(soon->WasWoken(1));
+  EXPECT_EQ(late->wakes(), 0);
+}
+
+TEST(HeadWatchTest, ForgottenWaiterIsNeitherWokenNorKept) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto forgotten = std::make_shared<CountingWaiter>();
+  auto other = std::make_shared<CountingWaiter>();
+  watch.Await(0, absl::InfiniteDuration(), forgotten);
+  watch.Await(0, absl::InfiniteDuration(), other);
+  watch.Forget(forgotten.get());
+  EXPECT_EQ(forgotten.use_count(), 1);
+  watch.Advance(1);
+  EXPECT_TRUE(other->WasWoken(1));
+  EXPECT_EQ(forgotten->wakes(), 0);
+}
+
+TEST(HeadWatchTest, WaitingAgainReplacesTheWaitBefore) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto waiter = std::make_shared<CountingWaiter>();
+  watch.Await(0, clock.MonotonicNow() + absl::Minutes(1), waiter);
+  watch.Await(0, clock.MonotonicNow() + absl::Minutes(3), waiter);
+  auto witness = std::make_shared<CountingWaiter>();
+  watch.Await(0, clock.MonotonicNow() + absl::Minutes(2), witness);
+  clock.Advance(absl::Minutes(2));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(witness->WasWoken(1));
+  EXPECT_EQ(waiter->wakes(), 0);
+}
+
+}  // namespace
+}  // namespace hookgate

@@ -1,0 +1,69 @@
+#include "tests/support/temporary_log.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "hookgate/v1/event.pb.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate {
+namespace {
+
+int NextNumber() {
+  static std::atomic<int> last = 0;
+  return ++last;
+}
+
+std::string EnvelopeOf(const LogEvent& event) {
+  hookgate::v1::Event envelope;
+  envelope.set_source(event.source);
+  envelope.set_webhook_id(event.webhook_id);
+  envelope.set_type(event.type);
+  envelope.set_subject(event.subject);
+  *envelope.mutable_receive_time() = ToProto(event.receive_time);
+  return envelope.SerializeAsString();
+}
+
+}  // namespace
+
+std::string FreshTestFolder() {
+  return absl::StrCat(testing::TempDir(), "/log_", getpid(), "_", NextNumber());
+}
+
+std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener,
+                                                 const std::string& folder) {
+  auto log = SqliteEventLog::Open({.data_dir = folder}, listener);
+  EXPECT_TRUE(log.ok()) << log.status();
+  return *std::move(log);
+}
+
+Sequence AppendEvent(EventLog& log, const TestEvent& wanted) {
+  auto event = std::make_unique<LogEvent>();
+  event->source = wanted.source;
+  event->webhook_id =
+      wanted.webhook_id.empty() ? absl::StrCat("wh_", NextNumber()) : wanted.webhook_id;
+  event->type = wanted.type;
+  event->subject = wanted.subject;
+  event->failure = absl::EndsWith(wanted.type, ".failed");
+  event->receive_time = wanted.receive_time;
+  event->raw_body = wanted.raw_body;
+  event->envelope = EnvelopeOf(*event);
+  absl::Notification done;
+  absl::StatusOr<AppendResult> result;
+  log.Append(std::move(event), [&](absl::StatusOr<AppendResult> outcome) {
+    result = std::move(outcome);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  EXPECT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outcome, AppendResult::Outcome::kStored);
+  return result->sequence;
+}
+
+}  // namespace hookgate

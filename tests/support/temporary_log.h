@@ -1,0 +1,36 @@
+// A real event log in a folder of its own, and short ways to put events into it.
+#ifndef HOOKGATE_TESTS_SUPPORT_TEMPORARY_LOG_H_
+#define HOOKGATE_TESTS_SUPPORT_TEMPORARY_LOG_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/eventlog/sqlite_event_log.h"
+
+namespace hookgate {
+
+// A folder that no other test uses; not made yet.
+std::string FreshTestFolder();
+
+// Fails the test if it cannot be opened. `listener` may be null.
+std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener = nullptr,
+                                                 const std::string& folder = FreshTestFolder());
+
+// What a test wants to be special about an event; the rest is made up.
+struct TestEvent {
+  std::string webhook_id;  // "": a new one
+  std::string source = "openai";
+  std::string type = "batch.failed";
+  std::string subject = "batch_1";
+  absl::Time receive_time = absl::FromUnixSeconds(1'750'000'000);
+  std::string raw_body = "{}";
+};
+
+// Appends and waits until that is durable. Fails the test if it is not stored as a new event.
+Sequence AppendEvent(EventLog& log, const TestEvent& event = {});
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_TESTS_SUPPORT_TEMPORARY_LOG_H_
