@@ -6,6 +6,7 @@
 #ifndef HOOKGATE_SERVER_SIGNATURE_STANDARD_WEBHOOKS_H_
 #define HOOKGATE_SERVER_SIGNATURE_STANDARD_WEBHOOKS_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,9 +19,13 @@ namespace hookgate {
 // The three headers as received: views into the request. An absent header is a null view
 // (data() == nullptr); an empty one is not.
 struct SignedHeaders {
-  absl::string_view id;         // webhook-id: 1 to 256 printable ASCII bytes
-  absl::string_view timestamp;  // webhook-timestamp: decimal seconds since the Unix epoch
-  absl::string_view signature;  // webhook-signature: space-separated "v1,<base64>" entries
+  // webhook-id: 1 to 256 printable ASCII bytes, no blanks.
+  absl::string_view id;
+  // webhook-timestamp: seconds since the Unix epoch, 1 to 12 decimal digits and nothing else.
+  absl::string_view timestamp;
+  // webhook-signature: at most 64 entries "v1,<base64>", separated by blanks, in at most 4096
+  // bytes. Entries with other tags, such as "v1a,", are skipped.
+  absl::string_view signature;
 };
 
 // A signing key, ready to use. Copies are cheap enough for configuration, and are never printed.
@@ -29,8 +34,9 @@ class Secret {
   // "whsec_" followed by strict base64, or without that prefix the bytes of the text itself, as the
   // OpenAI SDKs read it.
   //   name  how logs call it
-  // INVALID_ARGUMENT if `text` is empty, blank, or not base64 after the prefix. No message holds any
-  // part of `text`.
+  // INVALID_ARGUMENT if `text` is empty, blank, not base64 after the prefix, or begins with "whpk_"
+  // or "whsk_": those are keys of the asymmetric scheme "v1a", and whoever has the public one could
+  // sign with its text. No message holds any part of `text`.
   static absl::StatusOr<Secret> Parse(absl::string_view name, absl::string_view text);
 
   const std::string& name() const { return name_; }
@@ -45,7 +51,7 @@ class Secret {
 
 struct VerifiedWebhook {
   absl::Time webhook_time;  // of this attempt, from the timestamp header
-  size_t secret_index = 0;  // which of the secrets had signed
+  size_t secret_index = 0;  // the first of the secrets that had signed
 };
 
 // Accepts the request if any "v1" entry of `headers.signature` matches any of `secrets` over
@@ -53,9 +59,13 @@ struct VerifiedWebhook {
 //   now        wall time at which the request had been received
 //   tolerance  allowed distance between `now` and the timestamp, either way, inclusive; compared in
 //              whole seconds, as the SDKs do
-// Errors, all UNAUTHENTICATED, told apart by reason (base/reason.h): missing_header, malformed_header,
-// timestamp_too_old, timestamp_too_new, signature_mismatch. No message holds a secret or an expected
-// signature. Every secret is tried with every entry, compared in constant time.
+// Errors, all UNAUTHENTICATED, told apart by reason (base/reason.h) and found in this order:
+//   missing_header      a header is absent
+//   malformed_header    a header is not as SignedHeaders says
+//   timestamp_too_old, timestamp_too_new
+//   signature_mismatch  no entry matches, or there is none with the tag "v1"
+// No message holds a secret, an expected signature or any byte of the request. Every secret is
+// tried with every entry, compared in constant time.
 absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::string_view body,
                                        absl::Span<const Secret> secrets, absl::Time now,
                                        absl::Duration tolerance);

@@ -1,0 +1,211 @@
+// The published vectors, and everything that is one table row, stand in
+// tests/conformance/standard_webhooks.txt.
+#include "server/signature/standard_webhooks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kId[] = "wh_1";
+constexpr char kTimestamp[] = "1750861210";
+constexpr char kBody[] = R"({"type": "batch.failed"})";
+const absl::Time kNow = absl::FromUnixSeconds(1750861210);
+constexpr absl::Duration kTolerance = absl::Seconds(300);
+
+Secret MakeSecret(absl::string_view text) { return Secret::Parse("test", text).value(); }
+
+// What a request holds; the defaults verify against MakeSecret("key").
+struct Request {
+  std::string id = kId;
+  std::string timestamp = kTimestamp;
+  std::string signature = Sign(MakeSecret("key"), kId, kTimestamp, kBody);
+  std::string body = kBody;
+};
+
+absl::StatusOr<VerifiedWebhook> VerifyAt(absl::Time now, const Request& request,
+                                         const std::vector<Secret>& secrets = {MakeSecret("key")}) {
+  return Verify({.id = request.id, .timestamp = request.timestamp, .signature = request.signature},
+                request.body, secrets, now, kTolerance);
+}
+
+std::string ReasonFor(const Request& request) { return ReasonOf(VerifyAt(kNow, request).status()); }
+
+TEST(SecretTest, PrefixedTextIsBase64AndOtherTextIsTheKeyItself) {
+  EXPECT_EQ(MakeSecret("whsec_aGVsbG8=").key(), "hello");
+  EXPECT_EQ(MakeSecret("aGVsbG8=").key(), "aGVsbG8=");
+  EXPECT_EQ(MakeSecret(" two words\n").key(), " two words\n");
+}
+
+TEST(SecretTest, NameIsKept) { EXPECT_EQ(Secret::Parse("new", "key").value().name(), "new"); }
+
+TEST(SecretTest, EmptyBlankAndUndecodableTextsAreRefused) {
+  for (const char* text :
+       {"", " ", "\t\r\n", "whsec_", "whsec_ ", "whsec_aGVsbG8", "whsec_aGVsbG8=\n",
+        "whsec_ aGVsbG8=", "whsec_aGVs bG8=", "whsec_aGVsbG9=", "whsec_aGVsbG8==", "whsec_aGVsbG8.",
+        "whsec_aGV-bG8=", "whsec_=", "whsec_a", "whsec_\"aGVs\""}) {
+    EXPECT_EQ(Secret::Parse("test", text).status().code(), absl::StatusCode::kInvalidArgument)
+        << "[" << text << "]";
+  }
+}
+
+// A public key is no secret: used as an HMAC key, it would let anybody sign.
+TEST(SecretTest, AsymmetricKeysAreRefused) {
+  for (const char* text : {"whpk_aGVsbG8=", "whsk_aGVsbG8="}) {
+    const absl::Status status = Secret::Parse("test", text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("whsec_"));
+  }
+}
+
+TEST(SecretTest, ErrorNamesTheSecretButHoldsNoPartOfIt) {
+  const std::string message(Secret::Parse("old", "whsec_Zm9vYmFy!").status().message());
+  EXPECT_THAT(message, HasSubstr("\"old\""));
+  EXPECT_THAT(message, Not(HasSubstr("Zm9v")));
+}
+
+TEST(VerifyTest, WhatSignMakesIsAcceptedWithItsTime) {
+  const auto verified = VerifyAt(kNow + absl::Seconds(7), Request());
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_EQ(verified->webhook_time, kNow);
+  EXPECT_EQ(verified->secret_index, 0u);
+}
+
+TEST(VerifyTest, EveryByteOfTheBodyIsSigned) {
+  Request request;
+  request.body = std::string("a\0b\xff", 4);
+  request.signature = Sign(MakeSecret("key"), kId, kTimestamp, request.body);
+  EXPECT_TRUE(VerifyAt(kNow, request).ok());
+  request.body[3] = '\xfe';
+  EXPECT_EQ(ReasonFor(request), reason::kSignatureMismatch);
+}
+
+TEST(VerifyTest, TimestampIsSignedAsTextNotAsNumber) {
+  Request request;
+  request.timestamp = "01750861210";
+  EXPECT_EQ(ReasonFor(request), reason::kSignatureMismatch);
+  request.signature = Sign(MakeSecret("key"), kId, request.timestamp, kBody);
+  EXPECT_TRUE(VerifyAt(kNow, request).ok());
+}
+
+TEST(VerifyTest, RotationTellsWhichSecretHadSigned) {
+  const std::vector<Secret> secrets = {MakeSecret("new"), MakeSecret("key"), MakeSecret("older")};
+  const auto verified = VerifyAt(kNow, Request(), secrets);
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_EQ(verified->secret_index, 1u);
+}
+
+TEST(VerifyTest, NoSecretMatchesNothing) {
+  EXPECT_EQ(ReasonOf(VerifyAt(kNow, Request(), {}).status()), reason::kSignatureMismatch);
+}
+
+TEST(VerifyTest, WindowIsInclusiveBothWaysInWholeSeconds) {
+  EXPECT_TRUE(VerifyAt(kNow + absl::Milliseconds(300'999), Request()).ok());
+  EXPECT_TRUE(VerifyAt(kNow - absl::Seconds(300), Request()).ok());
+
+  const absl::Status old = VerifyAt(kNow + absl::Seconds(412), Request()).status();
+  EXPECT_EQ(ReasonOf(old), reason::kTimestampTooOld);
+  EXPECT_EQ(std::string(old.message()),
+            "webhook-timestamp is 412 s older than now; at most 300 s are allowed");
+  const absl::Status fresh = VerifyAt(kNow - absl::Seconds(301), Request()).status();
+  EXPECT_EQ(ReasonOf(fresh), reason::kTimestampTooNew);
+  EXPECT_EQ(std::string(fresh.message()),
+            "webhook-timestamp is 301 s newer than now; at most 300 s are allowed");
+}
+
+TEST(VerifyTest, ClockAtTheEndsOfTimeIsHarmless) {
+  EXPECT_EQ(ReasonOf(VerifyAt(absl::InfiniteFuture(), Request()).status()),
+            reason::kTimestampTooOld);
+  EXPECT_EQ(ReasonOf(VerifyAt(absl::InfinitePast(), Request()).status()), reason::kTimestampTooNew);
+}
+
+TEST(VerifyTest, AbsentHeadersAreNamedAndDifferFromEmptyOnes) {
+  const std::vector<Secret> secrets = {MakeSecret("key")};
+  const absl::Status none = Verify({}, kBody, secrets, kNow, kTolerance).status();
+  EXPECT_EQ(none.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(ReasonOf(none), reason::kMissingHeader);
+  EXPECT_THAT(std::string(none.message()),
+              HasSubstr("missing: webhook-id, webhook-timestamp, webhook-signature;"));
+
+  // Absence is told first, even where another header is malformed.
+  const absl::Status one =
+      Verify({.id = "", .timestamp = "x", .signature = {}}, kBody, secrets, kNow, kTolerance)
+          .status();
+  EXPECT_EQ(ReasonOf(one), reason::kMissingHeader);
+  EXPECT_THAT(std::string(one.message()), HasSubstr("missing: webhook-signature;"));
+}
+
+TEST(VerifyTest, IdIsOneTo256PrintableAsciiBytes) {
+  const auto reason_for = [](const std::string& id) {
+    Request request;
+    request.id = id;
+    request.signature = Sign(MakeSecret("key"), id, kTimestamp, kBody);
+    return ReasonFor(request);
+  };
+  EXPECT_EQ(reason_for("!~"), "");
+  EXPECT_EQ(reason_for(std::string(256, 'a')), "");
+  EXPECT_EQ(reason_for(std::string(257, 'a')), reason::kMalformedHeader);
+  EXPECT_EQ(reason_for(""), reason::kMalformedHeader);
+  EXPECT_EQ(reason_for("a b"), reason::kMalformedHeader);
+  EXPECT_EQ(reason_for("a\x7f"), reason::kMalformedHeader);
+  EXPECT_EQ(reason_for("\xc3\xa9"), reason::kMalformedHeader);
+  EXPECT_EQ(reason_for(std::string("a\0b", 3)), reason::kMalformedHeader);
+}
+
+TEST(VerifyTest, TimestampIsOneTo12DecimalDigits) {
+  for (const char* timestamp : {"", " ", "+1750861210", "-1750861210", " 1750861210", "1750861210 ",
+                                "1_750_861_210", "1750861210.0", "1.75e9", "0x685c059a",
+                                "1750861210x", "0001750861210", "99999999999999999999"}) {
+    Request request;
+    request.timestamp = timestamp;
+    request.signature = Sign(MakeSecret("key"), kId, timestamp, kBody);
+    EXPECT_EQ(ReasonFor(request), reason::kMalformedHeader) << "[" << timestamp << "]";
+  }
+}
+
+TEST(VerifyTest, SignatureHeaderIsBoundedInEntriesAndBytes) {
+  const std::string valid = Request().signature;
+  Request request;
+  for (int i = 0; i < 63; ++i) request.signature += " v1,x";
+  EXPECT_EQ(ReasonFor(request), "");
+  request.signature += " v1,x";
+  EXPECT_EQ(ReasonFor(request), reason::kMalformedHeader);
+
+  request.signature = valid + std::string(4096 - valid.size(), ' ');
+  EXPECT_EQ(ReasonFor(request), "");
+  request.signature += ' ';
+  EXPECT_EQ(ReasonFor(request), reason::kMalformedHeader);
+}
+
+TEST(VerifyTest, MismatchSaysWhetherThereWasAnythingToCompare) {
+  Request request;
+  request.signature = "v1a,abc v2,def";
+  EXPECT_THAT(std::string(VerifyAt(kNow, request).status().message()), HasSubstr("no v1 entry"));
+  request.signature = "v1,abc";
+  EXPECT_THAT(std::string(VerifyAt(kNow, request).status().message()),
+              HasSubstr("none of the v1 entries"));
+}
+
+TEST(VerifyTest, ErrorsHoldNeitherSecretNorSignature) {
+  const std::string expected = Request().signature.substr(3);
+  Request request;
+  request.signature = absl::StrCat("v1,", std::string(44, 'A'));
+  const std::string message = VerifyAt(kNow, request).status().ToString();
+  EXPECT_THAT(message, Not(HasSubstr(expected)));
+  EXPECT_THAT(message, Not(HasSubstr("AAAA")));
+}
+
+}  // namespace
+}  // namespace hookgate
