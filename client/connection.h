@@ -1,0 +1,33 @@
+// A channel to one gateway, with the stubs of its services.
+#ifndef HOOKGATE_CLIENT_CONNECTION_H_
+#define HOOKGATE_CLIENT_CONNECTION_H_
+
+#include <memory>
+#include <string>
+
+#include "hookgate/v1/event_service.grpc.pb.h"
+
+namespace hookgate {
+
+// Thread-safe, as stubs are.
+class Connection {
+ public:
+  // Connects to `target` ("host:port", or another gRPC name) when the first call is made, and again
+  // whenever needed. Plain text: for loopback, or behind something that encrypts.
+  explicit Connection(const std::string& target);
+
+  // Calls go to `events`, in place of a gateway; `target` is what messages call it.
+  Connection(const std::string& target, std::unique_ptr<v1::EventService::StubInterface> events);
+
+  const std::string& target() const { return target_; }
+  v1::EventService::StubInterface& events() { return *events_; }
+
+ private:
+  // Constant after construction.
+  const std::string target_;
+  const std::unique_ptr<v1::EventService::StubInterface> events_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_CLIENT_CONNECTION_H_

@@ -1,0 +1,112 @@
+#include "client/cursor_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// No gateway's cursor comes near; a file that is larger holds something else.
+constexpr size_t kMaxCursorSize = 4096;
+
+absl::Status SystemError(absl::string_view what, absl::string_view path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
+}
+
+bool LooksLikeCursor(absl::string_view text) {
+  if (text.empty() || text.size() > kMaxCursorSize) return false;
+  for (const char c : text) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) return false;
+  }
+  return true;
+}
+
+// At most one byte more than a file with a cursor can have.
+absl::StatusOr<std::string> ReadStart(int file, absl::string_view path) {
+  std::string content(kMaxCursorSize + 2, '\0');
+  size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t count = ::read(file, &content[size], content.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return SystemError("cannot read the cursor file", path);
+    if (count == 0) break;
+    size += static_cast<size_t>(count);
+  }
+  content.resize(size);
+  return content;
+}
+
+absl::Status WriteAll(int file, absl::string_view content, absl::string_view path) {
+  while (!content.empty()) {
+    const ssize_t count = ::write(file, content.data(), content.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return SystemError("cannot write", path);
+    content.remove_prefix(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteSynced(const std::string& path, absl::string_view content) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0) return SystemError("cannot create", path);
+  absl::Cleanup close_file = [file] { ::close(file); };
+  RETURN_IF_ERROR(WriteAll(file, content, path));
+  if (::fsync(file) != 0) return SystemError("cannot sync", path);
+  return absl::OkStatus();
+}
+
+// A renamed file is sure to be found after a crash only when its folder has been synced.
+absl::Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return SystemError("cannot open the folder", folder);
+  absl::Cleanup close_file = [file] { ::close(file); };
+  if (::fsync(file) != 0) return SystemError("cannot sync the folder", folder);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+FileCursorStore::FileCursorStore(absl::string_view path) : path_(path) {}
+
+absl::StatusOr<std::optional<std::string>> FileCursorStore::Load() {
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return std::nullopt;
+  if (file < 0) return SystemError("cannot open the cursor file", path_);
+  absl::Cleanup close_file = [file] { ::close(file); };
+
+  ASSIGN_OR_RETURN(std::string content, ReadStart(file, path_));
+  // The line feed is the proof that the file was not cut off.
+  const bool whole = !content.empty() && content.back() == '\n';
+  if (whole) content.pop_back();
+  if (!whole || !LooksLikeCursor(content)) {
+    return absl::DataLossError(absl::StrCat(
+        "the cursor file ", path_, content.empty() ? " is empty" : " is damaged",
+        ": it must hold one cursor and a line feed. Restore it, or move it away to start anew, at "
+        "the price of missing or repeating events"));
+  }
+  return content;
+}
+
+absl::Status FileCursorStore::Save(absl::string_view cursor) {
+  if (!LooksLikeCursor(cursor)) {
+    return absl::InvalidArgumentError(absl::StrCat("not a cursor to save in ", path_));
+  }
+  const std::string temporary = path_ + ".tmp";
+  RETURN_IF_ERROR(WriteSynced(temporary, absl::StrCat(cursor, "\n")));
+  if (::rename(temporary.c_str(), path_.c_str()) != 0) {
+    return SystemError("cannot replace the cursor file", path_);
+  }
+  return SyncFolderOf(path_);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,96 @@
+#include "client/gateway_error.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/proto_time.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpcpp/support/status.h"
+
+namespace hookgate {
+namespace {
+
+constexpr char kDomain[] = "hookgate";
+
+std::string EarliestCursor(const GatewayError& error) {
+  const auto found = error.metadata.find("earliest_cursor");
+  return found == error.metadata.end() ? std::string() : found->second;
+}
+
+// Where to go on when the cursor in hand is of no use.
+std::string StartAnew(const GatewayError& error) {
+  const std::string cursor = EarliestCursor(error);
+  return cursor.empty() ? "start from the earliest event"
+                        : absl::StrCat("start from the earliest event (cursor ", cursor, ")");
+}
+
+std::string NextStep(const GatewayError& error, absl::string_view target) {
+  if (error.reason == "CURSOR_OVERTAKEN") {
+    return absl::StrCat(
+        "Retention has removed events after this cursor: they are lost to this subscriber. To go "
+        "on "
+        "with what is still held, ",
+        StartAnew(error), ".");
+  }
+  if (error.reason == "CURSOR_OF_ANOTHER_LOG") {
+    return absl::StrCat(
+        "The gateway's log is not the one that gave this cursor: its data folder was replaced, or "
+        "this is another gateway. If that is intended, ",
+        StartAnew(error), ".");
+  }
+  switch (error.status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return "Correct the request; the same one will be refused again.";
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return "Ask the gateway's operator for access.";
+    case absl::StatusCode::kUnimplemented:
+      return absl::StrCat("Check that ", target,
+                          " is the gRPC port of a gateway (default 50051) that is not older than "
+                          "this client.");
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      if (error.FromGateway()) return "Try again later.";
+      return absl::StrCat("Check that a gateway runs there and that ", target,
+                          " is its gRPC address.");
+    case absl::StatusCode::kResourceExhausted:
+      return "Try again later.";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+GatewayError ReadGatewayError(const grpc::Status& status) {
+  GatewayError error;
+  if (status.ok()) return error;
+  // gRPC's codes are the same numbers.
+  error.status =
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return error;
+  for (const google::protobuf::Any& detail : details.details()) {
+    google::rpc::ErrorInfo info;
+    google::rpc::RetryInfo retry;
+    if (detail.UnpackTo(&info) && info.domain() == kDomain) {
+      error.reason = info.reason();
+      error.metadata = {info.metadata().begin(), info.metadata().end()};
+    } else if (detail.UnpackTo(&retry)) {
+      error.retry_delay = FromProto(retry.retry_delay());
+    }
+  }
+  return error;
+}
+
+absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target) {
+  if (error.status.ok()) return absl::OkStatus();
+  std::string message =
+      absl::StrCat(what, error.FromGateway() ? ": the gateway at " : " at ", target,
+                   error.FromGateway() ? " answered: " : ": ", error.status.message());
+  while (!message.empty() && message.back() == '.') message.pop_back();
+  const std::string next_step = NextStep(error, target);
+  if (!next_step.empty()) absl::StrAppend(&message, ". ", next_step);
+  return absl::Status(error.status.code(), message);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,42 @@
+// What a failed call tells: the status, and the details that the gateway attaches to it.
+#ifndef HOOKGATE_CLIENT_GATEWAY_ERROR_H_
+#define HOOKGATE_CLIENT_GATEWAY_ERROR_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace grpc {
+class Status;
+}  // namespace grpc
+
+namespace hookgate {
+
+// All fields are empty if the call was fine.
+struct GatewayError {
+  absl::Status status;  // Code and message as received.
+  // google.rpc.ErrorInfo of domain "hookgate": the stable word for what went wrong, such as
+  // "CURSOR_OVERTAKEN", and what belongs to it. Empty if the error came from elsewhere, such as
+  // from the network or a proxy.
+  std::string reason;
+  std::map<std::string, std::string> metadata;
+  // google.rpc.RetryInfo: not to be tried again before this.
+  absl::Duration retry_delay;
+
+  // Whether a gateway answered, rather than the way to it failed.
+  bool FromGateway() const { return !reason.empty(); }
+};
+
+// Details that cannot be read are left out.
+GatewayError ReadGatewayError(const grpc::Status& status);
+
+// The error for people: what happened (`what`, such as "cannot list events"), at which gateway, and
+// the next safe step. Code as received; metadata's earliest_cursor is in the message.
+absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_CLIENT_GATEWAY_ERROR_H_

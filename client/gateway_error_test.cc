@@ -1,0 +1,78 @@
+#include "client/gateway_error.h"
+
+#include <string>
+
+#include "client/testing/fake_gateway.h"
+#include "gmock/gmock.h"
+#include "grpcpp/support/status.h"
+#include "gtest/gtest.h"
+
+namespace hookgate {
+namespace {
+
+using ::hookgate::testing::GatewayStatus;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string Explained(const grpc::Status& status) {
+  return std::string(
+      Explain(ReadGatewayError(status), "cannot list events", "gateway:50051").message());
+}
+
+TEST(GatewayErrorTest, ReadsWhatTheGatewayAttached) {
+  const GatewayError error = ReadGatewayError(
+      GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN", "cursor overtaken",
+                    {{"earliest_cursor", "c7"}}, absl::Milliseconds(1500)));
+  EXPECT_EQ(error.status, absl::OutOfRangeError("cursor overtaken"));
+  EXPECT_TRUE(error.FromGateway());
+  EXPECT_EQ(error.reason, "CURSOR_OVERTAKEN");
+  EXPECT_EQ(error.metadata.at("earliest_cursor"), "c7");
+  EXPECT_EQ(error.retry_delay, absl::Milliseconds(1500));
+}
+
+TEST(GatewayErrorTest, HasNoReasonWithoutDetails) {
+  const GatewayError error =
+      ReadGatewayError(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused"));
+  EXPECT_EQ(error.status, absl::UnavailableError("connection refused"));
+  EXPECT_FALSE(error.FromGateway());
+}
+
+TEST(GatewayErrorTest, LeavesOutDetailsThatAreNotReadable) {
+  const GatewayError error =
+      ReadGatewayError(grpc::Status(grpc::StatusCode::INTERNAL, "broken", "\xff\xff\xff"));
+  EXPECT_EQ(error.status, absl::InternalError("broken"));
+  EXPECT_FALSE(error.FromGateway());
+}
+
+TEST(GatewayErrorTest, IsEmptyWhenTheCallWasFine) {
+  EXPECT_TRUE(ReadGatewayError(grpc::Status::OK).status.ok());
+  EXPECT_TRUE(Explain({}, "cannot list events", "gateway:50051").ok());
+}
+
+TEST(ExplainTest, NamesTheEarliestCursorWhenRetentionWasFaster) {
+  EXPECT_THAT(Explained(GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN",
+                                      "cursor overtaken", {{"earliest_cursor", "c7"}})),
+              AllOf(HasSubstr("cannot list events"), HasSubstr("gateway:50051"),
+                    HasSubstr("cursor overtaken"), HasSubstr("Retention"), HasSubstr("c7")));
+}
+
+TEST(ExplainTest, SaysThatTheLogWasReplaced) {
+  EXPECT_THAT(
+      Explained(GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_LOG",
+                              "another log", {{"earliest_cursor", "c1"}})),
+      AllOf(HasSubstr("data folder was replaced"), HasSubstr("c1")));
+}
+
+TEST(ExplainTest, AsksWhetherAGatewayIsThereWhenNobodyAnswers) {
+  EXPECT_THAT(Explained(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused")),
+              HasSubstr("Check that a gateway runs there"));
+}
+
+TEST(ExplainTest, SuggestsToTryLaterWhenTheGatewayIsBusy) {
+  EXPECT_THAT(Explained(GatewayStatus(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_QUERIES",
+                                      "too many queries")),
+              HasSubstr("Try again later"));
+}
+
+}  // namespace
+}  // namespace hookgate

@@ -1,0 +1,168 @@
+// Receives a gateway's events, in order, over any number of broken streams.
+//
+//   hookgate::FileCursorStore cursors("/var/lib/billing/hookgate.cursor");
+//   hookgate::Subscriber subscriber({.target = "gateway:50051",
+//                                    .start = hookgate::Subscriber::Earliest{},
+//                                    .cursor_store = &cursors});
+//   absl::Status end = subscriber.Run([](const hookgate::v1::Event& event) {
+//     if (event.has_batch_failed()) RetryBatch(event.batch_failed().data().id());
+//     return absl::OkStatus();
+//   });
+//
+// The law: the position moves past an event only after the handler returned OK for it, so each
+// event is handled at least once, and twice only if the process dies between handling and saving.
+// Handlers should be idempotent; (source, webhook_id) is the key.
+#ifndef HOOKGATE_CLIENT_SUBSCRIBER_H_
+#define HOOKGATE_CLIENT_SUBSCRIBER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/backoff.h"
+#include "client/cursor_store.h"
+#include "hookgate/v1/event_service.pb.h"
+#include "server/base/clock.h"
+
+namespace grpc {
+class ClientContext;
+}  // namespace grpc
+
+namespace hookgate {
+
+class Connection;
+
+// Stop may be called from any thread, all else from one.
+class Subscriber {
+ public:
+  // Where to begin when there is no position yet.
+  struct Latest {};    // Only events stored from now on.
+  struct Earliest {};  // The oldest event still held.
+  struct After {       // Exactly after an event handled before.
+    std::string cursor;
+  };
+  struct Since {  // The earliest event received at or after this.
+    absl::Time time;
+  };
+  using Start = std::variant<Latest, Earliest, After, Since>;
+
+  // Called from Run, between events; should return soon. Any may be left empty.
+  struct Observers {
+    // A stream is open. From the first one on, its cursor is the position: later streams go on from
+    // there, whatever `start` says.
+    std::function<void(const v1::SubscribeResponse::Opened&)> opened;
+    // Everything stored has been handled.
+    std::function<void(const v1::SubscribeResponse::CaughtUp&)> caught_up;
+    std::function<void(const v1::SubscribeResponse::Heartbeat&)> heartbeat;
+    std::function<void(const v1::SubscribeResponse::Draining&)> draining;
+    // The stream broke, or could not be opened; the next try comes after `delay`.
+    std::function<void(const absl::Status& why, absl::Duration delay)> disconnected;
+  };
+
+  struct Options {
+    // The gateway: "host:port". Not used with a Connection of your own.
+    std::string target = "127.0.0.1:50051";
+    // Empty: every event.
+    v1::EventFilter filter;
+    // Used when `cursor_store` is null or holds no cursor.
+    Start start = Latest{};
+    // The longest silence of a living stream; the gateway takes 1 s to 10 min. A stream that is
+    // silent for 2.5 times as long is dead: it is given up and opened again.
+    absl::Duration heartbeat_interval = absl::Seconds(15);
+    // How long connecting and opening a stream may take.
+    absl::Duration open_timeout = absl::Seconds(20);
+    // Who is asking, for the gateway's logs.
+    std::string client_name;
+    // Fill Event.raw_body.
+    bool include_raw_body = false;
+    // Keeps the position while no one runs; null: it is forgotten. Outlives the subscriber.
+    CursorStore* cursor_store = nullptr;
+    // The position is saved after each frame of events, and within a long frame whenever this has
+    // passed: what was handled since then comes again if the process dies. 0: after each event.
+    absl::Duration save_interval = absl::Seconds(1);
+    BackoffPolicy backoff;
+    Observers observers;
+    // Measures save_interval. Outlives the subscriber.
+    const Clock* clock = &SystemClock();
+  };
+
+  // Called for one event at a time, in sequence order. Anything but OK ends Run, and the event
+  // counts as not handled.
+  using Handler = std::function<absl::Status(const v1::Event&)>;
+
+  explicit Subscriber(Options options);
+  // `connection` outlives the subscriber.
+  Subscriber(Connection& connection, Options options);
+  ~Subscriber();
+
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  // Handles events until Stop (OK), the handler's first error (that error), an error of the cursor
+  // store (that error), or an answer that would not change by trying again. Blocks; once only.
+  // Such answers, each with a message that says what happened and the next safe step:
+  //   INVALID_ARGUMENT     the gateway finds the request wrong: filter, cursor, interval
+  //   OUT_OF_RANGE         events after the position are no longer held; names the earliest cursor
+  //   FAILED_PRECONDITION  the position is one of another log; names the earliest cursor
+  //   PERMISSION_DENIED, UNAUTHENTICATED   this client may not subscribe
+  //   UNIMPLEMENTED        there is no (recent) gateway behind the target
+  // Everything else (no route, a crash, a silent stream, a drain, a full gateway) is tried again
+  // for ever, with back-off, from the position.
+  absl::Status Run(const Handler& handler);
+
+  // Ends Run: at once when it waits, after the handler returns when it is in it. Stays in force: a
+  // later Run returns OK immediately.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct StreamEnd;
+
+  absl::Status LoadPosition();
+  // Cheap if the position is as saved.
+  absl::Status SavePosition();
+  void MoveTo(const std::string& cursor);
+
+  v1::SubscribeRequest MakeRequest() const;
+  // From the call to its end, however it ends.
+  StreamEnd RunStream(const Handler& handler);
+  // An error ends Run.
+  absl::Status HandleFrame(const v1::SubscribeResponse& frame, const Handler& handler,
+                           StreamEnd& end);
+  absl::Status HandleEvents(const v1::SubscribeResponse::EventBatch& batch, const Handler& handler,
+                            StreamEnd& end);
+  absl::Duration DelayAfter(const StreamEnd& end);
+
+  bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Returns early if stopped.
+  void WaitOrStop(absl::Duration delay) ABSL_LOCKS_EXCLUDED(mu_);
+  // The call that Stop cancels; null: none.
+  void SetCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Constant after construction.
+  const Options options_;
+  const std::unique_ptr<Connection> own_connection_;
+  Connection& connection_;
+
+  // Touched only by the thread in Run.
+  absl::BitGen random_;
+  std::string position_;  // Everything up to here is handled. Empty: begin at options_.start.
+  std::string saved_position_;
+  absl::Duration saved_at_;
+  absl::Duration heartbeat_interval_;  // As the gateway confirmed it.
+  int failures_ = 0;                   // Streams in a row that delivered nothing.
+
+  mutable absl::Mutex mu_;
+  absl::CondVar stop_called_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_CLIENT_SUBSCRIBER_H_
