@@ -2,7 +2,7 @@
 //
 // Accepts what the model class of openai-python accepts and refuses what it refuses, except where
 // protobuf cannot hold it. The rules stand in proto/hookgate/schema/v1/options.proto; the
-// differences, in the .cc.
+// differences, above the code in decode_event.cc and decode_message.cc.
 #ifndef HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
 #define HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
 
@@ -17,15 +17,17 @@ namespace hookgate {
 struct DecodedEvent {
   // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
   hookgate::v1::Event event;
-  bool failure = false;
+  bool failure = false;  // as IsFailureType says
 };
 
 // Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent.
 // Pure; safe from any thread. Takes bounded stack and time for any input.
 // Errors, both INVALID_ARGUMENT, told apart by reason (base/reason.h):
-//   body_not_json  not UTF-8 JSON, or nested deeper than 32
+//   body_not_json  not UTF-8 JSON, or nested deeper than 32; a lone surrogate, also as "\ud800", is
+//                  not UTF-8. A byte order mark before the JSON is passed over
 //   invalid_event  no object with a text member `type`, or not the shape of that type; the message
 //                  begins with the path of the field, such as "data.id: ..."
+// No message holds more than some 40 bytes of `body`, control characters escaped.
 absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body);
 
 }  // namespace hookgate

@@ -1,11 +1,13 @@
-// The event types that this build knows, read from the descriptor of hookgate.v1.Event: each arm of its
-// `payload` whose message has a field `type` with a literal. Adding a type takes a message and an arm, and no code.
+// The event types that this build knows, read from the descriptor of hookgate.v1.Event: each arm of
+// its `payload` whose message has a field `type` with a literal. Adding a type takes a message and
+// an arm, and no code.
 #ifndef HOOKGATE_SERVER_EVENT_EVENT_SCHEMA_H_
 #define HOOKGATE_SERVER_EVENT_EVENT_SCHEMA_H_
 
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 
@@ -13,13 +15,18 @@ namespace hookgate {
 
 // One event type.
 struct EventType {
-  std::string name;                                // "batch.failed"
-  const google::protobuf::FieldDescriptor* arm;    // of hookgate.v1.Event.payload
-  const google::protobuf::Descriptor* message;     // that arm's message
-  bool failure = false;                            // option hookgate.schema.v1.event.failure
+  std::string name;                              // "batch.failed"
+  const google::protobuf::FieldDescriptor* arm;  // of hookgate.v1.Event.payload
+  const google::protobuf::Descriptor* message;   // that arm's message
+  bool failure = false;                          // option hookgate.schema.v1.event.failure
+  // The fields that lead from `message` to the one marked as the subject, which is a string:
+  // {data, id}. Empty if none is marked.
+  std::vector<const google::protobuf::FieldDescriptor*> subject_path;
 };
 
-// All of them, by name. Computed once; lives for ever; safe from any thread.
+// All of them, by name. Computed once; lives for ever; safe from any thread. Aborts on a schema
+// that ReadEventTypes refuses: that is a mistake in a .proto, which every test and every start
+// finds.
 const std::vector<EventType>& KnownEventTypes();
 
 // The type called `name`, or null.
@@ -28,6 +35,13 @@ const EventType* FindEventType(absl::string_view name);
 // Whether events of this type report a failure: by the schema for a known type, by the ending
 // ".failed" for one that is not.
 bool IsFailureType(absl::string_view type);
+
+// The event types among the arms of `payload`, by name.
+// FAILED_PRECONDITION names the field or message that is wrong: one that cannot be decoded
+// (decode_message.h), a `type` that is not required, two arms of one type, two subjects in one
+// message, or a subject that is no string or stands in a list.
+absl::StatusOr<std::vector<EventType>> ReadEventTypes(
+    const google::protobuf::OneofDescriptor& payload);
 
 }  // namespace hookgate
 

@@ -1,0 +1,133 @@
+#include "server/event/decode_event.h"
+
+#include <boost/json.hpp>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/message.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/event/decode_message.h"
+#include "server/event/event_schema.h"
+
+// What is JSON
+//
+// The SDK's synchronous client hands the body's bytes to Python's json.loads. As it does, a byte
+// order mark is passed over and the last of duplicate keys wins. Otherwise than it does, these are
+// refused, because RFC 8259 or protobuf's strings do not have them: NaN and Infinity, lone
+// surrogates, UTF-16 and UTF-32, and nesting deeper than kMaxDepth.
+//
+// What is an event
+//
+// The SDK's `unwrap` never refuses: what is no valid event of a known type comes back unvalidated.
+// Here a known type has the shape that the SDK's model class demands, or it is an error, and an
+// unknown type is an UnrecognizedEvent.
+
+namespace hookgate {
+namespace {
+
+namespace json = boost::json;
+using hookgate::v1::Event;
+
+constexpr size_t kMaxDepth = 32;  // The sender chooses the nesting; we choose the stack.
+constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
+// Room on the stack for a usual body, well under 1 KiB of JSON, and for the parser's work.
+constexpr size_t kDocumentBytes = 4096;
+constexpr size_t kParserBytes = 1024;
+
+absl::Status NotJson(absl::string_view why) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kBodyNotJson,
+                         absl::StrCat("the body is not JSON: ", why));
+}
+
+absl::Status NoEvent(absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidEvent, message);
+}
+
+// Reads `body` into `document`, with its memory.
+absl::Status Parse(absl::string_view body, json::value& document) {
+  const size_t skipped = absl::StartsWith(body, kByteOrderMark) ? sizeof(kByteOrderMark) - 1 : 0;
+  const absl::string_view text = body.substr(skipped);
+  if (text.empty()) return NotJson("it is empty");
+
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  unsigned char scratch[kParserBytes];
+  json::parser parser(document.storage(), options, scratch, sizeof(scratch));
+  boost::system::error_code error;
+  const size_t consumed = parser.write(text.data(), text.size(), error);
+  if (error == json::error::too_deep) {
+    return NotJson(absl::StrCat("it nests deeper than ", kMaxDepth, " levels"));
+  }
+  if (error) return NotJson(absl::StrCat(error.message(), " at byte ", skipped + consumed));
+  document = parser.release();
+  return absl::OkStatus();
+}
+
+// The text member `name` of `object`, or null if it is missing or no text.
+const json::string* FindText(const json::object& object, json::string_view name) {
+  const json::value* member = object.if_contains(name);
+  return member != nullptr ? member->if_string() : nullptr;
+}
+
+absl::StatusOr<std::string> TypeOf(const json::object& body) {
+  const json::value* type = body.if_contains("type");
+  if (type == nullptr) return NoEvent("type: is missing");
+  const json::string* text = type->if_string();
+  if (text == nullptr)
+    return NoEvent(absl::StrCat("type: must be a string, not ", DescribeJson(*type)));
+  return std::string(text->data(), text->size());
+}
+
+absl::Status DecodeKnown(const EventType& type, const json::object& body, Event& event) {
+  google::protobuf::Message& payload = *event.GetReflection()->MutableMessage(&event, type.arm);
+  RETURN_IF_ERROR(DecodeMessage(body, payload));
+  const google::protobuf::Message* holder = &payload;
+  for (const google::protobuf::FieldDescriptor* step : type.subject_path) {
+    if (step == type.subject_path.back()) {
+      event.set_subject(holder->GetReflection()->GetString(*holder, step));
+    } else {
+      holder = &holder->GetReflection()->GetMessage(*holder, step);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void DecodeUnrecognized(const json::object& object, absl::string_view body, Event& event) {
+  if (const json::value* data = object.if_contains("data"); data != nullptr && data->is_object()) {
+    if (const json::string* id = FindText(data->get_object(), "id"); id != nullptr) {
+      event.set_subject(std::string(id->data(), id->size()));
+    }
+  }
+  hookgate::v1::UnrecognizedEvent& unrecognized = *event.mutable_unrecognized();
+  unrecognized.set_type(event.type());
+  unrecognized.set_subject(event.subject());
+  unrecognized.set_raw_json(std::string(body));
+}
+
+}  // namespace
+
+absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
+  unsigned char memory[kDocumentBytes];
+  json::monotonic_resource resource(memory, sizeof(memory));
+  json::value document(&resource);
+  RETURN_IF_ERROR(Parse(body, document));
+  const json::object* object = document.if_object();
+  if (object == nullptr) {
+    return NoEvent(absl::StrCat("the body must be an object, not ", DescribeJson(document)));
+  }
+
+  DecodedEvent decoded;
+  ASSIGN_OR_RETURN(*decoded.event.mutable_type(), TypeOf(*object));
+  decoded.failure = IsFailureType(decoded.event.type());
+  if (const EventType* type = FindEventType(decoded.event.type()); type != nullptr) {
+    RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded.event));
+  } else {
+    DecodeUnrecognized(*object, body, decoded.event);
+  }
+  return decoded;
+}
+
+}  // namespace hookgate

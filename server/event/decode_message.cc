@@ -1,0 +1,323 @@
+#include "server/event/decode_message.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "hookgate/schema/v1/options.pb.h"
+#include "server/base/logging.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+// Integers
+//
+// The SDK's model is lax about integers, and so are we: an integer, a float without a fraction, or
+// a text like " +1_000.0 ". Where the two still differ, all of it refused here:
+//   - true and false, which the model takes as 1 and 0: no sender means that
+//   - integers, also as texts, that do not fit int64, which is what the field can hold
+//   - texts between blanks that are not ASCII, and two underscores in a row after leading zeros
+//   - floats that Boost.JSON reads a unit in the last place off, and so with a fraction: that takes
+//     more than 19 digits in all, or an exponent. One too large for an int makes the body no JSON
+// And accepted here: texts of more than 4300 digits, if all but the last 19 are zeros.
+
+namespace hookgate {
+namespace {
+
+namespace json = boost::json;
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using hookgate::schema::v1::FieldRules;
+
+constexpr size_t kMaxEchoedBytes = 40;
+
+const FieldRules& RulesOf(const FieldDescriptor& field) {
+  return field.options().GetExtension(hookgate::schema::v1::field);
+}
+
+absl::string_view View(const json::string& text) { return {text.data(), text.size()}; }
+
+// The text cut short and made harmless: whoever reads the error may be a terminal.
+std::string Quote(absl::string_view text) {
+  const bool cut = text.size() > kMaxEchoedBytes;
+  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, kMaxEchoedBytes)), cut ? "..." : "",
+                      "\"");
+}
+
+// --- Schema ---
+
+absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descriptor*>& outer);
+
+absl::Status CheckFields(const Descriptor& message, std::vector<const Descriptor*>& outer) {
+  outer.push_back(&message);
+  for (int i = 0; i < message.field_count(); ++i) {
+    RETURN_IF_ERROR(CheckField(*message.field(i), outer));
+  }
+  outer.pop_back();
+  return absl::OkStatus();
+}
+
+// `outer` are the messages that the field stands in, outermost first.
+absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descriptor*>& outer) {
+  const auto refuse = [&field](absl::string_view why) {
+    return absl::FailedPreconditionError(absl::StrCat(field.full_name(), ": ", why));
+  };
+  if (field.is_map()) return refuse("maps cannot be decoded; use a repeated message");
+  if (field.real_containing_oneof() != nullptr) return refuse("oneofs cannot be decoded");
+
+  const bool is_text = field.type() == FieldDescriptor::TYPE_STRING;
+  if (!RulesOf(field).literal().empty() && (!is_text || field.is_repeated())) {
+    return refuse("only a singular string can have a literal");
+  }
+  if (field.type() == FieldDescriptor::TYPE_MESSAGE) {
+    if (std::find(outer.begin(), outer.end(), field.message_type()) != outer.end())
+      return refuse("a message holds itself");
+    return CheckFields(*field.message_type(), outer);
+  }
+  if (!is_text && field.type() != FieldDescriptor::TYPE_INT64 &&
+      field.type() != FieldDescriptor::TYPE_BOOL) {
+    return refuse(absl::StrCat("type ", field.type_name(),
+                               " cannot be decoded; use string, int64, bool or a message"));
+  }
+  if (!field.is_repeated() && !field.has_presence() && !RulesOf(field).required()) {
+    return refuse("must be required or optional, so that absent stays apart from empty");
+  }
+  return absl::OkStatus();
+}
+
+// --- Values ---
+
+// Where a value stands. Lives on the stack beside the recursion; spelt out only in errors.
+struct Path {
+  const Path* parent;
+  const FieldDescriptor& field;
+  int index = -1;  // in a repeated field
+};
+
+std::string ToString(const Path& path) {
+  std::string text = path.parent == nullptr ? "" : absl::StrCat(ToString(*path.parent), ".");
+  absl::StrAppend(&text, path.field.name());
+  if (path.index >= 0) absl::StrAppend(&text, "[", path.index, "]");
+  return text;
+}
+
+absl::Status Refuse(const Path& path, absl::string_view why) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidEvent,
+                         absl::StrCat(ToString(path), ": ", why));
+}
+
+absl::Status RefuseKind(const Path& path, absl::string_view wanted, const json::value& value) {
+  return Refuse(path, absl::StrCat("must be ", wanted, ", not ", DescribeJson(value)));
+}
+
+enum class IntegerProblem { kNone, kNotWhole, kTooLarge };
+
+IntegerProblem FromDouble(double number, int64_t& integer) {
+  if (!std::isfinite(number) || std::trunc(number) != number) return IntegerProblem::kNotWhole;
+  // 2^63 itself is a double and no int64; -2^63 would fit, but the SDK refuses it.
+  constexpr double kLimit = 9223372036854775808.0;
+  if (std::abs(number) >= kLimit) return IntegerProblem::kTooLarge;
+  integer = static_cast<int64_t>(number);
+  return IntegerProblem::kNone;
+}
+
+// Takes "[+-]digits", single underscores between the digits, and ".0", ".00" and so on after them.
+IntegerProblem FromText(absl::string_view text, int64_t& integer) {
+  text = absl::StripAsciiWhitespace(text);
+  std::string plain;
+  if (absl::ConsumePrefix(&text, "-")) {
+    plain = "-";
+  } else {
+    absl::ConsumePrefix(&text, "+");
+  }
+
+  const size_t dot = text.find('.');
+  if (dot != absl::string_view::npos) {
+    const absl::string_view fraction = text.substr(dot + 1);
+    if (fraction.empty() || fraction.find_first_not_of('0') != absl::string_view::npos) {
+      return IntegerProblem::kNotWhole;
+    }
+    text = text.substr(0, dot);
+  }
+
+  bool after_digit = false;
+  for (const char c : text) {
+    if (absl::ascii_isdigit(c)) {
+      plain.push_back(c);
+    } else if (c != '_' || !after_digit) {
+      return IntegerProblem::kNotWhole;
+    }
+    after_digit = c != '_';
+  }
+  if (!after_digit) return IntegerProblem::kNotWhole;
+  return absl::SimpleAtoi(plain, &integer) ? IntegerProblem::kNone : IntegerProblem::kTooLarge;
+}
+
+IntegerProblem ToInteger(const json::value& value, int64_t& integer) {
+  switch (value.kind()) {
+    case json::kind::int64:
+      integer = value.get_int64();
+      return IntegerProblem::kNone;
+    case json::kind::uint64:  // Boost.JSON uses it only for what int64 cannot hold.
+      return IntegerProblem::kTooLarge;
+    case json::kind::double_:
+      return FromDouble(value.get_double(), integer);
+    case json::kind::string:
+      return FromText(View(value.get_string()), integer);
+    default:
+      return IntegerProblem::kNotWhole;
+  }
+}
+
+absl::Status DecodeFields(const json::object& object, const Path* parent, Message& message);
+
+absl::Status DecodeText(const json::value& value, const Path& path, Message& message) {
+  const json::string* text = value.if_string();
+  const std::string& literal = RulesOf(path.field).literal();
+  if (!literal.empty() && (text == nullptr || View(*text) != literal)) {
+    return RefuseKind(path, absl::StrCat("\"", literal, "\""), value);
+  }
+  if (text == nullptr) return RefuseKind(path, "a string", value);
+
+  const Reflection& reflection = *message.GetReflection();
+  std::string copy(text->data(), text->size());
+  if (path.field.is_repeated()) {
+    reflection.AddString(&message, &path.field, std::move(copy));
+  } else {
+    reflection.SetString(&message, &path.field, std::move(copy));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeInteger(const json::value& value, const Path& path, Message& message) {
+  int64_t integer = 0;
+  switch (ToInteger(value, integer)) {
+    case IntegerProblem::kNone:
+      break;
+    case IntegerProblem::kNotWhole:
+      return RefuseKind(path, "a whole number", value);
+    case IntegerProblem::kTooLarge:
+      return Refuse(path, absl::StrCat(DescribeJson(value), " does not fit a 64-bit integer"));
+  }
+  const Reflection& reflection = *message.GetReflection();
+  if (path.field.is_repeated()) {
+    reflection.AddInt64(&message, &path.field, integer);
+  } else {
+    reflection.SetInt64(&message, &path.field, integer);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeBool(const json::value& value, const Path& path, Message& message) {
+  const bool* boolean = value.if_bool();
+  if (boolean == nullptr) return RefuseKind(path, "true or false", value);
+  const Reflection& reflection = *message.GetReflection();
+  if (path.field.is_repeated()) {
+    reflection.AddBool(&message, &path.field, *boolean);
+  } else {
+    reflection.SetBool(&message, &path.field, *boolean);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeSubmessage(const json::value& value, const Path& path, Message& message) {
+  const json::object* object = value.if_object();
+  if (object == nullptr) return RefuseKind(path, "an object", value);
+  const Reflection& reflection = *message.GetReflection();
+  Message& submessage = path.field.is_repeated()
+                            ? *reflection.AddMessage(&message, &path.field)
+                            : *reflection.MutableMessage(&message, &path.field);
+  return DecodeFields(*object, &path, submessage);
+}
+
+// Sets a singular field, or adds to a repeated one.
+absl::Status DecodeValue(const json::value& value, const Path& path, Message& message) {
+  switch (path.field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      return DecodeText(value, path, message);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return DecodeInteger(value, path, message);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return DecodeBool(value, path, message);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return DecodeSubmessage(value, path, message);
+    default:
+      Log(Severity::kError, "a field reached the decoder that CheckDecodable refuses",
+          {{"field", path.field.full_name()}});
+      std::abort();
+  }
+}
+
+absl::Status DecodeList(const json::value& value, const Path* parent, const FieldDescriptor& field,
+                        Message& message) {
+  const json::array* list = value.if_array();
+  if (list == nullptr) return RefuseKind(Path{parent, field}, "an array", value);
+  int index = 0;
+  for (const json::value& element : *list) {
+    RETURN_IF_ERROR(DecodeValue(element, Path{parent, field, index++}, message));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeFields(const json::object& object, const Path* parent, Message& message) {
+  const Descriptor& type = *message.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const json::value* value = object.if_contains({field.name().data(), field.name().size()});
+    if (value == nullptr || value->is_null()) {
+      if (!RulesOf(field).required()) continue;
+      return Refuse(Path{parent, field}, value == nullptr ? "is missing" : "is null, but required");
+    }
+    RETURN_IF_ERROR(field.is_repeated() ? DecodeList(*value, parent, field, message)
+                                        : DecodeValue(*value, Path{parent, field}, message));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckDecodable(const Descriptor& message) {
+  std::vector<const Descriptor*> outer;
+  return CheckFields(message, outer);
+}
+
+absl::Status DecodeMessage(const json::object& json, Message& message) {
+  return DecodeFields(json, nullptr, message);
+}
+
+std::string DescribeJson(const json::value& value) {
+  switch (value.kind()) {
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return value.get_bool() ? "true" : "false";
+    case json::kind::int64:
+      return absl::StrCat("the number ", value.get_int64());
+    case json::kind::uint64:
+      return absl::StrCat("the number ", value.get_uint64());
+    case json::kind::double_:
+      return absl::StrCat("the number ", value.get_double());
+    case json::kind::string:
+      return absl::StrCat("the string ", Quote(View(value.get_string())));
+    case json::kind::array:
+      return "an array";
+    case json::kind::object:
+      return "an object";
+  }
+  return "no JSON value";
+}
+
+}  // namespace hookgate
