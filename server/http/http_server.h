@@ -1,90 +1,19 @@
-// HTTP/1.1 for the gateway's edges: connections, keep-alive, chunked bodies, Expect: 100-continue, limits and
-// time-outs. Knows nothing of webhooks: an HttpHandler decides what is answered. All of Boost.Beast
-// stays behind this header.
+// HTTP/1.1 for the gateway's edges: connections, keep-alive, chunked bodies, Expect: 100-continue,
+// limits and time-outs. Knows nothing of webhooks: an HttpHandler decides what is answered. All of
+// Boost.Beast stays behind this header.
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SERVER_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SERVER_H_
 
-#include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "absl/types/optional.h"
 #include "server/base/clock.h"
+#include "server/http/http_handler.h"
+#include "server/http/http_options.h"
 
 namespace hookgate {
-
-// The first part of a request, before its body. All views live as long as the call they came with.
-class HttpHead {
- public:
-  virtual ~HttpHead() = default;
-
-  virtual absl::string_view method() const = 0;
-  // As received: path and query.
-  virtual absl::string_view target() const = 0;
-  // Visits the header fields in the order received; repeats are visited each. Names have the
-  // sender's case.
-  virtual void ForEachField(
-      absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit) const = 0;
-};
-
-struct HttpResponse {
-  int status = 200;
-  std::string content_type = "application/json";
-  std::string body;
-  // Further fields; Date, Content-Type, Content-Length and Connection are the server's.
-  std::vector<std::pair<std::string, std::string>> fields;
-};
-
-// What the connection layer refuses on its own.
-enum class HttpRefusal {
-  kMalformed,           // 400: not HTTP, or HTTP that is ambiguous (both lengths given, bad chunk)
-  kHeaderTooLarge,      // 431
-  kBodyTooLarge,        // 413
-  kHeaderTimeout,       // 408; a connection that sent nothing at all is closed without an answer
-  kBodyTimeout,         // 408
-  kTooManyConnections,  // 503
-};
-
-// Calls are made from the server's threads, many at a time.
-class HttpHandler {
- public:
-  using Respond = absl::AnyInvocable<void(HttpResponse) &&>;
-
-  virtual ~HttpHandler() = default;
-
-  // The head has arrived, the body has not. A response refuses the request without its body being
-  // read, and closes the connection; nullopt goes on.
-  virtual absl::optional<HttpResponse> CheckHead(const HttpHead& head) = 0;
-
-  // The whole request has arrived; `receive_time` is the wall time at which it had. `head` lives until
-  // this returns. Calls `respond` once, now or later, on any thread; if it is destroyed uncalled, the
-  // connection is closed without an answer.
-  virtual void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
-                      Respond respond) = 0;
-
-  // The answer to a request that never reached Handle, so that all errors of an edge look alike.
-  // `detail` says what was wrong with it.
-  virtual HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) = 0;
-};
-
-struct HttpServerOptions {
-  std::string address = "127.0.0.1:0";  // HOST:PORT, [HOST]:PORT for IPv6; port 0 takes a free one
-  int threads = 2;
-  int max_connections = 4096;
-  int64_t max_header_bytes = 64 << 10;
-  int64_t max_body_bytes = 1 << 20;
-  absl::Duration header_timeout = absl::Seconds(10);  // first to last byte of a head
-  absl::Duration body_timeout = absl::Seconds(30);    // first to last byte of a body
-  absl::Duration idle_timeout = absl::Seconds(60);    // no request under way
-  absl::Duration write_timeout = absl::Seconds(30);   // for the sender to take an answer
-};
 
 // Thread-safe.
 class HttpServer {

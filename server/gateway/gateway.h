@@ -1,0 +1,74 @@
+// The whole: builds every part in order, and takes them down in order. Alone knows them all.
+#ifndef HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
+#define HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/admin/admin_handler.h"
+#include "server/base/clock.h"
+#include "server/delivery/head_watch.h"
+#include "server/delivery/tail.h"
+#include "server/eventlog/retention.h"
+#include "server/eventlog/sqlite_event_log.h"
+#include "server/gateway/options.h"
+#include "server/http/http_server.h"
+#include "server/ingest/webhook_handler.h"
+#include "server/rpc/rpc_server.h"
+
+namespace hookgate {
+
+class Gateway {
+ public:
+  // Opens the log and serves on every address. `clock` outlives the gateway.
+  // Errors say which part could not start, and why.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Create(const Options& options,
+                                                         const Clock& clock);
+
+  // Ends at once what Drain has left.
+  ~Gateway();
+
+  // Where it listens.
+  std::string http_address() const { return webhook_server_->address(); }
+  std::string grpc_address() const { return rpc_server_->address(); }
+  std::string admin_address() const { return admin_server_->address(); }
+  LogPosition log_position() const { return log_->Position(); }
+
+  // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to streams.
+  // Takes `options.drain_timeout` at most.
+  void Drain();
+
+ private:
+  Gateway(const Options& options, const Clock& clock);
+
+  absl::Status OpenLog();
+  absl::Status StartRpc();
+  absl::Status StartIngest();
+  absl::Status StartAdmin();
+  // Why the gateway should not be sent webhooks now; empty: it is ready.
+  std::vector<std::string> ReasonsNotReady() const;
+
+  // Constant after construction.
+  const Options options_;
+  const Clock& clock_;
+
+  std::atomic<bool> draining_ = false;
+
+  // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
+  HeadWatch watch_;
+  Tail tail_;
+  std::unique_ptr<SqliteEventLog> log_;
+  std::unique_ptr<Retention> retention_;
+  std::unique_ptr<RpcServer> rpc_server_;
+  std::unique_ptr<WebhookHandler> webhook_handler_;
+  std::unique_ptr<HttpServer> webhook_server_;
+  std::unique_ptr<AdminHandler> admin_handler_;
+  std::unique_ptr<HttpServer> admin_server_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_GATEWAY_GATEWAY_H_

@@ -1,0 +1,318 @@
+#include "server/gateway/options.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/text_format.h"
+#include "server/base/proto_time.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+using hookgate::config::v1::Config;
+
+constexpr char kDefaultSource[] = "openai";
+constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
+constexpr size_t kMaxSecretFileBytes = 4096;
+constexpr int64_t kMaxBodyBytes = 64 << 20;
+// OpenAI repeats a webhook for 72 h; a day more for those who look late.
+constexpr absl::Duration kMinRetention = absl::Hours(96);
+constexpr absl::Duration kForever = absl::Hours(24 * 365 * 100);
+
+// Keeps the first error that the text format parser reports, with its place.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, google::protobuf::io::ColumnNumber column,
+                const std::string& message) override {
+    // The parser counts from 0, editors from 1.
+    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
+  std::ifstream file(path, std::ios::binary);
+  std::string content(max_bytes + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (file.bad() || (!file.is_open()) || (file.gcount() == 0 && !file.eof())) {
+    return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  }
+  content.resize(static_cast<size_t>(file.gcount()));
+  if (content.size() > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is larger than ", max_bytes, " bytes"));
+  }
+  return content;
+}
+
+// Each of these takes a config value (0 or unset: keep the default) and says which key is wrong.
+
+absl::Status SetNumber(int64_t value, absl::string_view key, int64_t max, auto& option) {
+  if (value == 0) return absl::OkStatus();
+  if (value < 0 || value > max) {
+    return InvalidField(key, absl::StrCat("is ", value, "; it must be from 1 to ", max));
+  }
+  option = static_cast<std::remove_reference_t<decltype(option)>>(value);
+  return absl::OkStatus();
+}
+
+absl::Status SetDuration(bool is_set, const google::protobuf::Duration& value,
+                         absl::string_view key, absl::Duration min, absl::Duration max,
+                         absl::Duration& option) {
+  if (!is_set) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const absl::Duration duration, FromProto(value, key));
+  if (duration < min || duration > max) {
+    return InvalidField(key, absl::StrCat("is ", absl::FormatDuration(duration),
+                                          "; it must be from ", absl::FormatDuration(min), " to ",
+                                          absl::FormatDuration(max)));
+  }
+  option = duration;
+  return absl::OkStatus();
+}
+
+absl::Status SetAddress(const std::string& value, absl::string_view key,
+                        absl::string_view default_value, std::string& option) {
+  option = value.empty() ? std::string(default_value) : value;
+  const size_t colon = option.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(option.substr(colon + 1), &port) || port < 0 || port > 65535) {
+    return InvalidField(key, absl::StrCat("\"", option,
+                                          "\" is no HOST:PORT; write for example ", default_value));
+  }
+  return absl::OkStatus();
+}
+
+bool IsLoopback(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+absl::Status ResolveHttp(const Config& config, Options& options) {
+  const auto& http = config.http();
+  RETURN_IF_ERROR(SetAddress(http.address(), "http.address", "127.0.0.1:8080",
+                             options.http.address));
+  RETURN_IF_ERROR(SetNumber(http.max_body_bytes(), "http.max_body_bytes", kMaxBodyBytes,
+                            options.http.max_body_bytes));
+  RETURN_IF_ERROR(SetNumber(http.max_connections(), "http.max_connections", 1'000'000,
+                            options.http.max_connections));
+  RETURN_IF_ERROR(SetDuration(http.has_header_timeout(), http.header_timeout(),
+                              "http.header_timeout", absl::Milliseconds(1), absl::Hours(1),
+                              options.http.header_timeout));
+  RETURN_IF_ERROR(SetDuration(http.has_body_timeout(), http.body_timeout(), "http.body_timeout",
+                              absl::Milliseconds(1), absl::Hours(1), options.http.body_timeout));
+  return SetDuration(http.has_idle_timeout(), http.idle_timeout(), "http.idle_timeout",
+                     absl::Milliseconds(1), absl::Hours(24), options.http.idle_timeout);
+}
+
+absl::Status ResolveRpc(const Config& config, Options& options) {
+  RETURN_IF_ERROR(SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051",
+                             options.rpc.address));
+  if (!IsLoopback(options.rpc.address) && !config.grpc().allow_insecure()) {
+    return InvalidField(
+        "grpc.address",
+        absl::StrCat(options.rpc.address,
+                     " can be reached from other machines, and gRPC is served without TLS: use a "
+                     "loopback address behind a proxy that adds TLS, or set grpc.allow_insecure "
+                     "(--allow_insecure_grpc) if the network itself is trusted"));
+  }
+  return SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
+                   options.rpc.max_streams);
+}
+
+absl::Status ResolveStorage(const Config& config, Options& options) {
+  const auto& storage = config.storage();
+  options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
+  RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
+                              kMinRetention, kForever, options.retention));
+  RETURN_IF_ERROR(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks",
+                            1'000'000, options.log.limits.max_queued));
+  return SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
+                   std::numeric_limits<int64_t>::max(), options.log.limits.max_queued_bytes);
+}
+
+absl::Status ResolveLogging(const Config& config, Options& options) {
+  absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
+  if (!format.ok()) return InvalidField("logging.format", format.status().message());
+  options.logging.format = *format;
+  if (config.logging().level().empty()) return absl::OkStatus();
+  absl::StatusOr<Severity> level = ParseSeverity(config.logging().level());
+  if (!level.ok()) return InvalidField("logging.level", level.status().message());
+  options.logging.least_severity = *level;
+  return absl::OkStatus();
+}
+
+// The text of a secret, from wherever the config says it is.
+absl::StatusOr<std::string> SecretText(const hookgate::config::v1::Secret& secret,
+                                       const std::string& key, Environment environment) {
+  switch (secret.value_case()) {
+    case hookgate::config::v1::Secret::kInline:
+      return secret.inline_();
+    case hookgate::config::v1::Secret::kFile: {
+      absl::StatusOr<std::string> text = ReadFile(secret.file(), kMaxSecretFileBytes);
+      if (!text.ok()) return InvalidField(absl::StrCat(key, ".file"), text.status().message());
+      return text;
+    }
+    case hookgate::config::v1::Secret::kEnvironment: {
+      absl::optional<std::string> text = environment(secret.environment());
+      if (!text.has_value()) {
+        return InvalidField(
+            absl::StrCat(key, ".environment"),
+            absl::StrCat("the environment variable ", secret.environment(), " is not set"));
+      }
+      return *std::move(text);
+    }
+    case hookgate::config::v1::Secret::VALUE_NOT_SET:
+      break;
+  }
+  return InvalidField(key, "has no value: set inline, file or environment");
+}
+
+absl::StatusOr<Secret> ResolveSecret(const hookgate::config::v1::Secret& secret,
+                                     const std::string& key, Environment environment) {
+  if (secret.name().empty()) {
+    return InvalidField(absl::StrCat(key, ".name"), "is empty; logs need a name to call it by");
+  }
+  ASSIGN_OR_RETURN(const std::string text, SecretText(secret, key, environment));
+  absl::StatusOr<Secret> parsed = Secret::Parse(secret.name(), absl::StripAsciiWhitespace(text));
+  if (!parsed.ok()) return InvalidField(key, parsed.status().message());
+  return parsed;
+}
+
+absl::Status CheckSourceName(const std::string& name, const std::string& key) {
+  constexpr size_t kMaxBytes = 64;
+  const bool allowed = !name.empty() && name.size() <= kMaxBytes &&
+                       std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                         return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' ||
+                                c == '_';
+                       });
+  if (allowed) return absl::OkStatus();
+  return InvalidField(absl::StrCat(key, ".name"),
+                      absl::StrCat("must be 1 to ", kMaxBytes,
+                                   " lower-case letters, digits, '-' or '_'"));
+}
+
+absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, const std::string& key,
+                              WebhookSource& source) {
+  if (!(limit.webhooks_per_second() > 0) || limit.webhooks_per_second() > 1e9) {
+    return InvalidField(absl::StrCat(key, ".rate_limit.webhooks_per_second"),
+                        "must be more than 0 and at most 1000000000");
+  }
+  if (limit.burst() < 0) {
+    return InvalidField(absl::StrCat(key, ".rate_limit.burst"), "is negative");
+  }
+  const double burst = limit.burst() > 0 ? limit.burst() : limit.webhooks_per_second();
+  source.rate_limit = RateLimit{.webhooks_per_second = limit.webhooks_per_second(),
+                                .burst = std::max(burst, 1.0)};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WebhookSource> ResolveSource(const hookgate::config::v1::Source& config,
+                                            const std::string& key, Environment environment) {
+  RETURN_IF_ERROR(CheckSourceName(config.name(), key));
+  WebhookSource source;
+  source.name = config.name();
+  if (config.secrets().empty()) {
+    return InvalidField(absl::StrCat(key, ".secrets"),
+                        "is empty: without a secret no webhook can be verified");
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < config.secrets_size(); ++i) {
+    const std::string secret_key = absl::StrCat(key, ".secrets[", i, "]");
+    if (!names.insert(config.secrets(i).name()).second) {
+      return InvalidField(absl::StrCat(secret_key, ".name"),
+                          absl::StrCat("\"", config.secrets(i).name(), "\" is there twice"));
+    }
+    ASSIGN_OR_RETURN(Secret secret, ResolveSecret(config.secrets(i), secret_key, environment));
+    source.secrets.push_back(std::move(secret));
+  }
+  RETURN_IF_ERROR(SetDuration(config.has_timestamp_tolerance(), config.timestamp_tolerance(),
+                              absl::StrCat(key, ".timestamp_tolerance"), absl::Seconds(1),
+                              absl::Hours(24), source.timestamp_tolerance));
+  if (config.has_rate_limit()) {
+    RETURN_IF_ERROR(ResolveRateLimit(config.rate_limit(), key, source));
+  }
+  return source;
+}
+
+// What `sources` stands for when the config names none.
+absl::StatusOr<hookgate::config::v1::Source> DefaultSource(Environment environment) {
+  if (!environment(kDefaultSecretVariable).has_value()) {
+    return InvalidField(
+        "sources", absl::StrCat("there is no signing secret, so no webhook could be verified: set "
+                                "the environment variable ",
+                                kDefaultSecretVariable,
+                                " to the secret that OpenAI showed when the webhook endpoint was "
+                                "made, or name sources in --config FILE"));
+  }
+  hookgate::config::v1::Source source;
+  source.set_name(kDefaultSource);
+  auto* secret = source.add_secrets();
+  secret->set_name("default");
+  secret->set_environment(kDefaultSecretVariable);
+  return source;
+}
+
+absl::Status ResolveSources(const Config& config, Environment environment, Options& options) {
+  if (config.sources().empty()) {
+    ASSIGN_OR_RETURN(const auto source, DefaultSource(environment));
+    absl::StatusOr<WebhookSource> resolved = ResolveSource(source, "sources[0]", environment);
+    if (!resolved.ok()) return Annotate(resolved.status(), kDefaultSecretVariable);
+    options.sources.push_back(*std::move(resolved));
+    return absl::OkStatus();
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < config.sources_size(); ++i) {
+    const std::string key = absl::StrCat("sources[", i, "]");
+    ASSIGN_OR_RETURN(WebhookSource source, ResolveSource(config.sources(i), key, environment));
+    if (!names.insert(source.name).second) {
+      return InvalidField(absl::StrCat(key, ".name"),
+                          absl::StrCat("\"", source.name, "\" is there twice"));
+    }
+    options.sources.push_back(std::move(source));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Config> LoadConfig(const std::string& path) {
+  constexpr size_t kMaxConfigBytes = 4 << 20;
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  Config config;
+  if (!parser.ParseFromString(text, &config)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  }
+  return config;
+}
+
+absl::StatusOr<Options> ResolveOptions(const Config& config, Environment environment) {
+  Options options;
+  RETURN_IF_ERROR(ResolveLogging(config, options));
+  RETURN_IF_ERROR(ResolveHttp(config, options));
+  RETURN_IF_ERROR(ResolveRpc(config, options));
+  RETURN_IF_ERROR(SetAddress(config.admin().address(), "admin.address", "127.0.0.1:9090",
+                             options.admin.address));
+  RETURN_IF_ERROR(ResolveStorage(config, options));
+  RETURN_IF_ERROR(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
+                              absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
+  RETURN_IF_ERROR(ResolveSources(config, environment, options));
+  return options;
+}
+
+}  // namespace hookgate

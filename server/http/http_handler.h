@@ -1,0 +1,73 @@
+// What answers the requests of an HttpServer.
+#ifndef HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
+#define HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+
+namespace hookgate {
+
+// The first part of a request, before its body. All views live as long as the call they came with.
+class HttpHead {
+ public:
+  virtual ~HttpHead() = default;
+
+  virtual absl::string_view method() const = 0;
+  // As received: path and query.
+  virtual absl::string_view target() const = 0;
+  // Visits the header fields in the order received; repeats are visited each. Names have the
+  // sender's case.
+  virtual void ForEachField(
+      absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit) const = 0;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  // Further fields; Date, Content-Type, Content-Length and Connection are the server's.
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// What the connection layer refuses on its own.
+enum class HttpRefusal {
+  kMalformed,           // 400: not HTTP, or HTTP that is ambiguous (both lengths given, bad chunk)
+  kHeaderTooLarge,      // 431
+  kBodyTooLarge,        // 413
+  kHeaderTimeout,       // 408; a connection that sent nothing at all is closed without an answer
+  kBodyTimeout,         // 408
+  kTooManyConnections,  // 503
+};
+
+// Calls are made from the server's threads, many at a time.
+class HttpHandler {
+ public:
+  using Respond = absl::AnyInvocable<void(HttpResponse) &&>;
+
+  virtual ~HttpHandler() = default;
+
+  // The head has arrived, the body has not. A response refuses the request without its body being
+  // read, and closes the connection; nullopt goes on.
+  virtual absl::optional<HttpResponse> CheckHead(const HttpHead& head) = 0;
+
+  // The whole request has arrived; `receive_time` is the wall time at which it had. `head` lives until
+  // this returns. Calls `respond` once, now or later, on any thread; if it is destroyed uncalled, the
+  // connection is closed without an answer.
+  virtual void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
+                      Respond respond) = 0;
+
+  // The answer to a request that never reached Handle, so that all errors of an edge look alike.
+  // `detail` says what was wrong with it.
+  virtual HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) = 0;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_

@@ -1,0 +1,208 @@
+#include "server/http/http_server.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
+#include "server/base/logging.h"
+#include "server/base/status.h"
+#include "server/http/http_session.h"
+
+namespace hookgate {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+// Connections beyond the limit that are told so; more than these are closed without a word.
+constexpr size_t kMaxRefusing = 64;
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+struct HostPort {
+  std::string host;
+  std::string port;
+};
+
+absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is no HOST:PORT"));
+  }
+  absl::string_view host(address.data(), colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  return HostPort{std::string(host), address.substr(colon + 1)};
+}
+
+std::string FormatEndpoint(const tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
+                                    : absl::StrCat(host, ":", endpoint.port());
+}
+
+class HttpServerImpl final : public HttpServer {
+ public:
+  HttpServerImpl(const HttpServerOptions& options, HttpHandler& handler, const Clock& clock)
+      : options_(options),
+        handler_(handler),
+        clock_(clock),
+        acceptor_(asio::make_strand(io_)),
+        accept_pause_(acceptor_.get_executor()) {}
+
+  ~HttpServerImpl() override {
+    Drain(absl::ZeroDuration());
+    // A handler may still owe answers; they come to a closed connection, but they come.
+    WaitUntilEmpty(absl::InfiniteDuration());
+    work_.reset();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  absl::Status Listen() {
+    ASSIGN_OR_RETURN(const HostPort address, SplitAddress(options_.address));
+    error_code error;
+    tcp::resolver resolver(io_);
+    const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive, error);
+    if (error || found.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("\"", options_.address,
+                                                     "\" cannot be resolved: ", error.message()));
+    }
+    const tcp::endpoint endpoint = found.begin()->endpoint();
+    acceptor_.open(endpoint.protocol(), error);
+    // A restart must not wait for the connections of the process before.
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      return absl::UnavailableError(
+          absl::StrCat("HTTP cannot listen on ", options_.address, ": ", error.message()));
+    }
+    bound_ = FormatEndpoint(acceptor_.local_endpoint(error));
+    asio::post(acceptor_.get_executor(), [this] { Accept(); });
+    for (int i = 0; i < options_.threads; ++i) {
+      threads_.emplace_back([this] { io_.run(); });
+    }
+    return absl::OkStatus();
+  }
+
+  std::string address() const override { return bound_; }
+
+  bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
+    asio::post(acceptor_.get_executor(), [this] {
+      error_code ignored;
+      acceptor_.close(ignored);
+      accept_pause_.cancel();
+    });
+    for (const auto& session : DrainingSessions()) session->Drain();
+    const bool all_finished = WaitUntilEmpty(grace);
+    if (!all_finished) {
+      for (const auto& session : DrainingSessions()) session->Close();
+    }
+    return all_finished;
+  }
+
+ private:
+  void Accept() {
+    acceptor_.async_accept(
+        asio::make_strand(io_),
+        [this](error_code error, HttpSocket socket) { OnAccepted(error, std::move(socket)); });
+  }
+
+  void OnAccepted(error_code error, HttpSocket socket) {
+    if (!acceptor_.is_open()) return;
+    if (error) {
+      // Most likely there are no file descriptors left. The backlog keeps who comes meanwhile.
+      Log(Severity::kWarning, "accept failed; trying again", {{"error", error.message()}});
+      accept_pause_.expires_after(kAcceptPause);
+      accept_pause_.async_wait([this](error_code cancelled) {
+        if (!cancelled) Accept();
+      });
+      return;
+    }
+    AddSession(std::move(socket));
+    Accept();
+  }
+
+  void AddSession(HttpSocket socket) ABSL_LOCKS_EXCLUDED(mu_) {
+    std::shared_ptr<HttpSession> session;
+    bool refuse = false;
+    {
+      absl::MutexLock lock(&mu_);
+      const size_t limit = static_cast<size_t>(options_.max_connections);
+      if (draining_ || sessions_.size() >= limit + kMaxRefusing) return;
+      refuse = sessions_.size() >= limit;
+      session = std::make_shared<HttpSession>(std::move(socket), options_, handler_, clock_,
+                                              [this](HttpSession* ended) { RemoveSession(ended); });
+      sessions_.emplace(session.get(), session);
+    }
+    if (refuse) {
+      session->StartRefusing(HttpRefusal::kTooManyConnections);
+    } else {
+      session->Start();
+    }
+  }
+
+  void RemoveSession(HttpSession* session) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    sessions_.erase(session);
+  }
+
+  std::vector<std::shared_ptr<HttpSession>> DrainingSessions()
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    std::vector<std::shared_ptr<HttpSession>> sessions;
+    absl::MutexLock lock(&mu_);
+    draining_ = true;
+    for (const auto& [key, weak] : sessions_) {
+      if (std::shared_ptr<HttpSession> session = weak.lock()) sessions.push_back(std::move(session));
+    }
+    return sessions;
+  }
+
+  bool WaitUntilEmpty(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_) {
+    const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return sessions_.empty(); };
+    absl::MutexLock lock(&mu_);
+    return mu_.AwaitWithTimeout(absl::Condition(&empty), grace);
+  }
+
+  // Constant after Listen.
+  const HttpServerOptions options_;
+  HttpHandler& handler_;
+  const Clock& clock_;
+  std::string bound_;
+
+  absl::Mutex mu_;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  absl::flat_hash_map<HttpSession*, std::weak_ptr<HttpSession>> sessions_ ABSL_GUARDED_BY(mu_);
+
+  // Does its own locking.
+  asio::io_context io_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+
+  // Touched only on the acceptor's strand.
+  asio::basic_socket_acceptor<tcp, HttpStrand> acceptor_;
+  asio::basic_waitable_timer<std::chrono::steady_clock,
+                             asio::wait_traits<std::chrono::steady_clock>, HttpStrand>
+      accept_pause_;
+
+  std::vector<std::thread> threads_;  // last: they run on all of the above
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
+                                                              HttpHandler& handler,
+                                                              const Clock& clock) {
+  auto server = std::make_unique<HttpServerImpl>(options, handler, clock);
+  RETURN_IF_ERROR(server->Listen());
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace hookgate

@@ -1,0 +1,281 @@
+#include "server/http/http_session.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/status.hpp>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace hookgate {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr size_t kFirstRead = 4096;
+constexpr absl::Duration kLingerTime = absl::Seconds(2);
+constexpr size_t kMaxDiscarded = 256 << 10;
+
+absl::string_view View(boost::beast::string_view view) { return {view.data(), view.size()}; }
+
+class BeastHead final : public HttpHead {
+ public:
+  explicit BeastHead(const http::request_header<>& header) : header_(header) {}
+
+  absl::string_view method() const override { return View(header_.method_string()); }
+  absl::string_view target() const override { return View(header_.target()); }
+  void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
+      const override {
+    for (const auto& field : header_) visit(View(field.name_string()), View(field.value()));
+  }
+
+ private:
+  const http::request_header<>& header_;
+};
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7). Made once a second on each thread.
+const std::string& DateText(absl::Time now) {
+  thread_local int64_t second = 0;
+  thread_local std::string text;
+  if (absl::ToUnixSeconds(now) != second) {
+    second = absl::ToUnixSeconds(now);
+    text = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", now, absl::UTCTimeZone());
+  }
+  return text;
+}
+
+// Put together by hand: Beast's serializer costs a quarter of the requests per second.
+std::string Compose(const HttpResponse& response, absl::Time now, bool keep_alive,
+                    bool with_body) {
+  const auto reason = http::obsolete_reason(http::int_to_status(response.status));
+  std::string text = absl::StrCat(
+      "HTTP/1.1 ", response.status, " ", View(reason), "\r\nDate: ", DateText(now),
+      "\r\nContent-Type: ", response.content_type, "\r\nContent-Length: ", response.body.size(),
+      keep_alive ? "\r\n" : "\r\nConnection: close\r\n");
+  for (const auto& [name, value] : response.fields) absl::StrAppend(&text, name, ": ", value, "\r\n");
+  absl::StrAppend(&text, "\r\n");
+  if (with_body) absl::StrAppend(&text, response.body);
+  return text;
+}
+
+HttpRefusal RefusalOf(const error_code& error) {
+  if (error == http::error::body_limit) return HttpRefusal::kBodyTooLarge;
+  if (error == http::error::header_limit) return HttpRefusal::kHeaderTooLarge;
+  return HttpRefusal::kMalformed;
+}
+
+// Beast's own errors say that what came is not HTTP; the rest, that the connection is gone.
+bool IsParseError(const error_code& error) {
+  return error.category() == http::make_error_code(http::error::bad_method).category() &&
+         error != http::error::end_of_stream && error != http::error::partial_message;
+}
+
+}  // namespace
+
+// The answer that a handler owes. Destroyed without having been given, it closes the connection.
+class HttpSession::AnswerDue {
+ public:
+  explicit AnswerDue(std::shared_ptr<HttpSession> session) : session_(std::move(session)) {}
+  AnswerDue(AnswerDue&& other) = default;
+  ~AnswerDue() {
+    if (session_ != nullptr) session_->Close();
+  }
+
+  void operator()(HttpResponse response) && {
+    HttpSession& session = *session_;
+    asio::post(session.socket_.get_executor(),
+               [self = std::move(session_), response = std::move(response)]() mutable {
+                 self->Answer(std::move(response), /*then_close=*/false);
+               });
+  }
+
+ private:
+  std::shared_ptr<HttpSession> session_;
+};
+
+HttpSession::HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
+                         const Clock& clock, std::function<void(HttpSession*)> on_end)
+    : options_(options),
+      handler_(handler),
+      clock_(clock),
+      on_end_(std::move(on_end)),
+      socket_(std::move(socket)),
+      timer_(socket_.get_executor()) {}
+
+HttpSession::~HttpSession() { on_end_(this); }
+
+void HttpSession::Start() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    error_code ignored;
+    self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    self->ReadRequest();
+  });
+}
+
+void HttpSession::StartRefusing(HttpRefusal refusal) {
+  asio::post(socket_.get_executor(), [self = shared_from_this(), refusal] {
+    self->Refuse(refusal, "the gateway has as many connections as it takes");
+  });
+}
+
+void HttpSession::Drain() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->draining_ = true;
+    if (self->phase_ == Phase::kRest) self->CloseNow();
+  });
+}
+
+void HttpSession::Close() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->CloseNow(); });
+}
+
+void HttpSession::ReadRequest() {
+  parser_.emplace();
+  parser_->header_limit(static_cast<uint32_t>(options_.max_header_bytes));
+  parser_->body_limit(static_cast<uint64_t>(options_.max_body_bytes));
+  if (buffer_.size() > 0) {  // A pipelined request.
+    ReadHead();
+    return;
+  }
+  SetPhase(Phase::kRest, options_.idle_timeout);
+  socket_.async_read_some(buffer_.prepare(kFirstRead),
+                          [self = shared_from_this()](error_code error, size_t bytes) {
+                            if (error) return self->CloseNow();
+                            self->buffer_.commit(bytes);
+                            self->ReadHead();
+                          });
+}
+
+void HttpSession::ReadHead() {
+  SetPhase(Phase::kHead, options_.header_timeout);
+  http::async_read_header(
+      socket_, buffer_, *parser_,
+      [self = shared_from_this()](error_code error, size_t) { self->OnHead(error); });
+}
+
+void HttpSession::OnHead(error_code error) {
+  if (error) {
+    if (timed_out_) return Refuse(HttpRefusal::kHeaderTimeout, "the header came too slowly");
+    if (IsParseError(error)) return Refuse(RefusalOf(error), error.message());
+    return CloseNow();
+  }
+  head_request_ = parser_->get().method() == http::verb::head;
+  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(parser_->get()));
+  if (refusal.has_value()) return Answer(*std::move(refusal), /*then_close=*/true);
+  const auto expect = parser_->get()[http::field::expect];
+  if (!parser_->is_done() && absl::EqualsIgnoreCase(View(expect), "100-continue")) {
+    return SendContinue();
+  }
+  ReadBody();
+}
+
+void HttpSession::SendContinue() {
+  SetPhase(Phase::kBody, options_.body_timeout);
+  asio::async_write(socket_, asio::buffer(kContinue, sizeof(kContinue) - 1),
+                    [self = shared_from_this()](error_code error, size_t) {
+                      if (error) return self->CloseNow();
+                      self->ReadBody();
+                    });
+}
+
+void HttpSession::ReadBody() {
+  if (parser_->is_done()) return Handle();
+  SetPhase(Phase::kBody, options_.body_timeout);
+  http::async_read(socket_, buffer_, *parser_,
+                   [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+}
+
+void HttpSession::OnBody(error_code error) {
+  if (!error) return Handle();
+  if (timed_out_) return Refuse(HttpRefusal::kBodyTimeout, "the body came too slowly");
+  if (IsParseError(error)) return Refuse(RefusalOf(error), error.message());
+  CloseNow();
+}
+
+void HttpSession::Handle() {
+  SetPhase(Phase::kHandling, absl::InfiniteDuration());
+  auto& request = parser_->get();
+  handler_.Handle(BeastHead(request), std::move(request.body()), clock_.WallNow(),
+                  AnswerDue(shared_from_this()));
+}
+
+void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
+  Answer(handler_.Refuse(refusal, detail), /*then_close=*/true);
+}
+
+void HttpSession::Answer(HttpResponse response, bool then_close) {
+  if (!socket_.is_open()) return;
+  const bool keep_alive =
+      !then_close && !draining_ && parser_.has_value() && parser_->get().keep_alive();
+  close_after_answer_ = !keep_alive;
+  answer_ = Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_);
+  SetPhase(Phase::kAnswering, options_.write_timeout);
+  asio::async_write(
+      socket_, asio::buffer(answer_),
+      [self = shared_from_this()](error_code error, size_t) { self->OnAnswered(error); });
+}
+
+void HttpSession::OnAnswered(error_code error) {
+  if (error) return CloseNow();
+  if (close_after_answer_ || draining_) return Linger();
+  ReadRequest();
+}
+
+void HttpSession::Linger() {
+  error_code error;
+  socket_.shutdown(HttpSocket::shutdown_send, error);
+  if (error) return CloseNow();
+  SetPhase(Phase::kLingering, kLingerTime);
+  buffer_.consume(buffer_.size());
+  ReadAndDiscard();
+}
+
+void HttpSession::ReadAndDiscard() {
+  socket_.async_read_some(buffer_.prepare(kFirstRead),
+                          [self = shared_from_this()](error_code error, size_t bytes) {
+                            self->discarded_ += bytes;
+                            if (error || self->discarded_ > kMaxDiscarded) return self->CloseNow();
+                            self->ReadAndDiscard();
+                          });
+}
+
+void HttpSession::CloseNow() {
+  error_code ignored;
+  timer_.cancel();
+  socket_.close(ignored);
+}
+
+void HttpSession::SetPhase(Phase phase, absl::Duration limit) {
+  phase_ = phase;
+  timed_out_ = false;
+  deadline_ = limit == absl::InfiniteDuration()
+                  ? SteadyClock::time_point::max()
+                  : SteadyClock::now() + absl::ToChronoNanoseconds(limit);
+  if (deadline_ < timer_expiry_) WatchDeadline();
+}
+
+// Moving the timer with each phase would cost more than the request. It is only moved to an earlier
+// moment; when it fires too early, it looks how far the deadline has moved meanwhile.
+void HttpSession::WatchDeadline() {
+  timer_expiry_ = deadline_;
+  timer_.expires_at(deadline_);  // Ends the wait before, if there is one, with an error.
+  timer_.async_wait([self = shared_from_this()](error_code error) {
+    if (error || !self->socket_.is_open()) return;
+    self->timer_expiry_ = SteadyClock::time_point::max();
+    if (SteadyClock::now() < self->deadline_) {
+      if (self->deadline_ != SteadyClock::time_point::max()) self->WatchDeadline();
+      return;
+    }
+    self->timed_out_ = true;
+    error_code ignored;
+    self->socket_.cancel(ignored);
+  });
+}
+
+}  // namespace hookgate

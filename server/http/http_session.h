@@ -1,0 +1,101 @@
+// One HTTP connection: reads a request, has it handled, writes the answer, and so on.
+//
+//   rest       nothing has come yet, or since the last answer    idle_timeout
+//   head       a request's first byte has come                   header_timeout
+//   body       its head has been accepted                        body_timeout
+//   handling   the handler has it                                no limit: it always answers
+//   answering  the answer is being sent                          write_timeout
+//   lingering  an answer was sent before all had been read: what still comes is thrown away for a
+//              moment, since closing at once would reset the connection and destroy the answer
+#ifndef HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
+#define HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "server/base/clock.h"
+#include "server/http/http_handler.h"
+#include "server/http/http_options.h"
+
+namespace hookgate {
+
+using HttpStrand = boost::asio::strand<boost::asio::io_context::executor_type>;
+using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpStrand>;
+
+// All work runs on the connection's strand. Lives as long as an operation is pending or the handler
+// owes an answer.
+class HttpSession : public std::enable_shared_from_this<HttpSession> {
+ public:
+  // `options`, `handler` and `clock` outlive the session. `on_end` runs once, when it is destroyed.
+  HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
+              const Clock& clock, std::function<void(HttpSession*)> on_end);
+  ~HttpSession();
+
+  // One of these, once; any thread.
+  void Start();
+  void StartRefusing(HttpRefusal refusal);
+
+  // Closes if no request is under way; otherwise after its answer. Any thread.
+  void Drain();
+  // Closes now. Any thread.
+  void Close();
+
+ private:
+  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using SteadyClock = std::chrono::steady_clock;
+  enum class Phase { kRest, kHead, kBody, kHandling, kAnswering, kLingering };
+  class AnswerDue;
+
+  void ReadRequest();
+  void ReadHead();
+  void OnHead(boost::system::error_code error);
+  void SendContinue();
+  void ReadBody();
+  void OnBody(boost::system::error_code error);
+  void Handle();
+  void Refuse(HttpRefusal refusal, absl::string_view detail);
+  // Sends `response`; `then_close`: nothing more is read from this connection.
+  void Answer(HttpResponse response, bool then_close);
+  void OnAnswered(boost::system::error_code error);
+  void Linger();
+  void ReadAndDiscard();
+  void CloseNow();
+
+  void SetPhase(Phase phase, absl::Duration limit);
+  void WatchDeadline();
+
+  // Constant after construction.
+  const HttpServerOptions& options_;
+  HttpHandler& handler_;
+  const Clock& clock_;
+  const std::function<void(HttpSession*)> on_end_;
+
+  // Touched only on the strand.
+  HttpSocket socket_;
+  boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>, HttpStrand>
+      timer_;
+  SteadyClock::time_point deadline_ = SteadyClock::time_point::max();
+  Phase phase_ = Phase::kRest;
+  SteadyClock::time_point timer_expiry_ = SteadyClock::time_point::max();  // max: it is not set
+  bool timed_out_ = false;  // it was the deadline that cancelled the operation under way
+  bool draining_ = false;
+  bool close_after_answer_ = false;
+  bool head_request_ = false;  // HEAD: the answer has no body
+  boost::beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;  // a new one for each request
+  std::string answer_;            // Asio's while it is being sent
+  size_t discarded_ = 0;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_

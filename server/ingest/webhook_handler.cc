@@ -1,0 +1,226 @@
+#include "server/ingest/webhook_handler.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "hookgate/v1/event.pb.h"
+#include "server/base/logging.h"
+#include "server/base/proto_time.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/event/decode_event.h"
+#include "server/http/problem.h"
+#include "server/ingest/webhook_request.h"
+
+namespace hookgate {
+namespace {
+
+constexpr absl::Duration kRetryAfterDrain = absl::Seconds(10);
+
+absl::Status DrainingError() {
+  absl::Status error = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                                       "the gateway is going down: send the webhook again");
+  SetRetryAfter(error, kRetryAfterDrain);
+  return error;
+}
+
+HttpResponse Accepted(absl::string_view status, Sequence sequence) {
+  HttpResponse response;
+  response.body = absl::StrCat("{\"status\":\"", status, "\",\"sequence\":\"", sequence, "\"}");
+  return response;
+}
+
+// The log keeps microseconds; what is written into the envelope must be the same time.
+absl::Time WholeMicroseconds(absl::Time time) {
+  return absl::FromUnixMicros(absl::ToUnixMicros(time));
+}
+
+}  // namespace
+
+struct WebhookHandler::SourceState {
+  SourceState(const WebhookSource& source, const Clock& clock) : config(source) {
+    if (source.rate_limit.has_value()) rate_limiter.emplace(*source.rate_limit, clock);
+  }
+  const WebhookSource config;
+  absl::optional<RateLimiter> rate_limiter;
+};
+
+struct WebhookHandler::Delivery {
+  SourceState* source = nullptr;
+  std::string webhook_id;
+  absl::Time webhook_time;
+  absl::Time receive_time;
+  DecodedEvent decoded;
+};
+
+WebhookHandler::WebhookHandler(const std::vector<WebhookSource>& sources, EventLog& log,
+                               const Clock& clock)
+    : log_(log), clock_(clock) {
+  for (const WebhookSource& source : sources) {
+    sources_.emplace(source.name, std::make_unique<SourceState>(source, clock_));
+  }
+}
+
+WebhookHandler::~WebhookHandler() = default;
+
+absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
+  const absl::StatusOr<SourceState*> source = FindSource(head.target());
+  if (!source.ok()) return AnswerError("", "", source.status());
+  const std::string& name = (*source)->config.name;
+  if (head.method() != "POST") {
+    HttpResponse response = AnswerError(
+        name, "",
+        ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMethodNotAllowed,
+                        "webhooks are sent by POST"));
+    response.fields.emplace_back("Allow", "POST");
+    return response;
+  }
+  if (draining_) return AnswerError(name, "", DrainingError());
+  if (IsEncoded(head)) {
+    return AnswerError(
+        name, "",
+        ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kEncodedBody,
+                        "a body with a Content-Encoding is not taken: send it as it was signed"));
+  }
+  return absl::nullopt;
+}
+
+absl::StatusOr<WebhookHandler::SourceState*> WebhookHandler::FindSource(absl::string_view target) {
+  ASSIGN_OR_RETURN(const absl::string_view name, SourceNameOf(target));
+  const auto found = sources_.find(name);
+  if (found == sources_.end()) {
+    return ErrorWithReason(absl::StatusCode::kNotFound, reason::kUnknownSource,
+                           "no source of this name is configured");
+  }
+  return found->second.get();
+}
+
+void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,
+                            Respond respond) {
+  Delivery delivery;
+  delivery.receive_time = WholeMicroseconds(receive_time);
+  const absl::Status admitted = Admit(head, body, delivery);
+  if (!admitted.ok()) {
+    const std::string source = delivery.source == nullptr ? "" : delivery.source->config.name;
+    std::move(respond)(AnswerError(source, delivery.webhook_id, admitted));
+    return;
+  }
+  absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
+  if (!decoded.ok()) {
+    Quarantine(std::move(delivery), decoded.status(), std::move(body), std::move(respond));
+    return;
+  }
+  delivery.decoded = *std::move(decoded);
+  Append(std::move(delivery), std::move(body), std::move(respond));
+}
+
+// The rate limit comes after the signature, so that nobody else can use it up.
+absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body,
+                                   Delivery& delivery) {
+  ASSIGN_OR_RETURN(delivery.source, FindSource(head.target()));
+  const WebhookSource& source = delivery.source->config;
+  ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head));
+  ASSIGN_OR_RETURN(const VerifiedWebhook verified,
+                   Verify(headers, body, source.secrets, delivery.receive_time,
+                          source.timestamp_tolerance));
+  delivery.webhook_id = std::string(headers.id);
+  delivery.webhook_time = verified.webhook_time;
+  if (delivery.source->rate_limiter.has_value()) {
+    const absl::Duration wait = delivery.source->rate_limiter->Take();
+    if (wait > absl::ZeroDuration()) {
+      absl::Status error = ErrorWithReason(
+          absl::StatusCode::kResourceExhausted, reason::kRateLimited,
+          absl::StrCat("source ", source.name, " sends faster than its rate_limit"));
+      SetRetryAfter(error, wait);
+      return error;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond) {
+  hookgate::v1::Event& envelope = delivery.decoded.event;
+  envelope.set_source(delivery.source->config.name);
+  envelope.set_webhook_id(delivery.webhook_id);
+  *envelope.mutable_webhook_time() = ToProto(delivery.webhook_time);
+  *envelope.mutable_receive_time() = ToProto(delivery.receive_time);
+  envelope.set_durability(hookgate::v1::DURABILITY_LOCAL_DISK);
+
+  auto event = std::make_unique<LogEvent>();
+  event->source = envelope.source();
+  event->webhook_id = delivery.webhook_id;
+  event->type = envelope.type();
+  event->subject = envelope.subject();
+  event->failure = delivery.decoded.failure;
+  event->receive_time = delivery.receive_time;
+  event->envelope = envelope.SerializeAsString();
+  event->raw_body = std::move(body);
+  log_.Append(std::move(event),
+              [this, &source = delivery.source->config.name,
+               webhook_id = std::move(delivery.webhook_id),
+               respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
+                std::move(respond)(AnswerAppend(source, webhook_id, result));
+              });
+}
+
+HttpResponse WebhookHandler::AnswerAppend(const std::string& source,
+                                          const std::string& webhook_id,
+                                          const absl::StatusOr<AppendResult>& result) {
+  if (!result.ok()) return AnswerError(source, webhook_id, result.status());
+  switch (result->outcome) {
+    case AppendResult::Outcome::kStored:
+      ++stats_.stored;
+      return Accepted("stored", result->sequence);
+    case AppendResult::Outcome::kDuplicate:
+      ++stats_.duplicates;
+      break;
+    case AppendResult::Outcome::kConflict:
+      ++stats_.conflicts;
+      Log(Severity::kWarning, "webhook-id repeated with another body; the first one is kept",
+          {{"source", source}, {"webhook_id", webhook_id}, {"sequence", result->sequence}});
+      break;
+  }
+  return Accepted("duplicate", result->sequence);
+}
+
+void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, std::string body,
+                                Respond respond) {
+  auto webhook = std::make_unique<QuarantinedWebhook>();
+  webhook->source = delivery.source->config.name;
+  webhook->webhook_id = delivery.webhook_id;
+  webhook->webhook_time = delivery.webhook_time;
+  webhook->receive_time = delivery.receive_time;
+  webhook->reason = ReasonOf(error);
+  webhook->detail = std::string(error.message());
+  webhook->raw_body = std::move(body);
+  log_.Quarantine(std::move(webhook), [this, error, source = delivery.source->config.name,
+                                       webhook_id = delivery.webhook_id,
+                                       respond = std::move(respond)](absl::Status kept) mutable {
+    if (!kept.ok()) {
+      std::move(respond)(AnswerError(source, webhook_id, kept));
+      return;
+    }
+    ++stats_.quarantined;
+    Log(Severity::kWarning, "webhook put into quarantine",
+        {{"source", source},
+         {"webhook_id", webhook_id},
+         {"reason", ReasonOf(error)},
+         {"detail", std::string(error.message())}});
+    std::move(respond)(ToHttpResponse(error));
+  });
+}
+
+HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail) {
+  return AnswerError("", "", RefusalError(refusal, detail));
+}
+
+HttpResponse WebhookHandler::AnswerError(absl::string_view source, absl::string_view webhook_id,
+                                         const absl::Status& error) {
+  ++stats_.refused;
+  Log(Severity::kInfo, "webhook refused",
+      {{"source", source}, {"webhook_id", webhook_id}, {"reason", ReasonOf(error)},
+       {"detail", std::string(error.message())}});
+  return ToHttpResponse(error);
+}
+
+}  // namespace hookgate

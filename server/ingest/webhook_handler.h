@@ -1,0 +1,88 @@
+// Takes webhooks in: POST /webhooks/{source}.
+//
+//   1. route, method, encoding                        404, 405, 415; 503 while draining
+//   2. verify the signature over the exact bytes      401
+//   3. the source's rate limit                        429
+//   4. decode                                         400, 422, once the body is in quarantine
+//   5. append to the log                              200, once it is on the disk
+//   whatever cannot be stored                         503
+#ifndef HOOKGATE_SERVER_INGEST_WEBHOOK_HANDLER_H_
+#define HOOKGATE_SERVER_INGEST_WEBHOOK_HANDLER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "server/base/clock.h"
+#include "server/eventlog/event_log.h"
+#include "server/http/http_handler.h"
+#include "server/ingest/rate_limiter.h"
+#include "server/signature/standard_webhooks.h"
+
+namespace hookgate {
+
+// One configured sender.
+struct WebhookSource {
+  std::string name;
+  std::vector<Secret> secrets;  // any of them may have signed
+  absl::Duration timestamp_tolerance = absl::Seconds(300);
+  absl::optional<RateLimit> rate_limit;  // none: no limit
+};
+
+// What became of webhooks since the start.
+struct IngestStats {
+  std::atomic<int64_t> stored = 0;
+  std::atomic<int64_t> duplicates = 0;
+  std::atomic<int64_t> conflicts = 0;    // repeats with another body
+  std::atomic<int64_t> quarantined = 0;  // signed, but not decoded
+  std::atomic<int64_t> refused = 0;      // answered with any other error
+};
+
+// Thread-safe.
+class WebhookHandler final : public HttpHandler {
+ public:
+  // `log` and `clock` outlive the handler.
+  WebhookHandler(const std::vector<WebhookSource>& sources, EventLog& log, const Clock& clock);
+  ~WebhookHandler() override;
+
+  // From now on new requests are answered 503.
+  void BeginDrain() { draining_ = true; }
+
+  const IngestStats& stats() const { return stats_; }
+
+  absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
+  void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
+              Respond respond) override;
+  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override;
+
+ private:
+  struct SourceState;
+  struct Delivery;  // one request on its way through steps 2 to 5
+
+  absl::StatusOr<SourceState*> FindSource(absl::string_view target);
+  absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
+  void Append(Delivery delivery, std::string body, Respond respond);
+  void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
+  HttpResponse AnswerAppend(const std::string& source, const std::string& webhook_id,
+                            const absl::StatusOr<AppendResult>& result);
+  // Counts and logs, and makes the answer. `webhook_id` may be empty.
+  HttpResponse AnswerError(absl::string_view source, absl::string_view webhook_id,
+                           const absl::Status& error);
+
+  // Constant after construction.
+  absl::flat_hash_map<std::string, std::unique_ptr<SourceState>> sources_;
+  EventLog& log_;
+  const Clock& clock_;
+
+  std::atomic<bool> draining_ = false;
+  IngestStats stats_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_INGEST_WEBHOOK_HANDLER_H_

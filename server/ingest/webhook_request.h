@@ -1,0 +1,26 @@
+// What a webhook request says beside its body: where it goes, and the headers that sign it.
+#ifndef HOOKGATE_SERVER_INGEST_WEBHOOK_REQUEST_H_
+#define HOOKGATE_SERVER_INGEST_WEBHOOK_REQUEST_H_
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/http/http_handler.h"
+#include "server/signature/standard_webhooks.h"
+
+namespace hookgate {
+
+// The source that `target` names: "openai" of "/webhooks/openai" and of "/webhooks/openai?x=y".
+// NOT_FOUND not_found if it is no such path.
+absl::StatusOr<absl::string_view> SourceNameOf(absl::string_view target);
+
+// Whether a Content-Encoding other than identity is there.
+bool IsEncoded(const HttpHead& head);
+
+// The webhook-* headers, or the svix-* ones in their place; names in any case. What is absent stays a
+// null view. The same header twice is one if the values are equal, and so are both names of one.
+// UNAUTHENTICATED conflicting_headers if they are not: a check of one value says nothing about the other.
+absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_INGEST_WEBHOOK_REQUEST_H_

@@ -1,0 +1,135 @@
+// hookgated: flags, then options, then the gateway.
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/clock.h"
+#include "server/base/logging.h"
+#include "server/base/status.h"
+#include "server/gateway/gateway.h"
+#include "server/gateway/options.h"
+#include "server/gateway/signals.h"
+
+ABSL_FLAG(std::string, config, "",
+          "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
+          "over it.");
+ABSL_FLAG(bool, check_config, false, "Check flags, config file and secrets, say what is wrong, exit.");
+ABSL_FLAG(std::string, http_address, "",
+          "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
+ABSL_FLAG(std::string, grpc_address, "",
+          "HOST:PORT where services subscribe and query. Default 127.0.0.1:50051.");
+ABSL_FLAG(std::string, admin_address, "",
+          "HOST:PORT of /healthz and /readyz. Default 127.0.0.1:9090.");
+ABSL_FLAG(std::string, data_dir, "",
+          "Folder of the event log, made if it is missing. Default ./hookgate-data.");
+ABSL_FLAG(bool, allow_insecure_grpc, false,
+          "Serve gRPC without TLS on an address that other machines reach.");
+ABSL_FLAG(std::string, log_format, "", "text or json. Default: text on a terminal, json otherwise.");
+ABSL_FLAG(std::string, log_level, "", "debug, info, warning or error. Default info.");
+
+namespace hookgate {
+namespace {
+
+constexpr char kUsage[] = R"(Takes signed webhooks in over HTTP, stores each before it
+answers, and streams them as typed events over gRPC.
+
+  OPENAI_WEBHOOK_SECRET=whsec_... hookgated
+      receives OpenAI's webhooks at http://127.0.0.1:8080/webhooks/openai
+  hookgated --config hookgate.textproto --check_config
+      says whether a config file is right
+
+Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely; a second
+one at once.
+
+Exit codes: 0 ended as asked, 1 could not start, 2 flags or config are wrong.)";
+
+constexpr int kCouldNotStart = 1;
+constexpr int kBadConfig = 2;
+
+absl::optional<std::string> GetEnvironment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return absl::nullopt;
+  return std::string(value);
+}
+
+// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the command in.
+std::string FromWhereTyped(const std::string& path) {
+  const absl::optional<std::string> folder = GetEnvironment("BUILD_WORKING_DIRECTORY");
+  if (!folder.has_value() || absl::StartsWith(path, "/")) return path;
+  return absl::StrCat(*folder, "/", path);
+}
+
+void Overwrite(const absl::Flag<std::string>& flag, std::string* value) {
+  if (!absl::GetFlag(flag).empty()) *value = absl::GetFlag(flag);
+}
+
+absl::StatusOr<Options> OptionsFromFlags() {
+  hookgate::config::v1::Config config;
+  if (!absl::GetFlag(FLAGS_config).empty()) {
+    ASSIGN_OR_RETURN(config, LoadConfig(FromWhereTyped(absl::GetFlag(FLAGS_config))));
+  }
+  Overwrite(FLAGS_http_address, config.mutable_http()->mutable_address());
+  Overwrite(FLAGS_grpc_address, config.mutable_grpc()->mutable_address());
+  Overwrite(FLAGS_admin_address, config.mutable_admin()->mutable_address());
+  Overwrite(FLAGS_data_dir, config.mutable_storage()->mutable_data_dir());
+  Overwrite(FLAGS_log_format, config.mutable_logging()->mutable_format());
+  Overwrite(FLAGS_log_level, config.mutable_logging()->mutable_level());
+  if (absl::GetFlag(FLAGS_allow_insecure_grpc)) config.mutable_grpc()->set_allow_insecure(true);
+  ASSIGN_OR_RETURN(Options options, ResolveOptions(config, GetEnvironment));
+  options.log.data_dir = FromWhereTyped(options.log.data_dir);
+  return options;
+}
+
+int Fail(int exit_code, const absl::Status& status) {
+  std::cerr << "hookgated: " << status.message() << "\n";
+  return exit_code;
+}
+
+int Main() {
+  absl::StatusOr<Options> options = OptionsFromFlags();
+  if (!options.ok()) return Fail(kBadConfig, options.status());
+  if (absl::GetFlag(FLAGS_check_config)) {
+    std::cout << "config is right: " << options->sources.size() << " source(s)\n";
+    return EXIT_SUCCESS;
+  }
+  InitLogging(options->logging);
+  BlockShutdownSignals();
+  absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());
+  if (!gateway.ok()) return Fail(kCouldNotStart, gateway.status());
+  // For whoever started it with port 0.
+  std::cout << "ready http=" << (*gateway)->http_address() << " grpc=" << (*gateway)->grpc_address()
+            << " admin=" << (*gateway)->admin_address() << std::endl;
+  WaitForShutdownSignal();
+  (*gateway)->Drain();
+  return EXIT_SUCCESS;
+}
+
+// Shows the flags of this file alone in --help, not those of the libraries.
+void ConfigureHelp() {
+  absl::SetProgramUsageMessage(kUsage);
+  absl::FlagsUsageConfig config;
+  const auto is_ours = [](absl::string_view file) { return absl::EndsWith(file, "server/main.cc"); };
+  config.contains_help_flags = is_ours;
+  config.contains_helpshort_flags = is_ours;
+  absl::SetFlagsUsageConfig(config);
+}
+
+}  // namespace
+}  // namespace hookgate
+
+int main(int argc, char** argv) {
+  hookgate::ConfigureHelp();
+  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
+  if (arguments.size() > 1) {
+    std::cerr << "hookgated: \"" << arguments[1] << "\" is no flag; see hookgated --help\n";
+    return hookgate::kBadConfig;
+  }
+  return hookgate::Main();
+}

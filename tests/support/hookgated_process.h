@@ -1,0 +1,61 @@
+// A real hookgated in a process of its own, on free ports.
+#ifndef HOOKGATE_TESTS_SUPPORT_HOOKGATED_PROCESS_H_
+#define HOOKGATE_TESTS_SUPPORT_HOOKGATED_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hookgate {
+
+// The signing secret that every test gateway gets, in the environment.
+inline constexpr char kTestSecret[] = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
+
+class HookgatedProcess {
+ public:
+  // Starts it on `data_dir` with `flags` added, and waits until it is ready. Fails the test if that
+  // does not happen; then the addresses are empty. The binary must be among the test's data.
+  static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
+                                                 const std::vector<std::string>& flags = {});
+
+  // What an invocation that should end by itself printed, and how it ended.
+  struct Outcome {
+    int exit_code = -1;
+    std::string out;
+    std::string err;
+  };
+  // `environment` entries are NAME=VALUE; the test's own environment is not passed on.
+  static Outcome Run(const std::vector<std::string>& flags,
+                     const std::vector<std::string>& environment = {});
+
+  // Ends it with SIGKILL if it still runs.
+  ~HookgatedProcess();
+
+  // HOST:PORT.
+  const std::string& http() const { return http_; }
+  const std::string& grpc() const { return grpc_; }
+  const std::string& admin() const { return admin_; }
+
+  void Signal(int signal);
+  // Waits for the end. Exit code, or 128 + signal if a signal ended it.
+  int WaitForExit();
+  // SIGKILL, and waits until it is gone.
+  void Kill();
+  // What it logged so far.
+  std::string log() const;
+
+ private:
+  HookgatedProcess(pid_t pid, std::string log_path) : pid_(pid), log_path_(std::move(log_path)) {}
+
+  pid_t pid_;  // 0 once it has been waited for
+  const std::string log_path_;
+  std::string http_;
+  std::string grpc_;
+  std::string admin_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_TESTS_SUPPORT_HOOKGATED_PROCESS_H_
