@@ -105,7 +105,8 @@ struct EventCount {
 class CommitListener {
  public:
   virtual ~CommitListener() = default;
-  // `events` are durable, in sequence order, directly after those of the call before.
+  // `events` are durable, in sequence order, directly after those of the call before. Comes before
+  // their Append is answered.
   virtual void OnCommit(absl::Span<const LogEventPtr> events) = 0;
 };
 

@@ -114,16 +114,17 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
   return group;
 }
 
-// Senders are answered before streams are woken: they wait, and nobody else does.
+// The listener hears of events before their senders do: who was answered can rely on every reader
+// finding the event.
 void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   LogState state;
   state.position = Position();
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
   if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state.position);
-  for (auto& job : group) job->Answer(status);
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
+  for (auto& job : group) job->Answer(status);
   RequestCheckpoint();
 }
 

@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/signed_webhook.h"
 #include "tools/cpp/runfiles/runfiles.h"
 
 namespace hookgate {

@@ -10,13 +10,10 @@
 
 namespace hookgate {
 
-// The signing secret that every test gateway gets, in the environment.
-inline constexpr char kTestSecret[] = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
-
 class HookgatedProcess {
  public:
-  // Starts it on `data_dir` with `flags` added, and waits until it is ready. Fails the test if that
-  // does not happen; then the addresses are empty. The binary must be among the test's data.
+  // Starts it on `data_dir` with `flags` added and kTestSecret (signed_webhook.h) as OpenAI's, and
+  // waits until it is ready. Fails the test if that does not happen; then the addresses are empty.
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
                                                  const std::vector<std::string>& flags = {});
 

@@ -1,0 +1,124 @@
+#include "tests/support/http_client.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+
+namespace hookgate {
+namespace {
+
+constexpr int kPatienceSeconds = 30;
+
+int Connect(const std::string& address) {
+  const std::pair<std::string, std::string> host_port = absl::StrSplit(address, ':');
+  sockaddr_in peer = {};
+  peer.sin_family = AF_INET;
+  int port = 0;
+  if (!absl::SimpleAtoi(host_port.second, &port) ||
+      inet_pton(AF_INET, host_port.first.c_str(), &peer.sin_addr) != 1) {
+    ADD_FAILURE() << "no address: " << address;
+    return -1;
+  }
+  peer.sin_port = htons(static_cast<uint16_t>(port));
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval patience = {.tv_sec = kPatienceSeconds, .tv_usec = 0};
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&peer), sizeof(peer)) != 0) {
+    ADD_FAILURE() << "cannot connect to " << address << ": " << std::strerror(errno);
+  }
+  return fd;
+}
+
+HttpReply ParseHead(absl::string_view head) {
+  HttpReply reply;
+  bool first = true;
+  for (absl::string_view line : absl::StrSplit(head, "\r\n")) {
+    if (first) {
+      const std::vector<absl::string_view> parts = absl::StrSplit(line, ' ');
+      if (parts.size() > 1) (void)absl::SimpleAtoi(parts[1], &reply.status);
+      first = false;
+      continue;
+    }
+    const std::pair<absl::string_view, absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    reply.fields[absl::AsciiStrToLower(field.first)] =
+        std::string(absl::StripAsciiWhitespace(field.second));
+  }
+  return reply;
+}
+
+}  // namespace
+
+std::string HttpReply::field(const std::string& name) const {
+  const auto found = fields.find(name);
+  return found == fields.end() ? "" : found->second;
+}
+
+HttpClient::HttpClient(const std::string& address) : fd_(Connect(address)) {}
+
+HttpClient::~HttpClient() { close(fd_); }
+
+bool HttpClient::Send(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void HttpClient::FinishSending() { shutdown(fd_, SHUT_WR); }
+
+std::optional<HttpReply> HttpClient::ReadHead() {
+  size_t end;
+  while ((end = unread_.find("\r\n\r\n")) == std::string::npos) {
+    if (!Fill()) return std::nullopt;
+  }
+  HttpReply reply = ParseHead(absl::string_view(unread_).substr(0, end));
+  unread_.erase(0, end + 4);
+  return reply;
+}
+
+std::optional<HttpReply> HttpClient::ReadReply() {
+  std::optional<HttpReply> reply = ReadHead();
+  if (!reply.has_value()) return std::nullopt;
+  size_t length = 0;
+  (void)absl::SimpleAtoi(reply->field("content-length"), &length);
+  while (unread_.size() < length) {
+    if (!Fill()) return std::nullopt;
+  }
+  reply->body = unread_.substr(0, length);
+  unread_.erase(0, length);
+  return reply;
+}
+
+bool HttpClient::AtEnd() { return unread_.empty() && !Fill() && errno != EAGAIN; }
+
+bool HttpClient::Fill() {
+  char bytes[16 << 10];
+  errno = 0;
+  const ssize_t received = recv(fd_, bytes, sizeof(bytes), 0);
+  if (received <= 0) return false;
+  unread_.append(bytes, static_cast<size_t>(received));
+  return true;
+}
+
+std::optional<HttpReply> Exchange(const std::string& address, absl::string_view request) {
+  HttpClient client(address);
+  client.Send(request);
+  return client.ReadReply();
+}
+
+}  // namespace hookgate

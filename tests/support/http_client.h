@@ -1,0 +1,59 @@
+// A blocking HTTP/1.1 client that sends what it is told to, byte by byte, right or wrong.
+#ifndef HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
+#define HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace hookgate {
+
+struct HttpReply {
+  int status = 0;
+  std::map<std::string, std::string> fields;  // names in lower case
+  std::string body;
+
+  // The field's value, or "".
+  std::string field(const std::string& name) const;
+};
+
+// One connection. All waiting is bounded by a generous patience; when it is over, the call reports
+// what it reports at the end of the connection. Not thread-safe.
+class HttpClient {
+ public:
+  // Fails the test if nothing listens at `address` (HOST:PORT, an IPv4 address).
+  explicit HttpClient(const std::string& address);
+  ~HttpClient();
+
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // False once the other side has closed.
+  bool Send(absl::string_view bytes);
+  // Nothing more will be sent; answers still come.
+  void FinishSending();
+
+  // The next answer, with the body that its Content-Length announces; nothing if the connection
+  // ended before it was whole.
+  std::optional<HttpReply> ReadReply();
+  // An answer without a body, whatever its fields say: to HEAD, or 100.
+  std::optional<HttpReply> ReadHead();
+  // Whether the connection ends, with nothing left to read before.
+  bool AtEnd();
+
+ private:
+  // False at the end of the connection.
+  bool Fill();
+
+  int fd_ = -1;
+  std::string unread_;
+};
+
+// Sends `request` over a connection of its own.
+std::optional<HttpReply> Exchange(const std::string& address, absl::string_view request);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
