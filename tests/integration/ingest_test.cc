@@ -1,0 +1,267 @@
+// What senders are answered by a real gateway, and what is stored then.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <set>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "tests/integration/gateway_fixture.h"
+
+namespace hookgate {
+namespace {
+
+using testing::HasSubstr;
+
+class IngestTest : public GatewayTest {
+ protected:
+  // Expects that `request` is refused so, and that nothing was stored.
+  void ExpectRefused(const std::string& request, int status, const std::string& code,
+                     const std::string& detail_part = "") {
+    const HttpReply reply = SendBytes(request);
+    EXPECT_EQ(reply.status, status) << reply.body;
+    EXPECT_EQ(reply.field("content-type"), "application/problem+json");
+    EXPECT_THAT(reply.body, HasSubstr(absl::StrCat("\"code\":\"", code, "\"")));
+    EXPECT_THAT(reply.body, HasSubstr(detail_part));
+    EXPECT_THAT(StoredEvents(), testing::IsEmpty());
+  }
+  // Counts the rows of a table of the stopped gateway's log.
+  int RowsOf(const std::string& table) {
+    sqlite3* database = nullptr;
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(sqlite3_open((data_dir_ + "/events.db").c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_prepare_v2(database, ("SELECT count(*) FROM " + table).c_str(), -1,
+                                 &statement, nullptr),
+              SQLITE_OK);
+    EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW);
+    const int rows = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return rows;
+  }
+};
+
+TEST_F(IngestTest, BatchFailedIsStoredAndTyped) {
+  Start();
+  const HttpReply reply = Send({.webhook_id = "wh_1", .body = BatchFailedBody("batch_abc")});
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body, R"({"status":"stored","sequence":"1"})");
+  const auto events = StoredEvents();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].source(), "openai");
+  EXPECT_EQ(events[0].webhook_id(), "wh_1");
+  EXPECT_EQ(events[0].type(), "batch.failed");
+  EXPECT_EQ(events[0].subject(), "batch_abc");
+  EXPECT_EQ(events[0].batch_failed().data().id(), "batch_abc");
+  EXPECT_EQ(events[0].batch_failed().created_at(), 1750000000);
+  EXPECT_EQ(events[0].raw_body(), BatchFailedBody("batch_abc"));
+  EXPECT_EQ(events[0].durability(), v1::DURABILITY_LOCAL_DISK);
+}
+
+TEST_F(IngestTest, RepeatIsAnsweredTheSameSequenceAndAddsNothing) {
+  Start();
+  Store({.webhook_id = "wh_1"});
+  // As OpenAI repeats: a new time and signature.
+  const HttpReply reply =
+      Send({.webhook_id = "wh_1", .webhook_time = absl::Now() - absl::Seconds(100)});
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body, R"({"status":"duplicate","sequence":"1"})");
+  EXPECT_EQ(StoredEvents().size(), 1u);
+}
+
+TEST_F(IngestTest, RepeatWithAnotherBodyKeepsTheFirstAndIsLoggedAsAConflict) {
+  Start();
+  Store({.webhook_id = "wh_1", .body = BatchFailedBody("first")});
+  EXPECT_EQ(Send({.webhook_id = "wh_1", .body = BatchFailedBody("second")}).body,
+            R"({"status":"duplicate","sequence":"1"})");
+  const auto events = StoredEvents();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].subject(), "first");
+  EXPECT_THAT(gateway_->log(), HasSubstr("another body"));
+}
+
+TEST_F(IngestTest, TheSameIdFromAnotherSourceIsAnotherEvent) {
+  StartWithConfig(R"(
+    sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } }
+    sources { name: "staging" secrets { name: "b" inline: "whsec_c3RhZ2luZw==" } })");
+  Store({.webhook_id = "wh_1"});
+  Store({.webhook_id = "wh_1", .source = "staging", .secret = "whsec_c3RhZ2luZw=="});
+  EXPECT_EQ(StoredEvents().size(), 2u);
+  // Each source has its own secrets.
+  EXPECT_EQ(Send({.source = "staging"}).status, 401);
+}
+
+TEST_F(IngestTest, UnknownTypeIsStoredWithItsJson) {
+  Start();
+  const std::string body = R"({"type":"moon.landed","data":{"id":"moon_1"},"extra":[1,2]})";
+  Store({.body = body});
+  const auto events = StoredEvents();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].type(), "moon.landed");
+  EXPECT_EQ(events[0].subject(), "moon_1");
+  EXPECT_EQ(events[0].unrecognized().raw_json(), body);
+}
+
+TEST_F(IngestTest, SvixHeaderNamesAreTakenToo) {
+  Start();
+  Store({.header_prefix = "svix-"});
+}
+
+TEST_F(IngestTest, ChunkedBodyAndExpectContinueAreTaken) {
+  Start();
+  SignedWebhook webhook;
+  std::string head = "POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
+                     "Transfer-Encoding: chunked\r\n";
+  for (const auto& [name, value] : webhook.SignedFields()) {
+    absl::StrAppend(&head, name, ": ", value, "\r\n");
+  }
+  HttpClient client(gateway_->http());
+  client.Send(head + "\r\n");
+  const auto go_on = client.ReadHead();
+  ASSERT_TRUE(go_on.has_value());
+  EXPECT_EQ(go_on->status, 100);
+  for (char c : webhook.body) client.Send(absl::StrCat("1\r\n", std::string(1, c), "\r\n"));
+  client.Send("0\r\n\r\n");
+  EXPECT_EQ(client.ReadReply()->status, 200);
+}
+
+TEST_F(IngestTest, OneConnectionCarriesManyWebhooks) {
+  Start();
+  HttpClient client(gateway_->http());
+  for (int i = 1; i <= 20; ++i) {
+    client.Send(SignedWebhook{}.Request());
+    const auto reply = client.ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->body, absl::StrCat(R"({"status":"stored","sequence":")", i, "\"}"));
+  }
+}
+
+TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
+  StartWithConfig(R"(
+    sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } }
+    http { max_body_bytes: 1000 })");
+  SignedWebhook webhook;
+  const std::string body = webhook.body;
+  const auto fields = webhook.SignedFields();
+
+  // Not proven to be the sender's.
+  ExpectRefused(WebhookRequest("openai", {}, body), 401, "missing_header", "webhook-id");
+  ExpectRefused(WebhookRequest("openai", {fields[0], fields[2]}, body), 401, "missing_header",
+                "webhook-timestamp");
+  ExpectRefused(WebhookRequest("openai", {fields[0], fields[1], {"webhook-signature", "v2,eA=="}},
+                               body),
+                401, "signature_mismatch");
+  ExpectRefused(WebhookRequest("openai", {fields[0], {"webhook-timestamp", "now"}, fields[2]}, body),
+                401, "malformed_header", "webhook-timestamp");
+  ExpectRefused(WebhookRequest("openai",
+                               {fields[0], {"webhook-id", "wh_other"}, fields[1], fields[2]}, body),
+                401, "conflicting_headers", "webhook-id");
+  ExpectRefused(SignedWebhook{.webhook_time = absl::Now() - absl::Seconds(310)}.Request(), 401,
+                "timestamp_too_old");
+  ExpectRefused(SignedWebhook{.webhook_time = absl::Now() + absl::Seconds(310)}.Request(), 401,
+                "timestamp_too_new");
+  ExpectRefused(WebhookRequest("openai", fields, body + " "), 401, "signature_mismatch");
+  ExpectRefused(SignedWebhook{.secret = "whsec_d3Jvbmc="}.Request(), 401, "signature_mismatch");
+
+  // Not for this gateway.
+  ExpectRefused(SignedWebhook{.source = "stripe"}.Request(), 404, "unknown_source");
+  ExpectRefused("POST /nowhere HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n", 404,
+                "not_found");
+  ExpectRefused("GET /webhooks/openai HTTP/1.1\r\nHost: test\r\n\r\n", 405, "method_not_allowed");
+  ExpectRefused(SignedWebhook{.more_fields = {{"Content-Encoding", "gzip"}}}.Request(), 415,
+                "encoded_body");
+  ExpectRefused(SignedWebhook{.body = std::string(1001, ' ')}.Request(), 413, "body_too_large");
+  ExpectRefused("POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nX: " +
+                    std::string(100'000, 'x') + "\r\n\r\n",
+                431, "header_too_large");
+  ExpectRefused("this is not HTTP\r\n\r\n", 400, "malformed_request");
+
+  // Signed, but not to be read: kept aside.
+  ExpectRefused(SignedWebhook{.body = "{\"type\": "}.Request(), 400, "body_not_json");
+  ExpectRefused(SignedWebhook{.body = R"({"type":"batch.failed","data":{}})"}.Request(), 422,
+                "invalid_event");
+  ExpectRefused(SignedWebhook{.body = BatchFailedBody("\xff")}.Request(), 400, "body_not_json");
+  gateway_->Signal(SIGTERM);
+  gateway_->WaitForExit();
+  EXPECT_EQ(RowsOf("quarantine"), 3);
+  EXPECT_EQ(RowsOf("events"), 0);
+}
+
+TEST_F(IngestTest, MethodRefusalNamesTheMethodThatIsTaken) {
+  Start();
+  EXPECT_EQ(SendBytes("GET /webhooks/openai HTTP/1.1\r\nHost: test\r\n\r\n").field("allow"),
+            "POST");
+}
+
+TEST_F(IngestTest, RateLimitIsAnsweredWithTheTimeToWait) {
+  StartWithConfig(R"(sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" }
+                               rate_limit { webhooks_per_second: 0.001 burst: 2 } })");
+  Store({});
+  // Nobody without the secret can use the rate up.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Send({.secret = "whsec_d3Jvbmc="}).status, 401);
+  Store({});
+  const HttpReply reply = Send({});
+  EXPECT_EQ(reply.status, 429);
+  EXPECT_THAT(reply.body, HasSubstr("rate_limited"));
+  EXPECT_FALSE(reply.field("retry-after").empty());
+  EXPECT_EQ(StoredEvents().size(), 2u);
+}
+
+TEST_F(IngestTest, OldAndNewSecretBothSignWhileOneIsRotated) {
+  StartWithConfig(R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" }
+                               secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+  Store({});
+  Store({.secret = "whsec_bmV3LXNlY3JldA=="});
+}
+
+TEST_F(IngestTest, SlowSenderIsAnsweredATimeOutAndStoresNothing) {
+  StartWithConfig(R"(sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } }
+                     http { header_timeout { nanos: 50000000 } body_timeout { nanos: 50000000 } })");
+  const std::string request = SignedWebhook{}.Request();
+  for (const size_t sent : {size_t{10}, request.size() - 1}) {
+    HttpClient client(gateway_->http());
+    client.Send(request.substr(0, sent));
+    const auto reply = client.ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 408);
+    EXPECT_THAT(reply->body, HasSubstr("request_timeout"));
+  }
+  EXPECT_THAT(StoredEvents(), testing::IsEmpty());
+}
+
+// P2: however many of them race.
+TEST_F(IngestTest, TwentyConcurrentSendersOfOneIdMakeOneEvent) {
+  Start();
+  constexpr int kSenders = 20;
+  std::vector<std::string> bodies(kSenders);
+  std::vector<std::thread> senders;
+  for (int i = 0; i < kSenders; ++i) {
+    senders.emplace_back([&, i] { bodies[i] = Send({.webhook_id = "wh_1"}).body; });
+  }
+  for (std::thread& sender : senders) sender.join();
+  EXPECT_EQ(std::count(bodies.begin(), bodies.end(), R"({"status":"stored","sequence":"1"})"), 1);
+  EXPECT_EQ(std::count(bodies.begin(), bodies.end(), R"({"status":"duplicate","sequence":"1"})"),
+            kSenders - 1);
+  EXPECT_EQ(StoredEvents().size(), 1u);
+}
+
+TEST_F(IngestTest, LogsHoldNoSecretNoSignatureAndNoBody) {
+  Start({"--log_level=debug"});
+  SignedWebhook good = {.body = BatchFailedBody("batch_in_the_body")};
+  SignedWebhook bad = {.body = R"({"type":"batch.failed","data":{"id":"batch_in_the_body"}})"};
+  const std::string signature = good.SignedFields()[2].second;
+  Store(good);
+  EXPECT_EQ(Send(bad).status, 422);
+  EXPECT_EQ(Send({.secret = "whsec_d3Jvbmc="}).status, 401);
+  EXPECT_THAT(gateway_->log(), HasSubstr("quarantine"));
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24")));
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr(signature.substr(3))));
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("batch_in_the_body")));
+}
+
+}  // namespace
+}  // namespace hookgate

@@ -1,0 +1,127 @@
+// How a real gateway starts, and what it says when it cannot.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/gateway_fixture.h"
+
+namespace hookgate {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class StartupTest : public GatewayTest {
+ protected:
+  static std::string ConfigFlag(const std::string& config) {
+    return absl::StrCat("--config=", WriteFile(config));
+  }
+  static std::string SecretVariable(const std::string& secret = kTestSecret) {
+    return absl::StrCat("OPENAI_WEBHOOK_SECRET=", secret);
+  }
+  // Flags that keep a gateway that should not start from disturbing others if it does.
+  std::vector<std::string> Quiet(std::vector<std::string> flags) const {
+    for (const char* address : {"--http_address", "--grpc_address", "--admin_address"}) {
+      flags.insert(flags.begin(), absl::StrCat(address, "=127.0.0.1:0"));
+    }
+    flags.insert(flags.begin(), absl::StrCat("--data_dir=", data_dir_));
+    return flags;
+  }
+  // Expects that these flags do not start a gateway, and that the error says each of `parts`.
+  void ExpectNoStart(int exit_code, const std::vector<std::string>& flags,
+                     const std::vector<std::string>& environment,
+                     const std::vector<std::string>& parts) {
+    const auto outcome = HookgatedProcess::Run(Quiet(flags), environment);
+    EXPECT_EQ(outcome.exit_code, exit_code) << outcome.err;
+    EXPECT_THAT(outcome.out, IsEmpty());
+    for (const std::string& part : parts) EXPECT_THAT(outcome.err, HasSubstr(part));
+  }
+};
+
+TEST_F(StartupTest, FreePortsAreTakenAndPrinted) {
+  Start();
+  EXPECT_THAT(gateway_->http(), Not(testing::EndsWith(":0")));
+  EXPECT_THAT(gateway_->grpc(), Not(testing::EndsWith(":0")));
+  EXPECT_THAT(gateway_->admin(), Not(testing::EndsWith(":0")));
+  Store({});
+}
+
+TEST_F(StartupTest, NoSecretNoStart) {
+  ExpectNoStart(2, {}, {}, {"sources", "OPENAI_WEBHOOK_SECRET"});
+  ExpectNoStart(2, {}, {SecretVariable("")}, {"OPENAI_WEBHOOK_SECRET", "empty"});
+  ExpectNoStart(2, {}, {SecretVariable("  ")}, {"OPENAI_WEBHOOK_SECRET"});
+  ExpectNoStart(2, {}, {SecretVariable("whsec_not base64")}, {"OPENAI_WEBHOOK_SECRET", "base64"});
+}
+
+TEST_F(StartupTest, SecretIsNeverPrinted) {
+  const auto outcome =
+      HookgatedProcess::Run(Quiet({}), {SecretVariable("whsec_thisIsVerySecret!")});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, Not(HasSubstr("VerySecret")));
+}
+
+TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {
+  const std::vector<std::string> secret = {SecretVariable()};
+  ExpectNoStart(2, {"--http_address=nonsense"}, secret, {"http.address", "HOST:PORT"});
+  ExpectNoStart(2, {"--grpc_address=0.0.0.0:0"}, secret,
+                {"grpc.address", "--allow_insecure_grpc"});
+  ExpectNoStart(2, {"--log_level=loud"}, secret, {"logging.level", "warning"});
+  ExpectNoStart(2, {"--config=/no/such/file"}, secret, {"/no/such/file"});
+  ExpectNoStart(2, {ConfigFlag("storage { retention { seconds: 3600 } }")}, secret,
+                {"storage.retention", "96h"});
+  ExpectNoStart(2, {ConfigFlag("http {\n  adress: \"x\"\n}")}, secret, {":2:", "adress"});
+  ExpectNoStart(2, {ConfigFlag("sources { name: \"openai\" }")}, secret, {"sources[0].secrets"});
+  ExpectNoStart(2, {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
+                secret, {"sources[0].secrets[0].file", "/no/file"});
+  ExpectNoStart(2, {"stray"}, secret, {"\"stray\"", "--help"});
+  ExpectNoStart(1, {"--no_such_flag"}, secret, {"no_such_flag"});
+}
+
+TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
+  const auto right = HookgatedProcess::Run(Quiet({"--check_config"}), {SecretVariable()});
+  EXPECT_EQ(right.exit_code, 0) << right.err;
+  EXPECT_THAT(right.out, HasSubstr("config is right"));
+  const auto wrong = HookgatedProcess::Run(Quiet({"--check_config"}));
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("sources"));
+}
+
+TEST_F(StartupTest, HelpTeaches) {
+  const auto outcome = HookgatedProcess::Run({"--help"});
+  EXPECT_THAT(outcome.out, HasSubstr("OPENAI_WEBHOOK_SECRET"));
+  EXPECT_THAT(outcome.out, HasSubstr("--data_dir"));
+  EXPECT_THAT(outcome.out, HasSubstr("Exit codes"));
+}
+
+TEST_F(StartupTest, PortInUseIsNamed) {
+  Start();
+  const std::string elsewhere = absl::StrCat("--data_dir=", data_dir_, "_2");
+  const std::vector<std::string> secret = {SecretVariable()};
+  ExpectNoStart(1, {elsewhere, absl::StrCat("--http_address=", gateway_->http())}, secret,
+                {"http.address", gateway_->http(), "in use"});
+  ExpectNoStart(1, {elsewhere, absl::StrCat("--grpc_address=", gateway_->grpc())}, secret,
+                {"grpc.address", gateway_->grpc(), "in use"});
+  ExpectNoStart(1, {elsewhere, absl::StrCat("--admin_address=", gateway_->admin())}, secret,
+                {"admin.address", gateway_->admin(), "in use"});
+}
+
+// Two writers of one log would break its order.
+TEST_F(StartupTest, DataFolderInUseIsNamed) {
+  Start();
+  ExpectNoStart(1, {}, {SecretVariable()}, {data_dir_, "another"});
+  Store({});
+}
+
+TEST_F(StartupTest, LogsAreJsonLinesUnlessOnATerminal) {
+  Start();
+  Store({});
+  gateway_->Signal(SIGTERM);
+  gateway_->WaitForExit();
+  const std::string log = gateway_->log();
+  EXPECT_THAT(log, testing::StartsWith("{"));
+  EXPECT_THAT(log, HasSubstr("\"draining\""));
+}
+
+}  // namespace
+}  // namespace hookgate
