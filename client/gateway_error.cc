@@ -1,10 +1,10 @@
 #include "client/gateway_error.h"
 
 #include "absl/strings/str_cat.h"
-#include "client/proto_time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
+#include "server/base/proto_time.h"
 
 namespace hookgate {
 namespace {
@@ -76,7 +76,8 @@ GatewayError ReadGatewayError(const grpc::Status& status) {
       error.reason = info.reason();
       error.metadata = {info.metadata().begin(), info.metadata().end()};
     } else if (detail.UnpackTo(&retry)) {
-      error.retry_delay = FromProto(retry.retry_delay());
+      error.retry_delay =
+          FromProto(retry.retry_delay(), "retry_delay").value_or(absl::ZeroDuration());
     }
   }
   return error;

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/connection.h"
 #include "client/gateway_error.h"
-#include "client/proto_time.h"
 #include "client/watchdog.h"
 #include "grpcpp/client_context.h"
+#include "server/base/proto_time.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -192,9 +192,10 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
       // The start is fixed here: whatever is stored from now on is found from this cursor, even if
       // the stream breaks before its first event.
       if (position_.empty()) MoveTo(frame.opened().cursor());
-      if (const auto interval = FromProto(frame.opened().heartbeat_interval());
-          interval > absl::ZeroDuration()) {
-        heartbeat_interval_ = interval;
+      if (const auto interval =
+              FromProto(frame.opened().heartbeat_interval(), "opened.heartbeat_interval");
+          interval.ok() && *interval > absl::ZeroDuration()) {
+        heartbeat_interval_ = *interval;
       }
       if (observers.opened) observers.opened(frame.opened());
       break;
@@ -215,7 +216,9 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
     case v1::SubscribeResponse::kDraining:
       MoveTo(frame.draining().cursor());
       if (frame.draining().has_reconnect_delay()) {
-        end.reconnect_delay = FromProto(frame.draining().reconnect_delay());
+        const auto delay =
+            FromProto(frame.draining().reconnect_delay(), "draining.reconnect_delay");
+        if (delay.ok()) end.reconnect_delay = *delay;
       }
       if (observers.draining) observers.draining(frame.draining());
       break;

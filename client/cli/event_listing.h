@@ -1,0 +1,53 @@
+// What `failures` and `events` share: a window of time, pages, and how they are shown.
+#ifndef HOOKGATE_CLIENT_CLI_EVENT_LISTING_H_
+#define HOOKGATE_CLIENT_CLI_EVENT_LISTING_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/cli/environment.h"
+#include "client/cli/event_text.h"
+#include "client/cli/flags.h"
+#include "client/connection.h"
+#include "client/gateway_error.h"
+#include "hookgate/v1/event_service.pb.h"
+
+namespace hookgate::cli {
+
+// --grpc, filters, --since (`default_since`: "" is none), --until, --limit, --all, --timeout,
+// --output, --color.
+std::vector<FlagSpec> ListingFlags(const std::string& default_since);
+
+// Fills what the two list requests share from the flags.
+template <typename Request>
+void FillRequest(const Flags& flags, absl::Time now, Request& request);
+
+struct EventPageOf {
+  std::vector<v1::Event> events;
+  std::string next_page_token;
+  // How many there are in all, if the gateway counts them; `total_truncated`: and more.
+  std::optional<int64_t> total;
+  bool total_truncated = false;
+};
+
+struct Listing {
+  std::string command;   // "failures"
+  std::string singular;  // "failure"
+  std::string plural;    // "failures"
+  // One page from `page_token` on.
+  std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
+                             EventPageOf& page)>
+      fetch;
+};
+
+// Prints page after page up to --limit, or all; returns the exit code.
+int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
+               Environment& environment);
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_EVENT_LISTING_H_

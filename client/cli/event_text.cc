@@ -1,0 +1,145 @@
+#include "client/cli/event_text.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "client/cli/printable.h"
+#include "client/cli/time_format.h"
+#include "google/protobuf/util/json_util.h"
+#include "server/base/proto_time.h"
+#include "server/event/event_schema.h"
+
+namespace hookgate::cli {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::Timestamp;
+
+constexpr char kNone[] = "-";
+
+std::string OrNone(const std::string& text) { return text.empty() ? kNone : text; }
+
+// Empty if `time` is none.
+struct WhenText {
+  std::string local;
+  std::string age;
+};
+
+WhenText When(bool present, const Timestamp& timestamp, const Reader& reader) {
+  const absl::StatusOr<absl::Time> time = FromProto(timestamp, "time");
+  if (!present || !time.ok()) return {kNone, kNone};
+  return {LocalTime(*time, reader.zone), AgeText(*time, reader.now)};
+}
+
+WhenText ReceiveTime(const v1::Event& event, const Reader& reader) {
+  return When(event.has_receive_time(), event.receive_time(), reader);
+}
+
+Look LookOfType(const std::string& type) { return IsFailureType(type) ? Look::kBad : Look::kPlain; }
+
+std::string Json(const Message& message, bool pretty) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.add_whitespace = pretty;
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
+  return json;
+}
+
+std::string DurabilityText(v1::Durability durability) {
+  return durability == v1::DURABILITY_LOCAL_DISK ? "on the gateway's disk"
+                                                 : v1::Durability_Name(durability);
+}
+
+// A body that holds only what `text` has, indented as a block.
+std::string Block(absl::string_view text) {
+  std::string result;
+  for (absl::string_view line : absl::StrSplit(PrintableLines(text), '\n')) {
+    if (!line.empty()) absl::StrAppend(&result, "  ", line, "\n");
+  }
+  return result;
+}
+
+// The message in the oneof, or null: none that this build knows.
+const Message* PayloadOf(const v1::Event& event) {
+  const auto* oneof = v1::Event::descriptor()->FindOneofByName("payload");
+  const auto* arm = event.GetReflection()->GetOneofFieldDescriptor(event, oneof);
+  return arm == nullptr ? nullptr : &event.GetReflection()->GetMessage(event, arm);
+}
+
+std::string PayloadText(const v1::Event& event) {
+  if (event.has_unrecognized()) {
+    return absl::StrCat("body, of a type that the gateway does not know:\n",
+                        Block(event.unrecognized().raw_json()));
+  }
+  const Message* payload = PayloadOf(event);
+  if (payload == nullptr) return "payload of a type that this hookgate does not know\n";
+  return absl::StrCat("payload (", payload->GetDescriptor()->name(), "):\n",
+                      Block(Json(*payload, true)));
+}
+
+}  // namespace
+
+std::string EventLine(const v1::Event& event, const Reader& reader) {
+  const Style& style = reader.style;
+  const WhenText when = ReceiveTime(event, reader);
+  const std::string type = Printable(OrNone(event.type()));
+  const std::vector<std::string> parts = {
+      absl::StrCat(when.local, " ", style(Look::kFaint, absl::StrCat("(", when.age, ")"))),
+      absl::StrCat("#", event.sequence()), style(LookOfType(event.type()), type),
+      style(Look::kHeading, Printable(OrNone(event.subject()))),
+      Printable(absl::StrCat(event.source(), "/", event.webhook_id()))};
+  return absl::StrJoin(parts, "  ");
+}
+
+std::string EventPage(const v1::Event& event, const Reader& reader) {
+  const auto when = [&reader](bool present, const Timestamp& time) {
+    const WhenText text = When(present, time, reader);
+    return text.local == kNone ? text.local : absl::StrCat(text.local, " (", text.age, ")");
+  };
+  const std::vector<std::pair<std::string, std::string>> fields = {
+      {"sequence", absl::StrCat(event.sequence())},
+      {"type", event.type()},
+      {"subject", event.subject()},
+      {"source", event.source()},
+      {"webhook-id", event.webhook_id()},
+      {"webhook time", when(event.has_webhook_time(), event.webhook_time())},
+      {"received", when(event.has_receive_time(), event.receive_time())},
+      {"durability", DurabilityText(event.durability())},
+      {"cursor", event.cursor()}};
+  std::string page;
+  for (const auto& [name, value] : fields) {
+    const Look look = name == "type" ? LookOfType(value) : Look::kPlain;
+    absl::StrAppend(&page, name, std::string(14 - name.size(), ' '),
+                    reader.style(look, Printable(OrNone(value))), "\n");
+  }
+  return absl::StrCat(page, PayloadText(event));
+}
+
+Table EventTable() {
+  return Table({{"RECEIVED"},
+                {"AGE"},
+                {"TYPE"},
+                {"SUBJECT"},
+                {"SOURCE"},
+                {"WEBHOOK-ID"},
+                {"SEQUENCE", true}});
+}
+
+void AddEvent(const v1::Event& event, const Reader& reader, Table& table) {
+  const WhenText when = ReceiveTime(event, reader);
+  table.AddRow({{when.local},
+                {when.age, Look::kFaint},
+                {OrNone(event.type()), LookOfType(event.type())},
+                {OrNone(event.subject())},
+                {event.source()},
+                {event.webhook_id()},
+                {absl::StrCat(event.sequence())}});
+}
+
+std::string EventJson(const v1::Event& event) { return Json(event, false); }
+
+}  // namespace hookgate::cli

@@ -1,0 +1,37 @@
+// Events as text and as JSON. Pure. All that came from elsewhere is made Printable in text.
+#ifndef HOOKGATE_CLIENT_CLI_EVENT_TEXT_H_
+#define HOOKGATE_CLIENT_CLI_EVENT_TEXT_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "client/cli/style.h"
+#include "client/cli/table.h"
+#include "hookgate/v1/event.pb.h"
+
+namespace hookgate::cli {
+
+// Who reads, when and where.
+struct Reader {
+  absl::Time now;
+  absl::TimeZone zone;
+  Style style;
+};
+
+// One line without its end: when, sequence, type, subject, source and webhook-id.
+std::string EventLine(const v1::Event& event, const Reader& reader);
+
+// Every field on a line of its own, then the payload.
+std::string EventPage(const v1::Event& event, const Reader& reader);
+
+// The same fields as EventLine's, as columns.
+Table EventTable();
+void AddEvent(const v1::Event& event, const Reader& reader, Table& table);
+
+// One JSON object, without line feeds: protobuf's JSON mapping with the names of the .proto files,
+// so 64-bit numbers are strings and absent fields are left out.
+std::string EventJson(const v1::Event& event);
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_EVENT_TEXT_H_

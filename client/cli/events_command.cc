@@ -1,0 +1,56 @@
+#include "client/cli/events_command.h"
+
+#include "client/cli/common_flags.h"
+#include "client/cli/event_listing.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/gateway_calls.h"
+
+namespace hookgate::cli {
+namespace {
+
+int Run(const Flags& flags, Environment& environment) {
+  const absl::Time now = environment.clock.WallNow();
+  v1::ListEventsRequest request;
+  FillRequest(flags, now, request);
+  request.set_order(flags.Text("order") == "oldest" ? v1::ORDER_OLDEST_FIRST
+                                                    : v1::ORDER_NEWEST_FIRST);
+  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+                         EventPageOf& page) {
+    request.set_page_size(page_size);
+    request.set_page_token(page_token);
+    v1::ListEventsResponse response;
+    GatewayError error = ListEvents(connection, request, flags.Duration("timeout"), response);
+    page.events.assign(response.events().begin(), response.events().end());
+    page.next_page_token = response.next_page_token();
+    return error;
+  };
+  return RunListing({"events", "event", "events", fetch}, flags, now, environment);
+}
+
+}  // namespace
+
+Command EventsCommand() {
+  return {.name = "events",
+          .summary = "List stored events",
+          .description =
+              "Lists the events that the gateway holds, of any type, by time and filter. It ends "
+              "with what is stored now; `hookgate subscribe` goes on with what comes.",
+          .flags = Join({{{.name = "order",
+                           .kind = FlagKind::kChoice,
+                           .help = "Which come first.",
+                           .default_value = "newest",
+                           .choices = {"newest", "oldest"}}},
+                         ListingFlags("")}),
+          .examples = {{"hookgate events --limit 10", "The ten newest events."},
+                       {"hookgate events --since 2d --order oldest --all",
+                        "Everything of the last two days, as it came."},
+                       {"hookgate events --type 'batch.*' --output json",
+                        "Events about batches, for a script."}},
+          .exits = {{kFine, "The list was printed, even if it is empty."},
+                    {kFailed, "The gateway refused, or the output could not be written."},
+                    {kWrongUsage, "The command line is wrong."},
+                    {kUnreachable, "No gateway answered in time."}},
+          .run = Run};
+}
+
+}  // namespace hookgate::cli

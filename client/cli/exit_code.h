@@ -1,0 +1,17 @@
+// How `hookgate` ends: what scripts act on. Every command's --help names those it uses.
+#ifndef HOOKGATE_CLIENT_CLI_EXIT_CODE_H_
+#define HOOKGATE_CLIENT_CLI_EXIT_CODE_H_
+
+namespace hookgate::cli {
+
+inline constexpr int kFine = 0;
+inline constexpr int kFailed = 1;       // The gateway refused, or something else went wrong.
+inline constexpr int kWrongUsage = 2;   // The command line is wrong; nothing was done.
+inline constexpr int kUnreachable = 3;  // Nobody answered in time.
+inline constexpr int kNotFound = 4;     // There is no such event.
+// As shells report a program that SIGINT ended: interrupted before anything was done.
+inline constexpr int kInterrupted = 130;
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_EXIT_CODE_H_

@@ -1,0 +1,77 @@
+// hookgate: the real environment, then the command line.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_format.h"
+#include "client/cli/cli.h"
+#include "client/cli/fd_output.h"
+#include "client/connection.h"
+
+namespace hookgate::cli {
+namespace {
+
+std::optional<std::string> GetVariable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+std::string FreshWebhookId() {
+  static absl::BitGen random;
+  return absl::StrFormat("wh_%016x%08x", absl::Uniform<uint64_t>(random),
+                         absl::Uniform<uint32_t>(random));
+}
+
+// From now on a thread takes SIGINT and SIGTERM: the first asks the command to end, if one listens;
+// otherwise, and the second time, the process ends as if the signal had its usual way. Called
+// before other threads start.
+void WatchSignals(Interrupt& interrupt) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A reader that closes the pipe shows as a failed write.
+  signal(SIGPIPE, SIG_IGN);
+  std::thread([signals, &interrupt] {
+    int number = 0;
+    sigwait(&signals, &number);
+    if (interrupt.Trigger()) sigwait(&signals, &number);
+    _exit(128 + number);
+  }).detach();
+}
+
+int Main(int argc, char** argv) {
+  // Lives for ever: the thread that waits for signals refers to it.
+  static Interrupt interrupt;
+  WatchSignals(interrupt);
+  std::ios::sync_with_stdio(false);
+  FdOutput output(STDOUT_FILENO);
+  std::ostream out(&output);
+  Environment environment = {
+      .in = std::cin,
+      .out = out,
+      .out_error = [&output] { return output.error(); },
+      .err = std::cerr,
+      .out_is_terminal = isatty(STDOUT_FILENO) != 0,
+      .clock = SystemClock(),
+      .zone = absl::LocalTimeZone(),
+      .interrupt = interrupt,
+      .get_variable = GetVariable,
+      .connect = [](const std::string& target) { return std::make_unique<Connection>(target); },
+      .post = HttpPost,
+      .fresh_webhook_id = FreshWebhookId};
+  return RunCommandLine({argv + 1, argv + argc}, environment);
+}
+
+}  // namespace
+}  // namespace hookgate::cli
+
+int main(int argc, char** argv) { return hookgate::cli::Main(argc, argv); }

@@ -1,0 +1,23 @@
+// "Did you mean": the known word that a mistyped one was probably meant to be. Pure.
+#ifndef HOOKGATE_CLIENT_CLI_NEAREST_H_
+#define HOOKGATE_CLIENT_CLI_NEAREST_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace hookgate::cli {
+
+// The entry of `known` that takes the fewest single-byte edits (insert, delete, replace, swap of
+// two neighbours) to become `word`, the first of equals; or the first that `word` is a beginning
+// of, from three bytes on. Empty if nothing is near: a bad guess is worse than none.
+std::string Nearest(absl::string_view word, const std::vector<std::string>& known);
+
+// ", did you mean X?" with `prefix` before X, or "".
+std::string DidYouMean(absl::string_view word, const std::vector<std::string>& known,
+                       absl::string_view prefix = "");
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_NEAREST_H_

@@ -1,0 +1,26 @@
+// Text from elsewhere, made safe for a terminal. Pure.
+#ifndef HOOKGATE_CLIENT_CLI_PRINTABLE_H_
+#define HOOKGATE_CLIENT_CLI_PRINTABLE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace hookgate::cli {
+
+// `text` with everything escaped by which whoever chose it could move the cursor, recolour, end the
+// line or reorder what is read: control characters (C0, DEL, C1), line separators, and the marks
+// that change the direction of text. Bytes that are no UTF-8 become \xNN; a backslash stays as it
+// is, because this is for reading, not for decoding.
+std::string Printable(absl::string_view text);
+
+// The same, with line feeds and tabs as they are: for bodies shown as a block of their own.
+std::string PrintableLines(absl::string_view text);
+
+// How many columns `text` takes, if it is Printable and each of its characters takes one.
+size_t Width(absl::string_view text);
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_PRINTABLE_H_

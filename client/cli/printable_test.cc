@@ -1,0 +1,47 @@
+#include "client/cli/printable.h"
+
+#include "gtest/gtest.h"
+
+namespace hookgate::cli {
+namespace {
+
+TEST(PrintableTest, LeavesTextAsItIs) {
+  for (const char* text : {"", "batch_abc", "Grüße, 世界 🎉", "C:\\n", "a b"}) {
+    EXPECT_EQ(Printable(text), text);
+  }
+}
+
+TEST(PrintableTest, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(Printable("\x1b[2J\x1b]0;owned\a"), "\\x1b[2J\\x1b]0;owned\\x07");
+  EXPECT_EQ(Printable("a\r\nb\tc\x7f"), "a\\r\\nb\\tc\\x7f");
+  EXPECT_EQ(Printable(absl::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(Printable("\xC2\x9B"
+                      "31m"),
+            "\\u009b31m");  // CSI as one character.
+}
+
+TEST(PrintableTest, EscapesWhatReordersText) {
+  EXPECT_EQ(Printable("a\u202Eb\u2066c\u200Fd"), "a\\u202eb\\u2066c\\u200fd");
+  EXPECT_EQ(Printable("a\u2028b"), "a\\u2028b");
+}
+
+TEST(PrintableTest, ShowsBytesThatAreNoUtf8) {
+  EXPECT_EQ(Printable("a\xFFz"), "a\\xffz");
+  EXPECT_EQ(Printable("\xC0\x8A"), "\\xc0\\x8a");           // A line feed in overlong form.
+  EXPECT_EQ(Printable("\xED\xA0\x80"), "\\xed\\xa0\\x80");  // A surrogate.
+  EXPECT_EQ(Printable("\xE4\xB8"), "\\xe4\\xb8");           // Cut off.
+  EXPECT_EQ(Printable("\xF4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+}
+
+TEST(PrintableTest, KeepsLinesOfABlock) {
+  EXPECT_EQ(PrintableLines("{\n\t\"a\": 1\r\n}\x1b"), "{\n\t\"a\": 1\\r\n}\\x1b");
+}
+
+TEST(WidthTest, CountsCharactersNotBytes) {
+  EXPECT_EQ(Width(""), 0u);
+  EXPECT_EQ(Width("abc"), 3u);
+  EXPECT_EQ(Width("Grüße"), 5u);
+}
+
+}  // namespace
+}  // namespace hookgate::cli

@@ -1,0 +1,214 @@
+#include "client/cli/subscribe_command.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/common_flags.h"
+#include "client/cli/event_text.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/printable.h"
+#include "client/cli/time_format.h"
+#include "client/connection.h"
+#include "client/cursor_store.h"
+#include "client/subscriber.h"
+
+namespace hookgate::cli {
+namespace {
+
+constexpr char kName[] = "subscribe";
+
+Subscriber::Start StartOf(const Flags& flags, absl::Time now) {
+  if (flags.Has("after")) return Subscriber::After{flags.Text("after")};
+  if (flags.Has("since")) return Subscriber::Since{flags.Time("since", now)};
+  if (flags.Text("from") == "earliest") return Subscriber::Earliest{};
+  return Subscriber::Latest{};
+}
+
+// One subscription, from the first stream to the last. Everything but Interrupt's handler happens
+// in the thread that calls Run.
+class Subscription {
+ public:
+  Subscription(const Flags& flags, Environment& environment)
+      : flags_(flags),
+        environment_(environment),
+        style_(StyleOf(flags, environment)),
+        max_events_(flags.Has("max-events") ? flags.Int("max-events") : 0),
+        connection_(environment.connect(flags.Text("grpc"))) {
+    if (flags.Has("cursor-file")) {
+      cursors_ = std::make_unique<FileCursorStore>(flags.Text("cursor-file"));
+    }
+    subscriber_ = std::make_unique<Subscriber>(*connection_, MakeOptions());
+  }
+
+  int Run() {
+    const Interrupt::Handler on_interrupt(environment_.interrupt, [this] { subscriber_->Stop(); });
+    const absl::Status end =
+        subscriber_->Run([this](const v1::Event& event) { return Handle(event); });
+    if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
+    if (!end.ok()) return Fail(kFailed, end.message(), environment_);
+    if (!opened_) return kInterrupted;
+    std::string summary = absl::StrCat(count_, count_ == 1 ? " event" : " events");
+    if (cursors_ == nullptr) absl::StrAppend(&summary, "; to go on from here: --after ", cursor_);
+    Say(summary);
+    return kFine;
+  }
+
+ private:
+  Subscriber::Options MakeOptions() {
+    Subscriber::Options options;
+    options.filter = FilterOf(flags_);
+    options.start = StartOf(flags_, environment_.clock.WallNow());
+    options.heartbeat_interval = flags_.Duration("heartbeat");
+    options.open_timeout = flags_.Duration("timeout");
+    options.client_name = flags_.Text("name");
+    options.include_raw_body = flags_.Bool("raw");
+    options.cursor_store = cursors_.get();
+    options.clock = &environment_.clock;
+    options.observers = {.opened = [this](const auto& opened) { OnOpened(opened); },
+                         .caught_up =
+                             [this](const auto& frame) {
+                               cursor_ = frame.cursor();
+                               Say("caught up; waiting for new events");
+                             },
+                         .heartbeat = [this](const auto& frame) { cursor_ = frame.cursor(); },
+                         .draining =
+                             [this](const auto& frame) {
+                               cursor_ = frame.cursor();
+                               Say("the gateway is draining: it goes down politely");
+                             },
+                         .disconnected =
+                             [this](const absl::Status& why, absl::Duration delay) {
+                               Say(absl::StrCat("reconnecting in ", DurationText(delay), ": ",
+                                                std::string(why.message())));
+                             }};
+    return options;
+  }
+
+  void OnOpened(const v1::SubscribeResponse::Opened& opened) {
+    if (!opened_) cursor_ = opened.cursor();
+    opened_ = true;
+    const bool empty = opened.head_sequence() < opened.earliest_sequence();
+    Say(absl::StrCat("the stream from ", connection_->target(), " is open; ",
+                     empty ? std::string("no events are held yet")
+                           : absl::StrCat("events ", opened.earliest_sequence(), " to ",
+                                          opened.head_sequence(), " are held")));
+  }
+
+  // An error means that the event was not printed: it comes again when the cursor file is used
+  // again.
+  absl::Status Handle(const v1::Event& event) {
+    if (IsJson(flags_)) {
+      environment_.out << EventJson(event) << "\n";
+    } else {
+      environment_.out << EventLine(event,
+                                    {environment_.clock.WallNow(), environment_.zone, style_})
+                       << "\n";
+      if (flags_.Bool("raw")) environment_.out << Printable(event.raw_body()) << "\n";
+    }
+    environment_.out.flush();
+    if (!environment_.out.good()) return absl::AbortedError("the output cannot be written");
+    cursor_ = event.cursor();
+    if (++count_ == max_events_) subscriber_->Stop();
+    return absl::OkStatus();
+  }
+
+  void Say(absl::string_view what) { Fail(kFine, what, environment_); }
+
+  // Constant after construction.
+  const Flags& flags_;
+  Environment& environment_;
+  const Style style_;
+  const int64_t max_events_;  // 0: no end.
+  const std::unique_ptr<Connection> connection_;
+  std::unique_ptr<FileCursorStore> cursors_;
+  std::unique_ptr<Subscriber> subscriber_;
+
+  int64_t count_ = 0;
+  std::string cursor_;  // Everything up to here is printed.
+  bool opened_ = false;
+};
+
+int Run(const Flags& flags, Environment& environment) {
+  const absl::Status one_start = CheckAtMostOne(flags, {"from", "after", "since"});
+  if (!one_start.ok()) return WrongUsage(kName, one_start.message(), environment);
+  return Subscription(flags, environment).Run();
+}
+
+std::vector<FlagSpec> StartFlags() {
+  return {{.name = "from",
+           .kind = FlagKind::kChoice,
+           .help = "Begin with the oldest event held, or only with what comes.",
+           .default_value = "latest",
+           .choices = {"latest", "earliest"}},
+          {.name = "after",
+           .value = "CURSOR",
+           .help = "Begin exactly after this event: its field cursor, or what an earlier run named "
+                   "at its end."},
+          {.name = "since",
+           .kind = FlagKind::kTime,
+           .value = "AGO|TIME",
+           .help = "Begin with what was received from then on: how long ago, such as 15m or 2d, or "
+                   "a time such as 2026-03-01T12:00:00Z."},
+          {.name = "cursor-file",
+           .value = "FILE",
+           .help = "Keep the position in this file: the next run goes on after the last event "
+                   "printed. --from, --after and --since count only while there is no such file."}};
+}
+
+std::vector<FlagSpec> StreamFlags() {
+  return {{.name = "max-events",
+           .kind = FlagKind::kInt,
+           .value = "N",
+           .help = "End after so many. Without it: when interrupted.",
+           .minimum = 1},
+          {.name = "raw",
+           .kind = FlagKind::kBool,
+           .help = "Also the body as received: on a line of its own, or in JSON as raw_body, in "
+                   "base64."},
+          {.name = "name",
+           .value = "NAME",
+           .help = "Who is asking, for the gateway's logs.",
+           .default_value = "hookgate"},
+          {.name = "heartbeat",
+           .kind = FlagKind::kDuration,
+           .value = "DURATION",
+           .help = "How often the gateway shows that the stream lives when there is nothing to "
+                   "send. After 2.5 times as long without a sign the stream is opened again.",
+           .default_value = "15s",
+           .shortest = absl::Milliseconds(100),
+           .longest = absl::Minutes(10)},
+          GrpcFlag(),
+          TimeoutFlag("How long opening a stream may take before it is tried again.", "20s"),
+          OutputFlag(),
+          ColorFlag()};
+}
+
+}  // namespace
+
+Command SubscribeCommand() {
+  return {
+      .name = kName,
+      .summary = "Print events as they come",
+      .description =
+          "Prints the gateway's events, in order, each as soon as it is stored, until Ctrl-C. When "
+          "the stream breaks, or no gateway answers, it is opened again, as long as it takes, and "
+          "goes on exactly after the last event printed. Events go to standard output, and what "
+          "happens to the stream to standard error.",
+      .flags = Join({StartFlags(), FilterFlags(), StreamFlags()}),
+      .examples = {{"hookgate subscribe --from earliest", "All that is held, then what comes."},
+                   {"hookgate subscribe --type batch.failed --cursor-file cursor --output json",
+                    "Failed batches for a script; the next run misses none in between."},
+                   {"hookgate subscribe --since 1h --max-events 1",
+                    "Wait for one event, or take the first of the last hour."}},
+      .exits = {{kFine,
+                 "It was ended by Ctrl-C or SIGTERM after a stream had opened, by "
+                 "--max-events, or by a reader that closed the pipe."},
+                {kFailed,
+                 "The gateway refused for good, such as a cursor that retention has "
+                 "overtaken; or the output or the cursor file could not be written."},
+                {kWrongUsage, "The command line is wrong."},
+                {kInterrupted, "It was ended by Ctrl-C or SIGTERM before any stream had opened."}},
+      .run = Run};
+}
+
+}  // namespace hookgate::cli
