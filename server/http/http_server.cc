@@ -87,8 +87,8 @@ class HttpServerImpl final : public HttpServer {
     tcp::resolver resolver(io_);
     const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive, error);
     if (error || found.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("\"", options_.address,
-                                                     "\" cannot be resolved: ", error.message()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", options_.address, "\" cannot be resolved: ", error.message()));
     }
     const tcp::endpoint endpoint = found.begin()->endpoint();
     acceptor_.open(endpoint.protocol(), error);
@@ -126,9 +126,9 @@ class HttpServerImpl final : public HttpServer {
 
  private:
   void Accept() {
-    acceptor_.async_accept(
-        asio::make_strand(io_),
-        [this](error_code error, HttpSocket socket) { OnAccepted(error, std::move(socket)); });
+    acceptor_.async_accept(asio::make_strand(io_), [this](error_code error, HttpSocket socket) {
+      OnAccepted(error, std::move(socket));
+    });
   }
 
   void OnAccepted(error_code error, HttpSocket socket) {

@@ -360,8 +360,8 @@ TEST_F(HttpServerTest, RequestOfDoubtfulLengthIsAnsweredAndClosed) {
   for (const std::string& field : fields) {
     SCOPED_TRACE(field);
     HttpClient client(server_->address());
-    client.Send(absl::StrCat("POST / HTTP/1.1\r\nHost: t\r\n", field, "\r\n0\r\n\r\n",
-                             Get("/smuggled")));
+    client.Send(
+        absl::StrCat("POST / HTTP/1.1\r\nHost: t\r\n", field, "\r\n0\r\n\r\n", Get("/smuggled")));
     ExpectRefused(client, 400, "malformed_request");
   }
   HttpClient old(server_->address());
@@ -372,13 +372,13 @@ TEST_F(HttpServerTest, RequestOfDoubtfulLengthIsAnsweredAndClosed) {
 
 TEST_F(HttpServerTest, BadChunkIsAnsweredAndClosed) {
   const std::string bodies[] = {
-      "x\r\na\r\n0\r\n\r\n",                             // no number
-      "-1\r\na\r\n0\r\n\r\n",                            //
-      "10000000000000001\r\na\r\n0\r\n\r\n",             // 2^64 + 1
-      "1\r\nab\r\n0\r\n\r\n",                            // longer than it says
-      "1\na\n0\n\n\r\n",                                 // bare line feeds
-      "1;\x01\r\na\r\n0\r\n\r\n",                        // bad extension
-      "1\r\na\r\n0\r\nContent-Length: 3\r\n\r\n",        // a length in the trailer
+      "x\r\na\r\n0\r\n\r\n",                       // no number
+      "-1\r\na\r\n0\r\n\r\n",                      //
+      "10000000000000001\r\na\r\n0\r\n\r\n",       // 2^64 + 1
+      "1\r\nab\r\n0\r\n\r\n",                      // longer than it says
+      "1\na\n0\n\n\r\n",                           // bare line feeds
+      "1;\x01\r\na\r\n0\r\n\r\n",                  // bad extension
+      "1\r\na\r\n0\r\nContent-Length: 3\r\n\r\n",  // a length in the trailer
       "1\r\na\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
   };
   for (const std::string& body : bodies) {

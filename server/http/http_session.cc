@@ -52,8 +52,7 @@ const std::string& DateText(absl::Time now) {
 }
 
 // Put together by hand: Beast's serializer costs a quarter of the requests per second.
-std::string Compose(const HttpResponse& response, absl::Time now, bool keep_alive,
-                    bool with_body) {
+std::string Compose(const HttpResponse& response, absl::Time now, bool keep_alive, bool with_body) {
   const auto reason = http::obsolete_reason(http::int_to_status(response.status));
   std::string text = absl::StrCat(
       "HTTP/1.1 ", response.status, " ", View(reason), "\r\nDate: ", DateText(now),

@@ -98,7 +98,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   std::optional<Parser> parser_;  // a new one for each request
   // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
   std::optional<boost::beast::http::request_header<>> head_before_trailer_;
-  std::string answer_;            // Asio's while it is being sent
+  std::string answer_;  // Asio's while it is being sent
 };
 
 }  // namespace hookgate

@@ -23,9 +23,8 @@ TEST(ProblemTest, DocumentSaysWhatWentWrongForCodeAndForPeople) {
       ToHttpResponse(ErrorWithReason(Code::kUnauthenticated, reason::kSignatureMismatch, "why"));
   EXPECT_EQ(response.status, 401);
   EXPECT_EQ(response.content_type, "application/problem+json");
-  EXPECT_EQ(response.body,
-            R"({"type":"about:blank","title":"Unauthorized","status":401,)"
-            R"("code":"signature_mismatch","detail":"why"})");
+  EXPECT_EQ(response.body, R"({"type":"about:blank","title":"Unauthorized","status":401,)"
+                           R"("code":"signature_mismatch","detail":"why"})");
   EXPECT_THAT(response.fields, IsEmpty());
 }
 
