@@ -120,6 +120,7 @@ TEST(DecodeEventTest, CreatedAtTakesTheIntegersThatTheSdkTakes) {
       {"9223372036854774784.0", kMax - 1023},
       // More digits than a double has: the nearest double, as Python reads it.
       {"9007199254740993.0", int64_t{1} << 53},
+      {"9007199254740991.0000000000", (int64_t{1} << 53) - 1},
       {"17508612100000000000000000000e-19", 1750861210},
       {"1750861210.0000000000000000000000", 1750861210},
       {"0.000000000000000000000000175086121e34", 1750861210},
@@ -153,15 +154,26 @@ TEST(DecodeEventTest, CreatedAtTakesTheIntegersThatTheSdkTakes) {
 }
 
 TEST(DecodeEventTest, CreatedAtRefusesWhatIsNoWholeNumber) {
-  for (const char* json :
-       {"123.5",        "1e-300",       "1e400",         "-1e400",        R"("123.5")",
-        R"("123.")",    R"(".0")",      R"("1e3")",      R"("")",         R"(" ")",
-        R"("abc")",     R"("0x10")",    R"("1,000")",    R"("1__000")",   R"("_1")",
-        R"("1_")",      R"("1_.0")",    R"("1.0_0")",    R"("--1")",      R"("+-1")",
-        R"("- 1")",     R"("-")",       R"("1 2")",      R"("1\u00002")", R"("\uff11\uff12")",
-        R"("0_")",      R"("0__")",     R"("0_.0")",     R"("-_1")",      R"("0_1__2")",
-        R"("\u200b1")", R"("\u001c1")", R"("1\u00a02")", R"("NaN")",      "[]",
-        "[1]",          "{}",           "true",          "false"}) {
+  for (const char* json : {"123.5",         "4503599627370497.5",
+                           "1e-300",        "1e400",
+                           "-1e400",        R"("123.5")",
+                           R"("123.")",     R"(".0")",
+                           R"("1e3")",      R"("")",
+                           R"(" ")",        R"("abc")",
+                           R"("0x10")",     R"("1,000")",
+                           R"("1__000")",   R"("_1")",
+                           R"("1_")",       R"("1_.0")",
+                           R"("1.0_0")",    R"("--1")",
+                           R"("+-1")",      R"("- 1")",
+                           R"("-")",        R"("1 2")",
+                           R"("1\u00002")", R"("\uff11\uff12")",
+                           R"("0_")",       R"("0__")",
+                           R"("0_.0")",     R"("-_1")",
+                           R"("0_1__2")",   R"("\u200b1")",
+                           R"("\u001c1")",  R"("1\u00a02")",
+                           R"("NaN")",      "[]",
+                           "[1]",           "{}",
+                           "true",          "false"}) {
     EXPECT_THAT(Outcome(WithCreatedAt(json)),
                 StartsWith("invalid_event: created_at: must be a whole number, not "))
         << json;
