@@ -47,8 +47,8 @@ answers, and streams them as typed events over gRPC.
   hookgated --config hookgate.textproto --check_config
       says whether a config file is right
 
-Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely; a second
-one at once.
+Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely, a second
+one at once. SIGHUP has the config file and the secrets read again.
 
 Exit codes: 0 ended as asked, 1 could not start, 2 flags or config are wrong.)";
 
@@ -94,6 +94,17 @@ int Fail(int exit_code, const absl::Status& status) {
   return exit_code;
 }
 
+void Reload(Gateway& gateway) {
+  absl::StatusOr<Options> options = OptionsFromFlags();
+  const absl::Status status = options.ok() ? gateway.Reload(*options) : options.status();
+  if (status.ok()) {
+    Log(Severity::kInfo, "config applied", {{"sources", options->sources.size()}});
+  } else {
+    Log(Severity::kError, "config not applied; the one before stays in force",
+        {{"error", std::string(status.message())}});
+  }
+}
+
 int Main() {
   absl::StatusOr<Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(kBadConfig, options.status());
@@ -102,13 +113,13 @@ int Main() {
     return EXIT_SUCCESS;
   }
   InitLogging(options->logging);
-  BlockShutdownSignals();
+  BlockSignals();
   absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());
   if (!gateway.ok()) return Fail(kCouldNotStart, gateway.status());
   // For whoever started it with port 0.
   std::cout << "ready http=" << (*gateway)->http_address() << " grpc=" << (*gateway)->grpc_address()
             << " admin=" << (*gateway)->admin_address() << std::endl;
-  WaitForShutdownSignal();
+  while (WaitForSignal() == SignalRequest::kReload) Reload(**gateway);
   // All that was answered is on the disk, so whoever holds a connection need not be waited for.
   if (!(*gateway)->Drain()) _exit(EXIT_SUCCESS);
   return EXIT_SUCCESS;

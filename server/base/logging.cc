@@ -106,8 +106,10 @@ absl::StatusOr<LogFormat> ParseLogFormat(absl::string_view text) {
 
 void InitLogging(const LoggingOptions& options) {
   g_format = options.format;
-  Logger().set_level(ToSpdlog(options.least_severity));
+  SetLeastSeverity(options.least_severity);
 }
+
+void SetLeastSeverity(Severity severity) { Logger().set_level(ToSpdlog(severity)); }
 
 LogField::LogField(absl::string_view name, absl::string_view value) : name(name), text(value) {}
 LogField::LogField(absl::string_view name, const char* value) : name(name), text(value) {}

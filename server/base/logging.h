@@ -31,6 +31,8 @@ struct LoggingOptions {
 
 // Called once, before other threads log. Until then text at kInfo and above is written.
 void InitLogging(const LoggingOptions& options);
+// At any time.
+void SetLeastSeverity(Severity severity);
 
 // One named value. A number stays a number in JSON.
 struct LogField {

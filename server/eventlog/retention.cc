@@ -1,17 +1,32 @@
 #include "server/eventlog/retention.h"
 
-#include <utility>
-
+#include "absl/strings/string_view.h"
 #include "server/base/logging.h"
 
 namespace hookgate {
+namespace {
 
-Retention::Retention(absl::Duration max_age, absl::Duration interval, Trim trim,
+void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<int64_t>& removed,
+                absl::Time cutoff) {
+  if (!removed.ok()) {
+    Log(Severity::kWarning, "what is old could not be removed; trying again later",
+        {{"what", what}, {"error", removed.status().ToString()}});
+  } else if (*removed > 0) {
+    Log(severity, "removed what is old",
+        {{"what", what},
+         {"removed", *removed},
+         {"received_before", absl::FormatTime(cutoff, absl::UTCTimeZone())}});
+  }
+}
+
+}  // namespace
+
+Retention::Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
                      const Clock& clock)
-    : max_age_(max_age),
-      interval_(interval),
+    : interval_(interval),
+      log_(log),
       clock_(clock),
-      trim_(std::move(trim)),
+      limits_(limits),
       thread_([this] { Run(); }) {}
 
 Retention::~Retention() {
@@ -22,24 +37,39 @@ Retention::~Retention() {
   thread_.join();
 }
 
+void Retention::SetLimits(const RetentionLimits& limits) {
+  absl::MutexLock lock(&mu_);
+  limits_ = limits;
+  limits_changed_ = true;
+}
+
 void Retention::Run() {
+  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return limits_changed_ || stopping_;
+  };
   while (true) {
-    TrimOnce();
+    RetentionLimits limits;
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) return;
+      limits = limits_;
+      limits_changed_ = false;
+    }
+    Trim(limits);
     absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), interval_)) return;
+    mu_.AwaitWithTimeout(absl::Condition(&has_news), interval_);
   }
 }
 
-void Retention::TrimOnce() {
-  const absl::Time cutoff = clock_.WallNow() - max_age_;
-  const absl::StatusOr<int64_t> removed = trim_(cutoff);
-  if (!removed.ok()) {
-    Log(Severity::kWarning, "old events could not be removed; trying again later",
-        {{"error", removed.status().ToString()}});
-  } else if (*removed > 0) {
-    Log(Severity::kInfo, "old events removed",
-        {{"events", *removed}, {"received_before", absl::FormatTime(cutoff, absl::UTCTimeZone())}});
-  }
+void Retention::Trim(const RetentionLimits& limits) {
+  const absl::Time now = clock_.WallNow();
+  const absl::Time event_cutoff = now - limits.max_event_age;
+  LogOutcome(Severity::kInfo, "events", log_.Trim(event_cutoff), event_cutoff);
+  const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;
+  // A warning: nobody has looked at them, and they were signed.
+  LogOutcome(Severity::kWarning, "webhooks in quarantine",
+             log_.TrimQuarantine(quarantine_cutoff, limits.max_quarantine_entries),
+             quarantine_cutoff);
 }
 
 }  // namespace hookgate

@@ -1,4 +1,4 @@
-// Removes events that are older than the configured age, in the background.
+// Removes what is older than the configured limits, in the background.
 #ifndef HOOKGATE_SERVER_EVENTLOG_RETENTION_H_
 #define HOOKGATE_SERVER_EVENTLOG_RETENTION_H_
 
@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -14,30 +13,47 @@
 
 namespace hookgate {
 
+struct RetentionLimits {
+  absl::Duration max_event_age = absl::Hours(24 * 30);
+  absl::Duration max_quarantine_age = absl::Hours(24 * 30);
+  int64_t max_quarantine_entries = 10'000;
+};
+
+// What a log can remove. Called on the retention's thread; returns how many are gone.
+class Trimmable {
+ public:
+  virtual ~Trimmable() = default;
+  // Events received before `cutoff`, oldest first.
+  virtual absl::StatusOr<int64_t> Trim(absl::Time cutoff) = 0;
+  // Quarantined webhooks received before `cutoff` for the last time, and the oldest of those above
+  // `max_entries`.
+  virtual absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) = 0;
+};
+
 // Thread-safe.
 class Retention {
  public:
-  // Removes events received before a time, and returns how many.
-  using Trim = absl::AnyInvocable<absl::StatusOr<int64_t>(absl::Time cutoff)>;
-
-  // Calls `trim` now, and then each `interval`, on a thread of its own. `clock` outlives this.
-  Retention(absl::Duration max_age, absl::Duration interval, Trim trim, const Clock& clock);
+  // Trims now, and then each `interval`, on a thread of its own. `log` and `clock` outlive this.
+  Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
+            const Clock& clock);
   // Waits for a trim under way.
   ~Retention();
 
+  // In force from the next trim on, which comes at once.
+  void SetLimits(const RetentionLimits& limits) ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
-  void Run();
-  void TrimOnce();
+  void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  void Trim(const RetentionLimits& limits);
 
   // Constant after construction.
-  const absl::Duration max_age_;
   const absl::Duration interval_;
+  Trimmable& log_;
   const Clock& clock_;
 
-  // Touched only by the thread.
-  Trim trim_;
-
   absl::Mutex mu_;
+  RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
+  bool limits_changed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread thread_;  // last: runs on all of the above

@@ -8,34 +8,89 @@
 namespace hookgate {
 namespace {
 
-TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheConfiguredAge) {
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+// Notes what it is asked to remove.
+class FakeLog final : public Trimmable {
+ public:
+  absl::StatusOr<int64_t> Trim(absl::Time cutoff) override {
+    absl::MutexLock lock(&mu_);
+    event_cutoff_ = cutoff;
+    ++trims_;
+    return outcome_;
+  }
+  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override {
+    absl::MutexLock lock(&mu_);
+    quarantine_cutoff_ = cutoff;
+    max_entries_ = max_entries;
+    ++quarantine_trims_;
+    return outcome_;
+  }
+
+  void FailWith(absl::Status status) {
+    absl::MutexLock lock(&mu_);
+    outcome_ = std::move(status);
+  }
+  // Waits until both have been trimmed `count` times.
+  bool WaitForTrims(int count) {
+    const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return trims_ >= count && quarantine_trims_ >= count;
+    };
+    absl::MutexLock lock(&mu_);
+    return mu_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
+  }
+  absl::Time event_cutoff() {
+    absl::MutexLock lock(&mu_);
+    return event_cutoff_;
+  }
+  absl::Time quarantine_cutoff() {
+    absl::MutexLock lock(&mu_);
+    return quarantine_cutoff_;
+  }
+  int64_t max_entries() {
+    absl::MutexLock lock(&mu_);
+    return max_entries_;
+  }
+
+ private:
+  absl::Mutex mu_;
+  absl::StatusOr<int64_t> outcome_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time event_cutoff_ ABSL_GUARDED_BY(mu_);
+  absl::Time quarantine_cutoff_ ABSL_GUARDED_BY(mu_);
+  int64_t max_entries_ ABSL_GUARDED_BY(mu_) = 0;
+  int trims_ ABSL_GUARDED_BY(mu_) = 0;
+  int quarantine_trims_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   FakeClock clock;
-  absl::Notification called;
-  absl::Time cutoff;
-  Retention retention(
-      absl::Hours(24), absl::Hours(1),
-      [&](absl::Time before) -> absl::StatusOr<int64_t> {
-        cutoff = before;
-        called.Notify();
-        return 0;
-      },
-      clock);
-  ASSERT_TRUE(called.WaitForNotificationWithTimeout(absl::Seconds(20)));
-  EXPECT_EQ(cutoff, clock.WallNow() - absl::Hours(24));
+  FakeLog log;
+  Retention retention({.max_event_age = absl::Hours(24),
+                       .max_quarantine_age = absl::Hours(48),
+                       .max_quarantine_entries = 7},
+                      absl::Hours(1), log, clock);
+  ASSERT_TRUE(log.WaitForTrims(1));
+  EXPECT_EQ(log.event_cutoff(), clock.WallNow() - absl::Hours(24));
+  EXPECT_EQ(log.quarantine_cutoff(), clock.WallNow() - absl::Hours(48));
+  EXPECT_EQ(log.max_entries(), 7);
 }
 
 TEST(RetentionTest, FailedTrimIsTriedAgain) {
   FakeClock clock;
-  absl::Notification called_twice;
-  int calls = 0;
-  Retention retention(
-      absl::Hours(24), absl::Milliseconds(1),
-      [&](absl::Time) -> absl::StatusOr<int64_t> {
-        if (++calls == 2) called_twice.Notify();
-        return absl::UnavailableError("disk full");
-      },
-      clock);
-  EXPECT_TRUE(called_twice.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  FakeLog log;
+  log.FailWith(absl::UnavailableError("disk full"));
+  Retention retention({}, absl::Milliseconds(1), log, clock);
+  EXPECT_TRUE(log.WaitForTrims(3));
+}
+
+TEST(RetentionTest, NewLimitsAreAppliedAtOnce) {
+  FakeClock clock;
+  FakeLog log;
+  Retention retention({.max_event_age = absl::Hours(24)}, absl::Hours(1), log, clock);
+  ASSERT_TRUE(log.WaitForTrims(1));
+  retention.SetLimits({.max_event_age = absl::Hours(12)});
+  ASSERT_TRUE(log.WaitForTrims(2));
+  EXPECT_EQ(log.event_cutoff(), clock.WallNow() - absl::Hours(12));
 }
 
 }  // namespace

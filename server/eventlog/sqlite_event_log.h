@@ -14,6 +14,7 @@
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/eventlog/retention.h"
 #include "server/store/data_directory.h"
 
 namespace hookgate {
@@ -24,7 +25,7 @@ struct SqliteEventLogOptions {
 };
 
 // Thread-safe.
-class SqliteEventLog final : public EventLog, public QuarantineLog {
+class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimmable {
  public:
   // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file), DATA_LOSS (damaged).
@@ -59,12 +60,9 @@ class SqliteEventLog final : public EventLog, public QuarantineLog {
   absl::Status DiscardQuarantined(int64_t id) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
 
-  // Removes events received before `cutoff`, oldest first, in steps between which appends go on.
-  // Returns how many, after all are gone.
-  absl::StatusOr<int64_t> Trim(absl::Time cutoff);
-  // Removes quarantined webhooks received before `cutoff` for the last time, and the oldest of those
-  // above `max_entries`. Returns how many.
-  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries);
+  // In steps between which appends go on.
+  absl::StatusOr<int64_t> Trim(absl::Time cutoff) override;
+  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
 
  private:
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,

@@ -4,28 +4,59 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/logging.h"
+#include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/gateway/reload.h"
 
 namespace hookgate {
 namespace {
 
 constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
 
+void FillSource(const Source& source, hookgate::v1::GetStatusResponse::Source& status) {
+  status.set_name(source.config().name);
+  for (size_t i = 0; i < source.config().secrets.size(); ++i) {
+    const Secret& secret = source.config().secrets[i];
+    auto& secret_status = *status.add_secrets();
+    secret_status.set_name(secret.name());
+    secret_status.set_scheme(secret.public_key() != nullptr ? "v1a" : "v1");
+    if (const auto time = source.last_verified(i); time.has_value()) {
+      *secret_status.mutable_last_verified_time() = ToProto(*time);
+    }
+  }
+}
+
+void FillIngest(const IngestStats& stats, hookgate::v1::GetStatusResponse::Ingest& status) {
+  status.set_stored(stats.stored);
+  status.set_duplicates(stats.duplicates);
+  status.set_conflicts(stats.conflicts);
+  status.set_quarantined(stats.quarantined);
+  status.set_refused(stats.refused);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
                                                          const Clock& clock) {
   auto gateway = absl::WrapUnique(new Gateway(options, clock));
-  RETURN_IF_ERROR(gateway->OpenLog());      // No promise before the log can be written.
-  RETURN_IF_ERROR(gateway->StartRpc());     // Before senders: no backlog at birth.
-  RETURN_IF_ERROR(gateway->StartIngest());  // From here on senders are owed answers.
-  RETURN_IF_ERROR(gateway->StartAdmin());   // Last: ready is said once all of it is true.
+  RETURN_IF_ERROR(gateway->OpenLog());        // No promise before the log can be written.
+  RETURN_IF_ERROR(gateway->StartRpc());       // Before senders: no backlog at birth.
+  RETURN_IF_ERROR(gateway->StartWebhooks());  // From here on senders are owed answers.
+  RETURN_IF_ERROR(gateway->StartAdmin());     // Last: ready is said once all of it is true.
   return gateway;
 }
 
 Gateway::Gateway(const Options& options, const Clock& clock)
-    : options_(options), clock_(clock), watch_(clock), tail_({}, watch_) {}
+    : options_(options),
+      clock_(clock),
+      start_time_(clock.WallNow()),
+      config_(options.config),
+      config_time_(start_time_),
+      sources_(options.sources, clock),
+      watch_(clock),
+      tail_({}, watch_) {}
 
 // The edges end first: whatever still runs there uses what is below.
 Gateway::~Gateway() = default;
@@ -41,21 +72,27 @@ absl::Status Gateway::OpenLog() {
        {"epoch", log_->epoch()},
        {"earliest", position.earliest},
        {"head", position.head}});
-  retention_ = std::make_unique<Retention>(
-      options_.retention, kRetentionInterval,
-      [this](absl::Time cutoff) { return log_->Trim(cutoff); }, clock_);
+  retention_ =
+      std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_);
+  webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, clock_);
   return absl::OkStatus();
 }
 
 absl::Status Gateway::StartRpc() {
-  auto server = RpcServer::Start(options_.rpc, *log_, tail_, watch_, clock_);
+  auto server = RpcServer::Start(
+      options_.rpc,
+      {.log = *log_,
+       .quarantine = *log_,
+       .tail = tail_,
+       .watch = watch_,
+       .clock = clock_,
+       .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); }});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();
 }
 
-absl::Status Gateway::StartIngest() {
-  webhook_handler_ = std::make_unique<WebhookHandler>(options_.sources, *log_, clock_);
+absl::Status Gateway::StartWebhooks() {
   auto server = HttpServer::Start(options_.http, *webhook_handler_, clock_);
   if (!server.ok()) return Annotate(server.status(), "http.address");
   webhook_server_ = *std::move(server);
@@ -78,6 +115,37 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
   const absl::Status health = log_->Health();
   if (!health.ok()) reasons.push_back(std::string(health.message()));
   return reasons;
+}
+
+absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
+  *status.mutable_start_time() = ToProto(start_time_);
+  {
+    absl::MutexLock lock(&mu_);
+    *status.mutable_config_time() = ToProto(config_time_);
+  }
+  for (std::string& reason : ReasonsNotReady()) status.add_not_ready_reasons(std::move(reason));
+  status.set_ready(status.not_ready_reasons().empty());
+  const LogPosition position = log_->Position();
+  status.set_epoch(log_->epoch());
+  status.set_earliest_sequence(position.earliest);
+  status.set_head_sequence(position.head);
+  for (const auto& source : sources_.All()) FillSource(*source, *status.add_sources());
+  FillIngest(webhook_handler_->stats(), *status.mutable_ingest());
+  ASSIGN_OR_RETURN(const QuarantineSummary quarantine, log_->SummarizeQuarantine());
+  status.mutable_quarantine()->set_entries(quarantine.entries);
+  status.mutable_quarantine()->set_removed_by_limits(quarantine.removed_by_limits);
+  return absl::OkStatus();
+}
+
+absl::Status Gateway::Reload(const Options& options) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckReload(config_, options.config));
+  config_ = options.config;
+  config_time_ = clock_.WallNow();
+  sources_.Replace(options.sources);
+  retention_->SetLimits(options.retention);
+  SetLeastSeverity(options.logging.least_severity);
+  return absl::OkStatus();
 }
 
 bool Gateway::Drain() {

@@ -7,7 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "hookgate/config/v1/config.pb.h"
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
 #include "server/delivery/head_watch.h"
@@ -16,6 +20,7 @@
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/options.h"
 #include "server/http/http_server.h"
+#include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
 #include "server/rpc/rpc_server.h"
 
@@ -37,6 +42,10 @@ class Gateway {
   std::string admin_address() const { return admin_server_->address(); }
   LogPosition log_position() const { return log_->Position(); }
 
+  // Goes on with these options: other sources, retention and log level. All of it or, with an error
+  // that says why, nothing: FAILED_PRECONDITION if something differs that cannot change.
+  absl::Status Reload(const Options& options) ABSL_LOCKS_EXCLUDED(mu_);
+
   // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to
   // streams. Takes `options.drain_timeout`, and a moment more for those that have to be cut off.
   // False if some peer or the disk still holds something: then the destructor would wait for it, and
@@ -48,24 +57,31 @@ class Gateway {
 
   absl::Status OpenLog();
   absl::Status StartRpc();
-  absl::Status StartIngest();
+  absl::Status StartWebhooks();
   absl::Status StartAdmin();
   // Why the gateway should not be sent webhooks now; empty: it is ready.
   std::vector<std::string> ReasonsNotReady() const;
+  absl::Status FillStatus(hookgate::v1::GetStatusResponse& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
-  const Options options_;
+  const Options options_;  // as it was started
   const Clock& clock_;
+  const absl::Time start_time_;
 
   std::atomic<bool> draining_ = false;
 
+  absl::Mutex mu_;
+  hookgate::config::v1::Config config_ ABSL_GUARDED_BY(mu_);  // in force
+  absl::Time config_time_ ABSL_GUARDED_BY(mu_);
+
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
+  SourceRegistry sources_;
   HeadWatch watch_;
   Tail tail_;
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<Retention> retention_;
-  std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
+  std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<HttpServer> webhook_server_;
   std::unique_ptr<AdminHandler> admin_handler_;
   std::unique_ptr<HttpServer> admin_server_;

@@ -174,7 +174,13 @@ absl::Status ResolveStorage(const Config& config, Options& options) {
   const auto& storage = config.storage();
   options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
   RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
-                              kMinRetention, kForever, options.retention));
+                              kMinRetention, kForever, options.retention.max_event_age));
+  const auto& quarantine = storage.quarantine();
+  RETURN_IF_ERROR(SetDuration(quarantine.has_max_age(), quarantine.max_age(),
+                              "storage.quarantine.max_age", absl::Hours(1), kForever,
+                              options.retention.max_quarantine_age));
+  RETURN_IF_ERROR(SetNumber(quarantine.max_entries(), "storage.quarantine.max_entries", 1'000'000,
+                            options.retention.max_quarantine_entries));
   RETURN_IF_ERROR(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks", 1'000'000,
                             options.log.limits.max_queued));
   RETURN_IF_ERROR(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
@@ -351,6 +357,7 @@ absl::StatusOr<Config> LoadConfig(const std::string& path) {
 
 absl::StatusOr<Options> ResolveOptions(const Config& config, Environment environment) {
   Options options;
+  options.config = config;
   RETURN_IF_ERROR(ResolveLogging(config, options));
   RETURN_IF_ERROR(ResolveHttp(config, options));
   RETURN_IF_ERROR(ResolveRpc(config, options));

@@ -11,22 +11,25 @@
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
 #include "server/base/logging.h"
+#include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/http/http_options.h"
-#include "server/ingest/webhook_handler.h"
+#include "server/ingest/source.h"
 #include "server/rpc/rpc_server.h"
 
 namespace hookgate {
 
 struct Options {
   SqliteEventLogOptions log;
-  absl::Duration retention = absl::Hours(24 * 30);
+  RetentionLimits retention;
   std::vector<WebhookSource> sources;
   HttpServerOptions http;   // where webhooks come in
   RpcServerOptions rpc;     // where services subscribe
   HttpServerOptions admin;  // where the operator's tools ask
   LoggingOptions logging;
   absl::Duration drain_timeout = absl::Seconds(20);
+  // What all of this was made of.
+  hookgate::config::v1::Config config;
 };
 
 // Reads a config file in protobuf text format.

@@ -81,7 +81,7 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   EXPECT_EQ(options.rpc.max_streams, 10'000u);
   EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
   EXPECT_EQ(options.log.data_dir, "./hookgate-data");
-  EXPECT_EQ(options.retention, absl::Hours(30 * 24));
+  EXPECT_EQ(options.retention.max_event_age, absl::Hours(30 * 24));
   EXPECT_EQ(options.log.limits.max_queued, 8192);
   EXPECT_EQ(options.log.limits.max_queued_bytes, 64 << 20);
   EXPECT_EQ(options.drain_timeout, absl::Seconds(20));
@@ -131,7 +131,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(options.rpc.max_streams, 8u);
   EXPECT_EQ(options.admin.address, "localhost:65535");
   EXPECT_EQ(options.log.data_dir, "/data");
-  EXPECT_EQ(options.retention, absl::Hours(96));
+  EXPECT_EQ(options.retention.max_event_age, absl::Hours(96));
   EXPECT_EQ(options.log.limits.max_queued, 9);
   EXPECT_EQ(options.log.limits.max_queued_bytes, 8'000'000);
   EXPECT_EQ(options.logging.format, LogFormat::kJson);

@@ -1,15 +1,18 @@
-// SIGTERM and SIGINT: the first asks for a polite end, the second ends the process at once.
+// What the operator asks for by signals: SIGTERM and SIGINT for a polite end, a second one of them for the
+// end at once, SIGHUP for reading the config again.
 #ifndef HOOKGATE_SERVER_GATEWAY_SIGNALS_H_
 #define HOOKGATE_SERVER_GATEWAY_SIGNALS_H_
 
 namespace hookgate {
 
 // Keeps the signals from every thread that is started from now on. Called first in main.
-void BlockShutdownSignals();
+void BlockSignals();
 
-// Waits for the first signal and returns its number. From then on another one ends the process with
-// exit code 128 + its number.
-int WaitForShutdownSignal();
+enum class SignalRequest { kShutdown, kReload };
+
+// Waits for the next request. After kShutdown another SIGTERM or SIGINT ends the process with exit
+// code 128 + its number.
+SignalRequest WaitForSignal();
 
 }  // namespace hookgate
 

@@ -4,12 +4,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "hookgate/v1/event.pb.h"
 #include "server/base/logging.h"
-#include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
+#include "server/eventlog/compose_event.h"
 #include "server/http/problem.h"
 #include "server/ingest/webhook_request.h"
 
@@ -47,37 +46,22 @@ absl::Time WholeMicroseconds(absl::Time time) {
 
 }  // namespace
 
-struct WebhookHandler::SourceState {
-  SourceState(const WebhookSource& source, const Clock& clock) : config(source) {
-    if (source.rate_limit.has_value()) rate_limiter.emplace(*source.rate_limit, clock);
-  }
-  const WebhookSource config;
-  absl::optional<RateLimiter> rate_limiter;
-};
-
 struct WebhookHandler::Delivery {
-  SourceState* source = nullptr;
-  std::string webhook_id;
-  absl::Time webhook_time;
-  absl::Time receive_time;
+  std::shared_ptr<Source> source;
+  WebhookOrigin origin;
   bool verified = false;
   DecodedEvent decoded;
 };
 
-WebhookHandler::WebhookHandler(const std::vector<WebhookSource>& sources, EventLog& log,
-                               const Clock& clock)
-    : log_(log), clock_(clock), stranger_lines_(clock), sender_lines_(clock) {
-  for (const WebhookSource& source : sources) {
-    sources_.emplace(source.name, std::make_unique<SourceState>(source, clock_));
-  }
-}
+WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock)
+    : sources_(sources), log_(log), stranger_lines_(clock), sender_lines_(clock) {}
 
 WebhookHandler::~WebhookHandler() = default;
 
 absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
-  const absl::StatusOr<SourceState*> source = FindSource(head.target());
+  const absl::StatusOr<std::shared_ptr<Source>> source = FindSource(head.target());
   if (!source.ok()) return AnswerError("", "", source.status(), stranger_lines_);
-  const std::string& name = (*source)->config.name;
+  const std::string& name = (*source)->config().name;
   if (head.method() != "POST") {
     HttpResponse response =
         AnswerError(name, "",
@@ -98,24 +82,23 @@ absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   return absl::nullopt;
 }
 
-absl::StatusOr<WebhookHandler::SourceState*> WebhookHandler::FindSource(absl::string_view target) {
+absl::StatusOr<std::shared_ptr<Source>> WebhookHandler::FindSource(absl::string_view target) {
   ASSIGN_OR_RETURN(const absl::string_view name, SourceNameOf(target));
-  const auto found = sources_.find(name);
-  if (found == sources_.end()) {
+  std::shared_ptr<Source> source = sources_.Find(name);
+  if (source == nullptr) {
     return ErrorWithReason(absl::StatusCode::kNotFound, reason::kUnknownSource,
                            "no source of this name is configured");
   }
-  return found->second.get();
+  return source;
 }
 
 void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,
                             Respond respond) {
   Delivery delivery;
-  delivery.receive_time = WholeMicroseconds(receive_time);
+  delivery.origin.receive_time = WholeMicroseconds(receive_time);
   const absl::Status admitted = Admit(head, body, delivery);
   if (!admitted.ok()) {
-    const std::string source = delivery.source == nullptr ? "" : delivery.source->config.name;
-    std::move(respond)(AnswerError(source, delivery.webhook_id, admitted,
+    std::move(respond)(AnswerError(delivery.origin.source, delivery.origin.webhook_id, admitted,
                                    delivery.verified ? sender_lines_ : stranger_lines_));
     return;
   }
@@ -132,50 +115,37 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
 absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body,
                                    Delivery& delivery) {
   ASSIGN_OR_RETURN(delivery.source, FindSource(head.target()));
-  const WebhookSource& source = delivery.source->config;
+  Source& source = *delivery.source;
+  const WebhookSource& config = source.config();
+  WebhookOrigin& origin = delivery.origin;
+  origin.source = config.name;
   ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head));
-  delivery.webhook_id = std::string(WellFormedIdOf(headers));
+  origin.webhook_id = std::string(WellFormedIdOf(headers));
   ASSIGN_OR_RETURN(
       const VerifiedWebhook verified,
-      Verify(headers, body, source.secrets, delivery.receive_time, source.timestamp_tolerance));
+      Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance));
   delivery.verified = true;
-  delivery.webhook_time = verified.webhook_time;
-  if (delivery.source->rate_limiter.has_value()) {
-    const absl::Duration wait = delivery.source->rate_limiter->Take();
-    if (wait > absl::ZeroDuration()) {
-      absl::Status error = ErrorWithReason(
-          absl::StatusCode::kResourceExhausted, reason::kRateLimited,
-          absl::StrCat("source ", source.name, " sends faster than its rate_limit"));
-      SetRetryAfter(error, wait);
-      return error;
-    }
+  origin.webhook_time = verified.webhook_time;
+  source.NoteVerified(verified.secret_index, origin.receive_time);
+  const absl::Duration wait = source.TakeFromRate();
+  if (wait > absl::ZeroDuration()) {
+    absl::Status error =
+        ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kRateLimited,
+                        absl::StrCat("source ", config.name, " sends faster than its rate_limit"));
+    SetRetryAfter(error, wait);
+    return error;
   }
   return absl::OkStatus();
 }
 
 void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond) {
-  hookgate::v1::Event& envelope = delivery.decoded.event;
-  envelope.set_source(delivery.source->config.name);
-  envelope.set_webhook_id(delivery.webhook_id);
-  *envelope.mutable_webhook_time() = ToProto(delivery.webhook_time);
-  *envelope.mutable_receive_time() = ToProto(delivery.receive_time);
-  envelope.set_durability(hookgate::v1::DURABILITY_LOCAL_DISK);
-
-  auto event = std::make_unique<LogEvent>();
-  event->source = envelope.source();
-  event->webhook_id = delivery.webhook_id;
-  event->type = envelope.type();
-  event->subject = envelope.subject();
-  event->failure = delivery.decoded.failure;
-  event->receive_time = delivery.receive_time;
-  event->envelope = envelope.SerializeAsString();
-  event->raw_body = std::move(body);
-  log_.Append(
-      std::move(event),
-      [this, &source = delivery.source->config.name, webhook_id = std::move(delivery.webhook_id),
-       respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
-        std::move(respond)(AnswerAppend(source, webhook_id, result));
-      });
+  std::unique_ptr<LogEvent> event =
+      ComposeEvent(std::move(delivery.decoded), delivery.origin, std::move(body));
+  log_.Append(std::move(event),
+              [this, origin = std::move(delivery.origin),
+               respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
+                std::move(respond)(AnswerAppend(origin.source, origin.webhook_id, result));
+              });
 }
 
 HttpResponse WebhookHandler::AnswerAppend(const std::string& source, const std::string& webhook_id,
@@ -205,25 +175,24 @@ HttpResponse WebhookHandler::AnswerAppend(const std::string& source, const std::
 void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, std::string body,
                                 Respond respond) {
   auto webhook = std::make_unique<QuarantinedWebhook>();
-  webhook->source = delivery.source->config.name;
-  webhook->webhook_id = delivery.webhook_id;
-  webhook->webhook_time = delivery.webhook_time;
-  webhook->receive_time = delivery.receive_time;
+  webhook->source = delivery.origin.source;
+  webhook->webhook_id = delivery.origin.webhook_id;
+  webhook->webhook_time = delivery.origin.webhook_time;
+  webhook->receive_time = delivery.origin.receive_time;
   webhook->reason = ReasonOf(error);
   webhook->detail = std::string(error.message());
   webhook->raw_body = std::move(body);
-  log_.Quarantine(std::move(webhook), [this, error, source = delivery.source->config.name,
-                                       webhook_id = delivery.webhook_id,
+  log_.Quarantine(std::move(webhook), [this, error, origin = std::move(delivery.origin),
                                        respond = std::move(respond)](absl::Status kept) mutable {
     if (!kept.ok()) {
-      std::move(respond)(AnswerError(source, webhook_id, kept, sender_lines_));
+      std::move(respond)(AnswerError(origin.source, origin.webhook_id, kept, sender_lines_));
       return;
     }
     ++stats_.quarantined;
     if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
       Log(Severity::kWarning, "webhook put into quarantine",
-          {{"source", source},
-           {"webhook_id", webhook_id},
+          {{"source", origin.source},
+           {"webhook_id", origin.webhook_id},
            {"reason", ReasonOf(error)},
            {"field", FieldPathOf(error)},
            {"suppressed", *suppressed}});

@@ -13,27 +13,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
 #include "server/ingest/log_limiter.h"
-#include "server/ingest/rate_limiter.h"
-#include "server/signature/standard_webhooks.h"
+#include "server/ingest/source_registry.h"
 
 namespace hookgate {
-
-// One configured sender.
-struct WebhookSource {
-  std::string name;
-  std::vector<Secret> secrets;  // any of them may have signed
-  absl::Duration timestamp_tolerance = absl::Seconds(300);
-  absl::optional<RateLimit> rate_limit;  // none: no limit
-};
 
 // What became of webhooks since the start.
 struct IngestStats {
@@ -47,8 +36,8 @@ struct IngestStats {
 // Thread-safe.
 class WebhookHandler final : public HttpHandler {
  public:
-  // `log` and `clock` outlive the handler.
-  WebhookHandler(const std::vector<WebhookSource>& sources, EventLog& log, const Clock& clock);
+  // All of it outlives the handler.
+  WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock);
   ~WebhookHandler() override;
 
   // From now on new requests are answered 503.
@@ -62,10 +51,9 @@ class WebhookHandler final : public HttpHandler {
   HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override;
 
  private:
-  struct SourceState;
   struct Delivery;  // one request on its way through steps 2 to 5
 
-  absl::StatusOr<SourceState*> FindSource(absl::string_view target);
+  absl::StatusOr<std::shared_ptr<Source>> FindSource(absl::string_view target);
   absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
   void Append(Delivery delivery, std::string body, Respond respond);
   void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
@@ -76,9 +64,8 @@ class WebhookHandler final : public HttpHandler {
                            const absl::Status& error, LogLimiter& lines);
 
   // Constant after construction.
-  absl::flat_hash_map<std::string, std::unique_ptr<SourceState>> sources_;
+  const SourceRegistry& sources_;
   EventLog& log_;
-  const Clock& clock_;
 
   std::atomic<bool> draining_ = false;
   IngestStats stats_;

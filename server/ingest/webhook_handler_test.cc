@@ -101,7 +101,8 @@ class WebhookHandlerTest : public testing::Test {
     return source;
   }
   void Configure(const std::vector<WebhookSource>& sources) {
-    handler_ = std::make_unique<WebhookHandler>(sources, log_, clock_);
+    sources_ = std::make_unique<SourceRegistry>(sources, clock_);
+    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, clock_);
   }
 
   // A right webhook of now.
@@ -142,6 +143,7 @@ class WebhookHandlerTest : public testing::Test {
 
   FakeClock clock_;
   TestLog log_;
+  std::unique_ptr<SourceRegistry> sources_;
   std::unique_ptr<WebhookHandler> handler_;
 };
 

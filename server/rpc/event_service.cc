@@ -1,6 +1,5 @@
 #include "server/rpc/event_service.h"
 
-#include <atomic>
 #include <utility>
 
 #include "hookgate/v1/event_service.grpc.pb.h"
@@ -8,15 +7,13 @@
 #include "server/base/status.h"
 #include "server/rpc/event_queries.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/unary_calls.h"
 
 namespace hookgate {
 namespace {
 
 using hookgate::v1::EventService;
 using hookgate::v1::SubscribeRequest;
-
-// Queries wait for a thread of the executor; more than this waiting would only time out.
-constexpr int kMaxQueries = 256;
 
 // A stream that ends before it begins.
 class RefusedStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
@@ -33,7 +30,7 @@ using ServiceBase = EventService::WithRawCallbackMethod_Subscribe<
 class EventServiceImpl final : public ServiceBase {
  public:
   explicit EventServiceImpl(const StreamContext& context)
-      : context_(context), queries_(context.log, context.clock) {}
+      : context_(context), calls_(context.executor), queries_(context.log, context.clock) {}
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* call,
                                                         const grpc::ByteBuffer* bytes) override {
@@ -54,46 +51,25 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* ListRecentFailures(
       grpc::CallbackServerContext* call, const hookgate::v1::ListRecentFailuresRequest* request,
       hookgate::v1::ListRecentFailuresResponse* response) override {
-    return RunQuery(call, [=, this] { return queries_.ListRecentFailures(*request, *response); });
+    return calls_.Run(call, [=, this] { return queries_.ListRecentFailures(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* call,
                                        const hookgate::v1::ListEventsRequest* request,
                                        hookgate::v1::ListEventsResponse* response) override {
-    return RunQuery(call, [=, this] { return queries_.ListEvents(*request, *response); });
+    return calls_.Run(call, [=, this] { return queries_.ListEvents(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* call,
                                      const hookgate::v1::GetEventRequest* request,
                                      hookgate::v1::GetEventResponse* response) override {
-    return RunQuery(call, [=, this] { return queries_.GetEvent(*request, *response); });
+    return calls_.Run(call, [=, this] { return queries_.GetEvent(*request, *response); });
   }
 
  private:
-  // gRPC keeps request and response until the reactor finishes.
-  template <typename Query>
-  grpc::ServerUnaryReactor* RunQuery(grpc::CallbackServerContext* call, Query query) {
-    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-    if (queries_under_way_.fetch_add(1) >= kMaxQueries) {
-      queries_under_way_.fetch_sub(1);
-      reactor->Finish(ToGrpcStatus(ErrorWithReason(
-          absl::StatusCode::kResourceExhausted, reason::kTooManyQueries,
-          "the gateway is answering as many queries as it can: try again in a moment")));
-      return reactor;
-    }
-    context_.executor.Post([this, call, reactor, query = std::move(query)] {
-      const absl::Status status = call->IsCancelled()
-                                      ? absl::CancelledError("the client has gone")
-                                      : query();
-      queries_under_way_.fetch_sub(1);
-      reactor->Finish(ToGrpcStatus(status));
-    });
-    return reactor;
-  }
-
   const StreamContext context_;
+  UnaryCalls calls_;
   EventQueries queries_;
-  std::atomic<int> queries_under_way_ = 0;
 };
 
 }  // namespace

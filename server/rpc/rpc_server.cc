@@ -13,7 +13,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/executor.h"
+#include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
 #include "server/rpc/stream_registry.h"
 
@@ -32,11 +34,18 @@ constexpr absl::Duration kReconnectSpread = absl::Seconds(5);
 
 class RpcServerImpl final : public RpcServer {
  public:
-  RpcServerImpl(const RpcServerOptions& options, EventLog& log, const Tail& tail,
-                HeadWatch& watch, const Clock& clock)
+  RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
       : registry_(options.max_streams),
         executor_(options.reader_threads),
-        service_(MakeEventService({log, tail, watch, executor_, registry_, clock})) {}
+        event_service_(MakeEventService({context.log, context.tail, context.watch, executor_,
+                                         registry_, context.clock})),
+        admin_service_(MakeAdminService(
+            {context.quarantine, context.log.epoch(),
+             [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
+               status.set_open_streams(static_cast<int32_t>(registry_.size()));
+               return fill(status);
+             },
+             executor_})) {}
 
   ~RpcServerImpl() override {
     Drain(absl::ZeroDuration());
@@ -59,7 +68,8 @@ class RpcServerImpl final : public RpcServer {
     // A client that vanished without a word is found out, and its stream's memory given back.
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-    builder.RegisterService(service_.get());
+    builder.RegisterService(event_service_.get());
+    builder.RegisterService(admin_service_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       return absl::UnavailableError(absl::StrCat(
@@ -102,7 +112,8 @@ class RpcServerImpl final : public RpcServer {
   // Each does its own locking.
   StreamRegistry registry_;
   Executor executor_;  // work in it uses the service's streams, which the server has ended by then
-  const std::unique_ptr<grpc::Service> service_;
+  const std::unique_ptr<grpc::Service> event_service_;
+  const std::unique_ptr<grpc::Service> admin_service_;
   absl::Notification ended_;
 
   // Constant after Listen.
@@ -116,9 +127,8 @@ class RpcServerImpl final : public RpcServer {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options,
-                                                            EventLog& log, const Tail& tail,
-                                                            HeadWatch& watch, const Clock& clock) {
-  auto server = std::make_unique<RpcServerImpl>(options, log, tail, watch, clock);
+                                                            const RpcServerContext& context) {
+  auto server = std::make_unique<RpcServerImpl>(options, context);
   const absl::Status listening = server->Listen(options.address);
   if (!listening.ok()) return listening;
   return std::unique_ptr<RpcServer>(std::move(server));

@@ -1,7 +1,8 @@
-// The gRPC edge: EventService, the standard health service and server reflection on one address.
+// The gRPC edge: EventService, AdminService, the standard health service and server reflection on one address.
 #ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 #define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,8 +12,13 @@
 #include "server/delivery/head_watch.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/quarantine_log.h"
 
 namespace hookgate {
+
+namespace v1 {
+class GetStatusResponse;
+}  // namespace v1
 
 struct RpcServerOptions {
   std::string address = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
@@ -20,14 +26,24 @@ struct RpcServerOptions {
   int reader_threads = 4;  // for queries and for streams that have fallen behind
 };
 
+// What is served. All of it outlives the server.
+struct RpcServerContext {
+  EventLog& log;
+  QuarantineLog& quarantine;
+  const Tail& tail;
+  HeadWatch& watch;
+  const Clock& clock;
+  // As in AdminContext.
+  std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
+};
+
 // Thread-safe.
 class RpcServer {
  public:
-  // Binds and serves. The rest outlives the server.
+  // Binds and serves.
   // UNAVAILABLE if the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcServerOptions& options,
-                                                          EventLog& log, const Tail& tail,
-                                                          HeadWatch& watch, const Clock& clock);
+                                                          const RpcServerContext& context);
 
   // Ends what is left. Waits for clients that Drain could not get rid of.
   virtual ~RpcServer() = default;

@@ -24,10 +24,18 @@ class RpcServerTest : public testing::Test {
 
   void Start(const RpcServerOptions& options) {
     server_.reset();
-    auto server = RpcServer::Start(options, *log_, tail_, watch_, SystemClock());
+    auto server = RpcServer::Start(options, Context());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     stub_ = ConnectTo(server_->address());
+  }
+  RpcServerContext Context() {
+    return {.log = *log_,
+            .quarantine = *log_,
+            .tail = tail_,
+            .watch = watch_,
+            .clock = SystemClock(),
+            .get_status = [](v1::GetStatusResponse&) { return absl::OkStatus(); }};
   }
   std::unique_ptr<SqliteEventLog> OpenLog() {
     auto log = OpenTemporaryLog(&tail_);
@@ -138,7 +146,7 @@ TEST_F(RpcServerTest, QueriesAnswerWithErrorsOfTheirOwn) {
 
 TEST_F(RpcServerTest, AddressInUseIsAnErrorThatNamesIt) {
   const auto second =
-      RpcServer::Start({.address = server_->address()}, *log_, tail_, watch_, SystemClock());
+      RpcServer::Start({.address = server_->address()}, Context());
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(server_->address()));
 }

@@ -82,4 +82,8 @@ bool Ed25519PublicKey::Verifies(absl::string_view signature, absl::string_view m
                           message.size()) == 1;
 }
 
+bool Ed25519PublicKey::operator==(const Ed25519PublicKey& other) const {
+  return EVP_PKEY_eq(key_.get(), other.key_.get()) == 1;
+}
+
 }  // namespace hookgate

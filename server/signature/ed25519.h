@@ -29,6 +29,8 @@ class Ed25519PublicKey {
   // `signature` that is not kSignatureBytes long.
   bool Verifies(absl::string_view signature, absl::string_view message) const;
 
+  bool operator==(const Ed25519PublicKey& other) const;
+
  private:
   explicit Ed25519PublicKey(std::shared_ptr<evp_pkey_st> key);
 

@@ -54,6 +54,10 @@ class Secret {
   const Ed25519PublicKey* public_key() const {
     return public_key_.has_value() ? &*public_key_ : nullptr;
   }
+  // Whatever the names are. Not in constant time: for comparing configurations.
+  bool SameKeyAs(const Secret& other) const {
+    return key_ == other.key_ && public_key_ == other.public_key_;
+  }
 
  private:
   Secret(std::string name, std::string key);

@@ -1,0 +1,28 @@
+// An event ready to be appended: what a webhook's body says, and how it came.
+#ifndef HOOKGATE_SERVER_EVENTLOG_COMPOSE_EVENT_H_
+#define HOOKGATE_SERVER_EVENTLOG_COMPOSE_EVENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "server/event/decode_event.h"
+#include "server/eventlog/event_log.h"
+
+namespace hookgate {
+
+// How a webhook came.
+struct WebhookOrigin {
+  std::string source;
+  std::string webhook_id;
+  absl::Time webhook_time;
+  absl::Time receive_time;  // in whole microseconds, as the log keeps it
+};
+
+// Pure.
+std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
+                                       std::string raw_body);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_COMPOSE_EVENT_H_
