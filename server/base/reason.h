@@ -43,6 +43,7 @@ inline constexpr char kCursorOfAnotherLog[] = "cursor_of_another_log";
 inline constexpr char kTooManyStreams[] = "too_many_streams";
 inline constexpr char kTooManyQueries[] = "too_many_queries";
 inline constexpr char kEventNotFound[] = "event_not_found";
+inline constexpr char kQuarantineEntryNotFound[] = "quarantine_entry_not_found";
 
 }  // namespace hookgate::reason
 

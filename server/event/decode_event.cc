@@ -4,21 +4,14 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/event/decode_message.h"
 #include "server/event/event_schema.h"
+#include "server/event/parse_json.h"
 
-// What is JSON
-//
-// The SDK's synchronous client hands the body's bytes to Python's json.loads. As it does, a byte
-// order mark is passed over and the last of duplicate keys wins. Otherwise than it does, these are
-// refused, because RFC 8259 or protobuf's strings do not have them: NaN and Infinity, lone
-// surrogates, UTF-16 and UTF-32, and nesting deeper than kMaxDepth.
-//
 // What is an event
 //
 // The SDK's `unwrap` never refuses: what is no valid event of a known type comes back unvalidated.
@@ -31,39 +24,11 @@ namespace {
 namespace json = boost::json;
 using hookgate::v1::Event;
 
-constexpr size_t kMaxDepth = 32;  // The sender chooses the nesting; we choose the stack.
-constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
-// Room on the stack for a usual body, well under 1 KiB of JSON, and for the parser's work.
+// Room on the stack for a usual body, well under 1 KiB of JSON.
 constexpr size_t kDocumentBytes = 4096;
-constexpr size_t kParserBytes = 1024;
-
-absl::Status NotJson(absl::string_view why) {
-  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kBodyNotJson,
-                         absl::StrCat("the body is not JSON: ", why));
-}
 
 absl::Status NoEvent(absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidEvent, message);
-}
-
-// Reads `body` into `document`, with its memory.
-absl::Status Parse(absl::string_view body, json::value& document) {
-  const size_t skipped = absl::StartsWith(body, kByteOrderMark) ? sizeof(kByteOrderMark) - 1 : 0;
-  const absl::string_view text = body.substr(skipped);
-  if (text.empty()) return NotJson("it is empty");
-
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  unsigned char scratch[kParserBytes];
-  json::parser parser(document.storage(), options, scratch, sizeof(scratch));
-  boost::system::error_code error;
-  const size_t consumed = parser.write(text.data(), text.size(), error);
-  if (error == json::error::too_deep) {
-    return NotJson(absl::StrCat("it nests deeper than ", kMaxDepth, " levels"));
-  }
-  if (error) return NotJson(absl::StrCat(error.message(), " at byte ", skipped + consumed));
-  document = parser.release();
-  return absl::OkStatus();
 }
 
 // The text member `name` of `object`, or null if it is missing or no text.
@@ -113,7 +78,7 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   unsigned char memory[kDocumentBytes];
   json::monotonic_resource resource(memory, sizeof(memory));
   json::value document(&resource);
-  RETURN_IF_ERROR(Parse(body, document));
+  RETURN_IF_ERROR(ParseJson(body, document));
   const json::object* object = document.if_object();
   if (object == nullptr) {
     return NoEvent(absl::StrCat("the body must be an object, not ", DescribeJson(document)));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,10 +28,6 @@
 // a text like " +1_000.0 ". Where the two still differ, all of it refused here:
 //   - true and false, which the model takes as 1 and 0: no sender means that
 //   - integers, also as texts, that do not fit int64, which is what the field can hold
-//   - texts between blanks that are not ASCII, and two underscores in a row after leading zeros
-//   - floats that Boost.JSON reads a unit in the last place off, and so with a fraction: that takes
-//     more than 19 digits in all, or an exponent. One too large for an int makes the body no JSON
-// And accepted here: texts of more than 4300 digits, if all but the last 19 are zeros.
 
 namespace hookgate {
 namespace {
@@ -134,9 +131,28 @@ IntegerProblem FromDouble(double number, int64_t& integer) {
   return IntegerProblem::kNone;
 }
 
+// Drops what Unicode calls White_Space from both ends, as the SDK's model does.
+absl::string_view StripBlanks(absl::string_view text) {
+  static constexpr absl::string_view kBlanks[] = {"\t",           "\n",           "\v",
+                                                  "\f",           "\r",           " ",
+                                                  "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80",
+                                                  "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82",
+                                                  "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85",
+                                                  "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88",
+                                                  "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
+                                                  "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
+                                                  "\xe3\x80\x80"};
+  const auto strip_one = [&text](absl::string_view blank) {
+    return absl::ConsumePrefix(&text, blank) || absl::ConsumeSuffix(&text, blank);
+  };
+  while (std::any_of(std::begin(kBlanks), std::end(kBlanks), strip_one)) continue;
+  return text;
+}
+
 // Takes "[+-]digits", single underscores between the digits, and ".0", ".00" and so on after them.
+// After zeros that lead, underscores need not be single: "0__1" is 1 to the SDK's model.
 IntegerProblem FromText(absl::string_view text, int64_t& integer) {
-  text = absl::StripAsciiWhitespace(text);
+  text = StripBlanks(text);
   std::string plain;
   if (absl::ConsumePrefix(&text, "-")) {
     plain = "-";
@@ -154,6 +170,12 @@ IntegerProblem FromText(absl::string_view text, int64_t& integer) {
   }
 
   bool after_digit = false;
+  if (!text.empty() && text[0] == '0') {
+    const size_t leading = std::min(text.find_first_not_of("0_"), text.size());
+    plain.push_back('0');
+    after_digit = text[leading - 1] == '0';
+    text.remove_prefix(leading);
+  }
   for (const char c : text) {
     if (absl::ascii_isdigit(c)) {
       plain.push_back(c);

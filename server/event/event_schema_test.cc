@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/event/test_messages.pb.h"
@@ -55,6 +57,41 @@ TEST(EventSchemaTest, EveryArmButUnrecognizedIsAKnownType) {
     EXPECT_EQ(type.arm->message_type(), type.message);
     EXPECT_THAT(type.subject_path, testing::Not(IsEmpty())) << type.name;
   }
+}
+
+// A message whose arm was forgotten would be decoded as an UnrecognizedEvent, in silence.
+TEST(EventSchemaTest, EveryEventMessageIsAnArm) {
+  std::set<const google::protobuf::Descriptor*> arms;
+  for (const EventType& type : KnownEventTypes()) arms.insert(type.message);
+  const google::protobuf::FileDescriptor& envelope = *hookgate::v1::Event::descriptor()->file();
+  size_t messages = 0;
+  for (int i = 0; i < envelope.dependency_count(); ++i) {
+    const google::protobuf::FileDescriptor& file = *envelope.dependency(i);
+    for (int j = 0; j < file.message_type_count(); ++j) {
+      const google::protobuf::Descriptor* message = file.message_type(j);
+      if (!absl::EndsWith(message->name(), "WebhookEvent")) continue;
+      ++messages;
+      EXPECT_EQ(arms.count(message), 1u)
+          << message->full_name() << " is no arm of hookgate.v1.Event.payload, or has no literal";
+    }
+  }
+  EXPECT_EQ(messages, KnownEventTypes().size());
+}
+
+TEST(EventSchemaTest, FailuresAreThoseThatTheProtoExplains) {
+  std::vector<std::string> failures;
+  for (const EventType& type : KnownEventTypes()) {
+    if (type.failure) failures.push_back(type.name);
+  }
+  EXPECT_THAT(failures,
+              ElementsAre("agent.environment.failed", "agent.session.failed", "batch.expired",
+                          "batch.failed", "eval.run.failed", "fine_tuning.job.failed",
+                          "response.failed", "response.incomplete"));
+}
+
+TEST(EventSchemaTest, TypesWithoutAPublishedSchemaStayUnknown) {
+  EXPECT_EQ(FindEventType("video.completed"), nullptr);
+  EXPECT_EQ(FindEventType("video.failed"), nullptr);
 }
 
 TEST(EventSchemaTest, FailureIsTheSchemasWordAndElseTheEnding) {

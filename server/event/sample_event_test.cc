@@ -1,5 +1,6 @@
 #include "server/event/sample_event.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/event/decode_event.h"
@@ -7,6 +8,9 @@
 
 namespace hookgate {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 const absl::Time kNow = absl::FromUnixSeconds(1750861210);
 
@@ -17,6 +21,13 @@ TEST(SampleEventTest, EveryKnownTypeHasASampleThatDecodesToIt) {
     EXPECT_EQ(decoded->event.type(), type.name);
     EXPECT_EQ(decoded->event.subject(), "subject_7");
     EXPECT_TRUE(decoded->event.GetReflection()->HasField(decoded->event, type.arm)) << type.name;
+  }
+}
+
+// A text without an example would be an empty one.
+TEST(SampleEventTest, EveryTextOfAKnownTypeHasAnExample) {
+  for (const EventType& type : KnownEventTypes()) {
+    EXPECT_THAT(SampleEventBody(type, "", kNow), Not(HasSubstr("\"\""))) << type.name;
   }
 }
 

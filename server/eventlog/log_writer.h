@@ -13,7 +13,8 @@
 #include "absl/synchronization/mutex.h"
 #include "server/eventlog/checkpointer.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_jobs.h"
+#include "server/eventlog/log_job.h"
+#include "server/eventlog/log_statements.h"
 #include "server/store/database.h"
 
 namespace hookgate {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "server/eventlog/event_jobs.h"
 #include "server/store/schema.h"
 
 namespace hookgate {

@@ -7,6 +7,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
 #include "server/base/status.h"
+#include "server/eventlog/event_jobs.h"
+#include "server/eventlog/quarantine_jobs.h"
+#include "server/eventlog/quarantine_reader.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
 
@@ -134,20 +137,68 @@ absl::StatusOr<LogEventPtr> SqliteEventLog::Find(absl::string_view source,
       [&](LogReader& reader) { return reader.Find(source, webhook_id); });
 }
 
+template <typename Result, typename MakeJob>
+Result SqliteEventLog::SubmitAndWait(MakeJob make_job) {
+  absl::Notification done;
+  Result result;
+  writer_->Submit(make_job([&](Result outcome) {
+    result = std::move(outcome);
+    done.Notify();
+  }));
+  done.WaitForNotification();
+  return result;
+}
+
+absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::ListQuarantined(
+    absl::string_view source, int64_t before, int64_t max_entries) {
+  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
+  return reader.List(source, before, max_entries);
+}
+
+absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
+  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
+  return reader.Get(id);
+}
+
+absl::StatusOr<AppendResult> SqliteEventLog::ReleaseQuarantined(int64_t id,
+                                                                std::unique_ptr<LogEvent> event) {
+  return SubmitAndWait<absl::StatusOr<AppendResult>>([&](EventLog::AppendDone done) {
+    return MakeReleaseJob(id, std::move(event), std::move(done));
+  });
+}
+
+absl::Status SqliteEventLog::DiscardQuarantined(int64_t id) {
+  return SubmitAndWait<absl::Status>(
+      [&](EventLog::QuarantineDone done) { return MakeDiscardJob(id, std::move(done)); });
+}
+
+absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
+  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
+  QuarantineSummary summary;
+  ASSIGN_OR_RETURN(summary.entries, reader.Count());
+  summary.removed_by_limits = removed_from_quarantine_;
+  return summary;
+}
+
 absl::StatusOr<int64_t> SqliteEventLog::Trim(absl::Time cutoff) {
   int64_t total = 0;
   while (true) {
-    absl::Notification done;
-    absl::StatusOr<int64_t> removed;
-    writer_->Submit(MakeTrimJob(cutoff, kTrimStep, [&](absl::StatusOr<int64_t> result) {
-      removed = std::move(result);
-      done.Notify();
-    }));
-    done.WaitForNotification();
-    RETURN_IF_ERROR(removed.status());
-    total += *removed;
-    if (*removed < kTrimStep) return total;
+    ASSIGN_OR_RETURN(const int64_t removed,
+                     SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
+                       return MakeTrimJob(cutoff, kTrimStep, std::move(done));
+                     }));
+    total += removed;
+    if (removed < kTrimStep) return total;
   }
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(absl::Time cutoff, int64_t max_entries) {
+  ASSIGN_OR_RETURN(const int64_t removed,
+                   SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
+                     return MakeTrimQuarantineJob(cutoff, max_entries, std::move(done));
+                   }));
+  removed_from_quarantine_ += removed;
+  return removed;
 }
 
 }  // namespace hookgate

@@ -3,6 +3,7 @@
 #ifndef HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 #define HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
+#include "server/eventlog/quarantine_log.h"
 #include "server/store/data_directory.h"
 
 namespace hookgate {
@@ -22,7 +24,7 @@ struct SqliteEventLogOptions {
 };
 
 // Thread-safe.
-class SqliteEventLog final : public EventLog {
+class SqliteEventLog final : public EventLog, public QuarantineLog {
  public:
   // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file), DATA_LOSS (damaged).
@@ -48,14 +50,29 @@ class SqliteEventLog final : public EventLog {
   absl::StatusOr<LogEventPtr> Find(absl::string_view source,
                                    absl::string_view webhook_id) override;
 
-  // Removes events received before `cutoff`, oldest first, in steps between which appends go on. Returns how
-  // many, after all are gone.
+  absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantined(absl::string_view source,
+                                                               int64_t before,
+                                                               int64_t max_entries) override;
+  absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) override;
+  absl::StatusOr<AppendResult> ReleaseQuarantined(int64_t id,
+                                                  std::unique_ptr<LogEvent> event) override;
+  absl::Status DiscardQuarantined(int64_t id) override;
+  absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
+
+  // Removes events received before `cutoff`, oldest first, in steps between which appends go on.
+  // Returns how many, after all are gone.
   absl::StatusOr<int64_t> Trim(absl::Time cutoff);
+  // Removes quarantined webhooks received before `cutoff` for the last time, and the oldest of those
+  // above `max_entries`. Returns how many.
+  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries);
 
  private:
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
                  std::unique_ptr<LogWriter> writer);
 
+  // Has the writer thread do the job that `make_job` makes of a callback, and waits for its outcome.
+  template <typename Result, typename MakeJob>
+  Result SubmitAndWait(MakeJob make_job);
   // Runs `call` with a reader that nobody else uses meanwhile.
   template <typename Result, typename Call>
   absl::StatusOr<Result> WithReader(Call call);
@@ -67,6 +84,8 @@ class SqliteEventLog final : public EventLog {
   // As many as there ever were reads at one time; who calls bounds that.
   absl::Mutex mu_;
   std::vector<std::unique_ptr<LogReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
+
+  std::atomic<int64_t> removed_from_quarantine_ = 0;
 
   // Does its own locking.
   const std::unique_ptr<LogWriter> writer_;

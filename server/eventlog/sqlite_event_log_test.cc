@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <limits>
 #include <unistd.h>
 
 #include <algorithm>
@@ -323,32 +325,109 @@ TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
   EXPECT_EQ(log->Position().earliest, 1);
 }
 
+void PutIntoQuarantine(EventLog& log, const std::string& webhook_id, absl::Time receive_time = At(1),
+                       const std::string& body = "{", const std::string& source = "openai") {
+  auto webhook = std::make_unique<QuarantinedWebhook>();
+  webhook->source = source;
+  webhook->webhook_id = webhook_id;
+  webhook->webhook_time = At(0);
+  webhook->receive_time = receive_time;
+  webhook->reason = reason::kBodyNotJson;
+  webhook->detail = "cut off";
+  webhook->raw_body = body;
+  absl::Notification done;
+  log.Quarantine(std::move(webhook), [&](const absl::Status& status) {
+    EXPECT_TRUE(status.ok()) << status;
+    done.Notify();
+  });
+  done.WaitForNotification();
+}
+
+constexpr int64_t kNewest = std::numeric_limits<int64_t>::max();
+
+std::vector<int64_t> QuarantinedIds(SqliteEventLog& log, absl::string_view source = "") {
+  std::vector<int64_t> ids;
+  const auto entries = log.ListQuarantined(source, kNewest, 100);
+  EXPECT_TRUE(entries.ok()) << entries.status();
+  for (const QuarantineEntry& entry : *entries) ids.push_back(entry.id);
+  return ids;
+}
+
 TEST(SqliteEventLogTest, RepeatsOfAQuarantinedWebhookCountUpOneEntry) {
   const std::string folder = FreshFolder();
   {
     auto log = OpenLog(folder);
-    for (int64_t attempt : {1, 2}) {
-      auto webhook = std::make_unique<QuarantinedWebhook>();
-      webhook->source = "openai";
-      webhook->webhook_id = "bad";
-      webhook->receive_time = At(attempt);
-      webhook->reason = reason::kBodyNotJson;
-      webhook->raw_body = absl::StrCat("body ", attempt);
-      absl::Notification done;
-      log->Quarantine(std::move(webhook), [&](const absl::Status& status) {
-        EXPECT_TRUE(status.ok()) << status;
-        done.Notify();
-      });
-      done.WaitForNotification();
-    }
+    PutIntoQuarantine(*log, "bad", At(1), "first");
+    PutIntoQuarantine(*log, "bad", At(2), "second");
   }
-  auto database = *Database::Open(folder + "/events.db", Database::Mode::kReadOnly);
-  auto rows = *database->Prepare("SELECT attempts, raw_body, last_receive_time_us FROM quarantine");
-  ASSERT_TRUE(*rows.Step());
-  EXPECT_EQ(rows.ColumnInt(0), 2);
-  EXPECT_EQ(rows.ColumnBlob(1), "body 1");
-  EXPECT_EQ(rows.ColumnInt(2), absl::ToUnixMicros(At(2)));
-  EXPECT_FALSE(*rows.Step());
+  auto log = OpenLog(folder);
+  const auto entry = log->GetQuarantined(1);
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->webhook.webhook_id, "bad");
+  EXPECT_EQ(entry->webhook.raw_body, "first");
+  EXPECT_EQ(entry->webhook.receive_time, At(1));
+  EXPECT_EQ(entry->webhook.detail, "cut off");
+  EXPECT_EQ(entry->last_receive_time, At(2));
+  EXPECT_EQ(entry->receive_count, 2);
+  EXPECT_EQ(entry->body_bytes, 5);
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(1));
+}
+
+TEST(SqliteEventLogTest, QuarantineIsListedNewestFirstInPages) {
+  auto log = OpenLog(FreshFolder());
+  for (int i = 1; i <= 3; ++i) PutIntoQuarantine(*log, absl::StrCat(i));
+  PutIntoQuarantine(*log, "1", At(1), "{", "staging");
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(4, 3, 2, 1));
+  EXPECT_THAT(QuarantinedIds(*log, "staging"), ElementsAre(4));
+  const auto page = log->ListQuarantined("openai", 3, 1);
+  ASSERT_EQ(page->size(), 1u);
+  EXPECT_EQ(page->front().id, 2);
+  EXPECT_EQ(page->front().webhook.raw_body, "");
+  EXPECT_EQ(log->SummarizeQuarantine()->entries, 4);
+}
+
+TEST(SqliteEventLogTest, ReleasedWebhookIsAnEventAndNoLongerInQuarantine) {
+  auto log = OpenLog(FreshFolder());
+  PutIntoQuarantine(*log, "bad");
+  const auto released = log->ReleaseQuarantined(1, NewEvent("bad"));
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->outcome, AppendResult::Outcome::kStored);
+  EXPECT_EQ(log->Find("openai", "bad")->get()->sequence, released->sequence);
+  EXPECT_THAT(QuarantinedIds(*log), IsEmpty());
+  EXPECT_EQ(ReasonOf(log->ReleaseQuarantined(1, NewEvent("bad")).status()),
+            reason::kQuarantineEntryNotFound);
+  EXPECT_EQ(log->Position().head, 1);
+}
+
+TEST(SqliteEventLogTest, ReleaseOfAnEventThatItsSenderHasRepeatedAddsNothing) {
+  auto log = OpenLog(FreshFolder());
+  PutIntoQuarantine(*log, "bad");
+  Append(*log, NewEvent("bad")).IgnoreError();
+  EXPECT_EQ(log->ReleaseQuarantined(1, NewEvent("bad"))->outcome,
+            AppendResult::Outcome::kDuplicate);
+  EXPECT_THAT(QuarantinedIds(*log), IsEmpty());
+  EXPECT_EQ(log->Position().head, 1);
+}
+
+TEST(SqliteEventLogTest, DiscardedWebhookIsGoneAndItsIdIsNotGivenAgain) {
+  auto log = OpenLog(FreshFolder());
+  PutIntoQuarantine(*log, "a");
+  EXPECT_TRUE(log->DiscardQuarantined(1).ok());
+  EXPECT_EQ(ReasonOf(log->DiscardQuarantined(1)), reason::kQuarantineEntryNotFound);
+  EXPECT_EQ(ReasonOf(log->GetQuarantined(1).status()), reason::kQuarantineEntryNotFound);
+  PutIntoQuarantine(*log, "b");
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(2));
+}
+
+TEST(SqliteEventLogTest, QuarantineIsBoundedByAgeAndByNumber) {
+  auto log = OpenLog(FreshFolder());
+  for (int i = 1; i <= 6; ++i) PutIntoQuarantine(*log, absl::StrCat(i), At(i));
+  PutIntoQuarantine(*log, "2", At(7));  // Repeated: it is the youngest now.
+  EXPECT_EQ(*log->TrimQuarantine(At(3), 10), 1);
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(6, 5, 4, 3, 2));
+  EXPECT_EQ(*log->TrimQuarantine(At(3), 2), 3);
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(6, 2));
+  EXPECT_EQ(log->SummarizeQuarantine()->removed_by_limits, 4);
 }
 
 TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {

@@ -80,7 +80,7 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
   return reasons;
 }
 
-void Gateway::Drain() {
+bool Gateway::Drain() {
   const absl::Duration end = clock_.MonotonicNow() + options_.drain_timeout;
   const auto time_left = [&] {
     return std::max(end - clock_.MonotonicNow(), absl::ZeroDuration());
@@ -88,13 +88,16 @@ void Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
-  draining_ = true;                                       // Balancers look elsewhere:
-  rpc_server_->StopServing();                             // those of gRPC too.
-  webhook_handler_->BeginDrain();                         // New webhooks: 503, come back.
+  draining_ = true;                // Balancers look elsewhere:
+  rpc_server_->StopServing();      // those of gRPC too.
+  webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
   const bool answered = webhook_server_->Drain(time_left());  // Those under way: stored, answered.
-  rpc_server_->Drain(time_left());                        // Streams hear goodbye and end.
-  Log(answered ? Severity::kInfo : Severity::kWarning, "drained",
-      {{"all_webhooks_answered", answered ? "yes" : "no"}});
+  const bool said_goodbye = rpc_server_->Drain(time_left());  // Streams hear goodbye and end.
+  const bool all_ended = answered && said_goodbye;
+  Log(all_ended ? Severity::kInfo : Severity::kWarning, "drained",
+      {{"all_webhooks_answered", answered ? "yes" : "no"},
+       {"all_streams_ended", said_goodbye ? "yes" : "no"}});
+  return all_ended;
 }
 
 }  // namespace hookgate

@@ -37,9 +37,11 @@ class Gateway {
   std::string admin_address() const { return admin_server_->address(); }
   LogPosition log_position() const { return log_->Position(); }
 
-  // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to streams.
-  // Takes `options.drain_timeout` at most.
-  void Drain();
+  // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to
+  // streams. Takes `options.drain_timeout`, and a moment more for those that have to be cut off.
+  // False if some peer or the disk still holds something: then the destructor would wait for it, and
+  // ending the process loses nothing that was answered.
+  bool Drain();
 
  private:
   Gateway(const Options& options, const Clock& clock);

@@ -1,5 +1,8 @@
 #include "server/gateway/options.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -25,9 +28,23 @@ constexpr char kDefaultSource[] = "openai";
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
+// A queued webhook is its raw body, and its event, which may hold each byte of the body thrice.
+constexpr int64_t kQueuedBytesPerBodyByte = 4;
 // OpenAI repeats a webhook for 72 h; a day more for those who look late.
 constexpr absl::Duration kMinRetention = absl::Hours(96);
 constexpr absl::Duration kForever = absl::Hours(24 * 365 * 100);
+
+// What the parser says, without the text that it stumbled over: that may be a secret which lacks
+// its quotes.
+std::string WithoutQuotes(absl::string_view message) {
+  for (absl::string_view quote : {", got: ", ", found \"", " Value: \""}) {
+    message = message.substr(0, message.find(quote));
+  }
+  if (absl::StrContains(message, "whsec_")) {
+    return "a secret stands where none is expected; write it as inline: \"...\"";
+  }
+  return std::string(message);
+}
 
 // Keeps the first error that the text format parser reports, with its place.
 class FirstError : public google::protobuf::io::ErrorCollector {
@@ -35,7 +52,8 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   void AddError(int line, google::protobuf::io::ColumnNumber column,
                 const std::string& message) override {
     // The parser counts from 0, editors from 1.
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
+    if (!text_.empty()) return;
+    text_ = absl::StrCat(line + 1, ":", column + 1, ": ", WithoutQuotes(message));
   }
   const std::string& text() const { return text_; }
 
@@ -74,36 +92,56 @@ absl::Status SetDuration(bool is_set, const google::protobuf::Duration& value,
   if (!is_set) return absl::OkStatus();
   ASSIGN_OR_RETURN(const absl::Duration duration, FromProto(value, key));
   if (duration < min || duration > max) {
-    return InvalidField(key, absl::StrCat("is ", absl::FormatDuration(duration),
-                                          "; it must be from ", absl::FormatDuration(min), " to ",
-                                          absl::FormatDuration(max)));
+    return InvalidField(key,
+                        absl::StrCat("is ", absl::FormatDuration(duration), "; it must be from ",
+                                     absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
   }
   option = duration;
   return absl::OkStatus();
 }
 
+// The HOST of "HOST:PORT", with the brackets that IPv6 is written in; nullopt if it is no such
+// text.
+absl::optional<std::string> HostOf(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos || colon == 0) return absl::nullopt;
+  const absl::string_view host = address.substr(0, colon);
+  const bool bracketed = absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
+  const absl::string_view name = bracketed ? host.substr(1, host.size() - 2) : host;
+  if (name.empty() || name.find_first_of(bracketed ? "[]" : ":[]") != absl::string_view::npos) {
+    return absl::nullopt;
+  }
+  const absl::string_view digits = address.substr(colon + 1);
+  int port = 0;
+  if (!std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) ||
+      !absl::SimpleAtoi(digits, &port) || port > 65535) {
+    return absl::nullopt;
+  }
+  return std::string(host);
+}
+
 absl::Status SetAddress(const std::string& value, absl::string_view key,
                         absl::string_view default_value, std::string& option) {
   option = value.empty() ? std::string(default_value) : value;
-  const size_t colon = option.rfind(':');
-  int port = -1;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(option.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return InvalidField(key, absl::StrCat("\"", option,
-                                          "\" is no HOST:PORT; write for example ", default_value));
-  }
-  return absl::OkStatus();
+  if (HostOf(option).has_value()) return absl::OkStatus();
+  return InvalidField(key, absl::StrCat("\"", option, "\" is no HOST:PORT; write for example ",
+                                        default_value, ", or [::1]:8080 for IPv6"));
 }
 
+// By number, not by look: 127.example.com may be anywhere.
 bool IsLoopback(const std::string& address) {
-  const std::string host = address.substr(0, address.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  const absl::optional<std::string> host = HostOf(address);
+  if (!host.has_value()) return false;
+  in_addr v4;
+  const bool is_v4 = inet_pton(AF_INET, host->c_str(), &v4) == 1;
+  return *host == "localhost" || *host == "[::1]" ||
+         (is_v4 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
 absl::Status ResolveHttp(const Config& config, Options& options) {
   const auto& http = config.http();
-  RETURN_IF_ERROR(SetAddress(http.address(), "http.address", "127.0.0.1:8080",
-                             options.http.address));
+  RETURN_IF_ERROR(
+      SetAddress(http.address(), "http.address", "127.0.0.1:8080", options.http.address));
   RETURN_IF_ERROR(SetNumber(http.max_body_bytes(), "http.max_body_bytes", kMaxBodyBytes,
                             options.http.max_body_bytes));
   RETURN_IF_ERROR(SetNumber(http.max_connections(), "http.max_connections", 1'000'000,
@@ -118,8 +156,8 @@ absl::Status ResolveHttp(const Config& config, Options& options) {
 }
 
 absl::Status ResolveRpc(const Config& config, Options& options) {
-  RETURN_IF_ERROR(SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051",
-                             options.rpc.address));
+  RETURN_IF_ERROR(
+      SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", options.rpc.address));
   if (!IsLoopback(options.rpc.address) && !config.grpc().allow_insecure()) {
     return InvalidField(
         "grpc.address",
@@ -137,10 +175,17 @@ absl::Status ResolveStorage(const Config& config, Options& options) {
   options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
   RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
                               kMinRetention, kForever, options.retention));
-  RETURN_IF_ERROR(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks",
-                            1'000'000, options.log.limits.max_queued));
-  return SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
-                   std::numeric_limits<int64_t>::max(), options.log.limits.max_queued_bytes);
+  RETURN_IF_ERROR(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks", 1'000'000,
+                            options.log.limits.max_queued));
+  RETURN_IF_ERROR(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
+                            std::numeric_limits<int64_t>::max(),
+                            options.log.limits.max_queued_bytes));
+  const int64_t needed = kQueuedBytesPerBodyByte * options.http.max_body_bytes;
+  if (options.log.limits.max_queued_bytes >= needed) return absl::OkStatus();
+  return InvalidField("storage.max_queued_bytes",
+                      absl::StrCat("is ", options.log.limits.max_queued_bytes,
+                                   "; with this http.max_body_bytes it must be at least ", needed,
+                                   ", or the largest webhooks would never be taken"));
 }
 
 absl::Status ResolveLogging(const Config& config, Options& options) {
@@ -193,15 +238,15 @@ absl::StatusOr<Secret> ResolveSecret(const hookgate::config::v1::Secret& secret,
 
 absl::Status CheckSourceName(const std::string& name, const std::string& key) {
   constexpr size_t kMaxBytes = 64;
-  const bool allowed = !name.empty() && name.size() <= kMaxBytes &&
-                       std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                         return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' ||
-                                c == '_';
-                       });
+  const bool allowed =
+      !name.empty() && name.size() <= kMaxBytes &&
+      std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+      });
   if (allowed) return absl::OkStatus();
-  return InvalidField(absl::StrCat(key, ".name"),
-                      absl::StrCat("must be 1 to ", kMaxBytes,
-                                   " lower-case letters, digits, '-' or '_'"));
+  return InvalidField(
+      absl::StrCat(key, ".name"),
+      absl::StrCat("must be 1 to ", kMaxBytes, " lower-case letters, digits, '-' or '_'"));
 }
 
 absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, const std::string& key,
@@ -211,11 +256,12 @@ absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, cons
                         "must be more than 0 and at most 1000000000");
   }
   if (limit.burst() < 0) {
-    return InvalidField(absl::StrCat(key, ".rate_limit.burst"), "is negative");
+    return InvalidField(absl::StrCat(key, ".rate_limit.burst"),
+                        absl::StrCat("is ", limit.burst(), "; it must be 1 or more"));
   }
   const double burst = limit.burst() > 0 ? limit.burst() : limit.webhooks_per_second();
-  source.rate_limit = RateLimit{.webhooks_per_second = limit.webhooks_per_second(),
-                                .burst = std::max(burst, 1.0)};
+  source.rate_limit =
+      RateLimit{.webhooks_per_second = limit.webhooks_per_second(), .burst = std::max(burst, 1.0)};
   return absl::OkStatus();
 }
 
@@ -233,7 +279,8 @@ absl::StatusOr<WebhookSource> ResolveSource(const hookgate::config::v1::Source& 
     const std::string secret_key = absl::StrCat(key, ".secrets[", i, "]");
     if (!names.insert(config.secrets(i).name()).second) {
       return InvalidField(absl::StrCat(secret_key, ".name"),
-                          absl::StrCat("\"", config.secrets(i).name(), "\" is there twice"));
+                          absl::StrCat("\"", config.secrets(i).name(),
+                                       "\" is there twice; each secret needs its own name"));
     }
     ASSIGN_OR_RETURN(Secret secret, ResolveSecret(config.secrets(i), secret_key, environment));
     source.secrets.push_back(std::move(secret));
@@ -278,8 +325,9 @@ absl::Status ResolveSources(const Config& config, Environment environment, Optio
     const std::string key = absl::StrCat("sources[", i, "]");
     ASSIGN_OR_RETURN(WebhookSource source, ResolveSource(config.sources(i), key, environment));
     if (!names.insert(source.name).second) {
-      return InvalidField(absl::StrCat(key, ".name"),
-                          absl::StrCat("\"", source.name, "\" is there twice"));
+      return InvalidField(
+          absl::StrCat(key, ".name"),
+          absl::StrCat("\"", source.name, "\" is there twice; each source needs its own name"));
     }
     options.sources.push_back(std::move(source));
   }

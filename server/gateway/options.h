@@ -31,15 +31,16 @@ struct Options {
 
 // Reads a config file in protobuf text format.
 // INVALID_ARGUMENT with "FILE:LINE:COLUMN: ..." if it is not one; NOT_FOUND if it cannot be read.
+// No message holds a secret.
 absl::StatusOr<hookgate::config::v1::Config> LoadConfig(const std::string& path);
 
 // An environment variable, or nullopt.
 using Environment = absl::FunctionRef<absl::optional<std::string>(const std::string& name)>;
 
-// Checks `config` and fills in the defaults that config.proto names. Reads the secrets, from files and
-// `environment`.
-// INVALID_ARGUMENT that begins with the key at fault, such as "sources[0].secrets[1].file: ...", and says what
-// would be right. No message holds a secret.
+// Checks `config` and fills in the defaults that config.proto names. Reads the secrets, from files
+// and `environment`.
+// INVALID_ARGUMENT that begins with the key at fault, such as "sources[0].secrets[1].file: ...",
+// and says what would be right. No message holds a secret.
 absl::StatusOr<Options> ResolveOptions(const hookgate::config::v1::Config& config,
                                        Environment environment);
 

@@ -22,8 +22,8 @@ class HttpHead {
   virtual absl::string_view method() const = 0;
   // As received: path and query.
   virtual absl::string_view target() const = 0;
-  // Visits the header fields in the order received; repeats are visited each. Names have the
-  // sender's case.
+  // Visits the header fields, not those of a trailer. Repeats are visited each, one after the other
+  // in the order received. Names have the sender's case.
   virtual void ForEachField(
       absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit) const = 0;
 };
@@ -57,9 +57,9 @@ class HttpHandler {
   // read, and closes the connection; nullopt goes on.
   virtual absl::optional<HttpResponse> CheckHead(const HttpHead& head) = 0;
 
-  // The whole request has arrived; `receive_time` is the wall time at which it had. `head` lives until
-  // this returns. Calls `respond` once, now or later, on any thread; if it is destroyed uncalled, the
-  // connection is closed without an answer.
+  // The whole request has arrived; `receive_time` is the wall time at which it had. `head` lives
+  // until this returns. Calls `respond` once, now or later, on any thread; if it is destroyed
+  // uncalled, the connection is closed without an answer.
   virtual void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
                       Respond respond) = 0;
 

@@ -1,5 +1,6 @@
 #include "server/http/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -7,9 +8,12 @@
 #include <boost/asio/strand.hpp>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
@@ -33,13 +37,24 @@ struct HostPort {
   std::string port;
 };
 
+// The resolver would take names of services as well, and 65616 for 80.
+bool IsPort(absl::string_view text) {
+  int port = 0;
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
+         absl::SimpleAtoi(text, &port) && port <= 65535;
+}
+
 absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
+  if (colon == std::string::npos || colon == 0 || !IsPort(address.substr(colon + 1))) {
     return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is no HOST:PORT"));
   }
   absl::string_view host(address.data(), colon);
-  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  const bool bracketed = absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
+  if (!bracketed && host.find_first_of(":[]") != absl::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address, "\" is no [HOST]:PORT, as IPv6 is written"));
+  }
   return HostPort{std::string(host), address.substr(colon + 1)};
 }
 
@@ -72,8 +87,8 @@ class HttpServerImpl final : public HttpServer {
     tcp::resolver resolver(io_);
     const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive, error);
     if (error || found.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("\"", options_.address,
-                                                     "\" cannot be resolved: ", error.message()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", options_.address, "\" cannot be resolved: ", error.message()));
     }
     const tcp::endpoint endpoint = found.begin()->endpoint();
     acceptor_.open(endpoint.protocol(), error);
@@ -111,9 +126,9 @@ class HttpServerImpl final : public HttpServer {
 
  private:
   void Accept() {
-    acceptor_.async_accept(
-        asio::make_strand(io_),
-        [this](error_code error, HttpSocket socket) { OnAccepted(error, std::move(socket)); });
+    acceptor_.async_accept(asio::make_strand(io_), [this](error_code error, HttpSocket socket) {
+      OnAccepted(error, std::move(socket));
+    });
   }
 
   void OnAccepted(error_code error, HttpSocket socket) {
@@ -136,12 +151,13 @@ class HttpServerImpl final : public HttpServer {
     bool refuse = false;
     {
       absl::MutexLock lock(&mu_);
-      const size_t limit = static_cast<size_t>(options_.max_connections);
-      if (draining_ || sessions_.size() >= limit + kMaxRefusing) return;
-      refuse = sessions_.size() >= limit;
+      refuse = sessions_.size() - refusing_ >= static_cast<size_t>(options_.max_connections);
+      if (draining_ || (refuse && refusing_ >= kMaxRefusing)) return;
+      if (refuse) ++refusing_;
+      const int64_t id = ++last_id_;
       session = std::make_shared<HttpSession>(std::move(socket), options_, handler_, clock_,
-                                              [this](HttpSession* ended) { RemoveSession(ended); });
-      sessions_.emplace(session.get(), session);
+                                              [this, id, refuse] { RemoveSession(id, refuse); });
+      sessions_.emplace(id, session);
     }
     if (refuse) {
       session->StartRefusing(HttpRefusal::kTooManyConnections);
@@ -150,18 +166,20 @@ class HttpServerImpl final : public HttpServer {
     }
   }
 
-  void RemoveSession(HttpSession* session) ABSL_LOCKS_EXCLUDED(mu_) {
+  void RemoveSession(int64_t id, bool refused) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    sessions_.erase(session);
+    sessions_.erase(id);
+    if (refused) --refusing_;
   }
 
-  std::vector<std::shared_ptr<HttpSession>> DrainingSessions()
-      ABSL_LOCKS_EXCLUDED(mu_) {
+  // The oldest first.
+  std::vector<std::shared_ptr<HttpSession>> DrainingSessions() ABSL_LOCKS_EXCLUDED(mu_) {
     std::vector<std::shared_ptr<HttpSession>> sessions;
     absl::MutexLock lock(&mu_);
     draining_ = true;
-    for (const auto& [key, weak] : sessions_) {
-      if (std::shared_ptr<HttpSession> session = weak.lock()) sessions.push_back(std::move(session));
+    for (const auto& [id, weak] : sessions_) {
+      std::shared_ptr<HttpSession> session = weak.lock();
+      if (session != nullptr) sessions.push_back(std::move(session));
     }
     return sessions;
   }
@@ -180,7 +198,9 @@ class HttpServerImpl final : public HttpServer {
 
   absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  absl::flat_hash_map<HttpSession*, std::weak_ptr<HttpSession>> sessions_ ABSL_GUARDED_BY(mu_);
+  absl::btree_map<int64_t, std::weak_ptr<HttpSession>> sessions_ ABSL_GUARDED_BY(mu_);
+  int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t refusing_ ABSL_GUARDED_BY(mu_) = 0;  // those of sessions_ that are only told to go
 
   // Does its own locking.
   asio::io_context io_;

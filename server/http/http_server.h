@@ -19,7 +19,8 @@ namespace hookgate {
 class HttpServer {
  public:
   // Binds and serves. `handler` and `clock` outlive the server.
-  // Errors: INVALID_ARGUMENT if the address cannot be read or resolved; UNAVAILABLE if it cannot be bound (taken, no right).
+  // Errors: INVALID_ARGUMENT if the address cannot be read or resolved; UNAVAILABLE if it cannot be
+  // bound (taken, no right).
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options,
                                                            HttpHandler& handler,
                                                            const Clock& clock);
@@ -31,8 +32,8 @@ class HttpServer {
   virtual std::string address() const = 0;
 
   // Takes no new connections, closes those with no request under way, and lets the others finish
-  // theirs with Connection: close. Returns when the last is gone or after `grace`, whichever comes first:
-  // true if all finished. Calling it again is harmless.
+  // theirs with Connection: close. Returns when the last is gone or after `grace`, whichever comes
+  // first: true if all finished; otherwise closes what is left. Calling it again is harmless.
   virtual bool Drain(absl::Duration grace) = 0;
 };
 

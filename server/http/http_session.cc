@@ -5,6 +5,7 @@
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/status.hpp>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -20,7 +21,7 @@ using boost::system::error_code;
 constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr size_t kFirstRead = 4096;
 constexpr absl::Duration kLingerTime = absl::Seconds(2);
-constexpr size_t kMaxDiscarded = 256 << 10;
+constexpr std::chrono::milliseconds kCancelAgain(20);
 
 absl::string_view View(boost::beast::string_view view) { return {view.data(), view.size()}; }
 
@@ -41,7 +42,7 @@ class BeastHead final : public HttpHead {
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7). Made once a second on each thread.
 const std::string& DateText(absl::Time now) {
-  thread_local int64_t second = 0;
+  thread_local int64_t second = std::numeric_limits<int64_t>::min();
   thread_local std::string text;
   if (absl::ToUnixSeconds(now) != second) {
     second = absl::ToUnixSeconds(now);
@@ -51,14 +52,15 @@ const std::string& DateText(absl::Time now) {
 }
 
 // Put together by hand: Beast's serializer costs a quarter of the requests per second.
-std::string Compose(const HttpResponse& response, absl::Time now, bool keep_alive,
-                    bool with_body) {
+std::string Compose(const HttpResponse& response, absl::Time now, bool keep_alive, bool with_body) {
   const auto reason = http::obsolete_reason(http::int_to_status(response.status));
   std::string text = absl::StrCat(
       "HTTP/1.1 ", response.status, " ", View(reason), "\r\nDate: ", DateText(now),
       "\r\nContent-Type: ", response.content_type, "\r\nContent-Length: ", response.body.size(),
       keep_alive ? "\r\n" : "\r\nConnection: close\r\n");
-  for (const auto& [name, value] : response.fields) absl::StrAppend(&text, name, ": ", value, "\r\n");
+  for (const auto& [name, value] : response.fields) {
+    absl::StrAppend(&text, name, ": ", value, "\r\n");
+  }
   absl::StrAppend(&text, "\r\n");
   if (with_body) absl::StrAppend(&text, response.body);
   return text;
@@ -68,6 +70,27 @@ HttpRefusal RefusalOf(const error_code& error) {
   if (error == http::error::body_limit) return HttpRefusal::kBodyTooLarge;
   if (error == http::error::header_limit) return HttpRefusal::kHeaderTooLarge;
   return HttpRefusal::kMalformed;
+}
+
+// What was wrong, for people.
+std::string DetailOf(const error_code& error, const HttpServerOptions& options) {
+  if (error == http::error::body_limit) {
+    return absl::StrCat("the body is larger than ", options.max_body_bytes, " bytes");
+  }
+  if (error == http::error::header_limit) {
+    return absl::StrCat("the header is larger than ", options.max_header_bytes, " bytes");
+  }
+  if (error == http::error::buffer_overflow) return "a chunk's header or the trailer is too large";
+  return error.message();
+}
+
+// Beast passes over a Transfer-Encoding that it does not know, and may take the body for shorter
+// than the sender or a proxy does: the rest would be read as a request (RFC 9112, section 6.1).
+bool HasDoubtfulLength(const http::request_header<>& header) {
+  const auto encodings = header.count(http::field::transfer_encoding);
+  if (encodings == 0) return false;
+  return encodings > 1 || header.version() < 11 ||
+         !absl::EqualsIgnoreCase(View(header[http::field::transfer_encoding]), "chunked");
 }
 
 // Beast's own errors say that what came is not HTTP; the rest, that the connection is gone.
@@ -88,10 +111,11 @@ class HttpSession::AnswerDue {
   }
 
   void operator()(HttpResponse response) && {
-    HttpSession& session = *session_;
-    asio::post(session.socket_.get_executor(),
-               [self = std::move(session_), response = std::move(response)]() mutable {
-                 self->Answer(std::move(response), /*then_close=*/false);
+    // Held until post has returned: with the last session the server may go, and its io_context.
+    const std::shared_ptr<HttpSession> session = std::move(session_);
+    asio::post(session->socket_.get_executor(),
+               [session, response = std::move(response)]() mutable {
+                 session->Answer(std::move(response), /*then_close=*/false);
                });
   }
 
@@ -100,15 +124,15 @@ class HttpSession::AnswerDue {
 };
 
 HttpSession::HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
-                         const Clock& clock, std::function<void(HttpSession*)> on_end)
-    : options_(options),
+                         const Clock& clock, std::function<void()> on_end)
+    : at_end_{std::move(on_end)},
+      options_(options),
       handler_(handler),
       clock_(clock),
-      on_end_(std::move(on_end)),
       socket_(std::move(socket)),
-      timer_(socket_.get_executor()) {}
-
-HttpSession::~HttpSession() { on_end_(this); }
+      timer_(socket_.get_executor()),
+      // Bounds what Beast collects before it can parse it: a head, a chunk's header, the trailer.
+      buffer_(static_cast<size_t>(options.max_header_bytes) + kFirstRead) {}
 
 void HttpSession::Start() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
@@ -136,6 +160,8 @@ void HttpSession::Close() {
 }
 
 void HttpSession::ReadRequest() {
+  head_request_ = false;
+  head_before_trailer_.reset();
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(options_.max_header_bytes));
   parser_->body_limit(static_cast<uint64_t>(options_.max_body_bytes));
@@ -162,14 +188,20 @@ void HttpSession::ReadHead() {
 void HttpSession::OnHead(error_code error) {
   if (error) {
     if (timed_out_) return Refuse(HttpRefusal::kHeaderTimeout, "the header came too slowly");
-    if (IsParseError(error)) return Refuse(RefusalOf(error), error.message());
+    if (IsParseError(error)) return Refuse(RefusalOf(error), DetailOf(error, options_));
     return CloseNow();
   }
-  head_request_ = parser_->get().method() == http::verb::head;
-  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(parser_->get()));
+  if (!socket_.is_open()) return;  // Closed while the head was on its way to here.
+  const http::request_header<>& head = parser_->get();
+  head_request_ = head.method() == http::verb::head;
+  if (HasDoubtfulLength(head)) {
+    return Refuse(HttpRefusal::kMalformed, "the only Transfer-Encoding is chunked, in HTTP/1.1");
+  }
+  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(head));
   if (refusal.has_value()) return Answer(*std::move(refusal), /*then_close=*/true);
-  const auto expect = parser_->get()[http::field::expect];
-  if (!parser_->is_done() && absl::EqualsIgnoreCase(View(expect), "100-continue")) {
+  if (parser_->chunked()) head_before_trailer_ = head;
+  if (!parser_->is_done() && head.version() >= 11 &&
+      absl::EqualsIgnoreCase(View(head[http::field::expect]), "100-continue")) {
     return SendContinue();
   }
   ReadBody();
@@ -194,14 +226,17 @@ void HttpSession::ReadBody() {
 void HttpSession::OnBody(error_code error) {
   if (!error) return Handle();
   if (timed_out_) return Refuse(HttpRefusal::kBodyTimeout, "the body came too slowly");
-  if (IsParseError(error)) return Refuse(RefusalOf(error), error.message());
+  if (IsParseError(error)) return Refuse(RefusalOf(error), DetailOf(error, options_));
   CloseNow();
 }
 
 void HttpSession::Handle() {
+  if (!socket_.is_open()) return;
   SetPhase(Phase::kHandling, absl::InfiniteDuration());
   auto& request = parser_->get();
-  handler_.Handle(BeastHead(request), std::move(request.body()), clock_.WallNow(),
+  const http::request_header<>& head =
+      head_before_trailer_.has_value() ? *head_before_trailer_ : request;
+  handler_.Handle(BeastHead(head), std::move(request.body()), clock_.WallNow(),
                   AnswerDue(shared_from_this()));
 }
 
@@ -211,8 +246,9 @@ void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
 
 void HttpSession::Answer(HttpResponse response, bool then_close) {
   if (!socket_.is_open()) return;
-  const bool keep_alive =
-      !then_close && !draining_ && parser_.has_value() && parser_->get().keep_alive();
+  // HTTP/1.0 keeps connections only by an agreement that is not made here.
+  const bool keep_alive = !then_close && !draining_ && parser_.has_value() &&
+                          parser_->get().version() >= 11 && parser_->get().keep_alive();
   close_after_answer_ = !keep_alive;
   answer_ = Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_);
   SetPhase(Phase::kAnswering, options_.write_timeout);
@@ -238,9 +274,8 @@ void HttpSession::Linger() {
 
 void HttpSession::ReadAndDiscard() {
   socket_.async_read_some(buffer_.prepare(kFirstRead),
-                          [self = shared_from_this()](error_code error, size_t bytes) {
-                            self->discarded_ += bytes;
-                            if (error || self->discarded_ > kMaxDiscarded) return self->CloseNow();
+                          [self = shared_from_this()](error_code error, size_t) {
+                            if (error) return self->CloseNow();
                             self->ReadAndDiscard();
                           });
 }
@@ -257,7 +292,8 @@ void HttpSession::SetPhase(Phase phase, absl::Duration limit) {
   deadline_ = limit == absl::InfiniteDuration()
                   ? SteadyClock::time_point::max()
                   : SteadyClock::now() + absl::ToChronoNanoseconds(limit);
-  if (deadline_ < timer_expiry_) WatchDeadline();
+  // A closed connection has nothing to wait for, and its timer would keep it alive.
+  if (socket_.is_open() && deadline_ < timer_expiry_) WatchDeadline();
 }
 
 // Moving the timer with each phase would cost more than the request. It is only moved to an earlier
@@ -275,6 +311,10 @@ void HttpSession::WatchDeadline() {
     self->timed_out_ = true;
     error_code ignored;
     self->socket_.cancel(ignored);
+    // A read that ended just before escapes this, and is followed by the next one of its phase:
+    // cancel again until the phase has changed.
+    self->deadline_ = SteadyClock::now() + kCancelAgain;
+    self->WatchDeadline();
   });
 }
 

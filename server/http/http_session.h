@@ -35,10 +35,10 @@ using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpSt
 // owes an answer.
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
-  // `options`, `handler` and `clock` outlive the session. `on_end` runs once, when it is destroyed.
+  // `options`, `handler` and `clock` outlive the session. `on_end` runs once, at the very end of
+  // its destruction: nothing of the session uses its io_context afterwards.
   HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
-              const Clock& clock, std::function<void(HttpSession*)> on_end);
-  ~HttpSession();
+              const Clock& clock, std::function<void()> on_end);
 
   // One of these, once; any thread.
   void Start();
@@ -54,6 +54,10 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   using SteadyClock = std::chrono::steady_clock;
   enum class Phase { kRest, kHead, kBody, kHandling, kAnswering, kLingering };
   class AnswerDue;
+  struct AtEnd {
+    ~AtEnd() { run(); }
+    const std::function<void()> run;
+  };
 
   void ReadRequest();
   void ReadHead();
@@ -74,10 +78,10 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void WatchDeadline();
 
   // Constant after construction.
+  const AtEnd at_end_;  // first, since the first member is destroyed last
   const HttpServerOptions& options_;
   HttpHandler& handler_;
   const Clock& clock_;
-  const std::function<void(HttpSession*)> on_end_;
 
   // Touched only on the strand.
   HttpSocket socket_;
@@ -92,8 +96,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool head_request_ = false;  // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;  // a new one for each request
-  std::string answer_;            // Asio's while it is being sent
-  size_t discarded_ = 0;
+  // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
+  std::optional<boost::beast::http::request_header<>> head_before_trailer_;
+  std::string answer_;  // Asio's while it is being sent
 };
 
 }  // namespace hookgate

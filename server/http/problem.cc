@@ -39,8 +39,8 @@ constexpr struct {
   const char* reason;
   HttpStatus status;
 } kByReason[] = {
-    {reason::kRequestTimeout, kRequestTimeout},   {reason::kBodyTooLarge, kContentTooLarge},
-    {reason::kHeaderTooLarge, kHeaderTooLarge},   {reason::kMethodNotAllowed, kMethodNotAllowed},
+    {reason::kRequestTimeout, kRequestTimeout},    {reason::kBodyTooLarge, kContentTooLarge},
+    {reason::kHeaderTooLarge, kHeaderTooLarge},    {reason::kMethodNotAllowed, kMethodNotAllowed},
     {reason::kEncodedBody, kUnsupportedMediaType}, {reason::kInvalidEvent, kUnprocessableContent},
 };
 
@@ -86,8 +86,8 @@ HttpResponse ToHttpResponse(const absl::Status& error) {
   if (status.number == kTooManyRequests.number || status.number == kServiceUnavailable.number) {
     const auto metadata = MetadataOf(error);
     const auto seconds = metadata.find(kRetryAfterKey);
-    response.fields.emplace_back(
-        "Retry-After", seconds == metadata.end() ? kDefaultRetryAfter : seconds->second);
+    response.fields.emplace_back("Retry-After",
+                                 seconds == metadata.end() ? kDefaultRetryAfter : seconds->second);
   }
   return response;
 }

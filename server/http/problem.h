@@ -12,14 +12,16 @@
 
 namespace hookgate {
 
-// `code` is the reason of `error` (base/reason.h), which also decides the HTTP status; an error without one is
-// answered by its code. 429 and 503 carry Retry-After: the metadata retry_after_seconds, or a few seconds.
+// `code` is the reason of `error` (base/reason.h), which also decides the HTTP status; an error
+// without one is answered by its status code, with an empty `code`. 429 and 503 carry Retry-After:
+// the metadata retry_after_seconds, or a few seconds.
 HttpResponse ToHttpResponse(const absl::Status& error);
 
 // The error behind what the connection layer refuses.
 absl::Status RefusalError(HttpRefusal refusal, absl::string_view detail);
 
-// How long `error` asks the sender to wait: sets the metadata that ToHttpResponse reads, rounded up to a second.
+// How long `error` asks the sender to wait: sets the metadata that ToHttpResponse reads, rounded up
+// to a second.
 void SetRetryAfter(absl::Status& error, absl::Duration delay);
 
 }  // namespace hookgate

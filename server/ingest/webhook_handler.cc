@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/base/logging.h"
@@ -30,6 +31,15 @@ HttpResponse Accepted(absl::string_view status, Sequence sequence) {
   return response;
 }
 
+// The path that an error of DecodeEvent begins with, or "". What follows it may quote the body,
+// which logs never hold.
+absl::string_view FieldPathOf(const absl::Status& error) {
+  const size_t end = error.message().find(": ");
+  const absl::string_view path = error.message().substr(0, end);
+  const bool is_path = end != absl::string_view::npos && !absl::StrContains(path, ' ');
+  return is_path ? path : "";
+}
+
 // The log keeps microseconds; what is written into the envelope must be the same time.
 absl::Time WholeMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
@@ -50,12 +60,13 @@ struct WebhookHandler::Delivery {
   std::string webhook_id;
   absl::Time webhook_time;
   absl::Time receive_time;
+  bool verified = false;
   DecodedEvent decoded;
 };
 
 WebhookHandler::WebhookHandler(const std::vector<WebhookSource>& sources, EventLog& log,
                                const Clock& clock)
-    : log_(log), clock_(clock) {
+    : log_(log), clock_(clock), stranger_lines_(clock), sender_lines_(clock) {
   for (const WebhookSource& source : sources) {
     sources_.emplace(source.name, std::make_unique<SourceState>(source, clock_));
   }
@@ -65,22 +76,24 @@ WebhookHandler::~WebhookHandler() = default;
 
 absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   const absl::StatusOr<SourceState*> source = FindSource(head.target());
-  if (!source.ok()) return AnswerError("", "", source.status());
+  if (!source.ok()) return AnswerError("", "", source.status(), stranger_lines_);
   const std::string& name = (*source)->config.name;
   if (head.method() != "POST") {
-    HttpResponse response = AnswerError(
-        name, "",
-        ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMethodNotAllowed,
-                        "webhooks are sent by POST"));
+    HttpResponse response =
+        AnswerError(name, "",
+                    ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMethodNotAllowed,
+                                    "webhooks are sent by POST"),
+                    stranger_lines_);
     response.fields.emplace_back("Allow", "POST");
     return response;
   }
-  if (draining_) return AnswerError(name, "", DrainingError());
+  if (draining_) return AnswerError(name, "", DrainingError(), stranger_lines_);
   if (IsEncoded(head)) {
     return AnswerError(
         name, "",
         ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kEncodedBody,
-                        "a body with a Content-Encoding is not taken: send it as it was signed"));
+                        "a body with a Content-Encoding is not taken: send it as it was signed"),
+        stranger_lines_);
   }
   return absl::nullopt;
 }
@@ -102,7 +115,8 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
   const absl::Status admitted = Admit(head, body, delivery);
   if (!admitted.ok()) {
     const std::string source = delivery.source == nullptr ? "" : delivery.source->config.name;
-    std::move(respond)(AnswerError(source, delivery.webhook_id, admitted));
+    std::move(respond)(AnswerError(source, delivery.webhook_id, admitted,
+                                   delivery.verified ? sender_lines_ : stranger_lines_));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
@@ -120,10 +134,11 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   ASSIGN_OR_RETURN(delivery.source, FindSource(head.target()));
   const WebhookSource& source = delivery.source->config;
   ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head));
-  ASSIGN_OR_RETURN(const VerifiedWebhook verified,
-                   Verify(headers, body, source.secrets, delivery.receive_time,
-                          source.timestamp_tolerance));
-  delivery.webhook_id = std::string(headers.id);
+  delivery.webhook_id = std::string(WellFormedIdOf(headers));
+  ASSIGN_OR_RETURN(
+      const VerifiedWebhook verified,
+      Verify(headers, body, source.secrets, delivery.receive_time, source.timestamp_tolerance));
+  delivery.verified = true;
   delivery.webhook_time = verified.webhook_time;
   if (delivery.source->rate_limiter.has_value()) {
     const absl::Duration wait = delivery.source->rate_limiter->Take();
@@ -155,18 +170,17 @@ void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond
   event->receive_time = delivery.receive_time;
   event->envelope = envelope.SerializeAsString();
   event->raw_body = std::move(body);
-  log_.Append(std::move(event),
-              [this, &source = delivery.source->config.name,
-               webhook_id = std::move(delivery.webhook_id),
-               respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
-                std::move(respond)(AnswerAppend(source, webhook_id, result));
-              });
+  log_.Append(
+      std::move(event),
+      [this, &source = delivery.source->config.name, webhook_id = std::move(delivery.webhook_id),
+       respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
+        std::move(respond)(AnswerAppend(source, webhook_id, result));
+      });
 }
 
-HttpResponse WebhookHandler::AnswerAppend(const std::string& source,
-                                          const std::string& webhook_id,
+HttpResponse WebhookHandler::AnswerAppend(const std::string& source, const std::string& webhook_id,
                                           const absl::StatusOr<AppendResult>& result) {
-  if (!result.ok()) return AnswerError(source, webhook_id, result.status());
+  if (!result.ok()) return AnswerError(source, webhook_id, result.status(), sender_lines_);
   switch (result->outcome) {
     case AppendResult::Outcome::kStored:
       ++stats_.stored;
@@ -176,8 +190,13 @@ HttpResponse WebhookHandler::AnswerAppend(const std::string& source,
       break;
     case AppendResult::Outcome::kConflict:
       ++stats_.conflicts;
-      Log(Severity::kWarning, "webhook-id repeated with another body; the first one is kept",
-          {{"source", source}, {"webhook_id", webhook_id}, {"sequence", result->sequence}});
+      if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+        Log(Severity::kWarning, "webhook-id repeated with another body; the first one is kept",
+            {{"source", source},
+             {"webhook_id", webhook_id},
+             {"sequence", result->sequence},
+             {"suppressed", *suppressed}});
+      }
       break;
   }
   return Accepted("duplicate", result->sequence);
@@ -197,29 +216,37 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
                                        webhook_id = delivery.webhook_id,
                                        respond = std::move(respond)](absl::Status kept) mutable {
     if (!kept.ok()) {
-      std::move(respond)(AnswerError(source, webhook_id, kept));
+      std::move(respond)(AnswerError(source, webhook_id, kept, sender_lines_));
       return;
     }
     ++stats_.quarantined;
-    Log(Severity::kWarning, "webhook put into quarantine",
-        {{"source", source},
-         {"webhook_id", webhook_id},
-         {"reason", ReasonOf(error)},
-         {"detail", std::string(error.message())}});
+    if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+      Log(Severity::kWarning, "webhook put into quarantine",
+          {{"source", source},
+           {"webhook_id", webhook_id},
+           {"reason", ReasonOf(error)},
+           {"field", FieldPathOf(error)},
+           {"suppressed", *suppressed}});
+    }
     std::move(respond)(ToHttpResponse(error));
   });
 }
 
 HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail) {
-  return AnswerError("", "", RefusalError(refusal, detail));
+  return AnswerError("", "", RefusalError(refusal, detail), stranger_lines_);
 }
 
 HttpResponse WebhookHandler::AnswerError(absl::string_view source, absl::string_view webhook_id,
-                                         const absl::Status& error) {
+                                         const absl::Status& error, LogLimiter& lines) {
   ++stats_.refused;
-  Log(Severity::kInfo, "webhook refused",
-      {{"source", source}, {"webhook_id", webhook_id}, {"reason", ReasonOf(error)},
-       {"detail", std::string(error.message())}});
+  if (const auto suppressed = lines.Take(); suppressed.has_value()) {
+    Log(Severity::kInfo, "webhook refused",
+        {{"source", source},
+         {"webhook_id", webhook_id},
+         {"reason", ReasonOf(error)},
+         {"detail", std::string(error.message())},
+         {"suppressed", *suppressed}});
+  }
   return ToHttpResponse(error);
 }
 

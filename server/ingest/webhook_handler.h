@@ -21,6 +21,7 @@
 #include "server/base/clock.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
+#include "server/ingest/log_limiter.h"
 #include "server/ingest/rate_limiter.h"
 #include "server/signature/standard_webhooks.h"
 
@@ -72,7 +73,7 @@ class WebhookHandler final : public HttpHandler {
                             const absl::StatusOr<AppendResult>& result);
   // Counts and logs, and makes the answer. `webhook_id` may be empty.
   HttpResponse AnswerError(absl::string_view source, absl::string_view webhook_id,
-                           const absl::Status& error);
+                           const absl::Status& error, LogLimiter& lines);
 
   // Constant after construction.
   absl::flat_hash_map<std::string, std::unique_ptr<SourceState>> sources_;
@@ -81,6 +82,9 @@ class WebhookHandler final : public HttpHandler {
 
   std::atomic<bool> draining_ = false;
   IngestStats stats_;
+  // Apart, so that strangers cannot suppress what is said about senders.
+  LogLimiter stranger_lines_;  // about requests that nobody is known to have signed
+  LogLimiter sender_lines_;    // about those whose signature holds
 };
 
 }  // namespace hookgate

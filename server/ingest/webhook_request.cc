@@ -1,5 +1,8 @@
 #include "server/ingest/webhook_request.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -10,6 +13,7 @@ namespace hookgate {
 namespace {
 
 constexpr char kPathPrefix[] = "/webhooks/";
+constexpr size_t kMaxIdBytes = 256;
 
 // One of the three headers: its name behind "webhook-" or "svix-", and where its value goes.
 struct SignedHeader {
@@ -59,10 +63,9 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head) {
       if (!absl::EqualsIgnoreCase(name, header.suffix)) continue;
       absl::string_view& slot = headers.*header.value;
       if (slot.data() != nullptr && slot != value) {
-        conflict = ErrorWithReason(
-            absl::StatusCode::kUnauthenticated, reason::kConflictingHeaders,
-            absl::StrCat("the header webhook-", header.suffix,
-                         " (or svix-", header.suffix, ") is there with different values"));
+        conflict = ErrorWithReason(absl::StatusCode::kUnauthenticated, reason::kConflictingHeaders,
+                                   absl::StrCat("the header webhook-", header.suffix, " (or svix-",
+                                                header.suffix, ") is there with different values"));
       }
       // An empty value is there, too.
       slot = value.data() != nullptr ? value : absl::string_view("");
@@ -70,6 +73,12 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head) {
   });
   if (!conflict.ok()) return conflict;
   return headers;
+}
+
+absl::string_view WellFormedIdOf(const SignedHeaders& headers) {
+  const bool well_formed = headers.id.size() <= kMaxIdBytes &&
+                           std::all_of(headers.id.begin(), headers.id.end(), absl::ascii_isgraph);
+  return well_formed ? headers.id : "";
 }
 
 }  // namespace hookgate

@@ -16,10 +16,14 @@ absl::StatusOr<absl::string_view> SourceNameOf(absl::string_view target);
 // Whether a Content-Encoding other than identity is there.
 bool IsEncoded(const HttpHead& head);
 
-// The webhook-* headers, or the svix-* ones in their place; names in any case. What is absent stays a
-// null view. The same header twice is one if the values are equal, and so are both names of one.
-// UNAUTHENTICATED conflicting_headers if they are not: a check of one value says nothing about the other.
+// The webhook-* headers, or the svix-* ones in their place; names in any case. What is absent stays
+// a null view. The same header twice is one if the values are equal, and so are both names of one.
+// UNAUTHENTICATED conflicting_headers if they are not: a check of one value says nothing about the
+// other.
 absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head);
+
+// `headers.id` if it is as SignedHeaders says, verified or not; otherwise "". For logs.
+absl::string_view WellFormedIdOf(const SignedHeaders& headers);
 
 }  // namespace hookgate
 

@@ -4,10 +4,14 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
-#include "absl/memory/memory.h"
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "server/base/executor.h"
 #include "server/rpc/event_service.h"
@@ -18,6 +22,11 @@ namespace {
 
 // Requests are small; this bounds what a client can make the gateway hold.
 constexpr int kMaxRequestBytes = 1 << 20;
+// For queries under way. gRPC would wait as long for each idle connection, until the client looks at
+// it and hangs up, which a client that makes no call does not do for many seconds.
+constexpr absl::Duration kGraceOfQueries = absl::Seconds(1);
+// For gRPC to take down what has been cancelled.
+constexpr absl::Duration kTimeToCancel = absl::Seconds(1);
 // Over how long drained clients are told to come back.
 constexpr absl::Duration kReconnectSpread = absl::Seconds(5);
 
@@ -29,7 +38,11 @@ class RpcServerImpl final : public RpcServer {
         executor_(options.reader_threads),
         service_(MakeEventService({log, tail, watch, executor_, registry_, clock})) {}
 
-  ~RpcServerImpl() override { Drain(absl::ZeroDuration()); }
+  ~RpcServerImpl() override {
+    Drain(absl::ZeroDuration());
+    absl::MutexLock lock(&mu_);
+    if (ending_.joinable()) ending_.join();
+  }
 
   absl::Status Listen(const std::string& address) {
     grpc::EnableDefaultHealthCheckService(true);
@@ -63,20 +76,41 @@ class RpcServerImpl final : public RpcServer {
 
   void StopServing() override { server_->GetHealthCheckService()->SetServingStatus(false); }
 
-  void Drain(absl::Duration grace) override {
-    if (server_ == nullptr) return;
+  bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
+    if (server_ == nullptr) return true;
     StopServing();
     registry_.DrainAll(kReconnectSpread);
-    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
-    server_->Wait();
+    registry_.WaitUntilEmpty(grace);
+    const absl::Duration grace_of_queries = std::min(grace, kGraceOfQueries);
+    EndServer(grace_of_queries);
+    return ended_.WaitForNotificationWithTimeout(grace_of_queries + kTimeToCancel);
   }
 
  private:
+  // On a thread of its own: gRPC waits for the bytes that it has given to a connection, and a client
+  // that has stopped reading may never take them.
+  void EndServer(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (ending_.joinable()) return;
+    ending_ = std::thread([this, end = absl::ToChronoTime(absl::Now() + grace)] {
+      server_->Shutdown(end);
+      server_->Wait();
+      ended_.Notify();
+    });
+  }
+
+  // Each does its own locking.
   StreamRegistry registry_;
   Executor executor_;  // work in it uses the service's streams, which the server has ended by then
   const std::unique_ptr<grpc::Service> service_;
+  absl::Notification ended_;
+
+  // Constant after Listen.
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
+
+  absl::Mutex mu_;
+  std::thread ending_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ class RpcServer {
                                                           EventLog& log, const Tail& tail,
                                                           HeadWatch& watch, const Clock& clock);
 
-  // Ends what is left.
+  // Ends what is left. Waits for clients that Drain could not get rid of.
   virtual ~RpcServer() = default;
 
   // HOST:PORT as bound.
@@ -39,9 +39,10 @@ class RpcServer {
   // The health service says NOT_SERVING from now on, so that balancers look elsewhere.
   virtual void StopServing() = 0;
 
-  // Says goodbye to every stream, waits until they and the queries under way have ended, at most for `grace`,
-  // then cancels what is left. Harmless when repeated.
-  virtual void Drain(absl::Duration grace) = 0;
+  // Says goodbye to every stream and waits until they have ended, at most for `grace`; gives the
+  // queries under way a moment more, then cancels what is left. False if a client that has stopped
+  // reading holds its connection still. Harmless when repeated.
+  virtual bool Drain(absl::Duration grace) = 0;
 };
 
 }  // namespace hookgate

@@ -53,4 +53,10 @@ void StreamRegistry::DrainAll(absl::Duration spread) {
   }
 }
 
+bool StreamRegistry::WaitUntilEmpty(absl::Duration patience) const {
+  const auto empty = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return streams_.empty(); };
+  absl::ReaderMutexLock lock(&mu_);
+  return mu_.AwaitWithTimeout(absl::Condition(&empty), patience);
+}
+
 }  // namespace hookgate

@@ -30,9 +30,11 @@ class StreamRegistry {
   void Remove(OpenStream* stream);
   size_t size() const;
 
-  // Drains every stream, and refuses new ones from now on. Clients are told to come back after delays spread over
-  // `spread`, so that the next gateway does not meet all of them at once.
+  // Drains every stream, and refuses new ones from now on. Clients are told to come back after
+  // delays spread over `spread`, so that the next gateway does not meet all of them at once.
   void DrainAll(absl::Duration spread);
+  // Whether that comes true within `patience`.
+  bool WaitUntilEmpty(absl::Duration patience) const;
 
  private:
   // Constant after construction.

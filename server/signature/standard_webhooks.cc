@@ -30,7 +30,10 @@ namespace hookgate {
 namespace {
 
 constexpr char kSecretPrefix[] = "whsec_";
-constexpr char kEntryTag[] = "v1,";
+constexpr char kPublicKeyPrefix[] = "whpk_";
+constexpr char kPrivateKeyPrefix[] = "whsk_";
+constexpr char kV1Tag[] = "v1,";
+constexpr char kV1aTag[] = "v1a,";
 
 constexpr size_t kMaxIdBytes = 256;
 // Reaches the year 33658, and fits int64 without a thought.
@@ -38,6 +41,7 @@ constexpr size_t kMaxTimestampDigits = 12;
 // Rotation puts two entries here, perhaps three. The bounds keep a stranger's request cheap.
 constexpr size_t kMaxSignatureBytes = 4096;
 constexpr size_t kMaxSignatureEntries = 64;
+constexpr size_t kMaxV1aEntries = 8;  // Verifying one takes a tenth of a millisecond.
 
 constexpr size_t kDigestBytes = 32;
 
@@ -150,32 +154,35 @@ absl::Status CheckWindow(absl::Time webhook_time, absl::Time now, absl::Duration
   return absl::OkStatus();
 }
 
+// The base64 texts of the entries, by tag.
 struct SignatureEntries {
-  std::vector<absl::string_view> v1;  // the base64 texts of the entries with the tag "v1"
+  std::vector<absl::string_view> v1;
+  std::vector<absl::string_view> v1a;
   size_t others = 0;
 };
 
+absl::Status CheckCount(size_t count, size_t most, absl::string_view what) {
+  if (count <= most) return absl::OkStatus();
+  return Refuse(reason::kMalformedHeader, absl::StrCat("webhook-signature has ", count, " ", what,
+                                                       "; at most ", most, " are allowed"));
+}
+
 absl::StatusOr<SignatureEntries> ParseSignature(absl::string_view header) {
-  if (header.size() > kMaxSignatureBytes) {
-    return Refuse(reason::kMalformedHeader,
-                  absl::StrCat("webhook-signature has ", header.size(), " bytes; at most ",
-                               kMaxSignatureBytes, " are allowed"));
-  }
+  RETURN_IF_ERROR(CheckCount(header.size(), kMaxSignatureBytes, "bytes"));
   SignatureEntries entries;
   for (absl::string_view entry :
        absl::StrSplit(header, absl::ByAnyChar(" \t\n\v\f\r"), absl::SkipEmpty())) {
-    if (absl::ConsumePrefix(&entry, kEntryTag)) {
+    if (absl::ConsumePrefix(&entry, kV1Tag)) {
       entries.v1.push_back(entry);
+    } else if (absl::ConsumePrefix(&entry, kV1aTag)) {
+      entries.v1a.push_back(entry);
     } else {
       ++entries.others;
     }
   }
-  const size_t count = entries.v1.size() + entries.others;
-  if (count > kMaxSignatureEntries) {
-    return Refuse(reason::kMalformedHeader,
-                  absl::StrCat("webhook-signature has ", count, " entries; at most ",
-                               kMaxSignatureEntries, " are allowed"));
-  }
+  RETURN_IF_ERROR(CheckCount(entries.v1.size() + entries.v1a.size() + entries.others,
+                             kMaxSignatureEntries, "entries"));
+  RETURN_IF_ERROR(CheckCount(entries.v1a.size(), kMaxV1aEntries, "v1a entries"));
   return entries;
 }
 
@@ -184,29 +191,107 @@ bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+// What was signed, in parts.
+struct SignedParts {
+  absl::string_view id;
+  absl::string_view timestamp;
+  absl::string_view body;
+};
+
+// No early end: how long this takes must not tell which entry matched.
+bool MatchesSharedSecret(const std::string& key, const std::vector<absl::string_view>& v1,
+                         const SignedParts& parts) {
+  const std::string expected =
+      absl::Base64Escape(SignedDigest(key, parts.id, parts.timestamp, parts.body));
+  bool matches = false;
+  for (absl::string_view entry : v1) {
+    const bool equal = EqualInConstantTime(entry, expected);
+    matches = matches || equal;
+  }
+  return matches;
+}
+
+// All of it is public, so this may end as soon as it knows.
+bool MatchesPublicKey(const Ed25519PublicKey& key, const std::vector<absl::string_view>& v1a,
+                      const SignedParts& parts) {
+  if (v1a.empty()) return false;
+  // Ed25519 goes over the message twice, so OpenSSL wants it whole.
+  const std::string message = absl::StrCat(parts.id, ".", parts.timestamp, ".", parts.body);
+  return std::any_of(v1a.begin(), v1a.end(), [&](absl::string_view entry) {
+    const std::optional<std::string> signature = DecodeStrictBase64(entry);
+    return signature.has_value() && key.Verifies(*signature, message);
+  });
+}
+
+// How many entries there are that any of `secrets` could match, and how they are called.
+struct Candidates {
+  size_t count = 0;
+  absl::string_view tags;  // "v1", "v1a" or "v1 or v1a"
+};
+
+Candidates CandidatesFor(absl::Span<const Secret> secrets, const SignatureEntries& entries) {
+  const auto is_public = [](const Secret& secret) { return secret.public_key() != nullptr; };
+  const size_t publics = std::count_if(secrets.begin(), secrets.end(), is_public);
+  if (publics == 0) return {.count = entries.v1.size(), .tags = "v1"};
+  if (publics == secrets.size()) return {.count = entries.v1a.size(), .tags = "v1a"};
+  return {.count = entries.v1.size() + entries.v1a.size(), .tags = "v1 or v1a"};
+}
+
+absl::Status Mismatch(absl::Span<const Secret> secrets, const SignatureEntries& entries) {
+  const Candidates candidates = CandidatesFor(secrets, entries);
+  if (candidates.count == 0) {
+    const size_t all = entries.v1.size() + entries.v1a.size() + entries.others;
+    return Refuse(reason::kSignatureMismatch,
+                  absl::StrCat("webhook-signature has no ", candidates.tags, " entry, and ", all,
+                               " of other kinds; the configured secrets check \"v1,<base64>\" by a "
+                               "shared secret, \"v1a,<base64>\" by a public key"));
+  }
+  return Refuse(reason::kSignatureMismatch,
+                absl::StrCat("none of the ", candidates.tags, " entries in webhook-signature (",
+                             candidates.count, ") matches any configured secret (", secrets.size(),
+                             "); it was signed with another secret, or changed on its way"));
+}
+
 }  // namespace
 
 absl::StatusOr<Secret> Secret::Parse(absl::string_view name, absl::string_view text) {
   const auto refuse = [name](absl::string_view message) {
     return absl::InvalidArgumentError(absl::StrCat("secret \"", name, "\" ", message));
   };
+  const auto refuse_base64 = [&refuse](absl::string_view prefix) {
+    return refuse(absl::StrCat("is not base64 after ", prefix,
+                               "; give it as the sender shows it, with the padding at its end and "
+                               "without quotes, blanks or "
+                               "line breaks"));
+  };
   if (absl::StripAsciiWhitespace(text).empty()) return refuse("is empty or blank");
-  if (absl::StartsWith(text, "whpk_") || absl::StartsWith(text, "whsk_")) {
-    return refuse("is a key of the asymmetric scheme v1a; give the one that begins with whsec_");
+  if (absl::StartsWith(text, kPrivateKeyPrefix)) {
+    return refuse(
+        "is a private key (whsk_), which signs: it belongs to the sender alone, not in a gateway; "
+        "give "
+        "the public key, which begins with whpk_, and consider this private key as leaked");
+  }
+  if (absl::ConsumePrefix(&text, kPublicKeyPrefix)) {
+    const std::optional<std::string> bytes = DecodeStrictBase64(text);
+    if (!bytes.has_value()) return refuse_base64(kPublicKeyPrefix);
+    absl::StatusOr<Ed25519PublicKey> public_key = Ed25519PublicKey::FromBytes(*bytes);
+    if (!public_key.ok()) {
+      return refuse(absl::StrCat("is no public key: ", public_key.status().message()));
+    }
+    return Secret(std::string(name), *std::move(public_key));
   }
   if (!absl::ConsumePrefix(&text, kSecretPrefix))
     return Secret(std::string(name), std::string(text));
 
   std::optional<std::string> key = DecodeStrictBase64(text);
-  if (!key.has_value() || key->empty()) {
-    return refuse(
-        "is not base64 after whsec_; give it as the sender shows it, with the padding at its end "
-        "and without quotes, blanks or line breaks");
-  }
+  if (!key.has_value() || key->empty()) return refuse_base64(kSecretPrefix);
   return Secret(std::string(name), *std::move(key));
 }
 
 Secret::Secret(std::string name, std::string key) : name_(std::move(name)), key_(std::move(key)) {}
+
+Secret::Secret(std::string name, Ed25519PublicKey public_key)
+    : name_(std::move(name)), public_key_(std::move(public_key)) {}
 
 absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::string_view body,
                                        absl::Span<const Secret> secrets, absl::Time now,
@@ -216,35 +301,28 @@ absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::strin
   ASSIGN_OR_RETURN(const absl::Time webhook_time, ParseTimestamp(headers.timestamp));
   ASSIGN_OR_RETURN(const SignatureEntries entries, ParseSignature(headers.signature));
   RETURN_IF_ERROR(CheckWindow(webhook_time, now, tolerance));
-  if (entries.v1.empty()) {
-    return Refuse(reason::kSignatureMismatch,
-                  absl::StrCat("webhook-signature has no v1 entry, and ", entries.others,
-                               " of other kinds; an entry \"v1,<base64>\" is needed"));
-  }
 
-  // No early end: how long this takes must not tell which secret or entry matched.
+  // No early end: how long this takes must not tell which secret matched.
+  const SignedParts parts = {.id = headers.id, .timestamp = headers.timestamp, .body = body};
   std::optional<size_t> matching_secret;
   for (size_t i = 0; i < secrets.size(); ++i) {
-    const std::string expected =
-        absl::Base64Escape(SignedDigest(secrets[i].key(), headers.id, headers.timestamp, body));
-    for (absl::string_view entry : entries.v1) {
-      const bool equal = EqualInConstantTime(entry, expected);
-      if (equal && !matching_secret.has_value()) matching_secret = i;
-    }
+    const Ed25519PublicKey* public_key = secrets[i].public_key();
+    const bool matches = public_key != nullptr
+                             ? MatchesPublicKey(*public_key, entries.v1a, parts)
+                             : MatchesSharedSecret(secrets[i].key(), entries.v1, parts);
+    if (matches && !matching_secret.has_value()) matching_secret = i;
   }
-  if (!matching_secret.has_value()) {
-    return Refuse(reason::kSignatureMismatch,
-                  absl::StrCat("none of the v1 entries in webhook-signature (", entries.v1.size(),
-                               ") matches any configured secret (", secrets.size(),
-                               "); it was signed with another secret, or changed on its way"));
-  }
+  if (!matching_secret.has_value()) return Mismatch(secrets, entries);
   return VerifiedWebhook{.webhook_time = webhook_time, .secret_index = *matching_secret};
 }
 
 std::string Sign(const Secret& secret, absl::string_view id, absl::string_view timestamp,
                  absl::string_view body) {
-  return absl::StrCat(kEntryTag,
-                      absl::Base64Escape(SignedDigest(secret.key(), id, timestamp, body)));
+  if (secret.public_key() != nullptr) {
+    Log(Severity::kError, "a public key cannot sign", {{"secret", secret.name()}});
+    std::abort();
+  }
+  return absl::StrCat(kV1Tag, absl::Base64Escape(SignedDigest(secret.key(), id, timestamp, body)));
 }
 
 }  // namespace hookgate

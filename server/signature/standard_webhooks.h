@@ -1,8 +1,10 @@
-// Standard Webhooks symmetric signatures ("v1": HMAC-SHA256, base64), as OpenAI sends them.
+// Standard Webhooks signatures: "v1", which is HMAC-SHA256 and what OpenAI sends, and "v1a", which
+// is Ed25519 (ed25519.h). Both sign "id.timestamp.body", the texts and bytes exactly as received.
 //
 // Pure functions: no clock, no I/O, no state; safe from any thread. Source: Standard Webhooks 1.0,
 // "Signature scheme" and "Verifying signatures", and where that is silent the openai-python SDK's
-// `webhooks.verify_signature`. Vectors: tests/conformance/standard_webhooks.txt.
+// `webhooks.verify_signature`. Vectors: tests/conformance/standard_webhooks.txt; how it differs
+// from the libraries: tests/conformance/sdk/differences.py.
 #ifndef HOOKGATE_SERVER_SIGNATURE_STANDARD_WEBHOOKS_H_
 #define HOOKGATE_SERVER_SIGNATURE_STANDARD_WEBHOOKS_H_
 
@@ -12,7 +14,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "server/signature/ed25519.h"
 
 namespace hookgate {
 
@@ -23,30 +27,42 @@ struct SignedHeaders {
   absl::string_view id;
   // webhook-timestamp: seconds since the Unix epoch, 1 to 12 decimal digits and nothing else.
   absl::string_view timestamp;
-  // webhook-signature: at most 64 entries "v1,<base64>", separated by blanks, in at most 4096
-  // bytes. Entries with other tags, such as "v1a,", are skipped.
+  // webhook-signature: entries "v1,<base64>" and "v1a,<base64>", separated by blanks, in at most
+  // 4096 bytes: at most 64 entries, 8 of them with the tag v1a. Entries with other tags are
+  // skipped.
   absl::string_view signature;
 };
 
-// A signing key, ready to use. Copies are cheap enough for configuration, and are never printed.
+// What a webhook is verified with: the shared secret of scheme v1, or the sender's public key of
+// scheme v1a. Ready to use. Copies are cheap enough for configuration, and are never printed.
 class Secret {
  public:
-  // "whsec_" followed by strict base64, or without that prefix the bytes of the text itself, as the
-  // OpenAI SDKs read it.
+  // "whsec_" followed by strict base64, or without a known prefix the bytes of the text itself, as
+  // the OpenAI SDKs read it, is a shared secret; "whpk_" followed by strict base64 of 32 bytes, a
+  // public key.
   //   name  how logs call it
-  // INVALID_ARGUMENT if `text` is empty, blank, not base64 after the prefix, or begins with "whpk_"
-  // or "whsk_": those are keys of the asymmetric scheme "v1a", and whoever has the public one could
-  // sign with its text. No message holds any part of `text`.
+  // INVALID_ARGUMENT if `text` is empty, blank, not base64 after the prefix, no usable public key,
+  // or begins with "whsk_": that is a sender's private key, which has no business in a gateway. No
+  // message holds any part of `text`.
   static absl::StatusOr<Secret> Parse(absl::string_view name, absl::string_view text);
 
   const std::string& name() const { return name_; }
+  // The shared secret; empty if this is a public key, whose text is no secret and never an HMAC
+  // key.
   const std::string& key() const { return key_; }
+  // Null if this is a shared secret.
+  const Ed25519PublicKey* public_key() const {
+    return public_key_.has_value() ? &*public_key_ : nullptr;
+  }
 
  private:
   Secret(std::string name, std::string key);
+  Secret(std::string name, Ed25519PublicKey public_key);
 
+  // Exactly one of key_ and public_key_ is set.
   std::string name_;
   std::string key_;
+  absl::optional<Ed25519PublicKey> public_key_;
 };
 
 struct VerifiedWebhook {
@@ -54,8 +70,10 @@ struct VerifiedWebhook {
   size_t secret_index = 0;  // the first of the secrets that had signed
 };
 
-// Accepts the request if any "v1" entry of `headers.signature` matches any of `secrets` over
-// "id.timestamp.body", the texts and bytes exactly as received.
+// Accepts the request if any "v1" entry of `headers.signature` matches any shared secret of
+// `secrets` over "id.timestamp.body", or any "v1a" entry any public key. Never the one with the
+// other: who has a public key could else sign with it. Mixing both is a rotation from one scheme to
+// the other.
 //   now        wall time at which the request had been received
 //   tolerance  allowed distance between `now` and the timestamp, either way, inclusive; compared in
 //              whole seconds, as the SDKs do
@@ -63,14 +81,15 @@ struct VerifiedWebhook {
 //   missing_header      a header is absent
 //   malformed_header    a header is not as SignedHeaders says
 //   timestamp_too_old, timestamp_too_new
-//   signature_mismatch  no entry matches, or there is none with the tag "v1"
-// No message holds a secret, an expected signature or any byte of the request. Every secret is
-// tried with every entry, compared in constant time.
+//   signature_mismatch  no entry matches, or there is none of a scheme that any of `secrets` is for
+// No message holds a secret, an expected signature or any byte of the request. Every shared secret
+// is tried with every v1 entry, compared in constant time.
 absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::string_view body,
                                        absl::Span<const Secret> secrets, absl::Time now,
                                        absl::Duration tolerance);
 
 // The "v1,<base64>" entry that Verify accepts. For senders: tests and the command-line client.
+// REQUIRES: `secret` is no public key, which signs nothing.
 std::string Sign(const Secret& secret, absl::string_view id, absl::string_view timestamp,
                  absl::string_view body);
 

@@ -25,6 +25,11 @@ constexpr char kBody[] = R"({"type": "batch.failed"})";
 const absl::Time kNow = absl::FromUnixSeconds(1750861210);
 constexpr absl::Duration kTolerance = absl::Seconds(300);
 
+// Signed kId, kTimestamp and kBody; made with Python's cryptography.
+constexpr char kPublicKey[] = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+constexpr char kPublicKeySignature[] =
+    "v1a,WwgOg9VS5zhCjO1OP0r03PUcfZW8J/TKLEoW1zyEIH4H1a4x+IyVstgeDLDFYpsFsC3PvK4cJTSEVJ8715OoAg==";
+
 Secret MakeSecret(absl::string_view text) { return Secret::Parse("test", text).value(); }
 
 // What a request holds; the defaults verify against MakeSecret("key").
@@ -61,13 +66,32 @@ TEST(SecretTest, EmptyBlankAndUndecodableTextsAreRefused) {
   }
 }
 
-// A public key is no secret: used as an HMAC key, it would let anybody sign.
-TEST(SecretTest, AsymmetricKeysAreRefused) {
-  for (const char* text : {"whpk_aGVsbG8=", "whsk_aGVsbG8="}) {
-    const absl::Status status = Secret::Parse("test", text).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("whsec_"));
+TEST(SecretTest, PublicKeyHasNoKeyThatHmacCouldTake) {
+  const Secret secret = MakeSecret(kPublicKey);
+  EXPECT_NE(secret.public_key(), nullptr);
+  EXPECT_EQ(secret.key(), "");
+  EXPECT_EQ(MakeSecret("key").public_key(), nullptr);
+}
+
+TEST(SecretTest, PublicKeyIsStrictBase64Of32Bytes) {
+  for (const char* text :
+       {"whpk_", "whpk_aGVsbG8=", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4",
+        "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir5=",
+        "whpk_ 1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
+        "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=\n",
+        "whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}) {
+    EXPECT_EQ(Secret::Parse("test", text).status().code(), absl::StatusCode::kInvalidArgument)
+        << "[" << text << "]";
   }
+}
+
+TEST(SecretTest, PrivateKeyIsRefusedWithTheReason) {
+  const absl::Status status =
+      Secret::Parse("test", "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("belongs to the sender alone"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("whpk_"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("AAEC")));
 }
 
 TEST(SecretTest, ErrorNamesTheSecretButHoldsNoPartOfIt) {
@@ -105,6 +129,35 @@ TEST(VerifyTest, RotationTellsWhichSecretHadSigned) {
   const auto verified = VerifyAt(kNow, Request(), secrets);
   ASSERT_TRUE(verified.ok()) << verified.status();
   EXPECT_EQ(verified->secret_index, 1u);
+}
+
+TEST(VerifyTest, PublicKeyVerifiesItsOwnEntriesOnly) {
+  const std::vector<Secret> both = {MakeSecret(kPublicKey), MakeSecret("key")};
+  Request request;
+  EXPECT_EQ(VerifyAt(kNow, request, both)->secret_index, 1u);
+  request.signature = kPublicKeySignature;
+  EXPECT_EQ(VerifyAt(kNow, request, both)->secret_index, 0u);
+  EXPECT_EQ(ReasonFor(request), reason::kSignatureMismatch);  // by "key" alone
+
+  // Whoever knows the public key tries it as a shared secret.
+  request.signature = Sign(MakeSecret("whsec_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="), kId,
+                           kTimestamp, kBody);
+  EXPECT_EQ(ReasonOf(VerifyAt(kNow, request, both).status()), reason::kSignatureMismatch);
+  request.signature = absl::StrCat("v1a,", request.signature.substr(3));
+  EXPECT_EQ(ReasonOf(VerifyAt(kNow, request, both).status()), reason::kSignatureMismatch);
+}
+
+TEST(VerifyTest, EveryByteOfTheBodyIsSignedByAPrivateKeyToo) {
+  Request request;
+  request.signature = kPublicKeySignature;
+  EXPECT_TRUE(VerifyAt(kNow, request, {MakeSecret(kPublicKey)}).ok());
+  request.body.back() = ']';
+  EXPECT_EQ(ReasonOf(VerifyAt(kNow, request, {MakeSecret(kPublicKey)}).status()),
+            reason::kSignatureMismatch);
+}
+
+TEST(SignDeathTest, PublicKeySignsNothing) {
+  EXPECT_DEATH(Sign(MakeSecret(kPublicKey), kId, kTimestamp, kBody), "a public key cannot sign");
 }
 
 TEST(VerifyTest, NoSecretMatchesNothing) {
@@ -183,6 +236,13 @@ TEST(VerifyTest, SignatureHeaderIsBoundedInEntriesAndBytes) {
   request.signature += " v1,x";
   EXPECT_EQ(ReasonFor(request), reason::kMalformedHeader);
 
+  // Checking an entry v1a costs much more.
+  request.signature = valid;
+  for (int i = 0; i < 8; ++i) request.signature += " v1a,x";
+  EXPECT_EQ(ReasonFor(request), "");
+  request.signature += " v1a,x";
+  EXPECT_EQ(ReasonFor(request), reason::kMalformedHeader);
+
   request.signature = valid + std::string(4096 - valid.size(), ' ');
   EXPECT_EQ(ReasonFor(request), "");
   request.signature += ' ';
@@ -196,6 +256,17 @@ TEST(VerifyTest, MismatchSaysWhetherThereWasAnythingToCompare) {
   request.signature = "v1,abc";
   EXPECT_THAT(std::string(VerifyAt(kNow, request).status().message()),
               HasSubstr("none of the v1 entries"));
+
+  const Secret public_key = MakeSecret(kPublicKey);
+  const auto message = [&request](const std::vector<Secret>& secrets) {
+    return std::string(VerifyAt(kNow, request, secrets).status().message());
+  };
+  EXPECT_THAT(message({public_key}), HasSubstr("no v1a entry, and 1 of other kinds"));
+  EXPECT_THAT(message({public_key, MakeSecret("k")}), HasSubstr("none of the v1 or v1a entries"));
+  request.signature = "v1a,abc v1a,def";
+  EXPECT_THAT(message({public_key}), HasSubstr("none of the v1a entries in webhook-signature (2)"));
+  request.signature = "v2,abc";
+  EXPECT_THAT(message({public_key, MakeSecret("k")}), HasSubstr("no v1 or v1a entry"));
 }
 
 TEST(VerifyTest, ErrorsHoldNeitherSecretNorSignature) {

@@ -36,19 +36,21 @@ CREATE INDEX events_by_time ON events (receive_time_us);
 -- Holds all that a filter looks at, so that counting failures does not read the table.
 CREATE INDEX failures_by_time ON events (receive_time_us, sequence, source, type, subject)
   WHERE failure = 1;
+-- AUTOINCREMENT: an id that a person has noted never means another webhook later.
 CREATE TABLE quarantine (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   source TEXT NOT NULL,
   webhook_id TEXT NOT NULL,
   webhook_time_us INTEGER NOT NULL,
   first_receive_time_us INTEGER NOT NULL,
   last_receive_time_us INTEGER NOT NULL,
-  attempts INTEGER NOT NULL,
+  receive_count INTEGER NOT NULL,
   reason TEXT NOT NULL,
   detail TEXT NOT NULL,
   raw_body BLOB NOT NULL,
   UNIQUE (source, webhook_id)
 );
+CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);
 )sql",
 };
 

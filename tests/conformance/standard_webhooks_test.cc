@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,15 +12,13 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/base/status.h"
+#include "tests/conformance/vector_file.h"
 
 namespace hookgate {
 namespace {
-
-constexpr char kVectors[] = "tests/conformance/standard_webhooks.txt";
 
 struct Vector {
   std::string name;
@@ -64,21 +61,11 @@ bool SetLine(absl::string_view name, std::string value, Vector& vector) {
 
 std::vector<Vector> ReadVectors() {
   std::vector<Vector> vectors;
-  std::ifstream file(kVectors);
-  EXPECT_TRUE(file.is_open()) << kVectors;
-  std::string line;
-  bool in_block = false;
-  for (int number = 1; std::getline(file, line); ++number) {
-    if (!line.empty() && line[0] == '#') continue;
-    if (line.empty()) {
-      in_block = false;
-      continue;
+  for (VectorBlock& block : ReadVectorFile("tests/conformance/standard_webhooks.txt")) {
+    vectors.emplace_back();
+    for (auto& [name, value] : block.lines) {
+      EXPECT_TRUE(SetLine(name, std::move(value), vectors.back())) << block.where << ": " << name;
     }
-    if (!in_block) vectors.emplace_back();
-    in_block = true;
-    const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 1));
-    const std::string value = parts.second.empty() ? "" : parts.second.substr(1);
-    EXPECT_TRUE(SetLine(parts.first, value, vectors.back())) << kVectors << ":" << number;
   }
   return vectors;
 }

@@ -76,7 +76,7 @@ TEST_F(SubscribeTest, CursorOfAFrameResumesToo) {
 TEST_F(SubscribeTest, FilterChoosesAndTheCursorMovesOverTheRest) {
   Start();
   Store({.body = BatchFailedBody("batch_1")});
-  Store({.body = R"({"type":"response.completed","data":{"id":"resp_1"}})"});
+  Store({.body = R"({"type":"moon.landed","data":{"id":"moon_1"}})"});
   Store({.body = BatchFailedBody("batch_2")});
   const auto sequences = [&](const std::string& filter) {
     EventStream stream(gateway_->grpc(), absl::StrCat(kEarliest, " filter { ", filter, " }"));
@@ -85,7 +85,7 @@ TEST_F(SubscribeTest, FilterChoosesAndTheCursorMovesOverTheRest) {
     return found;
   };
   EXPECT_THAT(sequences("types: 'batch.*'"), ElementsAre(1, 3));
-  EXPECT_THAT(sequences("types: 'response.completed'"), ElementsAre(2));
+  EXPECT_THAT(sequences("types: 'moon.landed'"), ElementsAre(2));
   EXPECT_THAT(sequences("subjects: 'batch_2'"), ElementsAre(3));
   EXPECT_THAT(sequences("sources: 'elsewhere'"), ElementsAre());
 }

@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -29,7 +31,11 @@ constexpr int kPatienceMs = 30'000;
 
 std::string BinaryPath() {
   std::string error;
-  const std::unique_ptr<Runfiles> runfiles(Runfiles::CreateForTest(&error));
+  // Benchmarks are started by `bazel run`, which has no folder for tests.
+  const std::unique_ptr<Runfiles> runfiles(
+      std::getenv("TEST_SRCDIR") != nullptr
+          ? Runfiles::CreateForTest(&error)
+          : Runfiles::Create(std::filesystem::read_symlink("/proc/self/exe"), &error));
   EXPECT_NE(runfiles, nullptr) << error;
   return runfiles->Rlocation("hookgate/server/hookgated");
 }

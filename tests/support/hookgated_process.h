@@ -35,6 +35,7 @@ class HookgatedProcess {
   const std::string& grpc() const { return grpc_; }
   const std::string& admin() const { return admin_; }
 
+  pid_t pid() const { return pid_; }
   void Signal(int signal);
   // Waits for the end. Exit code, or 128 + signal if a signal ended it.
   int WaitForExit();

@@ -1,0 +1,94 @@
+#include "server/admin/admin_handler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "server/http/http_server.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/http_client.h"
+
+namespace hookgate {
+namespace {
+
+using testing::HasSubstr;
+
+class AdminHandlerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto server = HttpServer::Start({.threads = 1}, handler_, clock_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  HttpReply Ask(absl::string_view target, absl::string_view method = "GET") {
+    const auto reply = Exchange(server_->address(),
+                                absl::StrCat(method, " ", target, " HTTP/1.1\r\nHost: t\r\n\r\n"));
+    EXPECT_TRUE(reply.has_value());
+    return reply.value_or(HttpReply());
+  }
+
+  std::vector<std::string> reasons_;  // set before a request is sent
+  FakeClock clock_;
+  AdminHandler handler_{[this] { return reasons_; }};
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(AdminHandlerTest, HealthIsOkAsLongAsAnythingAnswers) {
+  for (const char* target : {"/healthz", "/healthz?verbose"}) {
+    const HttpReply reply = Ask(target);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.field("content-type"), "application/json");
+    EXPECT_EQ(reply.body, R"({"status":"ok"})");
+  }
+  reasons_ = {"draining"};
+  EXPECT_EQ(Ask("/healthz").status, 200);
+}
+
+TEST_F(AdminHandlerTest, ReadinessFollowsTheReasonsAgainstIt) {
+  EXPECT_EQ(Ask("/readyz").status, 200);
+  EXPECT_EQ(Ask("/readyz").body, R"({"status":"ready"})");
+  reasons_ = {"draining", "the disk said \"full\""};
+  EXPECT_EQ(Ask("/readyz").status, 503);
+  EXPECT_EQ(Ask("/readyz?x").body,
+            R"({"status":"not_ready","reasons":["draining","the disk said \"full\""]})");
+  reasons_ = {};
+  EXPECT_EQ(Ask("/readyz").status, 200);
+}
+
+TEST_F(AdminHandlerTest, HeadIsAnsweredAsGetWithoutBody) {
+  HttpClient client(server_->address());
+  client.Send("HEAD /readyz HTTP/1.1\r\nHost: t\r\n\r\nGET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
+  const auto head = client.ReadHead();
+  ASSERT_TRUE(head.has_value());
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->field("content-length"), "18");
+  EXPECT_EQ(client.ReadReply()->body, R"({"status":"ok"})");
+}
+
+TEST_F(AdminHandlerTest, OtherPathsAreNotFound) {
+  for (const char* target : {"/", "/health", "/healthz/", "/readyz/x", "/webhooks/openai", "*"}) {
+    const HttpReply reply = Ask(target);
+    EXPECT_EQ(reply.status, 404) << target;
+    EXPECT_EQ(reply.field("content-type"), "application/problem+json");
+    EXPECT_THAT(reply.body, HasSubstr(R"("code":"not_found")"));
+  }
+}
+
+TEST_F(AdminHandlerTest, OtherMethodsAreNotAllowed) {
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS"}) {
+    const HttpReply reply = Ask("/healthz", method);
+    EXPECT_EQ(reply.status, 405) << method;
+    EXPECT_EQ(reply.field("allow"), "GET, HEAD");
+    EXPECT_THAT(reply.body, HasSubstr(R"("code":"method_not_allowed")"));
+  }
+}
+
+TEST_F(AdminHandlerTest, WhatIsNoHttpIsAnsweredAlike) {
+  const auto reply = Exchange(server_->address(), "garbage\r\n\r\n");
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 400);
+  EXPECT_THAT(reply->body, HasSubstr(R"("code":"malformed_request")"));
+}
+
+}  // namespace
+}  // namespace hookgate

@@ -1,0 +1,124 @@
+#include "server/eventlog/event_jobs.h"
+
+#include <utility>
+
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+class AppendJob final : public LogJob {
+ public:
+  AppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
+      : event_(std::move(event)), done_(std::move(done)) {}
+
+  int64_t bytes() const override {
+    return static_cast<int64_t>(event_->envelope.size() + event_->raw_body.size());
+  }
+
+  absl::Status Write(LogStatements& statements, LogState& state) override {
+    LogEvent& event = *event_;
+    event.sequence = state.position.head + 1;
+    Statement& insert = statements.insert_event;
+    insert.BindInt(1, event.sequence);
+    insert.BindText(2, event.source);
+    insert.BindText(3, event.webhook_id);
+    insert.BindText(4, event.type);
+    insert.BindText(5, event.subject);
+    insert.BindInt(6, event.failure ? 1 : 0);
+    insert.BindInt(7, absl::ToUnixMicros(event.receive_time));
+    insert.BindBlob(8, event.envelope);
+    insert.BindBlob(9, event.raw_body);
+    RETURN_IF_ERROR(insert.Run());
+    if (statements.database.changes() == 0) return FindFirst(statements);
+    result_ = {AppendResult::Outcome::kStored, event.sequence};
+    state.position.head = event.sequence;
+    state.appended.push_back(std::move(event_));
+    return absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    if (status.ok()) {
+      std::move(done_)(result_);
+    } else {
+      std::move(done_)(status);
+    }
+  }
+
+ private:
+  // The body itself is compared: it is stored, and says more than a hash of it would.
+  absl::Status FindFirst(LogStatements& statements) {
+    Statement& find = statements.find_event;
+    StatementScope scope(find);
+    find.BindText(1, event_->source);
+    find.BindText(2, event_->webhook_id);
+    ASSIGN_OR_RETURN(const bool found, find.Step());
+    if (!found) return absl::InternalError("an event is in its index but not in its table");
+    const bool same = find.ColumnBlob(1) == event_->raw_body;
+    result_ = {same ? AppendResult::Outcome::kDuplicate : AppendResult::Outcome::kConflict,
+               find.ColumnInt(0)};
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<LogEvent> event_;
+  EventLog::AppendDone done_;
+  AppendResult result_;
+};
+
+class TrimJob final : public LogJob {
+ public:
+  TrimJob(absl::Time cutoff, int64_t max_events, CountDone done)
+      : cutoff_(cutoff), max_events_(max_events), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+
+  absl::Status Write(LogStatements& statements, LogState& state) override {
+    ASSIGN_OR_RETURN(const Sequence last, LastToRemove(statements));
+    if (last == 0) return absl::OkStatus();
+    statements.delete_through.BindInt(1, last);
+    RETURN_IF_ERROR(statements.delete_through.Run());
+    removed_ = statements.database.changes();
+    state.position.earliest = last + 1;
+    statements.set_earliest.BindInt(1, state.position.earliest);
+    return statements.set_earliest.Run();
+  }
+
+  void Answer(const absl::Status& status) override {
+    if (status.ok()) {
+      std::move(done_)(removed_);
+    } else {
+      std::move(done_)(status);
+    }
+  }
+
+ private:
+  // 0 if no event is old enough.
+  absl::StatusOr<Sequence> LastToRemove(LogStatements& statements) {
+    Statement& oldest = statements.oldest_events;
+    StatementScope scope(oldest);
+    oldest.BindInt(1, max_events_);
+    Sequence last = 0;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, oldest.Step());
+      if (!row || absl::FromUnixMicros(oldest.ColumnInt(1)) >= cutoff_) return last;
+      last = oldest.ColumnInt(0);
+    }
+  }
+
+  const absl::Time cutoff_;
+  const int64_t max_events_;
+  CountDone done_;
+  int64_t removed_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done) {
+  return std::make_unique<AppendJob>(std::move(event), std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeTrimJob(absl::Time cutoff, int64_t max_events, CountDone done) {
+  return std::make_unique<TrimJob>(cutoff, max_events, std::move(done));
+}
+
+}  // namespace hookgate

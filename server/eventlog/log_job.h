@@ -1,0 +1,34 @@
+// What the log's writer thread does. Each job writes within its group's transaction, and is answered
+// once that has been committed or has failed.
+#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
+#define HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/log_statements.h"
+
+namespace hookgate {
+
+// What one group changes, beside its rows. Starts as what is committed, becomes that when the group is.
+struct LogState {
+  LogPosition position;
+  std::vector<LogEventPtr> appended;
+};
+
+class LogJob {
+ public:
+  virtual ~LogJob() = default;
+  // Memory that the job holds while it waits.
+  virtual int64_t bytes() const = 0;
+  // Writer thread, within the transaction. An error fails the whole group.
+  virtual absl::Status Write(LogStatements& statements, LogState& state) = 0;
+  // Once: OK when what Write did is durable.
+  virtual void Answer(const absl::Status& status) = 0;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_

@@ -1,0 +1,33 @@
+// The writer's statements, prepared once.
+#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_
+#define HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Used by the writer thread alone.
+struct LogStatements {
+  // The database outlives the statements.
+  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database);
+
+  Database& database;
+
+  Statement insert_event;
+  Statement find_event;
+  Statement oldest_events;
+  Statement delete_through;
+  Statement set_earliest;
+
+  Statement upsert_quarantined;
+  Statement delete_quarantined;
+  Statement trim_quarantine_by_age;
+  Statement trim_quarantine_by_count;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_

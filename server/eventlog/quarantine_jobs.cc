@@ -1,0 +1,148 @@
+#include "server/eventlog/quarantine_jobs.h"
+
+#include <utility>
+
+#include "server/base/status.h"
+#include "server/eventlog/quarantine_log.h"
+
+namespace hookgate {
+namespace {
+
+class QuarantineJob final : public LogJob {
+ public:
+  QuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook, EventLog::QuarantineDone done)
+      : webhook_(std::move(webhook)), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return static_cast<int64_t>(webhook_->raw_body.size()); }
+
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    Statement& upsert = statements.upsert_quarantined;
+    upsert.BindText(1, webhook_->source);
+    upsert.BindText(2, webhook_->webhook_id);
+    upsert.BindInt(3, absl::ToUnixMicros(webhook_->webhook_time));
+    upsert.BindInt(4, absl::ToUnixMicros(webhook_->receive_time));
+    upsert.BindText(5, webhook_->reason);
+    upsert.BindText(6, webhook_->detail);
+    upsert.BindBlob(7, webhook_->raw_body);
+    return upsert.Run();
+  }
+
+  void Answer(const absl::Status& status) override { std::move(done_)(status); }
+
+ private:
+  const std::unique_ptr<QuarantinedWebhook> webhook_;
+  EventLog::QuarantineDone done_;
+};
+
+// Whether there was such an entry; it is gone then.
+absl::StatusOr<bool> Delete(LogStatements& statements, int64_t id) {
+  statements.delete_quarantined.BindInt(1, id);
+  RETURN_IF_ERROR(statements.delete_quarantined.Run());
+  return statements.database.changes() > 0;
+}
+
+class ReleaseJob final : public LogJob {
+ public:
+  ReleaseJob(int64_t id, std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
+      : id_(id),
+        append_(MakeAppendJob(
+            std::move(event),
+            [this](absl::StatusOr<AppendResult> result) { result_ = std::move(result); })),
+        done_(std::move(done)) {}
+
+  int64_t bytes() const override { return append_->bytes(); }
+
+  absl::Status Write(LogStatements& statements, LogState& state) override {
+    ASSIGN_OR_RETURN(found_, Delete(statements, id_));
+    return found_ ? append_->Write(statements, state) : absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    append_->Answer(status);
+    if (status.ok() && !found_) result_ = QuarantineEntryNotFound(id_);
+    std::move(done_)(std::move(result_));
+  }
+
+ private:
+  const int64_t id_;
+  const std::unique_ptr<LogJob> append_;
+  EventLog::AppendDone done_;
+  bool found_ = false;
+  absl::StatusOr<AppendResult> result_;
+};
+
+class DiscardJob final : public LogJob {
+ public:
+  DiscardJob(int64_t id, EventLog::QuarantineDone done) : id_(id), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    ASSIGN_OR_RETURN(found_, Delete(statements, id_));
+    return absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    std::move(done_)(status.ok() && !found_ ? QuarantineEntryNotFound(id_) : status);
+  }
+
+ private:
+  const int64_t id_;
+  EventLog::QuarantineDone done_;
+  bool found_ = false;
+};
+
+class TrimQuarantineJob final : public LogJob {
+ public:
+  TrimQuarantineJob(absl::Time cutoff, int64_t max_entries, CountDone done)
+      : cutoff_(cutoff), max_entries_(max_entries), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    statements.trim_quarantine_by_age.BindInt(1, absl::ToUnixMicros(cutoff_));
+    RETURN_IF_ERROR(statements.trim_quarantine_by_age.Run());
+    removed_ = statements.database.changes();
+    statements.trim_quarantine_by_count.BindInt(1, max_entries_);
+    RETURN_IF_ERROR(statements.trim_quarantine_by_count.Run());
+    removed_ += statements.database.changes();
+    return absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    if (status.ok()) {
+      std::move(done_)(removed_);
+    } else {
+      std::move(done_)(status);
+    }
+  }
+
+ private:
+  const absl::Time cutoff_;
+  const int64_t max_entries_;
+  CountDone done_;
+  int64_t removed_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<LogJob> MakeQuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook,
+                                          EventLog::QuarantineDone done) {
+  return std::make_unique<QuarantineJob>(std::move(webhook), std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> event,
+                                       EventLog::AppendDone done) {
+  return std::make_unique<ReleaseJob>(id, std::move(event), std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done) {
+  return std::make_unique<DiscardJob>(id, std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeTrimQuarantineJob(absl::Time cutoff, int64_t max_entries,
+                                              CountDone done) {
+  return std::make_unique<TrimQuarantineJob>(cutoff, max_entries, std::move(done));
+}
+
+}  // namespace hookgate

@@ -1,0 +1,74 @@
+#include "server/eventlog/quarantine_reader.h"
+
+#include <utility>
+
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// The columns in the order in which ReadEntry takes them.
+#define QUARANTINE_COLUMNS                                                                    \
+  "SELECT id, source, webhook_id, webhook_time_us, first_receive_time_us, last_receive_time_us, " \
+  "receive_count, reason, detail, length(raw_body) "
+
+constexpr char kList[] = QUARANTINE_COLUMNS
+    "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
+constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body FROM quarantine WHERE id = ?1";
+constexpr char kCount[] = "SELECT count(*) FROM quarantine";
+
+QuarantineEntry ReadEntry(const Statement& row) {
+  QuarantineEntry entry;
+  entry.id = row.ColumnInt(0);
+  entry.webhook.source = std::string(row.ColumnText(1));
+  entry.webhook.webhook_id = std::string(row.ColumnText(2));
+  entry.webhook.webhook_time = absl::FromUnixMicros(row.ColumnInt(3));
+  entry.webhook.receive_time = absl::FromUnixMicros(row.ColumnInt(4));
+  entry.last_receive_time = absl::FromUnixMicros(row.ColumnInt(5));
+  entry.receive_count = row.ColumnInt(6);
+  entry.webhook.reason = std::string(row.ColumnText(7));
+  entry.webhook.detail = std::string(row.ColumnText(8));
+  entry.body_bytes = row.ColumnInt(9);
+  return entry;
+}
+
+}  // namespace
+
+absl::StatusOr<QuarantineReader> QuarantineReader::Open(const std::string& database_path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   Database::Open(database_path, Database::Mode::kReadOnly));
+  return QuarantineReader(std::move(database));
+}
+
+absl::StatusOr<std::vector<QuarantineEntry>> QuarantineReader::List(absl::string_view source,
+                                                                    int64_t before,
+                                                                    int64_t max_entries) {
+  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kList));
+  rows.BindInt(1, before);
+  rows.BindText(2, source);
+  rows.BindInt(3, max_entries);
+  std::vector<QuarantineEntry> entries;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return entries;
+    entries.push_back(ReadEntry(rows));
+  }
+}
+
+absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
+  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kGet));
+  rows.BindInt(1, id);
+  ASSIGN_OR_RETURN(const bool row, rows.Step());
+  if (!row) return QuarantineEntryNotFound(id);
+  QuarantineEntry entry = ReadEntry(rows);
+  entry.webhook.raw_body = std::string(rows.ColumnBlob(10));
+  return entry;
+}
+
+absl::StatusOr<int64_t> QuarantineReader::Count() {
+  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kCount));
+  RETURN_IF_ERROR(rows.Step().status());
+  return rows.ColumnInt(0);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,441 @@
+#include "server/gateway/options.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+using hookgate::config::v1::Config;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// "secret" would be in too many messages by itself.
+constexpr char kKeyBase64[] = "cHJpdmF0ZS1rZXktcHJpdmF0ZS1rZXk=";
+constexpr char kKey[] = "private-key-private-key";
+constexpr char kSecret[] = "whsec_cHJpdmF0ZS1rZXktcHJpdmF0ZS1rZXk=";
+
+std::string WriteFile(absl::string_view content) {
+  static int files = 0;
+  const std::string path = absl::StrCat(testing::TempDir(), "/options_", getpid(), "_", ++files);
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+class OptionsTest : public testing::Test {
+ protected:
+  absl::StatusOr<Options> Resolve(const std::string& text) {
+    Config config;
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    return ResolveOptions(config, [this](const std::string& name) {
+      const auto found = environment_.find(name);
+      return found == environment_.end() ? absl::nullopt : absl::make_optional(found->second);
+    });
+  }
+  Options Right(const std::string& text) {
+    const auto options = Resolve(text);
+    EXPECT_TRUE(options.ok()) << text << " " << options.status();
+    return options.ok() ? *options : Options();
+  }
+  // The error that `text` must give, which begins with `key` and says something of what is right.
+  std::string ErrorOf(const std::string& text, const std::string& key) {
+    const auto options = Resolve(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(options.status())) << text << " " << options.status();
+    const std::string message(options.status().message());
+    EXPECT_THAT(message, StartsWith(key + ": ")) << text;
+    EXPECT_THAT(message, Not(HasSubstr(kKeyBase64))) << text;
+    EXPECT_THAT(message, Not(HasSubstr(kKey))) << text;
+    return message;
+  }
+  // The error of the source "s" with `secret` as its secret's text fields.
+  std::string SecretError(const std::string& secret, const std::string& key) {
+    return ErrorOf(absl::StrCat(R"(sources { name: "s" secrets { )", secret, " } }"), key);
+  }
+
+  std::map<std::string, std::string> environment_ = {{"OPENAI_WEBHOOK_SECRET", kSecret}};
+};
+
+// --- What is right ----------------------------------------------------------------------------
+
+// As config.proto says them.
+TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
+  const Options options = Right("");
+  EXPECT_EQ(options.http.address, "127.0.0.1:8080");
+  EXPECT_EQ(options.http.max_body_bytes, 1 << 20);
+  EXPECT_EQ(options.http.max_connections, 4096);
+  EXPECT_EQ(options.http.header_timeout, absl::Seconds(10));
+  EXPECT_EQ(options.http.body_timeout, absl::Seconds(30));
+  EXPECT_EQ(options.http.idle_timeout, absl::Seconds(60));
+  EXPECT_EQ(options.rpc.address, "127.0.0.1:50051");
+  EXPECT_EQ(options.rpc.max_streams, 10'000u);
+  EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
+  EXPECT_EQ(options.log.data_dir, "./hookgate-data");
+  EXPECT_EQ(options.retention, absl::Hours(30 * 24));
+  EXPECT_EQ(options.log.limits.max_queued, 8192);
+  EXPECT_EQ(options.log.limits.max_queued_bytes, 64 << 20);
+  EXPECT_EQ(options.drain_timeout, absl::Seconds(20));
+  EXPECT_EQ(options.logging.least_severity, Severity::kInfo);
+  ASSERT_EQ(options.sources.size(), 1u);
+  EXPECT_EQ(options.sources[0].name, "openai");
+  EXPECT_EQ(options.sources[0].timestamp_tolerance, absl::Seconds(300));
+  EXPECT_EQ(options.sources[0].rate_limit, absl::nullopt);
+  ASSERT_EQ(options.sources[0].secrets.size(), 1u);
+  EXPECT_EQ(options.sources[0].secrets[0].key(), kKey);
+}
+
+TEST_F(OptionsTest, EveryValueIsTaken) {
+  const std::string file = WriteFile(absl::StrCat("\n  ", kSecret, "\r\n"));
+  environment_ = {{"NEXT", "raw text "}};
+  const Options options = Right(absl::StrCat(R"(
+      http {
+        address: "0.0.0.0:80" max_body_bytes: 2000000 max_connections: 7
+        header_timeout { seconds: 1 } body_timeout { seconds: 2 } idle_timeout { nanos: 3000000 }
+      }
+      grpc { address: "[::1]:0" max_streams: 8 }
+      admin { address: "localhost:65535" }
+      storage {
+        data_dir: "/data" retention { seconds: 345600 }
+        max_queued_webhooks: 9 max_queued_bytes: 8000000
+      }
+      logging { format: "json" level: "error" }
+      drain_timeout { seconds: 5 }
+      sources {
+        name: "a-b_9"
+        secrets { name: "file" file: ")",
+                                             file, R"(" }
+        secrets { name: "environment" environment: "NEXT" }
+        secrets { name: "inline" inline: "whsec_YQ==" }
+        timestamp_tolerance { seconds: 60 }
+        rate_limit { webhooks_per_second: 2.5 burst: 10 }
+      }
+      sources { name: "second" secrets { name: "file" inline: "x" } }
+      )"));
+  EXPECT_EQ(options.http.address, "0.0.0.0:80");
+  EXPECT_EQ(options.http.max_body_bytes, 2'000'000);
+  EXPECT_EQ(options.http.max_connections, 7);
+  EXPECT_EQ(options.http.header_timeout, absl::Seconds(1));
+  EXPECT_EQ(options.http.body_timeout, absl::Seconds(2));
+  EXPECT_EQ(options.http.idle_timeout, absl::Milliseconds(3));
+  EXPECT_EQ(options.rpc.address, "[::1]:0");
+  EXPECT_EQ(options.rpc.max_streams, 8u);
+  EXPECT_EQ(options.admin.address, "localhost:65535");
+  EXPECT_EQ(options.log.data_dir, "/data");
+  EXPECT_EQ(options.retention, absl::Hours(96));
+  EXPECT_EQ(options.log.limits.max_queued, 9);
+  EXPECT_EQ(options.log.limits.max_queued_bytes, 8'000'000);
+  EXPECT_EQ(options.logging.format, LogFormat::kJson);
+  EXPECT_EQ(options.logging.least_severity, Severity::kError);
+  EXPECT_EQ(options.drain_timeout, absl::Seconds(5));
+  ASSERT_EQ(options.sources.size(), 2u);
+  const WebhookSource& source = options.sources[0];
+  ASSERT_EQ(source.secrets.size(), 3u);
+  EXPECT_EQ(source.secrets[0].key(), kKey);
+  EXPECT_EQ(source.secrets[1].key(), "raw text");
+  EXPECT_EQ(source.secrets[1].name(), "environment");
+  EXPECT_EQ(source.secrets[2].key(), "a");
+  EXPECT_EQ(source.timestamp_tolerance, absl::Seconds(60));
+  EXPECT_EQ(source.rate_limit->webhooks_per_second, 2.5);
+  EXPECT_EQ(source.rate_limit->burst, 10);
+}
+
+TEST_F(OptionsTest, ConfiguredSourcesDoNotNeedTheDefaultSecret) {
+  environment_.clear();
+  EXPECT_EQ(Right(R"(sources { name: "s" secrets { name: "n" inline: "x" } })").sources.size(), 1u);
+}
+
+TEST_F(OptionsTest, BurstIsOneSecondsWorthAtLeastOne) {
+  const auto burst_at = [this](absl::string_view rate) {
+    return Right(absl::StrCat(R"(sources { name: "s" secrets { name: "n" inline: "x" }
+                                 rate_limit { webhooks_per_second: )",
+                              rate, " } }"))
+        .sources.at(0)
+        .rate_limit->burst;
+  };
+  EXPECT_EQ(burst_at("50"), 50);
+  EXPECT_EQ(burst_at("0.1"), 1);
+}
+
+// --- Addresses --------------------------------------------------------------------------------
+
+TEST_F(OptionsTest, AddressWithoutProperHostOrPortIsNamed) {
+  for (const char* address :
+       {"127.0.0.1", "localhost", ":8080", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536",
+        "127.0.0.1:-1", "127.0.0.1:+80", "127.0.0.1: 80", "::1:8080", "[::1]", "[::1:8080",
+        "::1]:8080", "[]:8080", "8080", "http://localhost:8080"}) {
+    for (const char* section : {"http", "grpc", "admin"}) {
+      const std::string key = absl::StrCat(section, ".address");
+      const std::string error =
+          ErrorOf(absl::StrCat(section, " { address: \"", address, "\" }"), key);
+      EXPECT_THAT(error, HasSubstr(absl::StrCat("\"", address, "\"")));
+      EXPECT_THAT(error, HasSubstr("write for example 127.0.0.1:"));
+    }
+  }
+}
+
+// 127.example.com once passed for loopback, by its look.
+TEST_F(OptionsTest, GrpcThatOtherMachinesReachNeedsPermission) {
+  for (const char* address :
+       {"0.0.0.0:1", "[::]:1", "192.168.0.1:1", "example.com:1", "128.0.0.1:1", "127.example.com:1",
+        "127.0.0.1.example.com:1", "localhost.com:1"}) {
+    const std::string config = absl::StrCat("address: \"", address, "\"");
+    EXPECT_THAT(ErrorOf(absl::StrCat("grpc { ", config, " }"), "grpc.address"),
+                HasSubstr("allow_insecure"));
+    EXPECT_EQ(Right(absl::StrCat("grpc { ", config, " allow_insecure: true }")).rpc.address,
+              address);
+  }
+  for (const char* address : {"127.0.0.1:1", "127.8.9.10:1", "localhost:1", "[::1]:1"}) {
+    Right(absl::StrCat("grpc { address: \"", address, "\" }"));
+  }
+}
+
+// --- Numbers and durations --------------------------------------------------------------------
+
+TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
+  const struct {
+    const char* section;
+    const char* key;
+    const char* too_large;
+  } cases[] = {
+      {"http", "max_body_bytes", "67108865"}, {"http", "max_connections", "1000001"},
+      {"grpc", "max_streams", "1000001"},     {"storage", "max_queued_webhooks", "1000001"},
+      {"storage", "max_queued_bytes", "-2"},
+  };
+  for (const auto& c : cases) {
+    for (const char* value : {"-1", c.too_large}) {
+      EXPECT_THAT(ErrorOf(absl::StrCat(c.section, " { ", c.key, ": ", value, " }"),
+                          absl::StrCat(c.section, ".", c.key)),
+                  HasSubstr(absl::StrCat("is ", value, "; it must be from 1 to ")));
+    }
+  }
+}
+
+// A queue smaller than one webhook answers it 503 for ever.
+TEST_F(OptionsTest, QueueMustHoldTheLargestWebhook) {
+  const std::string error =
+      ErrorOf("http { max_body_bytes: 67108864 }", "storage.max_queued_bytes");
+  EXPECT_THAT(error, HasSubstr("is 67108864"));
+  EXPECT_THAT(error, HasSubstr("268435456"));
+  Right("http { max_body_bytes: 67108864 } storage { max_queued_bytes: 268435456 }");
+  ErrorOf("storage { max_queued_bytes: 4194303 }", "storage.max_queued_bytes");
+  Right("storage { max_queued_bytes: 4194304 }");
+}
+
+TEST_F(OptionsTest, DurationOutOfRangeIsNamedWithItsRange) {
+  const struct {
+    const char* before;
+    const char* key;
+    const char* after;
+    std::vector<const char*> right;
+    std::vector<const char*> wrong;
+  } cases[] = {
+      {"http {",
+       "header_timeout",
+       "}",
+       {"nanos: 1000000", "seconds: 3600"},
+       {"", "nanos: 999999", "seconds: -1", "seconds: 3600 nanos: 1"}},
+      {"http {",
+       "body_timeout",
+       "}",
+       {"nanos: 1000000", "seconds: 3600"},
+       {"", "nanos: 999999", "seconds: -1", "seconds: 3600 nanos: 1"}},
+      {"http {",
+       "idle_timeout",
+       "}",
+       {"nanos: 1000000", "seconds: 86400"},
+       {"", "nanos: 999999", "seconds: -1", "seconds: 86401"}},
+      {"storage {",
+       "retention",
+       "}",
+       {"seconds: 345600", "seconds: 3153600000"},
+       {"", "seconds: 345599", "seconds: 3153600001"}},
+      {"", "drain_timeout", "", {"", "seconds: 600"}, {"seconds: -1", "seconds: 601"}},
+      {R"(sources { name: "s" secrets { name: "n" inline: "x" } )",
+       "timestamp_tolerance",
+       "}",
+       {"seconds: 1", "seconds: 86400"},
+       {"", "nanos: 1", "seconds: 86401", "seconds: -300"}},
+  };
+  for (const auto& c : cases) {
+    const absl::string_view section(c.before, absl::string_view(c.before).find(' ') + 1);
+    const std::string prefix = absl::StartsWith(section, "sources") ? "sources[0]."
+                               : section.empty()
+                                   ? ""
+                                   : absl::StrCat(absl::StripSuffix(section, " "), ".");
+    const auto text = [&](const char* value) {
+      return absl::StrCat(c.before, c.key, " { ", value, " }", c.after);
+    };
+    for (const char* value : c.right) Right(text(value));
+    for (const char* value : c.wrong) {
+      EXPECT_THAT(ErrorOf(text(value), absl::StrCat(prefix, c.key)),
+                  HasSubstr("; it must be from "));
+    }
+    ErrorOf(text("seconds: 1 nanos: -1"), absl::StrCat(prefix, c.key));
+    ErrorOf(text("seconds: 9223372036854775807"), absl::StrCat(prefix, c.key));
+  }
+}
+
+TEST_F(OptionsTest, LoggingNamesWhatThereIs) {
+  EXPECT_THAT(ErrorOf(R"(logging { format: "xml" })", "logging.format"), HasSubstr("text or json"));
+  EXPECT_THAT(ErrorOf(R"(logging { level: "loud" })", "logging.level"),
+              HasSubstr("debug, info, warning or error"));
+}
+
+// --- Sources ----------------------------------------------------------------------------------
+
+TEST_F(OptionsTest, SourceNameIsShortAndOfPlainCharacters) {
+  for (const std::string& name :
+       {std::string(), std::string("OpenAI"), std::string("a b"), std::string("a/b"),
+        std::string("a.b"), std::string("a%62"), std::string("\\303\\244"), std::string(65, 'a')}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("sources { name: \"", name,
+                                     "\" secrets { name: \"n\" inline: \"x\" } }"),
+                        "sources[0].name"),
+                HasSubstr("1 to 64 lower-case letters, digits, '-' or '_'"));
+  }
+  Right(absl::StrCat("sources { name: \"", std::string(64, 'a'),
+                     "\" secrets { name: \"n\" inline: \"x\" } }"));
+}
+
+TEST_F(OptionsTest, NamesAreUnique) {
+  EXPECT_THAT(ErrorOf(R"(sources { name: "s" secrets { name: "n" inline: "x" } }
+                         sources { name: "s" secrets { name: "n" inline: "y" } })",
+                      "sources[1].name"),
+              HasSubstr("\"s\" is there twice"));
+  EXPECT_THAT(ErrorOf(R"(sources { name: "s" secrets { name: "n" inline: "x" }
+                                             secrets { name: "n" inline: "y" } })",
+                      "sources[0].secrets[1].name"),
+              HasSubstr("\"n\" is there twice"));
+}
+
+TEST_F(OptionsTest, NothingStartsWithoutASecret) {
+  environment_.clear();
+  EXPECT_THAT(ErrorOf("", "sources"), HasSubstr("OPENAI_WEBHOOK_SECRET"));
+  EXPECT_THAT(ErrorOf(R"(sources { name: "s" })", "sources[0].secrets"), HasSubstr("is empty"));
+  for (const char* blank : {"", " \n", "whsec_"}) {
+    environment_["OPENAI_WEBHOOK_SECRET"] = blank;
+    ErrorOf("", "OPENAI_WEBHOOK_SECRET");
+  }
+}
+
+TEST_F(OptionsTest, SecretThatIsMissingEmptyOrNoBase64IsNamed) {
+  const std::string key = "sources[0].secrets[0]";
+  EXPECT_THAT(SecretError(R"(name: "n")", key), HasSubstr("set inline, file or environment"));
+  EXPECT_THAT(SecretError(R"(inline: "x")", key + ".name"), HasSubstr("is empty"));
+  const std::string wrong[] = {"",
+                               " \t\n",
+                               "whsec_",
+                               "whsec_ ",
+                               absl::StrCat("whsec_", kKey),
+                               "whsec_cHJpdmF0ZQ",
+                               absl::StrCat("whpk_", kKeyBase64),
+                               absl::StrCat("whsk_", kKeyBase64)};
+  for (const std::string& text : wrong) {
+    SCOPED_TRACE(text);
+    Config config;
+    auto* secret = config.add_sources()->add_secrets();
+    config.mutable_sources(0)->set_name("s");
+    secret->set_name("n");
+    secret->set_inline_(text);
+    EXPECT_THAT(SecretError(absl::StrCat("name: \"n\" file: \"", WriteFile(text), "\""), key),
+                HasSubstr("\"n\""));
+    environment_["SECRET"] = text;
+    EXPECT_THAT(SecretError(R"(name: "n" environment: "SECRET")", key), HasSubstr("\"n\""));
+    const auto options = ResolveOptions(config, [](const std::string&) { return absl::nullopt; });
+    EXPECT_THAT(std::string(options.status().message()), StartsWith(key + ": "));
+    EXPECT_THAT(std::string(options.status().message()), Not(HasSubstr(kKey)));
+  }
+}
+
+TEST_F(OptionsTest, SecretThatCannotBeReadIsNamed) {
+  const std::string key = "sources[0].secrets[0]";
+  EXPECT_THAT(SecretError(R"(name: "n" environment: "UNSET")", key + ".environment"),
+              HasSubstr("UNSET is not set"));
+  EXPECT_THAT(SecretError(R"(name: "n" file: "/no/such/file")", key + ".file"),
+              HasSubstr("cannot read /no/such/file"));
+  EXPECT_THAT(SecretError(R"(name: "n" file: "/")", key + ".file"), HasSubstr("cannot read /"));
+  const std::string large = WriteFile(kSecret + std::string(4096, '\n'));
+  EXPECT_THAT(SecretError(absl::StrCat("name: \"n\" file: \"", large, "\""), key + ".file"),
+              HasSubstr(absl::StrCat(large, " is larger than 4096 bytes")));
+}
+
+TEST_F(OptionsTest, RateLimitIsAPositiveNumber) {
+  for (const char* rate : {"0", "-1", "nan", "inf", "-inf", "1000000001"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat(R"(sources { name: "s" secrets { name: "n" inline: "x" }
+                                        rate_limit { webhooks_per_second: )",
+                                     rate, " } }"),
+                        "sources[0].rate_limit.webhooks_per_second"),
+                HasSubstr("must be more than 0"));
+  }
+  EXPECT_THAT(ErrorOf(R"(sources { name: "s" secrets { name: "n" inline: "x" }
+                         rate_limit { webhooks_per_second: 1 burst: -1 } })",
+                      "sources[0].rate_limit.burst"),
+              HasSubstr("1 or more"));
+}
+
+// --- Files ------------------------------------------------------------------------------------
+
+TEST_F(OptionsTest, ConfigFileIsRead) {
+  const std::string path = WriteFile("# comment\nhttp { address: \"127.0.0.1:1\" }\n");
+  const auto config = LoadConfig(path);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->http().address(), "127.0.0.1:1");
+  EXPECT_TRUE(LoadConfig(WriteFile("")).ok());
+}
+
+TEST_F(OptionsTest, ErrorInTheConfigFileHasItsPlace) {
+  const struct {
+    const char* content;
+    const char* place;
+    const char* message;
+  } cases[] = {
+      {"http {\n  adress: \"x\"\n}", ":2:9: ", "no field named \"adress\""},
+      {"htp {}", ":1:5: ", "no field named \"htp\""},
+      {"http {", ":1:7: ", "Expected"},
+      {"http { max_connections: \"x\" }", ":1:25: ", "Expected integer"},
+      {"\n\nhttp { address: \"a }\n", ":3:21: ", "String literals cannot cross line boundaries"},
+      {"admin { address: \"a\" address: \"b\" }", ":1:29: ", "specified multiple times"},
+  };
+  for (const auto& c : cases) {
+    const std::string path = WriteFile(c.content);
+    const auto config = LoadConfig(path);
+    EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << config.status();
+    EXPECT_THAT(std::string(config.status().message()), StartsWith(path + c.place));
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr(c.message));
+  }
+}
+
+// The parser quotes what it stumbles over, and a secret without quotes is easily written.
+TEST_F(OptionsTest, ErrorInTheConfigFileDoesNotShowASecret) {
+  for (const std::string& line :
+       {absl::StrCat("inline: ", kSecret), absl::StrCat("inline ", kSecret),
+        absl::StrCat("inline \"", kSecret, "\""), std::string(kSecret),
+        absl::StrCat("inline: \"", kSecret), absl::StrCat("inline: 'x", kSecret),
+        absl::StrCat("inline: \"x\" \"", kSecret, "\" ", kSecret, ";")}) {
+    const auto config = LoadConfig(WriteFile(absl::StrCat("sources { secrets {\n", line, "\n} }")));
+    ASSERT_FALSE(config.ok()) << line;
+    EXPECT_THAT(std::string(config.status().message()), Not(HasSubstr("cHJpdmF0ZS1rZXkt"))) << line;
+  }
+  const auto config = LoadConfig(WriteFile(absl::StrCat("grpc { allow_insecure: ", kKey, " }")));
+  EXPECT_THAT(std::string(config.status().message()), Not(HasSubstr("private")));
+}
+
+TEST_F(OptionsTest, ConfigFileThatCannotBeReadIsNamed) {
+  for (const char* path : {"/no/such/file", "/", ""}) {
+    const auto config = LoadConfig(path);
+    EXPECT_TRUE(absl::IsNotFound(config.status())) << config.status();
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr(path));
+  }
+}
+
+}  // namespace
+}  // namespace hookgate

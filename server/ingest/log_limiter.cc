@@ -1,0 +1,16 @@
+#include "server/ingest/log_limiter.h"
+
+namespace hookgate {
+
+LogLimiter::LogLimiter(const Clock& clock)
+    : lines_({.webhooks_per_second = kLinesPerSecond, .burst = kBurst}, clock) {}
+
+absl::optional<int64_t> LogLimiter::Take() {
+  if (lines_.Take() > absl::ZeroDuration()) {
+    ++suppressed_;
+    return absl::nullopt;
+  }
+  return suppressed_.exchange(0);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,219 @@
+// How fast a real gateway takes webhooks in and delivers them, on this machine, from loopback.
+//
+//   bazel run -c opt //tests/bench:gateway_bench
+//
+// Only ratios within one run mean something: machines differ, and are busy with other things. So the
+// first line is what the disk alone can do, and each line has the gateway's own CPU time.
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <numeric>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "tests/bench/load_generator.h"
+#include "tests/bench/subscribers.h"
+#include "tests/support/hookgated_process.h"
+#include "tests/support/signed_webhook.h"
+
+ABSL_FLAG(int, webhooks, 20'000, "How many webhooks each line stores or replays.");
+ABSL_FLAG(int, connections, 64, "Keep-alive connections that send webhooks.");
+ABSL_FLAG(std::vector<std::string>, subscribers, (std::vector<std::string>{"1", "10", "100"}),
+          "How many subscribers; one group of lines for each.");
+ABSL_FLAG(std::string, folder, "/var/tmp",
+          "Where the log is made, and removed afterwards. On tmpfs a sync costs nothing, and the "
+          "numbers say nothing.");
+ABSL_FLAG(std::string, output, "text", "text, or json: one object a line.");
+
+namespace hookgate {
+namespace {
+
+// A folder that is removed in the end.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(const std::string& parent) : path_(parent + "/gateway_bench_XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) {
+      std::perror(("gateway_bench: " + parent).c_str());
+      std::exit(1);
+    }
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// One line of the result.
+struct Line {
+  std::string what;
+  double per_second = 0;
+  absl::Duration p50;  // infinite: there is none
+  absl::Duration p99;
+  double gateway_cpu_micros_each = 0;
+};
+
+absl::Duration Percentile(std::vector<absl::Duration> durations, double fraction) {
+  if (durations.empty()) return absl::InfiniteDuration();
+  const auto nth = durations.begin() +
+                   static_cast<std::ptrdiff_t>(fraction * static_cast<double>(durations.size() - 1));
+  std::nth_element(durations.begin(), nth, durations.end());
+  return *nth;
+}
+
+std::string Milliseconds(absl::Duration duration) {
+  return duration == absl::InfiniteDuration()
+             ? "-"
+             : absl::StrFormat("%.2f", absl::ToDoubleMilliseconds(duration));
+}
+
+void Print(const Line& line) {
+  if (absl::GetFlag(FLAGS_output) == "json") {
+    const auto number = [](absl::Duration duration) {
+      return duration == absl::InfiniteDuration() ? "null" : Milliseconds(duration);
+    };
+    absl::PrintF(
+        "{\"what\":\"%s\",\"per_second\":%.0f,\"p50_ms\":%s,\"p99_ms\":%s,"
+        "\"gateway_cpu_us_each\":%.2f}\n",
+        line.what, line.per_second, number(line.p50), number(line.p99),
+        line.gateway_cpu_micros_each);
+  } else {
+    absl::PrintF("%-44s %10.0f %9s %9s %14.2f\n", line.what, line.per_second,
+                 Milliseconds(line.p50), Milliseconds(line.p99), line.gateway_cpu_micros_each);
+  }
+  std::fflush(stdout);
+}
+
+// User and system time that the process has used.
+absl::Duration CpuTime(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+  const std::string stat((std::istreambuf_iterator<char>(file)), {});
+  const std::vector<std::string> fields = absl::StrSplit(stat.substr(stat.rfind(')') + 2), ' ');
+  int64_t user = 0;
+  int64_t system = 0;
+  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system)) return {};
+  return absl::Seconds(static_cast<double>(user + system) /
+                       static_cast<double>(sysconf(_SC_CLK_TCK)));
+}
+
+// What the disk can do: one small write and its sync after the other.
+void MeasureDisk(const std::string& folder) {
+  const int fd = open((folder + "/probe").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const std::string page(4096, 'x');
+  std::vector<absl::Duration> durations;
+  const absl::Time start = absl::Now();
+  while (absl::Now() - start < absl::Seconds(1)) {
+    const absl::Time before = absl::Now();
+    if (write(fd, page.data(), page.size()) < 0 || fdatasync(fd) != 0) break;
+    durations.push_back(absl::Now() - before);
+  }
+  close(fd);
+  Print({.what = "the disk alone: write 4 KiB, sync",
+         .per_second = static_cast<double>(durations.size()) / absl::ToDoubleSeconds(absl::Now() - start),
+         .p50 = Percentile(durations, 0.5),
+         .p99 = Percentile(durations, 0.99)});
+}
+
+std::vector<std::string> MakeRequests() {
+  std::vector<std::string> requests;
+  for (int i = 0; i < absl::GetFlag(FLAGS_webhooks); ++i) {
+    requests.push_back(
+        SignedWebhook{.body = BatchFailedBody(absl::StrCat("batch_", i))}.Request());
+  }
+  return requests;
+}
+
+// Stores webhooks while `subscribers` receive them.
+void MeasureIngest(const HookgatedProcess& gateway, int subscribers) {
+  const std::vector<std::string> requests = MakeRequests();
+  const auto count = static_cast<double>(requests.size());
+  Subscribers live(gateway.grpc(), subscribers, Subscribers::Start::kLatest,
+                   static_cast<int64_t>(requests.size()));
+  const absl::Duration cpu_before = CpuTime(gateway.pid());
+  const absl::Time start = absl::Now();
+  const LoadResult load = RunLoad(gateway.http(), absl::GetFlag(FLAGS_connections), requests);
+  if (load.refused > 0) {
+    std::cerr << "gateway_bench: " << load.refused << " webhooks were refused\n";
+    std::exit(1);
+  }
+  live.Wait();
+  const double elapsed = absl::ToDoubleSeconds(absl::Now() - start);
+  const double cpu_micros = absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before);
+  Print({.what = absl::StrCat("webhooks stored, ", subscribers, " live subscribers"),
+         .per_second = count / absl::ToDoubleSeconds(load.elapsed),
+         .p50 = Percentile(load.latencies, 0.5),
+         .p99 = Percentile(load.latencies, 0.99),
+         .gateway_cpu_micros_each = cpu_micros / count});
+  if (subscribers == 0) return;
+  const double deliveries = count * subscribers;
+  Print({.what = absl::StrCat("  deliveries to them; receipt to arrival"),
+         .per_second = deliveries / elapsed,
+         .p50 = Percentile(live.lags(), 0.5),
+         .p99 = Percentile(live.lags(), 0.99),
+         .gateway_cpu_micros_each = cpu_micros / deliveries});
+}
+
+// Delivers what is stored already.
+void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
+  const int64_t events = absl::GetFlag(FLAGS_webhooks);
+  const absl::Duration cpu_before = CpuTime(gateway.pid());
+  const absl::Time start = absl::Now();
+  Subscribers replaying(gateway.grpc(), subscribers, Subscribers::Start::kEarliest, events);
+  replaying.Wait();
+  const double elapsed = absl::ToDoubleSeconds(absl::Now() - start);
+  const double deliveries = static_cast<double>(events) * subscribers;
+  Print({.what = absl::StrCat("deliveries from the log, ", subscribers, " subscribers"),
+         .per_second = deliveries / elapsed,
+         .p50 = absl::InfiniteDuration(),
+         .p99 = absl::InfiniteDuration(),
+         .gateway_cpu_micros_each =
+             absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before) / deliveries});
+}
+
+int Main() {
+  const TemporaryFolder folder(absl::GetFlag(FLAGS_folder));
+  if (absl::GetFlag(FLAGS_output) != "json") {
+    absl::PrintF("%-44s %10s %9s %9s %14s\n", "", "per second", "p50 ms", "p99 ms",
+                 "CPU us for one");
+  }
+  MeasureDisk(folder.path());
+  int run = 0;
+  const auto fresh_gateway = [&] {
+    return HookgatedProcess::Start(absl::StrCat(folder.path(), "/data_", ++run),
+                                   {"--log_level=warning"});
+  };
+  MeasureIngest(*fresh_gateway(), 0);
+  for (const std::string& text : absl::GetFlag(FLAGS_subscribers)) {
+    int subscribers = 0;
+    if (!absl::SimpleAtoi(text, &subscribers) || subscribers < 1) {
+      std::cerr << "gateway_bench: --subscribers: \"" << text << "\" is no number from 1\n";
+      return 2;
+    }
+    const auto gateway = fresh_gateway();
+    MeasureIngest(*gateway, subscribers);
+    MeasureReplay(*gateway, subscribers);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace hookgate
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("Measures a real gateway on this machine: ingest and delivery.");
+  absl::ParseCommandLine(argc, argv);
+  return hookgate::Main();
+}

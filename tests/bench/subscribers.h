@@ -1,0 +1,38 @@
+// Many subscribers in one process. They count events without decoding them, so that what is measured
+// is the gateway.
+#ifndef HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
+#define HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace hookgate {
+
+class Subscribers {
+ public:
+  enum class Start { kEarliest, kLatest };
+
+  // Opens `count` streams, each on a connection of its own, and waits until all are open. Each is
+  // to receive `events` events.
+  Subscribers(const std::string& address, int count, Start start, int64_t events);
+  // Ends the streams.
+  ~Subscribers();
+
+  // Waits until each has received its events. Ends the process with a message if a stream breaks.
+  void Wait();
+
+  // The first subscriber's, of each event: from receive_time in the gateway to its arrival here.
+  std::vector<absl::Duration> lags() const;
+
+ private:
+  class Stream;
+  std::vector<std::unique_ptr<Stream>> streams_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
