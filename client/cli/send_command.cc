@@ -179,7 +179,7 @@ int Run(const Flags& flags, Environment& environment) {
 std::vector<FlagSpec> BodyFlags() {
   return {{.name = "type",
            .value = "TYPE",
-           .help = "Send a made-up body of this known event type.",
+           .help = "Send a made-up body of this known event type; any other word lists them.",
            .default_value = "batch.failed"},
           {.name = "subject",
            .value = "ID",

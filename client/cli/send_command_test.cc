@@ -189,7 +189,7 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
       {{"--count=2", "--webhook-id=x"}, "--count and --webhook-id contradict"},
       {{"--print", "--output=json"}, "--print prints a shell command"},
       {{"--type=batch.faild"}, "there is no sample of \"batch.faild\", did you mean batch.failed?"},
-      {{"--type=x"}, "there is no sample of \"x\". Known: batch.failed"},
+      {{"--type=x"}, "there is no sample of \"x\". Known: "},
       {{"--file=/no/such/file"}, "cannot read /no/such/file"},
       {{"--secret-file=/no/such/file"}, "cannot read /no/such/file"},
       {{"--secret-env=UNSET"}, "there is no secret to sign with: set UNSET"},
