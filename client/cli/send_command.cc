@@ -10,6 +10,7 @@
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/nearest.h"
+#include "client/cli/report.h"
 #include "client/cli/send_result.h"
 #include "client/cli/signed_request.h"
 #include "server/base/status.h"

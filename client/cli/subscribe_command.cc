@@ -7,6 +7,7 @@
 #include "client/cli/event_text.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
+#include "client/cli/report.h"
 #include "client/cli/time_format.h"
 #include "client/connection.h"
 #include "client/cursor_store.h"
@@ -119,7 +120,7 @@ class Subscription {
     return absl::OkStatus();
   }
 
-  void Say(absl::string_view what) { Fail(kFine, what, environment_); }
+  void Say(absl::string_view what) { cli::Say(what, environment_); }
 
   // Constant after construction.
   const Flags& flags_;
