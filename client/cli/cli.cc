@@ -5,10 +5,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
-#include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
 #include "client/cli/nearest.h"
+#include "client/cli/report.h"
 
 namespace hookgate::cli {
 namespace {

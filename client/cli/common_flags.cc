@@ -1,12 +1,6 @@
 #include "client/cli/common_flags.h"
 
-#include <cerrno>
-#include <cstring>
 #include <utility>
-
-#include "absl/strings/str_cat.h"
-#include "client/cli/exit_code.h"
-#include "client/cli/printable.h"
 
 namespace hookgate::cli {
 
@@ -84,40 +78,6 @@ Style StyleOf(const Flags& flags, const Environment& environment) {
   // https://no-color.org: any value but an empty one.
   const bool unwanted = !environment.get_variable("NO_COLOR").value_or("").empty();
   return Style(environment.out_is_terminal && !unwanted);
-}
-
-int Fail(int exit_code, absl::string_view message, Environment& environment) {
-  // What was printed before comes before.
-  environment.out.flush();
-  environment.err << "hookgate: " << Printable(message) << "\n";
-  return exit_code;
-}
-
-int WrongUsage(absl::string_view command, absl::string_view message, Environment& environment) {
-  Fail(kWrongUsage, absl::StrCat(command, ": ", message), environment);
-  environment.err << "See hookgate " << command << " --help.\n";
-  return kWrongUsage;
-}
-
-int FailedCall(const GatewayError& error, absl::string_view what, absl::string_view target,
-               Environment& environment) {
-  const absl::Status explained = Explain(error, what, target);
-  const absl::StatusCode code = explained.code();
-  int exit_code = kFailed;
-  if (error.reason == "EVENT_NOT_FOUND") exit_code = kNotFound;
-  if (!error.FromGateway() &&
-      (code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded)) {
-    exit_code = kUnreachable;
-  }
-  return Fail(exit_code, explained.message(), environment);
-}
-
-int Finish(int exit_code, Environment& environment) {
-  environment.out.flush();
-  if (environment.out.good() || environment.out_error() == EPIPE) return exit_code;
-  environment.err << "hookgate: cannot write the output: " << std::strerror(environment.out_error())
-                  << "\n";
-  return exit_code == kFine ? kFailed : exit_code;
 }
 
 }  // namespace hookgate::cli

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/report.h"
 #include "client/cli/time_format.h"
 #include "server/base/proto_time.h"
 
@@ -58,13 +59,31 @@ std::string Summary(const Listing& listing, const Shown& shown, const std::strin
                       " ", listing.plural, window, "; --limit N or --all shows more");
 }
 
-// Calls `show` with each event. The result says what was shown, unless a call failed.
+// What stands below the table, or in its place.
+std::string Closing(const Listing& listing, const Shown& shown, const Flags& flags, absl::Time now,
+                    absl::TimeZone zone) {
+  const std::string window = WindowText(flags, now, zone);
+  if (shown.count > 0) return absl::StrCat("\n", Summary(listing, shown, window), "\n");
+  return absl::StrCat("No ", listing.plural, window,
+                      HasFilter(flags) ? " that match the filter" : "", ".\n");
+}
+
+absl::Status CheckFlags(const Flags& flags, absl::Time now) {
+  if (flags.Has("since") && flags.Has("until") &&
+      flags.Time("since", now) >= flags.Time("until", now)) {
+    return absl::InvalidArgumentError("--since is not before --until");
+  }
+  return CheckAtMostOne(flags, {"limit", "all"});
+}
+
+// Calls `show` with each event, until it returns false. The result says what was shown, unless a
+// call failed.
 GatewayError ForEachEvent(const Listing& listing, const Flags& flags, Connection& connection,
                           const std::function<bool(const v1::Event&)>& show, Shown& shown) {
   const int64_t limit = LimitOf(flags);
   std::string page_token;
   do {
-    EventPageOf page;
+    ListedPage page;
     const int page_size = static_cast<int>(std::min(kPageSize, limit - shown.count));
     const GatewayError error = listing.fetch(connection, page_size, page_token, page);
     if (!error.status.ok()) return error;
@@ -121,43 +140,29 @@ template void FillRequest(const Flags&, absl::Time, v1::ListEventsRequest&);
 
 int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
                Environment& environment) {
-  if (const absl::Status status = CheckAtMostOne(flags, {"limit", "all"}); !status.ok()) {
-    return WrongUsage(listing.command, status.message(), environment);
-  }
-  if (flags.Has("since") && flags.Has("until") &&
-      flags.Time("since", now) >= flags.Time("until", now)) {
-    return WrongUsage(listing.command, "--since is not before --until", environment);
+  if (const absl::Status right = CheckFlags(flags, now); !right.ok()) {
+    return WrongUsage(listing.command, right.message(), environment);
   }
   const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
   const Reader reader = {now, environment.zone, StyleOf(flags, environment)};
+  const bool json = IsJson(flags);
   Table table = EventTable();
+  const auto show = [&](const v1::Event& event) {
+    if (json) {
+      environment.out << EventJson(event) << "\n";
+    } else {
+      AddEvent(event, reader, table);
+    }
+    return environment.out.good();
+  };
   Shown shown;
-  const GatewayError error = ForEachEvent(
-      listing, flags, *connection,
-      [&](const v1::Event& event) {
-        if (IsJson(flags)) {
-          environment.out << EventJson(event) << "\n";
-        } else {
-          AddEvent(event, reader, table);
-        }
-        return environment.out.good();
-      },
-      shown);
-  if (!IsJson(flags)) {
-    if (shown.count > 0) table.Print(reader.style, environment.out);
-  }
+  const GatewayError error = ForEachEvent(listing, flags, *connection, show, shown);
+  if (!json && shown.count > 0) table.Print(reader.style, environment.out);
   if (!error.status.ok()) {
     return FailedCall(error, absl::StrCat("cannot list ", listing.plural), connection->target(),
                       environment);
   }
-  if (IsJson(flags)) return kFine;
-  const std::string window = WindowText(flags, now, environment.zone);
-  if (shown.count == 0) {
-    environment.out << "No " << listing.plural << window
-                    << (HasFilter(flags) ? " that match the filter" : "") << ".\n";
-  } else {
-    environment.out << "\n" << Summary(listing, shown, window) << "\n";
-  }
+  if (!json) environment.out << Closing(listing, shown, flags, now, environment.zone);
   return kFine;
 }
 

@@ -26,7 +26,7 @@ std::vector<FlagSpec> ListingFlags(const std::string& default_since);
 template <typename Request>
 void FillRequest(const Flags& flags, absl::Time now, Request& request);
 
-struct EventPageOf {
+struct ListedPage {
   std::vector<v1::Event> events;
   std::string next_page_token;
   // How many there are in all, if the gateway counts them; `total_truncated`: and more.
@@ -40,7 +40,7 @@ struct Listing {
   std::string plural;    // "failures"
   // One page from `page_token` on.
   std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
-                             EventPageOf& page)>
+                             ListedPage& page)>
       fetch;
 };
 

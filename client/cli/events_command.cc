@@ -15,7 +15,7 @@ int Run(const Flags& flags, Environment& environment) {
   request.set_order(flags.Text("order") == "oldest" ? v1::ORDER_OLDEST_FIRST
                                                     : v1::ORDER_NEWEST_FIRST);
   const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
-                         EventPageOf& page) {
+                         ListedPage& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListEventsResponse response;

@@ -12,7 +12,7 @@ int Run(const Flags& flags, Environment& environment) {
   v1::ListRecentFailuresRequest request;
   FillRequest(flags, now, request);
   const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
-                         EventPageOf& page) {
+                         ListedPage& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListRecentFailuresResponse response;

@@ -5,6 +5,7 @@
 #include "client/cli/event_text.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
+#include "client/cli/report.h"
 
 namespace hookgate::cli {
 namespace {

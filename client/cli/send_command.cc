@@ -10,6 +10,7 @@
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/nearest.h"
+#include "client/cli/report.h"
 #include "client/cli/send_result.h"
 #include "client/cli/signed_request.h"
 #include "server/base/status.h"
@@ -83,9 +84,7 @@ absl::StatusOr<Secret> ReadSecret(const Flags& flags, const Environment& environ
   ASSIGN_OR_RETURN(const std::string text, ReadSecretText(flags, environment));
   const std::string name =
       flags.Has("secret-file") ? flags.Text("secret-file") : flags.Text("secret-env");
-  absl::StatusOr<Secret> secret = Secret::Parse(name, text);
-  if (!secret.ok()) return Annotate(secret.status(), name);
-  return secret;
+  return Secret::Parse(name, text);
 }
 
 absl::StatusOr<std::string> SampleBody(const Flags& flags, absl::Time now) {
@@ -143,11 +142,14 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
          Environment& environment) {
   const absl::StatusOr<HttpAnswer> answer = environment.post(request, flags.Duration("timeout"));
   if (!answer.ok()) {
-    const bool unreachable = answer.status().code() != absl::StatusCode::kInternal;
-    return Fail(
-        unreachable ? kUnreachable : kFailed,
-        absl::StrCat("cannot send ", webhook_id, ": ", std::string(answer.status().message())),
-        environment);
+    std::string message =
+        absl::StrCat("cannot send ", webhook_id, ": ", std::string(answer.status().message()));
+    if (answer.status().code() == absl::StatusCode::kInternal) {
+      return Fail(kFailed, message, environment);
+    }
+    absl::StrAppend(&message, ". Check that ", request.url.Authority(),
+                    " is a gateway's HTTP address, or give --url URL");
+    return Fail(kUnreachable, message, environment);
   }
   const SendResult result = ReadAnswer(*answer, webhook_id);
   environment.out << (IsJson(flags) ? ResultJson(result)
@@ -178,7 +180,7 @@ int Run(const Flags& flags, Environment& environment) {
 std::vector<FlagSpec> BodyFlags() {
   return {{.name = "type",
            .value = "TYPE",
-           .help = "Send a made-up body of this known event type.",
+           .help = "Send a made-up body of this known event type; any other word lists them.",
            .default_value = "batch.failed"},
           {.name = "subject",
            .value = "ID",

@@ -7,6 +7,7 @@
 #include "client/cli/event_text.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
+#include "client/cli/report.h"
 #include "client/cli/time_format.h"
 #include "client/connection.h"
 #include "client/cursor_store.h"
@@ -64,34 +65,41 @@ class Subscription {
     options.include_raw_body = flags_.Bool("raw");
     options.cursor_store = cursors_.get();
     options.clock = &environment_.clock;
-    options.observers = {.opened = [this](const auto& opened) { OnOpened(opened); },
-                         .caught_up =
-                             [this](const auto& frame) {
-                               cursor_ = frame.cursor();
-                               Say("caught up; waiting for new events");
-                             },
-                         .heartbeat = [this](const auto& frame) { cursor_ = frame.cursor(); },
-                         .draining =
-                             [this](const auto& frame) {
-                               cursor_ = frame.cursor();
-                               Say("the gateway is draining: it goes down politely");
-                             },
-                         .disconnected =
-                             [this](const absl::Status& why, absl::Duration delay) {
-                               Say(absl::StrCat("reconnecting in ", DurationText(delay), ": ",
-                                                std::string(why.message())));
-                             }};
+    options.observers = {
+        .opened = [this](const auto& opened) { OnOpened(opened); },
+        .caught_up =
+            [this](const auto& frame) {
+              cursor_ = frame.cursor();
+              Say("caught up; waiting for new events");
+            },
+        .heartbeat = [this](const auto& frame) { cursor_ = frame.cursor(); },
+        .draining =
+            [this](const auto& frame) {
+              cursor_ = frame.cursor();
+              Say("the gateway is draining: it goes down politely");
+            },
+        .disconnected = [this](const absl::Status& why,
+                               absl::Duration delay) { OnDisconnected(why, delay); }};
     return options;
   }
 
   void OnOpened(const v1::SubscribeResponse::Opened& opened) {
     if (!opened_) cursor_ = opened.cursor();
     opened_ = true;
+    last_why_ = absl::OkStatus();
     const bool empty = opened.head_sequence() < opened.earliest_sequence();
     Say(absl::StrCat("the stream from ", connection_->target(), " is open; ",
                      empty ? std::string("no events are held yet")
                            : absl::StrCat("events ", opened.earliest_sequence(), " to ",
                                           opened.head_sequence(), " are held")));
+  }
+
+  // While a gateway is away the same reason comes again and again; it is said once.
+  void OnDisconnected(const absl::Status& why, absl::Duration delay) {
+    const std::string wait = absl::StrCat("reconnecting in ", DurationText(delay));
+    Say(why == last_why_ ? absl::StrCat(wait, ": as before")
+                         : absl::StrCat(wait, ": ", std::string(why.message())));
+    last_why_ = why;
   }
 
   // An error means that the event was not printed: it comes again when the cursor file is used
@@ -112,7 +120,7 @@ class Subscription {
     return absl::OkStatus();
   }
 
-  void Say(absl::string_view what) { Fail(kFine, what, environment_); }
+  void Say(absl::string_view what) { cli::Say(what, environment_); }
 
   // Constant after construction.
   const Flags& flags_;
@@ -126,6 +134,7 @@ class Subscription {
   int64_t count_ = 0;
   std::string cursor_;  // Everything up to here is printed.
   bool opened_ = false;
+  absl::Status last_why_;  // Of the disconnections since a stream was open last.
 };
 
 int Run(const Flags& flags, Environment& environment) {

@@ -47,7 +47,7 @@ TEST(TableTest, AlignsByCharactersAndIgnoresColour) {
 TEST(TableTest, EscapesWhatCellsBring) {
   Table table({{"SUBJECT"}, {"TYPE"}});
   table.AddRow({{"a\nb\x1b[31m"}, {"x"}});
-  EXPECT_EQ(Printed(table), "SUBJECT        TYPE\na\\nb\\x1b[31m  x\n");
+  EXPECT_EQ(Printed(table), "SUBJECT       TYPE\na\\nb\\x1b[31m  x\n");
 }
 
 }  // namespace

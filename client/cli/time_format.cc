@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
 namespace hookgate::cli {
@@ -88,10 +89,8 @@ std::string DurationText(absl::Duration duration) {
     }
   }
   if (duration == absl::ZeroDuration()) return "0 s";
-  if (duration < absl::Seconds(10)) {
-    return absl::StrCat(absl::ToInt64Milliseconds(duration), " ms");
-  }
-  return absl::StrCat(absl::ToInt64Seconds(duration), " s");
+  if (duration < absl::Seconds(1)) return absl::StrCat(absl::ToInt64Milliseconds(duration), " ms");
+  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
 }
 
 std::string AgeText(absl::Time time, absl::Time now) {

@@ -19,7 +19,7 @@ absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text);
 absl::StatusOr<absl::Time> ParseTime(absl::string_view text, absl::Time now);
 
 // "24 h", "15 min", "2 d", "90 s", "250 ms": the largest unit that needs no fraction, and days only
-// from two on.
+// from two on; else "1.5 s".
 std::string DurationText(absl::Duration duration);
 
 // "3 min ago", "just now", "in 2 h": coarse, in one unit, rounded down.

@@ -49,8 +49,9 @@ TEST(DurationTextTest, TakesTheLargestUnitWithoutAFraction) {
   EXPECT_EQ(DurationText(absl::Minutes(90)), "90 min");
   EXPECT_EQ(DurationText(absl::Minutes(60)), "1 h");
   EXPECT_EQ(DurationText(absl::Seconds(90)), "90 s");
-  EXPECT_EQ(DurationText(absl::Milliseconds(1500)), "1500 ms");
-  EXPECT_EQ(DurationText(absl::Milliseconds(90'500)), "90 s");
+  EXPECT_EQ(DurationText(absl::Milliseconds(250)), "250 ms");
+  EXPECT_EQ(DurationText(absl::Milliseconds(1500)), "1.5 s");
+  EXPECT_EQ(DurationText(absl::Milliseconds(90'540)), "90.5 s");
   EXPECT_EQ(DurationText(absl::ZeroDuration()), "0 s");
 }
 

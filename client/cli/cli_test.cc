@@ -1,0 +1,106 @@
+#include "client/cli/cli.h"
+
+#include <cerrno>
+
+#include "client/cli/cli_fixture.h"
+#include "client/cli/exit_code.h"
+#include "gmock/gmock.h"
+
+namespace hookgate::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const std::vector<std::string> kNames = {"subscribe", "failures", "events", "get", "send"};
+
+using CommandLineTest = CliTest;
+
+TEST_F(CommandLineTest, WithoutACommandTheOverviewGoesToStderr) {
+  const Outcome outcome = Run({});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_EQ(outcome.out, "");
+  for (const std::string& name : kNames) EXPECT_THAT(outcome.err, HasSubstr("\n  " + name + " "));
+}
+
+TEST_F(CommandLineTest, TheOverviewIsAnAnswerToWhoAsks) {
+  const std::string overview = Run({}).err;
+  for (const std::vector<std::string>& line :
+       std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"help"}, {"help", "--help"}}) {
+    const Outcome outcome = Run(line);
+    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.out, overview);
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+TEST_F(CommandLineTest, EveryCommandExplainsItself) {
+  for (const std::string& name : kNames) {
+    const Outcome outcome = Run({name, "--help"});
+    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_THAT(outcome.out, AllOf(StartsWith("hookgate " + name + ": "),
+                                   HasSubstr("\nUsage: hookgate " + name + " [flags]\n"),
+                                   HasSubstr("\nFlags:\n"), HasSubstr("\n  --output text|json "),
+                                   HasSubstr("\nExamples:\n  hookgate " + name + " "),
+                                   HasSubstr("\nExit codes:\n  0 ")));
+    EXPECT_EQ(Run({"help", name}).out, outcome.out);
+    EXPECT_EQ(Run({name, "-h"}).out, outcome.out);
+    EXPECT_EQ(Run({name, "--no-such-flag", "--help"}).out, outcome.out);
+  }
+}
+
+TEST_F(CommandLineTest, TellsItsVersion) {
+  const Outcome outcome = Run({"--version"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(outcome.out, ::testing::MatchesRegex("hookgate [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST_F(CommandLineTest, AnUnknownCommandNamesTheNearest) {
+  const Outcome outcome = Run({"subscibe"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err,
+            "hookgate: there is no command subscibe, did you mean subscribe?\n"
+            "See hookgate --help.\n");
+  EXPECT_EQ(Run({"help", "gte"}).err,
+            "hookgate: there is no command gte, did you mean get?\nSee hookgate --help.\n");
+}
+
+TEST_F(CommandLineTest, AFlagIsNoCommand) {
+  EXPECT_EQ(Run({"--grpc=x", "events"}).err,
+            "hookgate: flags stand behind the command: hookgate COMMAND --grpc=x\n"
+            "See hookgate --help.\n");
+}
+
+TEST_F(CommandLineTest, AWrongFlagNamesItsCommandsHelp) {
+  const Outcome outcome = Run({"failures", "--sinse", "1h"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_EQ(outcome.err,
+            "hookgate: failures: there is no flag --sinse, did you mean --since?\n"
+            "See hookgate failures --help.\n");
+}
+
+TEST_F(CommandLineTest, AnArgumentThatIsNoFlagIsRefused) {
+  const Outcome outcome = Run({"get", "42"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("\"42\" is not a flag"));
+}
+
+TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAnError) {
+  out_error_ = ENOSPC;
+  const Outcome outcome = Run({"--version"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_EQ(outcome.err, "hookgate: cannot write the output: No space left on device\n");
+}
+
+TEST_F(CommandLineTest, AReaderThatWentAwayIsNone) {
+  out_error_ = EPIPE;
+  const Outcome outcome = Run({"--help"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.err, "");
+}
+
+}  // namespace
+}  // namespace hookgate::cli

@@ -1,0 +1,236 @@
+#include "client/cli/failures_command.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/cli_fixture.h"
+#include "client/cli/exit_code.h"
+#include "gmock/gmock.h"
+
+namespace hookgate::cli {
+namespace {
+
+using ::hookgate::testing::GatewayStatus;
+using ::hookgate::testing::MakeEvent;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+using Request = v1::ListRecentFailuresRequest;
+using Response = v1::ListRecentFailuresResponse;
+
+class FailuresTest : public CliTest {
+ protected:
+  // Answers with events `newest` to 1, in pages of at most `page`.
+  void Hold(int newest, int page = 1000) {
+    gateway_.list_recent_failures = [this, newest, page](const Request& request,
+                                                         Response* response) {
+      requests_.push_back(request);
+      const int first = request.page_token().empty() ? newest : std::stoi(request.page_token());
+      const int last = std::max(first - std::min(request.page_size(), page), 0);
+      for (int i = first; i > last; --i) *response->add_events() = MakeEvent(i);
+      if (last > 0) response->set_next_page_token(absl::StrCat(last));
+      response->set_total_count(newest);
+      return grpc::Status::OK;
+    };
+  }
+
+  std::vector<Request> requests_;
+};
+
+TEST_F(FailuresTest, PrintsATableAndHowManyThereAre) {
+  Hold(2);
+  const Outcome outcome = Run({"failures"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(outcome.out,
+            "RECEIVED                   AGE        TYPE          SUBJECT  SOURCE  WEBHOOK-ID  "
+            "SEQUENCE\n"
+            "2025-06-15 17:06:42+02:00  9 min ago  batch.failed  batch_2  openai  wh_2        "
+            "       2\n"
+            "2025-06-15 17:06:41+02:00  9 min ago  batch.failed  batch_1  openai  wh_1        "
+            "       1\n"
+            "\n"
+            "2 failures in the last 24 h\n");
+}
+
+TEST_F(FailuresTest, PrintsOneJsonObjectALine) {
+  Hold(2);
+  const Outcome outcome = Run({"failures", "--output", "json"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.err, "");
+  const auto line = [](int i) {
+    return absl::StrCat(
+        R"({"sequence":")", i, R"(","cursor":"c)", i, R"(","source":"openai","webhook_id":"wh_)", i,
+        R"(","type":"batch.failed","subject":"batch_)", i,
+        R"(","webhook_time":"2025-06-15T15:06:4)", i, R"(Z","receive_time":"2025-06-15T15:06:4)", i,
+        R"(Z","durability":"DURABILITY_LOCAL_DISK","batch_failed":{"id":"evt_)", i,
+        R"(","data":{"id":"batch_)", i, R"("},"type":"batch.failed"}})", "\n");
+  };
+  EXPECT_EQ(outcome.out, line(2) + line(1));
+}
+
+TEST_F(FailuresTest, SaysInWordsThatThereAreNone) {
+  Hold(0);
+  EXPECT_EQ(Run({"failures"}).out, "No failures in the last 24 h.\n");
+  EXPECT_EQ(Run({"failures", "--since", "90m", "--type", "x"}).out,
+            "No failures in the last 90 min that match the filter.\n");
+  EXPECT_EQ(Run({"failures", "--since", "2025-06-15T12:00:00Z"}).out,
+            "No failures since 2025-06-15 14:00:00+02:00.\n");
+  EXPECT_EQ(Run({"failures", "--since", "2d", "--until", "1d"}).out,
+            "No failures from 2025-06-13 17:16:40+02:00 to 2025-06-14 17:16:40+02:00.\n");
+  const Outcome json = Run({"failures", "--output=json"});
+  EXPECT_EQ(json.exit_code, kFine);
+  EXPECT_EQ(json.out, "");
+}
+
+TEST_F(FailuresTest, AsksForWhatTheFlagsSay) {
+  Hold(1);
+  Run({"failures", "--since=1h", "--until=5m", "--source=a", "--source=b", "--type=batch.*",
+       "--subject", "batch_1", "--limit=7"});
+  ASSERT_EQ(requests_.size(), 1u);
+  const Request& request = requests_[0];
+  const int64_t now = absl::ToUnixSeconds(clock_.WallNow());
+  EXPECT_EQ(request.start_time().seconds(), now - 3600);
+  EXPECT_EQ(request.end_time().seconds(), now - 300);
+  EXPECT_THAT(request.filter().sources(), ElementsAre("a", "b"));
+  EXPECT_THAT(request.filter().types(), ElementsAre("batch.*"));
+  EXPECT_THAT(request.filter().subjects(), ElementsAre("batch_1"));
+  EXPECT_EQ(request.page_size(), 7);
+}
+
+TEST_F(FailuresTest, LeavesTheEndToTheGatewayUnlessSaid) {
+  Hold(1);
+  Run({"failures"});
+  EXPECT_FALSE(requests_.at(0).has_end_time());
+}
+
+TEST_F(FailuresTest, StopsAtTheLimitAndSaysWhatIsLeft) {
+  Hold(60);
+  const Outcome outcome = Run({"failures"});
+  EXPECT_THAT(outcome.out, HasSubstr("\n50 of 60 failures in the last 24 h; --limit N or --all "
+                                     "shows more\n"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("wh_10 ")));
+  EXPECT_EQ(requests_.size(), 1u);
+}
+
+TEST_F(FailuresTest, ALimitThatIsJustReachedLeavesNothing) {
+  Hold(2);
+  EXPECT_THAT(Run({"failures", "--limit=2"}).out, HasSubstr("\n2 failures in the last 24 h\n"));
+}
+
+TEST_F(FailuresTest, GoesFromPageToPage) {
+  Hold(60, 25);
+  const Outcome outcome = Run({"failures", "--limit=55", "--output=json"});
+  EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 55);
+  ASSERT_EQ(requests_.size(), 3u);
+  EXPECT_EQ(requests_[2].page_token(), "10");
+  EXPECT_EQ(requests_[2].page_size(), 5);
+  // Tokens belong to a request: all but the token and the size must stay as it was.
+  EXPECT_EQ(requests_[2].start_time().seconds(), requests_[0].start_time().seconds());
+}
+
+TEST_F(FailuresTest, AllGoesToTheEndThroughEmptyPagesToo) {
+  int calls = 0;
+  gateway_.list_recent_failures = [&calls](const Request&, Response* response) {
+    ++calls;
+    if (calls != 2) *response->add_events() = MakeEvent(calls);
+    if (calls < 3) response->set_next_page_token("more");
+    response->set_total_count(2);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"failures", "--all"}).out, HasSubstr("\n2 failures in the last 24 h\n"));
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(FailuresTest, SaysWhenNobodyCountedToTheEnd) {
+  gateway_.list_recent_failures = [](const Request&, Response* response) {
+    *response->add_events() = MakeEvent(1);
+    response->set_next_page_token("more");
+    response->set_total_count(10'000);
+    response->set_total_count_truncated(true);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"failures", "--limit=1"}).out,
+              HasSubstr("\n1 of more than 10000 failures in the last 24 h;"));
+}
+
+TEST_F(FailuresTest, TextFromElsewhereCannotReachTheTerminal) {
+  gateway_.list_recent_failures = [](const Request&, Response* response) {
+    v1::Event event = MakeEvent(1);
+    event.set_subject("\x1b[2J\nx");
+    event.set_webhook_id("a\rb");
+    *response->add_events() = event;
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr("  \\x1b[2J\\nx  openai  a\\rb  "));
+}
+
+TEST_F(FailuresTest, ColoursOnATerminalUnlessUnwanted) {
+  Hold(1);
+  const std::string red = "\x1b[31mbatch.failed\x1b[0m";
+  EXPECT_THAT(Run({"failures"}).out, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(Run({"failures", "--color=always"}).out, HasSubstr(red));
+  out_is_terminal_ = true;
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr(red));
+  EXPECT_THAT(Run({"failures", "--color=never"}).out, Not(HasSubstr("\x1b")));
+  variables_["NO_COLOR"] = "1";
+  EXPECT_THAT(Run({"failures"}).out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(FailuresTest, ARefusalIsAFailure) {
+  gateway_.list_recent_failures = [](const Request&, Response*) {
+    return GatewayStatus(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_REQUEST",
+                         "filter.types[0]: is no type\x1b[2J");
+  };
+  const Outcome outcome = Run({"failures", "--grpc=gateway:1"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(
+      outcome.err,
+      "hookgate: cannot list failures: the gateway at gateway:1 answered: filter.types[0]: is "
+      "no type\\x1b[2J. Correct the request; the same one will be refused again.\n");
+}
+
+TEST_F(FailuresTest, ADrainingGatewayIsReachableAllTheSame) {
+  gateway_.list_recent_failures = [](const Request&, Response*) {
+    return GatewayStatus(grpc::StatusCode::UNAVAILABLE, "DRAINING", "the gateway goes down");
+  };
+  EXPECT_EQ(Run({"failures"}).exit_code, kFailed);
+}
+
+TEST_F(FailuresTest, NobodyThereIsUnreachable) {
+  channel_target_ = "127.0.0.1:1";
+  const Outcome outcome = Run({"failures", "--grpc=gateway:1"});
+  EXPECT_EQ(outcome.exit_code, kUnreachable);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("Check that a gateway runs there and that gateway:1 is"));
+}
+
+TEST_F(FailuresTest, ASilentGatewayIsUnreachableInTheEnd) {
+  gateway_.list_recent_failures = [this](const Request&, Response*) { return gateway_.Hold(); };
+  EXPECT_EQ(Run({"failures", "--timeout=50ms"}).exit_code, kUnreachable);
+}
+
+TEST_F(FailuresTest, WhatCameBeforeAnErrorIsShown) {
+  gateway_.list_recent_failures = [](const Request& request, Response* response) {
+    if (!request.page_token().empty()) {
+      return GatewayStatus(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_QUERIES", "too many");
+    }
+    *response->add_events() = MakeEvent(1);
+    response->set_next_page_token("more");
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = Run({"failures", "--all"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.out, HasSubstr("wh_1"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("1 failure")));
+}
+
+TEST_F(FailuresTest, ContradictionsAreWrongUsage) {
+  EXPECT_EQ(Run({"failures", "--all", "--limit=3"}).exit_code, kWrongUsage);
+  const Outcome outcome = Run({"failures", "--since=1h", "--until=2h"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("--since is not before --until"));
+}
+
+}  // namespace
+}  // namespace hookgate::cli

@@ -1,0 +1,51 @@
+#include "client/cli/report.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/printable.h"
+
+namespace hookgate::cli {
+
+void Say(absl::string_view message, Environment& environment) {
+  // What was printed before comes before.
+  environment.out.flush();
+  // In one piece: others may write to the same terminal.
+  environment.err << absl::StrCat("hookgate: ", Printable(message), "\n");
+}
+
+int Fail(int exit_code, absl::string_view message, Environment& environment) {
+  Say(message, environment);
+  return exit_code;
+}
+
+int WrongUsage(absl::string_view command, absl::string_view message, Environment& environment) {
+  Fail(kWrongUsage, absl::StrCat(command, ": ", message), environment);
+  environment.err << absl::StrCat("See hookgate ", command, " --help.\n");
+  return kWrongUsage;
+}
+
+int FailedCall(const GatewayError& error, absl::string_view what, absl::string_view target,
+               Environment& environment) {
+  const absl::Status explained = Explain(error, what, target);
+  const absl::StatusCode code = explained.code();
+  int exit_code = kFailed;
+  if (error.reason == "EVENT_NOT_FOUND") exit_code = kNotFound;
+  if (!error.FromGateway() &&
+      (code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded)) {
+    exit_code = kUnreachable;
+  }
+  return Fail(exit_code, explained.message(), environment);
+}
+
+int Finish(int exit_code, Environment& environment) {
+  environment.out.flush();
+  if (environment.out.good() || environment.out_error() == EPIPE) return exit_code;
+  Say(absl::StrCat("cannot write the output: ", std::strerror(environment.out_error())),
+      environment);
+  return exit_code == kFine ? kFailed : exit_code;
+}
+
+}  // namespace hookgate::cli
