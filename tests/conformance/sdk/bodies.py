@@ -36,30 +36,73 @@ class Raw:
 
 LONG = "x" * 300
 TEXTS = [
-    "", "a", "batch_abc123", "evt_685c059ae3a481909bdc86819b066fb6", " padded ", "\u00e9\u4e2d\U0001f600", "a\0b",
-    'quote " backslash \\ slash /', "line\nbreak\ttab\r", "\x7f\x80\u2028\ufeff\uffff", "123", "null", "event", LONG,
+    "", "a", "batch_abc123", "evt_685c059ae3a481909bdc86819b066fb6", " padded ", "\u00e9\u4e2d\U0001f600",
+    "a\0b",
+    'quote " backslash \\ slash /', "line\nbreak\ttab\r", "\x7f\x80\u2028\ufeff\uffff", "123", "null",
+    "event", LONG,
 ]  # fmt: skip
 BAD_TEXTS = ["\ud800", "a\udfffb", "\udc00\ud800"]
 
 # Of whole numbers that fit, and of others.
 NUMBERS = [
-    "0", "-0", "-1", "1750861210", "9223372036854775807", "-9223372036854775808", "123.0", "1e3", "1E+3", "-0.0",
+    "0", "-0", "-1", "1750861210", "9223372036854775807", "-9223372036854775808", "123.0", "1e3", "1E+3",
+    "-0.0",
     "1.75086121e9", "1750861210.000000000", "12e-0", "120e-1", "9007199254740992.0", "9007199254740993.0",
-    "9223372036854774784.0", "4503599627370497.5", "9007199254740991.0000000000", "403338196836291.00000000000000", "8160777607295.0005000",
+    "9223372036854774784.0", "4503599627370497.5", "9007199254740991.0000000000",
+    "403338196836291.00000000000000", "8160777607295.0005000",
     "9007199254740991.5", "17508612100000000000000000000e-19",
-    "1e-400", "123.5", "1e-300", "9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "1e20", "-1e19",
+    "1e-400", "123.5", "1e-300", "9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "1e20",
+    "-1e19",
     "9223372036854775808.0", "-9223372036854775808.0", "1e400", "-1e400", "18446744073709551616", "1e22",
 ]  # fmt: skip
 NUMBER_TEXTS = [
-    "123", " 123 ", "\t123\n", "+123", "-5", "-0", "0123", "1_000", "0_1", "00__1", "-0___7", "0__0", "123.0", "123.000",
-    "-0.0", "1_0.0", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809",
-    "9223372036854775808.0", "1" + "0" * 40, "0" * 50 + "7", "\u00a0123", "123\u3000", "\u2003\u0085123\u2029",
-    "\u200b123", "\x1c123", "\ufeff123", "123.5", "123.", ".0", "1e3", "", " ", "abc", "0x10", "1,000", "1__000", "_1", "1_",
+    "123", " 123 ", "\t123\n", "+123", "-5", "-0", "0123", "1_000", "0_1", "00__1", "-0___7", "0__0", "123.0",
+    "123.000",
+    "-0.0", "1_0.0", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+    "-9223372036854775809",
+    "9223372036854775808.0", "1" + "0" * 40, "0" * 50 + "7", "\u00a0123", "123\u3000",
+    "\u2003\u0085123\u2029",
+    "\u200b123", "\x1c123", "\ufeff123", "123.5", "123.", ".0", "1e3", "", " ", "abc", "0x10", "1,000",
+    "1__000", "_1", "1_",
     "0_", "1_.0", "1.0_0", "--1", "+-1", "- 1", "1 2", "1\0", "\uff11\uff12", "\u0663", "NaN", "inf", "true",
 ]  # fmt: skip
-NO_JSON_NUMBERS = ["NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "0x10", "-", "1e", "1e+", "--1", "1_0", "nan"]
-ODD_EXPONENTS = ["1e99999999999", "1e-99999999999", "0e99999999999", "1e2147483648", "1e000000000000000000003"]
-KEYS = ["", "id", "ID", "extra", "type", "data", "object", "created_at", "model_config", "__class__", "\u00e9", "a\0b"]
+NO_JSON_NUMBERS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "0x10",
+    "-",
+    "1e",
+    "1e+",
+    "--1",
+    "1_0",
+    "nan",
+]
+ODD_EXPONENTS = [
+    "1e99999999999",
+    "1e-99999999999",
+    "0e99999999999",
+    "1e2147483648",
+    "1e000000000000000000003",
+]
+KEYS = [
+    "",
+    "id",
+    "ID",
+    "extra",
+    "type",
+    "data",
+    "object",
+    "created_at",
+    "model_config",
+    "__class__",
+    "\u00e9",
+    "a\0b",
+]
 
 
 def nested(levels):
@@ -75,8 +118,7 @@ class Maker:
         return self.random.random() < probability
 
     def pick(self, choices):
-        self_choices = choices if isinstance(choices, (list, tuple)) else list(choices)
-        return self_choices[self.random.randrange(len(self_choices))]
+        return choices[self.random.randrange(len(choices))]
 
     # --- Documents that the SDK's class accepts ---
 
@@ -120,7 +162,8 @@ class Maker:
     def anything(self):
         return self.pick(
             [
-                None, True, False, 0, -7, 2**64, 1.5, "text", self.pick(TEXTS), [], Obj(), [1, [2, [3]]], Obj([["id", 5]]),
+                None, True, False, 0, -7, 2**64, 1.5, "text", self.pick(TEXTS), [], Obj(), [1, [2, [3]]],
+                Obj([["id", 5]]),
                 Obj([["type", "x"], ["type", "y"]]), Raw(self.pick(NUMBERS)), nested(self.pick([5, 20])),
             ]
         )  # fmt: skip
@@ -153,12 +196,16 @@ class Maker:
         old = container[index][1] if is_pair else container[index]
         kind = self.pick(
             [
-                "delete", "null", "kind", "kind", "number", "number", "number_text", "number_text", "boolean", "text", "literal",
-                "duplicate", "duplicate", "extra", "rename", "swap_type", "surrogate", "no_number", "exponent", "deep", "digits",
+                "delete", "null", "kind", "kind", "number", "number", "number_text", "number_text", "boolean",
+                "text", "literal",
+                "duplicate", "duplicate", "extra", "rename", "swap_type", "surrogate", "no_number",
+                "exponent", "deep", "digits",
             ]
         )  # fmt: skip
         self.made_by.append(kind)
-        if kind in ("number", "number_text", "boolean", "no_number", "exponent", "digits") and self.chance(0.7):
+        if kind in ("number", "number_text", "boolean", "no_number", "exponent", "digits") and self.chance(
+            0.7
+        ):
             # At the field that takes a number, mostly.
             for place, (key, _) in enumerate(document):
                 if key == "created_at":
@@ -179,7 +226,19 @@ class Maker:
             put(self.pick(TEXTS))
         elif kind == "literal":
             text = old if isinstance(old, str) else "event"
-            put(self.pick([text.upper(), text + " ", text[:-1], text + ".x", text.replace(".", "_"), " " + text, text + "\0"]))
+            put(
+                self.pick(
+                    [
+                        text.upper(),
+                        text + " ",
+                        text[:-1],
+                        text + ".x",
+                        text.replace(".", "_"),
+                        " " + text,
+                        text + "\0",
+                    ]
+                )
+            )
         elif kind == "duplicate" and is_pair:
             other = [container[index][0], self.anything() if self.chance(0.6) else old]
             container.insert(self.random.randrange(len(container) + 1), other)
@@ -192,7 +251,9 @@ class Maker:
         elif kind == "swap_type":
             for pair in document:
                 if pair[0] == "type":
-                    pair[1] = self.pick(list(reference.CLASSES) + ["video.completed", "video.failed", "x.failed", ""])
+                    pair[1] = self.pick(
+                        list(reference.CLASSES) + ["video.completed", "video.failed", "x.failed", ""]
+                    )
         elif kind == "surrogate":
             text = self.pick(BAD_TEXTS)
             if is_pair and self.chance(0.3):
@@ -223,7 +284,12 @@ class Maker:
         if isinstance(node, Raw):
             return node.text
         if isinstance(node, Obj):
-            return "{" + ",".join(f"{blank}{self.write(k)}{blank}:{blank}{self.write(v)}" for k, v in node) + blank + "}"
+            return (
+                "{"
+                + ",".join(f"{blank}{self.write(k)}{blank}:{blank}{self.write(v)}" for k, v in node)
+                + blank
+                + "}"
+            )
         if isinstance(node, list):
             return "[" + ",".join(blank + self.write(element) for element in node) + blank + "]"
         if isinstance(node, str):
@@ -234,7 +300,8 @@ class Maker:
     def damage(self, body):
         kind = self.pick(
             [
-                "bom", "bom", "two_boms", "trailing", "leading", "cut", "byte", "insert", "drop", "not_utf8", "utf_16", "utf_32",
+                "bom", "bom", "two_boms", "trailing", "leading", "cut", "byte", "insert", "drop", "not_utf8",
+                "utf_16", "utf_32",
                 "empty", "blank", "comment", "comma", "no_object", "cesu",
             ]
         )  # fmt: skip
@@ -245,7 +312,9 @@ class Maker:
         if kind == "two_boms":
             return b"\xef\xbb\xbf" * 2 + body
         if kind == "trailing":
-            return body + self.pick([b" ", b"\n\n", b"\0", b"x", b"{}", b",", b"]", b"\xef\xbb\xbf", b"\x0b", b"\xc2\xa0"])
+            return body + self.pick(
+                [b" ", b"\n\n", b"\0", b"x", b"{}", b",", b"]", b"\xef\xbb\xbf", b"\x0b", b"\xc2\xa0"]
+            )
         if kind == "leading":
             return self.pick([b" ", b"\n", b"\0", b"x", b"\x0c", b"\xc2\xa0", b"["]) + body
         if kind == "cut":
@@ -253,12 +322,39 @@ class Maker:
         if kind == "byte" and place < len(body):
             return body[:place] + bytes([self.random.randrange(256)]) + body[place + 1 :]
         if kind == "insert":
-            piece = self.pick([b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b"\0", b"\n", b"0", b"null", b"\\u00e9", b"\\u12"])
+            piece = self.pick(
+                [
+                    b'"',
+                    b"\\",
+                    b"{",
+                    b"}",
+                    b"[",
+                    b"]",
+                    b":",
+                    b",",
+                    b"\0",
+                    b"\n",
+                    b"0",
+                    b"null",
+                    b"\\u00e9",
+                    b"\\u12",
+                ]
+            )
             return body[:place] + piece + body[place:]
         if kind == "drop":
             return body[:place] + body[place + self.random.randrange(1, 5) :]
         if kind in ("not_utf8", "cesu"):
-            bad = self.pick([b"\xff", b"\xc3", b"\x80", b"\xc0\x80", b"\xe0\x80\xaf", b"\xf4\x90\x80\x80", b"\xed\xa0\x80"])
+            bad = self.pick(
+                [
+                    b"\xff",
+                    b"\xc3",
+                    b"\x80",
+                    b"\xc0\x80",
+                    b"\xe0\x80\xaf",
+                    b"\xf4\x90\x80\x80",
+                    b"\xed\xa0\x80",
+                ]
+            )
             inside = body.find(b"_", place)
             return body[:inside] + bad + body[inside:] if inside > 0 else bad + body
         if kind in ("utf_16", "utf_32"):
@@ -271,10 +367,24 @@ class Maker:
         if kind == "comment":
             return self.pick([b"// c\n" + body, b"/* c */" + body, body + b" # c"])
         if kind == "comma":
-            return self.pick([body.replace(b"}", b",}", 1), body.replace(b",", b",,", 1), body.replace(b":", b"=", 1)])
+            return self.pick(
+                [body.replace(b"}", b",}", 1), body.replace(b",", b",,", 1), body.replace(b":", b"=", 1)]
+            )
         if kind == "no_object":
             return self.pick(
-                [b"null", b"true", b"5", b"1.5", b"1e400", b'"batch.failed"', b"[]", b"[" + body + b"]", b"NaN", b"{}", b"-"]
+                [
+                    b"null",
+                    b"true",
+                    b"5",
+                    b"1.5",
+                    b"1e400",
+                    b'"batch.failed"',
+                    b"[]",
+                    b"[" + body + b"]",
+                    b"NaN",
+                    b"{}",
+                    b"-",
+                ]
             )
         return body
 
@@ -325,14 +435,18 @@ def alike(case, schema):
 
 def schema_problems(schema):
     """Where the .proto and the SDK's classes differ in fields, kinds and what is required."""
-    problems = [f"{name}: the SDK has no class for it" for name in sorted(set(schema) - set(reference.CLASSES))]
+    problems = [
+        f"{name}: the SDK has no class for it" for name in sorted(set(schema) - set(reference.CLASSES))
+    ]
     for name, event_class in sorted(reference.CLASSES.items()):
         if name not in schema:
             problems.append(f"{name}: the SDK's {event_class.__name__} is no message of the gateway's")
             continue
         if schema[name]["message"] != event_class.__name__:
             problems.append(f"{name}: {schema[name]['message']} is {event_class.__name__} in the SDK")
-        problems += [f"{name}: {problem}" for problem in field_problems(schema[name]["fields"], event_class, "")]
+        problems += [
+            f"{name}: {problem}" for problem in field_problems(schema[name]["fields"], event_class, "")
+        ]
     return problems
 
 
@@ -356,7 +470,11 @@ def field_problems(fields, model, path):
             literal = values[0] if len(values) == 1 else ""
             annotation = str
         is_model = isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)
-        kind = "message" if is_model else {str: "string", int: "int64", bool: "bool"}.get(annotation, str(annotation))
+        kind = (
+            "message"
+            if is_model
+            else {str: "string", int: "int64", bool: "bool"}.get(annotation, str(annotation))
+        )
         if (field["kind"], field["repeated"], field["literal"]) != (kind, repeated, literal):
             yield f"{path}{name}: {field} here, {theirs} in the SDK"
         elif is_model:
@@ -366,7 +484,11 @@ def field_problems(fields, model, path):
 def cases(gateway, random, count):
     """`count` cases, as many of each event type."""
     maker = Maker(random)
-    made = [maker.body(reference.CLASSES[name]) for name in sorted(reference.CLASSES) for _ in range(count // len(reference.CLASSES))]
+    made = [
+        maker.body(reference.CLASSES[name])
+        for name in sorted(reference.CLASSES)
+        for _ in range(count // len(reference.CLASSES))
+    ]
     answers = gateway.answers([{"decode": in_base64(body)} for body, _ in made])
     for (body, made_by), answer in zip(made, answers):
         yield Case(body, made_by, reference.read(body), answer)

@@ -131,8 +131,7 @@ BODIES = [
     Difference(
         "utf_16_or_32",
         "Python guesses the encoding from the zero bytes; RFC 8259 says UTF-8",
-        lambda case: _not_json_here(case)
-        and json.detect_encoding(case.body) not in ("utf-8", "utf-8-sig"),
+        lambda case: _not_json_here(case) and json.detect_encoding(case.body) not in ("utf-8", "utf-8-sig"),
     ),
     Difference(
         "exponent_beyond_int",
@@ -142,9 +141,11 @@ BODIES = [
     Difference(
         "integer_of_4300_digits",
         "Python refuses to read a longer one, wherever it stands; the gateway, only where a field needs it",
-        lambda case: not _read_by_sdk(case)
-        and "digits" in case.sdk.why
-        and case.gateway.get("error") != "body_not_json",
+        lambda case: (
+            not _read_by_sdk(case)
+            and "digits" in case.sdk.why
+            and case.gateway.get("error") != "body_not_json"
+        ),
     ),
 ]
 
@@ -162,25 +163,33 @@ OPENAI_SIGNATURES = [
     Difference(
         "bare_base64",
         "the SDK takes an entry without the tag v1; Standard Webhooks has none",
-        lambda case: _gateway_refuses(case, "signature_mismatch") and case.openai_digest in case.signature.split(),
+        lambda case: (
+            _gateway_refuses(case, "signature_mismatch") and case.openai_digest in case.signature.split()
+        ),
     ),
     Difference(
         "timestamp_as_python_reads_it",
         "int() takes blanks, signs, underscores and any script's digits; the gateway, 1 to 12 ASCII digits",
-        lambda case: _gateway_refuses(case, "malformed_header")
-        and re.fullmatch("[0-9]{1,12}", case.timestamp, re.ASCII) is None,
+        lambda case: (
+            _gateway_refuses(case, "malformed_header")
+            and re.fullmatch("[0-9]{1,12}", case.timestamp, re.ASCII) is None
+        ),
     ),
     Difference(
         "id_that_is_no_token",
         "the id is a key of the log: 1 to 256 printable ASCII bytes",
-        lambda case: _gateway_refuses(case, "malformed_header")
-        and re.fullmatch("[!-~]{1,256}", case.id, re.ASCII) is None,
+        lambda case: (
+            _gateway_refuses(case, "malformed_header")
+            and re.fullmatch("[!-~]{1,256}", case.id, re.ASCII) is None
+        ),
     ),
     Difference(
         "signature_header_too_long",
         "at most 64 entries and 4096 bytes: a stranger's request must be cheap to refuse",
-        lambda case: _gateway_refuses(case, "malformed_header")
-        and (len(case.signature.encode()) > 4096 or len(case.signature.split()) > 64),
+        lambda case: (
+            _gateway_refuses(case, "malformed_header")
+            and (len(case.signature.encode()) > 4096 or len(case.signature.split()) > 64)
+        ),
     ),
     Difference(
         "too_many_v1a_entries",
@@ -190,8 +199,10 @@ OPENAI_SIGNATURES = [
     Difference(
         "blanks_of_unicode",
         "Python splits the entries at any of its blanks, the gateway at ASCII's",
-        lambda case: _gateway_refuses(case, "signature_mismatch")
-        and any(c in case.signature for c in _PYTHON_BLANKS_ONLY),
+        lambda case: (
+            _gateway_refuses(case, "signature_mismatch")
+            and any(c in case.signature for c in _PYTHON_BLANKS_ONLY)
+        ),
     ),
     Difference(
         "secret_that_is_no_strict_base64",
@@ -208,8 +219,10 @@ OPENAI_SIGNATURES = [
         "asymmetric_key_as_secret",
         "the SDK makes an HMAC key of the text whpk_..., which is public: anybody could sign. whsk_ is refused"
         " whatever for",
-        lambda case: _gateway_refuses(case, "bad_secret", "signature_mismatch")
-        and case.secret.startswith(("whpk_", "whsk_")),
+        lambda case: (
+            _gateway_refuses(case, "bad_secret", "signature_mismatch")
+            and case.secret.startswith(("whpk_", "whsk_"))
+        ),
     ),
     Difference(
         "body_that_is_not_utf_8",
@@ -230,33 +243,43 @@ STANDARD_WEBHOOKS_SIGNATURES = [
         "timestamp_as_a_float",
         "it reads a float and signs that time's whole seconds; the gateway signs the text that it got, and takes"
         " 1 to 12 digits",
-        lambda case: _gateway_refuses(case, "malformed_header", "signature_mismatch", "timestamp_too_old")
-        and case.timestamp != str(int(float(case.timestamp))),
+        lambda case: (
+            _gateway_refuses(case, "malformed_header", "signature_mismatch", "timestamp_too_old")
+            and case.timestamp != str(int(float(case.timestamp)))
+        ),
     ),
     Difference(
         "timestamp_text_is_signed",
         "the gateway signs the text as OpenAI does; it, the time printed anew",
-        lambda case: "secret_index" in case.gateway
-        and not case.accepted
-        and case.timestamp != str(int(case.timestamp)),
+        lambda case: (
+            "secret_index" in case.gateway
+            and not case.accepted
+            and case.timestamp != str(int(case.timestamp))
+        ),
     ),
     Difference(
         "id_that_is_no_token",
         "as above",
-        lambda case: _gateway_refuses(case, "malformed_header")
-        and re.fullmatch("[!-~]{1,256}", case.id, re.ASCII) is None,
+        lambda case: (
+            _gateway_refuses(case, "malformed_header")
+            and re.fullmatch("[!-~]{1,256}", case.id, re.ASCII) is None
+        ),
     ),
     Difference(
         "unprefixed_secret_in_base64",
         "it decodes an unprefixed secret; the gateway takes its bytes, as the OpenAI SDKs do",
-        lambda case: case.accepted != ("secret_index" in case.gateway)
-        and not case.secret.startswith(("whsec_", "whpk_", "whsk_")),
+        lambda case: (
+            case.accepted != ("secret_index" in case.gateway)
+            and not case.secret.startswith(("whsec_", "whpk_", "whsk_"))
+        ),
     ),
     Difference(
         "asymmetric_key_as_secret",
         "it makes an HMAC key of what b64decode finds in whpk_...",
-        lambda case: _gateway_refuses(case, "bad_secret", "signature_mismatch")
-        and case.secret.startswith(("whpk_", "whsk_")),
+        lambda case: (
+            _gateway_refuses(case, "bad_secret", "signature_mismatch")
+            and case.secret.startswith(("whpk_", "whsk_"))
+        ),
     ),
     Difference(
         "secret_that_is_no_strict_base64",
@@ -266,27 +289,35 @@ STANDARD_WEBHOOKS_SIGNATURES = [
     Difference(
         "signature_that_is_no_strict_base64",
         "it compares what b64decode makes of the entry, stray bits and characters dropped; the gateway, the text",
-        lambda case: _gateway_refuses(case, "signature_mismatch")
-        and f"v1,{case.standard_digest}" not in case.signature.split(" "),
+        lambda case: (
+            _gateway_refuses(case, "signature_mismatch")
+            and f"v1,{case.standard_digest}" not in case.signature.split(" ")
+        ),
     ),
     Difference(
         "list_that_it_cannot_read",
         "it raises ValueError or binascii.Error at an entry without one comma or with odd base64, though another"
         " would match",
-        lambda case: "secret_index" in case.gateway and case.why.startswith(("ValueError", "Error", "TypeError")),
+        lambda case: (
+            "secret_index" in case.gateway and case.why.startswith(("ValueError", "Error", "TypeError"))
+        ),
     ),
     Difference(
         "other_blanks",
         "it splits the entries at single spaces alone",
-        lambda case: "secret_index" in case.gateway
-        and not case.accepted
-        and re.search(r"[\t\n\v\f\r]|  |^ | $", case.signature) is not None,
+        lambda case: (
+            "secret_index" in case.gateway
+            and not case.accepted
+            and re.search(r"[\t\n\v\f\r]|  |^ | $", case.signature) is not None
+        ),
     ),
     Difference(
         "signature_header_too_long",
         "as above",
-        lambda case: _gateway_refuses(case, "malformed_header")
-        and (len(case.signature.encode()) > 4096 or len(case.signature.split()) > 64),
+        lambda case: (
+            _gateway_refuses(case, "malformed_header")
+            and (len(case.signature.encode()) > 4096 or len(case.signature.split()) > 64)
+        ),
     ),
     Difference(
         "too_many_v1a_entries",

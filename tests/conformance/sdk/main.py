@@ -81,7 +81,9 @@ def main():
     print(f"seed {options.seed}")
     good = compare_bodies(gateway, options.seed, options.bodies)
     good &= signatures.compare(gateway, options.seed, options.signatures, Report)
-    print(f"\nseed {options.seed}: {'all differences are listed' if good else 'FAILED'}, {time.monotonic() - start:.0f} s")
+    print(
+        f"\nseed {options.seed}: {'all differences are listed' if good else 'FAILED'}, {time.monotonic() - start:.0f} s"
+    )
     sys.exit(0 if good else 1)
 
 

@@ -107,7 +107,8 @@ def sign_by_standard_webhooks(case):
 SECRET_BYTES = [1, 3, 16, 24, 31, 32, 33, 64, 65, 100]
 BODIES = [
     b"", b"{}", b'{"type": "batch.failed"}', b'{"id": "evt_1", "data": {"id": "batch_1"}}\n',
-    "{\"text\": \"\u00e9\u4e2d\U0001f600\"}".encode(), b"\xef\xbb\xbf{}", b"a.b.c", b"x" * 5000, b"line\r\nline\0",
+    "{\"text\": \"\u00e9\u4e2d\U0001f600\"}".encode(), b"\xef\xbb\xbf{}", b"a.b.c", b"x" * 5000,
+    b"line\r\nline\0",
 ]  # fmt: skip
 
 
@@ -123,7 +124,9 @@ class Maker:
 
     def good(self):
         """A case to be signed."""
-        secret = self.prefixed_secret() if self.random.random() < 0.8 else f"plain text {self.random.random()}"
+        secret = (
+            self.prefixed_secret() if self.random.random() < 0.8 else f"plain text {self.random.random()}"
+        )
         offset = self.pick([0, 0, 0, 1, -1, 299, -299, 300, -300, 301, -301, 10**6, -(10**6)])
         return Case(
             made_by="",
@@ -144,8 +147,10 @@ class Maker:
             text = case.timestamp
             case.timestamp = self.pick(
                 [
-                    f" {text}", f"{text} ", f"+{text}", f"-{text}", f"0{text}", f"00{text}", f"000{text}", f"{text}.0", f"{text}.5",
-                    "1_750_861_210", "１７５０８６１２１０", "", "abc", hex(NOW), "1.75086121e9", f"{text}000", f"{text}x", "nan", "inf",
+                    f" {text}", f"{text} ", f"+{text}", f"-{text}", f"0{text}", f"00{text}", f"000{text}",
+                    f"{text}.0", f"{text}.5",
+                    "1_750_861_210", "１７５０８６１２１０", "", "abc", hex(NOW), "1.75086121e9", f"{text}000",
+                    f"{text}x", "nan", "inf",
                     "9" * 20, f"{text}\n", "\u00a0" + text, "1,750,861,210",
                 ]
             )  # fmt: skip
@@ -155,8 +160,10 @@ class Maker:
             alphabet = in_base64(self.random.randbytes(25))  # has padding
             case.secret = self.pick(
                 [
-                    "", " ", "whsec_", "whsec_ ", f"whsec_{alphabet.rstrip('=')}", f"whsec_ {alphabet}", f"whsec_{alphabet}\n",
-                    f"whsec_{alphabet[:8]}-{alphabet[8:]}", f"whsec_{alphabet[:-3]}B==", alphabet, "whsec", "WHSEC_" + alphabet,
+                    "", " ", "whsec_", "whsec_ ", f"whsec_{alphabet.rstrip('=')}", f"whsec_ {alphabet}",
+                    f"whsec_{alphabet}\n",
+                    f"whsec_{alphabet[:8]}-{alphabet[8:]}", f"whsec_{alphabet[:-3]}B==", alphabet, "whsec",
+                    "WHSEC_" + alphabet,
                     PUBLIC_KEY, f"whsk_{in_base64(bytes(32))}", "whpk_", "\u00e9\u4e2d",
                 ]
             )  # fmt: skip
@@ -176,10 +183,13 @@ class Maker:
         if kind == "header":
             case.signature = self.pick(
                 [
-                    digest, f"V1,{digest}", f"v2,{digest}", f"v1a,{digest}", f"v1,v1,{digest}", f"v1 ,{digest}", f"v1, {digest}", f"v1{digest}",
-                    f"v1,{digest.rstrip('=')}", f"v1,{swapped}", f"v1,{digest}=", f"v1,{digest}x", f"v1,{digest[:-1]}", f"v1,={digest}",
+                    digest, f"V1,{digest}", f"v2,{digest}", f"v1a,{digest}", f"v1,v1,{digest}",
+                    f"v1 ,{digest}", f"v1, {digest}", f"v1{digest}",
+                    f"v1,{digest.rstrip('=')}", f"v1,{swapped}", f"v1,{digest}=", f"v1,{digest}x",
+                    f"v1,{digest[:-1]}", f"v1,={digest}",
                     f"v1,{digest[:flipped]}{'A' if digest[flipped:flipped + 1] != 'A' else 'B'}{digest[flipped + 1:]}", "", " ", "v1,", "v1", ",",
-                    f"v1,{digest[:9]} {digest[9:]}", f"v1,{digest[:5]}!{digest[5:]}", f"v1,{other}", other, f"v1,{digest.lower()}",
+                    f"v1,{digest[:9]} {digest[9:]}", f"v1,{digest[:5]}!{digest[5:]}", f"v1,{other}", other,
+                    f"v1,{digest.lower()}",
                     f"v1,{self.stray_bits(digest)}",
                 ]
             )  # fmt: skip
@@ -192,25 +202,39 @@ class Maker:
             elif part == "timestamp":
                 case.timestamp = str(NOW + self.pick([1, -1, 60]))
             elif part == "body":
-                case.body = self.pick([case.body + b" ", case.body[:-1], b"\xef\xbb\xbf" + case.body, b"{}\n"])
+                case.body = self.pick(
+                    [case.body + b" ", case.body[:-1], b"\xef\xbb\xbf" + case.body, b"{}\n"]
+                )
             else:
                 case.secret = self.prefixed_secret()
         elif kind == "list":
             entries = [
-                entry, f"v1,{other}", f"v2,{other}", f"v1a,{other}", "nonsense", ",", "v1,", f"v1,{digest[:-1]}", "a,b,c", "v1,\u00e9", digest,
+                entry, f"v1,{other}", f"v2,{other}", f"v1a,{other}", "nonsense", ",", "v1,",
+                f"v1,{digest[:-1]}", "a,b,c", "v1,\u00e9", digest,
                 "v1,!", "v1,=", "v1,a", "v1a,", "\u4e2d,x",
             ]  # fmt: skip
             chosen = [self.pick(entries) for _ in range(self.pick([1, 2, 3]))]
             chosen.insert(self.random.randrange(len(chosen) + 1), entry)
             case.signature = " ".join(chosen)
         elif kind == "blanks":
-            blank = self.pick(["  ", "\t", "\n", "\x0b", "\r", "\u00a0", "\u3000", "\x1c", "\x85", ", ", ",", ";", "   "])
-            case.signature = self.pick([f"v1,{other}{blank}{entry}", f"{blank}{entry}", f"{entry}{blank}", f"{entry}{blank}v1,{other}"])
+            blank = self.pick(
+                ["  ", "\t", "\n", "\x0b", "\r", "\u00a0", "\u3000", "\x1c", "\x85", ", ", ",", ";", "   "]
+            )
+            case.signature = self.pick(
+                [
+                    f"v1,{other}{blank}{entry}",
+                    f"{blank}{entry}",
+                    f"{entry}{blank}",
+                    f"{entry}{blank}v1,{other}",
+                ]
+            )
         elif kind == "long":
             case.signature = self.pick(
                 [
-                    " ".join([f"v1,{other}"] * 63 + [entry]), " ".join([f"v1,{other}"] * 64 + [entry]), " ".join(["v1,x"] * 63 + [entry]),
-                    " ".join(["v1,xxxx"] * 64 + [entry]), entry + " " + "v9," + "x" * 4096, " ".join(["v1a,AAAA"] * 8 + [entry]),
+                    " ".join([f"v1,{other}"] * 63 + [entry]), " ".join([f"v1,{other}"] * 64 + [entry]),
+                    " ".join(["v1,x"] * 63 + [entry]),
+                    " ".join(["v1,xxxx"] * 64 + [entry]), entry + " " + "v9," + "x" * 4096,
+                    " ".join(["v1a,AAAA"] * 8 + [entry]),
                     " ".join(["v1a,AAAA"] * 9 + [entry]),
                 ]
             )  # fmt: skip
@@ -251,7 +275,12 @@ def symmetric_cases(gateway, random, count):
             way = "openai"
         ways.append(way)
         if way == "gateway":
-            sign = {"secret": case.secret, "id": case.id, "timestamp": case.timestamp, "body": in_base64(case.body)}
+            sign = {
+                "secret": case.secret,
+                "id": case.id,
+                "timestamp": case.timestamp,
+                "body": in_base64(case.body),
+            }
             by_gateway.append({"sign": sign})
     signed = iter(gateway.answers(by_gateway))
     for case, way in zip(cases, ways):
@@ -318,7 +347,20 @@ def mixed_cases(gateway, random, count):
         for _ in range(maker.pick([1, 1, 2, 4])):
             scheme, key = maker.pick(keys)
             signature = sign_with(scheme, key, message)
-            change = maker.pick(["none"] * 6 + ["tag", "message", "bit", "unpadded", "url", "short", "public_as_secret", "zeros", "malleable"])
+            change = maker.pick(
+                ["none"] * 6
+                + [
+                    "tag",
+                    "message",
+                    "bit",
+                    "unpadded",
+                    "url",
+                    "short",
+                    "public_as_secret",
+                    "zeros",
+                    "malleable",
+                ]
+            )
             made_by.append(f"{scheme}-{change}")
             text = in_base64(signature)
             if change == "tag":
@@ -344,7 +386,9 @@ def mixed_cases(gateway, random, count):
                 text = in_base64(signature[:32] + s.to_bytes(32, "little"))
             elif change == "public_as_secret":
                 public = maker.pick(PRIVATE_KEYS).public_key().public_bytes_raw()
-                secret = maker.pick([public, b"whpk_" + base64.b64encode(public), base64.b64encode(public), b""])
+                secret = maker.pick(
+                    [public, b"whpk_" + base64.b64encode(public), base64.b64encode(public), b""]
+                )
                 text, scheme = in_base64(sign_with("v1", secret, message)), maker.pick(["v1", "v1a"])
             entries.append((scheme, text))
         case = MixedCase(
@@ -353,7 +397,9 @@ def mixed_cases(gateway, random, count):
             signature=" ".join(f"{scheme},{text}" for scheme, text in entries),
             body=body,
         )
-        matching = (i for i, key in enumerate(configured) if any(matches(key, entry, message) for entry in entries))
+        matching = (
+            i for i, key in enumerate(configured) if any(matches(key, entry, message) for entry in entries)
+        )
         case.expected = next(matching, None)
         cases.append(case)
     requests = [
