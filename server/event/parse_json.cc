@@ -32,7 +32,7 @@ constexpr size_t kScratchBytes = 1024;
 
 // Builds the value, as Boost.JSON's own parser does, but for doubles: that parser multiplies by a
 // power of ten, and is now and then off by a unit in the last place. 9007199254740991.0000000000
-// would be another integer than it is to Python, and 4503599627370497.5 would be one.
+// would be another integer than it is to Python, and 8160777607295.0005000 would be one.
 class Builder {
  public:
   static constexpr size_t max_object_size = json::object::max_size();
