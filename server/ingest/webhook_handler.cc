@@ -126,7 +126,9 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
       Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance));
   delivery.verified = true;
   origin.webhook_time = verified.webhook_time;
-  source.NoteVerified(verified.secret_index, origin.receive_time);
+  for (const size_t secret : verified.secret_indices) {
+    source.NoteVerified(secret, origin.receive_time);
+  }
   const absl::Duration wait = source.TakeFromRate();
   if (wait > absl::ZeroDuration()) {
     absl::Status error =

@@ -304,16 +304,16 @@ absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::strin
 
   // No early end: how long this takes must not tell which secret matched.
   const SignedParts parts = {.id = headers.id, .timestamp = headers.timestamp, .body = body};
-  std::optional<size_t> matching_secret;
+  std::vector<size_t> matching;
   for (size_t i = 0; i < secrets.size(); ++i) {
     const Ed25519PublicKey* public_key = secrets[i].public_key();
     const bool matches = public_key != nullptr
                              ? MatchesPublicKey(*public_key, entries.v1a, parts)
                              : MatchesSharedSecret(secrets[i].key(), entries.v1, parts);
-    if (matches && !matching_secret.has_value()) matching_secret = i;
+    if (matches) matching.push_back(i);
   }
-  if (!matching_secret.has_value()) return Mismatch(secrets, entries);
-  return VerifiedWebhook{.webhook_time = webhook_time, .secret_index = *matching_secret};
+  if (matching.empty()) return Mismatch(secrets, entries);
+  return VerifiedWebhook{.webhook_time = webhook_time, .secret_indices = std::move(matching)};
 }
 
 std::string Sign(const Secret& secret, absl::string_view id, absl::string_view timestamp,

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -71,7 +72,9 @@ class Secret {
 
 struct VerifiedWebhook {
   absl::Time webhook_time;  // of this attempt, from the timestamp header
-  size_t secret_index = 0;  // the first of the secrets that had signed
+  // Which of the secrets had signed, ascending; at least one. A sender that rotates may sign with
+  // two.
+  std::vector<size_t> secret_indices;
 };
 
 // Accepts the request if any "v1" entry of `headers.signature` matches any shared secret of

@@ -16,6 +16,7 @@
 namespace hookgate {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -104,7 +105,7 @@ TEST(VerifyTest, WhatSignMakesIsAcceptedWithItsTime) {
   const auto verified = VerifyAt(kNow + absl::Seconds(7), Request());
   ASSERT_TRUE(verified.ok()) << verified.status();
   EXPECT_EQ(verified->webhook_time, kNow);
-  EXPECT_EQ(verified->secret_index, 0u);
+  EXPECT_THAT(verified->secret_indices, ElementsAre(0));
 }
 
 TEST(VerifyTest, EveryByteOfTheBodyIsSigned) {
@@ -128,15 +129,21 @@ TEST(VerifyTest, RotationTellsWhichSecretHadSigned) {
   const std::vector<Secret> secrets = {MakeSecret("new"), MakeSecret("key"), MakeSecret("older")};
   const auto verified = VerifyAt(kNow, Request(), secrets);
   ASSERT_TRUE(verified.ok()) << verified.status();
-  EXPECT_EQ(verified->secret_index, 1u);
+  EXPECT_THAT(verified->secret_indices, ElementsAre(1));
+
+  // A sender may sign with both while it rotates.
+  Request twice;
+  twice.signature = absl::StrCat(Sign(MakeSecret("older"), kId, kTimestamp, kBody), " ",
+                                 Sign(MakeSecret("new"), kId, kTimestamp, kBody));
+  EXPECT_THAT(VerifyAt(kNow, twice, secrets)->secret_indices, ElementsAre(0, 2));
 }
 
 TEST(VerifyTest, PublicKeyVerifiesItsOwnEntriesOnly) {
   const std::vector<Secret> both = {MakeSecret(kPublicKey), MakeSecret("key")};
   Request request;
-  EXPECT_EQ(VerifyAt(kNow, request, both)->secret_index, 1u);
+  EXPECT_THAT(VerifyAt(kNow, request, both)->secret_indices, ElementsAre(1));
   request.signature = kPublicKeySignature;
-  EXPECT_EQ(VerifyAt(kNow, request, both)->secret_index, 0u);
+  EXPECT_THAT(VerifyAt(kNow, request, both)->secret_indices, ElementsAre(0));
   EXPECT_EQ(ReasonFor(request), reason::kSignatureMismatch);  // by "key" alone
 
   // Whoever knows the public key tries it as a shared secret.

@@ -101,7 +101,7 @@ json::object VerifyCase(const json::object& request) {
              absl::FromUnixSeconds(request.at("now").to_number<int64_t>()),
              absl::Seconds(request.at("tolerance").to_number<int64_t>()));
   if (!verified.ok()) return Refusal(ReasonOf(verified.status()), verified.status());
-  return {{"secret_index", verified->secret_index}};
+  return {{"secret_index", verified->secret_indices.front()}};
 }
 
 json::object SignCase(const json::object& request) {

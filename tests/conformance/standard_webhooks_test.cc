@@ -87,7 +87,8 @@ std::string Outcome(const Vector& vector) {
                                  .signature = ViewOrNull(vector.signature)};
   const auto verified = Verify(headers, vector.body, secrets, absl::FromUnixSeconds(vector.now),
                                absl::Seconds(vector.tolerance));
-  return verified.ok() ? absl::StrCat("ok ", verified->secret_index) : ReasonOf(verified.status());
+  return verified.ok() ? absl::StrCat("ok ", verified->secret_indices.front())
+                       : ReasonOf(verified.status());
 }
 
 TEST(StandardWebhooksConformanceTest, EveryVectorIsAnsweredAsExpected) {
