@@ -1,7 +1,9 @@
 #include "tests/integration/gateway_fixture.h"
 
+#include <csignal>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -23,10 +25,30 @@ void GatewayTest::Start(const std::vector<std::string>& flags) {
   gateway_ = HookgatedProcess::Start(data_dir_, flags);
 }
 
-void GatewayTest::StartWithConfig(std::string config) {
-  const std::string secret_file = WriteFile(absl::StrCat(kTestSecret, "\n"));
-  Start({absl::StrCat("--config=",
-                      WriteFile(absl::StrReplaceAll(config, {{"SECRET_FILE", secret_file}})))});
+void GatewayTest::StartWithConfig(const std::string& config) {
+  secret_file_ = WriteFile(absl::StrCat(kTestSecret, "\n"));
+  config_file_ = WriteFile("");
+  WriteConfig(config);
+  Start({absl::StrCat("--config=", config_file_)});
+}
+
+void GatewayTest::WriteConfig(const std::string& config) {
+  std::ofstream(config_file_) << absl::StrReplaceAll(config, {{"SECRET_FILE", secret_file_}});
+}
+
+void GatewayTest::Reload(const std::string& config) {
+  WriteConfig(config);
+  const auto reloads = [this] {
+    const std::string log = gateway_->log();
+    size_t count = 0;
+    for (const char* line : {"\"config applied\"", "\"config not applied;"}) {
+      for (size_t at = log.find(line); at != std::string::npos; at = log.find(line, at + 1)) ++count;
+    }
+    return count;
+  };
+  const size_t before = reloads();
+  gateway_->Signal(SIGHUP);
+  while (reloads() == before) std::this_thread::yield();
 }
 
 HttpReply GatewayTest::SendBytes(const std::string& request) {

@@ -23,7 +23,10 @@ class GatewayTest : public testing::Test {
   // Starts the gateway, or starts it again on the same log.
   void Start(const std::vector<std::string>& flags = {});
   // The same with a config file of `config`, and kTestSecret in the file that it calls SECRET_FILE.
-  void StartWithConfig(std::string config);
+  void StartWithConfig(const std::string& config);
+  // Writes `config` into the file that StartWithConfig made, and has it read again. Returns once the
+  // gateway has applied or refused it.
+  void Reload(const std::string& config);
 
   // Sends it over a connection of its own; status 0 if there was no answer.
   HttpReply Send(SignedWebhook webhook) { return SendBytes(webhook.Request()); }
@@ -42,6 +45,10 @@ class GatewayTest : public testing::Test {
 
  private:
   static std::string NewDataDir();
+  void WriteConfig(const std::string& config);
+
+  std::string secret_file_;
+  std::string config_file_;
 };
 
 }  // namespace hookgate

@@ -1,0 +1,75 @@
+// SIGHUP: a real gateway goes on with another config, or stays with the one it has.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/gateway_fixture.h"
+#include "tests/support/event_stream.h"
+
+namespace hookgate {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kOnlyOpenai[] =
+    R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" } })";
+constexpr char kNewSecret[] = "whsec_bmV3LXNlY3JldA==";
+
+class ReloadTest : public GatewayTest {};
+
+TEST_F(ReloadTest, SecretIsRotatedWithoutARestart) {
+  StartWithConfig(kOnlyOpenai);
+  EventStream stream(gateway_->grpc(), "start_position: START_POSITION_EARLIEST");
+  ASSERT_TRUE(stream.Next().has_opened());
+  EXPECT_EQ(Send({.secret = kNewSecret}).status, 401);
+  Reload(R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" }
+                      secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+  Store({});
+  Store({.secret = kNewSecret});
+  Reload(R"(sources { name: "openai" secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+  EXPECT_EQ(Send({}).status, 401);
+  Store({.secret = kNewSecret});
+  // The stream has seen none of it.
+  EXPECT_THAT(stream.NextSequences(3), testing::ElementsAre(1, 2, 3));
+}
+
+TEST_F(ReloadTest, SourcesComeAndGo) {
+  StartWithConfig(kOnlyOpenai);
+  EXPECT_EQ(Send({.source = "staging"}).status, 404);
+  Reload(R"(sources { name: "staging" secrets { name: "a" file: "SECRET_FILE" } })");
+  Store({.source = "staging"});
+  EXPECT_EQ(Send({}).status, 404);
+}
+
+TEST_F(ReloadTest, WrongConfigIsRefusedAsAWholeAndTheReasonIsLogged) {
+  StartWithConfig(kOnlyOpenai);
+  Reload(R"(sources { name: "staging" secrets { name: "a" file: "SECRET_FILE" } }
+            sources { name: "Bad Name" secrets { name: "a" file: "SECRET_FILE" } })");
+  EXPECT_THAT(gateway_->log(), HasSubstr("sources[1].name"));
+  EXPECT_EQ(Send({.source = "staging"}).status, 404);
+  Store({});
+  Reload("sources { nonsense");
+  Store({});
+}
+
+TEST_F(ReloadTest, WhatNeedsARestartIsRefusedAndNamed) {
+  StartWithConfig(kOnlyOpenai);
+  Reload(R"(sources { name: "staging" secrets { name: "a" file: "SECRET_FILE" } }
+            http { max_connections: 5 })");
+  EXPECT_THAT(gateway_->log(), HasSubstr("http.max_connections"));
+  EXPECT_THAT(gateway_->log(), HasSubstr("restart"));
+  EXPECT_EQ(Send({.source = "staging"}).status, 404);
+  Store({});
+}
+
+TEST_F(ReloadTest, LogLevelChanges) {
+  StartWithConfig(R"(logging { level: "warning" })");
+  EXPECT_EQ(Send({.secret = kNewSecret}).status, 401);
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("signature_mismatch")));
+  Reload(R"(logging { level: "info" })");
+  EXPECT_EQ(Send({.secret = kNewSecret}).status, 401);
+  EXPECT_THAT(gateway_->log(), HasSubstr("signature_mismatch"));
+}
+
+}  // namespace
+}  // namespace hookgate
