@@ -73,7 +73,7 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   const Options options = Right("");
   EXPECT_EQ(options.http.address, "127.0.0.1:8080");
   EXPECT_EQ(options.http.max_body_bytes, 1 << 20);
-  EXPECT_EQ(options.http.max_connections, 4096);
+  EXPECT_EQ(options.http.max_connections, 1024);
   EXPECT_EQ(options.http.header_timeout, absl::Seconds(10));
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(30));
   EXPECT_EQ(options.http.idle_timeout, absl::Seconds(60));
