@@ -33,6 +33,7 @@ ABSL_FLAG(int, webhooks, 20'000, "How many webhooks each line stores or replays.
 ABSL_FLAG(int, connections, 64, "Keep-alive connections that send webhooks.");
 ABSL_FLAG(std::vector<std::string>, subscribers, (std::vector<std::string>{"1", "10", "100"}),
           "How many subscribers; one group of lines for each.");
+ABSL_FLAG(int, idle_streams, 10'000, "Measures what so many silent streams cost; 0: does not.");
 ABSL_FLAG(std::string, folder, "/var/tmp",
           "Where the log is made, and removed afterwards. On tmpfs a sync costs nothing, and the "
           "numbers say nothing.");
@@ -183,6 +184,41 @@ void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
              absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before) / deliveries});
 }
 
+// Resident memory of the process.
+int64_t ResidentBytes(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/statm"));
+  int64_t total = 0;
+  int64_t resident = 0;
+  file >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// Streams on which nothing happens, and then one webhook that reaches all of them.
+void MeasureIdleStreams(const HookgatedProcess& gateway, int streams) {
+  constexpr int kStreamsPerConnection = 100;
+  constexpr absl::Duration kWatched = absl::Seconds(5);
+  const int64_t memory_before = ResidentBytes(gateway.pid());
+  Subscribers idle(gateway.grpc(), streams, Subscribers::Start::kLatest, /*events=*/1,
+                   kStreamsPerConnection);
+  const int64_t memory = ResidentBytes(gateway.pid()) - memory_before;
+  const absl::Duration cpu_before = CpuTime(gateway.pid());
+  absl::SleepFor(kWatched);
+  const absl::Duration cpu = CpuTime(gateway.pid()) - cpu_before;
+  const absl::Time start = absl::Now();
+  const std::vector<std::string> one = {SignedWebhook{}.Request()};
+  RunLoad(gateway.http(), /*connections=*/1, one);
+  idle.Wait();
+  const double reach_ms = absl::ToDoubleMilliseconds(absl::Now() - start);
+  const double kib_each = static_cast<double>(memory) / 1024 / streams;
+  const double cpu_percent = 100 * absl::FDivDuration(cpu, kWatched);
+  absl::PrintF(absl::GetFlag(FLAGS_output) == "json"
+                   ? "{\"what\":\"idle streams\",\"streams\":%d,\"kib_each\":%.1f,"
+                     "\"cpu_percent\":%.1f,\"webhook_to_all_ms\":%.0f}\n"
+                   : "%d idle streams: %.1f KiB each, %.1f %% of a core; a webhook reached all of "
+                     "them in %.0f ms\n",
+               streams, kib_each, cpu_percent, reach_ms);
+}
+
 int Main() {
   const TemporaryFolder folder(absl::GetFlag(FLAGS_folder));
   if (absl::GetFlag(FLAGS_output) != "json") {
@@ -205,6 +241,9 @@ int Main() {
     const auto gateway = fresh_gateway();
     MeasureIngest(*gateway, subscribers);
     MeasureReplay(*gateway, subscribers);
+  }
+  if (absl::GetFlag(FLAGS_idle_streams) > 0) {
+    MeasureIdleStreams(*fresh_gateway(), absl::GetFlag(FLAGS_idle_streams));
   }
   return 0;
 }

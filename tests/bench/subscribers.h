@@ -16,9 +16,10 @@ class Subscribers {
  public:
   enum class Start { kEarliest, kLatest };
 
-  // Opens `count` streams, each on a connection of its own, and waits until all are open. Each is
-  // to receive `events` events.
-  Subscribers(const std::string& address, int count, Start start, int64_t events);
+  // Opens `count` streams, `per_connection` of them on each connection, and waits until all are
+  // open. Each is to receive `events` events.
+  Subscribers(const std::string& address, int count, Start start, int64_t events,
+              int per_connection = 1);
   // Ends the streams.
   ~Subscribers();
 
