@@ -55,8 +55,7 @@ Outcome CliTest::Run(const std::vector<std::string>& arguments) {
       .connect =
           [this](const std::string& target) {
             return std::make_unique<Connection>(
-                target,
-                grpc::CreateChannel(channel_target_, grpc::InsecureChannelCredentials()));
+                target, grpc::CreateChannel(channel_target_, grpc::InsecureChannelCredentials()));
           },
       .post =
           [this](const HttpRequest& request, absl::Duration timeout) {

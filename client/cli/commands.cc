@@ -14,11 +14,16 @@
 namespace hookgate::cli {
 
 const std::vector<Command>& Commands() {
-  static const auto* const kCommands = new std::vector<Command>{
-      SubscribeCommand(),      FailuresCommand(),        EventsCommand(),
-      GetCommand(),            SendCommand(),            StatusCommand(),
-      QuarantineListCommand(), QuarantineShowCommand(),  QuarantineRetryCommand(),
-      QuarantineDiscardCommand()};
+  static const auto* const kCommands = new std::vector<Command>{SubscribeCommand(),
+                                                                FailuresCommand(),
+                                                                EventsCommand(),
+                                                                GetCommand(),
+                                                                SendCommand(),
+                                                                StatusCommand(),
+                                                                QuarantineListCommand(),
+                                                                QuarantineShowCommand(),
+                                                                QuarantineRetryCommand(),
+                                                                QuarantineDiscardCommand()};
   return *kCommands;
 }
 

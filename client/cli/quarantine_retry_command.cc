@@ -48,9 +48,8 @@ int PrintResults(const Response& response, const Flags& flags, Environment& envi
   int exit_code = kFine;
   for (const Response::Result& result : response.results()) {
     if (!IsDone(result)) exit_code = kFailed;
-    environment.out << (IsJson(flags)
-                            ? MessageJson(result)
-                            : absl::StrCat(result.id(), " ", OutcomeText(result, style)))
+    environment.out << (IsJson(flags) ? MessageJson(result)
+                                      : absl::StrCat(result.id(), " ", OutcomeText(result, style)))
                     << "\n";
   }
   return exit_code;
@@ -65,8 +64,8 @@ int RetryAll(const std::vector<int64_t>& ids, const Flags& flags, Connection& co
     for (size_t i = begin; i < end; ++i) request.add_ids(ids[i]);
     Response response;
     const GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::RetryQuarantined,
-                    request, flags.Duration("timeout"), response);
+        CallGateway(connection.admin(), &v1::AdminService::StubInterface::RetryQuarantined, request,
+                    flags.Duration("timeout"), response);
     if (!error.status.ok()) {
       return FailedCall(error, "cannot retry", connection.target(), environment);
     }
@@ -100,10 +99,10 @@ Command QuarantineRetryCommand() {
           "under its own webhook-id, once, and leaves the quarantine; subscribers get it as the "
           "newest event. What it still does not understand stays. Oldest first with --all.",
       .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
-      .flags = Join({QuarantineSelectionFlags(),
-                     {GrpcFlag(), TimeoutFlag("How long each call may take: one for every 100.",
-                                              "30s"),
-                      OutputFlag(), ColorFlag()}}),
+      .flags =
+          Join({QuarantineSelectionFlags(),
+                {GrpcFlag(), TimeoutFlag("How long each call may take: one for every 100.", "30s"),
+                 OutputFlag(), ColorFlag()}}),
       .examples = {{"hookgate quarantine retry 7 8", "These two."},
                    {"hookgate quarantine retry --all", "After an upgrade of hookgated."}},
       .exits = {{kFine, "All of them are events now, or there was nothing to retry."},

@@ -39,8 +39,10 @@ int Run(const Flags& flags, Environment& environment) {
   v1::GetQuarantinedRequest request;
   int64_t id = 0;
   if (!absl::SimpleAtoi(flags.arguments()[0], &id) || id < 1) {
-    return WrongUsage(kName, absl::StrCat("\"", flags.arguments()[0], "\" is no id: those are "
-                                          "numbers, and hookgate quarantine list shows them"),
+    return WrongUsage(kName,
+                      absl::StrCat("\"", flags.arguments()[0],
+                                   "\" is no id: those are "
+                                   "numbers, and hookgate quarantine list shows them"),
                       environment);
   }
   request.set_id(id);

@@ -87,8 +87,9 @@ absl::StatusOr<Secret> ReadSecret(const Flags& flags, const Environment& environ
   ASSIGN_OR_RETURN(Secret secret, Secret::Parse(name, text));
   if (secret.public_key() != nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat(name, " holds a public key (whpk_), which verifies signatures and cannot make "
-                           "any: give the secret of a source that has a shared one (whsec_)"));
+        absl::StrCat(name,
+                     " holds a public key (whpk_), which verifies signatures and cannot make "
+                     "any: give the secret of a source that has a shared one (whsec_)"));
   }
   return secret;
 }

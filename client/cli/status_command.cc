@@ -52,12 +52,12 @@ Table SecretTable(const Response& status, const Reader& reader) {
   for (const Response::Source& source : status.sources()) {
     for (const Response::Secret& secret : source.secrets()) {
       const bool used = secret.has_last_verified_time();
-      table.AddRow({{source.name()},
-                    {secret.name()},
-                    {secret.scheme()},
-                    {used ? When(used, secret.last_verified_time(), reader).age
-                          : "never since the start",
-                     used ? Look::kPlain : Look::kFaint}});
+      table.AddRow(
+          {{source.name()},
+           {secret.name()},
+           {secret.scheme()},
+           {used ? When(used, secret.last_verified_time(), reader).age : "never since the start",
+            used ? Look::kPlain : Look::kFaint}});
     }
   }
   return table;
@@ -99,24 +99,24 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command StatusCommand() {
-  return {.name = "status",
-          .summary = "Tell how the gateway is",
-          .description =
-              "Tells whether the gateway takes webhooks, and if not, why; since when it runs and has "
-              "its config; what its log holds; what became of webhooks; and for each secret when it "
-              "last verified one.\n\n"
-              "While a secret is being rotated: once the new one verifies webhooks and the old one "
-              "has not for as long as its sender may retry, the old one can go from the config.",
-          .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(),
-                    ColorFlag()},
-          .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
-                       {"hookgate status --output json | jq .quarantine.entries",
-                        "One number, for a script."}},
-          .exits = {{kFine, "The gateway is ready."},
-                    {kFailed, "It is not ready, or it refused to tell."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."}},
-          .run = Run};
+  return {
+      .name = "status",
+      .summary = "Tell how the gateway is",
+      .description =
+          "Tells whether the gateway takes webhooks, and if not, why; since when it runs and has "
+          "its config; what its log holds; what became of webhooks; and for each secret when it "
+          "last verified one.\n\n"
+          "While a secret is being rotated: once the new one verifies webhooks and the old one "
+          "has not for as long as its sender may retry, the old one can go from the config.",
+      .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},
+      .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
+                   {"hookgate status --output json | jq .quarantine.entries",
+                    "One number, for a script."}},
+      .exits = {{kFine, "The gateway is ready."},
+                {kFailed, "It is not ready, or it refused to tell."},
+                {kWrongUsage, "The command line is wrong."},
+                {kUnreachable, "No gateway answered in time."}},
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

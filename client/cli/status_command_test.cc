@@ -71,8 +71,7 @@ TEST_F(StatusTest, NotReadySaysWhyAndFails) {
   status_.add_not_ready_reasons("the log refuses writes");
   const Outcome outcome = Run({"status"});
   EXPECT_EQ(outcome.exit_code, kFailed);
-  EXPECT_THAT(outcome.out,
-              HasSubstr("ready           no: draining; the log refuses writes\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("ready           no: draining; the log refuses writes\n"));
   EXPECT_THAT(Run({"status", "--output=json"}).out, HasSubstr(R"("ready":false,)"));
 }
 

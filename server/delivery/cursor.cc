@@ -52,27 +52,29 @@ absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_vi
   const LogPosition position = log.Position();
   if (cursor.substr(0, kEpochBytes) != log.epoch()) {
     return WithEarliestCursor(
-        CursorOfAnotherLog(absl::StrCat(
-            field, " belongs to another log (epoch ", cursor.substr(0, kEpochBytes), ", this one is ",
-            log.epoch(), "): the gateway's data was replaced. Start from earliest_cursor to "
-            "get all that this log holds")),
+        CursorOfAnotherLog(
+            absl::StrCat(field, " belongs to another log (epoch ", cursor.substr(0, kEpochBytes),
+                         ", this one is ", log.epoch(),
+                         "): the gateway's data was replaced. Start from earliest_cursor to "
+                         "get all that this log holds")),
         log);
   }
   if (sequence > position.head) {
     return WithEarliestCursor(
-        CursorOfAnotherLog(absl::StrCat(
-            field, " is at sequence ", sequence, ", but the log ends at ", position.head,
-            ": the gateway's data was put back to an older state. Events stored since then would be "
-            "skipped; start from a cursor at or before its end")),
+        CursorOfAnotherLog(absl::StrCat(field, " is at sequence ", sequence,
+                                        ", but the log ends at ", position.head,
+                                        ": the gateway's data was put back to an older state. "
+                                        "Events stored since then would be "
+                                        "skipped; start from a cursor at or before its end")),
         log);
   }
   if (sequence + 1 < position.earliest) {
     return WithEarliestCursor(
-        ErrorWithReason(absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
-                        absl::StrCat(field, " is at sequence ", sequence,
-                                     ", but retention has removed all events before ",
-                                     position.earliest,
-                                     ". Start from earliest_cursor to get all that is left")),
+        ErrorWithReason(
+            absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
+            absl::StrCat(field, " is at sequence ", sequence,
+                         ", but retention has removed all events before ", position.earliest,
+                         ". Start from earliest_cursor to get all that is left")),
         log);
   }
   return sequence;
@@ -81,8 +83,7 @@ absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_vi
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log) {
   const std::string reason = ReasonOf(error);
   if (reason == reason::kCursorOvertaken || reason == reason::kCursorOfAnotherLog) {
-    SetMetadata(error, "earliest_cursor",
-                FormatCursor(log.epoch(), log.Position().earliest - 1));
+    SetMetadata(error, "earliest_cursor", FormatCursor(log.epoch(), log.Position().earliest - 1));
   }
   return error;
 }

@@ -31,7 +31,8 @@ char* FormatCursorTo(char* buffer, absl::string_view epoch, Sequence sequence);
 absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_view field,
                                        const EventLog& log);
 
-// `error`, and if its reason is cursor_overtaken or cursor_of_another_log, the metadata earliest_cursor.
+// `error`, and if its reason is cursor_overtaken or cursor_of_another_log, the metadata
+// earliest_cursor.
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log);
 
 }  // namespace hookgate

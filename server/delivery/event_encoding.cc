@@ -10,8 +10,8 @@
 namespace hookgate {
 namespace {
 
-using google::protobuf::io::CodedOutputStream;
 using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedOutputStream;
 using hookgate::v1::Event;
 using hookgate::v1::SubscribeResponse;
 

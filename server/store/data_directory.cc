@@ -17,8 +17,8 @@
 namespace hookgate {
 namespace {
 
-// A power cut must not take the folder's name away, whatever is synced in it. Parents that were there
-// before have nothing to write; those that may not be opened are not ours.
+// A power cut must not take the folder's name away, whatever is synced in it. Parents that were
+// there before have nothing to write; those that may not be opened are not ours.
 void SyncNames(const std::string& path) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(path, error);
@@ -38,7 +38,8 @@ absl::Status MakeFolder(const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data folder ", path, " cannot be made: ", error.message()));
   }
-  // Bodies of webhooks are nobody else's business. A folder that was there keeps its owner's choice.
+  // Bodies of webhooks are nobody else's business. A folder that was there keeps its owner's
+  // choice.
   if (!made) return absl::OkStatus();
   ::chmod(path.c_str(), S_IRWXU);
   SyncNames(path);

@@ -67,8 +67,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
 class BareGrpcServer::Impl {
  public:
   Impl(int64_t events, int64_t events_per_frame)
-      : service_(MakeFrame(events_per_frame),
-                 (events + events_per_frame - 1) / events_per_frame) {
+      : service_(MakeFrame(events_per_frame), (events + events_per_frame - 1) / events_per_frame) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterCallbackGenericService(&service_);

@@ -73,8 +73,8 @@ struct Line {
 
 absl::Duration Percentile(std::vector<absl::Duration> durations, double fraction) {
   if (durations.empty()) return absl::InfiniteDuration();
-  const auto nth = durations.begin() +
-                   static_cast<std::ptrdiff_t>(fraction * static_cast<double>(durations.size() - 1));
+  const auto nth = durations.begin() + static_cast<std::ptrdiff_t>(
+                                           fraction * static_cast<double>(durations.size() - 1));
   std::nth_element(durations.begin(), nth, durations.end());
   return *nth;
 }
@@ -117,7 +117,8 @@ absl::Duration CpuTime(pid_t pid) {
   const std::vector<std::string> fields = absl::StrSplit(stat.substr(stat.rfind(')') + 2), ' ');
   int64_t user = 0;
   int64_t system = 0;
-  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system)) return {};
+  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system))
+    return {};
   return absl::Seconds(static_cast<double>(user + system) /
                        static_cast<double>(sysconf(_SC_CLK_TCK)));
 }
@@ -135,7 +136,8 @@ void MeasureDisk(const std::string& folder) {
   }
   close(fd);
   Print({.what = "the disk alone: write 4 KiB, sync",
-         .per_second = static_cast<double>(durations.size()) / absl::ToDoubleSeconds(absl::Now() - start),
+         .per_second =
+             static_cast<double>(durations.size()) / absl::ToDoubleSeconds(absl::Now() - start),
          .p50 = Percentile(durations, 0.5),
          .p99 = Percentile(durations, 0.99)});
 }
@@ -143,8 +145,7 @@ void MeasureDisk(const std::string& folder) {
 std::vector<std::string> MakeRequests() {
   std::vector<std::string> requests;
   for (int i = 0; i < absl::GetFlag(FLAGS_webhooks); ++i) {
-    requests.push_back(
-        SignedWebhook{.body = BatchFailedBody(absl::StrCat("batch_", i))}.Request());
+    requests.push_back(SignedWebhook{.body = BatchFailedBody(absl::StrCat("batch_", i))}.Request());
   }
   return requests;
 }

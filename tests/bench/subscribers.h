@@ -1,5 +1,5 @@
-// Many subscribers in one process. They count events without decoding them, so that what is measured
-// is the gateway.
+// Many subscribers in one process. They count events without decoding them, so that what is
+// measured is the gateway.
 #ifndef HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
 #define HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
 

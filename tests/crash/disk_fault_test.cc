@@ -1,5 +1,5 @@
-// What the log does when its disk fails: nothing that was answered is lost, and what can't be stored
-// is refused. On a simulated disk, but for what needs a real process.
+// What the log does when its disk fails: nothing that was answered is lost, and what can't be
+// stored is refused. On a simulated disk, but for what needs a real process.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,8 +82,8 @@ TEST_F(DiskFaultTest, DiskThatFillsInTheMiddleOfACommitStoresNoneOfIt) {
   ExpectStored(*Open(), {"before", "during"});
 }
 
-// After a failed sync nobody knows what is on the disk, and the next sync may succeed without having
-// written it.
+// After a failed sync nobody knows what is on the disk, and the next sync may succeed without
+// having written it.
 TEST_F(DiskFaultTest, FailedSyncRefusesUntilARestartWhateverTheNextOneSays) {
   auto log = Open();
   ASSERT_TRUE(Append(*log, "before").ok());
@@ -140,11 +140,10 @@ TEST_F(DiskFaultTest, DamagedHeaderIsRefusedAtTheStart) {
 class StartOnTest : public testing::Test {
  protected:
   ProgramOutcome Start() {
-    return RunProgram(
-        kHookgated,
-        {"--http_address=127.0.0.1:0", "--grpc_address=127.0.0.1:0", "--admin_address=127.0.0.1:0",
-         absl::StrCat("--data_dir=", folder_)},
-        {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
+    return RunProgram(kHookgated,
+                      {"--http_address=127.0.0.1:0", "--grpc_address=127.0.0.1:0",
+                       "--admin_address=127.0.0.1:0", absl::StrCat("--data_dir=", folder_)},
+                      {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
   }
   void ExpectRefused(const std::string& part) {
     const ProgramOutcome outcome = Start();

@@ -161,7 +161,8 @@ int SimulatedFile::FileSize(sqlite3_file* file, sqlite3_int64* size) {
   return SQLITE_OK;
 }
 
-// sqlite.org/lockingv3.html: any number share; one may be about to write; to write it must be alone.
+// sqlite.org/lockingv3.html: any number share; one may be about to write; to write it must be
+// alone.
 int SimulatedFile::Lock(sqlite3_file* file, int level) {
   SimulatedFile& self = Of(file);
   absl::MutexLock lock(&self.disk->mu_);
@@ -281,7 +282,7 @@ SimulatedDisk::SimulatedDisk()
   };
   vfs_->xFullPathname = [](sqlite3_vfs*, const char* name, int size, char* out) {
     return std::snprintf(out, static_cast<size_t>(size), "%s", name) < size ? SQLITE_OK
-                                                                             : SQLITE_CANTOPEN;
+                                                                            : SQLITE_CANTOPEN;
   };
   sqlite3_vfs_register(vfs_.get(), 1);
 }
@@ -320,8 +321,8 @@ void SimulatedDisk::Restart(std::mt19937_64& random) {
   for (const auto& [name, node] : all) {
     const auto now = names_.find(name);
     const auto before = durable_names_.find(name);
-    const bool same = now != names_.end() && before != durable_names_.end() &&
-                      now->second == before->second;
+    const bool same =
+        now != names_.end() && before != durable_names_.end() && now->second == before->second;
     const bool take_new = same || Chance(random, 0.5);
     const auto chosen = take_new ? now : before;
     if (chosen != (take_new ? names_.end() : durable_names_.end())) kept.insert(*chosen);
@@ -372,7 +373,8 @@ void SimulatedDisk::Apply(const Change& change, std::string& content) {
   content.replace(change.offset, change.bytes.size(), change.bytes);
 }
 
-// Each cut keeps nothing, all, or some share of what was pending: the extremes are the likeliest in life.
+// Each cut keeps nothing, all, or some share of what was pending: the extremes are the likeliest in
+// life.
 void SimulatedDisk::Survive(Node& node, std::mt19937_64& random) {
   const double shares[] = {0, 0.1, 0.5, 0.9, 1};
   const double share = shares[std::uniform_int_distribution<int>(0, 4)(random)];

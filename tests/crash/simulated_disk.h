@@ -1,14 +1,17 @@
-// A disk whose power can be cut and whose operations can be made to fail: a SQLite VFS, all in memory.
+// A disk whose power can be cut and whose operations can be made to fail: a SQLite VFS, all in
+// memory.
 //
 // It tells what was written from what was synced. A write, a truncation, a new or a removed name is
-// seen by every reader at once, but is only pending until a sync covers it. When the power is cut, each
-// pending sector is, by chance, kept, lost, torn (a first part of it is written) or, where the file grew,
-// garbage; pending truncations and names happened or did not. Promised is only what POSIX promises:
+// seen by every reader at once, but is only pending until a sync covers it. When the power is cut,
+// each pending sector is, by chance, kept, lost, torn (a first part of it is written) or, where the
+// file grew, garbage; pending truncations and names happened or did not. Promised is only what
+// POSIX promises:
 //   - syncing a file keeps its content, not its name;
-//   - names are kept by syncing the folder, which SQLite does with the first sync of a new journal or
+//   - names are kept by syncing the folder, which SQLite does with the first sync of a new journal
+//   or
 //     write-ahead log, and when it removes a journal.
-// After a sync that failed, what was pending stays visible and is never written, though later syncs succeed:
-// that is what Linux does with pages whose write-back failed.
+// After a sync that failed, what was pending stays visible and is never written, though later syncs
+// succeed: that is what Linux does with pages whose write-back failed.
 //
 // Names are whole paths; nothing touches the real disk. Shared memory and locks work between the
 // connections of this process.
@@ -43,18 +46,20 @@ class SimulatedDisk {
   SimulatedDisk(const SimulatedDisk&) = delete;
   SimulatedDisk& operator=(const SimulatedDisk&) = delete;
 
-  // Cuts the power in the middle of the `operations`-th change from now on, from 1: a write, truncation,
-  // sync or removal. From then on everything fails.
+  // Cuts the power in the middle of the `operations`-th change from now on, from 1: a write,
+  // truncation, sync or removal. From then on everything fails.
   void CutPowerAt(int64_t operations);
   void CutPower();
   // Changes so far.
   int64_t operations() const;
 
-  // Decides what the disk holds after a power cut, and gives it power again. All files must be closed.
+  // Decides what the disk holds after a power cut, and gives it power again. All files must be
+  // closed.
   void Restart(std::mt19937_64& random);
 
-  // Makes `operation` on files whose name ends in `suffix` fail with the SQLite code `result`, after
-  // `good` that succeed, until Repair. A failing write of more than one sector writes a first part of it.
+  // Makes `operation` on files whose name ends in `suffix` fail with the SQLite code `result`,
+  // after `good` that succeed, until Repair. A failing write of more than one sector writes a first
+  // part of it.
   void Break(Operation operation, absl::string_view suffix, int result, int64_t good = 0);
   void Repair();
   // Operations that failed since Break.
@@ -80,7 +85,7 @@ class SimulatedDisk {
     // Locks, by the handle that holds them.
     std::set<const void*> shared;
     const void* reserved = nullptr;
-    const void* exclusive = nullptr;  // or about to be: no new sharers
+    const void* exclusive = nullptr;              // or about to be: no new sharers
     std::vector<std::unique_ptr<char[]>> memory;  // shared between connections, gone with the last
     std::set<const void*> memory_users;
     std::set<const void*> memory_shared[8];

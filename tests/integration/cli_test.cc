@@ -60,8 +60,8 @@ TEST_F(CliTest, SampleOfAnyTypeIsStoredAndFound) {
 TEST_F(CliTest, SubscribePrintsWhatIsStoredAndResumesFromItsFile) {
   for (int i = 1; i <= 3; ++i) Hookgate({"send", "--subject", absl::StrCat("batch_", i)});
   const std::string cursor_file = FreshTestFile("cursor");
-  const std::vector<std::string> subscribe = {"subscribe", "--from",     "earliest",
-                                              "--output",  "json",       "--cursor-file",
+  const std::vector<std::string> subscribe = {"subscribe", "--from",      "earliest",
+                                              "--output",  "json",        "--cursor-file",
                                               cursor_file, "--max-events"};
   std::vector<std::string> two = subscribe;
   two.push_back("2");

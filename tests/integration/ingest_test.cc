@@ -145,10 +145,10 @@ class KeyPair {
     size_t size = sizeof(signature);
     EVP_MD_CTX* const context = EVP_MD_CTX_new();
     EXPECT_EQ(EVP_DigestSignInit(context, nullptr, nullptr, nullptr, key_), 1);
-    EXPECT_EQ(EVP_DigestSign(context, signature, &size,
-                             reinterpret_cast<const unsigned char*>(message.data()),
-                             message.size()),
-              1);
+    EXPECT_EQ(
+        EVP_DigestSign(context, signature, &size,
+                       reinterpret_cast<const unsigned char*>(message.data()), message.size()),
+        1);
     EVP_MD_CTX_free(context);
     return absl::StrCat("v1a,", Base64(signature, size));
   }
@@ -184,8 +184,9 @@ TEST_F(IngestTest, SvixHeaderNamesAreTakenToo) {
 TEST_F(IngestTest, ChunkedBodyAndExpectContinueAreTaken) {
   Start();
   SignedWebhook webhook;
-  std::string head = "POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
-                     "Transfer-Encoding: chunked\r\n";
+  std::string head =
+      "POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
+      "Transfer-Encoding: chunked\r\n";
   for (const auto& [name, value] : webhook.SignedFields()) {
     absl::StrAppend(&head, name, ": ", value, "\r\n");
   }
@@ -222,14 +223,15 @@ TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
   ExpectRefused(WebhookRequest("openai", {}, body), 401, "missing_header", "webhook-id");
   ExpectRefused(WebhookRequest("openai", {fields[0], fields[2]}, body), 401, "missing_header",
                 "webhook-timestamp");
-  ExpectRefused(WebhookRequest("openai", {fields[0], fields[1], {"webhook-signature", "v2,eA=="}},
-                               body),
-                401, "signature_mismatch");
-  ExpectRefused(WebhookRequest("openai", {fields[0], {"webhook-timestamp", "now"}, fields[2]}, body),
-                401, "malformed_header", "webhook-timestamp");
-  ExpectRefused(WebhookRequest("openai",
-                               {fields[0], {"webhook-id", "wh_other"}, fields[1], fields[2]}, body),
-                401, "conflicting_headers", "webhook-id");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], fields[1], {"webhook-signature", "v2,eA=="}}, body), 401,
+      "signature_mismatch");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], {"webhook-timestamp", "now"}, fields[2]}, body), 401,
+      "malformed_header", "webhook-timestamp");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], {"webhook-id", "wh_other"}, fields[1], fields[2]}, body),
+      401, "conflicting_headers", "webhook-id");
   ExpectRefused(SignedWebhook{.webhook_time = absl::Now() - absl::Seconds(310)}.Request(), 401,
                 "timestamp_too_old");
   ExpectRefused(SignedWebhook{.webhook_time = absl::Now() + absl::Seconds(310)}.Request(), 401,
@@ -245,8 +247,8 @@ TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
   ExpectRefused(SignedWebhook{.more_fields = {{"Content-Encoding", "gzip"}}}.Request(), 415,
                 "encoded_body");
   ExpectRefused(SignedWebhook{.body = std::string(1001, ' ')}.Request(), 413, "body_too_large");
-  ExpectRefused("POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nX: " +
-                    std::string(100'000, 'x') + "\r\n\r\n",
+  ExpectRefused("POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nX: " + std::string(100'000, 'x') +
+                    "\r\n\r\n",
                 431, "header_too_large");
   ExpectRefused("this is not HTTP\r\n\r\n", 400, "malformed_request");
 

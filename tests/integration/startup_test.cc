@@ -65,15 +65,15 @@ TEST_F(StartupTest, SecretIsNeverPrinted) {
 TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {
   const std::vector<std::string> secret = {SecretVariable()};
   ExpectNoStart(2, {"--http_address=nonsense"}, secret, {"http.address", "HOST:PORT"});
-  ExpectNoStart(2, {"--grpc_address=0.0.0.0:0"}, secret,
-                {"grpc.address", "--allow_insecure_grpc"});
+  ExpectNoStart(2, {"--grpc_address=0.0.0.0:0"}, secret, {"grpc.address", "--allow_insecure_grpc"});
   ExpectNoStart(2, {"--log_level=loud"}, secret, {"logging.level", "warning"});
   ExpectNoStart(2, {"--config=/no/such/file"}, secret, {"/no/such/file"});
   ExpectNoStart(2, {ConfigFlag("storage { retention { seconds: 3600 } }")}, secret,
                 {"storage.retention", "96h"});
   ExpectNoStart(2, {ConfigFlag("http {\n  adress: \"x\"\n}")}, secret, {":2:", "adress"});
   ExpectNoStart(2, {ConfigFlag("sources { name: \"openai\" }")}, secret, {"sources[0].secrets"});
-  ExpectNoStart(2, {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
+  ExpectNoStart(2,
+                {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
                 secret, {"sources[0].secrets[0].file", "/no/file"});
   ExpectNoStart(2, {"stray"}, secret, {"\"stray\"", "--help"});
   ExpectNoStart(1, {"--no_such_flag"}, secret, {"no_such_flag"});

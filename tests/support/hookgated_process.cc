@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"

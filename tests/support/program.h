@@ -20,14 +20,14 @@ struct ProgramOutcome {
   std::string err;
 };
 
-// `environment` entries are NAME=VALUE; the test's own environment is not passed on. `in` is what the
-// program reads from its standard input.
+// `environment` entries are NAME=VALUE; the test's own environment is not passed on. `in` is what
+// the program reads from its standard input.
 ProgramOutcome RunProgram(const std::string& program, const std::vector<std::string>& arguments,
                           const std::vector<std::string>& environment = {},
                           const std::string& in = "");
 
-// Starts it with stdin from the file `in_path`, stdout to `out_fd` and stderr to the file `err_path`.
-// 0, and the test has failed, if it cannot be started.
+// Starts it with stdin from the file `in_path`, stdout to `out_fd` and stderr to the file
+// `err_path`. 0, and the test has failed, if it cannot be started.
 pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
                    const std::vector<std::string>& environment, const std::string& in_path,
                    int out_fd, const std::string& err_path);
