@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
+#include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
@@ -43,6 +44,18 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   return state;
 }
 
+// After a failed sync the write-ahead log may read well from memory and have a hole on the disk, behind
+// which nothing is found after a power cut. So nothing is appended to one that was found: its content is
+// written anew, into the database, and it starts over.
+absl::Status RewriteWhatWasFound(Database& database) {
+  const absl::Status status = database.Checkpoint(Database::CheckpointMode::kTruncate);
+  if (!absl::IsResourceExhausted(status) && !absl::IsUnavailable(status)) return status;
+  // A full disk, or somebody who reads: no reason to refuse what can be read.
+  Log(Severity::kWarning, "the write-ahead log could not be emptied",
+      {{"error", status.ToString()}});
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
@@ -53,6 +66,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
   ASSIGN_OR_RETURN(StoredState state, LoadState(*database));
+  RETURN_IF_ERROR(Annotate(RewriteWhatWasFound(*database), path));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
   ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
