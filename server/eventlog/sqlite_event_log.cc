@@ -44,9 +44,9 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   return state;
 }
 
-// After a failed sync the write-ahead log may read well from memory and have a hole on the disk, behind
-// which nothing is found after a power cut. So nothing is appended to one that was found: its content is
-// written anew, into the database, and it starts over.
+// After a failed sync the write-ahead log may read well from memory and have a hole on the disk,
+// behind which nothing is found after a power cut. So nothing is appended to one that was found:
+// its content is written anew, into the database, and it starts over.
 absl::Status RewriteWhatWasFound(Database& database) {
   const absl::Status status = database.Checkpoint(Database::CheckpointMode::kTruncate);
   if (!absl::IsResourceExhausted(status) && !absl::IsUnavailable(status)) return status;

@@ -37,9 +37,9 @@ class FailedSyncTest : public testing::Test {
   std::mt19937_64 random_{1};
 };
 
-// After a failed sync the process was killed and started again, with the machine up all the time: the
-// write-ahead log read well from the page cache, and had a hole on the disk. Whatever was appended behind
-// the hole was synced, answered OK, and out of reach after the next power cut.
+// After a failed sync the process was killed and started again, with the machine up all the time:
+// the write-ahead log read well from the page cache, and had a hole on the disk. Whatever was
+// appended behind the hole was synced, answered OK, and out of reach after the next power cut.
 TEST_F(FailedSyncTest, WhatIsAnsweredAfterAFailedSyncAndARestartSurvivesAPowerCut) {
   auto log = OpenTemporaryLog(nullptr, folder_);
   ASSERT_TRUE(TryAppend(*log, "before").ok());
