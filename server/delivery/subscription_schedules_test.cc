@@ -49,6 +49,7 @@ class World {
     std::vector<Lease> leases;
     std::set<Sequence> acked;
     bool seek = false;
+    Sequence redriven = 0;
   };
 
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -92,6 +93,8 @@ class World {
   void Step() {
     Write write;
     leases_.clear();
+    const auto before = state_->unsettled_events();
+    std::set<Sequence> counted;
     switch (Pick(12)) {
       case 0:
         AttachOrDetach();
@@ -109,13 +112,16 @@ class World {
         break;
       }
       case 6:
-        state_->Nack(AnyId(), {.reason = "no", .dead_letter = Pick(4) == 0}, now_, random_);
+        Nack(counted);
         break;
       case 7:
         state_->Extend(AnyId(), absl::Minutes(5), now_);
         break;
       case 8:
         Pass(absl::Seconds(Pick(40)));
+        for (const auto& [sequence, event] : before) {
+          if (event.leased) counted.insert(sequence);  // If it has lapsed.
+        }
         break;
       case 9:
         now_.wall += absl::Hours(Pick(48) - 24);  // Somebody sets the clock.
@@ -124,19 +130,44 @@ class World {
         if (Pick(10) == 0) {
           state_->Seek(Pick(kEvents + 1));
           write.seek = true;
+        } else {
+          const Sequence sequence = 1 + Pick(kEvents);
+          if (state_->Redrive(sequence, now_) == SubscriptionState::RedriveOutcome::kRedriven) {
+            write.redriven = sequence;
+          }
         }
         break;
       case 11:
         if (Pick(3) == 0) {
           Restart();
+          CheckCounted(unsettled_, {});
           return;
         }
         break;
     }
+    CheckCounted(before, counted);
     write.changes = state_->TakeChanges();
     write.leases = leases_;
     writes_.push_back(std::move(write));
     for (int commits = Pick(3); commits > 0; --commits) Commit();
+  }
+
+  void Nack(std::set<Sequence>& counted) {
+    const DeliveryId id = AnyId();
+    const NackRequest nack{.reason = "no", .dead_letter = Pick(4) == 0};
+    if (state_->Nack(id, nack, now_, random_) == AckOutcome::kOk) counted.insert(id.sequence);
+  }
+
+  // Of what is unsettled now, that which was in `before` has one attempt more exactly if it is in `counted` and
+  // its lease ended; the rest has none. A stream's end, a seek and a restart count nothing.
+  template <typename Events>
+  void CheckCounted(const Events& before, const std::set<Sequence>& counted) {
+    for (const auto& [sequence, event] : state_->unsettled_events()) {
+      const auto found = before.find(sequence);
+      int expected = found == before.end() ? 0 : found->second.attempts;
+      if (counted.contains(sequence) && !event.leased) ++expected;
+      EXPECT_EQ(event.attempts, expected) << "of event " << sequence;
+    }
   }
 
   void Pass(absl::Duration duration) {
@@ -150,7 +181,11 @@ class World {
     const Write write = std::move(writes_.front());
     writes_.pop_front();
     Apply(write.changes);
-    for (const Sequence sequence : write.acked) acked_.insert(sequence);
+    for (const Sequence sequence : write.acked) {
+      acked_.insert(sequence);
+      EXPECT_FALSE(dead_.contains(sequence)) << "acked, and a dead letter still";
+    }
+    acked_.erase(write.redriven);  // Asked for again.
     if (write.seek) {
       // What is after the position comes again; what is before is given up.
       acked_.erase(acked_.upper_bound(stored_.position.position), acked_.end());

@@ -213,6 +213,7 @@ AckOutcome SubscriptionState::Ack(const DeliveryId& id, Instant now) {
   const std::string consumer = unsettled_[id.sequence].consumer;
   if (id.number == found->second.delivery && !consumer.empty()) NoteAck(consumer, now);
   Remove(id.sequence);
+  Discard(id.sequence);  // Of before a seek: it is handled now.
   return AckOutcome::kOk;
 }
 
