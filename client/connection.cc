@@ -1,7 +1,5 @@
 #include "client/connection.h"
 
-#include <utility>
-
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -26,11 +24,12 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
 
 }  // namespace
 
-Connection::Connection(const std::string& target)
-    : Connection(target, v1::EventService::NewStub(MakeChannel(target))) {}
+Connection::Connection(const std::string& target) : Connection(target, MakeChannel(target)) {}
 
 Connection::Connection(const std::string& target,
-                       std::unique_ptr<v1::EventService::StubInterface> events)
-    : target_(target), events_(std::move(events)) {}
+                       const std::shared_ptr<grpc::ChannelInterface>& channel)
+    : target_(target),
+      events_(v1::EventService::NewStub(channel)),
+      admin_(v1::AdminService::NewStub(channel)) {}
 
 }  // namespace hookgate

@@ -5,7 +5,12 @@
 #include <memory>
 #include <string>
 
+#include "hookgate/v1/admin_service.grpc.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
+
+namespace grpc {
+class ChannelInterface;
+}  // namespace grpc
 
 namespace hookgate {
 
@@ -16,16 +21,18 @@ class Connection {
   // whenever needed. Plain text: for loopback, or behind something that encrypts.
   explicit Connection(const std::string& target);
 
-  // Calls go to `events`, in place of a gateway; `target` is what messages call it.
-  Connection(const std::string& target, std::unique_ptr<v1::EventService::StubInterface> events);
+  // Calls go through `channel`, such as one with credentials; `target` is what messages call it.
+  Connection(const std::string& target, const std::shared_ptr<grpc::ChannelInterface>& channel);
 
   const std::string& target() const { return target_; }
   v1::EventService::StubInterface& events() { return *events_; }
+  v1::AdminService::StubInterface& admin() { return *admin_; }
 
  private:
   // Constant after construction.
   const std::string target_;
   const std::unique_ptr<v1::EventService::StubInterface> events_;
+  const std::unique_ptr<v1::AdminService::StubInterface> admin_;
 };
 
 }  // namespace hookgate

@@ -22,7 +22,8 @@
 ABSL_FLAG(std::string, config, "",
           "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
           "over it.");
-ABSL_FLAG(bool, check_config, false, "Check flags, config file and secrets, say what is wrong, exit.");
+ABSL_FLAG(bool, check_config, false,
+          "Check flags, config file and secrets, say what is wrong, exit.");
 ABSL_FLAG(std::string, http_address, "",
           "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
 ABSL_FLAG(std::string, grpc_address, "",
@@ -33,7 +34,8 @@ ABSL_FLAG(std::string, data_dir, "",
           "Folder of the event log, made if it is missing. Default ./hookgate-data.");
 ABSL_FLAG(bool, allow_insecure_grpc, false,
           "Serve gRPC without TLS on an address that other machines reach.");
-ABSL_FLAG(std::string, log_format, "", "text or json. Default: text on a terminal, json otherwise.");
+ABSL_FLAG(std::string, log_format, "",
+          "text or json. Default: text on a terminal, json otherwise.");
 ABSL_FLAG(std::string, log_level, "", "debug, info, warning or error. Default info.");
 
 namespace hookgate {
@@ -61,7 +63,8 @@ absl::optional<std::string> GetEnvironment(const std::string& name) {
   return std::string(value);
 }
 
-// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the command in.
+// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the
+// command in.
 std::string FromWhereTyped(const std::string& path) {
   const absl::optional<std::string> folder = GetEnvironment("BUILD_WORKING_DIRECTORY");
   if (!folder.has_value() || absl::StartsWith(path, "/")) return path;
@@ -129,7 +132,9 @@ int Main() {
 void ConfigureHelp() {
   absl::SetProgramUsageMessage(kUsage);
   absl::FlagsUsageConfig config;
-  const auto is_ours = [](absl::string_view file) { return absl::EndsWith(file, "server/main.cc"); };
+  const auto is_ours = [](absl::string_view file) {
+    return absl::EndsWith(file, "server/main.cc");
+  };
   config.contains_help_flags = is_ours;
   config.contains_helpshort_flags = is_ours;
   absl::SetFlagsUsageConfig(config);

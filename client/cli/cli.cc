@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
@@ -17,74 +18,126 @@ constexpr char kVersion[] = "0.1.0";
 
 using Arguments = std::vector<std::string>;
 
-const Command* Find(absl::string_view name) {
-  for (const Command& command : Commands()) {
-    if (command.name == name) return &command;
+template <typename Named>
+const Named* Find(const std::vector<Named>& all, absl::string_view name) {
+  for (const Named& named : all) {
+    if (named.name == name) return &named;
   }
   return nullptr;
 }
 
-bool IsHelpFlag(absl::string_view argument) {
+bool IsHelp(absl::string_view argument) {
   return argument == "--help" || argument == "-h" || argument == "-help";
 }
 
-int UnknownCommand(absl::string_view name, Environment& environment) {
-  std::vector<std::string> known = {"help"};
-  for (const Command& command : Commands()) known.push_back(command.name);
-  if (absl::StartsWith(name, "-")) {
-    Fail(kWrongUsage, absl::StrCat("flags stand behind the command: hookgate COMMAND ", name),
+// What may stand behind `hookgate`, or behind `hookgate GROUP`.
+std::vector<std::string> KnownWords(const CommandGroup* group) {
+  std::vector<std::string> words = {"help"};
+  for (const Command& command : Commands()) {
+    absl::string_view word = command.name;
+    const bool here = group == nullptr ? !absl::StrContains(word, ' ')
+                                       : absl::ConsumePrefix(&word, absl::StrCat(group->name, " "));
+    if (here) words.emplace_back(word);
+  }
+  if (group != nullptr) return words;
+  for (const CommandGroup& each : CommandGroups()) words.push_back(each.name);
+  return words;
+}
+
+//   group  in which `word` was looked for; null: in none
+int UnknownCommand(const CommandGroup* group, absl::string_view word, Environment& environment) {
+  const std::string prefix = group == nullptr ? "" : absl::StrCat(group->name, " ");
+  if (absl::StartsWith(word, "-")) {
+    Fail(kWrongUsage,
+         absl::StrCat("flags stand behind the command: hookgate ", prefix, "COMMAND ", word),
          environment);
   } else {
-    Fail(kWrongUsage, absl::StrCat("there is no command ", name, DidYouMean(name, known)),
+    Fail(kWrongUsage,
+         absl::StrCat("there is no command ", prefix, word, DidYouMean(word, KnownWords(group))),
          environment);
   }
-  environment.err << "See hookgate --help.\n";
+  environment.err << "See hookgate " << prefix << "--help.\n";
   return kWrongUsage;
 }
 
+// `arguments`: what follows help.
 int Help(const Arguments& arguments, Environment& environment) {
-  if (arguments.empty() || IsHelpFlag(arguments[0]) || arguments[0] == "help") {
-    environment.out << Overview(Commands());
+  if (arguments.empty() || IsHelp(arguments[0]) || arguments[0] == "help") {
+    environment.out << Overview(Commands(), CommandGroups());
     return kFine;
   }
-  const Command* command = Find(arguments[0]);
-  if (command == nullptr) return UnknownCommand(arguments[0], environment);
+  const CommandGroup* group = Find(CommandGroups(), arguments[0]);
+  if (group != nullptr && arguments.size() == 1) {
+    environment.out << OverviewOf(*group, Commands());
+    return kFine;
+  }
+  const std::string& word = arguments[group == nullptr ? 0 : 1];
+  const std::string name = group == nullptr ? word : absl::StrCat(group->name, " ", word);
+  const Command* command = Find(Commands(), name);
+  if (command == nullptr) return UnknownCommand(group, word, environment);
   environment.out << HelpOf(*command);
   return kFine;
 }
 
+absl::Status CheckArguments(const Command& command, const Arguments& arguments) {
+  if (arguments.size() < command.arguments.least) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("which one? hookgate ", command.name, " ", command.arguments.usage));
+  }
+  if (arguments.size() <= command.arguments.most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("\"", arguments[command.arguments.most],
+                                                 "\" is not a flag, and there is nothing else to "
+                                                 "say"));
+}
+
 int RunCommand(const Command& command, const Arguments& arguments, Environment& environment) {
   // Whatever else is said: who asks for help has not got it right yet.
-  if (std::any_of(arguments.begin(), arguments.end(), IsHelpFlag)) {
+  if (std::any_of(arguments.begin(), arguments.end(), IsHelp)) {
     environment.out << HelpOf(command);
     return kFine;
   }
   const absl::StatusOr<Flags> flags =
       Flags::Parse(command.flags, arguments, environment.get_variable);
   if (!flags.ok()) return WrongUsage(command.name, flags.status().message(), environment);
-  if (!flags->arguments().empty()) {
-    return WrongUsage(command.name,
-                      absl::StrCat("\"", flags->arguments()[0],
-                                   "\" is not a flag, and there is nothing else to say"),
-                      environment);
-  }
+  const absl::Status right = CheckArguments(command, flags->arguments());
+  if (!right.ok()) return WrongUsage(command.name, right.message(), environment);
   return command.run(*flags, environment);
+}
+
+// `arguments`: what follows the group's name.
+int RunInGroup(const CommandGroup& group, const Arguments& arguments, Environment& environment) {
+  if (arguments.empty()) {
+    environment.err << OverviewOf(group, Commands());
+    return kWrongUsage;
+  }
+  const Arguments rest(arguments.begin() + 1, arguments.end());
+  if (IsHelp(arguments[0]) || arguments[0] == "help") {
+    Arguments of_group = {group.name};
+    of_group.insert(of_group.end(), rest.begin(), rest.end());
+    return Help(of_group, environment);
+  }
+  const Command* command = Find(Commands(), absl::StrCat(group.name, " ", arguments[0]));
+  return command == nullptr ? UnknownCommand(&group, arguments[0], environment)
+                            : RunCommand(*command, rest, environment);
 }
 
 int Dispatch(const Arguments& arguments, Environment& environment) {
   if (arguments.empty()) {
-    environment.err << Overview(Commands());
+    environment.err << Overview(Commands(), CommandGroups());
     return kWrongUsage;
   }
   const std::string& name = arguments[0];
   const Arguments rest(arguments.begin() + 1, arguments.end());
-  if (name == "help" || IsHelpFlag(name)) return Help(rest, environment);
+  if (name == "help" || IsHelp(name)) return Help(rest, environment);
   if (name == "--version") {
     environment.out << "hookgate " << kVersion << "\n";
     return kFine;
   }
-  const Command* command = Find(name);
-  return command == nullptr ? UnknownCommand(name, environment)
+  if (const CommandGroup* group = Find(CommandGroups(), name)) {
+    return RunInGroup(*group, rest, environment);
+  }
+  const Command* command = Find(Commands(), name);
+  return command == nullptr ? UnknownCommand(nullptr, name, environment)
                             : RunCommand(*command, rest, environment);
 }
 

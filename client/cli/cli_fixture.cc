@@ -42,6 +42,7 @@ Outcome CliTest::Run(const std::vector<std::string>& arguments) {
       .out = out,
       .out_error = [this] { return out_error_; },
       .err = err,
+      .in_is_terminal = in_is_terminal_,
       .out_is_terminal = out_is_terminal_,
       .clock = clock_,
       .zone = absl::FixedTimeZone(2 * 60 * 60),
@@ -54,8 +55,7 @@ Outcome CliTest::Run(const std::vector<std::string>& arguments) {
       .connect =
           [this](const std::string& target) {
             return std::make_unique<Connection>(
-                target, v1::EventService::NewStub(grpc::CreateChannel(
-                            channel_target_, grpc::InsecureChannelCredentials())));
+                target, grpc::CreateChannel(channel_target_, grpc::InsecureChannelCredentials()));
           },
       .post =
           [this](const HttpRequest& request, absl::Duration timeout) {

@@ -40,6 +40,7 @@ class CliTest : public ::testing::Test {
   Interrupt interrupt_;
   std::map<std::string, std::string> variables_;
   std::string in_;
+  bool in_is_terminal_ = false;
   bool out_is_terminal_ = false;
   int out_error_ = 0;  // Unless 0: stdout cannot be written, for this reason.
 

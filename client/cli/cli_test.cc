@@ -13,7 +13,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kNames = {"subscribe", "failures", "events", "get", "send"};
+const std::vector<std::string> kNames = {"subscribe", "failures", "events",
+                                         "get",       "send",     "status"};
 
 using CommandLineTest = CliTest;
 
@@ -43,12 +44,51 @@ TEST_F(CommandLineTest, EveryCommandExplainsItself) {
     EXPECT_THAT(outcome.out, AllOf(StartsWith("hookgate " + name + ": "),
                                    HasSubstr("\nUsage: hookgate " + name + " [flags]\n"),
                                    HasSubstr("\nFlags:\n"), HasSubstr("\n  --output text|json "),
-                                   HasSubstr("\nExamples:\n  hookgate " + name + " "),
+                                   HasSubstr("\nExamples:\n  hookgate " + name),
                                    HasSubstr("\nExit codes:\n  0 ")));
     EXPECT_EQ(Run({"help", name}).out, outcome.out);
     EXPECT_EQ(Run({name, "-h"}).out, outcome.out);
     EXPECT_EQ(Run({name, "--no-such-flag", "--help"}).out, outcome.out);
   }
+}
+
+// What is behind one word of the overview has an overview of its own.
+TEST_F(CommandLineTest, EveryGroupExplainsItselfAndItsCommands) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> groups = {
+      {"quarantine", {"list", "show", "retry", "discard"}}};
+  for (const auto& [group, names] : groups) {
+    const Outcome overview = Run({group, "--help"});
+    EXPECT_EQ(overview.exit_code, kFine);
+    EXPECT_EQ(Run({"help", group}).out, overview.out);
+    EXPECT_EQ(Run({group}).exit_code, kWrongUsage);
+    EXPECT_EQ(Run({group}).err, overview.out);
+    EXPECT_THAT(Run({"--help"}).out, HasSubstr("\n  " + group + " "));
+    for (const std::string& name : names) {
+      EXPECT_THAT(overview.out, HasSubstr("\n  " + name + " "));
+      const Outcome outcome = Run({group, name, "--help"});
+      EXPECT_EQ(outcome.exit_code, kFine);
+      EXPECT_THAT(outcome.out, AllOf(StartsWith("hookgate " + group + " " + name + ": "),
+                                     HasSubstr("\nUsage: hookgate " + group + " " + name + " "),
+                                     HasSubstr("\n  --output text|json "),
+                                     HasSubstr("\nExamples:\n  hookgate " + group + " " + name)));
+      EXPECT_EQ(Run({"help", group, name}).out, outcome.out);
+      EXPECT_EQ(Run({group, "help", name}).out, outcome.out);
+    }
+  }
+}
+
+TEST_F(CommandLineTest, AnUnknownCommandOfAGroupNamesTheNearest) {
+  const Outcome outcome = Run({"quarantine", "lsit"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_EQ(outcome.err,
+            "hookgate: there is no command quarantine lsit, did you mean list?\n"
+            "See hookgate quarantine --help.\n");
+  EXPECT_EQ(Run({"quarantin"}).err,
+            "hookgate: there is no command quarantin, did you mean quarantine?\n"
+            "See hookgate --help.\n");
+  EXPECT_EQ(Run({"quarantine", "--all", "list"}).err,
+            "hookgate: flags stand behind the command: hookgate quarantine COMMAND --all\n"
+            "See hookgate quarantine --help.\n");
 }
 
 TEST_F(CommandLineTest, TellsItsVersion) {

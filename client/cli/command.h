@@ -2,6 +2,8 @@
 #ifndef HOOKGATE_CLIENT_CLI_COMMAND_H_
 #define HOOKGATE_CLIENT_CLI_COMMAND_H_
 
+#include <cstddef>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,9 @@
 #include "client/cli/flags.h"
 
 namespace hookgate::cli {
+
+// Of arguments that may be as many as one likes.
+inline constexpr size_t kAnyNumber = std::numeric_limits<size_t>::max();
 
 struct Command {
   struct Example {
@@ -19,15 +24,29 @@ struct Command {
     int code;
     std::string meaning;
   };
+  // What stands behind the command besides its flags.
+  struct Arguments {
+    std::string usage;  // "ID", "ID ...", "[ID ...]"
+    size_t least = 0;
+    size_t most = 0;
+  };
 
-  std::string name;
+  std::string name;         // One word, or the group's and its own: "quarantine list".
   std::string summary;      // A few words, for the overview.
   std::string description;  // What one should know before using it.
+  Arguments arguments = {};
   std::vector<FlagSpec> flags;
   std::vector<Example> examples;
   std::vector<Exit> exits;
   // Does it and returns the exit code. Everything it has to say is said when it returns.
   int (*run)(const Flags& flags, Environment& environment);
+};
+
+// Commands whose names begin with the same word.
+struct CommandGroup {
+  std::string name;         // That word.
+  std::string summary;      // A few words, for the overview.
+  std::string description;  // What its commands are about.
 };
 
 }  // namespace hookgate::cli

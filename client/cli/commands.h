@@ -10,6 +10,7 @@ namespace hookgate::cli {
 
 // In the order in which help lists them.
 const std::vector<Command>& Commands();
+const std::vector<CommandGroup>& CommandGroups();
 
 }  // namespace hookgate::cli
 

@@ -80,4 +80,8 @@ Style StyleOf(const Flags& flags, const Environment& environment) {
   return Style(environment.out_is_terminal && !unwanted);
 }
 
+Reader ReaderOf(const Flags& flags, const Environment& environment) {
+  return {environment.clock.WallNow(), environment.zone, StyleOf(flags, environment)};
+}
+
 }  // namespace hookgate::cli

@@ -7,6 +7,7 @@
 
 #include "client/cli/environment.h"
 #include "client/cli/flags.h"
+#include "client/cli/reader.h"
 #include "client/cli/style.h"
 #include "hookgate/v1/event.pb.h"
 
@@ -26,6 +27,8 @@ v1::EventFilter FilterOf(const Flags& flags);
 bool IsJson(const Flags& flags);
 // By --color, the terminal and NO_COLOR.
 Style StyleOf(const Flags& flags, const Environment& environment);
+// Who reads what the command prints, now.
+Reader ReaderOf(const Flags& flags, const Environment& environment);
 
 }  // namespace hookgate::cli
 

@@ -27,6 +27,7 @@ struct Environment {
   // The errno of the first write to `out` that failed.
   std::function<int()> out_error;
   std::ostream& err;  // What happens, and what is wrong.
+  bool in_is_terminal = false;
   bool out_is_terminal = false;
   const Clock& clock;
   absl::TimeZone zone;  // Of the reader.

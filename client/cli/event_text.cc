@@ -1,38 +1,22 @@
 #include "client/cli/event_text.h"
 
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "client/cli/page_text.h"
 #include "client/cli/printable.h"
-#include "client/cli/time_format.h"
 #include "google/protobuf/util/json_util.h"
-#include "server/base/proto_time.h"
 #include "server/event/event_schema.h"
 
 namespace hookgate::cli {
 namespace {
 
 using google::protobuf::Message;
-using google::protobuf::Timestamp;
 
 constexpr char kNone[] = "-";
 
 std::string OrNone(const std::string& text) { return text.empty() ? kNone : text; }
-
-// Empty if `time` is none.
-struct WhenText {
-  std::string local;
-  std::string age;
-};
-
-WhenText When(bool present, const Timestamp& timestamp, const Reader& reader) {
-  const absl::StatusOr<absl::Time> time = FromProto(timestamp, "time");
-  if (!present || !time.ok()) return {kNone, kNone};
-  return {LocalTime(*time, reader.zone), AgeText(*time, reader.now)};
-}
 
 WhenText ReceiveTime(const v1::Event& event, const Reader& reader) {
   return When(event.has_receive_time(), event.receive_time(), reader);
@@ -52,15 +36,6 @@ std::string Json(const Message& message, bool pretty) {
 std::string DurabilityText(v1::Durability durability) {
   return durability == v1::DURABILITY_LOCAL_DISK ? "on the gateway's disk"
                                                  : v1::Durability_Name(durability);
-}
-
-// A body that holds only what `text` has, indented as a block.
-std::string Block(absl::string_view text) {
-  std::string result;
-  for (absl::string_view line : absl::StrSplit(PrintableLines(text), '\n')) {
-    if (!line.empty()) absl::StrAppend(&result, "  ", line, "\n");
-  }
-  return result;
 }
 
 // The message in the oneof, or null: none that this build knows.
@@ -96,26 +71,17 @@ std::string EventLine(const v1::Event& event, const Reader& reader) {
 }
 
 std::string EventPage(const v1::Event& event, const Reader& reader) {
-  const auto when = [&reader](bool present, const Timestamp& time) {
-    const WhenText text = When(present, time, reader);
-    return text.local == kNone ? text.local : absl::StrCat(text.local, " (", text.age, ")");
-  };
-  const std::vector<std::pair<std::string, std::string>> fields = {
-      {"sequence", absl::StrCat(event.sequence())},
-      {"type", event.type()},
-      {"subject", event.subject()},
-      {"source", event.source()},
-      {"webhook-id", event.webhook_id()},
-      {"webhook time", when(event.has_webhook_time(), event.webhook_time())},
-      {"received", when(event.has_receive_time(), event.receive_time())},
-      {"durability", DurabilityText(event.durability())},
-      {"cursor", event.cursor()}};
-  std::string page;
-  for (const auto& [name, value] : fields) {
-    const Look look = name == "type" ? LookOfType(value) : Look::kPlain;
-    absl::StrAppend(&page, name, std::string(14 - name.size(), ' '),
-                    reader.style(look, Printable(OrNone(value))), "\n");
-  }
+  const std::string page = FieldLines(
+      {{"sequence", absl::StrCat(event.sequence())},
+       {"type", event.type(), LookOfType(event.type())},
+       {"subject", event.subject()},
+       {"source", event.source()},
+       {"webhook-id", event.webhook_id()},
+       {"webhook time", WhenLine(event.has_webhook_time(), event.webhook_time(), reader)},
+       {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
+       {"durability", DurabilityText(event.durability())},
+       {"cursor", event.cursor()}},
+      reader.style);
   return absl::StrCat(page, PayloadText(event));
 }
 

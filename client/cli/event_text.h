@@ -4,19 +4,11 @@
 
 #include <string>
 
-#include "absl/time/time.h"
-#include "client/cli/style.h"
+#include "client/cli/reader.h"
 #include "client/cli/table.h"
 #include "hookgate/v1/event.pb.h"
 
 namespace hookgate::cli {
-
-// Who reads, when and where.
-struct Reader {
-  absl::Time now;
-  absl::TimeZone zone;
-  Style style;
-};
 
 // One line without its end: when, sequence, type, subject, source and webhook-id.
 std::string EventLine(const v1::Event& event, const Reader& reader);

@@ -19,7 +19,9 @@ int Run(const Flags& flags, Environment& environment) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListEventsResponse response;
-    GatewayError error = ListEvents(connection, request, flags.Duration("timeout"), response);
+    GatewayError error =
+        CallGateway(connection.events(), &v1::EventService::StubInterface::ListEvents, request,
+                    flags.Duration("timeout"), response);
     page.events.assign(response.events().begin(), response.events().end());
     page.next_page_token = response.next_page_token();
     return error;

@@ -17,7 +17,8 @@ int Run(const Flags& flags, Environment& environment) {
     request.set_page_token(page_token);
     v1::ListRecentFailuresResponse response;
     GatewayError error =
-        ListRecentFailures(connection, request, flags.Duration("timeout"), response);
+        CallGateway(connection.events(), &v1::EventService::StubInterface::ListRecentFailures,
+                    request, flags.Duration("timeout"), response);
     page.events.assign(response.events().begin(), response.events().end());
     page.next_page_token = response.next_page_token();
     page.total = response.total_count();

@@ -3,21 +3,26 @@
 #define HOOKGATE_CLIENT_CLI_GATEWAY_CALLS_H_
 
 #include "absl/time/time.h"
-#include "client/connection.h"
 #include "client/gateway_error.h"
-#include "hookgate/v1/event_service.pb.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+#include "server/base/clock.h"
 
 namespace hookgate::cli {
 
-GatewayError ListRecentFailures(Connection& connection,
-                                const v1::ListRecentFailuresRequest& request,
-                                absl::Duration timeout, v1::ListRecentFailuresResponse& response);
-
-GatewayError ListEvents(Connection& connection, const v1::ListEventsRequest& request,
-                        absl::Duration timeout, v1::ListEventsResponse& response);
-
-GatewayError GetEvent(Connection& connection, const v1::GetEventRequest& request,
-                      absl::Duration timeout, v1::GetEventResponse& response);
+// Calls `method` of `stub`, which may take `timeout`:
+//   CallGateway(connection.events(), &v1::EventService::StubInterface::GetEvent, request,
+//               absl::Seconds(10), response)
+template <typename Stub, typename Request, typename Response>
+GatewayError CallGateway(Stub& stub,
+                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                      Response*),
+                         const Request& request, absl::Duration timeout, Response& response) {
+  grpc::ClientContext context;
+  // Real time, whatever clock the command has: the network waits by it.
+  context.set_deadline(absl::ToChronoTime(SystemClock().WallNow() + timeout));
+  return ReadGatewayError((stub.*method)(&context, request, &response));
+}
 
 }  // namespace hookgate::cli
 

@@ -6,6 +6,8 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
 #include "client/cli/report.h"
+#include "client/connection.h"
+#include "hookgate/v1/event_service.pb.h"
 
 namespace hookgate::cli {
 namespace {
@@ -47,7 +49,9 @@ int Run(const Flags& flags, Environment& environment) {
   const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
   const v1::GetEventRequest request = RequestOf(flags);
   v1::GetEventResponse response;
-  const GatewayError error = GetEvent(*connection, request, flags.Duration("timeout"), response);
+  const GatewayError error =
+      CallGateway(connection->events(), &v1::EventService::StubInterface::GetEvent, request,
+                  flags.Duration("timeout"), response);
   if (!error.status.ok()) {
     return FailedCall(error, absl::StrCat("cannot get ", KeyText(request)), connection->target(),
                       environment);

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace hookgate::cli {
 namespace {
 
 constexpr size_t kLineWidth = 90;
+constexpr size_t kNameWidth = 17;  // Of a command's name in an overview.
 
 // The words of `text` in lines that all begin with `indent` blanks.
 std::string Wrapped(absl::string_view text, size_t indent) {
@@ -35,6 +38,15 @@ std::string Entry(absl::string_view term, absl::string_view text, size_t indent)
   return absl::StrCat(head, block.substr(std::min(indent, block.size())));
 }
 
+// Each followed by an empty line.
+std::string Paragraphs(absl::string_view text) {
+  std::string result;
+  for (absl::string_view paragraph : absl::StrSplit(text, "\n\n")) {
+    absl::StrAppend(&result, Wrapped(paragraph, 0), "\n");
+  }
+  return result;
+}
+
 std::string FlagTerm(const FlagSpec& flag) {
   std::string value = flag.value;
   if (flag.kind == FlagKind::kChoice) value = absl::StrJoin(flag.choices, "|");
@@ -54,17 +66,23 @@ std::string FlagText(const FlagSpec& flag) {
 
 }  // namespace
 
-std::string Overview(const std::vector<Command>& commands) {
+std::string Overview(const std::vector<Command>& commands,
+                     const std::vector<CommandGroup>& groups) {
   std::string text =
-      "hookgate: subscribes to a Hookgate gateway, asks it, and sends it test webhooks.\n"
+      "hookgate: subscribes to a Hookgate gateway, asks it, operates it, sends it test "
+      "webhooks.\n"
       "\n"
       "Usage: hookgate COMMAND [flags]\n"
       "\n"
       "Commands:\n";
   for (const Command& command : commands) {
-    absl::StrAppend(&text, Entry(command.name, command.summary, 14));
+    const bool in_group = absl::StrContains(command.name, ' ');
+    if (!in_group) absl::StrAppend(&text, Entry(command.name, command.summary, kNameWidth));
   }
-  absl::StrAppend(&text, Entry("help", "Explain a command: hookgate help COMMAND", 14));
+  for (const CommandGroup& group : groups) {
+    absl::StrAppend(&text, Entry(group.name, group.summary, kNameWidth));
+  }
+  absl::StrAppend(&text, Entry("help", "Explain a command: hookgate help COMMAND", kNameWidth));
   absl::StrAppend(
       &text,
       "\n"
@@ -77,12 +95,24 @@ std::string Overview(const std::vector<Command>& commands) {
   return text;
 }
 
+std::string OverviewOf(const CommandGroup& group, const std::vector<Command>& commands) {
+  std::string text = absl::StrCat("hookgate ", group.name, ": ", group.summary, "\n\n",
+                                  Paragraphs(group.description), "Usage: hookgate ", group.name,
+                                  " COMMAND [flags]\n\nCommands:\n");
+  for (const Command& command : commands) {
+    absl::string_view name = command.name;
+    if (!absl::ConsumePrefix(&name, absl::StrCat(group.name, " "))) continue;
+    absl::StrAppend(&text, Entry(name, command.summary, kNameWidth));
+  }
+  return absl::StrCat(text, "\n`hookgate ", group.name,
+                      " COMMAND --help` explains one, with examples.\n");
+}
+
 std::string HelpOf(const Command& command) {
   std::string text = absl::StrCat("hookgate ", command.name, ": ", command.summary, "\n\n");
-  for (absl::string_view paragraph : absl::StrSplit(command.description, "\n\n")) {
-    absl::StrAppend(&text, Wrapped(paragraph, 0), "\n");
-  }
-  absl::StrAppend(&text, "Usage: hookgate ", command.name, " [flags]\n\nFlags:\n");
+  const std::string& arguments = command.arguments.usage;
+  absl::StrAppend(&text, Paragraphs(command.description), "Usage: hookgate ", command.name,
+                  arguments.empty() ? "" : " ", arguments, " [flags]\n\nFlags:\n");
   for (const FlagSpec& flag : command.flags) {
     absl::StrAppend(&text, Entry(FlagTerm(flag), FlagText(flag), 30));
   }

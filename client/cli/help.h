@@ -9,8 +9,11 @@
 
 namespace hookgate::cli {
 
-// All commands in a few words each.
-std::string Overview(const std::vector<Command>& commands);
+// All commands in a few words each, those of a group as one.
+std::string Overview(const std::vector<Command>& commands, const std::vector<CommandGroup>& groups);
+
+// What the group is about, and those of `commands` that are in it.
+std::string OverviewOf(const CommandGroup& group, const std::vector<Command>& commands);
 
 // One command, whole.
 std::string HelpOf(const Command& command);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace hookgate::cli {
@@ -58,8 +59,39 @@ TEST(HelpTest, ShowsAllThatThereIsToKnow) {
             "  130  Interrupted.\n");
 }
 
+TEST(HelpTest, AGroupStandsForItsCommands) {
+  const std::vector<Command> commands = {{.name = "fetch", .summary = "Fetch a thing"},
+                                         {.name = "shelf list", .summary = "List what is there"},
+                                         {.name = "shelf clear", .summary = "Throw it away"}};
+  const CommandGroup shelf = {"shelf", "Look after the shelf", "What a shelf is."};
+  const std::string overview = Overview(commands, {shelf});
+  EXPECT_THAT(overview, ::testing::HasSubstr("\n  fetch          Fetch a thing\n"
+                                             "  shelf          Look after the shelf\n"
+                                             "  help "));
+  EXPECT_EQ(OverviewOf(shelf, commands),
+            "hookgate shelf: Look after the shelf\n"
+            "\n"
+            "What a shelf is.\n"
+            "\n"
+            "Usage: hookgate shelf COMMAND [flags]\n"
+            "\n"
+            "Commands:\n"
+            "  list           List what is there\n"
+            "  clear          Throw it away\n"
+            "\n"
+            "`hookgate shelf COMMAND --help` explains one, with examples.\n");
+}
+
+TEST(HelpTest, ArgumentsStandInTheUsage) {
+  const Command command = {.name = "shelf show", .arguments = {.usage = "ID", .most = 1}};
+  EXPECT_THAT(HelpOf(command), ::testing::HasSubstr("\nUsage: hookgate shelf show ID [flags]\n"));
+}
+
 TEST(HelpTest, LinesFitATerminal) {
-  std::vector<std::string> pages = {Overview(Commands())};
+  std::vector<std::string> pages = {Overview(Commands(), CommandGroups())};
+  for (const CommandGroup& group : CommandGroups()) {
+    pages.push_back(OverviewOf(group, Commands()));
+  }
   for (const Command& command : Commands()) pages.push_back(HelpOf(command));
   for (const std::string& page : pages) {
     for (const std::string& line : std::vector<std::string>(absl::StrSplit(page, '\n'))) {

@@ -60,6 +60,7 @@ int Main(int argc, char** argv) {
       .out = out,
       .out_error = [&output] { return output.error(); },
       .err = std::cerr,
+      .in_is_terminal = isatty(STDIN_FILENO) != 0,
       .out_is_terminal = isatty(STDOUT_FILENO) != 0,
       .clock = SystemClock(),
       .zone = absl::LocalTimeZone(),

@@ -32,7 +32,7 @@ int FailedCall(const GatewayError& error, absl::string_view what, absl::string_v
   const absl::Status explained = Explain(error, what, target);
   const absl::StatusCode code = explained.code();
   int exit_code = kFailed;
-  if (error.reason == "EVENT_NOT_FOUND") exit_code = kNotFound;
+  if (error.FromGateway() && code == absl::StatusCode::kNotFound) exit_code = kNotFound;
   if (!error.FromGateway() &&
       (code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded)) {
     exit_code = kUnreachable;

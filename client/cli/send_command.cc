@@ -84,7 +84,14 @@ absl::StatusOr<Secret> ReadSecret(const Flags& flags, const Environment& environ
   ASSIGN_OR_RETURN(const std::string text, ReadSecretText(flags, environment));
   const std::string name =
       flags.Has("secret-file") ? flags.Text("secret-file") : flags.Text("secret-env");
-  return Secret::Parse(name, text);
+  ASSIGN_OR_RETURN(Secret secret, Secret::Parse(name, text));
+  if (secret.public_key() != nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name,
+                     " holds a public key (whpk_), which verifies signatures and cannot make "
+                     "any: give the secret of a source that has a shared one (whsec_)"));
+  }
+  return secret;
 }
 
 absl::StatusOr<std::string> SampleBody(const Flags& flags, absl::Time now) {

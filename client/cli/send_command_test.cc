@@ -211,6 +211,14 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
   EXPECT_THAT(posted_, IsEmpty());
 }
 
+TEST_F(SendTest, APublicKeySignsNothing) {
+  variables_["KEY"] = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";  // RFC 8032, 7.1, TEST 1
+  const Outcome outcome = Run({"send", "--secret-env=KEY"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("KEY holds a public key (whpk_)"));
+  EXPECT_THAT(posted_, IsEmpty());
+}
+
 TEST_F(SendTest, ASecretInTheWrongPlaceIsNotShown) {
   const Outcome as_name = Run({"send", "--secret-env", kSecret});
   EXPECT_EQ(as_name.exit_code, kWrongUsage);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/testing/play_script.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/security/server_credentials.h"
@@ -10,21 +11,13 @@
 #include "server/base/proto_time.h"
 
 namespace hookgate::testing {
-namespace {
-
-template <typename Script, typename Request, typename Response>
-grpc::Status Play(const Script& script, const Request* request, Response* response) {
-  if (!script) return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no script");
-  return script(*request, response);
-}
-
-}  // namespace
 
 FakeGateway::FakeGateway() {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(static_cast<v1::EventService::Service*>(this));
+  builder.RegisterService(&admin);
   server_ = builder.BuildAndStart();
   target_ = absl::StrCat("127.0.0.1:", port);
 }
@@ -74,17 +67,17 @@ grpc::Status FakeGateway::Subscribe(grpc::ServerContext*, const v1::SubscribeReq
 grpc::Status FakeGateway::ListRecentFailures(grpc::ServerContext*,
                                              const v1::ListRecentFailuresRequest* request,
                                              v1::ListRecentFailuresResponse* response) {
-  return Play(list_recent_failures, request, response);
+  return PlayScript(list_recent_failures, request, response);
 }
 
 grpc::Status FakeGateway::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
                                      v1::ListEventsResponse* response) {
-  return Play(list_events, request, response);
+  return PlayScript(list_events, request, response);
 }
 
 grpc::Status FakeGateway::GetEvent(grpc::ServerContext*, const v1::GetEventRequest* request,
                                    v1::GetEventResponse* response) {
-  return Play(get_event, request, response);
+  return PlayScript(get_event, request, response);
 }
 
 v1::Event MakeEvent(int64_t sequence) {

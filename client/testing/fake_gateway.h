@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "client/testing/fake_admin_service.h"
 #include "grpcpp/server.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 
@@ -48,6 +49,8 @@ class FakeGateway final : private v1::EventService::Service {
       list_recent_failures;
   std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> list_events;
   std::function<grpc::Status(const v1::GetEventRequest&, v1::GetEventResponse*)> get_event;
+
+  FakeAdminService admin;
 
  private:
   grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,

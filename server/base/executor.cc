@@ -17,8 +17,7 @@ Executor::Executor(int threads) : pool_(std::make_unique<Pool>(threads)) {}
 Executor::~Executor() { pool_->threads_.join(); }
 
 void Executor::Post(absl::AnyInvocable<void() &&> work) {
-  boost::asio::post(pool_->threads_,
-                    [work = std::move(work)]() mutable { std::move(work)(); });
+  boost::asio::post(pool_->threads_, [work = std::move(work)]() mutable { std::move(work)(); });
 }
 
 }  // namespace hookgate

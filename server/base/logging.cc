@@ -62,14 +62,15 @@ json::string_view View(absl::string_view text) { return {text.data(), text.size(
 // Quotes what would otherwise run into its neighbours, or write lines of its own.
 std::string TextValue(const LogField& field) {
   if (field.is_number) return absl::StrCat(field.number);
-  const bool plain = !field.text.empty() &&
-                     field.text.find_first_of(" \"=\n\r\t\x1b") == absl::string_view::npos;
+  const bool plain =
+      !field.text.empty() && field.text.find_first_of(" \"=\n\r\t\x1b") == absl::string_view::npos;
   return plain ? std::string(field.text) : json::serialize(json::string(View(field.text)));
 }
 
 std::string FormatText(absl::string_view message, std::initializer_list<LogField> fields) {
   std::string line(message);
-  for (const LogField& field : fields) absl::StrAppend(&line, " ", field.name, "=", TextValue(field));
+  for (const LogField& field : fields)
+    absl::StrAppend(&line, " ", field.name, "=", TextValue(field));
   return line;
 }
 

@@ -2,8 +2,8 @@
 //
 //   Log(Severity::kWarning, "webhook refused", {{"source", source}, {"reason", reason}});
 //
-// Text on a terminal, one JSON object a line otherwise; always to stderr. A line says what happened,
-// to what, and why; it never holds a secret, a signature or a body. Thread-safe.
+// Text on a terminal, one JSON object a line otherwise; always to stderr. A line says what
+// happened, to what, and why; it never holds a secret, a signature or a body. Thread-safe.
 #ifndef HOOKGATE_SERVER_BASE_LOGGING_H_
 #define HOOKGATE_SERVER_BASE_LOGGING_H_
 
@@ -50,8 +50,7 @@ struct LogField {
 };
 
 // Writes a line if `severity` is high enough.
-void Log(Severity severity, absl::string_view message,
-         std::initializer_list<LogField> fields = {});
+void Log(Severity severity, absl::string_view message, std::initializer_list<LogField> fields = {});
 
 // The line that Log writes, without time; for tests.
 std::string FormatLogLine(LogFormat format, absl::string_view message,

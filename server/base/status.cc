@@ -30,9 +30,8 @@ absl::Status ErrorWithReason(absl::StatusCode code, absl::string_view reason,
 std::string ReasonOf(const absl::Status& status) { return PayloadOf(status, kReasonUrl); }
 
 absl::Status InvalidField(absl::string_view path, absl::string_view problem) {
-  absl::Status status =
-      ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
-                      absl::StrCat(path, ": ", problem));
+  absl::Status status = ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+                                        absl::StrCat(path, ": ", problem));
   status.SetPayload(kFieldUrl, absl::Cord(path));
   return status;
 }

@@ -1,5 +1,5 @@
-// Errors inside the server: absl::Status, plus a *reason*, a stable word for code to act on. The two
-// edges turn a Status into an answer once each: ToHttpResponse (ingest) and ToGrpcStatus (rpc).
+// Errors inside the server: absl::Status, plus a *reason*, a stable word for code to act on. The
+// two edges turn a Status into an answer once each: ToHttpResponse (ingest) and ToGrpcStatus (rpc).
 #ifndef HOOKGATE_SERVER_BASE_STATUS_H_
 #define HOOKGATE_SERVER_BASE_STATUS_H_
 
@@ -12,10 +12,10 @@
 #include "absl/strings/string_view.h"
 
 // Leaves the function with the error of `expression`, if it is one.
-#define RETURN_IF_ERROR(expression)                         \
-  do {                                                      \
-    absl::Status status_or_ok = (expression);               \
-    if (!status_or_ok.ok()) return status_or_ok;            \
+#define RETURN_IF_ERROR(expression)              \
+  do {                                           \
+    absl::Status status_or_ok = (expression);    \
+    if (!status_or_ok.ok()) return status_or_ok; \
   } while (false)
 
 // Declares or assigns `target` from a StatusOr, or leaves the function with its error.

@@ -1,5 +1,7 @@
 #include "server/delivery/cursor.h"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -9,8 +11,6 @@
 
 namespace hookgate {
 namespace {
-
-constexpr size_t kEpochSize = 16;
 
 bool IsLowerHex(absl::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
@@ -31,41 +31,50 @@ absl::Status CursorOfAnotherLog(absl::string_view message) {
 }  // namespace
 
 std::string FormatCursor(absl::string_view epoch, Sequence sequence) {
-  return absl::StrCat(epoch, "-", sequence);
+  char buffer[kMaxCursorBytes];
+  return std::string(buffer, FormatCursorTo(buffer, epoch, sequence));
+}
+
+char* FormatCursorTo(char* buffer, absl::string_view epoch, Sequence sequence) {
+  char* const dash = std::copy_n(epoch.begin(), std::min(epoch.size(), kEpochBytes), buffer);
+  *dash = '-';
+  return std::to_chars(dash + 1, buffer + kMaxCursorBytes, sequence).ptr;
 }
 
 absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_view field,
                                        const EventLog& log) {
   Sequence sequence = 0;
-  if (cursor.size() < kEpochSize + 2 || cursor[kEpochSize] != '-' ||
-      !IsLowerHex(cursor.substr(0, kEpochSize)) ||
-      !ParseSequence(cursor.substr(kEpochSize + 1), sequence)) {
+  if (cursor.size() < kEpochBytes + 2 || cursor[kEpochBytes] != '-' ||
+      !IsLowerHex(cursor.substr(0, kEpochBytes)) ||
+      !ParseSequence(cursor.substr(kEpochBytes + 1), sequence)) {
     return InvalidField(field, "is no cursor: pass on one that this gateway gave, unchanged");
   }
   const LogPosition position = log.Position();
-  if (cursor.substr(0, kEpochSize) != log.epoch()) {
+  if (cursor.substr(0, kEpochBytes) != log.epoch()) {
     return WithEarliestCursor(
-        CursorOfAnotherLog(absl::StrCat(
-            field, " belongs to another log (epoch ", cursor.substr(0, kEpochSize), ", this one is ",
-            log.epoch(), "): the gateway's data was replaced. Start from earliest_cursor to "
-            "get all that this log holds")),
+        CursorOfAnotherLog(
+            absl::StrCat(field, " belongs to another log (epoch ", cursor.substr(0, kEpochBytes),
+                         ", this one is ", log.epoch(),
+                         "): the gateway's data was replaced. Start from earliest_cursor to "
+                         "get all that this log holds")),
         log);
   }
   if (sequence > position.head) {
     return WithEarliestCursor(
-        CursorOfAnotherLog(absl::StrCat(
-            field, " is at sequence ", sequence, ", but the log ends at ", position.head,
-            ": the gateway's data was put back to an older state. Events stored since then would be "
-            "skipped; start from a cursor at or before its end")),
+        CursorOfAnotherLog(absl::StrCat(field, " is at sequence ", sequence,
+                                        ", but the log ends at ", position.head,
+                                        ": the gateway's data was put back to an older state. "
+                                        "Events stored since then would be "
+                                        "skipped; start from a cursor at or before its end")),
         log);
   }
   if (sequence + 1 < position.earliest) {
     return WithEarliestCursor(
-        ErrorWithReason(absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
-                        absl::StrCat(field, " is at sequence ", sequence,
-                                     ", but retention has removed all events before ",
-                                     position.earliest,
-                                     ". Start from earliest_cursor to get all that is left")),
+        ErrorWithReason(
+            absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
+            absl::StrCat(field, " is at sequence ", sequence,
+                         ", but retention has removed all events before ", position.earliest,
+                         ". Start from earliest_cursor to get all that is left")),
         log);
   }
   return sequence;
@@ -74,8 +83,7 @@ absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_vi
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log) {
   const std::string reason = ReasonOf(error);
   if (reason == reason::kCursorOvertaken || reason == reason::kCursorOfAnotherLog) {
-    SetMetadata(error, "earliest_cursor",
-                FormatCursor(log.epoch(), log.Position().earliest - 1));
+    SetMetadata(error, "earliest_cursor", FormatCursor(log.epoch(), log.Position().earliest - 1));
   }
   return error;
 }

@@ -3,6 +3,7 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_CURSOR_H_
 #define HOOKGATE_SERVER_DELIVERY_CURSOR_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,8 +12,14 @@
 
 namespace hookgate {
 
+inline constexpr size_t kEpochBytes = 16;
+inline constexpr size_t kMaxCursorBytes = kEpochBytes + 1 + 20;
+
 // The cursor behind `sequence`: reading goes on with the next one. 0 is before the first event.
+// `epoch` has kEpochBytes bytes.
 std::string FormatCursor(absl::string_view epoch, Sequence sequence);
+// The same into `buffer`, which has room for kMaxCursorBytes. Returns the end.
+char* FormatCursorTo(char* buffer, absl::string_view epoch, Sequence sequence);
 
 // The sequence of `cursor`, checked against a log.
 //   field  how errors call it, such as "after_cursor"
@@ -24,7 +31,8 @@ std::string FormatCursor(absl::string_view epoch, Sequence sequence);
 absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_view field,
                                        const EventLog& log);
 
-// `error`, and if its reason is cursor_overtaken or cursor_of_another_log, the metadata earliest_cursor.
+// `error`, and if its reason is cursor_overtaken or cursor_of_another_log, the metadata
+// earliest_cursor.
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log);
 
 }  // namespace hookgate

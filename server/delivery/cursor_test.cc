@@ -23,10 +23,11 @@ TEST(CursorTest, TextThatIsNoCursorIsAnErrorOfItsField) {
   auto log = OpenTemporaryLog();
   const std::string& epoch = log->epoch();
   for (const std::string& text :
-       {std::string(), std::string("42"), epoch, absl::StrCat(epoch, "-"), absl::StrCat(epoch, "--1"),
-        absl::StrCat(epoch, "-01"), absl::StrCat(epoch, "- 1"), absl::StrCat(epoch, "-1 "),
-        absl::StrCat(epoch, "-99999999999999999999"), absl::StrCat("X", epoch.substr(1), "-1"),
-        std::string(1000, 'a'), std::string("\0\xff", 2)}) {
+       {std::string(), std::string("42"), epoch, absl::StrCat(epoch, "-"),
+        absl::StrCat(epoch, "--1"), absl::StrCat(epoch, "-01"), absl::StrCat(epoch, "- 1"),
+        absl::StrCat(epoch, "-1 "), absl::StrCat(epoch, "-99999999999999999999"),
+        absl::StrCat("X", epoch.substr(1), "-1"), std::string(1000, 'a'),
+        std::string("\0\xff", 2)}) {
     const absl::Status status = ResolveCursor(text, "after_cursor", *log).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_EQ(FieldOf(status), "after_cursor") << text;

@@ -1,5 +1,7 @@
 #include "server/delivery/event_encoding.h"
 
+#include <algorithm>
+
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "hookgate/v1/event_service.pb.h"
@@ -8,61 +10,84 @@
 namespace hookgate {
 namespace {
 
-using google::protobuf::io::CodedOutputStream;
 using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedOutputStream;
 using hookgate::v1::Event;
 using hookgate::v1::SubscribeResponse;
 
-void AppendVarint(uint64_t value, std::string& out) {
-  uint8_t buffer[10];
-  const uint8_t* end = CodedOutputStream::WriteVarint64ToArray(value, buffer);
-  out.append(reinterpret_cast<const char*>(buffer), static_cast<size_t>(end - buffer));
-}
+// Bytes put together on the stack: an event is encoded once for each stream that gets it.
+class ShortBytes {
+ public:
+  void AppendTag(int field, WireFormatLite::WireType type) {
+    AppendVarint(WireFormatLite::MakeTag(field, type));
+  }
+  void AppendVarint(uint64_t value) {
+    const uint8_t* const end = CodedOutputStream::WriteVarint64ToArray(value, bytes_ + size_);
+    size_ = static_cast<size_t>(end - bytes_);
+  }
+  // A length-delimited field.
+  void AppendField(int field, absl::string_view bytes) {
+    AppendTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+    AppendVarint(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), bytes_ + size_);
+    size_ += bytes.size();
+  }
+  absl::string_view view() const { return {reinterpret_cast<const char*>(bytes_), size_}; }
+  size_t size() const { return size_; }
 
-void AppendTag(int field, WireFormatLite::WireType type, std::string& out) {
-  AppendVarint(WireFormatLite::MakeTag(field, type), out);
-}
-
-void AppendBytes(int field, absl::string_view bytes, std::string& out) {
-  AppendTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED, out);
-  AppendVarint(bytes.size(), out);
-  out.append(bytes.data(), bytes.size());
-}
+ private:
+  // Three heads of fields, with lengths and a sequence as varints, and a cursor.
+  uint8_t bytes_[3 * 16 + kMaxCursorBytes];
+  size_t size_ = 0;
+};
 
 // What is known only once the event has its place in the log.
-std::string EncodePosition(const LogEvent& event, absl::string_view epoch) {
-  std::string position;
-  AppendTag(Event::kSequenceFieldNumber, WireFormatLite::WIRETYPE_VARINT, position);
-  AppendVarint(static_cast<uint64_t>(event.sequence), position);
-  AppendBytes(Event::kCursorFieldNumber, FormatCursor(epoch, event.sequence), position);
+ShortBytes EncodePosition(const LogEvent& event, absl::string_view epoch) {
+  char cursor[kMaxCursorBytes];
+  const char* const cursor_end = FormatCursorTo(cursor, epoch, event.sequence);
+  ShortBytes position;
+  position.AppendTag(Event::kSequenceFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+  position.AppendVarint(static_cast<uint64_t>(event.sequence));
+  position.AppendField(Event::kCursorFieldNumber,
+                       absl::string_view(cursor, static_cast<size_t>(cursor_end - cursor)));
   return position;
 }
+
+// The tag and the length of a field.
+ShortBytes HeadOf(int field, size_t size) {
+  ShortBytes head;
+  head.AppendTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  head.AppendVarint(size);
+  return head;
+}
+
+void Append(absl::string_view bytes, std::string& out) { out.append(bytes.data(), bytes.size()); }
 
 }  // namespace
 
 void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out) {
-  std::string tail = EncodePosition(event, epoch);
-  size_t size = event.envelope.size() + tail.size();
+  const ShortBytes position = EncodePosition(event, epoch);
+  size_t size = event.envelope.size() + position.size();
+  ShortBytes raw_body_head;
   if (include_raw_body) {
-    // Only the field's head is put into `tail`; the body itself is copied once, into `out`.
-    const size_t position_size = tail.size();
-    AppendTag(Event::kRawBodyFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED, tail);
-    AppendVarint(event.raw_body.size(), tail);
-    size += tail.size() - position_size + event.raw_body.size();
+    raw_body_head = HeadOf(Event::kRawBodyFieldNumber, event.raw_body.size());
+    size += raw_body_head.size() + event.raw_body.size();
   }
-  AppendTag(SubscribeResponse::EventBatch::kEventsFieldNumber,
-            WireFormatLite::WIRETYPE_LENGTH_DELIMITED, out);
-  AppendVarint(size, out);
-  out.append(event.envelope);
-  out.append(tail);
-  if (include_raw_body) out.append(event.raw_body);
+  Append(HeadOf(SubscribeResponse::EventBatch::kEventsFieldNumber, size).view(), out);
+  Append(event.envelope, out);
+  Append(position.view(), out);
+  if (!include_raw_body) return;
+  Append(raw_body_head.view(), out);
+  Append(event.raw_body, out);
 }
 
 std::string EncodeBatchFrame(absl::string_view elements) {
   std::string frame;
-  frame.reserve(elements.size() + 12);
-  AppendBytes(SubscribeResponse::kEventBatchFieldNumber, elements, frame);
+  const ShortBytes head = HeadOf(SubscribeResponse::kEventBatchFieldNumber, elements.size());
+  frame.reserve(head.size() + elements.size());
+  Append(head.view(), frame);
+  Append(elements, frame);
   return frame;
 }
 

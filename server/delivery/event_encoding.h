@@ -1,8 +1,8 @@
 // Events in protobuf wire format, put together from bytes that were serialised once, at ingest.
 //
 // Serialised messages can be concatenated: appending a field's bytes to a message's sets the field
-// (protobuf encoding, "Last One Wins"). So Event = envelope + sequence + cursor (+ raw_body), and a batch
-// is a row of length-delimited Events.
+// (protobuf encoding, "Last One Wins"). So Event = envelope + sequence + cursor (+ raw_body), and a
+// batch is a row of length-delimited Events.
 #ifndef HOOKGATE_SERVER_DELIVERY_EVENT_ENCODING_H_
 #define HOOKGATE_SERVER_DELIVERY_EVENT_ENCODING_H_
 
@@ -14,7 +14,8 @@
 
 namespace hookgate {
 
-// Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold it.
+// Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold
+// it.
 void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out);
 

@@ -21,16 +21,17 @@ std::string PathOf(absl::string_view list, int index) {
 
 absl::Status CheckEntries(absl::string_view list, const Entries& entries) {
   if (entries.size() > kMaxEntries) {
-    return InvalidField(absl::StrCat("filter.", list),
-                        absl::StrCat("has ", entries.size(), " entries; at most ", kMaxEntries,
-                                     " are allowed"));
+    return InvalidField(
+        absl::StrCat("filter.", list),
+        absl::StrCat("has ", entries.size(), " entries; at most ", kMaxEntries, " are allowed"));
   }
   for (int i = 0; i < entries.size(); ++i) {
     if (entries[i].empty()) {
       return InvalidField(PathOf(list, i), "is empty; leave the list empty to admit everything");
     }
     if (entries[i].size() > kMaxEntryBytes) {
-      return InvalidField(PathOf(list, i), absl::StrCat("is longer than ", kMaxEntryBytes, " bytes"));
+      return InvalidField(PathOf(list, i),
+                          absl::StrCat("is longer than ", kMaxEntryBytes, " bytes"));
     }
   }
   return absl::OkStatus();
@@ -67,8 +68,9 @@ bool EventFilter::Matches(const LogEvent& event) const {
   if (!sources_.empty() && !sources_.contains(event.source)) return false;
   if (!subjects_.empty() && !subjects_.contains(event.subject)) return false;
   if (any_type_ || types_.contains(event.type)) return true;
-  return std::any_of(type_prefixes_.begin(), type_prefixes_.end(),
-                     [&](const std::string& prefix) { return absl::StartsWith(event.type, prefix); });
+  return std::any_of(type_prefixes_.begin(), type_prefixes_.end(), [&](const std::string& prefix) {
+    return absl::StartsWith(event.type, prefix);
+  });
 }
 
 }  // namespace hookgate

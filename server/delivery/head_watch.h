@@ -28,12 +28,14 @@ class HeadWatch {
     virtual void Wake() = 0;
   };
 
-  // `clock` outlives the watch. Its monotonic time decides; the thread looks at it whenever it may be time.
+  // `clock` outlives the watch. Its monotonic time decides; the thread looks at it whenever it may
+  // be time.
   explicit HeadWatch(const Clock& clock);
   ~HeadWatch();
 
-  // Wakes `waiter` once: when the head is beyond `seen`, or at `deadline` on the monotonic clock. False: the
-  // head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it had before.
+  // Wakes `waiter` once: when the head is beyond `seen`, or at `deadline` on the monotonic clock.
+  // False: the head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it
+  // had before.
   bool Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -61,8 +63,9 @@ class HeadWatch {
 
   absl::Mutex mu_;
   Sequence head_ ABSL_GUARDED_BY(mu_) = 0;
-  bool head_grew_ ABSL_GUARDED_BY(mu_) = false;      // since the waiters were last woken
-  bool check_clock_ ABSL_GUARDED_BY(mu_) = false;    // a wait was added that may end before the others
+  bool head_grew_ ABSL_GUARDED_BY(mu_) = false;  // since the waiters were last woken
+  bool check_clock_ ABSL_GUARDED_BY(mu_) =
+      false;  // a wait was added that may end before the others
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_map<Waiter*, Wait> waits_ ABSL_GUARDED_BY(mu_);
   Deadlines deadlines_ ABSL_GUARDED_BY(mu_);  // of waits_, soonest first

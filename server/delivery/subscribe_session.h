@@ -2,10 +2,12 @@
 // carries out what it says.
 //
 //   1. Opened, once.
-//   2. EventBatch while there is something after the position that matches: from the tail, or when the
+//   2. EventBatch while there is something after the position that matches: from the tail, or when
+//   the
 //      position is no longer in it, from the log.
 //   3. CaughtUp when the position has reached the head, unless the session was caught up already.
-//   4. Heartbeat when nothing was sent for the interval, also while 2 looks through much that does not match.
+//   4. Heartbeat when nothing was sent for the interval, also while 2 looks through much that does
+//   not match.
 //   5. Draining once asked to, between frames; then the end.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
@@ -39,14 +41,15 @@ struct SubscribeSettings {
 class SubscribeSession {
  public:
   // `tail`, `log` and `clock` outlive the session.
-  SubscribeSession(SubscribeSettings settings, const Tail& tail, EventLog& log,
-                   const Clock& clock);
+  SubscribeSession(SubscribeSettings settings, const Tail& tail, EventLog& log, const Clock& clock);
 
   struct Step {
     enum class Action {
-      kWrite,    // send `frame`, a serialised SubscribeResponse, and when that is done ask for the Next
+      kWrite,    // send `frame`, a serialised SubscribeResponse, and when that is done ask for the
+                 // Next
       kReadLog,  // call ReadLog where blocking is allowed, then ask for the Next
-      kWait,     // nothing is due before the head is beyond `seen` or the monotonic clock at `deadline`
+      kWait,     // nothing is due before the head is beyond `seen` or the monotonic clock at
+                 // `deadline`
       kEnd,      // end the call with `status`
     };
     Action action;
@@ -61,7 +64,8 @@ class SubscribeSession {
   // Reads one page from disk.
   void ReadLog();
 
-  // From now on Next says goodbye: the frame Draining with `reconnect_delay`, then kEnd UNAVAILABLE.
+  // From now on Next says goodbye: the frame Draining with `reconnect_delay`, then kEnd
+  // UNAVAILABLE.
   void Drain(absl::Duration reconnect_delay);
 
   // The position: everything up to here was sent or did not match.
@@ -81,14 +85,14 @@ class SubscribeSession {
 
   // Constant after construction.
   const SubscribeSettings settings_;
-  const Tail& tail_;     // Does its own locking.
-  EventLog& log_;        // Does its own locking.
+  const Tail& tail_;  // Does its own locking.
+  EventLog& log_;     // Does its own locking.
   const Clock& clock_;
 
   Sequence position_;
   bool opened_ = false;
   bool caught_up_ = false;
-  absl::Duration last_write_;  // on the monotonic clock
+  absl::Duration last_write_;     // on the monotonic clock
   absl::optional<LogPage> page_;  // read from disk, not sent yet
   absl::Status read_error_;
   absl::optional<absl::Duration> drain_delay_;

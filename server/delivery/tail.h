@@ -1,5 +1,6 @@
 // The newest events of the log, in memory: what subscribers that keep up read from. There is no
-// queue per subscriber; each reads on from its own position, here or, when it has fallen behind, from disk.
+// queue per subscriber; each reads on from its own position, here or, when it has fallen behind,
+// from disk.
 #ifndef HOOKGATE_SERVER_DELIVERY_TAIL_H_
 #define HOOKGATE_SERVER_DELIVERY_TAIL_H_
 

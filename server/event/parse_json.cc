@@ -16,9 +16,9 @@
 // The SDK's synchronous client hands the body's bytes to Python's json.loads. As it does, a byte
 // order mark is passed over and the last of duplicate keys wins. Otherwise than it does, these are
 // refused, because RFC 8259 or protobuf's strings do not have them: NaN and Infinity, lone
-// surrogates, UTF-16 and UTF-32, and nesting deeper than kMaxJsonDepth; and because Boost.JSON
-// does: an exponent too large for an int. And accepted here: integers of more than 4300 digits,
-// where no field is there to hold them.
+// surrogates, UTF-16 and UTF-32, and nesting deeper than kMaxJsonDepth; and because some versions
+// of Boost.JSON do: an exponent too large for an int. And accepted here: integers of more than 4300
+// digits, where no field is there to hold them.
 
 namespace hookgate {
 namespace {
@@ -29,6 +29,15 @@ using boost::system::error_code;
 constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 // Room on the stack for the parser's work on a usual body.
 constexpr size_t kScratchBytes = 1024;
+
+// Whether the exponent of the number `text` has more digits than every int of that many has.
+bool HasHugeExponent(json::string_view text) {
+  constexpr size_t kDigitsOfAnInt = 9;
+  const size_t mark = text.find_first_of("eE");
+  if (mark == json::string_view::npos) return false;
+  const size_t first_digit = text.find_first_not_of("+-0", mark + 1);
+  return first_digit != json::string_view::npos && text.size() - first_digit > kDigitsOfAnInt;
+}
 
 // Builds the value, as Boost.JSON's own parser does, but for doubles: that parser multiplies by a
 // power of ten, and is now and then off by a unit in the last place. 9007199254740991.0000000000
@@ -84,7 +93,11 @@ class Builder {
     return true;
   }
   // `text` is the whole number, since the parser is given the whole document at once.
-  bool on_double(double number, json::string_view text, error_code&) {
+  bool on_double(double number, json::string_view text, error_code& error) {
+    if (HasHugeExponent(text)) {
+      error = json::error::exponent_overflow;
+      return false;
+    }
     double nearest = 0;
     const char* const end = text.data() + text.size();
     const auto [rest, problem] = std::from_chars(text.data(), end, nearest);

@@ -23,9 +23,8 @@ void Checkpointer::Request() {
 }
 
 void Checkpointer::Run() {
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return requested_ || stopping_;
-  };
+  const auto has_work = [this]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return requested_ || stopping_; };
   while (true) {
     {
       absl::MutexLock lock(&mu_);

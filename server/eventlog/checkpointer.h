@@ -1,4 +1,5 @@
-// Moves the write-ahead log into the database on a thread of its own, so that no commit waits for it.
+// Moves the write-ahead log into the database on a thread of its own, so that no commit waits for
+// it.
 #ifndef HOOKGATE_SERVER_EVENTLOG_CHECKPOINTER_H_
 #define HOOKGATE_SERVER_EVENTLOG_CHECKPOINTER_H_
 

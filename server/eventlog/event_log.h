@@ -67,8 +67,8 @@ using LogPredicate = absl::FunctionRef<bool(const LogEvent& metadata)>;
 
 struct ReadLimits {
   int64_t max_events = 512;
-  int64_t max_bytes = 256 << 10;     // of envelopes and raw bodies; one event may exceed it alone
-  int64_t max_scanned = 4096;        // events looked at, whether they match or not
+  int64_t max_bytes = 256 << 10;  // of envelopes and raw bodies; one event may exceed it alone
+  int64_t max_scanned = 4096;     // events looked at, whether they match or not
   bool include_raw_body = false;
 };
 
@@ -101,7 +101,8 @@ struct EventCount {
   bool truncated = false;  // there are more
 };
 
-// Hears of commits, in order. Called on the log's writer thread: must be quick and must not call the log.
+// Hears of commits, in order. Called on the log's writer thread: must be quick and must not call
+// the log.
 class CommitListener {
  public:
   virtual ~CommitListener() = default;
@@ -110,7 +111,8 @@ class CommitListener {
   virtual void OnCommit(absl::Span<const LogEventPtr> events) = 0;
 };
 
-// Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have returned.
+// Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have
+// returned.
 class EventLog {
  public:
   using AppendDone = absl::AnyInvocable<void(absl::StatusOr<AppendResult>) &&>;
@@ -119,13 +121,13 @@ class EventLog {
   virtual ~EventLog() = default;
 
   // Stores `event` unless its (source, webhook_id) is there already. `done` runs once, when the
-  // outcome is durable, on the log's writer thread (or at once on the caller's, if refused): it must
-  // be quick.
-  // Errors, all UNAVAILABLE: queue_full, store_unavailable (nothing was stored, or after a failed
-  // sync it is unknown whether it was).
+  // outcome is durable, on the log's writer thread (or at once on the caller's, if refused): it
+  // must be quick. Errors, all UNAVAILABLE: queue_full, store_unavailable (nothing was stored, or
+  // after a failed sync it is unknown whether it was).
   virtual void Append(std::unique_ptr<LogEvent> event, AppendDone done) = 0;
 
-  // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done` and errors as Append.
+  // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done`
+  // and errors as Append.
   virtual void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) = 0;
 
   // OK while appends can succeed; otherwise why they can't.

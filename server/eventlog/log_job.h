@@ -1,5 +1,5 @@
-// What the log's writer thread does. Each job writes within its group's transaction, and is answered
-// once that has been committed or has failed.
+// What the log's writer thread does. Each job writes within its group's transaction, and is
+// answered once that has been committed or has failed.
 #ifndef HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
 #define HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
 
@@ -12,7 +12,8 @@
 
 namespace hookgate {
 
-// What one group changes, beside its rows. Starts as what is committed, becomes that when the group is.
+// What one group changes, beside its rows. Starts as what is committed, becomes that when the group
+// is.
 struct LogState {
   LogPosition position;
   std::vector<LogEventPtr> appended;

@@ -13,29 +13,31 @@ namespace hookgate {
 namespace {
 
 // The columns of an event, in the order in which ReadMetadata and ReadContent take them.
-#define EVENT_COLUMNS                                                                \
+#define EVENT_COLUMNS                                                                        \
   "SELECT sequence, source, webhook_id, type, subject, failure, receive_time_us, envelope, " \
   "raw_body FROM events "
 
-constexpr char kReadAfter[] = EVENT_COLUMNS
-    "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
+constexpr char kReadAfter[] =
+    EVENT_COLUMNS "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
 constexpr char kGet[] = EVENT_COLUMNS "WHERE sequence = ?1";
 constexpr char kFind[] = EVENT_COLUMNS "WHERE source = ?1 AND webhook_id = ?2";
 constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
 
 // The indexes are named so that a query that could not use its own would fail rather than scan.
-// ?1 and ?2: first and last microsecond of the window, inclusive. ?3 and ?4: continue behind this one.
+// ?1 and ?2: first and last microsecond of the window, inclusive. ?3 and ?4: continue behind this
+// one.
 #define WINDOW "receive_time_us >= ?1 AND receive_time_us <= ?2 "
 #define NEWEST_FIRST \
   "AND (receive_time_us, sequence) < (?3, ?4) ORDER BY receive_time_us DESC, sequence DESC"
-#define OLDEST_FIRST \
-  "AND (receive_time_us, sequence) > (?3, ?4) ORDER BY receive_time_us, sequence"
-constexpr char kEventsNewestFirst[] = EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW NEWEST_FIRST;
-constexpr char kEventsOldestFirst[] = EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW OLDEST_FIRST;
-constexpr char kFailuresNewestFirst[] = EVENT_COLUMNS
-    "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
-constexpr char kFailuresOldestFirst[] = EVENT_COLUMNS
-    "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
+#define OLDEST_FIRST "AND (receive_time_us, sequence) > (?3, ?4) ORDER BY receive_time_us, sequence"
+constexpr char kEventsNewestFirst[] =
+    EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW NEWEST_FIRST;
+constexpr char kEventsOldestFirst[] =
+    EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW OLDEST_FIRST;
+constexpr char kFailuresNewestFirst[] =
+    EVENT_COLUMNS "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
+constexpr char kFailuresOldestFirst[] =
+    EVENT_COLUMNS "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
 
 constexpr char kCountFailures[] =
     "SELECT sequence, source, type, subject FROM events INDEXED BY failures_by_time "
@@ -106,12 +108,13 @@ struct Window {
 };
 
 Window ToWindow(const ListQuery& query) {
-  return {absl::ToUnixMicros(query.start),
-          query.end == absl::InfiniteFuture() ? std::numeric_limits<int64_t>::max()
-                                              : absl::ToUnixMicros(query.end) - 1};
+  return {absl::ToUnixMicros(query.start), query.end == absl::InfiniteFuture()
+                                               ? std::numeric_limits<int64_t>::max()
+                                               : absl::ToUnixMicros(query.end) - 1};
 }
 
-// Binds ?1 to ?4. The window is narrowed to where the query continues, since the index is only entered by it.
+// Binds ?1 to ?4. The window is narrowed to where the query continues, since the index is only
+// entered by it.
 void BindQuery(const ListQuery& query, Statement& statement) {
   Window window = ToWindow(query);
   if (query.newest_first) {
@@ -121,8 +124,8 @@ void BindQuery(const ListQuery& query, Statement& statement) {
       window.last = std::min(window.last, behind);
     }
     statement.BindInt(3, behind);
-    statement.BindInt(4, query.after.has_value() ? query.after->sequence
-                                                 : std::numeric_limits<int64_t>::max());
+    statement.BindInt(
+        4, query.after.has_value() ? query.after->sequence : std::numeric_limits<int64_t>::max());
   } else {
     int64_t behind = std::numeric_limits<int64_t>::min();
     if (query.after.has_value()) {
@@ -162,11 +165,11 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
   ASSIGN_OR_RETURN(Statement failures_oldest_first, database->Prepare(kFailuresOldestFirst));
   ASSIGN_OR_RETURN(Statement count_failures, database->Prepare(kCountFailures));
   ASSIGN_OR_RETURN(Statement first_at_or_after, database->Prepare(kFirstAtOrAfter));
-  auto statements = std::make_unique<Statements>(Statements{
-      std::move(read_after), std::move(get), std::move(find), std::move(earliest),
-      std::move(events_newest_first), std::move(events_oldest_first),
-      std::move(failures_newest_first), std::move(failures_oldest_first),
-      std::move(count_failures), std::move(first_at_or_after)});
+  auto statements = std::make_unique<Statements>(
+      Statements{std::move(read_after), std::move(get), std::move(find), std::move(earliest),
+                 std::move(events_newest_first), std::move(events_oldest_first),
+                 std::move(failures_newest_first), std::move(failures_oldest_first),
+                 std::move(count_failures), std::move(first_at_or_after)});
   return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
 }
 
@@ -188,8 +191,8 @@ absl::StatusOr<LogPage> LogReader::Read(Sequence after, Sequence head, LogPredic
   if (after + 1 < earliest) {
     return ErrorWithReason(
         absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
-        absl::StrCat("events after sequence ", after, " have been removed by retention; the oldest ",
-                     "still held is ", earliest));
+        absl::StrCat("events after sequence ", after,
+                     " have been removed by retention; the oldest ", "still held is ", earliest));
   }
 
   Statement& rows = statements_->read_after;

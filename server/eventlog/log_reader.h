@@ -11,8 +11,8 @@
 
 namespace hookgate {
 
-// Not thread-safe: one thread at a time. Calls mean what they mean in EventLog; `head` is the newest
-// sequence that has been announced as committed, and nothing beyond it is returned.
+// Not thread-safe: one thread at a time. Calls mean what they mean in EventLog; `head` is the
+// newest sequence that has been announced as committed, and nothing beyond it is returned.
 class LogReader {
  public:
   static absl::StatusOr<std::unique_ptr<LogReader>> Open(const std::string& database_path);

@@ -30,8 +30,7 @@ ON CONFLICT (source, webhook_id) DO UPDATE SET
   receive_count = receive_count + 1, last_receive_time_us = ?4, reason = ?5, detail = ?6)sql";
 
 constexpr char kDeleteQuarantined[] = "DELETE FROM quarantine WHERE id = ?1";
-constexpr char kTrimQuarantineByAge[] =
-    "DELETE FROM quarantine WHERE last_receive_time_us < ?1";
+constexpr char kTrimQuarantineByAge[] = "DELETE FROM quarantine WHERE last_receive_time_us < ?1";
 // Keeps the ?1 that came last.
 constexpr char kTrimQuarantineByCount[] = R"sql(
 DELETE FROM quarantine WHERE id IN (

@@ -30,9 +30,8 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer,
     LogPosition position, const Limits& limits, CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements, LogStatements::Prepare(*database));
-  return absl::WrapUnique(
-      new LogWriter(std::move(database), std::move(statements), std::move(checkpointer), position,
-                    limits, listener));
+  return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
+                                        std::move(checkpointer), position, limits, listener));
 }
 
 LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
@@ -153,9 +152,10 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogPositi
   }
   const bool was_healthy = health_.ok();
   poisoned_ = !absl::IsResourceExhausted(outcome) && !absl::IsUnavailable(outcome);
-  health_ = Unavailable(reason::kStoreUnavailable,
-                        absl::StrCat("the log cannot be written: ", outcome.message(),
-                                     poisoned_ ? "; restart hookgated once the disk is sound" : ""));
+  health_ =
+      Unavailable(reason::kStoreUnavailable,
+                  absl::StrCat("the log cannot be written: ", outcome.message(),
+                               poisoned_ ? "; restart hookgated once the disk is sound" : ""));
   if (was_healthy || poisoned_) {  // Once, not with each group that a full disk refuses.
     Log(Severity::kError, "commit failed; webhooks are answered 503",
         {{"error", outcome.ToString()}, {"until", poisoned_ ? "restart" : "a commit succeeds"}});

@@ -23,9 +23,9 @@ namespace hookgate {
 class LogWriter {
  public:
   struct Limits {
-    int64_t max_queued = 8192;             // jobs that wait
-    int64_t max_queued_bytes = 64 << 20;   // their memory
-    size_t max_group = 1024;               // jobs in one transaction
+    int64_t max_queued = 8192;            // jobs that wait
+    int64_t max_queued_bytes = 64 << 20;  // their memory
+    size_t max_group = 1024;              // jobs in one transaction
   };
 
   // `listener` may be null; it outlives the writer. `position` is what the database holds.

@@ -22,8 +22,8 @@ std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> eve
 // Removes the entry `id`. NOT_FOUND if there is none.
 std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done);
 
-// Removes entries that were received before `cutoff` for the last time, and of the others all but the
-// newest `max_entries`. `done` gets how many were removed.
+// Removes entries that were received before `cutoff` for the last time, and of the others all but
+// the newest `max_entries`. `done` gets how many were removed.
 std::unique_ptr<LogJob> MakeTrimQuarantineJob(absl::Time cutoff, int64_t max_entries,
                                               CountDone done);
 

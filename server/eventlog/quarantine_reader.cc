@@ -8,7 +8,7 @@ namespace hookgate {
 namespace {
 
 // The columns in the order in which ReadEntry takes them.
-#define QUARANTINE_COLUMNS                                                                    \
+#define QUARANTINE_COLUMNS                                                                        \
   "SELECT id, source, webhook_id, webhook_time_us, first_receive_time_us, last_receive_time_us, " \
   "receive_count, reason, detail, length(raw_body) "
 

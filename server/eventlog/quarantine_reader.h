@@ -14,8 +14,8 @@
 
 namespace hookgate {
 
-// Operators ask seldom, so statements are prepared for each call. Not thread-safe. Calls mean what they
-// mean in QuarantineLog.
+// Operators ask seldom, so statements are prepared for each call. Not thread-safe. Calls mean what
+// they mean in QuarantineLog.
 class QuarantineReader {
  public:
   static absl::StatusOr<QuarantineReader> Open(const std::string& database_path);

@@ -23,11 +23,7 @@ void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<
 
 Retention::Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
                      const Clock& clock)
-    : interval_(interval),
-      log_(log),
-      clock_(clock),
-      limits_(limits),
-      thread_([this] { Run(); }) {}
+    : interval_(interval), log_(log), clock_(clock), limits_(limits), thread_([this] { Run(); }) {}
 
 Retention::~Retention() {
   {

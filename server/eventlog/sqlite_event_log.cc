@@ -55,11 +55,10 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   ASSIGN_OR_RETURN(StoredState state, LoadState(*database));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<LogWriter> writer,
-      LogWriter::Start(std::move(database),
-                       std::make_unique<Checkpointer>(std::move(checkpoint_database)),
-                       state.position, options.limits, listener));
+  ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
+                   LogWriter::Start(std::move(database),
+                                    std::make_unique<Checkpointer>(std::move(checkpoint_database)),
+                                    state.position, options.limits, listener));
   return absl::WrapUnique(
       new SqliteEventLog(std::move(directory), std::move(state.epoch), std::move(writer)));
 }
@@ -103,9 +102,8 @@ absl::StatusOr<Result> SqliteEventLog::WithReader(Call call) {
 
 absl::StatusOr<LogPage> SqliteEventLog::Read(Sequence after, LogPredicate matches,
                                              const ReadLimits& limits) {
-  return WithReader<LogPage>([&](LogReader& reader) {
-    return reader.Read(after, Position().head, matches, limits);
-  });
+  return WithReader<LogPage>(
+      [&](LogReader& reader) { return reader.Read(after, Position().head, matches, limits); });
 }
 
 absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
@@ -115,9 +113,8 @@ absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Ti
 
 absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, LogPredicate matches,
                                               const ReadLimits& limits) {
-  return WithReader<ListPage>([&](LogReader& reader) {
-    return reader.List(query, Position().head, matches, limits);
-  });
+  return WithReader<ListPage>(
+      [&](LogReader& reader) { return reader.List(query, Position().head, matches, limits); });
 }
 
 absl::StatusOr<EventCount> SqliteEventLog::CountFailures(const ListQuery& query,

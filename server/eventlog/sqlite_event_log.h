@@ -1,5 +1,5 @@
-// The embedded EventLog: one SQLite database in WAL mode, one writer thread with group commit, and a
-// reading connection for each read under way.
+// The embedded EventLog: one SQLite database in WAL mode, one writer thread with group commit, and
+// a reading connection for each read under way.
 #ifndef HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 #define HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 
@@ -28,7 +28,8 @@ struct SqliteEventLogOptions {
 class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimmable {
  public:
   // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
-  // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file), DATA_LOSS (damaged).
+  // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
+  // DATA_LOSS (damaged).
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
                                                               CommitListener* listener);
 
@@ -48,8 +49,7 @@ class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimm
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
                                            int64_t limit) override;
   absl::StatusOr<LogEventPtr> Get(Sequence sequence) override;
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source,
-                                   absl::string_view webhook_id) override;
+  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id) override;
 
   absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantined(absl::string_view source,
                                                                int64_t before,
@@ -68,7 +68,8 @@ class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimm
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
                  std::unique_ptr<LogWriter> writer);
 
-  // Has the writer thread do the job that `make_job` makes of a callback, and waits for its outcome.
+  // Has the writer thread do the job that `make_job` makes of a callback, and waits for its
+  // outcome.
   template <typename Result, typename MakeJob>
   Result SubmitAndWait(MakeJob make_job);
   // Runs `call` with a reader that nobody else uses meanwhile.

@@ -2,11 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <limits>
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -325,8 +324,9 @@ TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
   EXPECT_EQ(log->Position().earliest, 1);
 }
 
-void PutIntoQuarantine(EventLog& log, const std::string& webhook_id, absl::Time receive_time = At(1),
-                       const std::string& body = "{", const std::string& source = "openai") {
+void PutIntoQuarantine(EventLog& log, const std::string& webhook_id,
+                       absl::Time receive_time = At(1), const std::string& body = "{",
+                       const std::string& source = "openai") {
   auto webhook = std::make_unique<QuarantinedWebhook>();
   webhook->source = source;
   webhook->webhook_id = webhook_id;
@@ -433,8 +433,8 @@ TEST(SqliteEventLogTest, QuarantineIsBoundedByAgeAndByNumber) {
 TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {
   const std::string folder = FreshFolder();
   auto log = OpenLog(folder);
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      SqliteEventLog::Open({.data_dir = folder}, nullptr).status()));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(SqliteEventLog::Open({.data_dir = folder}, nullptr).status()));
 }
 
 // After a failure that leaves the state of the disk unknown, nothing may be promised any more.

@@ -72,21 +72,21 @@ absl::Status Gateway::OpenLog() {
        {"epoch", log_->epoch()},
        {"earliest", position.earliest},
        {"head", position.head}});
-  retention_ =
-      std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_);
+  retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_);
   webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, clock_);
   return absl::OkStatus();
 }
 
 absl::Status Gateway::StartRpc() {
-  auto server = RpcServer::Start(
-      options_.rpc,
-      {.log = *log_,
-       .quarantine = *log_,
-       .tail = tail_,
-       .watch = watch_,
-       .clock = clock_,
-       .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); }});
+  auto server = RpcServer::Start(options_.rpc,
+                                 {.log = *log_,
+                                  .quarantine = *log_,
+                                  .tail = tail_,
+                                  .watch = watch_,
+                                  .clock = clock_,
+                                  .get_status = [this](hookgate::v1::GetStatusResponse& status) {
+                                    return FillStatus(status);
+                                  }});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();
@@ -156,9 +156,9 @@ bool Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
-  draining_ = true;                // Balancers look elsewhere:
-  rpc_server_->StopServing();      // those of gRPC too.
-  webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
+  draining_ = true;                                           // Balancers look elsewhere:
+  rpc_server_->StopServing();                                 // those of gRPC too.
+  webhook_handler_->BeginDrain();                             // New webhooks: 503, come back.
   const bool answered = webhook_server_->Drain(time_left());  // Those under way: stored, answered.
   const bool said_goodbye = rpc_server_->Drain(time_left());  // Streams hear goodbye and end.
   const bool all_ended = answered && said_goodbye;

@@ -48,8 +48,8 @@ class Gateway {
 
   // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to
   // streams. Takes `options.drain_timeout`, and a moment more for those that have to be cut off.
-  // False if some peer or the disk still holds something: then the destructor would wait for it, and
-  // ending the process loses nothing that was answered.
+  // False if some peer or the disk still holds something: then the destructor would wait for it,
+  // and ending the process loses nothing that was answered.
   bool Drain();
 
  private:

@@ -48,8 +48,8 @@ template <typename Request>
 absl::StatusOr<ReadLimits> LimitsOf(const Request& request) {
   if (request.page_size() < 0) return InvalidField("page_size", "is negative; 0 is the default");
   ReadLimits limits;
-  limits.max_events = request.page_size() == 0 ? kDefaultPageSize
-                                               : std::min(request.page_size(), kMaxPageSize);
+  limits.max_events =
+      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
   limits.max_bytes = kMaxPageBytes;
   limits.max_scanned = kMaxScanned;
   limits.include_raw_body = request.include_raw_body();
@@ -66,7 +66,8 @@ absl::Status SetWindow(const Request& request, absl::Time now, ListQuery& query)
   if (request.has_start_time()) {
     ASSIGN_OR_RETURN(query.start, FromProto(request.start_time(), "start_time"));
     if (query.start > query.end) {
-      return InvalidField("start_time", "is after the end of the window (end_time, by default now)");
+      return InvalidField("start_time",
+                          "is after the end of the window (end_time, by default now)");
     }
   }
   return absl::OkStatus();

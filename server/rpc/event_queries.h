@@ -1,5 +1,5 @@
-// The unary calls of EventService, without gRPC: request in, response or error out. Each reads the log, so
-// it may block.
+// The unary calls of EventService, without gRPC: request in, response or error out. Each reads the
+// log, so it may block.
 #ifndef HOOKGATE_SERVER_RPC_EVENT_QUERIES_H_
 #define HOOKGATE_SERVER_RPC_EVENT_QUERIES_H_
 

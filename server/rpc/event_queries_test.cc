@@ -13,14 +13,14 @@
 namespace hookgate {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using hookgate::v1::GetEventRequest;
 using hookgate::v1::GetEventResponse;
 using hookgate::v1::ListEventsRequest;
 using hookgate::v1::ListEventsResponse;
 using hookgate::v1::ListRecentFailuresRequest;
 using hookgate::v1::ListRecentFailuresResponse;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 class EventQueriesTest : public testing::Test {
  protected:
@@ -105,10 +105,10 @@ TEST_F(EventQueriesTest, PageTokenOfAnotherRequestIsRefusedButAnotherPageSizeIsN
                   absl::StrCat("page_size: 9 include_raw_body: true page_token: \"", token, "\""))),
               ElementsAre(2, 1));
   ListRecentFailuresResponse response;
-  const absl::Status status = queries_.ListRecentFailures(
-      Parse<ListRecentFailuresRequest>(
-          absl::StrCat("filter { subjects: \"x\" } page_token: \"", token, "\"")),
-      response);
+  const absl::Status status =
+      queries_.ListRecentFailures(Parse<ListRecentFailuresRequest>(absl::StrCat(
+                                      "filter { subjects: \"x\" } page_token: \"", token, "\"")),
+                                  response);
   EXPECT_EQ(FieldOf(status), "page_token");
 }
 
@@ -120,11 +120,11 @@ TEST_F(EventQueriesTest, EventsOfAnyTypeAreListedInEitherOrder) {
   EXPECT_THAT(SequencesOf(newest), ElementsAre(2, 1));
   EXPECT_EQ(newest.events(0).raw_body(), "");
   ListEventsResponse oldest;
-  ASSERT_TRUE(queries_
-                  .ListEvents(Parse<ListEventsRequest>(
-                                  "order: ORDER_OLDEST_FIRST include_raw_body: true"),
-                              oldest)
-                  .ok());
+  ASSERT_TRUE(
+      queries_
+          .ListEvents(Parse<ListEventsRequest>("order: ORDER_OLDEST_FIRST include_raw_body: true"),
+                      oldest)
+          .ok());
   EXPECT_THAT(SequencesOf(oldest), ElementsAre(1, 2));
   EXPECT_EQ(oldest.events(0).raw_body(), "the body");
 }
@@ -158,12 +158,12 @@ TEST_F(EventQueriesTest, OneEventIsFoundByEitherKey) {
   EXPECT_EQ(by_sequence.event().webhook_id(), "wh_x");
   EXPECT_EQ(by_sequence.event().raw_body(), "");
   GetEventResponse by_webhook;
-  ASSERT_TRUE(queries_
-                  .GetEvent(Parse<GetEventRequest>(
-                                "webhook { source: \"openai\" webhook_id: \"wh_x\" } "
-                                "include_raw_body: true"),
-                            by_webhook)
-                  .ok());
+  ASSERT_TRUE(
+      queries_
+          .GetEvent(Parse<GetEventRequest>("webhook { source: \"openai\" webhook_id: \"wh_x\" } "
+                                           "include_raw_body: true"),
+                    by_webhook)
+          .ok());
   EXPECT_EQ(by_webhook.event().sequence(), 1);
   EXPECT_EQ(by_webhook.event().raw_body(), "the body");
 }
@@ -171,8 +171,7 @@ TEST_F(EventQueriesTest, OneEventIsFoundByEitherKey) {
 TEST_F(EventQueriesTest, MissingKeyAndMissingEventAreDifferentErrors) {
   GetEventResponse response;
   EXPECT_EQ(FieldOf(queries_.GetEvent(GetEventRequest(), response)), "key");
-  EXPECT_TRUE(absl::IsNotFound(
-      queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), response)));
+  EXPECT_TRUE(absl::IsNotFound(queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), response)));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// hookgate.v1.EventService over gRPC's callback API. No call blocks a gRPC thread: what reads the disk runs on an
-// executor.
+// hookgate.v1.EventService over gRPC's callback API. No call blocks a gRPC thread: what reads the
+// disk runs on an executor.
 #ifndef HOOKGATE_SERVER_RPC_EVENT_SERVICE_H_
 #define HOOKGATE_SERVER_RPC_EVENT_SERVICE_H_
 

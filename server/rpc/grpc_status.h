@@ -8,8 +8,9 @@
 
 namespace hookgate {
 
-// Same code and message. Details (google.rpc): ErrorInfo with domain "hookgate", the reason in upper case and
-// its metadata; BadRequest if the status is about a field; RetryInfo if it is UNAVAILABLE.
+// Same code and message. Details (google.rpc): ErrorInfo with domain "hookgate", the reason in
+// upper case and its metadata; BadRequest if the status is about a field; RetryInfo if it is
+// UNAVAILABLE.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace hookgate

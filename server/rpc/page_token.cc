@@ -12,7 +12,8 @@
 namespace hookgate {
 namespace {
 
-// absl saturates at these when an infinite time becomes a number; they stand for it on the way back.
+// absl saturates at these when an infinite time becomes a number; they stand for it on the way
+// back.
 absl::Time FromMicros(int64_t micros) {
   if (micros == std::numeric_limits<int64_t>::min()) return absl::InfinitePast();
   if (micros == std::numeric_limits<int64_t>::max()) return absl::InfiniteFuture();
@@ -32,10 +33,10 @@ uint64_t RequestFingerprint(absl::string_view request_bytes) {
 }
 
 std::string FormatPageToken(const PageToken& token, absl::string_view epoch, uint64_t fingerprint) {
-  return absl::WebSafeBase64Escape(absl::StrCat(
-      epoch, ".", fingerprint, ".", absl::ToUnixMicros(token.start), ".",
-      absl::ToUnixMicros(token.end), ".", absl::ToUnixMicros(token.after.receive_time), ".",
-      token.after.sequence));
+  return absl::WebSafeBase64Escape(
+      absl::StrCat(epoch, ".", fingerprint, ".", absl::ToUnixMicros(token.start), ".",
+                   absl::ToUnixMicros(token.end), ".", absl::ToUnixMicros(token.after.receive_time),
+                   ".", token.after.sequence));
 }
 
 absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, absl::string_view epoch,

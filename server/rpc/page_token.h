@@ -1,4 +1,5 @@
-// Where the next page of a list begins, as clients carry it: opaque, bound to the log and the request.
+// Where the next page of a list begins, as clients carry it: opaque, bound to the log and the
+// request.
 #ifndef HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 #define HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 

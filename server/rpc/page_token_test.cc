@@ -32,9 +32,9 @@ TEST(PageTokenTest, TokenOfAnotherRequestOrLogIsRefused) {
 
 TEST(PageTokenTest, TextThatIsNoTokenIsRefused) {
   const std::string text = FormatPageToken(SampleToken(), kEpoch, 7);
-  for (const std::string& bad : {std::string("x"), std::string("!!!!"), text.substr(1),
-                                 text.substr(0, text.size() / 2), text + text,
-                                 std::string(100'000, 'A')}) {
+  for (const std::string& bad :
+       {std::string("x"), std::string("!!!!"), text.substr(1), text.substr(0, text.size() / 2),
+        text + text, std::string(100'000, 'A')}) {
     EXPECT_EQ(FieldOf(ParsePageToken(bad, kEpoch, 7).status()), "page_token") << bad.substr(0, 50);
   }
 }

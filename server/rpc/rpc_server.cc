@@ -24,8 +24,8 @@ namespace {
 
 // Requests are small; this bounds what a client can make the gateway hold.
 constexpr int kMaxRequestBytes = 1 << 20;
-// For queries under way. gRPC would wait as long for each idle connection, until the client looks at
-// it and hangs up, which a client that makes no call does not do for many seconds.
+// For queries under way. gRPC would wait as long for each idle connection, until the client looks
+// at it and hangs up, which a client that makes no call does not do for many seconds.
 constexpr absl::Duration kGraceOfQueries = absl::Seconds(1);
 // For gRPC to take down what has been cancelled.
 constexpr absl::Duration kTimeToCancel = absl::Seconds(1);
@@ -37,8 +37,8 @@ class RpcServerImpl final : public RpcServer {
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
       : registry_(options.max_streams),
         executor_(options.reader_threads),
-        event_service_(MakeEventService({context.log, context.tail, context.watch, executor_,
-                                         registry_, context.clock})),
+        event_service_(MakeEventService(
+            {context.log, context.tail, context.watch, executor_, registry_, context.clock})),
         admin_service_(MakeAdminService(
             {context.quarantine, context.log.epoch(),
              [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
@@ -72,9 +72,9 @@ class RpcServerImpl final : public RpcServer {
     builder.RegisterService(admin_service_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
-      return absl::UnavailableError(absl::StrCat(
-          "gRPC cannot listen on ", address,
-          ": the address is in use, not this machine's, or no HOST:PORT"));
+      return absl::UnavailableError(
+          absl::StrCat("gRPC cannot listen on ", address,
+                       ": the address is in use, not this machine's, or no HOST:PORT"));
     }
     address_ = absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
     return absl::OkStatus();
@@ -97,8 +97,8 @@ class RpcServerImpl final : public RpcServer {
   }
 
  private:
-  // On a thread of its own: gRPC waits for the bytes that it has given to a connection, and a client
-  // that has stopped reading may never take them.
+  // On a thread of its own: gRPC waits for the bytes that it has given to a connection, and a
+  // client that has stopped reading may never take them.
   void EndServer(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     if (ending_.joinable()) return;

@@ -1,4 +1,5 @@
-// The gRPC edge: EventService, AdminService, the standard health service and server reflection on one address.
+// The gRPC edge: EventService, AdminService, the standard health service and server reflection on
+// one address.
 #ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 #define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 

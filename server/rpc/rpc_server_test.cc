@@ -145,8 +145,7 @@ TEST_F(RpcServerTest, QueriesAnswerWithErrorsOfTheirOwn) {
 }
 
 TEST_F(RpcServerTest, AddressInUseIsAnErrorThatNamesIt) {
-  const auto second =
-      RpcServer::Start({.address = server_->address()}, Context());
+  const auto second = RpcServer::Start({.address = server_->address()}, Context());
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(server_->address()));
 }

@@ -19,7 +19,8 @@ absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
   if (streams_.size() >= max_streams_) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
-        absl::StrCat(max_streams_, " streams are open already, as many as grpc.max_streams allows"));
+        absl::StrCat(max_streams_,
+                     " streams are open already, as many as grpc.max_streams allows"));
   }
   OpenStream* const key = stream.get();
   streams_.emplace(key, std::move(stream));

@@ -1,9 +1,9 @@
 // One Subscribe call: carries out what its SubscribeSession decides.
 //
 // At any moment one thread at most has the stream's *turn* and drives the session: whoever opens
-// it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the stream while
-// it rests. Others who want something leave a note and are heard at the end of the turn. So there
-// is no thread and no queue per stream, and at most one frame in memory.
+// it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the
+// stream while it rests. Others who want something leave a note and are heard at the end of the
+// turn. So there is no thread and no queue per stream, and at most one frame in memory.
 #ifndef HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 #define HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 
@@ -62,7 +62,8 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Open();
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
   bool HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // false: the client has gone
-  bool Rest(const SubscribeSession::Step& step) ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
+  bool Rest(const SubscribeSession::Step& step)
+      ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
   void End(const absl::Status& status);
 
   // Constant after construction.

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 
 namespace hookgate {
 namespace {
@@ -21,7 +21,16 @@ constexpr char kOtherSignatureOfHookgate[] =
     "dba38263f426ff1fe5f6c9ef8ac29dfa157fe47242d6903b509eb1c1351f6cc9"
     "282170aa6449526f19cb84f63d67b95c33efb05dff1934778a9e32260c603108";
 
-std::string Hex(absl::string_view digits) { return absl::HexStringToBytes(digits); }
+// Abseil's own changes its form between the versions that Debian has.
+std::string Hex(absl::string_view digits) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    int byte = 0;
+    EXPECT_TRUE(absl::SimpleHexAtoi(digits.substr(i, 2), &byte));
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
 
 Ed25519PublicKey Key(absl::string_view digits) {
   return Ed25519PublicKey::FromBytes(Hex(digits)).value();

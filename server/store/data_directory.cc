@@ -17,6 +17,20 @@
 namespace hookgate {
 namespace {
 
+// A power cut must not take the folder's name away, whatever is synced in it. Parents that were
+// there before have nothing to write; those that may not be opened are not ours.
+void SyncNames(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(path, error);
+  while (!error && folder.has_relative_path()) {
+    folder = folder.parent_path();
+    const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) continue;
+    ::fsync(file);
+    ::close(file);
+  }
+}
+
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
@@ -24,8 +38,11 @@ absl::Status MakeFolder(const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data folder ", path, " cannot be made: ", error.message()));
   }
-  // Bodies of webhooks are nobody else's business. A folder that was there keeps its owner's choice.
-  if (made) ::chmod(path.c_str(), S_IRWXU);
+  // Bodies of webhooks are nobody else's business. A folder that was there keeps its owner's
+  // choice.
+  if (!made) return absl::OkStatus();
+  ::chmod(path.c_str(), S_IRWXU);
+  SyncNames(path);
   return absl::OkStatus();
 }
 

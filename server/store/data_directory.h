@@ -9,7 +9,8 @@
 
 namespace hookgate {
 
-// Holds the lock while it lives. The kernel lets go of it when the process ends, however that happens.
+// Holds the lock while it lives. The kernel lets go of it when the process ends, however that
+// happens.
 class DataDirectory {
  public:
   // Makes the folder (and its parents) if it is missing, readable by its owner alone, and locks it.

@@ -104,16 +104,15 @@ void Database::SetWalHook(std::function<void(int)> hook) {
 }
 
 absl::Status Database::Checkpoint(CheckpointMode mode) {
-  const int sqlite_mode = mode == CheckpointMode::kPassive ? SQLITE_CHECKPOINT_PASSIVE
-                                                           : SQLITE_CHECKPOINT_TRUNCATE;
+  const int sqlite_mode =
+      mode == CheckpointMode::kPassive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
   if (sqlite3_wal_checkpoint_v2(handle_, nullptr, sqlite_mode, nullptr, nullptr) != SQLITE_OK) {
     return ErrorOf(handle_, "checkpoint");
   }
   return absl::OkStatus();
 }
 
-Statement::Statement(Statement&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)) {}
+Statement::Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   std::swap(handle_, other.handle_);

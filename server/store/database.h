@@ -3,8 +3,8 @@
 //   RESOURCE_EXHAUSTED  the disk or a quota is full (SQLITE_FULL)
 //   UNAVAILABLE         another connection holds the lock (SQLITE_BUSY, SQLITE_LOCKED)
 //   DATA_LOSS           the file is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB)
-//   FAILED_PRECONDITION it cannot be opened or written (SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM)
-//   INTERNAL            everything else, I/O errors among it
+//   FAILED_PRECONDITION it cannot be opened or written (SQLITE_CANTOPEN, SQLITE_READONLY,
+//   SQLITE_PERM) INTERNAL            everything else, I/O errors among it
 #ifndef HOOKGATE_SERVER_STORE_DATABASE_H_
 #define HOOKGATE_SERVER_STORE_DATABASE_H_
 
@@ -29,8 +29,8 @@ class Database {
  public:
   enum class Mode { kReadOnly, kReadWrite, kCreate };
 
-  // Opens `path`. Writers sync every commit (WAL, synchronous=FULL) and never checkpoint on their own:
-  // somebody calls Checkpoint.
+  // Opens `path`. Writers sync every commit (WAL, synchronous=FULL) and never checkpoint on their
+  // own: somebody calls Checkpoint.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Mode mode);
 
   ~Database();

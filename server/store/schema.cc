@@ -8,7 +8,8 @@
 namespace hookgate {
 namespace {
 
-// Marks the file as Hookgate's ("HkGt"), so that another application's is not taken for an empty one.
+// Marks the file as Hookgate's ("HkGt"), so that another application's is not taken for an empty
+// one.
 constexpr int kApplicationId = 0x486b4774;
 
 // Step i leads from version i to version i + 1. A step that has been released never changes.
@@ -61,8 +62,9 @@ absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {
 }
 
 absl::Status InsertLogRow(Database& database, absl::string_view epoch) {
-  ASSIGN_OR_RETURN(Statement statement,
-                   database.Prepare("INSERT INTO log (id, epoch, earliest_sequence) VALUES (1, ?, 1)"));
+  ASSIGN_OR_RETURN(
+      Statement statement,
+      database.Prepare("INSERT INTO log (id, epoch, earliest_sequence) VALUES (1, ?, 1)"));
   statement.BindText(1, epoch);
   return statement.Run();
 }

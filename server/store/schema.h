@@ -3,12 +3,13 @@
 // log         One row. epoch: random id made with the file. earliest_sequence: every event below it
 //             has been removed by retention; also keeps sequences from being given again once all
 //             events are gone.
-// events      One row an event, written once by the writer thread, removed only by retention, oldest first.
+// events      One row an event, written once by the writer thread, removed only by retention,
+// oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
 //
-// Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of appended events
-// is there or is not.
+// Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of
+// appended events is there or is not.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 

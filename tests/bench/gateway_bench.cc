@@ -2,8 +2,9 @@
 //
 //   bazel run -c opt //tests/bench:gateway_bench
 //
-// Only ratios within one run mean something: machines differ, and are busy with other things. So the
-// first line is what the disk alone can do, and each line has the gateway's own CPU time.
+// Only ratios within one run mean something: machines differ, and are busy with other things. So
+// there are lines for what the disk, HTTP and gRPC alone can do, each line of the gateway has its
+// ratio to one of them, and its CPU time.
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "tests/bench/bare_grpc_server.h"
+#include "tests/bench/bare_http_server.h"
 #include "tests/bench/load_generator.h"
 #include "tests/bench/subscribers.h"
 #include "tests/support/hookgated_process.h"
@@ -33,6 +36,7 @@ ABSL_FLAG(int, webhooks, 20'000, "How many webhooks each line stores or replays.
 ABSL_FLAG(int, connections, 64, "Keep-alive connections that send webhooks.");
 ABSL_FLAG(std::vector<std::string>, subscribers, (std::vector<std::string>{"1", "10", "100"}),
           "How many subscribers; one group of lines for each.");
+ABSL_FLAG(int, idle_streams, 10'000, "Measures what so many silent streams cost; 0: does not.");
 ABSL_FLAG(std::string, folder, "/var/tmp",
           "Where the log is made, and removed afterwards. On tmpfs a sync costs nothing, and the "
           "numbers say nothing.");
@@ -57,42 +61,51 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// One line of the result.
+// One line of the result. Infinite durations and zeros stand for what there is not.
 struct Line {
   std::string what;
   double per_second = 0;
-  absl::Duration p50;  // infinite: there is none
-  absl::Duration p99;
+  double ratio = 0;  // to `per_second` of the line that it is compared with
+  absl::Duration p50 = absl::InfiniteDuration();
+  absl::Duration p99 = absl::InfiniteDuration();
   double gateway_cpu_micros_each = 0;
 };
 
 absl::Duration Percentile(std::vector<absl::Duration> durations, double fraction) {
   if (durations.empty()) return absl::InfiniteDuration();
-  const auto nth = durations.begin() +
-                   static_cast<std::ptrdiff_t>(fraction * static_cast<double>(durations.size() - 1));
+  const auto nth = durations.begin() + static_cast<std::ptrdiff_t>(
+                                           fraction * static_cast<double>(durations.size() - 1));
   std::nth_element(durations.begin(), nth, durations.end());
   return *nth;
 }
 
-std::string Milliseconds(absl::Duration duration) {
+// "-", or in JSON null, if there is none.
+std::string Milliseconds(absl::Duration duration, const char* none) {
   return duration == absl::InfiniteDuration()
-             ? "-"
+             ? none
              : absl::StrFormat("%.2f", absl::ToDoubleMilliseconds(duration));
+}
+std::string Number(double number, const char* none) {
+  return number == 0 ? none : absl::StrFormat("%.2f", number);
+}
+
+void PrintHeading() {
+  if (absl::GetFlag(FLAGS_output) == "json") return;
+  absl::PrintF("%-44s %10s %6s %8s %8s %14s\n", "", "per second", "ratio", "p50 ms", "p99 ms",
+               "CPU us for one");
 }
 
 void Print(const Line& line) {
   if (absl::GetFlag(FLAGS_output) == "json") {
-    const auto number = [](absl::Duration duration) {
-      return duration == absl::InfiniteDuration() ? "null" : Milliseconds(duration);
-    };
     absl::PrintF(
-        "{\"what\":\"%s\",\"per_second\":%.0f,\"p50_ms\":%s,\"p99_ms\":%s,"
-        "\"gateway_cpu_us_each\":%.2f}\n",
-        line.what, line.per_second, number(line.p50), number(line.p99),
-        line.gateway_cpu_micros_each);
+        "{\"what\":\"%s\",\"per_second\":%.0f,\"ratio\":%s,\"p50_ms\":%s,\"p99_ms\":%s,"
+        "\"gateway_cpu_us_each\":%s}\n",
+        line.what, line.per_second, Number(line.ratio, "null"), Milliseconds(line.p50, "null"),
+        Milliseconds(line.p99, "null"), Number(line.gateway_cpu_micros_each, "null"));
   } else {
-    absl::PrintF("%-44s %10.0f %9s %9s %14.2f\n", line.what, line.per_second,
-                 Milliseconds(line.p50), Milliseconds(line.p99), line.gateway_cpu_micros_each);
+    absl::PrintF("%-44s %10.0f %6s %8s %8s %14s\n", line.what, line.per_second,
+                 Number(line.ratio, ""), Milliseconds(line.p50, "-"), Milliseconds(line.p99, "-"),
+                 Number(line.gateway_cpu_micros_each, "-"));
   }
   std::fflush(stdout);
 }
@@ -104,7 +117,8 @@ absl::Duration CpuTime(pid_t pid) {
   const std::vector<std::string> fields = absl::StrSplit(stat.substr(stat.rfind(')') + 2), ' ');
   int64_t user = 0;
   int64_t system = 0;
-  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system)) return {};
+  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system))
+    return {};
   return absl::Seconds(static_cast<double>(user + system) /
                        static_cast<double>(sysconf(_SC_CLK_TCK)));
 }
@@ -122,7 +136,8 @@ void MeasureDisk(const std::string& folder) {
   }
   close(fd);
   Print({.what = "the disk alone: write 4 KiB, sync",
-         .per_second = static_cast<double>(durations.size()) / absl::ToDoubleSeconds(absl::Now() - start),
+         .per_second =
+             static_cast<double>(durations.size()) / absl::ToDoubleSeconds(absl::Now() - start),
          .p50 = Percentile(durations, 0.5),
          .p99 = Percentile(durations, 0.99)});
 }
@@ -130,14 +145,28 @@ void MeasureDisk(const std::string& folder) {
 std::vector<std::string> MakeRequests() {
   std::vector<std::string> requests;
   for (int i = 0; i < absl::GetFlag(FLAGS_webhooks); ++i) {
-    requests.push_back(
-        SignedWebhook{.body = BatchFailedBody(absl::StrCat("batch_", i))}.Request());
+    requests.push_back(SignedWebhook{.body = BatchFailedBody(absl::StrCat("batch_", i))}.Request());
   }
   return requests;
 }
 
-// Stores webhooks while `subscribers` receive them.
-void MeasureIngest(const HookgatedProcess& gateway, int subscribers) {
+// What HTTP alone can do; returns the requests per second.
+double MeasureBareHttp() {
+  const BareHttpServer server;
+  const LoadResult load =
+      RunLoad(server.address(), absl::GetFlag(FLAGS_connections), MakeRequests());
+  const double per_second =
+      static_cast<double>(load.latencies.size()) / absl::ToDoubleSeconds(load.elapsed);
+  Print({.what = "HTTP alone: answer without any work",
+         .per_second = per_second,
+         .p50 = Percentile(load.latencies, 0.5),
+         .p99 = Percentile(load.latencies, 0.99)});
+  return per_second;
+}
+
+// Stores webhooks while `subscribers` receive them. Returns the webhooks per second.
+//   compared_with  what the ratio is to
+double MeasureIngest(const HookgatedProcess& gateway, int subscribers, double compared_with) {
   const std::vector<std::string> requests = MakeRequests();
   const auto count = static_cast<double>(requests.size());
   Subscribers live(gateway.grpc(), subscribers, Subscribers::Start::kLatest,
@@ -152,50 +181,95 @@ void MeasureIngest(const HookgatedProcess& gateway, int subscribers) {
   live.Wait();
   const double elapsed = absl::ToDoubleSeconds(absl::Now() - start);
   const double cpu_micros = absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before);
+  const double per_second = count / absl::ToDoubleSeconds(load.elapsed);
   Print({.what = absl::StrCat("webhooks stored, ", subscribers, " live subscribers"),
-         .per_second = count / absl::ToDoubleSeconds(load.elapsed),
+         .per_second = per_second,
+         .ratio = per_second / compared_with,
          .p50 = Percentile(load.latencies, 0.5),
          .p99 = Percentile(load.latencies, 0.99),
          .gateway_cpu_micros_each = cpu_micros / count});
-  if (subscribers == 0) return;
-  const double deliveries = count * subscribers;
-  Print({.what = absl::StrCat("  deliveries to them; receipt to arrival"),
-         .per_second = deliveries / elapsed,
-         .p50 = Percentile(live.lags(), 0.5),
-         .p99 = Percentile(live.lags(), 0.99),
-         .gateway_cpu_micros_each = cpu_micros / deliveries});
+  if (subscribers > 0) {
+    Print({.what = "  deliveries to them; receipt to arrival",
+           .per_second = count * subscribers / elapsed,
+           .p50 = Percentile(live.lags(), 0.5),
+           .p99 = Percentile(live.lags(), 0.99),
+           .gateway_cpu_micros_each = cpu_micros / (count * subscribers)});
+  }
+  return per_second;
 }
 
-// Delivers what is stored already.
-void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
+// Deliveries per second to `subscribers` that start from the beginning.
+double MeasureReplayFrom(const std::string& address, int subscribers) {
   const int64_t events = absl::GetFlag(FLAGS_webhooks);
-  const absl::Duration cpu_before = CpuTime(gateway.pid());
   const absl::Time start = absl::Now();
-  Subscribers replaying(gateway.grpc(), subscribers, Subscribers::Start::kEarliest, events);
+  Subscribers replaying(address, subscribers, Subscribers::Start::kEarliest, events);
   replaying.Wait();
-  const double elapsed = absl::ToDoubleSeconds(absl::Now() - start);
-  const double deliveries = static_cast<double>(events) * subscribers;
+  return static_cast<double>(events) * subscribers / absl::ToDoubleSeconds(absl::Now() - start);
+}
+
+// Delivers what is stored already, beside what gRPC alone can do.
+void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
+  constexpr int64_t kEventsPerFrame = 512;  // as the gateway sends when there is much to send
+  const BareGrpcServer bare(absl::GetFlag(FLAGS_webhooks), kEventsPerFrame);
+  const double bare_per_second = MeasureReplayFrom(bare.address(), subscribers);
+  Print({.what = absl::StrCat("gRPC alone: ready frames, ", subscribers, " subscribers"),
+         .per_second = bare_per_second});
+  const absl::Duration cpu_before = CpuTime(gateway.pid());
+  const double per_second = MeasureReplayFrom(gateway.grpc(), subscribers);
+  const double deliveries = static_cast<double>(absl::GetFlag(FLAGS_webhooks)) * subscribers;
   Print({.what = absl::StrCat("deliveries from the log, ", subscribers, " subscribers"),
-         .per_second = deliveries / elapsed,
-         .p50 = absl::InfiniteDuration(),
-         .p99 = absl::InfiniteDuration(),
+         .per_second = per_second,
+         .ratio = per_second / bare_per_second,
          .gateway_cpu_micros_each =
              absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before) / deliveries});
 }
 
+// Resident memory of the process.
+int64_t ResidentBytes(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/statm"));
+  int64_t total = 0;
+  int64_t resident = 0;
+  file >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// Streams on which nothing happens, and then one webhook that reaches all of them.
+void MeasureIdleStreams(const HookgatedProcess& gateway, int streams) {
+  constexpr int kStreamsPerConnection = 100;
+  constexpr absl::Duration kWatched = absl::Seconds(5);
+  const int64_t memory_before = ResidentBytes(gateway.pid());
+  Subscribers idle(gateway.grpc(), streams, Subscribers::Start::kLatest, /*events=*/1,
+                   kStreamsPerConnection);
+  const int64_t memory = ResidentBytes(gateway.pid()) - memory_before;
+  const absl::Duration cpu_before = CpuTime(gateway.pid());
+  absl::SleepFor(kWatched);
+  const absl::Duration cpu = CpuTime(gateway.pid()) - cpu_before;
+  const absl::Time start = absl::Now();
+  const std::vector<std::string> one = {SignedWebhook{}.Request()};
+  RunLoad(gateway.http(), /*connections=*/1, one);
+  idle.Wait();
+  const double reach_ms = absl::ToDoubleMilliseconds(absl::Now() - start);
+  const double kib_each = static_cast<double>(memory) / 1024 / streams;
+  const double cpu_percent = 100 * absl::FDivDuration(cpu, kWatched);
+  absl::PrintF(absl::GetFlag(FLAGS_output) == "json"
+                   ? "{\"what\":\"idle streams\",\"streams\":%d,\"kib_each\":%.1f,"
+                     "\"cpu_percent\":%.1f,\"webhook_to_all_ms\":%.0f}\n"
+                   : "%d idle streams: %.1f KiB each, %.1f %% of a core; a webhook reached all of "
+                     "them in %.0f ms\n",
+               streams, kib_each, cpu_percent, reach_ms);
+}
+
 int Main() {
   const TemporaryFolder folder(absl::GetFlag(FLAGS_folder));
-  if (absl::GetFlag(FLAGS_output) != "json") {
-    absl::PrintF("%-44s %10s %9s %9s %14s\n", "", "per second", "p50 ms", "p99 ms",
-                 "CPU us for one");
-  }
+  PrintHeading();
   MeasureDisk(folder.path());
   int run = 0;
   const auto fresh_gateway = [&] {
     return HookgatedProcess::Start(absl::StrCat(folder.path(), "/data_", ++run),
                                    {"--log_level=warning"});
   };
-  MeasureIngest(*fresh_gateway(), 0);
+  const double bare = MeasureBareHttp();
+  const double unwatched = MeasureIngest(*fresh_gateway(), 0, bare);
   for (const std::string& text : absl::GetFlag(FLAGS_subscribers)) {
     int subscribers = 0;
     if (!absl::SimpleAtoi(text, &subscribers) || subscribers < 1) {
@@ -203,8 +277,11 @@ int Main() {
       return 2;
     }
     const auto gateway = fresh_gateway();
-    MeasureIngest(*gateway, subscribers);
+    MeasureIngest(*gateway, subscribers, unwatched);
     MeasureReplay(*gateway, subscribers);
+  }
+  if (absl::GetFlag(FLAGS_idle_streams) > 0) {
+    MeasureIdleStreams(*fresh_gateway(), absl::GetFlag(FLAGS_idle_streams));
   }
   return 0;
 }

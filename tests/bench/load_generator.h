@@ -11,9 +11,10 @@
 namespace hookgate {
 
 struct LoadResult {
-  absl::Duration elapsed;                 // from the first request to the last answer
-  std::vector<absl::Duration> latencies;  // of each request, from sent to answered; in order of the answers
-  int refused = 0;                        // answers other than 200
+  absl::Duration elapsed;  // from the first request to the last answer
+  std::vector<absl::Duration>
+      latencies;    // of each request, from sent to answered; in order of the answers
+  int refused = 0;  // answers other than 200
 };
 
 // Sends `requests` to `address` over `connections` keep-alive connections, each of which has one

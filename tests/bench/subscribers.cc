@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -37,6 +38,12 @@ int64_t CountEvents(grpc::ByteBuffer& frame) {
   return count;
 }
 
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 absl::Time ReceiveTime(const v1::Event& event) {
   return absl::FromUnixSeconds(event.receive_time().seconds()) +
          absl::Nanoseconds(event.receive_time().nanos());
@@ -46,8 +53,8 @@ absl::Time ReceiveTime(const v1::Event& event) {
 
 class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Stream(const std::string& address, Start start, int64_t events, bool measure_lag)
-      : stub_(Channel(address)), missing_(events), measure_lag_(measure_lag) {
+  Stream(std::shared_ptr<grpc::Channel> connection, Start start, int64_t events, bool measure_lag)
+      : stub_(std::move(connection)), missing_(events), measure_lag_(measure_lag) {
     v1::SubscribeRequest request;
     request.set_start_position(start == Start::kEarliest ? v1::START_POSITION_EARLIEST
                                                          : v1::START_POSITION_LATEST);
@@ -72,12 +79,6 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   const std::vector<absl::Duration>& lags() const { return lags_; }
 
  private:
-  static std::shared_ptr<grpc::Channel> Channel(const std::string& address) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-  }
-
   void OnReadDone(bool ok) override {
     if (!ok) return;
     if (!open_.HasBeenNotified()) open_.Notify();
@@ -120,9 +121,12 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   std::vector<absl::Duration> lags_;
 };
 
-Subscribers::Subscribers(const std::string& address, int count, Start start, int64_t events) {
+Subscribers::Subscribers(const std::string& address, int count, Start start, int64_t events,
+                         int per_connection) {
+  std::shared_ptr<grpc::Channel> connection;
   for (int i = 0; i < count; ++i) {
-    streams_.push_back(std::make_unique<Stream>(address, start, events, /*measure_lag=*/i == 0));
+    if (i % per_connection == 0) connection = Connect(address);
+    streams_.push_back(std::make_unique<Stream>(connection, start, events, /*measure_lag=*/i == 0));
   }
   for (const auto& stream : streams_) stream->WaitUntilOpen();
 }

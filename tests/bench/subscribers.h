@@ -1,5 +1,5 @@
-// Many subscribers in one process. They count events without decoding them, so that what is measured
-// is the gateway.
+// Many subscribers in one process. They count events without decoding them, so that what is
+// measured is the gateway.
 #ifndef HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
 #define HOOKGATE_TESTS_BENCH_SUBSCRIBERS_H_
 
@@ -16,9 +16,10 @@ class Subscribers {
  public:
   enum class Start { kEarliest, kLatest };
 
-  // Opens `count` streams, each on a connection of its own, and waits until all are open. Each is
-  // to receive `events` events.
-  Subscribers(const std::string& address, int count, Start start, int64_t events);
+  // Opens `count` streams, `per_connection` of them on each connection, and waits until all are
+  // open. Each is to receive `events` events.
+  Subscribers(const std::string& address, int count, Start start, int64_t events,
+              int per_connection = 1);
   // Ends the streams.
   ~Subscribers();
 

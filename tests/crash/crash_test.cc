@@ -51,9 +51,8 @@ class Answered {
   }
   // Whether there are `count` within a generous patience.
   bool WaitFor(size_t count) {
-    const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return sequences_.size() >= count;
-    };
+    const auto enough = [this, count]()
+                            ABSL_SHARED_LOCKS_REQUIRED(mu_) { return sequences_.size() >= count; };
     absl::MutexLock lock(&mu_);
     return mu_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
   }
@@ -144,9 +143,9 @@ class CrashTest : public testing::Test {
   void CheckStored(const Promised& promised) {
     const auto gateway = HookgatedProcess::Start(data_dir_);
     if (gateway->grpc().empty()) return;
-    EventStream stream(gateway->grpc(),
-                       cursor_.empty() ? "start_position: START_POSITION_EARLIEST"
-                                       : absl::StrCat("after_cursor: '", cursor_, "'"));
+    EventStream stream(gateway->grpc(), cursor_.empty()
+                                            ? "start_position: START_POSITION_EARLIEST"
+                                            : absl::StrCat("after_cursor: '", cursor_, "'"));
     Promised stored;
     for (const v1::Event& event : stream.EventsUntilCaughtUp()) {
       EXPECT_EQ(event.sequence(), head_ + 1) << "a hole, or a repeat";

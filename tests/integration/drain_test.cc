@@ -97,8 +97,8 @@ TEST_F(DrainTest, SubscriberThatDoesNotReadHoldsTheEndUpForTheDrainTimeoutAlone)
   ASSERT_TRUE(stalled.Next().has_opened());
   HttpClient client(gateway_->http());
   for (int i = 0; i < 40; ++i) {
-    client.Send(SignedWebhook{.body = absl::StrCat(R"({"type":"big","text":")",
-                                                   std::string(500'000, 'x'), "\"}")}
+    client.Send(SignedWebhook{
+        .body = absl::StrCat(R"({"type":"big","text":")", std::string(500'000, 'x'), "\"}")}
                     .Request());
     ASSERT_EQ(client.ReadReply()->status, 200);
   }

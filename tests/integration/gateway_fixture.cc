@@ -42,7 +42,8 @@ void GatewayTest::Reload(const std::string& config) {
     const std::string log = gateway_->log();
     size_t count = 0;
     for (const char* line : {"\"config applied\"", "\"config not applied;"}) {
-      for (size_t at = log.find(line); at != std::string::npos; at = log.find(line, at + 1)) ++count;
+      for (size_t at = log.find(line); at != std::string::npos; at = log.find(line, at + 1))
+        ++count;
     }
     return count;
   };

@@ -24,8 +24,8 @@ class GatewayTest : public testing::Test {
   void Start(const std::vector<std::string>& flags = {});
   // The same with a config file of `config`, and kTestSecret in the file that it calls SECRET_FILE.
   void StartWithConfig(const std::string& config);
-  // Writes `config` into the file that StartWithConfig made, and has it read again. Returns once the
-  // gateway has applied or refused it.
+  // Writes `config` into the file that StartWithConfig made, and has it read again. Returns once
+  // the gateway has applied or refused it.
   void Reload(const std::string& config);
 
   // Sends it over a connection of its own; status 0 if there was no answer.

@@ -2,14 +2,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <sqlite3.h>
 
 #include <set>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/event/event_schema.h"
+#include "server/event/sample_event.h"
 #include "tests/integration/gateway_fixture.h"
 
 namespace hookgate {
@@ -106,6 +110,72 @@ TEST_F(IngestTest, UnknownTypeIsStoredWithItsJson) {
   EXPECT_EQ(events[0].unrecognized().raw_json(), body);
 }
 
+TEST_F(IngestTest, EveryKnownTypeArrivesTyped) {
+  Start();
+  for (const EventType& type : KnownEventTypes()) {
+    Store({.body = SampleEventBody(type, "subject_of_it", absl::Now())});
+  }
+  const auto events = StoredEvents();
+  ASSERT_EQ(events.size(), KnownEventTypes().size());
+  for (size_t i = 0; i < events.size(); ++i) {
+    const EventType& type = KnownEventTypes()[i];
+    EXPECT_EQ(events[i].type(), type.name);
+    EXPECT_EQ(events[i].subject(), "subject_of_it");
+    EXPECT_TRUE(events[i].GetReflection()->HasField(events[i], type.arm)) << type.name;
+  }
+}
+
+// A sender with a key pair: the gateway has the public key alone.
+class KeyPair {
+ public:
+  KeyPair() : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")) {}
+  ~KeyPair() { EVP_PKEY_free(key_); }
+  KeyPair(const KeyPair&) = delete;
+  KeyPair& operator=(const KeyPair&) = delete;
+
+  std::string PublicKeyText() const {
+    unsigned char bytes[32];
+    size_t size = sizeof(bytes);
+    EXPECT_EQ(EVP_PKEY_get_raw_public_key(key_, bytes, &size), 1);
+    return absl::StrCat("whpk_", Base64(bytes, size));
+  }
+  // The entry of webhook-signature.
+  std::string Sign(const std::string& message) const {
+    unsigned char signature[64];
+    size_t size = sizeof(signature);
+    EVP_MD_CTX* const context = EVP_MD_CTX_new();
+    EXPECT_EQ(EVP_DigestSignInit(context, nullptr, nullptr, nullptr, key_), 1);
+    EXPECT_EQ(
+        EVP_DigestSign(context, signature, &size,
+                       reinterpret_cast<const unsigned char*>(message.data()), message.size()),
+        1);
+    EVP_MD_CTX_free(context);
+    return absl::StrCat("v1a,", Base64(signature, size));
+  }
+
+ private:
+  static std::string Base64(const unsigned char* bytes, size_t size) {
+    return absl::Base64Escape(absl::string_view(reinterpret_cast<const char*>(bytes), size));
+  }
+
+  EVP_PKEY* const key_;
+};
+
+TEST_F(IngestTest, SenderWithAKeyPairIsVerifiedByItsPublicKey) {
+  const KeyPair pair;
+  StartWithConfig(absl::StrCat(R"(sources { name: "openai" secrets { name: "pair" inline: ")",
+                               pair.PublicKeyText(), "\" } }"));
+  SignedWebhook webhook;
+  auto fields = webhook.SignedFields();  // By the shared secret, which this source does not have.
+  EXPECT_EQ(SendBytes(WebhookRequest("openai", fields, webhook.body)).status, 401);
+  fields[2].second =
+      pair.Sign(absl::StrCat(fields[0].second, ".", fields[1].second, ".", webhook.body));
+  EXPECT_EQ(SendBytes(WebhookRequest("openai", fields, webhook.body)).status, 200);
+  EXPECT_EQ(SendBytes(WebhookRequest("openai", fields, webhook.body + " ")).status, 401);
+  // What everybody knows is no shared secret.
+  EXPECT_EQ(Send({.secret = absl::StrCat("whsec_", pair.PublicKeyText().substr(5))}).status, 401);
+}
+
 TEST_F(IngestTest, SvixHeaderNamesAreTakenToo) {
   Start();
   Store({.header_prefix = "svix-"});
@@ -114,8 +184,9 @@ TEST_F(IngestTest, SvixHeaderNamesAreTakenToo) {
 TEST_F(IngestTest, ChunkedBodyAndExpectContinueAreTaken) {
   Start();
   SignedWebhook webhook;
-  std::string head = "POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
-                     "Transfer-Encoding: chunked\r\n";
+  std::string head =
+      "POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
+      "Transfer-Encoding: chunked\r\n";
   for (const auto& [name, value] : webhook.SignedFields()) {
     absl::StrAppend(&head, name, ": ", value, "\r\n");
   }
@@ -152,14 +223,15 @@ TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
   ExpectRefused(WebhookRequest("openai", {}, body), 401, "missing_header", "webhook-id");
   ExpectRefused(WebhookRequest("openai", {fields[0], fields[2]}, body), 401, "missing_header",
                 "webhook-timestamp");
-  ExpectRefused(WebhookRequest("openai", {fields[0], fields[1], {"webhook-signature", "v2,eA=="}},
-                               body),
-                401, "signature_mismatch");
-  ExpectRefused(WebhookRequest("openai", {fields[0], {"webhook-timestamp", "now"}, fields[2]}, body),
-                401, "malformed_header", "webhook-timestamp");
-  ExpectRefused(WebhookRequest("openai",
-                               {fields[0], {"webhook-id", "wh_other"}, fields[1], fields[2]}, body),
-                401, "conflicting_headers", "webhook-id");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], fields[1], {"webhook-signature", "v2,eA=="}}, body), 401,
+      "signature_mismatch");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], {"webhook-timestamp", "now"}, fields[2]}, body), 401,
+      "malformed_header", "webhook-timestamp");
+  ExpectRefused(
+      WebhookRequest("openai", {fields[0], {"webhook-id", "wh_other"}, fields[1], fields[2]}, body),
+      401, "conflicting_headers", "webhook-id");
   ExpectRefused(SignedWebhook{.webhook_time = absl::Now() - absl::Seconds(310)}.Request(), 401,
                 "timestamp_too_old");
   ExpectRefused(SignedWebhook{.webhook_time = absl::Now() + absl::Seconds(310)}.Request(), 401,
@@ -175,8 +247,8 @@ TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
   ExpectRefused(SignedWebhook{.more_fields = {{"Content-Encoding", "gzip"}}}.Request(), 415,
                 "encoded_body");
   ExpectRefused(SignedWebhook{.body = std::string(1001, ' ')}.Request(), 413, "body_too_large");
-  ExpectRefused("POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nX: " +
-                    std::string(100'000, 'x') + "\r\n\r\n",
+  ExpectRefused("POST /webhooks/openai HTTP/1.1\r\nHost: test\r\nX: " + std::string(100'000, 'x') +
+                    "\r\n\r\n",
                 431, "header_too_large");
   ExpectRefused("this is not HTTP\r\n\r\n", 400, "malformed_request");
 

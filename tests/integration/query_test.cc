@@ -25,8 +25,7 @@ class QueryTest : public GatewayTest {
   std::unique_ptr<v1::EventService::Stub> stub_;
 };
 
-std::vector<std::string> SubjectsOf(
-    const google::protobuf::RepeatedPtrField<v1::Event>& events) {
+std::vector<std::string> SubjectsOf(const google::protobuf::RepeatedPtrField<v1::Event>& events) {
   std::vector<std::string> subjects;
   for (const v1::Event& event : events) subjects.push_back(event.subject());
   return subjects;
@@ -144,7 +143,8 @@ TEST_F(QueryTest, ReflectionListsTheServices) {
 TEST_F(QueryTest, AdminPortSaysHealthyAndReady) {
   const std::string ready = "GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n";
   EXPECT_EQ(Exchange(gateway_->admin(), ready)->body, R"({"status":"ready"})");
-  EXPECT_EQ(Exchange(gateway_->admin(), "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")->status, 200);
+  EXPECT_EQ(Exchange(gateway_->admin(), "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")->status,
+            200);
   EXPECT_EQ(Exchange(gateway_->admin(), "GET / HTTP/1.1\r\nHost: test\r\n\r\n")->status, 404);
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/program.h"
 
 namespace hookgate {
 namespace {
@@ -32,7 +33,7 @@ class StartupTest : public GatewayTest {
   void ExpectNoStart(int exit_code, const std::vector<std::string>& flags,
                      const std::vector<std::string>& environment,
                      const std::vector<std::string>& parts) {
-    const auto outcome = HookgatedProcess::Run(Quiet(flags), environment);
+    const auto outcome = RunProgram(kHookgated, Quiet(flags), environment);
     EXPECT_EQ(outcome.exit_code, exit_code) << outcome.err;
     EXPECT_THAT(outcome.out, IsEmpty());
     for (const std::string& part : parts) EXPECT_THAT(outcome.err, HasSubstr(part));
@@ -56,7 +57,7 @@ TEST_F(StartupTest, NoSecretNoStart) {
 
 TEST_F(StartupTest, SecretIsNeverPrinted) {
   const auto outcome =
-      HookgatedProcess::Run(Quiet({}), {SecretVariable("whsec_thisIsVerySecret!")});
+      RunProgram(kHookgated, Quiet({}), {SecretVariable("whsec_thisIsVerySecret!")});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, Not(HasSubstr("VerySecret")));
 }
@@ -64,31 +65,31 @@ TEST_F(StartupTest, SecretIsNeverPrinted) {
 TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {
   const std::vector<std::string> secret = {SecretVariable()};
   ExpectNoStart(2, {"--http_address=nonsense"}, secret, {"http.address", "HOST:PORT"});
-  ExpectNoStart(2, {"--grpc_address=0.0.0.0:0"}, secret,
-                {"grpc.address", "--allow_insecure_grpc"});
+  ExpectNoStart(2, {"--grpc_address=0.0.0.0:0"}, secret, {"grpc.address", "--allow_insecure_grpc"});
   ExpectNoStart(2, {"--log_level=loud"}, secret, {"logging.level", "warning"});
   ExpectNoStart(2, {"--config=/no/such/file"}, secret, {"/no/such/file"});
   ExpectNoStart(2, {ConfigFlag("storage { retention { seconds: 3600 } }")}, secret,
                 {"storage.retention", "96h"});
   ExpectNoStart(2, {ConfigFlag("http {\n  adress: \"x\"\n}")}, secret, {":2:", "adress"});
   ExpectNoStart(2, {ConfigFlag("sources { name: \"openai\" }")}, secret, {"sources[0].secrets"});
-  ExpectNoStart(2, {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
+  ExpectNoStart(2,
+                {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
                 secret, {"sources[0].secrets[0].file", "/no/file"});
   ExpectNoStart(2, {"stray"}, secret, {"\"stray\"", "--help"});
   ExpectNoStart(1, {"--no_such_flag"}, secret, {"no_such_flag"});
 }
 
 TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
-  const auto right = HookgatedProcess::Run(Quiet({"--check_config"}), {SecretVariable()});
+  const auto right = RunProgram(kHookgated, Quiet({"--check_config"}), {SecretVariable()});
   EXPECT_EQ(right.exit_code, 0) << right.err;
   EXPECT_THAT(right.out, HasSubstr("config is right"));
-  const auto wrong = HookgatedProcess::Run(Quiet({"--check_config"}));
+  const auto wrong = RunProgram(kHookgated, Quiet({"--check_config"}));
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("sources"));
 }
 
 TEST_F(StartupTest, HelpTeaches) {
-  const auto outcome = HookgatedProcess::Run({"--help"});
+  const auto outcome = RunProgram(kHookgated, {"--help"});
   EXPECT_THAT(outcome.out, HasSubstr("OPENAI_WEBHOOK_SECRET"));
   EXPECT_THAT(outcome.out, HasSubstr("--data_dir"));
   EXPECT_THAT(outcome.out, HasSubstr("Exit codes"));

@@ -22,7 +22,9 @@ using testing::HasSubstr;
 
 constexpr char kEarliest[] = "start_position: START_POSITION_EARLIEST";
 
-std::string After(const std::string& cursor) { return absl::StrCat("after_cursor: '", cursor, "'"); }
+std::string After(const std::string& cursor) {
+  return absl::StrCat("after_cursor: '", cursor, "'");
+}
 
 class SubscribeTest : public GatewayTest {
  protected:
@@ -160,8 +162,8 @@ TEST_F(SubscribeTest, CursorThatRetentionHasOvertakenIsRefusedAndTheEarliestIsNa
   EXPECT_THAT(EventStream(gateway_->grpc(), After(earliest)).NextSequences(1), ElementsAre(4));
 }
 
-// P5: while one does not read at all, senders and the other subscriber go on; and it gets everything
-// once it reads.
+// P5: while one does not read at all, senders and the other subscriber go on; and it gets
+// everything once it reads.
 TEST_F(SubscribeTest, StalledSubscriberDelaysNobodyAndMissesNothing) {
   Start();
   const std::string with_bodies = absl::StrCat(kEarliest, " include_raw_body: true");
@@ -172,7 +174,8 @@ TEST_F(SubscribeTest, StalledSubscriberDelaysNobodyAndMissesNothing) {
   // Far more than gRPC's windows and the gateway's memory of the newest events hold.
   constexpr int kSenders = 4;
   constexpr int kWebhooksEach = 60;
-  const std::string body = absl::StrCat(R"({"type":"big","text":")", std::string(500'000, 'x'), "\"}");
+  const std::string body =
+      absl::StrCat(R"({"type":"big","text":")", std::string(500'000, 'x'), "\"}");
   std::vector<std::thread> senders;
   for (int i = 0; i < kSenders; ++i) {
     senders.emplace_back([&] {

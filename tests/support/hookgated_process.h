@@ -17,16 +17,6 @@ class HookgatedProcess {
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
                                                  const std::vector<std::string>& flags = {});
 
-  // What an invocation that should end by itself printed, and how it ended.
-  struct Outcome {
-    int exit_code = -1;
-    std::string out;
-    std::string err;
-  };
-  // `environment` entries are NAME=VALUE; the test's own environment is not passed on.
-  static Outcome Run(const std::vector<std::string>& flags,
-                     const std::vector<std::string>& environment = {});
-
   // Ends it with SIGKILL if it still runs.
   ~HookgatedProcess();
 

@@ -42,10 +42,10 @@ std::string SignedWebhook::Request() {
 std::string WebhookRequest(absl::string_view source,
                            const std::vector<std::pair<std::string, std::string>>& fields,
                            absl::string_view body) {
-  std::string request =
-      absl::StrCat("POST /webhooks/", source,
-                   " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: ",
-                   body.size(), "\r\n");
+  std::string request = absl::StrCat(
+      "POST /webhooks/", source,
+      " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+      "\r\n");
   for (const auto& [name, value] : fields) absl::StrAppend(&request, name, ": ", value, "\r\n");
   absl::StrAppend(&request, "\r\n", body);
   return request;

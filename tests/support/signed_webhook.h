@@ -28,7 +28,8 @@ struct SignedWebhook {
   std::string header_prefix = "webhook-";
   std::vector<std::pair<std::string, std::string>> more_fields;
 
-  // webhook-id, webhook-timestamp and webhook-signature, for the body as it is now. Fills in webhook_id.
+  // webhook-id, webhook-timestamp and webhook-signature, for the body as it is now. Fills in
+  // webhook_id.
   std::vector<std::pair<std::string, std::string>> SignedFields();
   // The whole HTTP request.
   std::string Request();

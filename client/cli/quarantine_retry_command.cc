@@ -1,0 +1,117 @@
+#include "client/cli/quarantine_retry_command.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/common_flags.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/gateway_calls.h"
+#include "client/cli/message_json.h"
+#include "client/cli/printable.h"
+#include "client/cli/quarantine_selection.h"
+#include "client/cli/report.h"
+#include "hookgate/v1/admin_service.pb.h"
+
+namespace hookgate::cli {
+namespace {
+
+using Response = v1::RetryQuarantinedResponse;
+
+constexpr char kName[] = "quarantine retry";
+// Each entry that is released is a write to the gateway's log: so many fit any --timeout.
+constexpr size_t kBatch = 100;
+
+bool IsDone(const Response::Result& result) {
+  return result.outcome() == Response::OUTCOME_RELEASED ||
+         result.outcome() == Response::OUTCOME_STORED_BEFORE;
+}
+
+std::string OutcomeText(const Response::Result& result, const Style& style) {
+  switch (result.outcome()) {
+    case Response::OUTCOME_RELEASED:
+      return absl::StrCat(style(Look::kGood, "released"), ": event #", result.sequence());
+    case Response::OUTCOME_STORED_BEFORE:
+      return absl::StrCat(style(Look::kGood, "stored before"), ": event #", result.sequence());
+    case Response::OUTCOME_NOT_DECODED:
+      return absl::StrCat(style(Look::kBad, "not decoded"), ": ", Printable(result.reason()), ": ",
+                          Printable(result.detail()));
+    case Response::OUTCOME_NOT_FOUND:
+      return style(Look::kBad, "not found");
+    default:
+      return Response::Outcome_Name(result.outcome());
+  }
+}
+
+// Prints what became of each; returns the exit code.
+int PrintResults(const Response& response, const Flags& flags, Environment& environment) {
+  const Style style = StyleOf(flags, environment);
+  int exit_code = kFine;
+  for (const Response::Result& result : response.results()) {
+    if (!IsDone(result)) exit_code = kFailed;
+    environment.out << (IsJson(flags) ? MessageJson(result)
+                                      : absl::StrCat(result.id(), " ", OutcomeText(result, style)))
+                    << "\n";
+  }
+  return exit_code;
+}
+
+int RetryAll(const std::vector<int64_t>& ids, const Flags& flags, Connection& connection,
+             Environment& environment) {
+  int exit_code = kFine;
+  for (size_t begin = 0; begin < ids.size(); begin += kBatch) {
+    const size_t end = std::min(begin + kBatch, ids.size());
+    v1::RetryQuarantinedRequest request;
+    for (size_t i = begin; i < end; ++i) request.add_ids(ids[i]);
+    Response response;
+    const GatewayError error =
+        CallGateway(connection.admin(), &v1::AdminService::StubInterface::RetryQuarantined, request,
+                    flags.Duration("timeout"), response);
+    if (!error.status.ok()) {
+      return FailedCall(error, "cannot retry", connection.target(), environment);
+    }
+    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
+  }
+  return exit_code;
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  if (const absl::Status right = CheckQuarantineSelection(flags); !right.ok()) {
+    return WrongUsage(kName, right.message(), environment);
+  }
+  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  std::vector<int64_t> ids;
+  const GatewayError error = SelectQuarantined(flags, *connection, ids);
+  if (!error.status.ok()) {
+    return FailedCall(error, "cannot list the quarantine", connection->target(), environment);
+  }
+  if (ids.empty() && !IsJson(flags)) environment.out << "There is nothing to retry.\n";
+  return RetryAll(ids, flags, *connection, environment);
+}
+
+}  // namespace
+
+Command QuarantineRetryCommand() {
+  return {
+      .name = kName,
+      .summary = "Decode them again, as after an upgrade",
+      .description =
+          "Decodes webhooks in quarantine again. What the gateway understands now becomes an event "
+          "under its own webhook-id, once, and leaves the quarantine; subscribers get it as the "
+          "newest event. What it still does not understand stays. Oldest first with --all.",
+      .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
+      .flags =
+          Join({QuarantineSelectionFlags(),
+                {GrpcFlag(), TimeoutFlag("How long each call may take: one for every 100.", "30s"),
+                 OutputFlag(), ColorFlag()}}),
+      .examples = {{"hookgate quarantine retry 7 8", "These two."},
+                   {"hookgate quarantine retry --all", "After an upgrade of hookgated."}},
+      .exits = {{kFine, "All of them are events now, or there was nothing to retry."},
+                {kFailed, "One still cannot be decoded or is not there; or the gateway refused."},
+                {kWrongUsage, "The command line is wrong; nothing was done."},
+                {kUnreachable,
+                 "No gateway answered in time; those that were done already leave no trace in the "
+                 "quarantine, and it can be called again."}},
+      .run = Run};
+}
+
+}  // namespace hookgate::cli
