@@ -1,10 +1,11 @@
-// P7 against random schedules: consumers, acks, nacks, lapses, seeks, jumps of the wall clock, and a
-// crash between any two writes. Whatever the order:
+// P7 against random schedules: consumers, acks, nacks, lapses, seeks, jumps of the wall clock, and
+// a crash between any two writes. Whatever the order:
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
 //   attempts count only what counts; limits hold; in the end every event is acked or dead.
 //
-// The consumers' side knows only what was committed: leases are handed over, and acks answered, then.
+// The consumers' side knows only what was committed: leases are handed over, and acks answered,
+// then.
 
 #include <gtest/gtest.h>
 
@@ -158,8 +159,9 @@ class World {
     if (state_->Nack(id, nack, now_, random_) == AckOutcome::kOk) counted.insert(id.sequence);
   }
 
-  // Of what is unsettled now, that which was in `before` has one attempt more exactly if it is in `counted` and
-  // its lease ended; the rest has none. A stream's end, a seek and a restart count nothing.
+  // Of what is unsettled now, that which was in `before` has one attempt more exactly if it is in
+  // `counted` and its lease ended; the rest has none. A stream's end, a seek and a restart count
+  // nothing.
   template <typename Events>
   void CheckCounted(const Events& before, const std::set<Sequence>& counted) {
     for (const auto& [sequence, event] : state_->unsettled_events()) {

@@ -8,8 +8,9 @@
 namespace hookgate {
 namespace {
 
-// How far the position may run ahead of what is stored while nothing else is written: events that the
-// filter does not admit are looked at again after a restart, which costs less than a commit each.
+// How far the position may run ahead of what is stored while nothing else is written: events that
+// the filter does not admit are looked at again after a restart, which costs less than a commit
+// each.
 constexpr Sequence kLazyPositions = 1000;
 constexpr double kRateSeconds = 60;
 

@@ -1,8 +1,9 @@
-// Everything that a durable subscription decides: who gets which event, when again, and what ends as a
-// dead letter. Pure: no gRPC, no SQLite, no waiting; time and randomness are passed in.
+// Everything that a durable subscription decides: who gets which event, when again, and what ends
+// as a dead letter. Pure: no gRPC, no SQLite, no waiting; time and randomness are passed in.
 //
-// It changes at once and says what to write (TakeChanges). Whoever drives it commits that before anybody
-// hears of a lease or of an ack's result; when a commit fails it starts anew from what is stored.
+// It changes at once and says what to write (TakeChanges). Whoever drives it commits that before
+// anybody hears of a lease or of an ack's result; when a commit fails it starts anew from what is
+// stored.
 //
 // An event between two places:
 //
@@ -13,7 +14,8 @@
 //
 //   1. Everything up to position() is settled, dead, leased or waiting; nothing beyond it is.
 //   2. At most one delivery of an event holds the lease: the one numbered last.
-//   3. What a consumer name holds is within its limits, except that limits may be lowered below it, and that one
+//   3. What a consumer name holds is within its limits, except that limits may be lowered below it,
+//   and that one
 //      event may exceed the bytes alone.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
@@ -42,8 +44,8 @@ struct DeliveryPolicy {
   absl::Duration maximum_backoff = absl::Minutes(10);
 };
 
-// Wait after the attempt numbered `attempt` has failed: uniform between the minimum and a ceiling that
-// doubles with each attempt up to the maximum.
+// Wait after the attempt numbered `attempt` has failed: uniform between the minimum and a ceiling
+// that doubles with each attempt up to the maximum.
 absl::Duration RedeliveryDelay(const DeliveryPolicy& policy, int attempt, absl::BitGenRef random);
 
 struct Instant {
@@ -118,11 +120,12 @@ class SubscriptionState {
   bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits);
   // For all streams of the name.
   void SetLimits(StreamId stream, const ConsumerLimits& limits);
-  // The stream has ended; what it holds comes again at once and uncounted, or, with `keep_leases`, when
-  // their deadline passes.
+  // The stream has ended; what it holds comes again at once and uncounted, or, with `keep_leases`,
+  // when their deadline passes.
   void Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now);
 
-  // The next events of the log that match, after those offered before; everything up to `scanned_to` was looked at.
+  // The next events of the log that match, after those offered before; everything up to
+  // `scanned_to` was looked at.
   void Offer(absl::Span<const OfferedEvent> events, Sequence scanned_to);
   // Forgets what was offered and not taken: read on after position().
   void ForgetOffers();
@@ -131,7 +134,8 @@ class SubscriptionState {
   // Whether a further offer could be delivered to one of `ready` now.
   bool WantsOffers(absl::Span<const StreamId> ready) const;
 
-  // Gives what is due to those of `ready` that have credit, least loaded name first, at most `max_messages` and about `max_bytes` a stream.
+  // Gives what is due to those of `ready` that have credit, least loaded name first, at most
+  // `max_messages` and about `max_bytes` a stream.
   std::vector<Lease> Assign(absl::Span<const StreamId> ready, size_t max_messages,
                             int64_t max_bytes, Instant now);
   // A lease could not be handed over: gives it back uncounted.
@@ -144,7 +148,8 @@ class SubscriptionState {
 
   // Ends leases whose deadline has passed.
   void Tick(Instant now, absl::BitGenRef random);
-  // When there will be something to do on the monotonic clock: a deadline, or the end of a back-off.
+  // When there will be something to do on the monotonic clock: a deadline, or the end of a
+  // back-off.
   absl::Duration NextTick() const;
 
   void Seek(Sequence position);
@@ -202,7 +207,7 @@ class SubscriptionState {
   DeliveryPolicy policy_;
   SubscriptionPosition row_;
   absl::btree_map<Sequence, UnsettledEvent> stored_view_;  // as it will be stored
-  Unsettled unsettled_;                                    // the same events, and what is not stored
+  Unsettled unsettled_;  // the same events, and what is not stored
   absl::btree_map<Sequence, DeadEvent> dead_;
   Timeline leases_;
   Timeline waiting_;

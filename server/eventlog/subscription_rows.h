@@ -26,10 +26,10 @@ enum class DeliveryCause {
 
 // What changes with deliveries.
 struct SubscriptionPosition {
-  Sequence position = 0;        // every event up to here that matched was taken for delivery
-  int64_t last_delivery = 0;    // deliveries are numbered within the subscription
-  int64_t void_delivery = 0;    // those up to here are from before the last seek
-  int64_t lost = 0;             // events that retention removed unsettled
+  Sequence position = 0;      // every event up to here that matched was taken for delivery
+  int64_t last_delivery = 0;  // deliveries are numbered within the subscription
+  int64_t void_delivery = 0;  // those up to here are from before the last seek
+  int64_t lost = 0;           // events that retention removed unsettled
 };
 
 // An event that was taken for delivery and is not settled.
@@ -37,11 +37,11 @@ struct UnsettledEvent {
   Sequence sequence = 0;
   int64_t bytes = 0;
   absl::Time receive_time;
-  int64_t delivery = 0;     // the newest; 0: none since it was taken or redriven
-  int attempts = 0;         // that have ended and count
-  bool leased = false;      // by `delivery`; after a restart nobody holds it any more
-  absl::Time due;           // not leased: not before this
-  absl::Duration delay;     // that made `due`, whatever the wall clock does
+  int64_t delivery = 0;  // the newest; 0: none since it was taken or redriven
+  int attempts = 0;      // that have ended and count
+  bool leased = false;   // by `delivery`; after a restart nobody holds it any more
+  absl::Time due;        // not leased: not before this
+  absl::Duration delay;  // that made `due`, whatever the wall clock does
   DeliveryCause cause = DeliveryCause::kNew;  // of the next delivery, or of this one
   std::string nack_reason;
   absl::Time first_delivery_time;
@@ -65,14 +65,14 @@ struct DeadEvent {
 struct SubscriptionChanges {
   absl::optional<SubscriptionPosition> position;
   absl::optional<std::string> settings;
-  std::vector<UnsettledEvent> unsettled;   // new, or replacing what was there
-  std::vector<Sequence> settled;           // no longer there
+  std::vector<UnsettledEvent> unsettled;  // new, or replacing what was there
+  std::vector<Sequence> settled;          // no longer there
   std::vector<DeadEvent> dead;
   std::vector<Sequence> no_longer_dead;
 
   bool empty() const {
-    return !position.has_value() && !settings.has_value() && unsettled.empty() &&
-           settled.empty() && dead.empty() && no_longer_dead.empty();
+    return !position.has_value() && !settings.has_value() && unsettled.empty() && settled.empty() &&
+           dead.empty() && no_longer_dead.empty();
   }
 };
 
