@@ -15,8 +15,7 @@
 //   1. Everything up to position() is settled, dead, leased or waiting; nothing beyond it is.
 //   2. At most one delivery of an event holds the lease: the one numbered last.
 //   3. What a consumer name holds is within its limits, except that limits may be lowered below it,
-//   and that one
-//      event may exceed the bytes alone.
+//      and that one event may exceed the bytes alone.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 
