@@ -1,0 +1,91 @@
+// What is to be kept of a durable subscription, beside the events: a position, and the events up to
+// it that are not settled. Everything else up to the position is settled.
+#ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_ROWS_H_
+#define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_ROWS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "server/eventlog/event_log.h"
+
+namespace hookgate {
+
+// Why an event is delivered, or is a dead letter. Stored: never change a number.
+enum class DeliveryCause {
+  kNew = 1,
+  kNacked = 2,
+  kDeadlinePassed = 3,
+  kStreamEnded = 4,
+  kGatewayRestarted = 5,
+  kRedriven = 6,
+  kConsumerDecided = 7,  // dead letters only
+};
+
+// What changes with deliveries.
+struct SubscriptionPosition {
+  Sequence position = 0;      // every event up to here that matched was taken for delivery
+  int64_t last_delivery = 0;  // deliveries are numbered within the subscription
+  int64_t void_delivery = 0;  // those up to here are from before the last seek
+  int64_t lost = 0;           // events that retention removed unsettled
+};
+
+// An event that was taken for delivery and is not settled.
+struct UnsettledEvent {
+  Sequence sequence = 0;
+  int64_t bytes = 0;
+  absl::Time receive_time;
+  int64_t delivery = 0;  // the newest; 0: none since it was taken or redriven
+  int attempts = 0;      // that have ended and count
+  bool leased = false;   // by `delivery`; after a restart nobody holds it any more
+  absl::Time due;        // not leased: not before this
+  absl::Duration delay;  // that made `due`, whatever the wall clock does
+  DeliveryCause cause = DeliveryCause::kNew;  // of the next delivery, or of this one
+  std::string nack_reason;
+  absl::Time first_delivery_time;
+  absl::Time last_delivery_time;
+};
+
+struct DeadEvent {
+  Sequence sequence = 0;
+  int64_t delivery = 0;
+  int attempts = 0;
+  DeliveryCause cause = DeliveryCause::kNacked;
+  std::string nack_reason;
+  int64_t bytes = 0;
+  absl::Time receive_time;
+  absl::Time first_delivery_time;
+  absl::Time last_delivery_time;
+  absl::Time dead_letter_time;
+};
+
+// What happens to a subscription in one transaction.
+struct SubscriptionChanges {
+  absl::optional<SubscriptionPosition> position;
+  absl::optional<std::string> settings;
+  std::vector<UnsettledEvent> unsettled;  // new, or replacing what was there
+  std::vector<Sequence> settled;          // no longer there
+  std::vector<DeadEvent> dead;
+  std::vector<Sequence> no_longer_dead;
+
+  bool empty() const {
+    return !position.has_value() && !settings.has_value() && unsettled.empty() && settled.empty() &&
+           dead.empty() && no_longer_dead.empty();
+  }
+};
+
+struct StoredSubscription {
+  int64_t id = 0;  // never given twice
+  std::string name;
+  std::string settings;  // serialised hookgate.v1.SubscriptionSettings
+  absl::Time create_time;
+  SubscriptionPosition position;
+  std::vector<UnsettledEvent> unsettled;  // by sequence
+  std::vector<DeadEvent> dead;            // by sequence
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_ROWS_H_
