@@ -79,7 +79,7 @@ struct SubscriptionChanges {
 struct StoredSubscription {
   int64_t id = 0;  // never given twice
   std::string name;
-  std::string settings;  // serialised hookgate.v1.SubscriptionSettings
+  std::string settings;  // opaque here
   absl::Time create_time;
   SubscriptionPosition position;
   std::vector<UnsettledEvent> unsettled;  // by sequence
