@@ -47,36 +47,26 @@ TEST_F(DrainTest, StreamsHearGoodbyeAndTheProcessEndsWithZero) {
 
 TEST_F(DrainTest, WebhookUnderWayIsStoredAndAnswered) {
   Start();
-  SignedWebhook webhook = {.webhook_id = "wh_under_way"};
-  const std::string request = webhook.Request();
-  HttpClient under_way(gateway_->http());
-  const size_t head_size = request.find("\r\n\r\n") + 4;
-  under_way.Send(request.substr(0, head_size));
   // The gateway has accepted the head once it asks for the body.
-  SignedWebhook expecting = {.more_fields = {{"Expect", "100-continue"}}};
-  const std::string expecting_request = expecting.Request();
-  HttpClient accepted(gateway_->http());
-  const size_t accepted_head = expecting_request.find("\r\n\r\n") + 4;
-  accepted.Send(expecting_request.substr(0, accepted_head));
-  ASSERT_EQ(accepted.ReadHead()->status, 100);
+  SignedWebhook webhook = {.more_fields = {{"Expect", "100-continue"}}};
+  const std::string request = webhook.Request();
+  HttpClient client(gateway_->http());
+  const size_t head_size = request.find("\r\n\r\n") + 4;
+  client.Send(request.substr(0, head_size));
+  ASSERT_EQ(client.ReadHead()->status, 100);
 
   gateway_->Signal(SIGTERM);
   while (Readiness().status != 503) {
   }
   EXPECT_THAT(Readiness().body, HasSubstr("draining"));
-  accepted.Send(expecting_request.substr(accepted_head));
-  const auto reply = accepted.ReadReply();
+  client.Send(request.substr(head_size));
+  const auto reply = client.ReadReply();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200);
-  EXPECT_EQ(reply->field("connection"), "close");
-  under_way.Send(request.substr(head_size));
-  const auto other = under_way.ReadReply();
-  ASSERT_TRUE(other.has_value());
-  EXPECT_EQ(other->status, 200);
   EXPECT_EQ(gateway_->WaitForExit(), 0);
 
   Start();
-  EXPECT_EQ(StoredEvents().size(), 2u);
+  EXPECT_EQ(StoredEvents().size(), 1u);
 }
 
 TEST_F(DrainTest, SenderThatNeverFinishesHoldsTheEndUpForTheDrainTimeoutAlone) {
