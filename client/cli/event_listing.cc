@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/paged_listing.h"
 #include "client/cli/report.h"
 #include "client/cli/time_format.h"
 #include "server/base/proto_time.h"
@@ -116,17 +117,7 @@ std::vector<FlagSpec> ListingFlags(const std::string& default_since) {
                  .value = "AGO|TIME",
                  .help = "Only what was received before then. Default: now."}},
                FilterFlags(),
-               {{.name = "limit",
-                 .kind = FlagKind::kInt,
-                 .value = "N",
-                 .help = "Show at most so many.",
-                 .default_value = "50",
-                 .minimum = 1},
-                {.name = "all", .kind = FlagKind::kBool, .help = "Show all of them."},
-                GrpcFlag(),
-                TimeoutFlag("How long each call may take."),
-                OutputFlag(),
-                ColorFlag()}});
+               PagedListingFlags()});
 }
 
 template <typename Request>

@@ -2,8 +2,8 @@
 
 #include "client/cli/common_flags.h"
 #include "client/cli/event_listing.h"
-#include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
+#include "client/cli/paged_listing.h"
 
 namespace hookgate::cli {
 namespace {
@@ -48,10 +48,7 @@ Command EventsCommand() {
                         "Everything of the last two days, as it came."},
                        {"hookgate events --type 'batch.*' --output json",
                         "Events about batches, for a script."}},
-          .exits = {{kFine, "The list was printed, even if it is empty."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."}},
+          .exits = ListingExits(),
           .run = Run};
 }
 

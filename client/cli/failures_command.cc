@@ -1,8 +1,8 @@
 #include "client/cli/failures_command.h"
 
 #include "client/cli/event_listing.h"
-#include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
+#include "client/cli/paged_listing.h"
 
 namespace hookgate::cli {
 namespace {
@@ -42,10 +42,7 @@ Command FailuresCommand() {
                         "Has this batch failed, in the last 30 days?"},
                        {"hookgate failures --output json --all | jq -r .subject",
                         "The ids alone, of all of them, for a script."}},
-          .exits = {{kFine, "The list was printed, even if it is empty."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."}},
+          .exits = ListingExits(),
           .run = Run};
 }
 

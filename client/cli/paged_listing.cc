@@ -40,6 +40,13 @@ std::vector<FlagSpec> PagedListingFlags() {
           ColorFlag()};
 }
 
+std::vector<Command::Exit> ListingExits() {
+  return {{kFine, "The list was printed, even if it is empty."},
+          {kFailed, "The gateway refused, or the output could not be written."},
+          {kWrongUsage, "The command line is wrong."},
+          {kUnreachable, "No gateway answered in time."}};
+}
+
 int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment& environment) {
   if (const absl::Status right = CheckAtMostOne(flags, {"limit", "all"}); !right.ok()) {
     return WrongUsage(listing.command, right.message(), environment);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/command.h"
 #include "client/cli/environment.h"
 #include "client/cli/flags.h"
 #include "client/cli/table.h"
@@ -16,6 +17,8 @@ namespace hookgate::cli {
 
 // --limit, --all, --grpc, --timeout, --output, --color.
 std::vector<FlagSpec> PagedListingFlags();
+// How the commands end.
+std::vector<Command::Exit> ListingExits();
 
 struct ListedItems {
   struct Item {

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
-#include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
 #include "client/cli/message_json.h"
 #include "client/cli/paged_listing.h"
@@ -70,10 +69,7 @@ Command QuarantineListCommand() {
           .examples = {{"hookgate quarantine list", "What is there?"},
                        {"hookgate quarantine list --all --output json | jq -r .id",
                         "The ids alone, for a script."}},
-          .exits = {{kFine, "The list was printed, even if it is empty."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."}},
+          .exits = ListingExits(),
           .run = Run};
 }
 

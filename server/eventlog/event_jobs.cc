@@ -38,11 +38,7 @@ class AppendJob final : public LogJob {
   }
 
   void Answer(const absl::Status& status) override {
-    if (status.ok()) {
-      std::move(done_)(result_);
-    } else {
-      std::move(done_)(status);
-    }
+    std::move(done_)(status.ok() ? absl::StatusOr<AppendResult>(result_) : status);
   }
 
  private:
@@ -84,11 +80,7 @@ class TrimJob final : public LogJob {
   }
 
   void Answer(const absl::Status& status) override {
-    if (status.ok()) {
-      std::move(done_)(removed_);
-    } else {
-      std::move(done_)(status);
-    }
+    std::move(done_)(status.ok() ? absl::StatusOr<int64_t>(removed_) : status);
   }
 
  private:

@@ -110,11 +110,7 @@ class TrimQuarantineJob final : public LogJob {
   }
 
   void Answer(const absl::Status& status) override {
-    if (status.ok()) {
-      std::move(done_)(removed_);
-    } else {
-      std::move(done_)(status);
-    }
+    std::move(done_)(status.ok() ? absl::StatusOr<int64_t>(removed_) : status);
   }
 
  private:

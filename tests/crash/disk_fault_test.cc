@@ -10,7 +10,6 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/eventlog/sqlite_event_log.h"
@@ -29,19 +28,7 @@ class DiskFaultTest : public testing::Test {
   std::unique_ptr<SqliteEventLog> Open() { return OpenTemporaryLog(nullptr, folder_); }
 
   static absl::StatusOr<AppendResult> Append(EventLog& log, const std::string& webhook_id) {
-    auto event = std::make_unique<LogEvent>();
-    event->source = "openai";
-    event->webhook_id = webhook_id;
-    event->receive_time = absl::FromUnixSeconds(1);
-    event->envelope = "envelope";
-    absl::StatusOr<AppendResult> result;
-    absl::Notification done;
-    log.Append(std::move(event), [&](absl::StatusOr<AppendResult> outcome) {
-      result = std::move(outcome);
-      done.Notify();
-    });
-    done.WaitForNotification();
-    return result;
+    return TryAppend(log, {.webhook_id = webhook_id});
   }
   void ExpectStored(EventLog& log, const std::vector<std::string>& webhook_ids) {
     EXPECT_EQ(log.Position().head, static_cast<Sequence>(webhook_ids.size()));

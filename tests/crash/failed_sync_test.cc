@@ -6,7 +6,6 @@
 #include <random>
 
 #include "absl/status/statusor.h"
-#include "absl/synchronization/notification.h"
 #include "tests/crash/simulated_disk.h"
 #include "tests/support/temporary_log.h"
 
@@ -15,19 +14,8 @@ namespace {
 
 using Operation = SimulatedDisk::Operation;
 
-absl::StatusOr<AppendResult> TryAppend(EventLog& log, const std::string& webhook_id) {
-  auto event = std::make_unique<LogEvent>();
-  event->source = "openai";
-  event->webhook_id = webhook_id;
-  event->raw_body = std::string(10'000, 'x');
-  absl::Notification done;
-  absl::StatusOr<AppendResult> result;
-  log.Append(std::move(event), [&](absl::StatusOr<AppendResult> outcome) {
-    result = std::move(outcome);
-    done.Notify();
-  });
-  done.WaitForNotification();
-  return result;
+absl::StatusOr<AppendResult> AppendLarge(EventLog& log, const std::string& webhook_id) {
+  return TryAppend(log, {.webhook_id = webhook_id, .raw_body = std::string(10'000, 'x')});
 }
 
 class FailedSyncTest : public testing::Test {
@@ -42,16 +30,16 @@ class FailedSyncTest : public testing::Test {
 // appended behind the hole was synced, answered OK, and out of reach after the next power cut.
 TEST_F(FailedSyncTest, WhatIsAnsweredAfterAFailedSyncAndARestartSurvivesAPowerCut) {
   auto log = OpenTemporaryLog(nullptr, folder_);
-  ASSERT_TRUE(TryAppend(*log, "before").ok());
+  ASSERT_TRUE(AppendLarge(*log, "before").ok());
   disk_.Break(Operation::kSync, "-wal", SQLITE_IOERR_FSYNC);
-  EXPECT_FALSE(TryAppend(*log, "failed").ok());
+  EXPECT_FALSE(AppendLarge(*log, "failed").ok());
   disk_.Repair();
   // Killed: nothing is tidied up, which a failing disk ensures here.
   disk_.Break(Operation::kWrite, "", SQLITE_IOERR_WRITE);
   log.reset();
   disk_.Repair();
   log = OpenTemporaryLog(nullptr, folder_);
-  ASSERT_TRUE(TryAppend(*log, "after").ok());
+  ASSERT_TRUE(AppendLarge(*log, "after").ok());
   disk_.CutPower();
   log.reset();
   disk_.Restart(random_);

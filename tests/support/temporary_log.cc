@@ -43,7 +43,7 @@ std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener,
   return *std::move(log);
 }
 
-Sequence AppendEvent(EventLog& log, const TestEvent& wanted) {
+absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& wanted) {
   auto event = std::make_unique<LogEvent>();
   event->source = wanted.source;
   event->webhook_id =
@@ -61,6 +61,11 @@ Sequence AppendEvent(EventLog& log, const TestEvent& wanted) {
     done.Notify();
   });
   done.WaitForNotification();
+  return result;
+}
+
+Sequence AppendEvent(EventLog& log, const TestEvent& event) {
+  const absl::StatusOr<AppendResult> result = TryAppend(log, event);
   EXPECT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->outcome, AppendResult::Outcome::kStored);
   return result->sequence;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/eventlog/sqlite_event_log.h"
@@ -28,7 +29,9 @@ struct TestEvent {
   std::string raw_body = "{}";
 };
 
-// Appends and waits until that is durable. Fails the test if it is not stored as a new event.
+// Appends, and waits for the outcome.
+absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& event = {});
+// The same. Fails the test if it is not stored as a new event.
 Sequence AppendEvent(EventLog& log, const TestEvent& event = {});
 
 }  // namespace hookgate
