@@ -14,6 +14,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/store/database.h"
+#include "tests/support/temporary_log.h"
 
 namespace hookgate {
 namespace {
@@ -327,20 +328,13 @@ TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
 void PutIntoQuarantine(EventLog& log, const std::string& webhook_id,
                        absl::Time receive_time = At(1), const std::string& body = "{",
                        const std::string& source = "openai") {
-  auto webhook = std::make_unique<QuarantinedWebhook>();
-  webhook->source = source;
-  webhook->webhook_id = webhook_id;
-  webhook->webhook_time = At(0);
-  webhook->receive_time = receive_time;
-  webhook->reason = reason::kBodyNotJson;
-  webhook->detail = "cut off";
-  webhook->raw_body = body;
-  absl::Notification done;
-  log.Quarantine(std::move(webhook), [&](const absl::Status& status) {
-    EXPECT_TRUE(status.ok()) << status;
-    done.Notify();
-  });
-  done.WaitForNotification();
+  hookgate::PutIntoQuarantine(log, {.source = source,
+                                    .webhook_id = webhook_id,
+                                    .webhook_time = At(0),
+                                    .receive_time = receive_time,
+                                    .reason = reason::kBodyNotJson,
+                                    .detail = "cut off",
+                                    .raw_body = body});
 }
 
 constexpr int64_t kNewest = std::numeric_limits<int64_t>::max();

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "tests/support/signed_webhook.h"
@@ -22,20 +21,13 @@ class QuarantineQueriesTest : public testing::Test {
   // Puts a webhook into quarantine, whatever its body. Ids are given from 1.
   void Put(const std::string& webhook_id, const std::string& body,
            const std::string& source = "openai") {
-    auto webhook = std::make_unique<QuarantinedWebhook>();
-    webhook->source = source;
-    webhook->webhook_id = webhook_id;
-    webhook->webhook_time = absl::FromUnixSeconds(99);
-    webhook->receive_time = absl::FromUnixSeconds(100);
-    webhook->reason = reason::kInvalidEvent;
-    webhook->detail = "data.id: is missing";
-    webhook->raw_body = body;
-    absl::Notification done;
-    log_->Quarantine(std::move(webhook), [&](const absl::Status& status) {
-      EXPECT_TRUE(status.ok()) << status;
-      done.Notify();
-    });
-    done.WaitForNotification();
+    PutIntoQuarantine(*log_, {.source = source,
+                              .webhook_id = webhook_id,
+                              .webhook_time = absl::FromUnixSeconds(99),
+                              .receive_time = absl::FromUnixSeconds(100),
+                              .reason = reason::kInvalidEvent,
+                              .detail = "data.id: is missing",
+                              .raw_body = body});
   }
   RetryQuarantinedResponse Retry(const std::vector<int64_t>& ids) {
     hookgate::v1::RetryQuarantinedRequest request;

@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
@@ -115,16 +114,12 @@ TEST_F(AdminTest, BadWebhookIsInQuarantineWithItsBodyAndItsRepeats) {
 TEST_F(AdminTest, WhatDecodesAfterAnUpgradeBecomesALiveEventOnce) {
   {
     const auto log = OpenTemporaryLog(nullptr, data_dir_);
-    auto webhook = std::make_unique<QuarantinedWebhook>();
-    webhook->source = "openai";
-    webhook->webhook_id = "wh_then_unknown";
-    webhook->webhook_time = absl::Now();
-    webhook->receive_time = absl::Now();
-    webhook->reason = "invalid_event";
-    webhook->raw_body = BatchFailedBody("batch_then");
-    absl::Notification done;
-    log->Quarantine(std::move(webhook), [&](const absl::Status&) { done.Notify(); });
-    done.WaitForNotification();
+    PutIntoQuarantine(*log, {.source = "openai",
+                             .webhook_id = "wh_then_unknown",
+                             .webhook_time = absl::Now(),
+                             .receive_time = absl::Now(),
+                             .reason = "invalid_event",
+                             .raw_body = BatchFailedBody("batch_then")});
   }
   Start();
   EventStream stream(gateway_->grpc(), "start_position: START_POSITION_LATEST");

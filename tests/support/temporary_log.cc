@@ -71,4 +71,14 @@ Sequence AppendEvent(EventLog& log, const TestEvent& event) {
   return result->sequence;
 }
 
+void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook) {
+  absl::Notification done;
+  log.Quarantine(std::make_unique<QuarantinedWebhook>(std::move(webhook)),
+                 [&](const absl::Status& status) {
+                   EXPECT_TRUE(status.ok()) << status;
+                   done.Notify();
+                 });
+  done.WaitForNotification();
+}
+
 }  // namespace hookgate

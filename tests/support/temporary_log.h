@@ -34,6 +34,9 @@ absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& event = {
 // The same. Fails the test if it is not stored as a new event.
 Sequence AppendEvent(EventLog& log, const TestEvent& event = {});
 
+// Puts `webhook` into quarantine and waits until that is durable. Fails the test if it is not.
+void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook);
+
 }  // namespace hookgate
 
 #endif  // HOOKGATE_TESTS_SUPPORT_TEMPORARY_LOG_H_
