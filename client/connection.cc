@@ -30,6 +30,7 @@ Connection::Connection(const std::string& target,
                        const std::shared_ptr<grpc::ChannelInterface>& channel)
     : target_(target),
       events_(v1::EventService::NewStub(channel)),
-      admin_(v1::AdminService::NewStub(channel)) {}
+      admin_(v1::AdminService::NewStub(channel)),
+      subscriptions_(v1::SubscriptionService::NewStub(channel)) {}
 
 }  // namespace hookgate

@@ -7,6 +7,7 @@
 
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
+#include "hookgate/v1/subscription_service.grpc.pb.h"
 
 namespace grpc {
 class ChannelInterface;
@@ -27,12 +28,14 @@ class Connection {
   const std::string& target() const { return target_; }
   v1::EventService::StubInterface& events() { return *events_; }
   v1::AdminService::StubInterface& admin() { return *admin_; }
+  v1::SubscriptionService::StubInterface& subscriptions() { return *subscriptions_; }
 
  private:
   // Constant after construction.
   const std::string target_;
   const std::unique_ptr<v1::EventService::StubInterface> events_;
   const std::unique_ptr<v1::AdminService::StubInterface> admin_;
+  const std::unique_ptr<v1::SubscriptionService::StubInterface> subscriptions_;
 };
 
 }  // namespace hookgate

@@ -18,6 +18,7 @@ FakeGateway::FakeGateway() {
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(static_cast<v1::EventService::Service*>(this));
   builder.RegisterService(&admin);
+  builder.RegisterService(&subscriptions);
   server_ = builder.BuildAndStart();
   target_ = absl::StrCat("127.0.0.1:", port);
 }

@@ -15,6 +15,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "client/testing/fake_admin_service.h"
+#include "client/testing/fake_subscription_service.h"
 #include "grpcpp/server.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 
@@ -51,6 +52,7 @@ class FakeGateway final : private v1::EventService::Service {
   std::function<grpc::Status(const v1::GetEventRequest&, v1::GetEventResponse*)> get_event;
 
   FakeAdminService admin;
+  FakeSubscriptionService subscriptions;
 
  private:
   grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,

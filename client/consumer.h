@@ -1,0 +1,177 @@
+// Works off a durable subscription: the gateway keeps the position, this keeps the leases.
+//
+//   hookgate::Consumer consumer({.target = "gateway:50051", .subscription = "billing",
+//                                .consumer_name = "billing-1", .concurrency = 8});
+//   absl::Status end = consumer.Run([](const hookgate::v1::Delivery& delivery) {
+//     return RetryBatch(delivery.event().subject()).ok() ? hookgate::Verdict::Ack()
+//                                                        : hookgate::Verdict::Nack("no answer");
+//   });
+//
+// The law: an event is acked only after the handler said so, so each is handled at least once. It
+// comes twice if a stream breaks, or a lease ends, before the gateway has the ack; handlers should
+// be idempotent, and (source, webhook_id) is the key.
+#ifndef HOOKGATE_CLIENT_CONSUMER_H_
+#define HOOKGATE_CLIENT_CONSUMER_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/backoff.h"
+#include "grpcpp/support/sync_stream.h"
+#include "hookgate/v1/subscription_service.pb.h"
+
+namespace grpc {
+class ClientContext;
+}  // namespace grpc
+
+namespace hookgate {
+
+class Connection;
+
+// What a handler decides about one delivery.
+struct Verdict {
+  enum class Kind { kAck, kNack, kDeadLetter };
+
+  // Done with it.
+  static Verdict Ack() { return {}; }
+  // Again after `delay`; without one, after the subscription's back-off. It counts as an attempt.
+  static Verdict Nack(std::string reason, std::optional<absl::Duration> delay = std::nullopt) {
+    return {Kind::kNack, std::move(reason), delay};
+  }
+  // Never again, whatever attempts are left.
+  static Verdict DeadLetter(std::string reason) { return {Kind::kDeadLetter, std::move(reason)}; }
+
+  Kind kind = Kind::kAck;
+  std::string reason;
+  std::optional<absl::Duration> delay;
+};
+
+// Stop may be called from any thread, all else from one.
+class Consumer {
+ public:
+  struct Options {
+    // The gateway: "host:port". Not used with a Connection of your own.
+    std::string target = "127.0.0.1:50051";
+    std::string subscription;
+    // Consumers of one name share their limits.
+    std::string consumer_name = "consumer";
+    // How many deliveries are handled at a time, each on a thread; no more than these are taken.
+    int concurrency = 1;
+    // How long one delivery's lease is extended, from its arrival: a handler that hangs for longer
+    // loses it.
+    absl::Duration longest_lease = absl::Hours(1);
+    // How long Stop waits for handlers and for the gateway's answers, before it gives their
+    // deliveries back.
+    absl::Duration stop_grace = absl::Seconds(30);
+    // The longest silence of a living stream. One that is silent for 2.5 times as long is dead.
+    absl::Duration heartbeat_interval = absl::Seconds(15);
+    // How long connecting and opening a stream may take.
+    absl::Duration open_timeout = absl::Seconds(20);
+    bool include_raw_body = false;
+    BackoffPolicy backoff;
+    // Called from the thread in Run; the next try comes after `delay`. May be empty.
+    std::function<void(const absl::Status& why, absl::Duration delay)> disconnected;
+  };
+
+  // Called on up to `concurrency` threads of the consumer's at a time. It may call Stop.
+  using Handler = std::function<Verdict(const v1::Delivery&)>;
+
+  explicit Consumer(Options options);
+  // `connection` outlives the consumer.
+  Consumer(Connection& connection, Options options);
+  ~Consumer();
+
+  Consumer(const Consumer&) = delete;
+  Consumer& operator=(const Consumer&) = delete;
+
+  // Handles deliveries until Stop (OK), or an answer that would not change by trying again:
+  // INVALID_ARGUMENT, NOT_FOUND (there is no such subscription, or no more), FAILED_PRECONDITION,
+  // PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED. All else is tried again for ever, with
+  // back-off. Returns when no handler runs any more. Blocks; once only.
+  absl::Status Run(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Takes nothing more. What has not begun is given back, which counts as no attempt; what runs is
+  // finished and acked, or given back when stop_grace has passed. Stays in force.
+  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  using Stream = grpc::ClientReaderWriterInterface<v1::ConsumeRequest, v1::ConsumeResponse>;
+  struct StreamEnd;
+
+  // A delivery that has not been settled.
+  struct Lease {
+    absl::Duration extend_at;  // On the monotonic clock.
+    absl::Duration until;      // Not extended from here on.
+  };
+
+  StreamEnd RunStream();
+  void HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
+  void Accept(const v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
+  void OnResults(const v1::ConsumeResponse::AckResults& results) ABSL_LOCKS_EXCLUDED(mu_);
+  // From here on Keep writes to `stream`.
+  void BeginStream(Stream* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  // From here on nobody does. What was not answered is sent again on the next stream.
+  void EndStream() ABSL_LOCKS_EXCLUDED(mu_);
+  void SetCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Duration DelayAfter(const StreamEnd& end);
+
+  // A worker thread's life.
+  void Work(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+  // The keeper thread's life: writes verdicts and extensions, and ends the stream after Stop.
+  void Keep() ABSL_LOCKS_EXCLUDED(mu_);
+  void QueueExtensions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Nothing is left that a graceful stop has to wait for.
+  bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Duration NextWake(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndThreads() ABSL_LOCKS_EXCLUDED(mu_);
+  bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Constant after construction.
+  const Options options_;
+  const std::unique_ptr<Connection> own_connection_;
+  Connection& connection_;
+
+  // Touched only by the thread in Run.
+  absl::BitGen random_;
+  std::vector<std::thread> threads_;
+  absl::Duration heartbeat_interval_;  // As the gateway confirmed it.
+  int failures_ = 0;                   // Streams in a row that brought nothing.
+
+  mutable absl::Mutex mu_;
+  absl::CondVar changed_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;  // The threads shall end.
+  absl::Duration stop_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Stream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;  // Keep is in a call to stream_.
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;    // Keep has closed stream_'s sending side.
+  absl::Duration ack_deadline_ ABSL_GUARDED_BY(mu_) = absl::Seconds(30);
+  // Not begun, all of the stream that is open: the limits that were asked for bound it.
+  std::deque<v1::Delivery> waiting_ ABSL_GUARDED_BY(mu_);
+  int running_ ABSL_GUARDED_BY(mu_) = 0;
+  // By delivery id: what waits or runs, of the stream that is open.
+  std::map<std::string, Lease> leases_ ABSL_GUARDED_BY(mu_);
+  // Verdicts and extensions to write. Bounded by what was delivered.
+  std::deque<v1::ConsumeRequest> outbox_ ABSL_GUARDED_BY(mu_);
+  // By delivery id: verdicts that the gateway has not answered, and how many extensions before
+  // them.
+  std::map<std::string, v1::ConsumeRequest> unanswered_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, int> extensions_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_CLIENT_CONSUMER_H_

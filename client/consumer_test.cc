@@ -1,0 +1,224 @@
+#include "client/consumer.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "client/testing/fake_gateway.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate {
+namespace {
+
+using ::hookgate::testing::GatewayStatus;
+using ::testing::HasSubstr;
+using Stream = testing::FakeSubscriptionService::Stream;
+
+const grpc::Status kBroken(grpc::StatusCode::UNAVAILABLE, "connection reset");
+
+class ConsumerTest : public ::testing::Test {
+ protected:
+  Consumer::Options Options() {
+    Consumer::Options options;
+    options.target = gateway_.target();
+    options.subscription = "billing";
+    options.backoff = {.initial = absl::Milliseconds(1), .maximum = absl::Milliseconds(2)};
+    return options;
+  }
+
+  // Reads Open and answers it.
+  static v1::ConsumeRequest Open(Stream& stream, absl::Duration ack_deadline = absl::Seconds(30)) {
+    v1::ConsumeRequest request;
+    stream.Read(&request);
+    v1::ConsumeResponse response;
+    *response.mutable_opened()->mutable_ack_deadline() = ToProto(ack_deadline);
+    *response.mutable_opened()->mutable_heartbeat_interval() = ToProto(absl::Seconds(15));
+    stream.Write(response);
+    return request;
+  }
+  static void Deliver(Stream& stream, const std::vector<std::string>& ids) {
+    v1::ConsumeResponse response;
+    for (const std::string& id : ids) {
+      response.mutable_deliveries()->add_deliveries()->set_delivery_id(id);
+    }
+    stream.Write(response);
+  }
+  static void Answer(Stream& stream, const std::string& id) {
+    v1::ConsumeResponse response;
+    response.mutable_ack_results()->add_results()->set_delivery_id(id);
+    stream.Write(response);
+  }
+  // Whether the client ends the stream, with nothing said before.
+  static bool AtEnd(Stream& stream) {
+    v1::ConsumeRequest request;
+    return !stream.Read(&request);
+  }
+
+  testing::FakeGateway gateway_;
+};
+
+// Stop waits for the gateway's answer: only then the ack is known to be durable.
+TEST_F(ConsumerTest, WhatTheHandlerDidIsAckedBeforeTheEnd) {
+  v1::ConsumeRequest open;
+  v1::ConsumeRequest ack;
+  bool at_end = false;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    open = Open(stream);
+    Deliver(stream, {"d1"});
+    stream.Read(&ack);
+    Answer(stream, "d1");
+    at_end = AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_EQ(consumer.Run([&](const v1::Delivery&) {
+    consumer.Stop();
+    return Verdict::Ack();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(open.open().subscription(), "billing");
+  EXPECT_EQ(open.open().limits().max_outstanding_messages(), 1);
+  EXPECT_EQ(ack.ack().delivery_ids(0), "d1");
+  EXPECT_TRUE(at_end);
+}
+
+TEST_F(ConsumerTest, ANackSaysWhyAndWhatNext) {
+  std::vector<v1::ConsumeRequest> nacks(3);
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    for (size_t i = 0; i < nacks.size(); ++i) {
+      Deliver(stream, {absl::StrCat(i)});
+      stream.Read(&nacks[i]);
+      Answer(stream, absl::StrCat(i));
+    }
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_TRUE(consumer.Run([&](const v1::Delivery& delivery) {
+    if (delivery.delivery_id() == "0") return Verdict::Nack("busy");
+    if (delivery.delivery_id() == "1") return Verdict::Nack("closed", absl::Minutes(5));
+    consumer.Stop();
+    return Verdict::DeadLetter("hopeless");
+  }).ok());
+  EXPECT_EQ(nacks[0].nack().items(0).reason(), "busy");
+  EXPECT_EQ(nacks[0].nack().items(0).next_case(), v1::Nack::Item::NEXT_NOT_SET);
+  EXPECT_EQ(nacks[1].nack().items(0).delay().seconds(), 300);
+  EXPECT_TRUE(nacks[2].nack().items(0).dead_letter());
+}
+
+TEST_F(ConsumerTest, ALeaseIsExtendedWhileTheHandlerRuns) {
+  absl::Notification extended_twice;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream, absl::Milliseconds(30));
+    Deliver(stream, {"d1"});
+    v1::ConsumeRequest request;
+    for (int extensions = 0; stream.Read(&request);) {
+      if (request.has_extend() && ++extensions == 2) extended_twice.Notify();
+      Answer(stream, "d1");
+    }
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_TRUE(consumer.Run([&](const v1::Delivery&) {
+    extended_twice.WaitForNotification();
+    consumer.Stop();
+    return Verdict::Ack();
+  }).ok());
+}
+
+TEST_F(ConsumerTest, AsManyRunAtATimeAsAreAllowed) {
+  gateway_.subscriptions.AddStream([](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1", "d2"});
+    v1::ConsumeRequest request;
+    while (stream.Read(&request)) Answer(stream, request.ack().delivery_ids(0));
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.concurrency = 2;
+  Consumer consumer(options);
+  absl::Notification first;
+  absl::Notification second;
+  EXPECT_TRUE(consumer.Run([&](const v1::Delivery& delivery) {
+    // Each waits for the other.
+    absl::Notification& mine = delivery.delivery_id() == "d1" ? first : second;
+    mine.Notify();
+    (&mine == &first ? second : first).WaitForNotification();
+    consumer.Stop();
+    return Verdict::Ack();
+  }).ok());
+}
+
+// The gateway may not have it: an ack of what was acked does no harm.
+TEST_F(ConsumerTest, AnAckThatWasNotAnsweredIsSentAgainOnTheNextStream) {
+  gateway_.subscriptions.AddStream([](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1"});
+    v1::ConsumeRequest request;
+    stream.Read(&request);
+    return kBroken;
+  });
+  Consumer consumer(Options());
+  v1::ConsumeRequest again;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    stream.Read(&again);
+    Answer(stream, "d1");
+    consumer.Stop();
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  EXPECT_TRUE(consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
+  EXPECT_EQ(again.ack().delivery_ids(0), "d1");
+}
+
+TEST_F(ConsumerTest, ASilentStreamIsGivenUp) {
+  Consumer::Options options = Options();
+  options.open_timeout = absl::Milliseconds(20);
+  Consumer* running = nullptr;
+  absl::Status why;
+  options.disconnected = [&](const absl::Status& status, absl::Duration) {
+    why = status;
+    running->Stop();
+  };
+  Consumer consumer(options);
+  running = &consumer;
+  EXPECT_TRUE(consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
+  EXPECT_THAT(std::string(why.message()), HasSubstr("nothing came from the gateway"));
+}
+
+// A handler that hangs keeps Stop waiting, but not the event from somebody else.
+TEST_F(ConsumerTest, WhatDoesNotFinishInTimeIsGivenBack) {
+  absl::Notification given_back;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1"});
+    EXPECT_TRUE(AtEnd(stream));
+    given_back.Notify();
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.stop_grace = absl::Milliseconds(20);
+  Consumer consumer(options);
+  EXPECT_TRUE(consumer.Run([&](const v1::Delivery&) {
+    consumer.Stop();
+    given_back.WaitForNotification();
+    return Verdict::Ack();
+  }).ok());
+}
+
+TEST_F(ConsumerTest, NoSuchSubscriptionEndsIt) {
+  gateway_.subscriptions.AddStream([](Stream&) {
+    return GatewayStatus(grpc::StatusCode::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND", "there is none");
+  });
+  Consumer consumer(Options());
+  const absl::Status end = consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); });
+  EXPECT_EQ(end.code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace hookgate
