@@ -44,6 +44,10 @@ inline constexpr char kTooManyStreams[] = "too_many_streams";
 inline constexpr char kTooManyQueries[] = "too_many_queries";
 inline constexpr char kEventNotFound[] = "event_not_found";
 inline constexpr char kQuarantineEntryNotFound[] = "quarantine_entry_not_found";
+inline constexpr char kSubscriptionNotFound[] = "subscription_not_found";
+inline constexpr char kSubscriptionExists[] = "subscription_exists";
+inline constexpr char kTooManySubscriptions[] = "too_many_subscriptions";
+inline constexpr char kTooManyConsumers[] = "too_many_consumers";
 
 }  // namespace hookgate::reason
 

@@ -57,7 +57,7 @@ TEST(CursorTest, CursorBeyondTheHeadIsOfAnotherLog) {
 TEST(CursorTest, OvertakenCursorNamesTheEarliestThatIsLeft) {
   auto log = OpenTemporaryLog();
   for (int i = 0; i < 3; ++i) AppendEvent(*log, {.receive_time = absl::FromUnixSeconds(i)});
-  ASSERT_EQ(*log->Trim(absl::FromUnixSeconds(2)), 2);
+  ASSERT_EQ(*log->Trim({absl::FromUnixSeconds(2), absl::FromUnixSeconds(2)}), 2);
   const std::string earliest = FormatCursor(log->epoch(), 2);
   const absl::Status status =
       ResolveCursor(FormatCursor(log->epoch(), 1), "after_cursor", *log).status();

@@ -63,8 +63,8 @@ class AppendJob final : public LogJob {
 
 class TrimJob final : public LogJob {
  public:
-  TrimJob(absl::Time cutoff, int64_t max_events, CountDone done)
-      : cutoff_(cutoff), max_events_(max_events), done_(std::move(done)) {}
+  TrimJob(const TrimCutoffs& cutoffs, int64_t max_events, CountDone done)
+      : cutoffs_(cutoffs), max_events_(max_events), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
@@ -86,18 +86,24 @@ class TrimJob final : public LogJob {
  private:
   // 0 if no event is old enough.
   absl::StatusOr<Sequence> LastToRemove(LogStatements& statements) {
+    ASSIGN_OR_RETURN(const absl::optional<Sequence> unsettled,
+                     statements.subscriptions.FirstUnsettled());
     Statement& oldest = statements.oldest_events;
     StatementScope scope(oldest);
     oldest.BindInt(1, max_events_);
     Sequence last = 0;
     while (true) {
       ASSIGN_OR_RETURN(const bool row, oldest.Step());
-      if (!row || absl::FromUnixMicros(oldest.ColumnInt(1)) >= cutoff_) return last;
-      last = oldest.ColumnInt(0);
+      if (!row) return last;
+      const Sequence sequence = oldest.ColumnInt(0);
+      const bool settled = !unsettled.has_value() || sequence < *unsettled;
+      const absl::Time cutoff = settled ? cutoffs_.settled : cutoffs_.unsettled;
+      if (absl::FromUnixMicros(oldest.ColumnInt(1)) >= cutoff) return last;
+      last = sequence;
     }
   }
 
-  const absl::Time cutoff_;
+  const TrimCutoffs cutoffs_;
   const int64_t max_events_;
   CountDone done_;
   int64_t removed_ = 0;
@@ -109,8 +115,9 @@ std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog:
   return std::make_unique<AppendJob>(std::move(event), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimJob(absl::Time cutoff, int64_t max_events, CountDone done) {
-  return std::make_unique<TrimJob>(cutoff, max_events, std::move(done));
+std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, int64_t max_events,
+                                    CountDone done) {
+  return std::make_unique<TrimJob>(cutoffs, max_events, std::move(done));
 }
 
 }  // namespace hookgate

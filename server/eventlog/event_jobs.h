@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
+#include "server/eventlog/retention.h"
 
 namespace hookgate {
 
@@ -18,9 +19,11 @@ using CountDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
 
 std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done);
 
-// Removes the oldest events, at most `max_events`, as long as they were received before `cutoff`.
-// Stops at the first that was not: what is left has no hole. `done` gets how many were removed.
-std::unique_ptr<LogJob> MakeTrimJob(absl::Time cutoff, int64_t max_events, CountDone done);
+// Removes the oldest events, at most `max_events`, as long as they were received before
+// `cutoffs.settled`, and, if a durable subscription has not settled them, before
+// `cutoffs.unsettled`. Stops at the first that stays: what is left has no hole. `done` gets how many
+// were removed.
+std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, int64_t max_events, CountDone done);
 
 }  // namespace hookgate
 

@@ -48,6 +48,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement delete_quarantined, database.Prepare(kDeleteQuarantined));
   ASSIGN_OR_RETURN(Statement by_age, database.Prepare(kTrimQuarantineByAge));
   ASSIGN_OR_RETURN(Statement by_count, database.Prepare(kTrimQuarantineByCount));
+  ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .insert_event = std::move(insert_event),
@@ -58,7 +59,8 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .upsert_quarantined = std::move(upsert_quarantined),
                     .delete_quarantined = std::move(delete_quarantined),
                     .trim_quarantine_by_age = std::move(by_age),
-                    .trim_quarantine_by_count = std::move(by_count)});
+                    .trim_quarantine_by_count = std::move(by_count),
+                    .subscriptions = std::move(subscriptions)});
 }
 
 }  // namespace hookgate

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "server/eventlog/subscription_statements.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -26,6 +27,8 @@ struct LogStatements {
   Statement delete_quarantined;
   Statement trim_quarantine_by_age;
   Statement trim_quarantine_by_count;
+
+  SubscriptionStatements subscriptions;
 };
 
 }  // namespace hookgate

@@ -56,6 +56,14 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::Submit(std::unique_ptr<LogJob> job) {
+  Queue(std::move(job), /*however_full=*/false);
+}
+
+void LogWriter::SubmitAnyway(std::unique_ptr<LogJob> job) {
+  Queue(std::move(job), /*however_full=*/true);
+}
+
+void LogWriter::Queue(std::unique_ptr<LogJob> job, bool however_full) {
   absl::Status refusal;
   {
     absl::MutexLock lock(&mu_);
@@ -63,8 +71,9 @@ void LogWriter::Submit(std::unique_ptr<LogJob> job) {
       refusal = health_;
     } else if (stopping_) {
       refusal = Unavailable(reason::kDraining, "the log is being closed");
-    } else if (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
-               queued_bytes_ + job->bytes() > limits_.max_queued_bytes) {
+    } else if (!however_full &&
+               (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
+                queued_bytes_ + job->bytes() > limits_.max_queued_bytes)) {
       refusal = Unavailable(reason::kQueueFull,
                             absl::StrCat(queue_.size(), " webhooks wait for the disk already"));
     } else {

@@ -38,6 +38,8 @@ class LogWriter {
 
   // Queues `job`, or answers it at once: UNAVAILABLE queue_full or store_unavailable.
   void Submit(std::unique_ptr<LogJob> job);
+  // The same, however full the queue is: of such jobs the caller has a bounded number.
+  void SubmitAnyway(std::unique_ptr<LogJob> job);
 
   LogPosition Position() const;
   absl::Status Health() const;
@@ -47,6 +49,7 @@ class LogWriter {
             std::unique_ptr<Checkpointer> checkpointer, LogPosition position, const Limits& limits,
             CommitListener* listener);
 
+  void Queue(std::unique_ptr<LogJob> job, bool however_full) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
   std::vector<std::unique_ptr<LogJob>> TakeGroup();
   void Process(std::vector<std::unique_ptr<LogJob>> group);

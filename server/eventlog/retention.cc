@@ -1,5 +1,7 @@
 #include "server/eventlog/retention.h"
 
+#include <utility>
+
 #include "absl/strings/string_view.h"
 #include "server/base/logging.h"
 
@@ -22,8 +24,13 @@ void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<
 }  // namespace
 
 Retention::Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
-                     const Clock& clock)
-    : interval_(interval), log_(log), clock_(clock), limits_(limits), thread_([this] { Run(); }) {}
+                     const Clock& clock, std::function<void()> trimmed)
+    : interval_(interval),
+      log_(log),
+      clock_(clock),
+      trimmed_(std::move(trimmed)),
+      limits_(limits),
+      thread_([this] { Run(); }) {}
 
 Retention::~Retention() {
   {
@@ -59,8 +66,11 @@ void Retention::Run() {
 
 void Retention::Trim(const RetentionLimits& limits) {
   const absl::Time now = clock_.WallNow();
-  const absl::Time event_cutoff = now - limits.max_event_age;
-  LogOutcome(Severity::kInfo, "events", log_.Trim(event_cutoff), event_cutoff);
+  const TrimCutoffs cutoffs = {.settled = now - limits.max_event_age,
+                               .unsettled = now - limits.max_unsettled_age};
+  const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs);
+  LogOutcome(Severity::kInfo, "events", removed, cutoffs.settled);
+  if (removed.value_or(0) > 0) trimmed_();
   const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;
   // A warning: nobody has looked at them, and they were signed.
   LogOutcome(Severity::kWarning, "webhooks in quarantine",

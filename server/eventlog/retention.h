@@ -3,6 +3,7 @@
 #define HOOKGATE_SERVER_EVENTLOG_RETENTION_H_
 
 #include <cstdint>
+#include <functional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -15,16 +16,24 @@ namespace hookgate {
 
 struct RetentionLimits {
   absl::Duration max_event_age = absl::Hours(24 * 30);
+  // Of events that a durable subscription has not settled; not below max_event_age.
+  absl::Duration max_unsettled_age = absl::Hours(24 * 90);
   absl::Duration max_quarantine_age = absl::Hours(24 * 30);
   int64_t max_quarantine_entries = 10'000;
+};
+
+// Events received before these go.
+struct TrimCutoffs {
+  absl::Time settled;    // those that no durable subscription still owes its consumers
+  absl::Time unsettled;  // all of them; not after `settled`
 };
 
 // What a log can remove. Called on the retention's thread; returns how many are gone.
 class Trimmable {
  public:
   virtual ~Trimmable() = default;
-  // Events received before `cutoff`, oldest first.
-  virtual absl::StatusOr<int64_t> Trim(absl::Time cutoff) = 0;
+  // Oldest first.
+  virtual absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) = 0;
   // Quarantined webhooks received before `cutoff` for the last time, and the oldest of those above
   // `max_entries`.
   virtual absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) = 0;
@@ -34,8 +43,9 @@ class Trimmable {
 class Retention {
  public:
   // Trims now, and then each `interval`, on a thread of its own. `log` and `clock` outlive this.
+  //   trimmed  called there after events have been removed
   Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
-            const Clock& clock);
+            const Clock& clock, std::function<void()> trimmed = [] {});
   // Waits for a trim under way.
   ~Retention();
 
@@ -50,6 +60,7 @@ class Retention {
   const absl::Duration interval_;
   Trimmable& log_;
   const Clock& clock_;
+  const std::function<void()> trimmed_;
 
   absl::Mutex mu_;
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);

@@ -13,9 +13,9 @@ constexpr absl::Duration kPatience = absl::Seconds(20);
 // Notes what it is asked to remove.
 class FakeLog final : public Trimmable {
  public:
-  absl::StatusOr<int64_t> Trim(absl::Time cutoff) override {
+  absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) override {
     absl::MutexLock lock(&mu_);
-    event_cutoff_ = cutoff;
+    event_cutoffs_ = cutoffs;
     ++trims_;
     return outcome_;
   }
@@ -31,6 +31,10 @@ class FakeLog final : public Trimmable {
     absl::MutexLock lock(&mu_);
     outcome_ = std::move(status);
   }
+  void Remove(int64_t count) {
+    absl::MutexLock lock(&mu_);
+    outcome_ = count;
+  }
   // Waits until both have been trimmed `count` times.
   bool WaitForTrims(int count) {
     const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
@@ -39,9 +43,9 @@ class FakeLog final : public Trimmable {
     absl::MutexLock lock(&mu_);
     return mu_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
   }
-  absl::Time event_cutoff() {
+  TrimCutoffs event_cutoffs() {
     absl::MutexLock lock(&mu_);
-    return event_cutoff_;
+    return event_cutoffs_;
   }
   absl::Time quarantine_cutoff() {
     absl::MutexLock lock(&mu_);
@@ -55,7 +59,7 @@ class FakeLog final : public Trimmable {
  private:
   absl::Mutex mu_;
   absl::StatusOr<int64_t> outcome_ ABSL_GUARDED_BY(mu_) = 0;
-  absl::Time event_cutoff_ ABSL_GUARDED_BY(mu_);
+  TrimCutoffs event_cutoffs_ ABSL_GUARDED_BY(mu_);
   absl::Time quarantine_cutoff_ ABSL_GUARDED_BY(mu_);
   int64_t max_entries_ ABSL_GUARDED_BY(mu_) = 0;
   int trims_ ABSL_GUARDED_BY(mu_) = 0;
@@ -66,11 +70,13 @@ TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   FakeClock clock;
   FakeLog log;
   Retention retention({.max_event_age = absl::Hours(24),
+                       .max_unsettled_age = absl::Hours(36),
                        .max_quarantine_age = absl::Hours(48),
                        .max_quarantine_entries = 7},
                       absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
-  EXPECT_EQ(log.event_cutoff(), clock.WallNow() - absl::Hours(24));
+  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(24));
+  EXPECT_EQ(log.event_cutoffs().unsettled, clock.WallNow() - absl::Hours(36));
   EXPECT_EQ(log.quarantine_cutoff(), clock.WallNow() - absl::Hours(48));
   EXPECT_EQ(log.max_entries(), 7);
 }
@@ -83,6 +89,15 @@ TEST(RetentionTest, FailedTrimIsTriedAgain) {
   EXPECT_TRUE(log.WaitForTrims(3));
 }
 
+TEST(RetentionTest, TellsWhenEventsHaveBeenRemoved) {
+  FakeClock clock;
+  FakeLog log;
+  log.Remove(3);
+  absl::Notification told;
+  Retention retention({}, absl::Hours(1), log, clock, [&] { told.Notify(); });
+  EXPECT_TRUE(told.WaitForNotificationWithTimeout(kPatience));
+}
+
 TEST(RetentionTest, NewLimitsAreAppliedAtOnce) {
   FakeClock clock;
   FakeLog log;
@@ -90,7 +105,7 @@ TEST(RetentionTest, NewLimitsAreAppliedAtOnce) {
   ASSERT_TRUE(log.WaitForTrims(1));
   retention.SetLimits({.max_event_age = absl::Hours(12)});
   ASSERT_TRUE(log.WaitForTrims(2));
-  EXPECT_EQ(log.event_cutoff(), clock.WallNow() - absl::Hours(12));
+  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(12));
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
+#include "server/eventlog/subscription_jobs.h"
+#include "server/eventlog/subscription_reader.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
 
@@ -191,12 +193,46 @@ absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
   return summary;
 }
 
-absl::StatusOr<int64_t> SqliteEventLog::Trim(absl::Time cutoff) {
+absl::StatusOr<std::vector<StoredSubscription>> SqliteEventLog::LoadSubscriptions() {
+  ASSIGN_OR_RETURN(SubscriptionReader reader, SubscriptionReader::Open(directory_->database_path()));
+  return reader.LoadAll();
+}
+
+absl::StatusOr<StoredSubscription> SqliteEventLog::LoadSubscription(int64_t id) {
+  ASSIGN_OR_RETURN(SubscriptionReader reader, SubscriptionReader::Open(directory_->database_path()));
+  return reader.Load(id);
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::CreateSubscription(const std::string& name,
+                                                           const std::string& settings,
+                                                           absl::Time create_time,
+                                                           Sequence position) {
+  return SubmitAndWait<absl::StatusOr<int64_t>>([&](IdDone done) {
+    return MakeCreateSubscriptionJob({.name = name,
+                                      .settings = settings,
+                                      .create_time = create_time,
+                                      .position = {.position = position}},
+                                     std::move(done));
+  });
+}
+
+void SqliteEventLog::WriteSubscription(int64_t id,
+                                       std::unique_ptr<const SubscriptionChanges> changes,
+                                       Done done) {
+  writer_->SubmitAnyway(MakeWriteSubscriptionJob(id, std::move(changes), std::move(done)));
+}
+
+absl::Status SqliteEventLog::DeleteSubscription(int64_t id) {
+  return SubmitAndWait<absl::Status>(
+      [&](Done done) { return MakeDeleteSubscriptionJob(id, std::move(done)); });
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs) {
   int64_t total = 0;
   while (true) {
     ASSIGN_OR_RETURN(const int64_t removed,
                      SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
-                       return MakeTrimJob(cutoff, kTrimStep, std::move(done));
+                       return MakeTrimJob(cutoffs, kTrimStep, std::move(done));
                      }));
     total += removed;
     if (removed < kTrimStep) return total;

@@ -15,6 +15,7 @@
 #include "server/eventlog/log_writer.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/retention.h"
+#include "server/eventlog/subscription_log.h"
 #include "server/store/data_directory.h"
 
 namespace hookgate {
@@ -25,7 +26,10 @@ struct SqliteEventLogOptions {
 };
 
 // Thread-safe.
-class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimmable {
+class SqliteEventLog final : public EventLog,
+                             public QuarantineLog,
+                             public SubscriptionLog,
+                             public Trimmable {
  public:
   // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
@@ -60,8 +64,16 @@ class SqliteEventLog final : public EventLog, public QuarantineLog, public Trimm
   absl::Status DiscardQuarantined(int64_t id) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
 
+  absl::StatusOr<std::vector<StoredSubscription>> LoadSubscriptions() override;
+  absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) override;
+  absl::StatusOr<int64_t> CreateSubscription(const std::string& name, const std::string& settings,
+                                             absl::Time create_time, Sequence position) override;
+  void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
+                         Done done) override;
+  absl::Status DeleteSubscription(int64_t id) override;
+
   // In steps between which appends go on.
-  absl::StatusOr<int64_t> Trim(absl::Time cutoff) override;
+  absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) override;
   absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
 
  private:

@@ -293,7 +293,7 @@ TEST(SqliteEventLogTest, TrimmedPositionsAreAnErrorThatNamesTheOldestHeld) {
   {
     auto log = OpenLog(folder);
     AppendAll(*log, 700);  // Several steps of trimming.
-    EXPECT_EQ(*log->Trim(At(601)), 600);
+    EXPECT_EQ(*log->Trim({At(601), At(601)}), 600);
     EXPECT_EQ(log->Position().earliest, 601);
     const auto overtaken = log->Read(599, kAll, {});
     EXPECT_TRUE(absl::IsOutOfRange(overtaken.status())) << overtaken.status();
@@ -309,7 +309,7 @@ TEST(SqliteEventLogTest, SequencesAreNotGivenAgainAfterAllEventsWereTrimmed) {
   {
     auto log = OpenLog(folder);
     AppendAll(*log, 3);
-    EXPECT_EQ(*log->Trim(absl::InfiniteFuture()), 3);
+    EXPECT_EQ(*log->Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}), 3);
     EXPECT_EQ(log->Position().earliest, 4);
     EXPECT_EQ(log->Position().head, 3);
   }
@@ -321,7 +321,7 @@ TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
   auto log = OpenLog(FreshFolder());
   Append(*log, NewEvent("young", At(100))).IgnoreError();  // The clock was wrong here.
   Append(*log, NewEvent("old", At(1))).IgnoreError();
-  EXPECT_EQ(*log->Trim(At(50)), 0);
+  EXPECT_EQ(*log->Trim({At(50), At(50)}), 0);
   EXPECT_EQ(log->Position().earliest, 1);
 }
 

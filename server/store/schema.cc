@@ -53,6 +53,50 @@ CREATE TABLE quarantine (
 );
 CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);
 )sql",
+    // 1 to 2.
+    R"sql(
+-- AUTOINCREMENT: a delivery id that a consumer still holds never means one of another subscription.
+CREATE TABLE subscriptions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  settings BLOB NOT NULL,
+  create_time_us INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  last_delivery INTEGER NOT NULL,
+  void_delivery INTEGER NOT NULL,
+  lost INTEGER NOT NULL
+);
+CREATE TABLE unsettled_events (
+  subscription INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  receive_time_us INTEGER NOT NULL,
+  delivery INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  leased INTEGER NOT NULL,
+  due_us INTEGER NOT NULL,
+  delay_us INTEGER NOT NULL,
+  cause INTEGER NOT NULL,
+  nack_reason TEXT NOT NULL,
+  first_delivery_time_us INTEGER NOT NULL,
+  last_delivery_time_us INTEGER NOT NULL,
+  PRIMARY KEY (subscription, sequence)
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+  subscription INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  receive_time_us INTEGER NOT NULL,
+  delivery INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  cause INTEGER NOT NULL,
+  nack_reason TEXT NOT NULL,
+  first_delivery_time_us INTEGER NOT NULL,
+  last_delivery_time_us INTEGER NOT NULL,
+  dead_letter_time_us INTEGER NOT NULL,
+  PRIMARY KEY (subscription, sequence)
+) WITHOUT ROWID;
+)sql",
 };
 
 absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {

@@ -7,6 +7,14 @@
 // oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
+// subscriptions
+//             One row a durable subscription. position: everything up to it that matched was taken
+//             for delivery. settings: serialised hookgate.v1.SubscriptionSettings.
+// unsettled_events
+//             What was taken for delivery and is neither acked nor dead: with `position`, all that
+//             a subscription still owes.
+// dead_letters
+//             What was given up. Their events may be gone by now.
 //
 // Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of
 // appended events is there or is not.

@@ -1,0 +1,113 @@
+#include "server/eventlog/subscription_jobs.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+absl::Status NotFoundById(int64_t id) { return SubscriptionNotFound(absl::StrCat("with id ", id)); }
+
+class CreateSubscriptionJob final : public LogJob {
+ public:
+  CreateSubscriptionJob(StoredSubscription subscription, IdDone done)
+      : subscription_(std::move(subscription)), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return static_cast<int64_t>(subscription_.settings.size()); }
+
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    ASSIGN_OR_RETURN(const int64_t count, statements.subscriptions.Count());
+    if (count >= SubscriptionLog::kMaxSubscriptions) {
+      result_ = ErrorWithReason(
+          absl::StatusCode::kResourceExhausted, reason::kTooManySubscriptions,
+          absl::StrCat("there are ", count, " subscriptions already, as many as a gateway has; "
+                       "delete one that nobody needs"));
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const int64_t id, statements.subscriptions.Insert(subscription_));
+    result_ = id;
+    if (id == 0) {
+      result_ = ErrorWithReason(
+          absl::StatusCode::kAlreadyExists, reason::kSubscriptionExists,
+          absl::StrCat("there is a subscription ", subscription_.name,
+                       " already; update or seek it, or take another name"));
+    }
+    return absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    std::move(done_)(status.ok() ? std::move(result_) : status);
+  }
+
+ private:
+  const StoredSubscription subscription_;
+  IdDone done_;
+  absl::StatusOr<int64_t> result_;
+};
+
+class WriteSubscriptionJob final : public LogJob {
+ public:
+  WriteSubscriptionJob(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
+                       SubscriptionLog::Done done)
+      : id_(id), changes_(std::move(changes)), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+
+  // One that has been deleted meanwhile leaves no rows behind.
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    ASSIGN_OR_RETURN(found_, statements.subscriptions.Exists(id_));
+    return found_ ? statements.subscriptions.Apply(id_, *changes_) : absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    std::move(done_)(status.ok() && !found_ ? NotFoundById(id_) : status);
+  }
+
+ private:
+  const int64_t id_;
+  const std::unique_ptr<const SubscriptionChanges> changes_;
+  SubscriptionLog::Done done_;
+  bool found_ = false;
+};
+
+class DeleteSubscriptionJob final : public LogJob {
+ public:
+  DeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done) : id_(id), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+
+  absl::Status Write(LogStatements& statements, LogState&) override {
+    ASSIGN_OR_RETURN(found_, statements.subscriptions.Delete(id_));
+    return absl::OkStatus();
+  }
+
+  void Answer(const absl::Status& status) override {
+    std::move(done_)(status.ok() && !found_ ? NotFoundById(id_) : status);
+  }
+
+ private:
+  const int64_t id_;
+  SubscriptionLog::Done done_;
+  bool found_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription, IdDone done) {
+  return std::make_unique<CreateSubscriptionJob>(std::move(subscription), std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
+                                                 std::unique_ptr<const SubscriptionChanges> changes,
+                                                 SubscriptionLog::Done done) {
+  return std::make_unique<WriteSubscriptionJob>(id, std::move(changes), std::move(done));
+}
+
+std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done) {
+  return std::make_unique<DeleteSubscriptionJob>(id, std::move(done));
+}
+
+}  // namespace hookgate

@@ -1,0 +1,28 @@
+// What the writer thread does to durable subscriptions. Meanings as in SubscriptionLog.
+#ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_JOBS_H_
+#define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_JOBS_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "server/eventlog/log_job.h"
+#include "server/eventlog/subscription_log.h"
+
+namespace hookgate {
+
+using IdDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
+
+// Of `subscription`: name, settings, create_time and the position alone.
+std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription, IdDone done);
+
+std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
+                                                 std::unique_ptr<const SubscriptionChanges> changes,
+                                                 SubscriptionLog::Done done);
+
+std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_JOBS_H_

@@ -1,0 +1,61 @@
+// Where durable subscriptions are kept: beside the events, written by the same writer, so that a
+// subscription never knows of an event that the log has not.
+#ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_LOG_H_
+#define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/eventlog/subscription_rows.h"
+
+namespace hookgate {
+
+// Thread-safe.
+class SubscriptionLog {
+ public:
+  // Runs once, when the outcome is durable, on the log's writer thread (or at once on the caller's,
+  // if refused): it must be quick.
+  using Done = absl::AnyInvocable<void(absl::Status) &&>;
+
+  // How many there may be.
+  static constexpr int64_t kMaxSubscriptions = 1000;
+
+  virtual ~SubscriptionLog() = default;
+
+  // All of them, by name.
+  virtual absl::StatusOr<std::vector<StoredSubscription>> LoadSubscriptions() = 0;
+  // NOT_FOUND subscription_not_found.
+  virtual absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) = 0;
+
+  // Makes one at `position`, and returns its id. Blocks until that is durable.
+  // ALREADY_EXISTS subscription_exists; RESOURCE_EXHAUSTED too_many_subscriptions; UNAVAILABLE as
+  // EventLog::Append.
+  virtual absl::StatusOr<int64_t> CreateSubscription(const std::string& name,
+                                                     const std::string& settings,
+                                                     absl::Time create_time, Sequence position) = 0;
+
+  // All of `changes` or nothing. Callers have one write of a subscription under way at a time, which
+  // is what bounds them: none is refused because the queue is full.
+  // NOT_FOUND subscription_not_found (nothing was written); UNAVAILABLE store_unavailable as
+  // EventLog::Append.
+  virtual void WriteSubscription(int64_t id,
+                                 std::unique_ptr<const SubscriptionChanges> changes,
+                                 Done done) = 0;
+
+  // Forgets it, with all that it owes and its dead letters. Blocks until that is durable.
+  // NOT_FOUND subscription_not_found; UNAVAILABLE as EventLog::Append.
+  virtual absl::Status DeleteSubscription(int64_t id) = 0;
+};
+
+// NOT_FOUND subscription_not_found.
+absl::Status SubscriptionNotFound(absl::string_view name);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_LOG_H_

@@ -1,0 +1,121 @@
+#include "server/eventlog/subscription_reader.h"
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+#include "server/eventlog/subscription_log.h"
+
+namespace hookgate {
+namespace {
+
+constexpr char kSubscriptions[] =
+    "SELECT id, name, settings, create_time_us, position, last_delivery, void_delivery, lost "
+    "FROM subscriptions WHERE id BETWEEN ?1 AND ?2 ORDER BY name";
+constexpr char kUnsettled[] =
+    "SELECT sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, cause, "
+    "nack_reason, first_delivery_time_us, last_delivery_time_us "
+    "FROM unsettled_events WHERE subscription = ?1 ORDER BY sequence";
+constexpr char kDead[] =
+    "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason, "
+    "first_delivery_time_us, last_delivery_time_us, dead_letter_time_us "
+    "FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
+
+absl::Time TimeAt(const Statement& row, int column) {
+  return absl::FromUnixMicros(row.ColumnInt(column));
+}
+
+StoredSubscription ReadSubscription(const Statement& row) {
+  StoredSubscription subscription;
+  subscription.id = row.ColumnInt(0);
+  subscription.name = std::string(row.ColumnText(1));
+  subscription.settings = std::string(row.ColumnBlob(2));
+  subscription.create_time = TimeAt(row, 3);
+  subscription.position = {.position = row.ColumnInt(4),
+                           .last_delivery = row.ColumnInt(5),
+                           .void_delivery = row.ColumnInt(6),
+                           .lost = row.ColumnInt(7)};
+  return subscription;
+}
+
+UnsettledEvent ReadUnsettled(const Statement& row) {
+  return {.sequence = row.ColumnInt(0),
+          .bytes = row.ColumnInt(1),
+          .receive_time = TimeAt(row, 2),
+          .delivery = row.ColumnInt(3),
+          .attempts = static_cast<int>(row.ColumnInt(4)),
+          .leased = row.ColumnInt(5) != 0,
+          .due = TimeAt(row, 6),
+          .delay = absl::Microseconds(row.ColumnInt(7)),
+          .cause = static_cast<DeliveryCause>(row.ColumnInt(8)),
+          .nack_reason = std::string(row.ColumnText(9)),
+          .first_delivery_time = TimeAt(row, 10),
+          .last_delivery_time = TimeAt(row, 11)};
+}
+
+DeadEvent ReadDead(const Statement& row) {
+  return {.sequence = row.ColumnInt(0),
+          .delivery = row.ColumnInt(3),
+          .attempts = static_cast<int>(row.ColumnInt(4)),
+          .cause = static_cast<DeliveryCause>(row.ColumnInt(5)),
+          .nack_reason = std::string(row.ColumnText(6)),
+          .bytes = row.ColumnInt(1),
+          .receive_time = TimeAt(row, 2),
+          .first_delivery_time = TimeAt(row, 7),
+          .last_delivery_time = TimeAt(row, 8),
+          .dead_letter_time = TimeAt(row, 9)};
+}
+
+template <typename Row, typename ReadRow>
+absl::Status ReadRows(Statement& rows, ReadRow read_row, std::vector<Row>& out) {
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    out.push_back(read_row(rows));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<SubscriptionReader> SubscriptionReader::Open(const std::string& database_path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   Database::Open(database_path, Database::Mode::kReadOnly));
+  return SubscriptionReader(std::move(database));
+}
+
+absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadAll() {
+  return LoadRows(0, std::numeric_limits<int64_t>::max());
+}
+
+absl::StatusOr<StoredSubscription> SubscriptionReader::Load(int64_t id) {
+  ASSIGN_OR_RETURN(std::vector<StoredSubscription> found, LoadRows(id, id));
+  if (found.empty()) return SubscriptionNotFound(absl::StrCat("with id ", id));
+  return std::move(found.front());
+}
+
+// In one transaction: a subscription's position and its events are of the same commit.
+absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadRows(int64_t first_id,
+                                                                             int64_t last_id) {
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(*database_, Transaction::Kind::kRead));
+  std::vector<StoredSubscription> subscriptions;
+  {
+    ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kSubscriptions));
+    rows.BindInt(1, first_id);
+    rows.BindInt(2, last_id);
+    RETURN_IF_ERROR(ReadRows(rows, ReadSubscription, subscriptions));
+  }
+  for (StoredSubscription& subscription : subscriptions) RETURN_IF_ERROR(LoadEvents(subscription));
+  return subscriptions;
+}
+
+absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
+  ASSIGN_OR_RETURN(Statement unsettled, database_->Prepare(kUnsettled));
+  unsettled.BindInt(1, subscription.id);
+  RETURN_IF_ERROR(ReadRows(unsettled, ReadUnsettled, subscription.unsettled));
+  ASSIGN_OR_RETURN(Statement dead, database_->Prepare(kDead));
+  dead.BindInt(1, subscription.id);
+  return ReadRows(dead, ReadDead, subscription.dead);
+}
+
+}  // namespace hookgate

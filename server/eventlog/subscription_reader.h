@@ -1,0 +1,36 @@
+// Reads durable subscriptions as they are stored.
+#ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_READER_H_
+#define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_READER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/eventlog/subscription_rows.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Not thread-safe: one thread at a time. Calls mean what they mean in SubscriptionLog.
+class SubscriptionReader {
+ public:
+  static absl::StatusOr<SubscriptionReader> Open(const std::string& database_path);
+
+  absl::StatusOr<std::vector<StoredSubscription>> LoadAll();
+  absl::StatusOr<StoredSubscription> Load(int64_t id);
+
+ private:
+  explicit SubscriptionReader(std::unique_ptr<Database> database)
+      : database_(std::move(database)) {}
+
+  absl::StatusOr<std::vector<StoredSubscription>> LoadRows(int64_t first_id, int64_t last_id);
+  absl::Status LoadEvents(StoredSubscription& subscription);
+
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_READER_H_

@@ -1,0 +1,180 @@
+#include "server/eventlog/subscription_statements.h"
+
+#include <utility>
+
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+constexpr char kCount[] = "SELECT count(*) FROM subscriptions";
+constexpr char kExists[] = "SELECT 1 FROM subscriptions WHERE id = ?1";
+constexpr char kInsert[] = R"sql(
+INSERT INTO subscriptions (name, settings, create_time_us, position, last_delivery, void_delivery,
+                           lost)
+VALUES (?1, ?2, ?3, ?4, 0, 0, 0)
+ON CONFLICT (name) DO NOTHING RETURNING id)sql";
+constexpr char kDeleteSubscription[] = "DELETE FROM subscriptions WHERE id = ?1";
+constexpr char kDeleteAllUnsettled[] = "DELETE FROM unsettled_events WHERE subscription = ?1";
+constexpr char kDeleteAllDead[] = "DELETE FROM dead_letters WHERE subscription = ?1";
+
+constexpr char kSetPosition[] = R"sql(
+UPDATE subscriptions SET position = ?2, last_delivery = ?3, void_delivery = ?4, lost = ?5
+WHERE id = ?1)sql";
+constexpr char kSetSettings[] = "UPDATE subscriptions SET settings = ?2 WHERE id = ?1";
+
+constexpr char kPutUnsettled[] = R"sql(
+INSERT OR REPLACE INTO unsettled_events (
+  subscription, sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us,
+  cause, nack_reason, first_delivery_time_us, last_delivery_time_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13))sql";
+constexpr char kDeleteUnsettled[] =
+    "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2";
+constexpr char kPutDead[] = R"sql(
+INSERT OR REPLACE INTO dead_letters (
+  subscription, sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason,
+  first_delivery_time_us, last_delivery_time_us, dead_letter_time_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11))sql";
+constexpr char kDeleteDead[] = "DELETE FROM dead_letters WHERE subscription = ?1 AND sequence = ?2";
+
+// An unsettled event is never after its subscription's position. The least of each is found by the
+// primary key, so this costs a step a subscription.
+constexpr char kFirstUnsettled[] = R"sql(
+SELECT min(coalesce(
+  (SELECT min(sequence) FROM unsettled_events WHERE subscription = subscriptions.id),
+  position + 1))
+FROM subscriptions HAVING count(*) > 0)sql";
+
+int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+}  // namespace
+
+absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database& database) {
+  ASSIGN_OR_RETURN(Statement count, database.Prepare(kCount));
+  ASSIGN_OR_RETURN(Statement exists, database.Prepare(kExists));
+  ASSIGN_OR_RETURN(Statement insert, database.Prepare(kInsert));
+  ASSIGN_OR_RETURN(Statement delete_subscription, database.Prepare(kDeleteSubscription));
+  ASSIGN_OR_RETURN(Statement delete_all_unsettled, database.Prepare(kDeleteAllUnsettled));
+  ASSIGN_OR_RETURN(Statement delete_all_dead, database.Prepare(kDeleteAllDead));
+  ASSIGN_OR_RETURN(Statement set_position, database.Prepare(kSetPosition));
+  ASSIGN_OR_RETURN(Statement set_settings, database.Prepare(kSetSettings));
+  ASSIGN_OR_RETURN(Statement put_unsettled, database.Prepare(kPutUnsettled));
+  ASSIGN_OR_RETURN(Statement delete_unsettled, database.Prepare(kDeleteUnsettled));
+  ASSIGN_OR_RETURN(Statement put_dead, database.Prepare(kPutDead));
+  ASSIGN_OR_RETURN(Statement delete_dead, database.Prepare(kDeleteDead));
+  ASSIGN_OR_RETURN(Statement first_unsettled, database.Prepare(kFirstUnsettled));
+  return SubscriptionStatements(
+      database, Prepared{std::move(count), std::move(exists), std::move(insert),
+                         std::move(delete_subscription), std::move(delete_all_unsettled),
+                         std::move(delete_all_dead), std::move(set_position),
+                         std::move(set_settings), std::move(put_unsettled),
+                         std::move(delete_unsettled), std::move(put_dead), std::move(delete_dead),
+                         std::move(first_unsettled)});
+}
+
+absl::StatusOr<int64_t> SubscriptionStatements::Count() {
+  StatementScope scope(statements_.count);
+  RETURN_IF_ERROR(statements_.count.Step().status());
+  return statements_.count.ColumnInt(0);
+}
+
+absl::StatusOr<bool> SubscriptionStatements::Exists(int64_t id) {
+  StatementScope scope(statements_.exists);
+  statements_.exists.BindInt(1, id);
+  return statements_.exists.Step();
+}
+
+absl::StatusOr<int64_t> SubscriptionStatements::Insert(const StoredSubscription& subscription) {
+  Statement& insert = statements_.insert;
+  StatementScope scope(insert);
+  insert.BindText(1, subscription.name);
+  insert.BindBlob(2, subscription.settings);
+  insert.BindInt(3, Micros(subscription.create_time));
+  insert.BindInt(4, subscription.position.position);
+  ASSIGN_OR_RETURN(const bool inserted, insert.Step());
+  return inserted ? insert.ColumnInt(0) : 0;
+}
+
+absl::StatusOr<bool> SubscriptionStatements::Delete(int64_t id) {
+  statements_.delete_subscription.BindInt(1, id);
+  RETURN_IF_ERROR(statements_.delete_subscription.Run());
+  const bool found = database_->changes() > 0;
+  statements_.delete_all_unsettled.BindInt(1, id);
+  RETURN_IF_ERROR(statements_.delete_all_unsettled.Run());
+  statements_.delete_all_dead.BindInt(1, id);
+  RETURN_IF_ERROR(statements_.delete_all_dead.Run());
+  return found;
+}
+
+absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges& changes) {
+  if (changes.position.has_value()) {
+    statements_.set_position.BindInt(1, id);
+    statements_.set_position.BindInt(2, changes.position->position);
+    statements_.set_position.BindInt(3, changes.position->last_delivery);
+    statements_.set_position.BindInt(4, changes.position->void_delivery);
+    statements_.set_position.BindInt(5, changes.position->lost);
+    RETURN_IF_ERROR(statements_.set_position.Run());
+  }
+  if (changes.settings.has_value()) {
+    statements_.set_settings.BindInt(1, id);
+    statements_.set_settings.BindBlob(2, *changes.settings);
+    RETURN_IF_ERROR(statements_.set_settings.Run());
+  }
+  for (const UnsettledEvent& event : changes.unsettled) RETURN_IF_ERROR(PutUnsettled(id, event));
+  for (const Sequence sequence : changes.settled) {
+    statements_.delete_unsettled.BindInt(1, id);
+    statements_.delete_unsettled.BindInt(2, sequence);
+    RETURN_IF_ERROR(statements_.delete_unsettled.Run());
+  }
+  for (const DeadEvent& event : changes.dead) RETURN_IF_ERROR(PutDead(id, event));
+  for (const Sequence sequence : changes.no_longer_dead) {
+    statements_.delete_dead.BindInt(1, id);
+    statements_.delete_dead.BindInt(2, sequence);
+    RETURN_IF_ERROR(statements_.delete_dead.Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubscriptionStatements::PutUnsettled(int64_t id, const UnsettledEvent& event) {
+  Statement& put = statements_.put_unsettled;
+  put.BindInt(1, id);
+  put.BindInt(2, event.sequence);
+  put.BindInt(3, event.bytes);
+  put.BindInt(4, Micros(event.receive_time));
+  put.BindInt(5, event.delivery);
+  put.BindInt(6, event.attempts);
+  put.BindInt(7, event.leased ? 1 : 0);
+  put.BindInt(8, Micros(event.due));
+  put.BindInt(9, absl::ToInt64Microseconds(event.delay));
+  put.BindInt(10, static_cast<int64_t>(event.cause));
+  put.BindText(11, event.nack_reason);
+  put.BindInt(12, Micros(event.first_delivery_time));
+  put.BindInt(13, Micros(event.last_delivery_time));
+  return put.Run();
+}
+
+absl::Status SubscriptionStatements::PutDead(int64_t id, const DeadEvent& event) {
+  Statement& put = statements_.put_dead;
+  put.BindInt(1, id);
+  put.BindInt(2, event.sequence);
+  put.BindInt(3, event.bytes);
+  put.BindInt(4, Micros(event.receive_time));
+  put.BindInt(5, event.delivery);
+  put.BindInt(6, event.attempts);
+  put.BindInt(7, static_cast<int64_t>(event.cause));
+  put.BindText(8, event.nack_reason);
+  put.BindInt(9, Micros(event.first_delivery_time));
+  put.BindInt(10, Micros(event.last_delivery_time));
+  put.BindInt(11, Micros(event.dead_letter_time));
+  return put.Run();
+}
+
+absl::StatusOr<absl::optional<Sequence>> SubscriptionStatements::FirstUnsettled() {
+  Statement& first = statements_.first_unsettled;
+  StatementScope scope(first);
+  ASSIGN_OR_RETURN(const bool row, first.Step());
+  if (!row) return absl::optional<Sequence>();
+  return absl::optional<Sequence>(first.ColumnInt(0));
+}
+
+}  // namespace hookgate
