@@ -67,6 +67,16 @@ void Append(absl::string_view bytes, std::string& out) { out.append(bytes.data()
 
 void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out) {
+  AppendEventField(SubscribeResponse::EventBatch::kEventsFieldNumber, event, epoch,
+                   include_raw_body, out);
+}
+
+void AppendFieldHead(int field, size_t size, std::string& out) {
+  Append(HeadOf(field, size).view(), out);
+}
+
+void AppendEventField(int field, const LogEvent& event, absl::string_view epoch,
+                      bool include_raw_body, std::string& out) {
   const ShortBytes position = EncodePosition(event, epoch);
   size_t size = event.envelope.size() + position.size();
   ShortBytes raw_body_head;
@@ -74,7 +84,7 @@ void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool inc
     raw_body_head = HeadOf(Event::kRawBodyFieldNumber, event.raw_body.size());
     size += raw_body_head.size() + event.raw_body.size();
   }
-  Append(HeadOf(SubscribeResponse::EventBatch::kEventsFieldNumber, size).view(), out);
+  AppendFieldHead(field, size, out);
   Append(event.envelope, out);
   Append(position.view(), out);
   if (!include_raw_body) return;

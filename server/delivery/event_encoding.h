@@ -19,6 +19,13 @@ namespace hookgate {
 void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out);
 
+// Appends `event` as the field `field` of whatever message `out` holds.
+void AppendEventField(int field, const LogEvent& event, absl::string_view epoch,
+                      bool include_raw_body, std::string& out);
+
+// Appends the head of a length-delimited field, behind which `size` bytes follow.
+void AppendFieldHead(int field, size_t size, std::string& out);
+
 // A SubscribeResponse with a batch of `elements`, as AppendBatchElement made them.
 std::string EncodeBatchFrame(absl::string_view elements);
 

@@ -4,7 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -16,14 +15,14 @@ constexpr size_t kMaxEntryBytes = 256;
 using Entries = google::protobuf::RepeatedPtrField<std::string>;
 
 std::string PathOf(absl::string_view list, int index) {
-  return absl::StrCat("filter.", list, "[", index, "]");
+  return absl::StrCat(list, "[", index, "]");
 }
 
-absl::Status CheckEntries(absl::string_view list, const Entries& entries) {
+// `list` is its path.
+absl::Status CheckEntries(const std::string& list, const Entries& entries) {
   if (entries.size() > kMaxEntries) {
-    return InvalidField(
-        absl::StrCat("filter.", list),
-        absl::StrCat("has ", entries.size(), " entries; at most ", kMaxEntries, " are allowed"));
+    return InvalidField(list, absl::StrCat("has ", entries.size(), " entries; at most ",
+                                           kMaxEntries, " are allowed"));
   }
   for (int i = 0; i < entries.size(); ++i) {
     if (entries[i].empty()) {
@@ -39,10 +38,12 @@ absl::Status CheckEntries(absl::string_view list, const Entries& entries) {
 
 }  // namespace
 
-absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter& filter) {
-  RETURN_IF_ERROR(CheckEntries("sources", filter.sources()));
-  RETURN_IF_ERROR(CheckEntries("types", filter.types()));
-  RETURN_IF_ERROR(CheckEntries("subjects", filter.subjects()));
+absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter& filter,
+                                                absl::string_view field) {
+  const std::string types = absl::StrCat(field, ".types");
+  RETURN_IF_ERROR(CheckEntries(absl::StrCat(field, ".sources"), filter.sources()));
+  RETURN_IF_ERROR(CheckEntries(types, filter.types()));
+  RETURN_IF_ERROR(CheckEntries(absl::StrCat(field, ".subjects"), filter.subjects()));
   EventFilter result;
   result.sources_.insert(filter.sources().begin(), filter.sources().end());
   result.subjects_.insert(filter.subjects().begin(), filter.subjects().end());
@@ -54,7 +55,7 @@ absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter&
     } else if (absl::EndsWith(type, ".*") && type.find('*') == type.size() - 1) {
       result.type_prefixes_.push_back(type.substr(0, type.size() - 1));
     } else if (absl::StrContains(type, '*')) {
-      return InvalidField(PathOf("types", i),
+      return InvalidField(PathOf(types, i),
                           "has a '*' that is not all of it or after its last dot; write an exact "
                           "type, \"batch.*\" or \"*\"");
     } else {

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/eventlog/event_log.h"
 
@@ -15,8 +16,9 @@ namespace hookgate {
 // Immutable; safe from any thread.
 class EventFilter {
  public:
-  // Errors: InvalidField, with paths below "filter".
-  static absl::StatusOr<EventFilter> Create(const hookgate::v1::EventFilter& filter);
+  // Errors: InvalidField, with paths below `field`.
+  static absl::StatusOr<EventFilter> Create(const hookgate::v1::EventFilter& filter,
+                                            absl::string_view field = "filter");
 
   // Admits everything.
   EventFilter() = default;

@@ -16,25 +16,21 @@ HeadWatch::~HeadWatch() {
 }
 
 bool HeadWatch::Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
+  std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
   absl::MutexLock lock(&mu_);
   if (head_ > seen) return false;
-  Waiter* const key = waiter.get();
-  Wait& wait = waits_[key];
-  if (wait.waiter != nullptr) deadlines_.erase({wait.deadline, key});
-  wait = {std::move(waiter), deadline};
-  deadlines_.insert({deadline, key});
-  if (deadlines_.begin()->second == key) check_clock_ = true;
+  if (deadline < Soonest()) check_clock_ = true;
+  const bool by_clock = seen == kWhateverTheHead;
+  before = (by_clock ? head_waits_ : clock_waits_).Take(waiter.get());
+  (by_clock ? clock_waits_ : head_waits_).Put(std::move(waiter), deadline);
   return true;
 }
 
 void HeadWatch::Forget(Waiter* waiter) {
-  std::shared_ptr<Waiter> last;  // Its destructor runs without the lock.
+  std::shared_ptr<Waiter> by_head, by_clock;  // Their destructors run without the lock.
   absl::MutexLock lock(&mu_);
-  const auto found = waits_.find(waiter);
-  if (found == waits_.end()) return;
-  deadlines_.erase({found->second.deadline, waiter});
-  last = std::move(found->second.waiter);
-  waits_.erase(found);
+  by_head = head_waits_.Take(waiter);
+  by_clock = clock_waits_.Take(waiter);
 }
 
 void HeadWatch::Advance(Sequence head) {
@@ -57,9 +53,7 @@ void HeadWatch::Run() {
     {
       absl::MutexLock lock(&mu_);
       const absl::Duration timeout =
-          deadlines_.empty()
-              ? absl::InfiniteDuration()
-              : std::max(deadlines_.begin()->first - clock_.MonotonicNow(), absl::ZeroDuration());
+          std::max(Soonest() - clock_.MonotonicNow(), absl::ZeroDuration());
       mu_.AwaitWithTimeout(absl::Condition(&has_news), timeout);
       if (stopping_) return;
       due = TakeDue();
@@ -68,25 +62,54 @@ void HeadWatch::Run() {
   }
 }
 
+absl::Duration HeadWatch::Soonest() const {
+  return std::min(head_waits_.soonest(), clock_waits_.soonest());
+}
+
 std::vector<std::shared_ptr<HeadWatch::Waiter>> HeadWatch::TakeDue() {
   std::vector<std::shared_ptr<Waiter>> due;
   check_clock_ = false;
+  const absl::Duration now = clock_.MonotonicNow();
   if (head_grew_) {
     head_grew_ = false;
-    due.reserve(waits_.size());
-    for (auto& [key, wait] : waits_) due.push_back(std::move(wait.waiter));
-    waits_.clear();
-    deadlines_.clear();
-    return due;
+    head_waits_.TakeAll(due);
+  } else {
+    head_waits_.TakeDue(now, due);
   }
-  const absl::Duration now = clock_.MonotonicNow();
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    const auto found = waits_.find(deadlines_.begin()->second);
-    due.push_back(std::move(found->second.waiter));
-    waits_.erase(found);
-    deadlines_.erase(deadlines_.begin());
-  }
+  clock_waits_.TakeDue(now, due);
   return due;
+}
+
+void HeadWatch::Waits::Put(std::shared_ptr<Waiter> waiter, absl::Duration deadline) {
+  Waiter* const key = waiter.get();
+  Wait& wait = waits_[key];
+  if (wait.waiter != nullptr) deadlines_.erase({wait.deadline, key});
+  wait = {std::move(waiter), deadline};
+  deadlines_.insert({deadline, key});
+}
+
+std::shared_ptr<HeadWatch::Waiter> HeadWatch::Waits::Take(Waiter* waiter) {
+  const auto found = waits_.find(waiter);
+  if (found == waits_.end()) return nullptr;
+  deadlines_.erase({found->second.deadline, waiter});
+  std::shared_ptr<Waiter> taken = std::move(found->second.waiter);
+  waits_.erase(found);
+  return taken;
+}
+
+absl::Duration HeadWatch::Waits::soonest() const {
+  return deadlines_.empty() ? absl::InfiniteDuration() : deadlines_.begin()->first;
+}
+
+void HeadWatch::Waits::TakeAll(std::vector<std::shared_ptr<Waiter>>& out) {
+  out.reserve(out.size() + waits_.size());
+  for (auto& [key, wait] : waits_) out.push_back(std::move(wait.waiter));
+  waits_.clear();
+  deadlines_.clear();
+}
+
+void HeadWatch::Waits::TakeDue(absl::Duration now, std::vector<std::shared_ptr<Waiter>>& out) {
+  while (soonest() <= now) out.push_back(Take(deadlines_.begin()->second));
 }
 
 }  // namespace hookgate

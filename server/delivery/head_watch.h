@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
 #define HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
 
+#include <limits>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -33,6 +34,9 @@ class HeadWatch {
   explicit HeadWatch(const Clock& clock);
   ~HeadWatch();
 
+  // As `seen`: the head does not matter.
+  static constexpr Sequence kWhateverTheHead = std::numeric_limits<Sequence>::max();
+
   // Wakes `waiter` once: when the head is beyond `seen`, or at `deadline` on the monotonic clock.
   // False: the head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it
   // had before.
@@ -49,13 +53,28 @@ class HeadWatch {
   void CheckDeadlines() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  struct Wait {
-    std::shared_ptr<Waiter> waiter;
-    absl::Duration deadline;
+  // Some of the waits, by waiter and by deadline.
+  class Waits {
+   public:
+    void Put(std::shared_ptr<Waiter> waiter, absl::Duration deadline);
+    // Null if it has no wait here.
+    std::shared_ptr<Waiter> Take(Waiter* waiter);
+    // Infinite if there is none.
+    absl::Duration soonest() const;
+    void TakeAll(std::vector<std::shared_ptr<Waiter>>& out);
+    void TakeDue(absl::Duration now, std::vector<std::shared_ptr<Waiter>>& out);
+
+   private:
+    struct Wait {
+      std::shared_ptr<Waiter> waiter;
+      absl::Duration deadline;
+    };
+    absl::flat_hash_map<Waiter*, Wait> waits_;
+    absl::btree_set<std::pair<absl::Duration, Waiter*>> deadlines_;  // soonest first
   };
-  using Deadlines = absl::btree_set<std::pair<absl::Duration, Waiter*>>;
 
   void Run();
+  absl::Duration Soonest() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<Waiter>> TakeDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
@@ -67,8 +86,8 @@ class HeadWatch {
   bool check_clock_ ABSL_GUARDED_BY(mu_) =
       false;  // a wait was added that may end before the others
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  absl::flat_hash_map<Waiter*, Wait> waits_ ABSL_GUARDED_BY(mu_);
-  Deadlines deadlines_ ABSL_GUARDED_BY(mu_);  // of waits_, soonest first
+  Waits head_waits_ ABSL_GUARDED_BY(mu_);   // for the head to grow, or for their deadline
+  Waits clock_waits_ ABSL_GUARDED_BY(mu_);  // for their deadline alone
 
   std::thread thread_;  // last: runs on all of the above
 };

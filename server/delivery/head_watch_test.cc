@@ -48,6 +48,22 @@ TEST(HeadWatchTest, GrowthWakesEveryoneOnce) {
   EXPECT_EQ(second->wakes(), 1);
 }
 
+TEST(HeadWatchTest, WhoWaitsForTheClockIsNotWokenByGrowth) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto by_clock = std::make_shared<CountingWaiter>();
+  auto by_head = std::make_shared<CountingWaiter>();
+  const absl::Duration deadline = clock.MonotonicNow() + absl::Hours(1);
+  EXPECT_TRUE(watch.Await(HeadWatch::kWhateverTheHead, deadline, by_clock));
+  EXPECT_TRUE(watch.Await(0, absl::InfiniteDuration(), by_head));
+  watch.Advance(1);
+  EXPECT_TRUE(by_head->WasWoken(1));
+  EXPECT_EQ(by_clock->wakes(), 0);
+  clock.Advance(absl::Hours(1));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(by_clock->WasWoken(1));
+}
+
 // Between looking and waiting the log may have grown: that wake-up must not be lost.
 TEST(HeadWatchTest, WaitingForWhatIsThereAlreadyIsRefused) {
   FakeClock clock;

@@ -8,6 +8,7 @@
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
 #include "server/delivery/event_encoding.h"
+#include "server/delivery/start_position.h"
 
 namespace hookgate {
 namespace {
@@ -37,29 +38,14 @@ absl::StatusOr<absl::Duration> HeartbeatInterval(const SubscribeRequest& request
   return interval;
 }
 
-// The head is taken before the log is asked: an event that comes in between is not skipped.
-absl::StatusOr<Sequence> StartAtTime(const google::protobuf::Timestamp& time, EventLog& log) {
-  ASSIGN_OR_RETURN(const absl::Time start, FromProto(time, "start_time"));
-  const Sequence head = log.Position().head;
-  ASSIGN_OR_RETURN(const absl::optional<Sequence> first, log.FirstAtOrAfter(start));
-  return first.has_value() ? *first - 1 : head;
-}
-
 absl::StatusOr<Sequence> StartAfter(const SubscribeRequest& request, EventLog& log) {
   switch (request.start_case()) {
     case SubscribeRequest::kAfterCursor:
       return ResolveCursor(request.after_cursor(), "after_cursor", log);
     case SubscribeRequest::kStartTime:
-      return StartAtTime(request.start_time(), log);
+      return StartAtTime(request.start_time(), "start_time", log);
     case SubscribeRequest::kStartPosition:
-      if (request.start_position() == hookgate::v1::START_POSITION_EARLIEST) {
-        return log.Position().earliest - 1;
-      }
-      if (request.start_position() == hookgate::v1::START_POSITION_LATEST) {
-        return log.Position().head;
-      }
-      return InvalidField("start_position",
-                          "must be START_POSITION_EARLIEST or START_POSITION_LATEST");
+      return StartAtPosition(request.start_position(), "start_position", log);
     case SubscribeRequest::START_NOT_SET:
       break;
   }

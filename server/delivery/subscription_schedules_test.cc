@@ -133,7 +133,7 @@ class World {
           write.seek = true;
         } else {
           const Sequence sequence = 1 + Pick(kEvents);
-          if (state_->Redrive(sequence, now_) == SubscriptionState::RedriveOutcome::kRedriven) {
+          if (state_->Redrive(sequence, 1, now_) == SubscriptionState::RedriveOutcome::kRedriven) {
             write.redriven = sequence;
           }
         }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/random/random.h"
+#include "absl/strings/string_view.h"
 
 namespace hookgate {
 namespace {
@@ -13,6 +15,14 @@ namespace {
 // each.
 constexpr Sequence kLazyPositions = 1000;
 constexpr double kRateSeconds = 60;
+
+// To kMaxReasonBytes, between characters: a message that carries it must be valid UTF-8.
+absl::string_view Shortened(absl::string_view reason) {
+  if (reason.size() <= SubscriptionState::kMaxReasonBytes) return reason;
+  size_t end = SubscriptionState::kMaxReasonBytes;
+  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;
+  return reason.substr(0, end);
+}
 
 double Decay(absl::Duration passed) {
   return std::exp(-absl::ToDoubleSeconds(passed) / kRateSeconds);
@@ -186,12 +196,14 @@ Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, Instant n
           .nack_reason = event.nack_reason};
 }
 
-void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
+bool SubscriptionState::Holds(const DeliveryId& id) const {
   const auto found = stored_view_.find(id.sequence);
-  if (found == stored_view_.end() || !found->second.leased || found->second.delivery != id.number) {
-    return;
-  }
-  Wait(id.sequence, absl::ZeroDuration(), DeliveryCause::kStreamEnded, now);
+  return found != stored_view_.end() && found->second.leased && found->second.delivery == id.number;
+}
+
+void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
+  if (!Holds(id)) return;
+  Wait(id.sequence, absl::ZeroDuration(), stored_view_[id.sequence].cause, now);
 }
 
 AckOutcome SubscriptionState::OutcomeOfSettled(const DeliveryId& id) const {
@@ -228,7 +240,7 @@ AckOutcome SubscriptionState::Nack(const DeliveryId& id, const NackRequest& nack
   }
   if (id.number > found->second.delivery) return AckOutcome::kUnknown;
   if (!found->second.leased || id.number != found->second.delivery) return AckOutcome::kLeaseLost;
-  found->second.nack_reason = nack.reason.substr(0, kMaxReasonBytes);
+  found->second.nack_reason = std::string(Shortened(nack.reason));
   if (nack.dead_letter) {
     ++found->second.attempts;
     if (!Bury(id.sequence, DeliveryCause::kConsumerDecided, now)) {
@@ -264,11 +276,13 @@ void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
   }
 }
 
-absl::Duration SubscriptionState::NextTick() const {
+// What is due and not assigned waits for a consumer, not for the clock.
+absl::Duration SubscriptionState::NextTick(Instant now) const {
   absl::Duration next = absl::InfiniteDuration();
   if (!leases_.empty()) next = leases_.begin()->first;
-  if (!waiting_.empty() && !streams_.empty()) next = std::min(next, waiting_.begin()->first);
-  return next;
+  if (streams_.empty()) return next;
+  const auto not_due = waiting_.upper_bound({now.monotonic, std::numeric_limits<Sequence>::max()});
+  return not_due == waiting_.end() ? next : std::min(next, not_due->first);
 }
 
 void SubscriptionState::Fail(Sequence sequence, DeliveryCause cause,
@@ -358,9 +372,11 @@ void SubscriptionState::Seek(Sequence position) {
   ForgetOffers();
 }
 
-SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, Instant now) {
+SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, Sequence earliest,
+                                                             Instant now) {
   const auto found = dead_.find(sequence);
   if (found == dead_.end()) return RedriveOutcome::kNotFound;
+  if (sequence < earliest) return RedriveOutcome::kEventRemoved;
   // After a seek it may be on its way, or come, anyhow.
   if (!stored_view_.contains(sequence) && sequence <= row_.position) {
     if (unsettled_.size() >= kMaxUnsettled) return RedriveOutcome::kTooMany;

@@ -137,8 +137,11 @@ class SubscriptionState {
   // `max_messages` and about `max_bytes` a stream.
   std::vector<Lease> Assign(absl::Span<const StreamId> ready, size_t max_messages,
                             int64_t max_bytes, Instant now);
-  // A lease could not be handed over: gives it back uncounted.
+  // A lease could not be handed over: gives it back, as if it had not been.
   void GiveBack(const DeliveryId& id, Instant now);
+
+  // Whether this delivery is the newest of its event and its lease holds.
+  bool Holds(const DeliveryId& id) const;
 
   AckOutcome Ack(const DeliveryId& id, Instant now);
   AckOutcome Nack(const DeliveryId& id, const NackRequest& nack, Instant now,
@@ -147,13 +150,14 @@ class SubscriptionState {
 
   // Ends leases whose deadline has passed.
   void Tick(Instant now, absl::BitGenRef random);
-  // When there will be something to do on the monotonic clock: a deadline, or the end of a
-  // back-off.
-  absl::Duration NextTick() const;
+  // When there will be something to do that is not to be done now, on the monotonic clock: a
+  // deadline, or the end of a back-off.
+  absl::Duration NextTick(Instant now) const;
 
   void Seek(Sequence position);
-  enum class RedriveOutcome { kRedriven, kNotFound, kTooMany };
-  RedriveOutcome Redrive(Sequence sequence, Instant now);
+  enum class RedriveOutcome { kRedriven, kNotFound, kEventRemoved, kTooMany };
+  // `earliest`: events below it have been removed by retention.
+  RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
   bool Discard(Sequence sequence);
   // Retention has removed everything below `earliest`. Returns how many unsettled events that lost.
   int64_t Overtaken(Sequence earliest);

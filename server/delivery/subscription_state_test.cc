@@ -74,8 +74,8 @@ TEST_F(SubscriptionStateTest, LapsedEventDiesAfterItsLastAttemptAndCanBeRedriven
   ASSERT_THAT(state_.dead(), SizeIs(1));
   EXPECT_EQ(state_.dead().at(1).attempts, 2);
   EXPECT_EQ(state_.dead().at(1).cause, DeliveryCause::kDeadlinePassed);
-  EXPECT_EQ(state_.Redrive(1, now_), SubscriptionState::RedriveOutcome::kRedriven);
-  EXPECT_EQ(state_.Redrive(1, now_), SubscriptionState::RedriveOutcome::kNotFound);
+  EXPECT_EQ(state_.Redrive(1, 1, now_), SubscriptionState::RedriveOutcome::kRedriven);
+  EXPECT_EQ(state_.Redrive(1, 1, now_), SubscriptionState::RedriveOutcome::kNotFound);
   const Lease again = TakeOne();
   EXPECT_EQ(again.attempt, 1);
   EXPECT_EQ(again.cause, DeliveryCause::kRedriven);

@@ -14,6 +14,7 @@ namespace hookgate {
 namespace {
 
 constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
+constexpr int kSubscriptionThreads = 2;
 
 void FillSource(const Source& source, hookgate::v1::GetStatusResponse::Source& status) {
   status.set_name(source.config().name);
@@ -41,10 +42,11 @@ void FillIngest(const IngestStats& stats, hookgate::v1::GetStatusResponse::Inges
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
                                                          const Clock& clock) {
   auto gateway = absl::WrapUnique(new Gateway(options, clock));
-  RETURN_IF_ERROR(gateway->OpenLog());        // No promise before the log can be written.
-  RETURN_IF_ERROR(gateway->StartRpc());       // Before senders: no backlog at birth.
-  RETURN_IF_ERROR(gateway->StartWebhooks());  // From here on senders are owed answers.
-  RETURN_IF_ERROR(gateway->StartAdmin());     // Last: ready is said once all of it is true.
+  RETURN_IF_ERROR(gateway->OpenLog());            // No promise before the log can be written.
+  RETURN_IF_ERROR(gateway->OpenSubscriptions());  // What is owed since the last time.
+  RETURN_IF_ERROR(gateway->StartRpc());           // Before senders: no backlog at birth.
+  RETURN_IF_ERROR(gateway->StartWebhooks());      // From here on senders are owed answers.
+  RETURN_IF_ERROR(gateway->StartAdmin());         // Last: ready is said once all of it is true.
   return gateway;
 }
 
@@ -72,8 +74,22 @@ absl::Status Gateway::OpenLog() {
        {"epoch", log_->epoch()},
        {"earliest", position.earliest},
        {"head", position.head}});
-  retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_);
   webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, clock_);
+  return absl::OkStatus();
+}
+
+absl::Status Gateway::OpenSubscriptions() {
+  subscription_executor_ = std::make_unique<Executor>(kSubscriptionThreads);
+  auto subscriptions = SubscriptionRegistry::Open({.store = *log_,
+                                                   .log = *log_,
+                                                   .tail = tail_,
+                                                   .watch = watch_,
+                                                   .executor = *subscription_executor_,
+                                                   .clock = clock_});
+  if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
+  subscriptions_ = *std::move(subscriptions);
+  retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_,
+                                           [this] { subscriptions_->NoteTrim(); });
   return absl::OkStatus();
 }
 
@@ -83,6 +99,7 @@ absl::Status Gateway::StartRpc() {
                                   .quarantine = *log_,
                                   .tail = tail_,
                                   .watch = watch_,
+                                  .subscriptions = *subscriptions_,
                                   .clock = clock_,
                                   .get_status = [this](hookgate::v1::GetStatusResponse& status) {
                                     return FillStatus(status);

@@ -14,7 +14,9 @@
 #include "hookgate/config/v1/config.pb.h"
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
+#include "server/base/executor.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
@@ -56,6 +58,7 @@ class Gateway {
   Gateway(const Options& options, const Clock& clock);
 
   absl::Status OpenLog();
+  absl::Status OpenSubscriptions();
   absl::Status StartRpc();
   absl::Status StartWebhooks();
   absl::Status StartAdmin();
@@ -79,6 +82,8 @@ class Gateway {
   HeadWatch watch_;
   Tail tail_;
   std::unique_ptr<SqliteEventLog> log_;
+  std::unique_ptr<Executor> subscription_executor_;
+  std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<RpcServer> rpc_server_;

@@ -5,6 +5,7 @@
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/rpc/byte_buffer.h"
 #include "server/rpc/event_queries.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/unary_calls.h"
@@ -35,8 +36,7 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* call,
                                                         const grpc::ByteBuffer* bytes) override {
     SubscribeRequest request;
-    grpc::ByteBuffer copy(*bytes);  // Of references; parsing consumes it.
-    if (!grpc::SerializationTraits<SubscribeRequest>::Deserialize(&copy, &request).ok()) {
+    if (!ParseByteBuffer(*bytes, request)) {
       return new RefusedStream(ErrorWithReason(absl::StatusCode::kInvalidArgument,
                                                reason::kInvalidRequest,
                                                "the request is no SubscribeRequest"));

@@ -18,6 +18,7 @@
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
 #include "server/rpc/stream_registry.h"
+#include "server/rpc/subscription_service.h"
 
 namespace hookgate {
 namespace {
@@ -39,6 +40,9 @@ class RpcServerImpl final : public RpcServer {
         executor_(options.reader_threads),
         event_service_(MakeEventService(
             {context.log, context.tail, context.watch, executor_, registry_, context.clock})),
+        subscription_service_(MakeSubscriptionService(
+            {context.subscriptions, context.watch, executor_, registry_, context.clock},
+            context.log)),
         admin_service_(MakeAdminService(
             {context.quarantine, context.log.epoch(),
              [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
@@ -69,6 +73,7 @@ class RpcServerImpl final : public RpcServer {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
     builder.RegisterService(event_service_.get());
+    builder.RegisterService(subscription_service_.get());
     builder.RegisterService(admin_service_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
@@ -113,6 +118,7 @@ class RpcServerImpl final : public RpcServer {
   StreamRegistry registry_;
   Executor executor_;  // work in it uses the service's streams, which the server has ended by then
   const std::unique_ptr<grpc::Service> event_service_;
+  const std::unique_ptr<grpc::Service> subscription_service_;
   const std::unique_ptr<grpc::Service> admin_service_;
   absl::Notification ended_;
 

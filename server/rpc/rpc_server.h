@@ -1,5 +1,5 @@
-// The gRPC edge: EventService, AdminService, the standard health service and server reflection on
-// one address.
+// The gRPC edge: EventService, SubscriptionService, AdminService, the standard health service and
+// server reflection on one address.
 #ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 #define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 
@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/base/clock.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
@@ -33,6 +34,7 @@ struct RpcServerContext {
   QuarantineLog& quarantine;
   const Tail& tail;
   HeadWatch& watch;
+  SubscriptionRegistry& subscriptions;
   const Clock& clock;
   // As in AdminContext.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;

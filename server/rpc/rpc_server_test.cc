@@ -34,6 +34,7 @@ class RpcServerTest : public testing::Test {
             .quarantine = *log_,
             .tail = tail_,
             .watch = watch_,
+            .subscriptions = *subscriptions_,
             .clock = SystemClock(),
             .get_status = [](v1::GetStatusResponse&) { return absl::OkStatus(); }};
   }
@@ -42,10 +43,18 @@ class RpcServerTest : public testing::Test {
     tail_.StartAfter(0);
     return log;
   }
+  std::unique_ptr<SubscriptionRegistry> OpenSubscriptions() {
+    auto subscriptions =
+        SubscriptionRegistry::Open({*log_, *log_, tail_, watch_, executor_, SystemClock()});
+    EXPECT_TRUE(subscriptions.ok()) << subscriptions.status();
+    return *std::move(subscriptions);
+  }
 
   HeadWatch watch_{SystemClock()};
   Tail tail_{{}, watch_};
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();
+  Executor executor_{1};
+  const std::unique_ptr<SubscriptionRegistry> subscriptions_ = OpenSubscriptions();
   std::unique_ptr<RpcServer> server_;
   std::unique_ptr<EventService::Stub> stub_;
 };

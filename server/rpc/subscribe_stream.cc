@@ -1,25 +1,15 @@
 #include "server/rpc/subscribe_stream.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <utility>
 
 #include "server/base/logging.h"
+#include "server/rpc/byte_buffer.h"
 #include "server/rpc/grpc_status.h"
 
 namespace hookgate {
 namespace {
 
 using Step = SubscribeSession::Step;
-
-// Hands `frame` to gRPC without copying it.
-grpc::ByteBuffer ToByteBuffer(std::string frame) {
-  auto* const owned = new std::string(std::move(frame));
-  grpc::Slice slice(
-      owned->data(), owned->size(), [](void* string) { delete static_cast<std::string*>(string); },
-      owned);
-  return grpc::ByteBuffer(&slice, 1);
-}
 
 }  // namespace
 

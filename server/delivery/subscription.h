@@ -1,0 +1,220 @@
+// One durable subscription at work: drives its SubscriptionState, which decides, and keeps what
+// that decides in the log before anybody hears of it.
+//
+//   receivers ── acks ──▶ state ── changes ──▶ log ── committed ──▶ results, deliveries ──▶
+//   receivers
+//
+// What comes in while one commit is under way goes into the next: so acks are grouped, and there is
+// never more than one write of a subscription. When a commit fails, what the state has decided
+// since the last one is void: every receiver is told to come again, and the state starts anew from
+// what is stored.
+//
+// Work that may block runs on an executor, one piece at a time; a subscription for which there is
+// nothing to do has none, and no thread looks at it.
+#ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_H_
+#define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/delivery/head_watch.h"
+#include "server/delivery/subscription_settings.h"
+#include "server/delivery/subscription_state.h"
+#include "server/delivery/tail.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/subscription_log.h"
+
+namespace hookgate {
+
+// What subscriptions work with. All of it outlives them.
+struct SubscriptionContext {
+  SubscriptionLog& store;
+  EventLog& log;
+  const Tail& tail;
+  HeadWatch& watch;
+  Executor& executor;  // where reading the log may block
+  const Clock& clock;
+};
+
+// A lease that is durable, with its event.
+struct Delivery {
+  Lease lease;
+  LogEventPtr event;
+};
+
+// Who takes deliveries: an open stream, or a pull that waits. Called on any thread, with no lock
+// held; must not block.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+  // Once; then no more before Subscription::Ready.
+  virtual void OnDeliveries(std::vector<Delivery> deliveries) = 0;
+  // The subscription is done with this receiver, and has given its leases back: the subscription
+  // was deleted (NOT_FOUND), or the disk fails (UNAVAILABLE).
+  virtual void OnEnd(const absl::Status& status) = 0;
+};
+
+// One item of Ack, Nack or Extend.
+struct AckItem {
+  enum class Kind { kAck, kNack, kExtend };
+  Kind kind = Kind::kAck;
+  absl::optional<DeliveryId> id;  // nullopt: none of this subscription
+  NackRequest nack;
+  absl::optional<absl::Duration> deadline;  // of kExtend; nullopt: the subscription's
+};
+
+struct Backlog {
+  int64_t events = 0;
+  absl::optional<absl::Duration> oldest_unacked_age;
+  int64_t lost = 0;
+};
+
+struct SubscriptionStatus {
+  hookgate::v1::SubscriptionSettings settings;
+  Sequence position = 0;
+  int64_t in_flight = 0;
+  int64_t awaiting_redelivery = 0;
+  int64_t dead_letters = 0;
+  std::vector<ConsumerStatus> consumers;
+};
+
+// Thread-safe. No call but GetBacklog blocks. Callbacks run once, on an executor's thread or on the
+// caller's, when what they say is durable; errors are NOT_FOUND subscription_not_found (deleted)
+// and UNAVAILABLE store_unavailable (nothing was changed).
+class Subscription final : public HeadWatch::Waiter,
+                           public std::enable_shared_from_this<Subscription> {
+ public:
+  template <typename T>
+  using Done = absl::AnyInvocable<void(absl::StatusOr<T>) &&>;
+  struct Decided {};  // nothing more to say than that
+
+  // DATA_LOSS if what is stored makes no sense.
+  static absl::StatusOr<std::shared_ptr<Subscription>> Create(const StoredSubscription& stored,
+                                                              const SubscriptionContext& context);
+
+  int64_t id() const { return id_; }
+  const std::string& name() const { return name_; }
+  absl::Time create_time() const { return create_time_; }
+  const std::string& epoch() const { return context_.log.epoch(); }
+
+  // `receiver` takes deliveries as the consumer `name`, from now until Detach or its OnEnd.
+  // RESOURCE_EXHAUSTED too_many_consumers, and as callbacks.
+  absl::StatusOr<StreamId> Attach(const std::string& name, const ConsumerLimits& limits,
+                                  bool include_raw_body, std::shared_ptr<Receiver> receiver);
+  void SetLimits(StreamId stream, const ConsumerLimits& limits);
+  // What OnDeliveries brought has been passed on.
+  void Ready(StreamId stream);
+  // `why` and `keep_leases` as in SubscriptionState. Harmless when repeated.
+  void Detach(StreamId stream, DeliveryCause why, bool keep_leases);
+
+  // One outcome an item, in their order.
+  void Settle(std::vector<AckItem> items, Done<std::vector<AckOutcome>> done);
+
+  void Update(SubscriptionSettings settings, Done<Decided> done);
+  void Seek(Sequence position, Done<Decided> done);
+
+  using RedriveOutcome = SubscriptionState::RedriveOutcome;
+  void Redrive(std::vector<Sequence> sequences, Done<std::vector<RedriveOutcome>> done);
+  // Whether there was such a dead letter.
+  void Discard(std::vector<Sequence> sequences, Done<std::vector<bool>> done);
+
+  SubscriptionStatus GetStatus();
+  // Those after `after`, by sequence, at most `max`.
+  std::vector<DeadEvent> DeadLetters(Sequence after, size_t max);
+  // May read the log.
+  Backlog GetBacklog();
+
+  // Ends every receiver with `status`, and answers all calls with it from now on.
+  void Close(const absl::Status& status);
+  // Until no work is under way. After Close, none will be.
+  void WaitUntilIdle();
+
+  // Looks whether there is something to do: retention may have removed what was not settled.
+  void Wake() override;
+
+ private:
+  struct Stream {
+    std::shared_ptr<Receiver> receiver;
+    bool ready = true;
+  };
+  using Answer = absl::AnyInvocable<void(const absl::Status&) &&>;
+  // What one commit lets out.
+  struct Batch {
+    std::vector<Delivery> deliveries;
+    std::vector<Answer> answers;
+  };
+
+  Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
+               const SubscriptionContext& context);
+
+  Instant Now() const;
+  void Schedule() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Calls `decide`, which returns what `done` is to get once that is durable.
+  template <typename Decision, typename Outcome>
+  void Decide(const Decision& decide, Done<Outcome> done) ABSL_LOCKS_EXCLUDED(mu_);
+  AckOutcome SettleOne(const AckItem& item, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // The turn: one thread at a time is in Advance, or a commit is under way instead. All of these
+  // need it.
+  void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+  void LookAtClockAndLog() ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<Delivery> TakeDeliveries() ABSL_LOCKS_EXCLUDED(mu_);
+  bool Commit(std::vector<Delivery> deliveries) ABSL_LOCKS_EXCLUDED(mu_);  // true: under way
+  void OnCommitted(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
+  void LetOut(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
+  void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
+  void Reload() ABSL_LOCKS_EXCLUDED(mu_);
+  bool FillIn(Delivery& delivery) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
+
+  absl::StatusOr<LogPage> ReadPage(Sequence after, const EventFilter& filter,
+                                   bool include_raw_body);
+  absl::StatusOr<LogEventPtr> FindEvent(Sequence sequence);
+  std::vector<StreamId> ReadyStreams() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void ReadAnew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<std::shared_ptr<Receiver>> TakeReceivers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Constant after construction.
+  const int64_t id_;
+  const std::string name_;
+  const absl::Time create_time_;
+  const SubscriptionContext context_;
+
+  mutable absl::Mutex mu_;
+  absl::BitGen random_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const SubscriptionSettings> settings_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<SubscriptionState> state_ ABSL_GUARDED_BY(mu_);
+  absl::Status refusal_ ABSL_GUARDED_BY(mu_);  // of everything, until Reload succeeds
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
+  StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
+  bool include_raw_body_ ABSL_GUARDED_BY(mu_) = false;  // somebody wants it
+  // Offered, and not taken. Counts up when what is being read is no longer wanted.
+  std::map<Sequence, LogEventPtr> page_ ABSL_GUARDED_BY(mu_);
+  int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);  // reading failed: not before this
+  absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet
+  std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
+  Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way
+  bool turn_taken_ ABSL_GUARDED_BY(mu_) = false;
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;  // while the turn was taken
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_H_

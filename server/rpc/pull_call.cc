@@ -1,0 +1,117 @@
+#include "server/rpc/pull_call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/proto_time.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/rpc/grpc_status.h"
+
+namespace hookgate {
+namespace {
+
+constexpr int kMaxEvents = 1000;
+constexpr int64_t kMaxBytes = 256 << 20;
+constexpr absl::Duration kMaxWait = absl::Minutes(1);
+
+absl::StatusOr<absl::Duration> WaitOf(const hookgate::v1::PullRequest& request) {
+  if (!request.has_wait()) return absl::ZeroDuration();
+  ASSIGN_OR_RETURN(const absl::Duration wait, FromProto(request.wait(), "wait"));
+  if (wait < absl::ZeroDuration() || wait > kMaxWait) {
+    return InvalidField("wait",
+                        absl::StrCat("is ", absl::FormatDuration(wait), "; it must be from 0 to ",
+                                     absl::FormatDuration(kMaxWait)));
+  }
+  return wait;
+}
+
+}  // namespace
+
+void PullCall::Start() {
+  const std::shared_ptr<PullCall> self = shared_from_this();
+  const absl::Status attached = Attach();
+  if (!attached.ok()) End(attached);
+}
+
+absl::Status PullCall::Attach() {
+  RETURN_IF_ERROR(CheckConsumerName(request_.consumer_name(), "consumer_name"));
+  if (request_.max_events() < 1 || request_.max_events() > kMaxEvents) {
+    return InvalidField("max_events", absl::StrCat("must be from 1 to ", kMaxEvents));
+  }
+  ASSIGN_OR_RETURN(const absl::Duration wait, WaitOf(request_));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   context_.subscriptions.Find(request_.subscription()));
+  const absl::Duration end = context_.clock.MonotonicNow() + wait;
+  {
+    absl::MutexLock lock(&mu_);
+    subscription_ = subscription;
+  }
+  ASSIGN_OR_RETURN(
+      const StreamId stream,
+      subscription->Attach(request_.consumer_name(),
+                           {.max_messages = request_.max_events(), .max_bytes = kMaxBytes},
+                           request_.include_raw_body(), shared_from_this()));
+  bool ended = false;
+  bool taken = false;
+  {
+    absl::MutexLock lock(&mu_);
+    stream_ = stream;
+    ended = ended_;
+    taken = taken_;
+  }
+  if (ended) {
+    subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/taken);
+  } else if (wait > absl::ZeroDuration()) {
+    context_.watch.Await(HeadWatch::kWhateverTheHead, end, shared_from_this());
+  } else {
+    // Answered when what is there now has been handed out.
+    subscription->Settle(
+        {}, [self = shared_from_this()](const absl::StatusOr<std::vector<AckOutcome>>& settled) {
+          self->End(settled.status());
+        });
+  }
+  return absl::OkStatus();
+}
+
+void PullCall::OnDeliveries(std::vector<Delivery> deliveries) { End(absl::OkStatus(), deliveries); }
+
+void PullCall::OnEnd(const absl::Status& status) { End(status); }
+
+void PullCall::Wake() { End(absl::OkStatus()); }
+
+void PullCall::Drain(absl::Duration) {
+  End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                      "the gateway is going down: try again soon"));
+}
+
+void PullCall::OnCancel() { End(absl::CancelledError("the client has gone")); }
+
+void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deliveries) {
+  std::shared_ptr<Subscription> subscription;
+  StreamId stream = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    if (ended_) return;
+    ended_ = true;
+    taken_ = !deliveries.empty();
+    subscription = subscription_;
+    stream = stream_;
+  }
+  if (stream != 0) {
+    subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/!deliveries.empty());
+  }
+  for (const Delivery& delivery : deliveries) {
+    *response_.add_deliveries() =
+        ToProto(delivery, {subscription->id(), subscription->epoch(), request_.include_raw_body()});
+  }
+  Finish(ToGrpcStatus(status));
+}
+
+void PullCall::OnDone() {
+  context_.watch.Forget(this);
+  context_.registry.Remove(this);
+}
+
+}  // namespace hookgate

@@ -1,0 +1,36 @@
+// Between the messages of SubscriptionService and what a Subscription takes and tells.
+#ifndef HOOKGATE_SERVER_RPC_SUBSCRIPTION_MESSAGES_H_
+#define HOOKGATE_SERVER_RPC_SUBSCRIPTION_MESSAGES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "hookgate/v1/subscription_service.pb.h"
+#include "server/delivery/subscription.h"
+
+namespace hookgate {
+
+// Items in the order of the request, and the ids as it named them.
+struct AckItems {
+  std::vector<AckItem> items;
+  std::vector<std::string> ids;
+};
+
+// At most 10,000 items of one message mean something; those after are of no known delivery.
+void AppendItems(const hookgate::v1::Ack& ack, int64_t subscription, AckItems& out);
+void AppendItems(const hookgate::v1::Nack& nack, int64_t subscription, AckItems& out);
+void AppendItems(const hookgate::v1::Extend& extend, int64_t subscription, AckItems& out);
+
+hookgate::v1::AckResult ToProto(const std::string& id, AckOutcome outcome);
+hookgate::v1::Backlog ToProto(const Backlog& backlog);
+
+// All about it. May read the log.
+hookgate::v1::Subscription Describe(Subscription& subscription);
+
+// Without its event.
+hookgate::v1::DeadLetter ToProto(const DeadEvent& dead);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_SUBSCRIPTION_MESSAGES_H_

@@ -1,0 +1,161 @@
+#include "server/rpc/subscription_service.h"
+
+#include <utility>
+#include <vector>
+
+#include "hookgate/v1/subscription_service.grpc.pb.h"
+#include "server/rpc/grpc_status.h"
+#include "server/rpc/pull_call.h"
+#include "server/rpc/subscription_calls.h"
+#include "server/rpc/subscription_messages.h"
+#include "server/rpc/unary_calls.h"
+
+namespace hookgate {
+namespace {
+
+using hookgate::v1::SubscriptionService;
+
+// A stream that ends before it begins.
+class RefusedStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+// Consume is raw, so that frames go out as they were put together, not parsed and built again.
+using ServiceBase = SubscriptionService::WithRawCallbackMethod_Consume<
+    SubscriptionService::WithCallbackMethod_CreateSubscription<
+        SubscriptionService::WithCallbackMethod_GetSubscription<
+            SubscriptionService::WithCallbackMethod_ListSubscriptions<
+                SubscriptionService::WithCallbackMethod_UpdateSubscription<
+                    SubscriptionService::WithCallbackMethod_DeleteSubscription<
+                        SubscriptionService::WithCallbackMethod_SeekSubscription<
+                            SubscriptionService::WithCallbackMethod_Pull<
+                                SubscriptionService::WithCallbackMethod_Acknowledge<
+                                    SubscriptionService::WithCallbackMethod_ListDeadLetters<
+                                        SubscriptionService::WithCallbackMethod_RedriveDeadLetters<
+                                            SubscriptionService::
+                                                WithCallbackMethod_DiscardDeadLetters<
+                                                    SubscriptionService::Service>>>>>>>>>>>>;
+
+class SubscriptionServiceImpl final : public ServiceBase {
+ public:
+  SubscriptionServiceImpl(const ConsumeContext& context, EventLog& log)
+      : context_(context), unary_(context.executor), calls_(context.subscriptions, log) {}
+
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
+      grpc::CallbackServerContext* call) override {
+    auto stream = std::make_shared<ConsumeStream>(call->peer(), context_);
+    const absl::Status added = context_.registry.Add(stream);
+    if (!added.ok()) return new RefusedStream(added);
+    stream->Start();
+    return stream.get();
+  }
+
+  grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* call,
+                                 const hookgate::v1::PullRequest* request,
+                                 hookgate::v1::PullResponse* response) override {
+    auto pull = std::make_shared<PullCall>(*request, *response, context_);
+    const absl::Status added = context_.registry.Add(pull);
+    if (!added.ok()) return Refuse(call, added);
+    pull->Start();
+    return pull.get();
+  }
+
+  grpc::ServerUnaryReactor* Acknowledge(grpc::CallbackServerContext* call,
+                                        const hookgate::v1::AcknowledgeRequest* request,
+                                        hookgate::v1::AcknowledgeResponse* response) override {
+    const auto subscription = context_.subscriptions.Find(request->subscription());
+    if (!subscription.ok()) return Refuse(call, subscription.status());
+    AckItems items;
+    AppendItems(request->ack(), (*subscription)->id(), items);
+    AppendItems(request->nack(), (*subscription)->id(), items);
+    AppendItems(request->extend(), (*subscription)->id(), items);
+    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
+    (*subscription)
+        ->Settle(std::move(items.items),
+                 [reactor, response, ids = std::move(items.ids)](
+                     const absl::StatusOr<std::vector<AckOutcome>>& outcomes) {
+                   for (size_t i = 0; outcomes.ok() && i < ids.size(); ++i) {
+                     *response->add_results() = ToProto(ids[i], (*outcomes)[i]);
+                   }
+                   reactor->Finish(ToGrpcStatus(outcomes.status()));
+                 });
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* CreateSubscription(
+      grpc::CallbackServerContext* call, const hookgate::v1::CreateSubscriptionRequest* request,
+      hookgate::v1::CreateSubscriptionResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.Create(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* GetSubscription(
+      grpc::CallbackServerContext* call, const hookgate::v1::GetSubscriptionRequest* request,
+      hookgate::v1::GetSubscriptionResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.Get(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* ListSubscriptions(
+      grpc::CallbackServerContext* call, const hookgate::v1::ListSubscriptionsRequest* request,
+      hookgate::v1::ListSubscriptionsResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.List(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* UpdateSubscription(
+      grpc::CallbackServerContext* call, const hookgate::v1::UpdateSubscriptionRequest* request,
+      hookgate::v1::UpdateSubscriptionResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.Update(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* DeleteSubscription(
+      grpc::CallbackServerContext* call, const hookgate::v1::DeleteSubscriptionRequest* request,
+      hookgate::v1::DeleteSubscriptionResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.Delete(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* SeekSubscription(
+      grpc::CallbackServerContext* call, const hookgate::v1::SeekSubscriptionRequest* request,
+      hookgate::v1::SeekSubscriptionResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.Seek(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* ListDeadLetters(
+      grpc::CallbackServerContext* call, const hookgate::v1::ListDeadLettersRequest* request,
+      hookgate::v1::ListDeadLettersResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.ListDeadLetters(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* RedriveDeadLetters(
+      grpc::CallbackServerContext* call, const hookgate::v1::RedriveDeadLettersRequest* request,
+      hookgate::v1::RedriveDeadLettersResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.RedriveDeadLetters(*request, *response); });
+  }
+
+  grpc::ServerUnaryReactor* DiscardDeadLetters(
+      grpc::CallbackServerContext* call, const hookgate::v1::DiscardDeadLettersRequest* request,
+      hookgate::v1::DiscardDeadLettersResponse* response) override {
+    return unary_.Run(call, [=, this] { return calls_.DiscardDeadLetters(*request, *response); });
+  }
+
+ private:
+  static grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* call,
+                                          const absl::Status& status) {
+    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
+    reactor->Finish(ToGrpcStatus(status));
+    return reactor;
+  }
+
+  const ConsumeContext context_;
+  UnaryCalls unary_;
+  SubscriptionCalls calls_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeSubscriptionService(const ConsumeContext& context,
+                                                       EventLog& log) {
+  return std::make_unique<SubscriptionServiceImpl>(context, log);
+}
+
+}  // namespace hookgate
