@@ -175,6 +175,11 @@ absl::Status ResolveStorage(const Config& config, Options& options) {
   options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
   RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
                               kMinRetention, kForever, options.retention.max_event_age));
+  options.retention.max_unsettled_age =
+      std::max(options.retention.max_unsettled_age, options.retention.max_event_age);
+  RETURN_IF_ERROR(SetDuration(storage.has_max_unsettled_age(), storage.max_unsettled_age(),
+                              "storage.max_unsettled_age", options.retention.max_event_age,
+                              kForever, options.retention.max_unsettled_age));
   const auto& quarantine = storage.quarantine();
   RETURN_IF_ERROR(SetDuration(quarantine.has_max_age(), quarantine.max_age(),
                               "storage.quarantine.max_age", absl::Hours(1), kForever,

@@ -14,6 +14,7 @@ using hookgate::config::v1::Config;
 Config FixedPart(Config config) {
   config.clear_sources();
   config.mutable_storage()->clear_retention();
+  config.mutable_storage()->clear_max_unsettled_age();
   config.mutable_storage()->clear_quarantine();
   config.mutable_logging()->clear_level();
   config.mutable_http();
