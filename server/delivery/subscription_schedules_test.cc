@@ -1,14 +1,16 @@
-// P7 against random schedules: consumers, acks, nacks, lapses, seeks, jumps of the wall clock, and
-// a crash between any two writes. Whatever the order:
+// P7 against random schedules: consumers, limits, acks, nacks, lapses, seeks, retention, jumps of
+// the wall clock, and a crash between any two writes. Whatever the order:
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
-//   attempts count only what counts; limits hold; in the end every event is acked or dead.
+//   attempts count only what counts; limits hold; in the end every event is acked or dead, or
+//   retention has removed it and it was counted as lost.
 //
 // The consumers' side knows only what was committed: leases are handed over, and acks answered,
 // then.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <iostream>
@@ -64,6 +66,8 @@ class World {
     for (const auto& [sequence, event] : dead_) stored_.dead.push_back(event);
     state_ = std::make_unique<SubscriptionState>(
         stored_, DeliveryPolicy{.max_attempts = kMaxAttempts}, now_);
+    held_.clear();
+    state_->Overtaken(earliest_);
   }
 
   // Four streams of two names.
@@ -84,6 +88,26 @@ class World {
       if (next <= kEvents) state_->Offer({{.sequence = next, .bytes = 1}}, next);
     }
     leases_ = state_->Assign(ready, 10, 1000, now_);
+    // One that cannot be read goes back.
+    if (!leases_.empty() && Pick(5) == 0) {
+      state_->GiveBack(leases_.back().id, now_);
+      leases_.pop_back();
+    }
+  }
+
+  void SetLimits() {
+    if (streams_.empty()) return;
+    state_->SetLimits(*streams_.begin(), {.max_messages = Pick(kMaxMessages + 1)});
+  }
+
+  // Retention removes what is unsettled as well.
+  void Overtake() {
+    earliest_ = std::min<Sequence>(kEvents, earliest_ + Pick(2));
+    int64_t expected = std::max<Sequence>(earliest_ - 1 - state_->position(), 0);
+    for (const auto& [sequence, event] : state_->unsettled_events()) {
+      if (sequence < earliest_) ++expected;
+    }
+    EXPECT_EQ(state_->Overtaken(earliest_), expected);
   }
 
   DeliveryId AnyId() {
@@ -96,7 +120,7 @@ class World {
     leases_.clear();
     const auto before = state_->unsettled_events();
     std::set<Sequence> counted;
-    switch (Pick(12)) {
+    switch (Pick(14)) {
       case 0:
         AttachOrDetach();
         break;
@@ -133,12 +157,20 @@ class World {
           write.seek = true;
         } else {
           const Sequence sequence = 1 + Pick(kEvents);
-          if (state_->Redrive(sequence, 1, now_) == SubscriptionState::RedriveOutcome::kRedriven) {
+          if (state_->Redrive(sequence, earliest_, now_) ==
+              SubscriptionState::RedriveOutcome::kRedriven) {
             write.redriven = sequence;
+            EXPECT_GE(sequence, earliest_) << "its event is gone";
           }
         }
         break;
       case 11:
+        SetLimits();
+        break;
+      case 12:
+        if (Pick(10) == 0) Overtake();
+        break;
+      case 13:
         if (Pick(3) == 0) {
           Restart();
           CheckCounted(unsettled_, {});
@@ -227,11 +259,15 @@ class World {
   }
 
   void CheckLimits() {
+    std::map<std::string, int64_t> held;
     for (const ConsumerStatus& consumer : state_->consumers(now_)) {
-      EXPECT_LE(consumer.messages, kMaxMessages);
+      // Lower limits take nothing back.
+      EXPECT_LE(consumer.messages, std::max(consumer.limits.max_messages, held_[consumer.name]));
+      held[consumer.name] = consumer.messages;
       EXPECT_GE(consumer.messages, 0);
       EXPECT_EQ(consumer.messages == 0, consumer.bytes == 0);
     }
+    held_ = std::move(held);
   }
 
   // A consumer that acks everything comes: then every event is acked or dead.
@@ -263,7 +299,8 @@ class World {
     }
     EXPECT_EQ(state_->unsettled(), 0);
     for (Sequence sequence = 1; sequence <= kEvents; ++sequence) {
-      EXPECT_TRUE(acked_.contains(sequence) || state_->dead().contains(sequence))
+      EXPECT_TRUE(acked_.contains(sequence) || state_->dead().contains(sequence) ||
+                  sequence < earliest_)
           << "event " << sequence << " was forgotten";
     }
   }
@@ -272,8 +309,10 @@ class World {
 
   std::mt19937_64 random_;
   Instant now_{absl::FromUnixSeconds(1'750'000'000), absl::Hours(1)};
+  Sequence earliest_ = 1;  // below it retention has removed everything
   std::unique_ptr<SubscriptionState> state_;
   std::set<StreamId> streams_;
+  std::map<std::string, int64_t> held_;  // by consumer, after the step before
   std::vector<Lease> leases_;
   std::deque<Write> writes_;  // not committed yet
 
