@@ -27,6 +27,7 @@
 #include "absl/time/clock.h"
 #include "tests/bench/bare_grpc_server.h"
 #include "tests/bench/bare_http_server.h"
+#include "tests/bench/consumers.h"
 #include "tests/bench/load_generator.h"
 #include "tests/bench/subscribers.h"
 #include "tests/support/hookgated_process.h"
@@ -207,8 +208,28 @@ double MeasureReplayFrom(const std::string& address, int subscribers) {
   return static_cast<double>(events) * subscribers / absl::ToDoubleSeconds(absl::Now() - start);
 }
 
-// Delivers what is stored already, beside what gRPC alone can do.
-void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
+// Has consumers of durable subscriptions receive and ack what is stored already. A lease and an ack
+// of each event are committed.
+//   subscribe_per_second  what one Subscribe stream received in this run
+void MeasureConsume(const HookgatedProcess& gateway, double subscribe_per_second) {
+  const int64_t events = absl::GetFlag(FLAGS_webhooks);
+  for (const int consumers : {1, 4}) {
+    const absl::Duration cpu_before = CpuTime(gateway.pid());
+    const absl::Duration elapsed =
+        ConsumeAll(gateway.grpc(), absl::StrCat("bench-", consumers), consumers, events);
+    const double per_second = static_cast<double>(events) / absl::ToDoubleSeconds(elapsed);
+    Print({.what = absl::StrCat("deliveries acked, ", consumers, " consumers"),
+           .per_second = per_second,
+           .ratio = per_second / subscribe_per_second,
+           .gateway_cpu_micros_each =
+               absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before) /
+               static_cast<double>(events)});
+  }
+}
+
+// Delivers what is stored already, beside what gRPC alone can do. Returns the deliveries per
+// second.
+double MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
   constexpr int64_t kEventsPerFrame = 512;  // as the gateway sends when there is much to send
   const BareGrpcServer bare(absl::GetFlag(FLAGS_webhooks), kEventsPerFrame);
   const double bare_per_second = MeasureReplayFrom(bare.address(), subscribers);
@@ -222,6 +243,7 @@ void MeasureReplay(const HookgatedProcess& gateway, int subscribers) {
          .ratio = per_second / bare_per_second,
          .gateway_cpu_micros_each =
              absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before) / deliveries});
+  return per_second;
 }
 
 // Resident memory of the process.
@@ -278,7 +300,8 @@ int Main() {
     }
     const auto gateway = fresh_gateway();
     MeasureIngest(*gateway, subscribers, unwatched);
-    MeasureReplay(*gateway, subscribers);
+    const double replayed = MeasureReplay(*gateway, subscribers);
+    if (subscribers == 1) MeasureConsume(*gateway, replayed);
   }
   if (absl::GetFlag(FLAGS_idle_streams) > 0) {
     MeasureIdleStreams(*fresh_gateway(), absl::GetFlag(FLAGS_idle_streams));
