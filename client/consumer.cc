@@ -113,6 +113,10 @@ absl::Status Consumer::Run(const Handler& handler) {
 
 void Consumer::Stop() {
   absl::MutexLock lock(&mu_);
+  StopTaking();
+}
+
+void Consumer::StopTaking() {
   if (stopped_) return;
   stopped_ = true;
   stop_deadline_ = Now() + options_.stop_grace;
@@ -186,9 +190,29 @@ void Consumer::Accept(const v1::ConsumeResponse::Deliveries& deliveries) {
   for (const v1::Delivery& delivery : deliveries.deliveries()) {
     leases_[delivery.delivery_id()] = {now + ack_deadline_ / kExtensionsPerLease,
                                        now + options_.longest_lease};
-    waiting_.push_back(delivery);
+    TakeOver(delivery);
   }
   changed_.SignalAll();
+}
+
+// Of one event only the newest delivery matters.
+void Consumer::TakeOver(const v1::Delivery& delivery) {
+  const int64_t sequence = delivery.event().sequence();
+  const auto running = running_.find(sequence);
+  if (running != running_.end()) {
+    leases_.erase(running->second);
+    running->second = delivery.delivery_id();
+    return;
+  }
+  const auto waiting = std::find_if(
+      waiting_.begin(), waiting_.end(),
+      [sequence](const v1::Delivery& other) { return other.event().sequence() == sequence; });
+  if (waiting == waiting_.end()) {
+    waiting_.push_back(delivery);
+  } else {
+    leases_.erase(waiting->delivery_id());
+    *waiting = delivery;
+  }
 }
 
 void Consumer::OnResults(const v1::ConsumeResponse::AckResults& results) {
@@ -246,14 +270,17 @@ void Consumer::Work(const Handler& handler) {
       if (waiting_.empty()) return;
       delivery = std::move(waiting_.front());
       waiting_.pop_front();
-      ++running_;
+      running_[delivery.event().sequence()] = delivery.delivery_id();
+      if (++begun_ == options_.max_events) StopTaking();
     }
     const Verdict verdict = handler(delivery);
     absl::MutexLock lock(&mu_);
-    --running_;
-    leases_.erase(delivery.delivery_id());
-    outbox_.push_back(VerdictFrame(delivery.delivery_id(), verdict));
-    unanswered_[delivery.delivery_id()] = outbox_.back();
+    const auto running = running_.find(delivery.event().sequence());
+    const std::string id = running->second;
+    running_.erase(running);
+    leases_.erase(id);
+    outbox_.push_back(VerdictFrame(id, verdict));
+    unanswered_[id] = outbox_.back();
     changed_.SignalAll();
   }
 }
@@ -300,7 +327,9 @@ void Consumer::QueueExtensions(absl::Duration now) {
   if (frame.has_extend()) outbox_.push_back(std::move(frame));
 }
 
-bool Consumer::Settled() const { return running_ == 0 && outbox_.empty() && unanswered_.empty(); }
+bool Consumer::Settled() const {
+  return running_.empty() && outbox_.empty() && unanswered_.empty();
+}
 
 absl::Duration Consumer::NextWake(absl::Duration now) const {
   absl::Duration next = now < stop_deadline_ ? stop_deadline_ : absl::InfiniteDuration();

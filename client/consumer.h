@@ -9,7 +9,9 @@
 //
 // The law: an event is acked only after the handler said so, so each is handled at least once. It
 // comes twice if a stream breaks, or a lease ends, before the gateway has the ack; handlers should
-// be idempotent, and (source, webhook_id) is the key.
+// be idempotent, and (source, webhook_id) is the key. Within one Consumer no event is handled twice
+// at a time: when one comes again while its handler runs, that handler's verdict counts for the
+// newer delivery.
 #ifndef HOOKGATE_CLIENT_CONSUMER_H_
 #define HOOKGATE_CLIENT_CONSUMER_H_
 
@@ -69,6 +71,8 @@ class Consumer {
     std::string consumer_name = "consumer";
     // How many deliveries are handled at a time, each on a thread; no more than these are taken.
     int concurrency = 1;
+    // Stops after so many have been begun; 0: never.
+    int64_t max_events = 0;
     // How long one delivery's lease is extended, from its arrival: a handler that hangs for longer
     // loses it.
     absl::Duration longest_lease = absl::Hours(1);
@@ -119,6 +123,7 @@ class Consumer {
   StreamEnd RunStream();
   void HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
   void Accept(const v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
+  void TakeOver(const v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnResults(const v1::ConsumeResponse::AckResults& results) ABSL_LOCKS_EXCLUDED(mu_);
   // From here on Keep writes to `stream`.
   void BeginStream(Stream* stream) ABSL_LOCKS_EXCLUDED(mu_);
@@ -132,6 +137,7 @@ class Consumer {
   // The keeper thread's life: writes verdicts and extensions, and ends the stream after Stop.
   void Keep() ABSL_LOCKS_EXCLUDED(mu_);
   void QueueExtensions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StopTaking() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Nothing is left that a graceful stop has to wait for.
   bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration NextWake(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -161,7 +167,9 @@ class Consumer {
   absl::Duration ack_deadline_ ABSL_GUARDED_BY(mu_) = absl::Seconds(30);
   // Not begun, all of the stream that is open: the limits that were asked for bound it.
   std::deque<v1::Delivery> waiting_ ABSL_GUARDED_BY(mu_);
-  int running_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t begun_ ABSL_GUARDED_BY(mu_) = 0;
+  // What handlers run for: sequence to the newest delivery id of it.
+  std::map<int64_t, std::string> running_ ABSL_GUARDED_BY(mu_);
   // By delivery id: what waits or runs, of the stream that is open.
   std::map<std::string, Lease> leases_ ABSL_GUARDED_BY(mu_);
   // Verdicts and extensions to write. Bounded by what was delivered.

@@ -1,5 +1,6 @@
 #include "client/consumer.h"
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -39,10 +40,13 @@ class ConsumerTest : public ::testing::Test {
     stream.Write(response);
     return request;
   }
-  static void Deliver(Stream& stream, const std::vector<std::string>& ids) {
+  // Each of another event, unless `sequence` is given.
+  void Deliver(Stream& stream, const std::vector<std::string>& ids, int64_t sequence = 0) {
     v1::ConsumeResponse response;
     for (const std::string& id : ids) {
-      response.mutable_deliveries()->add_deliveries()->set_delivery_id(id);
+      v1::Delivery& delivery = *response.mutable_deliveries()->add_deliveries();
+      delivery.set_delivery_id(id);
+      delivery.mutable_event()->set_sequence(sequence != 0 ? sequence : ++last_sequence_);
     }
     stream.Write(response);
   }
@@ -57,6 +61,7 @@ class ConsumerTest : public ::testing::Test {
     return !stream.Read(&request);
   }
 
+  std::atomic<int64_t> last_sequence_ = 100;
   testing::FakeGateway gateway_;
 };
 
@@ -85,6 +90,71 @@ TEST_F(ConsumerTest, WhatTheHandlerDidIsAckedBeforeTheEnd) {
   EXPECT_TRUE(at_end);
 }
 
+// The handler of a delivery whose stream broke goes on; its verdict is for the newer one.
+TEST_F(ConsumerTest, NoEventIsHandledTwiceAtATime) {
+  absl::Notification begun;
+  absl::Notification came_again;
+  v1::ConsumeRequest ack;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"first"}, 7);
+    begun.WaitForNotification();
+    return kBroken;
+  });
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"second"}, 7);
+    Deliver(stream, {"other"}, 8);
+    stream.Read(&ack);  // Of the other event: it comes behind, so both have arrived.
+    Answer(stream, "other");
+    came_again.Notify();
+    stream.Read(&ack);
+    Answer(stream, "second");
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.concurrency = 2;
+  Consumer consumer(options);
+  std::atomic<int> handled_sevens = 0;
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery& delivery) {
+                    if (delivery.event().sequence() != 7) return Verdict::Ack();
+                    ++handled_sevens;
+                    begun.Notify();
+                    came_again.WaitForNotification();
+                    consumer.Stop();
+                    return Verdict::Ack();
+                  })
+                  .ok());
+  EXPECT_EQ(handled_sevens, 1);
+  EXPECT_EQ(ack.ack().delivery_ids(0), "second");
+}
+
+TEST_F(ConsumerTest, BeginsNoMoreThanItWasTold) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"1", "2", "3", "4"});
+    v1::ConsumeRequest request;
+    while (stream.Read(&request)) {
+      for (const std::string& id : request.ack().delivery_ids()) Answer(stream, id);
+    }
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.concurrency = 4;
+  options.max_events = 2;
+  Consumer consumer(options);
+  std::atomic<int> handled = 0;
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    ++handled;
+                    return Verdict::Ack();
+                  })
+                  .ok());
+  EXPECT_EQ(handled, 2);
+}
+
 TEST_F(ConsumerTest, ANackSaysWhyAndWhatNext) {
   std::vector<v1::ConsumeRequest> nacks(3);
   gateway_.subscriptions.AddStream([&](Stream& stream) {
@@ -98,12 +168,15 @@ TEST_F(ConsumerTest, ANackSaysWhyAndWhatNext) {
     return grpc::Status::OK;
   });
   Consumer consumer(Options());
-  EXPECT_TRUE(consumer.Run([&](const v1::Delivery& delivery) {
-    if (delivery.delivery_id() == "0") return Verdict::Nack("busy");
-    if (delivery.delivery_id() == "1") return Verdict::Nack("closed", absl::Minutes(5));
-    consumer.Stop();
-    return Verdict::DeadLetter("hopeless");
-  }).ok());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery& delivery) {
+                    if (delivery.delivery_id() == "0") return Verdict::Nack("busy");
+                    if (delivery.delivery_id() == "1")
+                      return Verdict::Nack("closed", absl::Minutes(5));
+                    consumer.Stop();
+                    return Verdict::DeadLetter("hopeless");
+                  })
+                  .ok());
   EXPECT_EQ(nacks[0].nack().items(0).reason(), "busy");
   EXPECT_EQ(nacks[0].nack().items(0).next_case(), v1::Nack::Item::NEXT_NOT_SET);
   EXPECT_EQ(nacks[1].nack().items(0).delay().seconds(), 300);
@@ -123,15 +196,17 @@ TEST_F(ConsumerTest, ALeaseIsExtendedWhileTheHandlerRuns) {
     return grpc::Status::OK;
   });
   Consumer consumer(Options());
-  EXPECT_TRUE(consumer.Run([&](const v1::Delivery&) {
-    extended_twice.WaitForNotification();
-    consumer.Stop();
-    return Verdict::Ack();
-  }).ok());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    extended_twice.WaitForNotification();
+                    consumer.Stop();
+                    return Verdict::Ack();
+                  })
+                  .ok());
 }
 
 TEST_F(ConsumerTest, AsManyRunAtATimeAsAreAllowed) {
-  gateway_.subscriptions.AddStream([](Stream& stream) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
     Open(stream);
     Deliver(stream, {"d1", "d2"});
     v1::ConsumeRequest request;
@@ -143,19 +218,21 @@ TEST_F(ConsumerTest, AsManyRunAtATimeAsAreAllowed) {
   Consumer consumer(options);
   absl::Notification first;
   absl::Notification second;
-  EXPECT_TRUE(consumer.Run([&](const v1::Delivery& delivery) {
-    // Each waits for the other.
-    absl::Notification& mine = delivery.delivery_id() == "d1" ? first : second;
-    mine.Notify();
-    (&mine == &first ? second : first).WaitForNotification();
-    consumer.Stop();
-    return Verdict::Ack();
-  }).ok());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery& delivery) {
+                    // Each waits for the other.
+                    absl::Notification& mine = delivery.delivery_id() == "d1" ? first : second;
+                    mine.Notify();
+                    (&mine == &first ? second : first).WaitForNotification();
+                    consumer.Stop();
+                    return Verdict::Ack();
+                  })
+                  .ok());
 }
 
 // The gateway may not have it: an ack of what was acked does no harm.
 TEST_F(ConsumerTest, AnAckThatWasNotAnsweredIsSentAgainOnTheNextStream) {
-  gateway_.subscriptions.AddStream([](Stream& stream) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
     Open(stream);
     Deliver(stream, {"d1"});
     v1::ConsumeRequest request;
@@ -204,11 +281,13 @@ TEST_F(ConsumerTest, WhatDoesNotFinishInTimeIsGivenBack) {
   Consumer::Options options = Options();
   options.stop_grace = absl::Milliseconds(20);
   Consumer consumer(options);
-  EXPECT_TRUE(consumer.Run([&](const v1::Delivery&) {
-    consumer.Stop();
-    given_back.WaitForNotification();
-    return Verdict::Ack();
-  }).ok());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    consumer.Stop();
+                    given_back.WaitForNotification();
+                    return Verdict::Ack();
+                  })
+                  .ok());
 }
 
 TEST_F(ConsumerTest, NoSuchSubscriptionEndsIt) {

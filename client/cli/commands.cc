@@ -1,5 +1,9 @@
 #include "client/cli/commands.h"
 
+#include "client/cli/consume_command.h"
+#include "client/cli/dead_letters_discard_command.h"
+#include "client/cli/dead_letters_list_command.h"
+#include "client/cli/dead_letters_redrive_command.h"
 #include "client/cli/events_command.h"
 #include "client/cli/failures_command.h"
 #include "client/cli/get_command.h"
@@ -10,11 +14,18 @@
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
 #include "client/cli/subscribe_command.h"
+#include "client/cli/subscriptions_create_command.h"
+#include "client/cli/subscriptions_delete_command.h"
+#include "client/cli/subscriptions_list_command.h"
+#include "client/cli/subscriptions_seek_command.h"
+#include "client/cli/subscriptions_show_command.h"
+#include "client/cli/subscriptions_update_command.h"
 
 namespace hookgate::cli {
 
 const std::vector<Command>& Commands() {
   static const auto* const kCommands = new std::vector<Command>{SubscribeCommand(),
+                                                                ConsumeCommand(),
                                                                 FailuresCommand(),
                                                                 EventsCommand(),
                                                                 GetCommand(),
@@ -23,12 +34,31 @@ const std::vector<Command>& Commands() {
                                                                 QuarantineListCommand(),
                                                                 QuarantineShowCommand(),
                                                                 QuarantineRetryCommand(),
-                                                                QuarantineDiscardCommand()};
+                                                                QuarantineDiscardCommand(),
+                                                                SubscriptionsCreateCommand(),
+                                                                SubscriptionsListCommand(),
+                                                                SubscriptionsShowCommand(),
+                                                                SubscriptionsUpdateCommand(),
+                                                                SubscriptionsSeekCommand(),
+                                                                SubscriptionsDeleteCommand(),
+                                                                DeadLettersListCommand(),
+                                                                DeadLettersRedriveCommand(),
+                                                                DeadLettersDiscardCommand()};
   return *kCommands;
 }
 
 const std::vector<CommandGroup>& CommandGroups() {
   static const auto* const kGroups = new std::vector<CommandGroup>{
+      {.name = "subscriptions",
+       .summary = "Make and look after durable subscriptions",
+       .description = "A durable subscription keeps its position in the gateway. Any number of "
+                      "consumers share "
+                      "its events, and each event is delivered until one of them has acked it."},
+      {.name = "dead-letters",
+       .summary = "Look at what consumers could not handle, deliver it again",
+       .description =
+           "An event of a durable subscription whose last attempt has failed, or that a consumer "
+           "gave up, becomes a dead letter. It is kept until it is redriven or discarded."},
       {.name = "quarantine",
        .summary = "Look at webhooks that could not be decoded, retry them",
        .description =

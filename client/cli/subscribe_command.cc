@@ -8,6 +8,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
+#include "client/cli/start_flags.h"
 #include "client/cli/time_format.h"
 #include "client/connection.h"
 #include "client/cursor_store.h"
@@ -143,25 +144,12 @@ int Run(const Flags& flags, Environment& environment) {
   return Subscription(flags, environment).Run();
 }
 
-std::vector<FlagSpec> StartFlags() {
-  return {{.name = "from",
-           .kind = FlagKind::kChoice,
-           .help = "Begin with the oldest event held, or only with what comes.",
-           .default_value = "latest",
-           .choices = {"latest", "earliest"}},
-          {.name = "after",
-           .value = "CURSOR",
-           .help = "Begin exactly after this event: its field cursor, or what an earlier run named "
-                   "at its end."},
-          {.name = "since",
-           .kind = FlagKind::kTime,
-           .value = "AGO|TIME",
-           .help = "Begin with what was received from then on: how long ago, such as 15m or 2d, or "
-                   "a time such as 2026-03-01T12:00:00Z."},
-          {.name = "cursor-file",
-           .value = "FILE",
-           .help = "Keep the position in this file: the next run goes on after the last event "
-                   "printed. --from, --after and --since count only while there is no such file."}};
+FlagSpec CursorFileFlag() {
+  return {.name = "cursor-file",
+          .value = "FILE",
+          .help =
+              "Keep the position in this file: the next run goes on after the last event "
+              "printed. --from, --after and --since count only while there is no such file."};
 }
 
 std::vector<FlagSpec> StreamFlags() {
@@ -203,7 +191,7 @@ Command SubscribeCommand() {
           "the stream breaks, or no gateway answers, it is opened again, as long as it takes, and "
           "goes on exactly after the last event printed. Events go to standard output, and what "
           "happens to the stream to standard error.",
-      .flags = Join({StartFlags(), FilterFlags(), StreamFlags()}),
+      .flags = Join({StartFlags("latest"), {CursorFileFlag()}, FilterFlags(), StreamFlags()}),
       .examples = {{"hookgate subscribe --from earliest", "All that is held, then what comes."},
                    {"hookgate subscribe --type batch.failed --cursor-file cursor --output json",
                     "Failed batches for a script; the next run misses none in between."},

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "client/testing/play_script.h"
+
 namespace hookgate::testing {
 
 void FakeSubscriptionService::AddStream(Script script) {
@@ -23,6 +25,60 @@ grpc::Status FakeSubscriptionService::Consume(grpc::ServerContext*, Stream* stre
   while (stream->Read(&request)) {
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSubscriptionService::CreateSubscription(
+    grpc::ServerContext*, const v1::CreateSubscriptionRequest* request,
+    v1::CreateSubscriptionResponse* response) {
+  return PlayScript(create_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::GetSubscription(grpc::ServerContext*,
+                                                      const v1::GetSubscriptionRequest* request,
+                                                      v1::GetSubscriptionResponse* response) {
+  return PlayScript(get_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::ListSubscriptions(grpc::ServerContext*,
+                                                        const v1::ListSubscriptionsRequest* request,
+                                                        v1::ListSubscriptionsResponse* response) {
+  return PlayScript(list_subscriptions, request, response);
+}
+
+grpc::Status FakeSubscriptionService::UpdateSubscription(
+    grpc::ServerContext*, const v1::UpdateSubscriptionRequest* request,
+    v1::UpdateSubscriptionResponse* response) {
+  return PlayScript(update_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::DeleteSubscription(
+    grpc::ServerContext*, const v1::DeleteSubscriptionRequest* request,
+    v1::DeleteSubscriptionResponse* response) {
+  return PlayScript(delete_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::SeekSubscription(grpc::ServerContext*,
+                                                       const v1::SeekSubscriptionRequest* request,
+                                                       v1::SeekSubscriptionResponse* response) {
+  return PlayScript(seek_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::ListDeadLetters(grpc::ServerContext*,
+                                                      const v1::ListDeadLettersRequest* request,
+                                                      v1::ListDeadLettersResponse* response) {
+  return PlayScript(list_dead_letters, request, response);
+}
+
+grpc::Status FakeSubscriptionService::RedriveDeadLetters(
+    grpc::ServerContext*, const v1::RedriveDeadLettersRequest* request,
+    v1::RedriveDeadLettersResponse* response) {
+  return PlayScript(redrive_dead_letters, request, response);
+}
+
+grpc::Status FakeSubscriptionService::DiscardDeadLetters(
+    grpc::ServerContext*, const v1::DiscardDeadLettersRequest* request,
+    v1::DiscardDeadLettersResponse* response) {
+  return PlayScript(discard_dead_letters, request, response);
 }
 
 }  // namespace hookgate::testing

@@ -1,4 +1,4 @@
-// SubscriptionService of which a test writes the streams.
+// SubscriptionService of which a test writes the streams and the answers.
 #ifndef HOOKGATE_CLIENT_TESTING_FAKE_SUBSCRIPTION_SERVICE_H_
 #define HOOKGATE_CLIENT_TESTING_FAKE_SUBSCRIPTION_SERVICE_H_
 
@@ -19,6 +19,19 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   // Plays one Consume stream and ends it with the status returned.
   using Script = std::function<grpc::Status(Stream& stream)>;
 
+  // Of the unary calls; set before the calls that play them; UNIMPLEMENTED while empty.
+  template <typename Request, typename Response>
+  using Answer = std::function<grpc::Status(const Request&, Response*)>;
+  Answer<v1::CreateSubscriptionRequest, v1::CreateSubscriptionResponse> create_subscription;
+  Answer<v1::GetSubscriptionRequest, v1::GetSubscriptionResponse> get_subscription;
+  Answer<v1::ListSubscriptionsRequest, v1::ListSubscriptionsResponse> list_subscriptions;
+  Answer<v1::UpdateSubscriptionRequest, v1::UpdateSubscriptionResponse> update_subscription;
+  Answer<v1::DeleteSubscriptionRequest, v1::DeleteSubscriptionResponse> delete_subscription;
+  Answer<v1::SeekSubscriptionRequest, v1::SeekSubscriptionResponse> seek_subscription;
+  Answer<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse> list_dead_letters;
+  Answer<v1::RedriveDeadLettersRequest, v1::RedriveDeadLettersResponse> redrive_dead_letters;
+  Answer<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse> discard_dead_letters;
+
   // The next stream gets it. One for which there is none is held open, silently, until its client
   // ends it.
   void AddStream(Script script) ABSL_LOCKS_EXCLUDED(mu_);
@@ -26,6 +39,34 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
  private:
   grpc::Status Consume(grpc::ServerContext* context, Stream* stream) override
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  grpc::Status CreateSubscription(grpc::ServerContext* context,
+                                  const v1::CreateSubscriptionRequest* request,
+                                  v1::CreateSubscriptionResponse* response) override;
+  grpc::Status GetSubscription(grpc::ServerContext* context,
+                               const v1::GetSubscriptionRequest* request,
+                               v1::GetSubscriptionResponse* response) override;
+  grpc::Status ListSubscriptions(grpc::ServerContext* context,
+                                 const v1::ListSubscriptionsRequest* request,
+                                 v1::ListSubscriptionsResponse* response) override;
+  grpc::Status UpdateSubscription(grpc::ServerContext* context,
+                                  const v1::UpdateSubscriptionRequest* request,
+                                  v1::UpdateSubscriptionResponse* response) override;
+  grpc::Status DeleteSubscription(grpc::ServerContext* context,
+                                  const v1::DeleteSubscriptionRequest* request,
+                                  v1::DeleteSubscriptionResponse* response) override;
+  grpc::Status SeekSubscription(grpc::ServerContext* context,
+                                const v1::SeekSubscriptionRequest* request,
+                                v1::SeekSubscriptionResponse* response) override;
+  grpc::Status ListDeadLetters(grpc::ServerContext* context,
+                               const v1::ListDeadLettersRequest* request,
+                               v1::ListDeadLettersResponse* response) override;
+  grpc::Status RedriveDeadLetters(grpc::ServerContext* context,
+                                  const v1::RedriveDeadLettersRequest* request,
+                                  v1::RedriveDeadLettersResponse* response) override;
+  grpc::Status DiscardDeadLetters(grpc::ServerContext* context,
+                                  const v1::DiscardDeadLettersRequest* request,
+                                  v1::DiscardDeadLettersResponse* response) override;
 
   absl::Mutex mu_;
   std::deque<Script> streams_ ABSL_GUARDED_BY(mu_);

@@ -1,0 +1,43 @@
+#include "client/cli/start_flags.h"
+
+#include "absl/status/status.h"
+#include "server/base/proto_time.h"
+#include "server/base/status.h"
+
+namespace hookgate::cli {
+
+std::vector<FlagSpec> StartFlags(const std::string& default_from) {
+  return {{.name = "from",
+           .kind = FlagKind::kChoice,
+           .help = "Begin with the oldest event held, or only with what comes.",
+           .default_value = default_from,
+           .choices = {"latest", "earliest"}},
+          {.name = "after",
+           .value = "CURSOR",
+           .help = "Begin exactly after this event: its field cursor, or what an earlier run named "
+                   "at its end."},
+          {.name = "since",
+           .kind = FlagKind::kTime,
+           .value = "AGO|TIME",
+           .help = "Begin with what was received from then on: how long ago, such as 15m or 2d, or "
+                   "a time such as 2026-03-01T12:00:00Z."}};
+}
+
+absl::StatusOr<v1::SubscriptionStart> SubscriptionStartOf(const Flags& flags, absl::Time now) {
+  RETURN_IF_ERROR(CheckAtMostOne(flags, {"from", "after", "since"}));
+  v1::SubscriptionStart start;
+  if (flags.Has("after")) {
+    start.set_after_cursor(flags.Text("after"));
+  } else if (flags.Has("since")) {
+    *start.mutable_start_time() = ToProto(flags.Time("since", now));
+  } else if (flags.Has("from")) {
+    start.set_start_position(flags.Text("from") == "earliest" ? v1::START_POSITION_EARLIEST
+                                                              : v1::START_POSITION_LATEST);
+  } else {
+    return absl::InvalidArgumentError(
+        "where does it begin? Give --from earliest, --from latest, --after or --since");
+  }
+  return start;
+}
+
+}  // namespace hookgate::cli

@@ -1,0 +1,57 @@
+#include "client/cli/subscription_flags.h"
+
+#include "client/cli/common_flags.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate::cli {
+
+std::vector<FlagSpec> SubscriptionFlags() {
+  return Join({FilterFlags(),
+               {{.name = "ack-deadline",
+                 .kind = FlagKind::kDuration,
+                 .value = "DURATION",
+                 .help = "How long a delivery holds its event, unless its consumer asks for more; "
+                         "then the event comes again. 30s unless said.",
+                 .shortest = absl::Seconds(5),
+                 .longest = absl::Hours(12)},
+                {.name = "max-attempts",
+                 .kind = FlagKind::kInt,
+                 .value = "N",
+                 .help = "After so many failed attempts an event becomes a dead letter. 10 unless "
+                         "said.",
+                 .minimum = 1,
+                 .maximum = 1000},
+                {.name = "min-backoff",
+                 .kind = FlagKind::kDuration,
+                 .value = "DURATION",
+                 .help = "Wait at least so long before the next attempt. 1s unless said.",
+                 .shortest = absl::Milliseconds(100),
+                 .longest = absl::Hours(12)},
+                {.name = "max-backoff",
+                 .kind = FlagKind::kDuration,
+                 .value = "DURATION",
+                 .help = "The wait doubles with each attempt, up to this. 10m unless said.",
+                 .shortest = absl::Milliseconds(100),
+                 .longest = absl::Hours(12)}}});
+}
+
+void ApplySubscriptionFlags(const Flags& flags, v1::SubscriptionSettings& settings) {
+  const v1::EventFilter filter = FilterOf(flags);
+  if (flags.Has("source")) *settings.mutable_filter()->mutable_sources() = filter.sources();
+  if (flags.Has("type")) *settings.mutable_filter()->mutable_types() = filter.types();
+  if (flags.Has("subject")) *settings.mutable_filter()->mutable_subjects() = filter.subjects();
+  if (flags.Has("ack-deadline")) {
+    *settings.mutable_ack_deadline() = ToProto(flags.Duration("ack-deadline"));
+  }
+  if (flags.Has("max-attempts")) {
+    settings.set_max_attempts(static_cast<int32_t>(flags.Int("max-attempts")));
+  }
+  if (flags.Has("min-backoff")) {
+    *settings.mutable_minimum_backoff() = ToProto(flags.Duration("min-backoff"));
+  }
+  if (flags.Has("max-backoff")) {
+    *settings.mutable_maximum_backoff() = ToProto(flags.Duration("max-backoff"));
+  }
+}
+
+}  // namespace hookgate::cli

@@ -1,0 +1,103 @@
+#include "client/cli/subscription_text.h"
+
+#include <sstream>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/page_text.h"
+#include "client/cli/table.h"
+#include "client/cli/time_format.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate::cli {
+namespace {
+
+std::string DurationOf(const google::protobuf::Duration& proto) {
+  const auto duration = FromProto(proto, "");
+  return duration.ok() ? DurationText(*duration) : "-";
+}
+
+std::string FilterText(const v1::EventFilter& filter) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](absl::string_view name, const auto& values) {
+    if (!values.empty()) parts.push_back(absl::StrCat(name, " ", absl::StrJoin(values, " or ")));
+  };
+  add("source", filter.sources());
+  add("type", filter.types());
+  add("subject", filter.subjects());
+  return parts.empty() ? "every event" : absl::StrJoin(parts, ", ");
+}
+
+std::string BacklogText(const v1::Backlog& backlog) {
+  std::string text = absl::StrCat(backlog.events(), backlog.events() == 1 ? " event" : " events");
+  if (backlog.has_oldest_unacked_age()) {
+    absl::StrAppend(&text, ", the oldest received ", AgeOf(true, backlog.oldest_unacked_age()),
+                    " ago");
+  }
+  return text;
+}
+
+Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) {
+  Table table({{"CONSUMER"},
+               {"STREAMS", true},
+               {"IN FLIGHT", true},
+               {"CREDIT", true},
+               {"ACKS/S", true},
+               {"LAST ACK"}});
+  for (const v1::Subscription::Consumer& consumer : subscription.consumers()) {
+    table.AddRow(
+        {{consumer.name()},
+         {absl::StrCat(consumer.streams())},
+         {absl::StrCat(consumer.in_flight_messages())},
+         {absl::StrCat(consumer.credit_messages())},
+         {absl::StrFormat("%.1f", consumer.ack_rate())},
+         {When(consumer.has_last_ack_time(), consumer.last_ack_time(), reader).age, Look::kFaint}});
+  }
+  return table;
+}
+
+}  // namespace
+
+std::string AgeOf(bool present, const google::protobuf::Duration& age) {
+  const auto duration = FromProto(age, "");
+  if (!present || !duration.ok()) return "-";
+  // Nobody wants the microseconds of an age.
+  return DurationText(
+      absl::Trunc(*duration, *duration < absl::Minutes(10) ? absl::Seconds(1) : absl::Minutes(1)));
+}
+
+std::string SubscriptionPage(const v1::Subscription& subscription, const Reader& reader) {
+  const v1::SubscriptionSettings& settings = subscription.settings();
+  std::vector<Field> fields = {
+      {"name", subscription.name()},
+      {"created", WhenLine(subscription.has_create_time(), subscription.create_time(), reader)},
+      {"events", FilterText(settings.filter())},
+      {"ack deadline", DurationOf(settings.ack_deadline())},
+      {"attempts", absl::StrCat("at most ", settings.max_attempts(), ", with ",
+                                DurationOf(settings.minimum_backoff()), " to ",
+                                DurationOf(settings.maximum_backoff()), " between them")},
+      {"position", subscription.position_cursor()},
+      {"backlog", BacklogText(subscription.backlog())},
+      {"in flight", absl::StrCat(subscription.in_flight())},
+      {"to come again", absl::StrCat(subscription.awaiting_redelivery())},
+      {"dead letters", absl::StrCat(subscription.dead_letters()),
+       subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain}};
+  if (subscription.backlog().lost_events() > 0) {
+    fields.push_back({"LOST",
+                      absl::StrCat(subscription.backlog().lost_events(),
+                                   " events: retention removed them before they were acked"),
+                      Look::kBad});
+  }
+  std::ostringstream page;
+  page << FieldLines(fields, reader.style) << "\n";
+  if (subscription.consumers().empty()) {
+    page << "Nobody consumes it.\n";
+  } else {
+    ConsumerTable(subscription, reader).Print(reader.style, page);
+  }
+  return page.str();
+}
+
+}  // namespace hookgate::cli
