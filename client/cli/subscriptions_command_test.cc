@@ -1,0 +1,207 @@
+// The commands about durable subscriptions and their dead letters, against a gateway whose answers
+// are written here.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "client/cli/cli_fixture.h"
+#include "client/cli/exit_code.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate::cli {
+namespace {
+
+using ::hookgate::testing::GatewayStatus;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+v1::Subscription Billing() {
+  v1::Subscription subscription;
+  subscription.set_name("billing");
+  subscription.mutable_settings()->mutable_filter()->add_types("batch.failed");
+  subscription.mutable_settings()->set_max_attempts(10);
+  *subscription.mutable_settings()->mutable_ack_deadline() = ToProto(absl::Seconds(30));
+  *subscription.mutable_settings()->mutable_minimum_backoff() = ToProto(absl::Seconds(1));
+  *subscription.mutable_settings()->mutable_maximum_backoff() = ToProto(absl::Minutes(10));
+  subscription.mutable_backlog()->set_events(7);
+  *subscription.mutable_backlog()->mutable_oldest_unacked_age() = ToProto(absl::Seconds(90.5));
+  subscription.set_in_flight(2);
+  return subscription;
+}
+
+class SubscriptionsTest : public CliTest {
+ protected:
+  SubscriptionsTest() {
+    gateway_.subscriptions.create_subscription = [this](const auto& request, auto* response) {
+      created_.push_back(request);
+      *response->mutable_subscription() = Billing();
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.get_subscription = [this](const auto&, auto* response) {
+      *response->mutable_subscription() = shown_;
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.update_subscription = [this](const auto& request, auto* response) {
+      updated_.push_back(request);
+      *response->mutable_subscription() = Billing();
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.delete_subscription = [this](const auto& request, auto*) {
+      deleted_.push_back(request.name());
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.list_dead_letters = [](const auto& request, auto* response) {
+      EXPECT_EQ(request.subscription(), "billing");
+      auto& letter = *response->add_dead_letters();
+      letter.set_sequence(request.page_token().empty() ? 3 : 5);
+      letter.set_cause(v1::DeadLetter::CAUSE_NACKED);
+      letter.set_nack_reason("no \x1b[31mroute");
+      letter.set_attempts(10);
+      if (request.page_token().empty()) response->set_next_page_token("next");
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.redrive_dead_letters = [this](const auto& request, auto* response) {
+      for (const int64_t sequence : request.sequences()) {
+        redriven_.push_back(sequence);
+        auto& result = *response->add_results();
+        result.set_sequence(sequence);
+        result.set_outcome(sequence == 3 ? v1::RedriveDeadLettersResponse::OUTCOME_REDRIVEN
+                                         : v1::RedriveDeadLettersResponse::OUTCOME_EVENT_REMOVED);
+      }
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.discard_dead_letters = [this](const auto& request, auto* response) {
+      for (const int64_t sequence : request.sequences()) {
+        discarded_.push_back(sequence);
+        auto& result = *response->add_results();
+        result.set_sequence(sequence);
+        result.set_discarded(true);
+      }
+      return grpc::Status::OK;
+    };
+  }
+
+  v1::Subscription shown_ = Billing();
+  std::vector<v1::CreateSubscriptionRequest> created_;
+  std::vector<v1::UpdateSubscriptionRequest> updated_;
+  std::vector<std::string> deleted_;
+  std::vector<int64_t> redriven_;
+  std::vector<int64_t> discarded_;
+};
+
+TEST_F(SubscriptionsTest, CreateSaysWhatWasAskedForAndNothingElse) {
+  const Outcome outcome = Run({"subscriptions", "create", "billing", "--from", "latest", "--type",
+                               "batch.failed", "--ack-deadline", "2m"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  ASSERT_EQ(created_.size(), 1u);
+  EXPECT_EQ(created_[0].name(), "billing");
+  EXPECT_EQ(created_[0].start().start_position(), v1::START_POSITION_LATEST);
+  EXPECT_THAT(created_[0].settings().filter().types(), ElementsAre("batch.failed"));
+  EXPECT_EQ(created_[0].settings().ack_deadline().seconds(), 120);
+  EXPECT_FALSE(created_[0].settings().has_max_attempts());
+  EXPECT_THAT(outcome.out, HasSubstr("type batch.failed"));
+}
+
+TEST_F(SubscriptionsTest, CreateHasNoSilentStart) {
+  const Outcome outcome = Run({"subscriptions", "create", "billing"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("where does it begin?"));
+  EXPECT_EQ(Run({"subscriptions", "create", "b", "--from", "latest", "--since", "1h"}).exit_code,
+            kWrongUsage);
+  EXPECT_THAT(created_, IsEmpty());
+}
+
+TEST_F(SubscriptionsTest, ShowTellsHowFarBehindItIsAndWhoIsOnIt) {
+  shown_.mutable_backlog()->set_lost_events(4);
+  auto& consumer = *shown_.add_consumers();
+  consumer.set_name("worker\n1");
+  consumer.set_in_flight_messages(2);
+  consumer.set_credit_messages(998);
+  consumer.set_ack_rate(1.25);
+  const Outcome outcome = Run({"subscriptions", "show", "billing"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(outcome.out, HasSubstr("7 events, the oldest received 90 s ago"));
+  EXPECT_THAT(outcome.out, HasSubstr("4 events: retention removed them"));
+  EXPECT_THAT(outcome.out, HasSubstr("worker\\n1"));
+  EXPECT_THAT(outcome.out, HasSubstr("998"));
+  EXPECT_THAT(outcome.out, HasSubstr("1.2"));
+}
+
+TEST_F(SubscriptionsTest, ShowInJsonIsTheMessage) {
+  const Outcome outcome = Run({"subscriptions", "show", "billing", "--output", "json"});
+  EXPECT_THAT(outcome.out, HasSubstr(R"("backlog":{"events":"7")"));
+}
+
+TEST_F(SubscriptionsTest, OneThatIsNotThereHasItsOwnExitCode) {
+  gateway_.subscriptions.get_subscription = [](const auto&, auto*) {
+    return GatewayStatus(grpc::StatusCode::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND", "there is none");
+  };
+  const Outcome outcome = Run({"subscriptions", "show", "billing"});
+  EXPECT_EQ(outcome.exit_code, kNotFound);
+  EXPECT_THAT(outcome.err, HasSubstr("there is none"));
+}
+
+TEST_F(SubscriptionsTest, UpdateLeavesAloneWhatIsNotNamed) {
+  const Outcome outcome = Run({"subscriptions", "update", "billing", "--max-attempts", "3"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  ASSERT_EQ(updated_.size(), 1u);
+  EXPECT_EQ(updated_[0].settings().max_attempts(), 3);
+  EXPECT_EQ(updated_[0].settings().ack_deadline().seconds(), 30);
+  EXPECT_THAT(updated_[0].settings().filter().types(), ElementsAre("batch.failed"));
+}
+
+TEST_F(SubscriptionsTest, UpdateCanDropTheFilter) {
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--all-events"}).exit_code, kFine);
+  EXPECT_THAT(updated_[0].settings().filter().types(), IsEmpty());
+  EXPECT_EQ(Run({"subscriptions", "update", "billing"}).exit_code, kWrongUsage);
+}
+
+TEST_F(SubscriptionsTest, DeleteAsksFirst) {
+  EXPECT_EQ(Run({"subscriptions", "delete", "billing"}).exit_code, kWrongUsage);
+  in_is_terminal_ = true;
+  in_ = "n\n";
+  EXPECT_EQ(Run({"subscriptions", "delete", "billing"}).exit_code, kFailed);
+  EXPECT_THAT(deleted_, IsEmpty());
+  EXPECT_EQ(Run({"subscriptions", "delete", "billing", "--yes"}).exit_code, kFine);
+  EXPECT_THAT(deleted_, ElementsAre("billing"));
+}
+
+TEST_F(SubscriptionsTest, DeadLettersAreListedOverPagesAndSafeForATerminal) {
+  const Outcome outcome = Run({"dead-letters", "list", "billing"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(outcome.out, HasSubstr("2 dead letters"));
+  EXPECT_THAT(outcome.out, HasSubstr("(removed by retention)"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(SubscriptionsTest, RedriveTellsWhatBecameOfEach) {
+  const Outcome outcome = Run({"dead-letters", "redrive", "billing", "--all"});
+  EXPECT_EQ(outcome.exit_code, kFailed) << "one could not be";
+  EXPECT_THAT(redriven_, ElementsAre(3, 5));
+  EXPECT_EQ(outcome.out, "3 redriven\n5 its event was removed by retention\n");
+  EXPECT_EQ(Run({"dead-letters", "redrive", "billing", "3"}).exit_code, kFine);
+}
+
+TEST_F(SubscriptionsTest, WhichDeadLettersMustBeSaid) {
+  EXPECT_THAT(Run({"dead-letters", "redrive", "billing"}).err, HasSubstr("which ones?"));
+  EXPECT_THAT(Run({"dead-letters", "redrive", "billing", "3", "--all"}).err,
+              HasSubstr("but not both"));
+  EXPECT_THAT(Run({"dead-letters", "discard", "billing", "x", "--yes"}).err,
+              HasSubstr("is no sequence"));
+  EXPECT_THAT(redriven_, IsEmpty());
+}
+
+TEST_F(SubscriptionsTest, DiscardAsksFirst) {
+  EXPECT_EQ(Run({"dead-letters", "discard", "billing", "3"}).exit_code, kWrongUsage);
+  EXPECT_THAT(discarded_, IsEmpty());
+  const Outcome outcome = Run({"dead-letters", "discard", "billing", "--all", "--yes"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(discarded_, ElementsAre(3, 5));
+}
+
+}  // namespace
+}  // namespace hookgate::cli
