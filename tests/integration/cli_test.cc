@@ -1,7 +1,13 @@
 // The command line against a real gateway, as its users have it.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -27,6 +33,16 @@ class CliTest : public GatewayTest {
                        absl::StrCat("HOOKGATE_URL=http://", gateway_->http()),
                        absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)},
                       in);
+  }
+  // The same, in the background.
+  pid_t StartHookgate(const std::vector<std::string>& arguments) {
+    const std::string out_path = FreshTestFile("out");
+    const int out = open(out_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const pid_t pid =
+        StartProgram(kHookgate, arguments, {absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc())},
+                     "/dev/null", out, FreshTestFile("err"));
+    close(out);
+    return pid;
   }
   static size_t LinesOf(const std::string& text) {
     return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -103,6 +119,74 @@ TEST_F(CliTest, StatusTellsHowItIs) {
   const ProgramOutcome status = Hookgate({"status"});
   EXPECT_EQ(status.exit_code, 0) << status.err;
   EXPECT_THAT(status.out, AllOf(HasSubstr("1 stored"), HasSubstr("openai"), HasSubstr("just now")));
+}
+
+TEST_F(CliTest, ADeadLetterIsSeenAndRedriven) {
+  EXPECT_EQ(
+      Hookgate({"subscriptions", "create", "billing", "--from", "latest", "--max-attempts", "1"})
+          .exit_code,
+      0);
+  Hookgate({"send"});
+  const ProgramOutcome failed = Hookgate(
+      {"consume", "billing", "--max-events", "1", "--exec", "echo no such batch >&2; exit 1"});
+  EXPECT_EQ(failed.exit_code, 0) << failed.err;
+  EXPECT_THAT(failed.err, HasSubstr("0 acked, 1 nacked"));
+  EXPECT_THAT(Hookgate({"dead-letters", "list", "billing"}).out, HasSubstr("no such batch"));
+  EXPECT_EQ(Hookgate({"dead-letters", "redrive", "billing", "--all"}).out, "1 redriven\n");
+  const ProgramOutcome handled = Hookgate(
+      {"consume", "billing", "--max-events", "1", "--exec",
+       "read -r event; echo \"$event\"; echo $HOOKGATE_EVENT_TYPE $HOOKGATE_DELIVERY_REASON"});
+  EXPECT_EQ(handled.exit_code, 0) << handled.err;
+  EXPECT_THAT(handled.out,
+              AllOf(HasSubstr(R"("type":"batch.failed")"), HasSubstr("\nbatch.failed redriven\n")));
+  EXPECT_THAT(Hookgate({"subscriptions", "show", "billing"}).out, HasSubstr("0 events"));
+  EXPECT_EQ(Hookgate({"subscriptions", "delete", "billing", "--yes"}).exit_code, 0);
+  EXPECT_EQ(Hookgate({"consume", "billing"}).exit_code, 4);
+}
+
+// P7, with real processes: what a killed consumer held is handled by the other.
+TEST_F(CliTest, AConsumerIsKilledAndTheOtherHandlesItsShare) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  const std::string begun = FreshTestFile("begun");
+  const std::string handled = FreshTestFile("handled");
+  // It takes three, and gets nowhere with them.
+  const pid_t killed =
+      StartHookgate({"consume", "billing", "--name", "killed", "--concurrency", "3", "--exec",
+                     absl::StrCat("echo $HOOKGATE_SEQUENCE >> ", begun, "; exec sleep 60")});
+  Hookgate({"send", "--count", "3"});
+  while (LinesOf(ReadTestFile(begun)) < 3) std::this_thread::yield();
+  const pid_t other =
+      StartHookgate({"consume", "billing", "--name", "other", "--concurrency", "2", "--exec",
+                     absl::StrCat("echo $HOOKGATE_SEQUENCE $HOOKGATE_ATTEMPT >> ", handled)});
+  Hookgate({"send", "--count", "5"});
+  while (LinesOf(ReadTestFile(handled)) < 5) std::this_thread::yield();
+  kill(killed, SIGKILL);
+  WaitForProgram(killed);
+  while (LinesOf(ReadTestFile(handled)) < 8) std::this_thread::yield();
+  kill(other, SIGINT);
+  EXPECT_EQ(WaitForProgram(other), 0);
+  const std::vector<std::string> lines =
+      absl::StrSplit(ReadTestFile(handled), '\n', absl::SkipEmpty());
+  EXPECT_THAT(lines,
+              testing::UnorderedElementsAre("1 1", "2 1", "3 1", "4 1", "5 1", "6 1", "7 1", "8 1"))
+      << "each once, and none counted as a further attempt";
+  EXPECT_THAT(Hookgate({"subscriptions", "show", "billing"}).out, HasSubstr("0 events"));
+}
+
+TEST_F(CliTest, AConsumerThatIsInterruptedFinishesWhatItRuns) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  const std::string begun = FreshTestFile("begun");
+  const std::string go_on = FreshTestFile("go_on");
+  const pid_t consumer = StartHookgate(
+      {"consume", "billing", "--exec",
+       absl::StrCat("echo >> ", begun, "; while [ ! -e ", go_on, " ]; do sleep 0.01; done")});
+  Hookgate({"send", "--count", "2"});
+  while (LinesOf(ReadTestFile(begun)) < 1) std::this_thread::yield();
+  kill(consumer, SIGTERM);
+  std::ofstream(go_on) << "go on";
+  EXPECT_EQ(WaitForProgram(consumer), 0);
+  EXPECT_EQ(LinesOf(ReadTestFile(begun)), 1u);
+  EXPECT_THAT(Hookgate({"subscriptions", "show", "billing"}).out, HasSubstr("1 event,"));
 }
 
 TEST_F(CliTest, WhatIsWrongHasAnExitCodeOfItsOwn) {
