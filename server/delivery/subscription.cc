@@ -377,8 +377,10 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
   std::vector<Delivery> deliveries;
   {
     absl::MutexLock lock(&mu_);
-    if (context_.clock.MonotonicNow() < retry_at_) return deliveries;
-    for (Lease& lease : state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, Now())) {
+    assigned_at_ = Now();
+    if (assigned_at_.monotonic < retry_at_) return deliveries;
+    for (Lease& lease :
+         state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_)) {
       auto known = page_.extract(lease.id.sequence);
       deliveries.push_back({std::move(lease), known.empty() ? nullptr : std::move(known.mapped())});
     }
@@ -490,9 +492,9 @@ bool Subscription::Rest() {
   {
     absl::MutexLock lock(&mu_);
     if (woken_) return false;
-    const Instant now = Now();
-    deadline = state_->NextTick(now);
-    if (now.monotonic < retry_at_) {
+    // What has become due since then was not assigned, and must not be waited for in vain.
+    deadline = state_->NextTick(assigned_at_);
+    if (assigned_at_.monotonic < retry_at_) {
       deadline = std::min(deadline, retry_at_);
     } else if (state_->WantsOffers(ReadyStreams())) {
       seen = state_->offered_to();

@@ -208,6 +208,7 @@ class Subscription final : public HeadWatch::Waiter,
   std::map<Sequence, LogEventPtr> page_ ABSL_GUARDED_BY(mu_);
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);  // reading failed: not before this
+  Instant assigned_at_ ABSL_GUARDED_BY(mu_);      // when what was due was given out last
   absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet
   std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
   Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way

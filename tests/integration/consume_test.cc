@@ -301,6 +301,26 @@ TEST_F(ConsumeTest, DeadLettersArePagedAndSurviveACrash) {
   EXPECT_THAT(sequences, ElementsAre(1, 2, 3, 4, 5));
 }
 
+// The shortest deadline there is: the test lasts as long.
+TEST_F(ConsumeTest, ALeaseEndsAtItsDeadlineAndALateAckHolds) {
+  StartGateway();
+  Create("ack_deadline { seconds: 5 } minimum_backoff { nanos: 100000000 } "
+         "maximum_backoff { nanos: 100000000 }");
+  StoreMany(1);
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  const v1::Delivery first = call.NextDelivery();
+  const v1::Delivery second = call.NextDelivery();
+  EXPECT_EQ(second.event().sequence(), 1);
+  EXPECT_EQ(second.attempt(), 2);
+  EXPECT_EQ(second.reason(), v1::DELIVERY_REASON_DEADLINE_PASSED);
+  call.Send(absl::StrCat("extend { items { delivery_id: '", first.delivery_id(), "' } }"));
+  EXPECT_EQ(call.NextResult().result(), AckResult::RESULT_LEASE_LOST);
+  call.Ack(first.delivery_id());
+  EXPECT_EQ(call.NextResult().result(), AckResult::RESULT_OK) << "nobody else has acked it";
+  call.Ack(second.delivery_id());
+  EXPECT_EQ(call.NextResult().result(), AckResult::RESULT_ALREADY);
+}
+
 // Without partitions: who has credit gets the next.
 TEST_F(ConsumeTest, ConsumersShareAndTheEndOfOneGivesItsShareToTheOther) {
   StartGateway();
