@@ -275,7 +275,10 @@ void Subscription::WaitUntilIdle() {
 
 void Subscription::Advance() {
   while (true) {
-    Reload();
+    if (!Reload()) {
+      Pause();
+      return;
+    }
     LookAtClockAndLog();
     ReadOn();
     if (Commit(TakeDeliveries())) return;  // The turn goes on in OnCommitted.
@@ -283,20 +286,30 @@ void Subscription::Advance() {
   }
 }
 
-// After a failed commit: back to what is stored, as soon as that can be read.
-void Subscription::Reload() {
+// After a failed commit: back to what is stored, as soon as that can be read. Until then nothing is
+// decided or written: the state holds what the store does not know of.
+bool Subscription::Reload() {
   {
     absl::MutexLock lock(&mu_);
-    if (refusal_.ok() || closed_) return;
+    if (refusal_.ok()) return true;
+    if (closed_) return false;
   }
   const absl::StatusOr<StoredSubscription> stored = context_.store.LoadSubscription(id_);
   absl::StatusOr<SubscriptionSettings> settings =
       stored.ok() ? StoredSettings(*stored) : stored.status();
   absl::MutexLock lock(&mu_);
-  if (closed_ || !settings.ok()) return;
+  if (closed_ || !settings.ok()) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
   state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now());
   refusal_ = absl::OkStatus();
+  return true;
+}
+
+// Until somebody wants to attach, or asks for something.
+void Subscription::Pause() {
+  absl::MutexLock lock(&mu_);
+  turn_taken_ = false;
+  woken_ = false;
 }
 
 void Subscription::LookAtClockAndLog() {

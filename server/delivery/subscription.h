@@ -178,7 +178,8 @@ class Subscription final : public HeadWatch::Waiter,
   void OnCommitted(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void LetOut(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
-  void Reload() ABSL_LOCKS_EXCLUDED(mu_);
+  bool Reload() ABSL_LOCKS_EXCLUDED(mu_);  // false: it is not in working order
+  void Pause() ABSL_LOCKS_EXCLUDED(mu_);
   bool FillIn(Delivery& delivery) ABSL_LOCKS_EXCLUDED(mu_);
   bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
 

@@ -30,7 +30,7 @@ class FailingStore final : public SubscriptionLog {
     return log_.LoadSubscriptions();
   }
   absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) override {
-    if (fails()) return Failure();
+    if (loads_fail()) return Failure();
     return log_.LoadSubscription(id);
   }
   absl::StatusOr<int64_t> CreateSubscription(const std::string& name, const std::string& settings,
@@ -39,28 +39,43 @@ class FailingStore final : public SubscriptionLog {
   }
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override {
-    if (fails()) return std::move(done)(Failure());
+    {
+      absl::MutexLock lock(&mu_);
+      ++writes_;
+    }
+    if (writes_fail()) return std::move(done)(Failure());
     log_.WriteSubscription(id, std::move(changes), std::move(done));
   }
   absl::Status DeleteSubscription(int64_t id) override { return log_.DeleteSubscription(id); }
 
-  void Fail(bool fails) {
+  void Fail(bool writes, bool loads) {
     absl::MutexLock lock(&mu_);
-    fails_ = fails;
+    writes_fail_ = writes;
+    loads_fail_ = loads;
+  }
+  int writes() {
+    absl::MutexLock lock(&mu_);
+    return writes_;
   }
 
  private:
   static absl::Status Failure() {
     return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kStoreUnavailable, "disk full");
   }
-  bool fails() {
+  bool writes_fail() {
     absl::MutexLock lock(&mu_);
-    return fails_;
+    return writes_fail_;
+  }
+  bool loads_fail() {
+    absl::MutexLock lock(&mu_);
+    return loads_fail_;
   }
 
   SubscriptionLog& log_;
   absl::Mutex mu_;
-  bool fails_ ABSL_GUARDED_BY(mu_) = false;
+  bool writes_fail_ ABSL_GUARDED_BY(mu_) = false;
+  bool loads_fail_ ABSL_GUARDED_BY(mu_) = false;
+  int writes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 class FakeReceiver final : public Receiver {
@@ -280,14 +295,14 @@ TEST_F(SubscriptionTest, FailedCommitSendsConsumersAwayAndPromisesNothing) {
   Attach(*subscription, receiver);
   AppendEvent(*log_);
   const Delivery delivery = receiver->Next();
-  store_.Fail(true);
+  store_.Fail(/*writes=*/true, /*loads=*/true);
   const auto outcomes = Settle(*subscription, {{.id = delivery.lease.id}});
   EXPECT_EQ(ReasonOf(outcomes.status()), reason::kStoreUnavailable);
   EXPECT_EQ(ReasonOf(receiver->WaitForEnd()), reason::kStoreUnavailable);
   // As long as the disk fails nobody gets in.
   const auto refused = subscription->Attach("a", {}, false, std::make_shared<FakeReceiver>());
   EXPECT_EQ(ReasonOf(refused.status()), reason::kStoreUnavailable);
-  store_.Fail(false);
+  store_.Fail(false, false);
   const auto next = std::make_shared<FakeReceiver>();
   while (!subscription->Attach("a", {}, false, next).ok()) {
   }
@@ -298,12 +313,36 @@ TEST_F(SubscriptionTest, FailedCommitSendsConsumersAwayAndPromisesNothing) {
   EXPECT_THAT(log_->LoadSubscription(subscription->id())->unsettled, IsEmpty());
 }
 
+// What it had decided meanwhile is not in the store: writing more of it would leave a hole there.
+TEST_F(SubscriptionTest, NothingIsWrittenBeforeTheStoredStateHasBeenRead) {
+  const auto subscription = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  Attach(*subscription, receiver);
+  AppendEvent(*log_, {.receive_time = absl::FromUnixSeconds(1)});
+  const DeliveryId id = receiver->Next().lease.id;
+  store_.Fail(/*writes=*/true, /*loads=*/true);
+  EXPECT_FALSE(Settle(*subscription, {{.id = id}}).ok());
+  subscription->WaitUntilIdle();
+  store_.Fail(/*writes=*/false, /*loads=*/true);
+  const int writes = store_.writes();
+  ASSERT_TRUE(log_->Trim({absl::FromUnixSeconds(2), absl::FromUnixSeconds(2)}).ok());
+  registry_->NoteTrim();
+  Pass(absl::Hours(1));
+  subscription->WaitUntilIdle();
+  EXPECT_EQ(store_.writes(), writes);
+  store_.Fail(false, false);
+  while (!subscription->Attach("a", {}, false, std::make_shared<FakeReceiver>()).ok()) {
+  }
+  ASSERT_TRUE(Settle(*subscription).ok());
+  EXPECT_EQ(subscription->GetBacklog().lost, 1);
+}
+
 TEST_F(SubscriptionTest, NoDeliveryLeavesWhenItsLeaseCannotBeStored) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
   Attach(*subscription, receiver);
   ASSERT_TRUE(Settle(*subscription).ok());
-  store_.Fail(true);
+  store_.Fail(/*writes=*/true, /*loads=*/true);
   AppendEvent(*log_);
   EXPECT_EQ(ReasonOf(receiver->WaitForEnd()), reason::kStoreUnavailable);
   EXPECT_FALSE(receiver->HasMore());
