@@ -95,12 +95,12 @@ void ConsumeStream::ReadOn() {
     if (end_.has_value()) return;
     reading_paused_ = unanswered_ + results_.ack_results().results_size() >= kMaxUnanswered;
     if (reading_paused_) return;
-    starting_read_ = true;
+    ++starting_reads_;
   }
   StartRead(&request_);
   {
     absl::MutexLock lock(&mu_);
-    starting_read_ = false;
+    --starting_reads_;
   }
   Pump();
 }
@@ -263,7 +263,7 @@ void ConsumeStream::Pump() {
       writing_ = true;
       written_ = next->kind;
       frame_ = ToByteBuffer(std::move(next->bytes));
-    } else if (end_.has_value() && !starting_read_ && (unanswered_ == 0 || cancelled_)) {
+    } else if (end_.has_value() && starting_reads_ == 0 && (unanswered_ == 0 || cancelled_)) {
       finished_ = true;
       end = *end_;
       description = description_;

@@ -106,8 +106,10 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   std::string description_ ABSL_GUARDED_BY(mu_);   // for the log, once opened
   std::deque<Frame> frames_ ABSL_GUARDED_BY(mu_);  // to be sent, behind results_
   hookgate::v1::ConsumeResponse results_ ABSL_GUARDED_BY(mu_);
-  int64_t unanswered_ ABSL_GUARDED_BY(mu_) = 0;      // items read whose results are not in results_
-  bool starting_read_ ABSL_GUARDED_BY(mu_) = false;  // the call must not end meanwhile
+  int64_t unanswered_ ABSL_GUARDED_BY(mu_) = 0;  // items read whose results are not in results_
+  // Calls to StartRead: the call must not end meanwhile. Two at a time, when the first read is done
+  // before its StartRead has returned.
+  int starting_reads_ ABSL_GUARDED_BY(mu_) = 0;
   bool reading_paused_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   FrameKind written_ ABSL_GUARDED_BY(mu_) = FrameKind::kOpened;  // while writing_
