@@ -1,14 +1,10 @@
 #include "server/signature/standard_webhooks.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -43,8 +39,6 @@ constexpr size_t kMaxSignatureBytes = 4096;
 constexpr size_t kMaxSignatureEntries = 64;
 constexpr size_t kMaxV1aEntries = 8;  // Verifying one takes a tenth of a millisecond.
 
-constexpr size_t kDigestBytes = 32;
-
 absl::Status Refuse(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kUnauthenticated, reason, message);
 }
@@ -55,51 +49,6 @@ std::optional<std::string> DecodeStrictBase64(absl::string_view text) {
   std::string bytes;
   if (!absl::Base64Unescape(text, &bytes) || absl::Base64Escape(bytes) != text) return std::nullopt;
   return bytes;
-}
-
-// OpenSSL without HMAC or SHA-256 is a broken installation, not an input.
-[[noreturn]] void DieOfOpenSsl() {
-  Log(Severity::kError, "OpenSSL cannot compute HMAC-SHA256; is its default provider configured?");
-  std::abort();
-}
-
-struct FreeMacContext {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-using MacContext = std::unique_ptr<EVP_MAC_CTX, FreeMacContext>;
-
-// A context keyed with `key`, ready for EVP_MAC_update.
-MacContext StartHmacSha256(absl::string_view key) {
-  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  if (hmac == nullptr) DieOfOpenSsl();
-  MacContext context(EVP_MAC_CTX_new(hmac));
-  char digest[] = "SHA256";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_end(),
-  };
-  const auto* key_bytes = reinterpret_cast<const unsigned char*>(key.data());
-  if (context == nullptr || EVP_MAC_init(context.get(), key_bytes, key.size(), parameters) != 1) {
-    DieOfOpenSsl();
-  }
-  return context;
-}
-
-// HMAC-SHA256 over "id.timestamp.body", without joining the parts in memory.
-std::string SignedDigest(absl::string_view key, absl::string_view id, absl::string_view timestamp,
-                         absl::string_view body) {
-  const MacContext context = StartHmacSha256(key);
-  for (absl::string_view part :
-       {id, absl::string_view("."), timestamp, absl::string_view("."), body}) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(part.data());
-    if (EVP_MAC_update(context.get(), bytes, part.size()) != 1) DieOfOpenSsl();
-  }
-  unsigned char digest[kDigestBytes];
-  size_t size = 0;
-  if (EVP_MAC_final(context.get(), digest, &size, sizeof(digest)) != 1 || size != kDigestBytes) {
-    DieOfOpenSsl();
-  }
-  return std::string(reinterpret_cast<const char*>(digest), size);
 }
 
 absl::Status CheckPresence(const SignedHeaders& headers) {
@@ -198,11 +147,15 @@ struct SignedParts {
   absl::string_view body;
 };
 
+// The base64 text of an entry that matches.
+std::string ExpectedSignature(const HmacSha256Key& key, const SignedParts& parts) {
+  return absl::Base64Escape(key.Digest({parts.id, ".", parts.timestamp, ".", parts.body}));
+}
+
 // No early end: how long this takes must not tell which entry matched.
-bool MatchesSharedSecret(const std::string& key, const std::vector<absl::string_view>& v1,
+bool MatchesSharedSecret(const HmacSha256Key& key, const std::vector<absl::string_view>& v1,
                          const SignedParts& parts) {
-  const std::string expected =
-      absl::Base64Escape(SignedDigest(key, parts.id, parts.timestamp, parts.body));
+  const std::string expected = ExpectedSignature(key, parts);
   bool matches = false;
   for (absl::string_view entry : v1) {
     const bool equal = EqualInConstantTime(entry, expected);
@@ -288,7 +241,8 @@ absl::StatusOr<Secret> Secret::Parse(absl::string_view name, absl::string_view t
   return Secret(std::string(name), *std::move(key));
 }
 
-Secret::Secret(std::string name, std::string key) : name_(std::move(name)), key_(std::move(key)) {}
+Secret::Secret(std::string name, std::string key)
+    : name_(std::move(name)), key_(std::move(key)), hmac_key_(HmacSha256Key(key_)) {}
 
 Secret::Secret(std::string name, Ed25519PublicKey public_key)
     : name_(std::move(name)), public_key_(std::move(public_key)) {}
@@ -309,7 +263,7 @@ absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::strin
     const Ed25519PublicKey* public_key = secrets[i].public_key();
     const bool matches = public_key != nullptr
                              ? MatchesPublicKey(*public_key, entries.v1a, parts)
-                             : MatchesSharedSecret(secrets[i].key(), entries.v1, parts);
+                             : MatchesSharedSecret(secrets[i].hmac_key(), entries.v1, parts);
     if (matches) matching.push_back(i);
   }
   if (matching.empty()) return Mismatch(secrets, entries);
@@ -322,7 +276,8 @@ std::string Sign(const Secret& secret, absl::string_view id, absl::string_view t
     Log(Severity::kError, "a public key cannot sign", {{"secret", secret.name()}});
     std::abort();
   }
-  return absl::StrCat(kV1Tag, absl::Base64Escape(SignedDigest(secret.key(), id, timestamp, body)));
+  const SignedParts parts = {.id = id, .timestamp = timestamp, .body = body};
+  return absl::StrCat(kV1Tag, ExpectedSignature(secret.hmac_key(), parts));
 }
 
 }  // namespace hookgate

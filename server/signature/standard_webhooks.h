@@ -18,6 +18,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "server/signature/ed25519.h"
+#include "server/signature/hmac_sha256.h"
 
 namespace hookgate {
 
@@ -48,9 +49,11 @@ class Secret {
   static absl::StatusOr<Secret> Parse(absl::string_view name, absl::string_view text);
 
   const std::string& name() const { return name_; }
-  // The shared secret; empty if this is a public key, whose text is no secret and never an HMAC
-  // key.
+  // The shared secret; empty if this is a public key, whose text is no secret.
   const std::string& key() const { return key_; }
+  // The same, ready to sign with. REQUIRES: this is a shared secret. A public key is never an HMAC
+  // key.
+  const HmacSha256Key& hmac_key() const { return *hmac_key_; }
   // Null if this is a shared secret.
   const Ed25519PublicKey* public_key() const {
     return public_key_.has_value() ? &*public_key_ : nullptr;
@@ -64,9 +67,10 @@ class Secret {
   Secret(std::string name, std::string key);
   Secret(std::string name, Ed25519PublicKey public_key);
 
-  // Exactly one of key_ and public_key_ is set.
+  // Exactly one of hmac_key_ and public_key_ is set.
   std::string name_;
-  std::string key_;
+  std::string key_;  // of hmac_key_
+  absl::optional<HmacSha256Key> hmac_key_;
   absl::optional<Ed25519PublicKey> public_key_;
 };
 
