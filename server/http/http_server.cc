@@ -5,7 +5,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -70,21 +69,22 @@ class HttpServerImpl final : public HttpServer {
       : options_(options),
         handler_(handler),
         clock_(clock),
-        acceptor_(asio::make_strand(io_)),
-        accept_pause_(acceptor_.get_executor()) {}
+        loops_(MakeLoops(options.threads)),
+        acceptor_(loops_.front()->io),
+        accept_pause_(loops_.front()->io) {}
 
   ~HttpServerImpl() override {
     Drain(absl::ZeroDuration());
     // A handler may still owe answers; they come to a closed connection, but they come.
     WaitUntilEmpty(absl::InfiniteDuration());
-    work_.reset();
+    for (const auto& loop : loops_) loop->work.reset();
     for (std::thread& thread : threads_) thread.join();
   }
 
   absl::Status Listen() {
     ASSIGN_OR_RETURN(const HostPort address, SplitAddress(options_.address));
     error_code error;
-    tcp::resolver resolver(io_);
+    tcp::resolver resolver(loops_.front()->io);
     const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive, error);
     if (error || found.empty()) {
       return absl::InvalidArgumentError(
@@ -102,8 +102,8 @@ class HttpServerImpl final : public HttpServer {
     }
     bound_ = FormatEndpoint(acceptor_.local_endpoint(error));
     asio::post(acceptor_.get_executor(), [this] { Accept(); });
-    for (int i = 0; i < options_.threads; ++i) {
-      threads_.emplace_back([this] { io_.run(); });
+    for (const auto& loop : loops_) {
+      threads_.emplace_back([&io = loop->io] { io.run(); });
     }
     return absl::OkStatus();
   }
@@ -125,8 +125,22 @@ class HttpServerImpl final : public HttpServer {
   }
 
  private:
+  // What one thread runs. A connection stays with one: nothing of it is shared between threads, so
+  // it needs no strand.
+  struct Loop {
+    asio::io_context io{/*concurrency_hint=*/1};
+    asio::executor_work_guard<HttpExecutor> work{io.get_executor()};
+  };
+
+  static std::vector<std::unique_ptr<Loop>> MakeLoops(int count) {
+    std::vector<std::unique_ptr<Loop>> loops;
+    for (int i = 0; i < count; ++i) loops.push_back(std::make_unique<Loop>());
+    return loops;
+  }
+
   void Accept() {
-    acceptor_.async_accept(asio::make_strand(io_), [this](error_code error, HttpSocket socket) {
+    next_loop_ = (next_loop_ + 1) % loops_.size();
+    acceptor_.async_accept(loops_[next_loop_]->io, [this](error_code error, HttpSocket socket) {
       OnAccepted(error, std::move(socket));
     });
   }
@@ -202,14 +216,14 @@ class HttpServerImpl final : public HttpServer {
   int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   size_t refusing_ ABSL_GUARDED_BY(mu_) = 0;  // those of sessions_ that are only told to go
 
-  // Does its own locking.
-  asio::io_context io_;
-  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  // As many as threads; they do their own locking.
+  const std::vector<std::unique_ptr<Loop>> loops_;
 
-  // Touched only on the acceptor's strand.
-  asio::basic_socket_acceptor<tcp, HttpStrand> acceptor_;
+  // Touched only on the first loop's thread.
+  size_t next_loop_ = 0;  // that takes the next connection
+  asio::basic_socket_acceptor<tcp, HttpExecutor> acceptor_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
-                             asio::wait_traits<std::chrono::steady_clock>, HttpStrand>
+                             asio::wait_traits<std::chrono::steady_clock>, HttpExecutor>
       accept_pause_;
 
   std::vector<std::thread> threads_;  // last: they run on all of the above

@@ -10,9 +10,9 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -28,11 +28,12 @@
 
 namespace hookgate {
 
-using HttpStrand = boost::asio::strand<boost::asio::io_context::executor_type>;
-using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpStrand>;
+// Without asio's any_io_executor, which costs an allocation here and there.
+using HttpExecutor = boost::asio::io_context::executor_type;
+using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpExecutor>;
 
-// All work runs on the connection's strand. Lives as long as an operation is pending or the handler
-// owes an answer.
+// All work runs on the one thread that runs the socket's io_context. Lives as long as an operation
+// is pending or the handler owes an answer.
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
   // `options`, `handler` and `clock` outlive the session. `on_end` runs once, at the very end of
@@ -83,9 +84,10 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   HttpHandler& handler_;
   const Clock& clock_;
 
-  // Touched only on the strand.
+  // Touched only on the io_context's thread.
   HttpSocket socket_;
-  boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>, HttpStrand>
+  boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>,
+                                    HttpExecutor>
       timer_;
   SteadyClock::time_point deadline_ = SteadyClock::time_point::max();
   Phase phase_ = Phase::kRest;
