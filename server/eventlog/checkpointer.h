@@ -19,16 +19,20 @@ class Checkpointer {
   explicit Checkpointer(std::unique_ptr<Database> database);
   ~Checkpointer();
 
-  // Asks for a checkpoint soon. Requests that come while one runs make one more.
+  // Asks for a checkpoint soon. REQUIRES: done().
   void Request();
+  // Whether the checkpoint asked for last, if any, has ended: nearly all that the write-ahead log
+  // held is in the database, or readers or errors kept it from getting there.
+  bool done() const;
 
  private:
   void Run();
+  void Checkpoint();
 
   // Touched only by the thread.
   const std::unique_ptr<Database> database_;
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   bool requested_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 

@@ -21,8 +21,8 @@ std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog:
 
 // Removes the oldest events, at most `max_events`, as long as they were received before
 // `cutoffs.settled`, and, if a durable subscription has not settled them, before
-// `cutoffs.unsettled`. Stops at the first that stays: what is left has no hole. `done` gets how many
-// were removed.
+// `cutoffs.unsettled`. Stops at the first that stays: what is left has no hole. `done` gets how
+// many were removed.
 std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, int64_t max_events, CountDone done);
 
 }  // namespace hookgate

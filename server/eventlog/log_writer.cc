@@ -13,12 +13,9 @@
 namespace hookgate {
 namespace {
 
-// From this size (4 MiB) on the write-ahead log is moved into the database, by another thread.
-constexpr int kCheckpointPages = 1000;
-
-// Passive checkpoints never finish while commits keep coming, and only a finished one lets the
-// write-ahead log start over. At this size (64 MiB) the writer makes room itself.
-constexpr int kLargeWalPages = 16384;
+// From this size (64 MiB) on the write-ahead log is moved into the database. Longer, and pages that
+// many commits change are moved less often; shorter, and a start after a crash has less to do.
+constexpr int kCheckpointPages = 16384;
 
 absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason, message);
@@ -42,6 +39,7 @@ LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStat
       database_(std::move(database)),
       statements_(std::move(statements)),
       checkpointer_(std::move(checkpointer)),
+      checkpoint_at_(kCheckpointPages),
       position_(position) {
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
@@ -71,9 +69,8 @@ void LogWriter::Queue(std::unique_ptr<LogJob> job, bool however_full) {
       refusal = health_;
     } else if (stopping_) {
       refusal = Unavailable(reason::kDraining, "the log is being closed");
-    } else if (!however_full &&
-               (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
-                queued_bytes_ + job->bytes() > limits_.max_queued_bytes)) {
+    } else if (!however_full && (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
+                                 queued_bytes_ + job->bytes() > limits_.max_queued_bytes)) {
       refusal = Unavailable(reason::kQueueFull,
                             absl::StrCat(queue_.size(), " webhooks wait for the disk already"));
     } else {
@@ -133,7 +130,7 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
     listener_->OnCommit(state.appended);
   }
   for (auto& job : group) job->Answer(status);
-  RequestCheckpoint();
+  KeepWalShort();
 }
 
 absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
@@ -172,19 +169,26 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogPositi
   return health_;
 }
 
-void LogWriter::RequestCheckpoint() {
-  if (wal_pages_ < kCheckpointPages) return;
-  if (wal_pages_ < kLargeWalPages) {
+// The checkpointer moves what the write-ahead log holds while commits go on; then this thread moves
+// the little that came meanwhile, and the write-ahead log begins anew in its place. In its place: a
+// commit that makes the file longer has to sync the file's size as well, which takes as long again.
+void LogWriter::KeepWalShort() {
+  if (wal_pages_ < checkpoint_at_) return;
+  if (!checkpoint_requested_) {
+    checkpoint_requested_ = true;
     checkpointer_->Request();
+  }
+  if (!checkpointer_->done()) return;
+  checkpoint_requested_ = false;
+  const absl::Status status = database_->Checkpoint(Database::CheckpointMode::kRestart).status();
+  if (status.ok()) {
+    checkpoint_at_ = kCheckpointPages;
     return;
   }
-  const absl::Status status = database_->Checkpoint(Database::CheckpointMode::kTruncate);
-  if (status.ok()) {
-    wal_pages_ = 0;
-  } else {
-    Log(Severity::kWarning, "the write-ahead log could not be emptied",
-        {{"pages", wal_pages_}, {"error", status.ToString()}});
-  }
+  // Most likely somebody reads, such as an operator's sqlite3 shell.
+  checkpoint_at_ = wal_pages_ + kCheckpointPages;
+  Log(Severity::kWarning, "the write-ahead log could not begin anew; it grows until it can",
+      {{"pages", wal_pages_}, {"error", status.ToString()}});
 }
 
 }  // namespace hookgate

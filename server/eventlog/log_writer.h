@@ -57,7 +57,7 @@ class LogWriter {
   absl::Status RefusedUntilRestart() const;
   // Remembers how a group ended, and returns what its jobs are answered.
   absl::Status NoteOutcome(const absl::Status& outcome, const LogPosition& position);
-  void RequestCheckpoint();
+  void KeepWalShort();
 
   // Constant after construction.
   const Limits limits_;
@@ -68,6 +68,8 @@ class LogWriter {
   const std::unique_ptr<LogStatements> statements_;
   const std::unique_ptr<Checkpointer> checkpointer_;
   int wal_pages_ = 0;
+  int checkpoint_at_;  // pages
+  bool checkpoint_requested_ = false;
 
   mutable absl::Mutex mu_;
   std::vector<std::unique_ptr<LogJob>> queue_ ABSL_GUARDED_BY(mu_);

@@ -44,8 +44,9 @@ class Retention {
  public:
   // Trims now, and then each `interval`, on a thread of its own. `log` and `clock` outlive this.
   //   trimmed  called there after events have been removed
-  Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
-            const Clock& clock, std::function<void()> trimmed = [] {});
+  Retention(
+      const RetentionLimits& limits, absl::Duration interval, Trimmable& log, const Clock& clock,
+      std::function<void()> trimmed = [] {});
   // Waits for a trim under way.
   ~Retention();
 

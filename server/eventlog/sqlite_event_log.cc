@@ -50,7 +50,7 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
 // behind which nothing is found after a power cut. So nothing is appended to one that was found:
 // its content is written anew, into the database, and it starts over.
 absl::Status RewriteWhatWasFound(Database& database) {
-  const absl::Status status = database.Checkpoint(Database::CheckpointMode::kTruncate);
+  const absl::Status status = database.Checkpoint(Database::CheckpointMode::kTruncate).status();
   if (!absl::IsResourceExhausted(status) && !absl::IsUnavailable(status)) return status;
   // A full disk, or somebody who reads: no reason to refuse what can be read.
   Log(Severity::kWarning, "the write-ahead log could not be emptied",
@@ -194,12 +194,14 @@ absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
 }
 
 absl::StatusOr<std::vector<StoredSubscription>> SqliteEventLog::LoadSubscriptions() {
-  ASSIGN_OR_RETURN(SubscriptionReader reader, SubscriptionReader::Open(directory_->database_path()));
+  ASSIGN_OR_RETURN(SubscriptionReader reader,
+                   SubscriptionReader::Open(directory_->database_path()));
   return reader.LoadAll();
 }
 
 absl::StatusOr<StoredSubscription> SqliteEventLog::LoadSubscription(int64_t id) {
-  ASSIGN_OR_RETURN(SubscriptionReader reader, SubscriptionReader::Open(directory_->database_path()));
+  ASSIGN_OR_RETURN(SubscriptionReader reader,
+                   SubscriptionReader::Open(directory_->database_path()));
   return reader.Load(id);
 }
 

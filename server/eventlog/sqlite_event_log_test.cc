@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <thread>
 
@@ -193,6 +195,19 @@ TEST(SqliteEventLogTest, FullQueueRefusesAtOnceAndTheRestIsStored) {
   go_on.Notify();
   left.Wait();
   EXPECT_EQ(log->Position().head, 3);
+}
+
+TEST(SqliteEventLogTest, WriteAheadLogStaysBoundedWhileCommitsKeepComing) {
+  const std::string folder = FreshFolder();
+  auto log = OpenLog(folder);
+  std::uintmax_t largest = 0;
+  for (int i = 0; i < 400; ++i) {
+    auto event = NewEvent(absl::StrCat("wh_", i));
+    event->raw_body = std::string(1 << 20, 'x');
+    ASSERT_TRUE(Append(*log, std::move(event)).ok());
+    largest = std::max(largest, std::filesystem::file_size(folder + "/events.db-wal"));
+  }
+  EXPECT_LT(largest, 200u << 20);
 }
 
 TEST(SqliteEventLogTest, ClosingAnswersEverythingThatWaits) {

@@ -21,19 +21,18 @@ class CreateSubscriptionJob final : public LogJob {
   absl::Status Write(LogStatements& statements, LogState&) override {
     ASSIGN_OR_RETURN(const int64_t count, statements.subscriptions.Count());
     if (count >= SubscriptionLog::kMaxSubscriptions) {
-      result_ = ErrorWithReason(
-          absl::StatusCode::kResourceExhausted, reason::kTooManySubscriptions,
-          absl::StrCat("there are ", count, " subscriptions already, as many as a gateway has; "
-                       "delete one that nobody needs"));
+      result_ = ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManySubscriptions,
+                                absl::StrCat("there are ", count,
+                                             " subscriptions already, as many as a gateway has; "
+                                             "delete one that nobody needs"));
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const int64_t id, statements.subscriptions.Insert(subscription_));
     result_ = id;
     if (id == 0) {
-      result_ = ErrorWithReason(
-          absl::StatusCode::kAlreadyExists, reason::kSubscriptionExists,
-          absl::StrCat("there is a subscription ", subscription_.name,
-                       " already; update or seek it, or take another name"));
+      result_ = ErrorWithReason(absl::StatusCode::kAlreadyExists, reason::kSubscriptionExists,
+                                absl::StrCat("there is a subscription ", subscription_.name,
+                                             " already; update or seek it, or take another name"));
     }
     return absl::OkStatus();
   }

@@ -40,12 +40,11 @@ class SubscriptionLog {
                                                      const std::string& settings,
                                                      absl::Time create_time, Sequence position) = 0;
 
-  // All of `changes` or nothing. Callers have one write of a subscription under way at a time, which
-  // is what bounds them: none is refused because the queue is full.
-  // NOT_FOUND subscription_not_found (nothing was written); UNAVAILABLE store_unavailable as
+  // All of `changes` or nothing. Callers have one write of a subscription under way at a time,
+  // which is what bounds them: none is refused because the queue is full. NOT_FOUND
+  // subscription_not_found (nothing was written); UNAVAILABLE store_unavailable as
   // EventLog::Append.
-  virtual void WriteSubscription(int64_t id,
-                                 std::unique_ptr<const SubscriptionChanges> changes,
+  virtual void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                                  Done done) = 0;
 
   // Forgets it, with all that it owes and its dead letters. Blocks until that is durable.

@@ -64,12 +64,12 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
   ASSIGN_OR_RETURN(Statement delete_dead, database.Prepare(kDeleteDead));
   ASSIGN_OR_RETURN(Statement first_unsettled, database.Prepare(kFirstUnsettled));
   return SubscriptionStatements(
-      database, Prepared{std::move(count), std::move(exists), std::move(insert),
-                         std::move(delete_subscription), std::move(delete_all_unsettled),
-                         std::move(delete_all_dead), std::move(set_position),
-                         std::move(set_settings), std::move(put_unsettled),
-                         std::move(delete_unsettled), std::move(put_dead), std::move(delete_dead),
-                         std::move(first_unsettled)});
+      database,
+      Prepared{std::move(count), std::move(exists), std::move(insert),
+               std::move(delete_subscription), std::move(delete_all_unsettled),
+               std::move(delete_all_dead), std::move(set_position), std::move(set_settings),
+               std::move(put_unsettled), std::move(delete_unsettled), std::move(put_dead),
+               std::move(delete_dead), std::move(first_unsettled)});
 }
 
 absl::StatusOr<int64_t> SubscriptionStatements::Count() {

@@ -23,8 +23,8 @@ class SubscriptionStatements {
   absl::StatusOr<bool> Delete(int64_t id);
   absl::Status Apply(int64_t id, const SubscriptionChanges& changes);
 
-  // The first event that some subscription has not settled, or may still want; nullopt: there are no
-  // subscriptions.
+  // The first event that some subscription has not settled, or may still want; nullopt: there are
+  // no subscriptions.
   absl::StatusOr<absl::optional<Sequence>> FirstUnsettled();
 
  private:

@@ -13,6 +13,8 @@ namespace {
 
 // How long a connection waits for another's lock, such as an operator's sqlite3 shell.
 constexpr int kBusyTimeoutMs = 5000;
+// The same while commits wait behind this one: another time will do.
+constexpr int kRestartTimeoutMs = 50;
 
 absl::StatusCode ToStatusCode(int result) {
   switch (result & 0xff) {  // The low byte is the class of an extended code.
@@ -103,13 +105,18 @@ void Database::SetWalHook(std::function<void(int)> hook) {
   sqlite3_wal_hook(handle_, &CallWalHook, &wal_hook_);
 }
 
-absl::Status Database::Checkpoint(CheckpointMode mode) {
-  const int sqlite_mode =
-      mode == CheckpointMode::kPassive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
-  if (sqlite3_wal_checkpoint_v2(handle_, nullptr, sqlite_mode, nullptr, nullptr) != SQLITE_OK) {
-    return ErrorOf(handle_, "checkpoint");
-  }
-  return absl::OkStatus();
+absl::StatusOr<int> Database::Checkpoint(CheckpointMode mode) {
+  int sqlite_mode = SQLITE_CHECKPOINT_PASSIVE;
+  if (mode == CheckpointMode::kRestart) sqlite_mode = SQLITE_CHECKPOINT_RESTART;
+  if (mode == CheckpointMode::kTruncate) sqlite_mode = SQLITE_CHECKPOINT_TRUNCATE;
+  int wal_pages = 0;
+  int moved_pages = 0;
+  if (mode == CheckpointMode::kRestart) sqlite3_busy_timeout(handle_, kRestartTimeoutMs);
+  const int result =
+      sqlite3_wal_checkpoint_v2(handle_, nullptr, sqlite_mode, &wal_pages, &moved_pages);
+  sqlite3_busy_timeout(handle_, kBusyTimeoutMs);
+  if (result != SQLITE_OK) return ErrorOf(handle_, "checkpoint");
+  return wal_pages - moved_pages;
 }
 
 Statement::Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}

@@ -52,9 +52,13 @@ class Database {
 
   enum class CheckpointMode {
     kPassive,   // moves what it can into the database without waiting for anybody
-    kTruncate,  // waits for readers, then empties the write-ahead log
+    kRestart,   // moves everything, waiting a moment for readers; the next commit begins the
+                // write-ahead log anew, in the same place of the same file
+    kTruncate,  // moves everything, waiting for readers, and makes the file empty
   };
-  absl::Status Checkpoint(CheckpointMode mode);
+  // The pages of the write-ahead log that are not in the database yet. UNAVAILABLE if the wait was
+  // too short, or another checkpoint is running.
+  absl::StatusOr<int> Checkpoint(CheckpointMode mode);
 
  private:
   friend class Statement;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "server/store/data_directory.h"
@@ -63,6 +64,42 @@ TEST(DatabaseTest, CommitsAreSyncedAndCheckpointsAreLeftToUs) {
   EXPECT_EQ(pragma("journal_mode"), "wal");
   EXPECT_EQ(pragma("synchronous"), "2");
   EXPECT_EQ(pragma("wal_autocheckpoint"), "0");
+}
+
+TEST(DatabaseTest, RestartedWriteAheadLogIsWrittenAnewInPlace) {
+  const std::string path = FreshPath();
+  auto database = OpenOrDie(path);
+  int pages = 0;
+  database->SetWalHook([&](int count) { pages = count; });
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (a BLOB)").ok());
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (zeroblob(100000))").ok());
+  ASSERT_GT(pages, 20);
+  const auto size = std::filesystem::file_size(path + "-wal");
+
+  const absl::StatusOr<int> left = database->Checkpoint(Database::CheckpointMode::kRestart);
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(*left, 0);
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1)").ok());
+  EXPECT_LT(pages, 5);
+  EXPECT_EQ(std::filesystem::file_size(path + "-wal"), size);
+  EXPECT_EQ(CountRows(*database, "t"), 2);
+}
+
+TEST(DatabaseTest, ReaderMakesARestartUnavailableAndCommitsGoOn) {
+  const std::string path = FreshPath();
+  auto database = OpenOrDie(path);
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (a)").ok());
+  auto reader = Database::Open(path, Database::Mode::kReadOnly);
+  ASSERT_TRUE(reader.ok());
+  auto snapshot = Transaction::Begin(**reader, Transaction::Kind::kRead);
+  ASSERT_TRUE(snapshot.ok());
+  EXPECT_EQ(CountRows(**reader, "t"), 0);
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1)").ok());
+
+  EXPECT_EQ(database->Checkpoint(Database::CheckpointMode::kRestart).status().code(),
+            absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (2)").ok());
+  EXPECT_EQ(CountRows(**reader, "t"), 0);
 }
 
 TEST(DatabaseTest, FileThatIsNoDatabaseIsDataLoss) {
