@@ -18,12 +18,16 @@
 #include "server/gateway/gateway.h"
 #include "server/gateway/options.h"
 #include "server/gateway/signals.h"
+#include "server/verify/verify_log.h"
 
 ABSL_FLAG(std::string, config, "",
           "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
           "over it.");
 ABSL_FLAG(bool, check_config, false,
           "Check flags, config file and secrets, say what is wrong, exit.");
+ABSL_FLAG(bool, verify, false,
+          "Check the whole log, say what is wrong with it, exit. No hookgated may be running on "
+          "it.");
 ABSL_FLAG(std::string, http_address, "",
           "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
 ABSL_FLAG(std::string, grpc_address, "",
@@ -48,13 +52,17 @@ answers, and streams them as typed events over gRPC.
       receives OpenAI's webhooks at http://127.0.0.1:8080/webhooks/openai
   hookgated --config hookgate.textproto --check_config
       says whether a config file is right
+  hookgated --data_dir hookgate-data --verify
+      reads the whole log, and says whether it is sound
 
 Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely, a second
 one at once. SIGHUP has the config file and the secrets read again.
 
-Exit codes: 0 ended as asked, 1 could not start, 2 flags or config are wrong.)";
+Exit codes: 0 ended as asked, 1 could not start, or the log is not sound, 2 flags or config are
+wrong.)";
 
 constexpr int kCouldNotStart = 1;
+constexpr int kNotSound = 1;
 constexpr int kBadConfig = 2;
 
 absl::optional<std::string> GetEnvironment(const std::string& name) {
@@ -108,6 +116,16 @@ void Reload(Gateway& gateway) {
   }
 }
 
+int VerifyAndReport(const std::string& data_dir) {
+  const absl::StatusOr<LogReport> report =
+      VerifyLog({.data_dir = data_dir, .progress = [](absl::string_view what) {
+                   std::cerr << "hookgated: " << what << std::endl;
+                 }});
+  if (!report.ok()) return Fail(kNotSound, report.status());
+  std::cout << ReportText(*report);
+  return report->total_findings == 0 ? EXIT_SUCCESS : kNotSound;
+}
+
 int Main() {
   absl::StatusOr<Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(kBadConfig, options.status());
@@ -115,6 +133,7 @@ int Main() {
     std::cout << "config is right: " << options->sources.size() << " source(s)\n";
     return EXIT_SUCCESS;
   }
+  if (absl::GetFlag(FLAGS_verify)) return VerifyAndReport(options->log.data_dir);
   InitLogging(options->logging);
   BlockSignals();
   absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());

@@ -6,6 +6,7 @@
 #include "client/cli/dead_letters_redrive_command.h"
 #include "client/cli/events_command.h"
 #include "client/cli/failures_command.h"
+#include "client/cli/fsck_command.h"
 #include "client/cli/get_command.h"
 #include "client/cli/quarantine_discard_command.h"
 #include "client/cli/quarantine_list_command.h"
@@ -43,7 +44,8 @@ const std::vector<Command>& Commands() {
                                                                 SubscriptionsDeleteCommand(),
                                                                 DeadLettersListCommand(),
                                                                 DeadLettersRedriveCommand(),
-                                                                DeadLettersDiscardCommand()};
+                                                                DeadLettersDiscardCommand(),
+                                                                FsckCommand()};
   return *kCommands;
 }
 

@@ -9,6 +9,7 @@ inline constexpr int kFailed = 1;       // The gateway refused, or something els
 inline constexpr int kWrongUsage = 2;   // The command line is wrong; nothing was done.
 inline constexpr int kUnreachable = 3;  // Nobody answered in time.
 inline constexpr int kNotFound = 4;     // There is no such event, entry or subscription.
+inline constexpr int kNotChecked = 5;   // The log could not be opened.
 // As shells report a program that SIGINT ended: interrupted before anything was done.
 inline constexpr int kInterrupted = 130;
 

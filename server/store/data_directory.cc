@@ -50,6 +50,19 @@ absl::Status MakeFolder(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
   RETURN_IF_ERROR(MakeFolder(path));
+  return Lock(path);
+}
+
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenExisting(
+    const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path + "/events.db", error)) {
+    return absl::NotFoundError(absl::StrCat("there is no log in ", path, ": it has no events.db"));
+  }
+  return Lock(path);
+}
+
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::string& path) {
   const std::string lock_path = path + "/lock";
   const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (file < 0) {

@@ -17,6 +17,10 @@ class DataDirectory {
   // FAILED_PRECONDITION if it cannot be made or written, or another process holds it.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(const std::string& path);
 
+  // The same for one that holds a log already; makes nothing but the lock, and no log is opened.
+  // NOT_FOUND if the folder or its database is missing.
+  static absl::StatusOr<std::unique_ptr<DataDirectory>> OpenExisting(const std::string& path);
+
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
@@ -26,6 +30,8 @@ class DataDirectory {
   std::string database_path() const { return path_ + "/events.db"; }
 
  private:
+  static absl::StatusOr<std::unique_ptr<DataDirectory>> Lock(const std::string& path);
+
   DataDirectory(std::string path, int lock_file) : path_(std::move(path)), lock_file_(lock_file) {}
 
   const std::string path_;

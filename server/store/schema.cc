@@ -125,13 +125,7 @@ absl::Status Step(Database& database, int version, absl::string_view epoch) {
   return transaction.Commit();
 }
 
-}  // namespace
-
-int SchemaVersion() { return std::size(kSteps); }
-
-absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
-  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
-  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
+absl::Status CheckNotForeign(int64_t version, int64_t application_id) {
   if (version > SchemaVersion()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the log has schema version ", version, ", this hookgated knows up to ",
@@ -141,11 +135,37 @@ absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
     return absl::FailedPreconditionError(
         "the file is a database, but not one of Hookgate's: use another data folder");
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int SchemaVersion() { return std::size(kSteps); }
+
+absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
+  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
+  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
+  RETURN_IF_ERROR(CheckNotForeign(version, application_id));
   for (int from = version; from < SchemaVersion(); ++from) {
     RETURN_IF_ERROR(Annotate(Step(database, from, epoch),
                              absl::StrCat("migrating the log from schema version ", from)));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckSchema(Database& database) {
+  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
+  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
+  RETURN_IF_ERROR(CheckNotForeign(version, application_id));
+  if (version == 0) {
+    return absl::FailedPreconditionError("the file is empty: no log was ever written into it");
+  }
+  if (version == SchemaVersion()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the log has schema version ", version, ", and this build knows how version ",
+                   SchemaVersion(),
+                   " has to be: start hookgated on it, which migrates it, or use "
+                   "the build that wrote it"));
 }
 
 }  // namespace hookgate

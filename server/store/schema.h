@@ -33,6 +33,11 @@ int SchemaVersion();
 // FAILED_PRECONDITION if the file is of a newer version, or of another application.
 absl::Status MigrateSchema(Database& database, absl::string_view epoch);
 
+// Whether `database` is a log at SchemaVersion(). Changes nothing.
+// FAILED_PRECONDITION if it is of another version, of another application, or no log yet; DATA_LOSS
+// if it is no database.
+absl::Status CheckSchema(Database& database);
+
 }  // namespace hookgate
 
 #endif  // HOOKGATE_SERVER_STORE_SCHEMA_H_

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/program.h"
@@ -86,6 +88,23 @@ TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
   const auto wrong = RunProgram(kHookgated, Quiet({"--check_config"}));
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("sources"));
+}
+
+TEST_F(StartupTest, VerifySaysWhetherTheLogIsSound) {
+  Start();
+  Store({});
+  const auto in_use = RunProgram(kHookgated, Quiet({"--verify"}), {SecretVariable()});
+  EXPECT_EQ(in_use.exit_code, 1);
+  EXPECT_THAT(in_use.err, HasSubstr("in use"));
+  gateway_->Kill();
+  const auto sound = RunProgram(kHookgated, Quiet({"--verify"}), {SecretVariable()});
+  EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.err;
+  EXPECT_THAT(sound.out, HasSubstr("events         1,"));
+  std::filesystem::resize_file(data_dir_ + "/events.db", 4096);
+  std::filesystem::remove(data_dir_ + "/events.db-wal");
+  const auto damaged = RunProgram(kHookgated, Quiet({"--verify"}), {SecretVariable()});
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_THAT(damaged.out + damaged.err, HasSubstr("events.db"));
 }
 
 TEST_F(StartupTest, HelpTeaches) {

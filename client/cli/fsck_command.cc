@@ -1,0 +1,96 @@
+#include "client/cli/fsck_command.h"
+
+#include <boost/json.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/common_flags.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/printable.h"
+#include "client/cli/report.h"
+#include "server/verify/verify_log.h"
+
+namespace hookgate::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr char kName[] = "fsck";
+
+// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the
+// command in.
+std::string FromWhereTyped(const std::string& path, const Environment& environment) {
+  const auto folder = environment.get_variable("BUILD_WORKING_DIRECTORY");
+  if (!folder.has_value() || absl::StartsWith(path, "/")) return path;
+  return absl::StrCat(*folder, "/", path);
+}
+
+std::string ReportJson(const LogReport& report) {
+  json::array findings;
+  for (const Finding& finding : report.findings) {
+    findings.push_back({{"where", finding.where}, {"what", finding.what}});
+  }
+  const json::object object = {{"sound", report.total_findings == 0},
+                               {"epoch", report.epoch},
+                               {"earliest_sequence", report.earliest_sequence},
+                               {"head_sequence", report.head_sequence},
+                               {"events", report.events},
+                               {"body_bytes", report.body_bytes},
+                               {"unrecognized", report.unrecognized},
+                               {"older_schema", report.older_schema},
+                               {"newer_schema", report.newer_schema},
+                               {"quarantined", report.quarantined},
+                               {"subscriptions", report.subscriptions},
+                               {"unsettled", report.unsettled},
+                               {"dead_letters", report.dead_letters},
+                               {"total_findings", report.total_findings},
+                               {"findings", std::move(findings)}};
+  return json::serialize(object);
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  VerifyOptions options;
+  options.data_dir = FromWhereTyped(flags.arguments()[0], environment);
+  options.max_findings = static_cast<size_t>(flags.Int("max-findings"));
+  options.progress = [&](absl::string_view what) { Say(what, environment); };
+  const absl::StatusOr<LogReport> report = VerifyLog(options);
+  if (!report.ok()) return Fail(kNotChecked, report.status().message(), environment);
+  if (IsJson(flags)) {
+    environment.out << ReportJson(*report) << "\n";
+  } else {
+    environment.out << ReportText(*report);
+  }
+  return report->total_findings == 0 ? kFine : kFailed;
+}
+
+}  // namespace
+
+Command FsckCommand() {
+  return {
+      .name = kName,
+      .summary = "Check a gateway's log on this machine",
+      .description =
+          "Reads all of the log in DATA_DIR and says what is wrong with it: damage of the file, "
+          "events that are missing, there twice or not what their bodies say, and subscriptions "
+          "that point to what is not there. Changes nothing, and needs no gateway: the hookgated "
+          "that runs on this folder has to be stopped first.",
+      .arguments = {.usage = "DATA_DIR", .least = 1, .most = 1},
+      .flags = {{.name = "max-findings",
+                 .kind = FlagKind::kInt,
+                 .value = "N",
+                 .help = "Print at most this many; all are counted.",
+                 .default_value = "100",
+                 .minimum = 1},
+                OutputFlag()},
+      .examples = {{"hookgate fsck hookgate-data", "Is the log sound?"},
+                   {"hookgate fsck /var/lib/hookgate --output json", "The same, for a script."}},
+      .exits = {{kFine, "The log is sound."},
+                {kFailed, "Something is wrong with it, and is printed."},
+                {kWrongUsage, "The command line is wrong."},
+                {kNotChecked,
+                 "Nothing was checked: a hookgated is running on it, there is no log, it is of "
+                 "another version, or it cannot be opened."}},
+      .run = Run};
+}
+
+}  // namespace hookgate::cli

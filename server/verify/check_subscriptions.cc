@@ -1,0 +1,186 @@
+#include "server/verify/check_subscriptions.h"
+
+#include <functional>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "hookgate/v1/subscription_service.pb.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// An id that was never given would be given again.
+constexpr char kQuarantine[] = R"sql(
+SELECT id, source, webhook_id, receive_count, reason,
+       id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0)
+FROM quarantine NOT INDEXED ORDER BY id)sql";
+
+constexpr char kSubscriptions[] = R"sql(
+SELECT id, name, settings, position, last_delivery, void_delivery, lost,
+       id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'subscriptions'), 0)
+FROM subscriptions NOT INDEXED ORDER BY id)sql";
+
+// The columns that both kinds of rows have, with what they refer to.
+#define OWED_COLUMNS                                                                         \
+  "SELECT row.subscription, subscriptions.name, row.sequence, row.delivery, row.attempts, "  \
+  "row.cause, subscriptions.position, subscriptions.last_delivery, "                         \
+  "subscriptions.void_delivery, subscriptions.id IS NOT NULL, events.sequence IS NOT NULL, " \
+  "events.receive_time_us IS row.receive_time_us, "
+#define OWED_JOINS                                                  \
+  "LEFT JOIN subscriptions ON subscriptions.id = row.subscription " \
+  "LEFT JOIN events ON events.sequence = row.sequence "             \
+  "ORDER BY row.subscription, row.sequence"
+constexpr char kUnsettled[] = OWED_COLUMNS "row.leased FROM unsettled_events AS row " OWED_JOINS;
+constexpr char kDead[] = OWED_COLUMNS "0 FROM dead_letters AS row " OWED_JOINS;
+
+constexpr char kSharedDeliveries[] = R"sql(
+SELECT coalesce(name, '#' || subscription), delivery, count(*)
+FROM unsettled_events LEFT JOIN subscriptions ON subscriptions.id = subscription
+WHERE leased <> 0 GROUP BY subscription, delivery HAVING count(*) > 1)sql";
+
+constexpr int64_t kLastCause = 7;  // of DeliveryCause
+
+// Calls `check` for each row of `sql`. A failure is a finding about `what`.
+void ForEachRow(Database& database, absl::string_view sql, absl::string_view what,
+                Findings& findings, const std::function<void(const Statement& row)>& check) {
+  const auto read = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(Statement rows, database.Prepare(sql));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, rows.Step());
+      if (!row) return absl::OkStatus();
+      check(rows);
+    }
+  };
+  const absl::Status status = read();
+  if (status.ok()) return;
+  findings.Add(std::string(what), absl::StrCat("could not be read to the end: ", status.message()));
+}
+
+std::string SubscriptionName(absl::string_view name) {
+  return absl::StrCat("subscription ", absl::Utf8SafeCHexEscape(name));
+}
+
+void CheckSubscription(const Statement& row, const LogReport& report, Findings& findings) {
+  const std::string where = SubscriptionName(row.ColumnText(1));
+  const absl::string_view settings = row.ColumnBlob(2);
+  hookgate::v1::SubscriptionSettings parsed;
+  if (!parsed.ParseFromArray(settings.data(), static_cast<int>(settings.size()))) {
+    findings.Add(where, "its settings do not parse");
+  }
+  const int64_t position = row.ColumnInt(3);
+  if (position < 0 || position > report.head_sequence) {
+    findings.Add(where, absl::StrCat("its position is ", position, "; the newest event is ",
+                                     report.head_sequence));
+  }
+  const int64_t last_delivery = row.ColumnInt(4);
+  const int64_t void_delivery = row.ColumnInt(5);
+  if (void_delivery < 0 || last_delivery < void_delivery) {
+    findings.Add(where, absl::StrCat("its last delivery is ", last_delivery, ", and those up to ",
+                                     void_delivery, " are void"));
+  }
+  if (row.ColumnInt(6) < 0) findings.Add(where, "its count of lost events is negative");
+  if (row.ColumnInt(7) == 0) {
+    findings.Add(where, absl::StrCat("its id ", row.ColumnInt(0), " was never given"));
+  }
+}
+
+// A row of kUnsettled or kDead.
+struct OwedRow {
+  explicit OwedRow(const Statement& row)
+      : subscription(row.ColumnInt(0)),
+        name(row.ColumnText(1)),
+        sequence(row.ColumnInt(2)),
+        delivery(row.ColumnInt(3)),
+        attempts(row.ColumnInt(4)),
+        cause(row.ColumnInt(5)),
+        position(row.ColumnInt(6)),
+        last_delivery(row.ColumnInt(7)),
+        void_delivery(row.ColumnInt(8)),
+        has_subscription(row.ColumnInt(9) != 0),
+        has_event(row.ColumnInt(10) != 0),
+        same_time(row.ColumnInt(11) != 0),
+        leased(row.ColumnInt(12) != 0) {}
+
+  int64_t subscription;
+  absl::string_view name;
+  int64_t sequence, delivery, attempts, cause, position, last_delivery, void_delivery;
+  bool has_subscription, has_event, same_time, leased;
+};
+
+// What holds for both. An event below the earliest has been removed by retention: a dead letter
+// outlives it, and what was unsettled is counted as lost at the next start.
+void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& report,
+               Findings& findings) {
+  if (!row.has_subscription) {
+    findings.Add(absl::StrCat("subscription #", row.subscription),
+                 absl::StrCat("does not exist, but has ", kind, " event ", row.sequence));
+    return;
+  }
+  const auto add = [&](absl::string_view what) {
+    findings.Add(SubscriptionName(row.name),
+                 absl::StrCat("its ", kind, " event ", row.sequence, " ", what));
+  };
+  if (!row.has_event && (row.sequence < 1 || row.sequence >= report.earliest_sequence)) {
+    add("is not in the log");
+  }
+  if (row.has_event && !row.same_time) add("was received at another time");
+  if (row.delivery < 0 || row.delivery > row.last_delivery) {
+    add(absl::StrCat("has delivery ", row.delivery, "; the last one was ", row.last_delivery));
+  }
+  if (row.attempts < 0 || row.cause < 1 || row.cause > kLastCause) {
+    add("has a cause or a number of attempts that there is not");
+  }
+}
+
+void CheckUnsettled(const OwedRow& row, const LogReport& report, Findings& findings) {
+  CheckOwed(row, "unsettled", report, findings);
+  if (!row.has_subscription) return;
+  if (row.sequence > row.position) {
+    findings.Add(SubscriptionName(row.name),
+                 absl::StrCat("its unsettled event ", row.sequence, " is after its position, ",
+                              row.position));
+  }
+  if (row.leased && row.delivery <= row.void_delivery) {
+    findings.Add(SubscriptionName(row.name),
+                 absl::StrCat("its unsettled event ", row.sequence, " is held by delivery ",
+                              row.delivery, ", which is void"));
+  }
+}
+
+}  // namespace
+
+void CheckQuarantine(Database& database, LogReport& report, Findings& findings) {
+  ForEachRow(database, kQuarantine, "quarantine", findings, [&](const Statement& row) {
+    ++report.quarantined;
+    const std::string where = absl::StrCat("quarantine entry ", row.ColumnInt(0));
+    if (row.ColumnText(1).empty() || row.ColumnText(2).empty() || row.ColumnText(4).empty()) {
+      findings.Add(where, "lacks its source, its webhook-id or its reason");
+    }
+    if (row.ColumnInt(3) < 1) findings.Add(where, "was never received");
+    if (row.ColumnInt(5) == 0) findings.Add(where, "its id was never given");
+  });
+}
+
+void CheckSubscriptions(Database& database, LogReport& report, Findings& findings) {
+  ForEachRow(database, kSubscriptions, "subscriptions", findings, [&](const Statement& row) {
+    ++report.subscriptions;
+    CheckSubscription(row, report, findings);
+  });
+  ForEachRow(database, kUnsettled, "unsettled_events", findings, [&](const Statement& row) {
+    ++report.unsettled;
+    CheckUnsettled(OwedRow(row), report, findings);
+  });
+  ForEachRow(database, kDead, "dead_letters", findings, [&](const Statement& row) {
+    ++report.dead_letters;
+    CheckOwed(OwedRow(row), "dead", report, findings);
+  });
+  ForEachRow(database, kSharedDeliveries, "unsettled_events", findings, [&](const Statement& row) {
+    findings.Add(
+        SubscriptionName(row.ColumnText(0)),
+        absl::StrCat("its delivery ", row.ColumnInt(1), " holds ", row.ColumnInt(2), " events"));
+  });
+}
+
+}  // namespace hookgate

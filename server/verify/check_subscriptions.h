@@ -1,0 +1,20 @@
+// What a log keeps beside its events: quarantine, durable subscriptions, and what those still owe.
+#ifndef HOOKGATE_SERVER_VERIFY_CHECK_SUBSCRIPTIONS_H_
+#define HOOKGATE_SERVER_VERIFY_CHECK_SUBSCRIPTIONS_H_
+
+#include "server/store/database.h"
+#include "server/verify/findings.h"
+#include "server/verify/verify_log.h"
+
+namespace hookgate {
+
+// Both fill in their counts. What cannot be read any further is a finding.
+
+void CheckQuarantine(Database& database, LogReport& report, Findings& findings);
+
+// REQUIRES: `report.earliest_sequence` and `report.head_sequence` are as the log says.
+void CheckSubscriptions(Database& database, LogReport& report, Findings& findings);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_VERIFY_CHECK_SUBSCRIPTIONS_H_

@@ -1,0 +1,159 @@
+#include "server/verify/verify_log.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/base/status.h"
+#include "server/store/data_directory.h"
+#include "server/store/database.h"
+#include "server/store/schema.h"
+#include "server/verify/check_events.h"
+#include "server/verify/check_subscriptions.h"
+
+namespace hookgate {
+namespace {
+
+constexpr char kFile[] = "events.db";
+// From this many events on somebody might wonder whether it goes on.
+constexpr int64_t kLargeLog = 100'000;
+
+// Reads without a finding only what a healthy file has.
+absl::Status CheckPages(Database& database, size_t max_findings, Findings& findings) {
+  ASSIGN_OR_RETURN(Statement rows,
+                   database.Prepare(absl::StrCat("PRAGMA integrity_check(", max_findings, ")")));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    if (rows.ColumnText(0) == "ok") continue;
+    for (absl::string_view line : absl::StrSplit(rows.ColumnText(0), '\n', absl::SkipEmpty())) {
+      findings.Add(kFile, std::string(line));
+    }
+  }
+}
+
+// Name of each table and index, and what it was made with.
+absl::StatusOr<std::map<std::string, std::string>> ReadObjects(Database& database) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT name, sql FROM sqlite_schema "
+                                                    "WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+                                                    "ORDER BY name"));
+  std::map<std::string, std::string> objects;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return objects;
+    objects.emplace(rows.ColumnText(0), rows.ColumnText(1));
+  }
+}
+
+// An index that is missing is noticed by nothing else.
+absl::Status CheckObjects(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
+                   Database::Open(":memory:", Database::Mode::kCreate));
+  RETURN_IF_ERROR(MigrateSchema(*pattern, "pattern"));
+  ASSIGN_OR_RETURN(const auto expected, ReadObjects(*pattern));
+  ASSIGN_OR_RETURN(auto found, ReadObjects(database));
+  for (const auto& [name, sql] : expected) {
+    const auto object = found.find(name);
+    if (object == found.end()) {
+      findings.Add(kFile, absl::StrCat("the table or index ", name, " is missing"));
+      continue;
+    }
+    if (object->second != sql) {
+      findings.Add(kFile, absl::StrCat("the table or index ", name, " is not the schema's"));
+    }
+    found.erase(object);
+  }
+  for (const auto& [name, sql] : found) {
+    findings.Add(kFile, absl::StrCat("the table or index ", name, " is not in the schema"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadLogRow(Database& database, LogReport& report) {
+  ASSIGN_OR_RETURN(Statement row,
+                   database.Prepare("SELECT epoch, earliest_sequence, "
+                                    "(SELECT max(sequence) FROM events) FROM log WHERE id = 1"));
+  ASSIGN_OR_RETURN(const bool there, row.Step());
+  if (!there) return absl::DataLossError("the table log has no row");
+  report.epoch = std::string(row.ColumnText(0));
+  report.earliest_sequence = row.ColumnInt(1);
+  report.head_sequence = std::max(row.ColumnInt(2), report.earliest_sequence - 1);
+  if (report.earliest_sequence < 1 || report.epoch.size() != 16) {
+    return absl::DataLossError("the row of the table log is damaged");
+  }
+  return absl::OkStatus();
+}
+
+// Damage ends a step, not the check: each of them says what it can.
+void NoteDamage(const absl::Status& status, Findings& findings) {
+  if (!status.ok()) findings.Add(kFile, std::string(status.message()));
+}
+
+absl::Status CheckAll(Database& database, const VerifyOptions& options, LogReport& report,
+                      Findings& findings) {
+  ASSIGN_OR_RETURN(const Transaction snapshot,
+                   Transaction::Begin(database, Transaction::Kind::kRead));
+  const absl::Status schema = CheckSchema(database);
+  if (!schema.ok() && !absl::IsDataLoss(schema)) return schema;
+  NoteDamage(schema, findings);
+  const absl::Status log_row = schema.ok() ? ReadLogRow(database, report) : absl::OkStatus();
+  NoteDamage(log_row, findings);
+  if (!schema.ok()) return absl::OkStatus();  // Nothing else can be read.
+  const bool large = report.head_sequence - report.earliest_sequence >= kLargeLog;
+  if (large) options.progress("checking the pages and the indexes of events.db");
+  NoteDamage(CheckPages(database, options.max_findings, findings), findings);
+  NoteDamage(CheckObjects(database, findings), findings);
+  CheckEvents(database, options.progress, report, findings);
+  CheckQuarantine(database, report, findings);
+  CheckSubscriptions(database, report, findings);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<DataDirectory> directory,
+                   DataDirectory::OpenExisting(options.data_dir));
+  const std::string path = directory->database_path();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                   Database::Open(path, Database::Mode::kReadOnly));
+  LogReport report;
+  Findings findings(options.max_findings);
+  RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), path));
+  report.findings = findings.kept();
+  report.total_findings = findings.total();
+  return report;
+}
+
+std::string ReportText(const LogReport& report) {
+  std::string text;
+  if (!report.epoch.empty()) {
+    absl::StrAppend(&text, "log            epoch ", report.epoch, ", sequences ",
+                    report.earliest_sequence, " to ", report.head_sequence, "\n");
+  }
+  absl::StrAppend(&text, "events         ", report.events, ", with bodies of ", report.body_bytes,
+                  " bytes\n");
+  const auto add_if_any = [&text](absl::string_view label, int64_t count) {
+    if (count > 0) absl::StrAppend(&text, "               ", count, " ", label, "\n");
+  };
+  add_if_any("of types that the schema did not hold when they came", report.unrecognized);
+  add_if_any("with fewer fields than today's schema has", report.older_schema);
+  add_if_any("of types that only a newer build knows", report.newer_schema);
+  absl::StrAppend(&text, "quarantine     ", report.quarantined, "\n");
+  absl::StrAppend(&text, "subscriptions  ", report.subscriptions, ", with ", report.unsettled,
+                  " unsettled events and ", report.dead_letters, " dead letters\n");
+  for (const Finding& finding : report.findings) {
+    absl::StrAppend(&text, "FOUND          ", finding.where, ": ", finding.what, "\n");
+  }
+  const int64_t more = report.total_findings - static_cast<int64_t>(report.findings.size());
+  if (more > 0) absl::StrAppend(&text, "FOUND          ", more, " more\n");
+  absl::StrAppend(&text, report.total_findings == 0
+                             ? "sound: nothing is wrong with it\n"
+                             : absl::StrCat("NOT SOUND: ", report.total_findings, " finding(s)\n"));
+  return text;
+}
+
+}  // namespace hookgate

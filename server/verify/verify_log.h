@@ -1,0 +1,64 @@
+// Reads a whole log that no hookgated is running on, and says what in it is not as it must be.
+// Changes nothing: repairing is a decision for people, who first want a copy.
+#ifndef HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
+#define HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/verify/findings.h"
+
+namespace hookgate {
+
+struct VerifyOptions {
+  std::string data_dir;
+  size_t max_findings = 100;  // that are kept; all are counted
+  // Told now and then how far it is, if the log is so large that somebody might wonder.
+  std::function<void(absl::string_view what)> progress = [](absl::string_view) {};
+};
+
+// What was read, and what is wrong with it.
+struct LogReport {
+  std::string epoch;
+  int64_t earliest_sequence = 0;  // of the events held; head + 1 if none is
+  int64_t head_sequence = 0;
+  int64_t events = 0;
+  int64_t body_bytes = 0;    // of events, as they were received
+  int64_t unrecognized = 0;  // events of a type that the schema did not hold when they came
+  int64_t older_schema = 0;  // events whose body would be decoded into more fields today
+  int64_t newer_schema = 0;  // events of a type that this build does not know
+  int64_t quarantined = 0;
+  int64_t subscriptions = 0;
+  int64_t unsettled = 0;
+  int64_t dead_letters = 0;
+
+  std::vector<Finding> findings;  // the first of them
+  int64_t total_findings = 0;
+};
+
+// Checks, in one snapshot:
+//   the file        SQLite's own integrity check; tables and indexes are those of the schema
+//   events          sequences from the log's earliest on, without a gap; one (source, webhook_id)
+//                   is one event; each envelope parses and agrees with its row; each body decodes
+//                   into the event that is stored
+//   quarantine      entries are whole, and their ids have been given
+//   subscriptions   settings parse; positions and delivery numbers are within bounds; what is
+//                   unsettled or dead belongs to a subscription and is about an event that is held,
+//                   or that retention has removed
+// Damage is a finding, not an error. Errors mean that nothing was checked:
+//   NOT_FOUND            there is no log in the folder
+//   FAILED_PRECONDITION  a hookgated is running on it; it cannot be opened; it is of another schema
+//                        version, or another application's
+absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options);
+
+// The report for people: a page that ends with a line break.
+std::string ReportText(const LogReport& report);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_

@@ -1,0 +1,392 @@
+// Each kind of damage is done on purpose, and must be found and named; a sound log must not be
+// accused of anything.
+
+#include "server/verify/verify_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "server/event/decode_event.h"
+#include "server/event/event_schema.h"
+#include "server/event/sample_event.h"
+#include "server/eventlog/compose_event.h"
+#include "tests/support/temporary_log.h"
+
+namespace hookgate {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr absl::Time kReceiveTime = absl::FromUnixSeconds(1'750'000'000);
+
+auto About(const std::string& where, const std::string& what) {
+  return AllOf(Field(&Finding::where, HasSubstr(where)), Field(&Finding::what, HasSubstr(what)));
+}
+
+Sequence Append(EventLog& log, const std::string& webhook_id, const std::string& body) {
+  absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
+  EXPECT_TRUE(decoded.ok()) << decoded.status();
+  absl::Notification done;
+  Sequence sequence = 0;
+  log.Append(ComposeEvent(*std::move(decoded),
+                          {.source = "openai",
+                           .webhook_id = webhook_id,
+                           .webhook_time = kReceiveTime,
+                           .receive_time = kReceiveTime},
+                          body),
+             [&](absl::StatusOr<AppendResult> result) {
+               EXPECT_TRUE(result.ok()) << result.status();
+               if (result.ok()) sequence = result->sequence;
+               done.Notify();
+             });
+  done.WaitForNotification();
+  return sequence;
+}
+
+std::string BodyOf(const std::string& type) {
+  return SampleEventBody(*FindEventType(type), "", kReceiveTime);
+}
+
+// A log with events 1 to 5, one webhook in quarantine, and a subscription that has taken events up
+// to 4: 3 is leased, 2 is dead, the others are settled.
+class VerifyLogTest : public testing::Test {
+ protected:
+  VerifyLogTest() {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    Append(*log, "wh_1", BodyOf("batch.failed"));
+    Append(*log, "wh_2", BodyOf("response.completed"));
+    Append(*log, "wh_3", R"({"type":"unknown.thing","data":{"id":"x"}})");
+    Append(*log, "wh_4", BodyOf("batch.completed"));
+    Append(*log, "wh_5", BodyOf("realtime.call.incoming"));
+    PutIntoQuarantine(*log, {.source = "openai",
+                             .webhook_id = "wh_6",
+                             .webhook_time = kReceiveTime,
+                             .receive_time = kReceiveTime,
+                             .reason = "body_not_json",
+                             .raw_body = "{"});
+    const auto id = log->CreateSubscription("billing", "", kReceiveTime, 0);
+    EXPECT_TRUE(id.ok()) << id.status();
+    auto changes = std::make_unique<SubscriptionChanges>();
+    changes->position = SubscriptionPosition{.position = 4, .last_delivery = 4};
+    changes->unsettled.push_back({.sequence = 3,
+                                  .receive_time = kReceiveTime,
+                                  .delivery = 3,
+                                  .leased = true,
+                                  .due = kReceiveTime,
+                                  .first_delivery_time = kReceiveTime,
+                                  .last_delivery_time = kReceiveTime});
+    changes->dead.push_back({.sequence = 2,
+                             .delivery = 2,
+                             .attempts = 1,
+                             .receive_time = kReceiveTime,
+                             .first_delivery_time = kReceiveTime,
+                             .last_delivery_time = kReceiveTime,
+                             .dead_letter_time = kReceiveTime});
+    absl::Notification done;
+    log->WriteSubscription(*id, std::move(changes), [&](const absl::Status& status) {
+      EXPECT_TRUE(status.ok()) << status;
+      done.Notify();
+    });
+    done.WaitForNotification();
+  }
+
+  std::string database_path() const { return folder_ + "/events.db"; }
+
+  void Damage(const std::string& sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(database_path().c_str(), &database), SQLITE_OK);
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
+    sqlite3_close(database);
+  }
+
+  LogReport Verify(size_t max_findings = 100) {
+    const auto report = VerifyLog({.data_dir = folder_, .max_findings = max_findings});
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.value_or(LogReport());
+  }
+
+  // What is found once `sql` has been done to the log.
+  std::vector<Finding> FindingsAfter(const std::string& sql) {
+    Damage(sql);
+    return Verify().findings;
+  }
+
+  const std::string folder_ = FreshTestFolder();
+};
+
+TEST_F(VerifyLogTest, SoundLogHasNoFindings) {
+  const LogReport report = Verify();
+  EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
+  EXPECT_EQ(report.earliest_sequence, 1);
+  EXPECT_EQ(report.head_sequence, 5);
+  EXPECT_EQ(report.events, 5);
+  EXPECT_EQ(report.unrecognized, 1);
+  EXPECT_EQ(report.older_schema + report.newer_schema, 0);
+  EXPECT_EQ(report.quarantined, 1);
+  EXPECT_EQ(report.subscriptions, 1);
+  EXPECT_EQ(report.unsettled, 1);
+  EXPECT_EQ(report.dead_letters, 1);
+  EXPECT_THAT(ReportText(report), HasSubstr("sound: nothing is wrong"));
+}
+
+TEST_F(VerifyLogTest, EveryEventTypeIsSound) {
+  {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    for (const EventType& type : KnownEventTypes()) Append(*log, type.name, BodyOf(type.name));
+  }
+  EXPECT_THAT(Verify().findings, IsEmpty());
+}
+
+TEST_F(VerifyLogTest, LogThatRetentionHasEmptiedIsSound) {
+  {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    ASSERT_EQ(*log->Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}), 5);
+  }
+  const LogReport report = Verify();
+  EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
+  EXPECT_EQ(report.events, 0);
+  EXPECT_EQ(report.head_sequence, 5);
+}
+
+TEST_F(VerifyLogTest, ChangesNothing) {
+  const auto content = [this] {
+    std::ifstream file(database_path(), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string before = content();
+  Verify();
+  EXPECT_EQ(content(), before);
+}
+
+TEST_F(VerifyLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
+  // Copied under a running log, as a crash would leave it.
+  const std::string copy = FreshTestFolder();
+  std::filesystem::create_directories(copy);
+  auto log = OpenTemporaryLog(nullptr, folder_);
+  Append(*log, "wh_7", BodyOf("batch.failed"));
+  for (const char* file : {"/events.db", "/events.db-wal"}) {
+    std::filesystem::copy_file(folder_ + file, copy + file);
+  }
+  const auto report = VerifyLog({.data_dir = copy});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->events, 6);
+  EXPECT_THAT(report->findings, IsEmpty());
+}
+
+TEST_F(VerifyLogTest, LogInUseIsRefused) {
+  const auto log = OpenTemporaryLog(nullptr, folder_);
+  const auto report = VerifyLog({.data_dir = folder_});
+  EXPECT_TRUE(absl::IsFailedPrecondition(report.status())) << report.status();
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("in use"));
+}
+
+TEST_F(VerifyLogTest, FolderWithoutALogIsRefusedAndNotMade) {
+  const std::string nowhere = FreshTestFolder();
+  EXPECT_TRUE(absl::IsNotFound(VerifyLog({.data_dir = nowhere}).status()));
+  EXPECT_FALSE(std::filesystem::exists(nowhere));
+}
+
+TEST_F(VerifyLogTest, LogOfAnotherSchemaVersionIsRefused) {
+  Damage("PRAGMA user_version = 1");
+  const auto report = VerifyLog({.data_dir = folder_});
+  EXPECT_TRUE(absl::IsFailedPrecondition(report.status())) << report.status();
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("schema version 1"));
+}
+
+TEST_F(VerifyLogTest, MissingEventsAreFound) {
+  EXPECT_THAT(FindingsAfter("DELETE FROM events WHERE sequence = 2"),
+              Contains(About("events", "sequence 2 is missing")));
+  EXPECT_THAT(FindingsAfter("DELETE FROM events WHERE sequence IN (1, 3)"),
+              Contains(About("events", "sequences 1 to 3 are missing")));
+}
+
+TEST_F(VerifyLogTest, EventsBelowTheEarliestAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE log SET earliest_sequence = 2"),
+              ElementsAre(About("event 1", "begins at sequence 2")));
+}
+
+TEST_F(VerifyLogTest, DamagedLogRowIsFound) {
+  EXPECT_THAT(FindingsAfter("DELETE FROM log"), Contains(About("events.db", "log has no row")));
+}
+
+TEST_F(VerifyLogTest, DuplicatesAreFound) {
+  const auto findings = FindingsAfter(
+      "DROP INDEX events_by_webhook;"
+      "INSERT INTO events SELECT 6, source, webhook_id, type, subject, failure, receive_time_us, "
+      "envelope, raw_body FROM events WHERE sequence = 1");
+  EXPECT_THAT(findings, Contains(About("event 1", "wh_1 of event 6")));
+  EXPECT_THAT(findings, Contains(About("events.db", "events_by_webhook is missing")));
+}
+
+TEST_F(VerifyLogTest, EnvelopeThatDoesNotParseIsFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = x'ffff' WHERE sequence = 4"),
+              ElementsAre(About("event 4", "does not parse")));
+}
+
+TEST_F(VerifyLogTest, EnvelopeWithoutAPayloadIsFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = x'' WHERE sequence = 4"),
+              Contains(About("event 4", "no payload")));
+}
+
+TEST_F(VerifyLogTest, ColumnsThatDifferFromTheEnvelopeAreFound) {
+  const std::vector<std::pair<std::string, std::string>> changes = {
+      {"source", "'other'"},  {"webhook_id", "'other'"},  {"type", "'batch.expired'"},
+      {"subject", "'other'"}, {"receive_time_us", "123"},
+  };
+  for (const auto& [column, value] : changes) {
+    EXPECT_THAT(FindingsAfter(absl::StrCat("UPDATE events SET ", column, " = ", value,
+                                           " WHERE sequence = 4")),
+                Contains(About("event 4", "column " + column)));
+  }
+  EXPECT_THAT(FindingsAfter("UPDATE events SET failure = 0 WHERE sequence = 1"),
+              Contains(About("event 1", "failure")));
+}
+
+TEST_F(VerifyLogTest, BodyThatIsNotTheEventIsFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = x'7b7d' WHERE sequence = 1"),
+              ElementsAre(About("event 1", "invalid_event")));
+  EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = (SELECT raw_body FROM events WHERE "
+                            "sequence = 4) WHERE sequence = 2"),
+              Contains(About("event 2", "another type")));
+  EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = x'7b7d' WHERE sequence = 3"),
+              Contains(About("event 3", "payload is not its body")));
+  EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = CAST(replace(CAST(raw_body AS TEXT), "
+                            "'1750000000', '1750000001') AS BLOB) WHERE sequence = 5"),
+              Contains(About("event 5", "another payload")));
+}
+
+TEST_F(VerifyLogTest, EventThatWasStoredWithFewerFieldsIsNoFinding) {
+  // The field batch_completed (101) of the envelope, cut down to type: "batch.completed".
+  auto log = OpenTemporaryLog(nullptr, folder_);
+  absl::StatusOr<DecodedEvent> decoded = DecodeEvent(BodyOf("batch.completed"));
+  decoded->event.mutable_batch_completed()->clear_id();
+  absl::Notification done;
+  log->Append(ComposeEvent(*std::move(decoded),
+                           {.source = "openai",
+                            .webhook_id = "older",
+                            .webhook_time = kReceiveTime,
+                            .receive_time = kReceiveTime},
+                           BodyOf("batch.completed")),
+              [&](const absl::StatusOr<AppendResult>&) { done.Notify(); });
+  done.WaitForNotification();
+  log.reset();
+  const LogReport report = Verify();
+  EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
+  EXPECT_EQ(report.older_schema, 1);
+}
+
+TEST_F(VerifyLogTest, DamagedQuarantineIsFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE quarantine SET reason = ''"),
+              ElementsAre(About("quarantine entry 1", "lacks")));
+  EXPECT_THAT(FindingsAfter("DELETE FROM sqlite_sequence WHERE name = 'quarantine'"),
+              Contains(About("quarantine entry 1", "never given")));
+}
+
+TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET settings = x'ffff'"),
+              ElementsAre(About("subscription billing", "settings do not parse")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 6"),
+              Contains(About("subscription billing", "its position is 6; the newest event is 5")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET void_delivery = 5"),
+              Contains(About("subscription billing", "up to 5 are void")));
+}
+
+TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 2"),
+              ElementsAre(About("subscription billing", "event 3 is after its position, 2")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 4, last_delivery = 2"),
+              ElementsAre(About("subscription billing", "has delivery 3; the last one was 2")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET last_delivery = 4, void_delivery = 3"),
+              ElementsAre(About("subscription billing", "held by delivery 3, which is void")));
+  EXPECT_THAT(FindingsAfter("UPDATE unsettled_events SET sequence = 7"),
+              Contains(About("subscription billing", "event 7 is not in the log")));
+}
+
+TEST_F(VerifyLogTest, DeliveryThatHoldsTwoEventsIsFound) {
+  Damage(
+      "CREATE TEMP TABLE t AS SELECT * FROM unsettled_events; UPDATE t SET sequence = 4;"
+      "INSERT INTO unsettled_events SELECT * FROM t");
+  EXPECT_THAT(Verify().findings,
+              ElementsAre(About("subscription billing", "delivery 3 holds 2 events")));
+}
+
+TEST_F(VerifyLogTest, DeadLettersThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE dead_letters SET cause = 99"),
+              ElementsAre(About("subscription billing", "dead event 2")));
+  EXPECT_THAT(FindingsAfter("UPDATE dead_letters SET cause = 2, sequence = 99"),
+              ElementsAre(About("subscription billing", "dead event 99 is not in the log")));
+}
+
+TEST_F(VerifyLogTest, DeadLetterOutlivesItsEvent) {
+  {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    ASSERT_EQ(*log->Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}), 5);
+  }
+  EXPECT_THAT(Verify().findings, IsEmpty());
+}
+
+TEST_F(VerifyLogTest, RowsOfNoSubscriptionAreFound) {
+  const auto findings = FindingsAfter("DELETE FROM subscriptions");
+  EXPECT_THAT(findings, ElementsAre(About("subscription #1", "has unsettled event 3"),
+                                    About("subscription #1", "has dead event 2")));
+}
+
+TEST_F(VerifyLogTest, IndexWithoutTheRowIsFound) {
+  Damage(
+      "PRAGMA writable_schema = ON;"
+      "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = "
+      "'quarantine_by_time') WHERE name = 'events_by_time'");
+  EXPECT_THAT(Verify().findings, Contains(About("events.db", "events_by_time")));
+}
+
+TEST_F(VerifyLogTest, OtherTablesAreFound) {
+  EXPECT_THAT(FindingsAfter("CREATE TABLE mine (x)"),
+              ElementsAre(About("events.db", "mine is not in the schema")));
+}
+
+TEST_F(VerifyLogTest, FindingsAreBoundedAndAllAreCounted) {
+  Damage("UPDATE events SET envelope = x'ffff'");
+  const LogReport report = Verify(/*max_findings=*/2);
+  EXPECT_EQ(report.findings.size(), 2);
+  EXPECT_EQ(report.total_findings, 5);
+  EXPECT_THAT(ReportText(report), HasSubstr("3 more"));
+  EXPECT_THAT(ReportText(report), HasSubstr("NOT SOUND: 5 finding(s)"));
+}
+
+TEST_F(VerifyLogTest, FindingsHoldNothingThatATerminalActsOn) {
+  const auto findings =
+      FindingsAfter("UPDATE subscriptions SET name = 'a' || char(27) || '[2J', lost = -1");
+  EXPECT_THAT(findings, ElementsAre(About("subscription a\\x1b[2J", "lost")));
+}
+
+// Whatever page is damaged, the check ends, and says so.
+TEST_F(VerifyLogTest, EveryDamagedPageIsFound) {
+  constexpr int64_t kPage = 4096;
+  const int64_t size = static_cast<int64_t>(std::filesystem::file_size(database_path()));
+  std::ifstream file(database_path(), std::ios::binary);
+  const std::string sound((std::istreambuf_iterator<char>(file)), {});
+  file.close();
+  for (int64_t at = 0; at < size; at += kPage) {
+    std::string damaged = sound;
+    damaged.replace(static_cast<size_t>(at), kPage, std::string(kPage, '\x5a'));
+    std::ofstream(database_path(), std::ios::binary | std::ios::trunc) << damaged;
+    const LogReport report = Verify();
+    EXPECT_GT(report.total_findings, 0) << "page " << at / kPage + 1;
+  }
+}
+
+}  // namespace
+}  // namespace hookgate
