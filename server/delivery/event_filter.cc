@@ -36,6 +36,17 @@ absl::Status CheckEntries(const std::string& list, const Entries& entries) {
   return absl::OkStatus();
 }
 
+// The entries of `list` in one order, each with its length before it, so that no two lists look
+// alike.
+std::string KeyOf(char list, const Entries& entries) {
+  std::vector<std::string> sorted(entries.begin(), entries.end());
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  std::string key;
+  for (const std::string& entry : sorted) absl::StrAppend(&key, entry.size(), ":", entry);
+  return key.empty() ? "" : absl::StrCat(std::string(1, list), sorted.size(), "[", key);
+}
+
 }  // namespace
 
 absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter& filter,
@@ -62,6 +73,8 @@ absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter&
       result.types_.insert(type);
     }
   }
+  result.key_ = absl::StrCat(KeyOf('s', filter.sources()), KeyOf('t', filter.types()),
+                             KeyOf('i', filter.subjects()));
   return result;
 }
 

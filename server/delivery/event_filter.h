@@ -23,6 +23,9 @@ class EventFilter {
   // Admits everything.
   EventFilter() = default;
 
+  // Filters with the same key admit the same. Empty for one that admits everything.
+  const std::string& key() const { return key_; }
+
   // Looks at source, type and subject alone.
   bool Matches(const LogEvent& event) const;
 
@@ -32,6 +35,7 @@ class EventFilter {
   std::vector<std::string> type_prefixes_;  // with their dot: "batch."
   absl::flat_hash_set<std::string> subjects_;
   bool any_type_ = true;
+  std::string key_;
 };
 
 }  // namespace hookgate

@@ -62,5 +62,23 @@ TEST(EventFilterTest, BadEntriesAreNamedByTheirPath) {
   EXPECT_EQ(FieldOf(Filter(many).status()), "filter.subjects");
 }
 
+TEST(EventFilterTest, KeyIsTheSameForFiltersThatAdmitTheSame) {
+  const auto key = [](std::vector<std::string> sources, std::vector<std::string> types,
+                      std::vector<std::string> subjects) {
+    hookgate::v1::EventFilter filter;
+    for (std::string& source : sources) filter.add_sources(std::move(source));
+    for (std::string& type : types) filter.add_types(std::move(type));
+    for (std::string& subject : subjects) filter.add_subjects(std::move(subject));
+    return EventFilter::Create(filter)->key();
+  };
+  EXPECT_EQ(key({}, {}, {}), EventFilter().key());
+  EXPECT_EQ(key({"a", "b"}, {}, {}), key({"b", "a", "a"}, {}, {}));
+  EXPECT_NE(key({"a"}, {}, {}), key({}, {"a"}, {}));
+  EXPECT_NE(key({"a"}, {}, {}), key({}, {}, {"a"}));
+  EXPECT_NE(key({"a", "b"}, {}, {}), key({"ab"}, {}, {}));
+  EXPECT_NE(key({"a", "b"}, {}, {}), key({"a1:b"}, {}, {}));
+  EXPECT_NE(key({}, {"batch.*"}, {}), key({}, {"batch."}, {}));
+}
+
 }  // namespace
 }  // namespace hookgate

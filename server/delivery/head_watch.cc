@@ -4,6 +4,27 @@
 #include <vector>
 
 namespace hookgate {
+namespace {
+
+// After a round the watch rests, and what is committed meanwhile goes out together: a frame to each
+// stream for each commit would take the time that the commits need. The more streams were woken and
+// the more events had come for them, the longer it rests; so a lone event waits for nothing, and
+// under full load little is spent on many small frames.
+//
+// About what a round costs, in wake-ups of threads and in frames; times the events that came for
+// it.
+constexpr absl::Duration kCostOfRound = absl::Microseconds(40);
+constexpr absl::Duration kCostOfStream = absl::Microseconds(10);
+constexpr int64_t kMaxEventsThatCount = 32;
+constexpr absl::Duration kMaxRest = absl::Milliseconds(5);
+
+absl::Duration RestAfter(size_t streams, int64_t events) {
+  if (streams == 0) return absl::ZeroDuration();
+  const absl::Duration cost = kCostOfRound + static_cast<int64_t>(streams) * kCostOfStream;
+  return std::min(cost * std::min(events, kMaxEventsThatCount), kMaxRest);
+}
+
+}  // namespace
 
 HeadWatch::HeadWatch(const Clock& clock) : clock_(clock), thread_([this] { Run(); }) {}
 
@@ -19,11 +40,24 @@ bool HeadWatch::Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Wa
   std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
   absl::MutexLock lock(&mu_);
   if (head_ > seen) return false;
+  before = Put(seen, deadline, std::move(waiter));
+  return true;
+}
+
+void HeadWatch::AwaitNextRound(absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
+  std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
+  absl::MutexLock lock(&mu_);
+  before = Put(head_, deadline, std::move(waiter));
+  head_grew_ = true;
+}
+
+std::shared_ptr<HeadWatch::Waiter> HeadWatch::Put(Sequence seen, absl::Duration deadline,
+                                                  std::shared_ptr<Waiter> waiter) {
   if (deadline < Soonest()) check_clock_ = true;
   const bool by_clock = seen == kWhateverTheHead;
-  before = (by_clock ? head_waits_ : clock_waits_).Take(waiter.get());
+  std::shared_ptr<Waiter> before = (by_clock ? head_waits_ : clock_waits_).Take(waiter.get());
   (by_clock ? clock_waits_ : head_waits_).Put(std::move(waiter), deadline);
-  return true;
+  return before;
 }
 
 void HeadWatch::Forget(Waiter* waiter) {
@@ -48,18 +82,26 @@ void HeadWatch::Run() {
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return head_grew_ || check_clock_ || stopping_;
   };
+  absl::Duration rest_until;
+  Sequence served = 0;  // the head of the last round
   while (true) {
     std::vector<std::shared_ptr<Waiter>> due;
+    Sequence head = 0;
     {
       absl::MutexLock lock(&mu_);
-      const absl::Duration timeout =
-          std::max(Soonest() - clock_.MonotonicNow(), absl::ZeroDuration());
-      mu_.AwaitWithTimeout(absl::Condition(&has_news), timeout);
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), TimeUntil(rest_until));
+      mu_.AwaitWithTimeout(absl::Condition(&has_news), TimeUntil(Soonest()));
       if (stopping_) return;
       due = TakeDue();
+      head = head_;
     }
     for (const auto& waiter : due) waiter->Wake();
+    rest_until = clock_.MonotonicNow() + RestAfter(due.size(), head - std::exchange(served, head));
   }
+}
+
+absl::Duration HeadWatch::TimeUntil(absl::Duration moment) const {
+  return std::max(moment - clock_.MonotonicNow(), absl::ZeroDuration());
 }
 
 absl::Duration HeadWatch::Soonest() const {

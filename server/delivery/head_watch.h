@@ -20,6 +20,9 @@ namespace hookgate {
 
 // Thread-safe. Each wait is one-shot: a waiter that has been woken waits again if it wants to, so
 // that a commit costs a wake-up only for streams with nothing else to do.
+//
+// Wakes in rounds: after one in which there were events for streams it rests a little, at most
+// 5 ms, the longer the more there was to do, and what is committed meanwhile goes out together.
 class HeadWatch {
  public:
   class Waiter {
@@ -41,6 +44,11 @@ class HeadWatch {
   // False: the head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it
   // had before.
   bool Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Wakes `waiter` once, with all who wait for the head, in the next round: that is at once, unless
+  // the watch rests from the last one. For who has just been served and sees little that is new.
+  void AwaitNextRound(absl::Duration deadline, std::shared_ptr<Waiter> waiter)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the wait of `waiter`, if it has one. It may be in a Wake at this moment.
@@ -73,7 +81,11 @@ class HeadWatch {
     absl::btree_set<std::pair<absl::Duration, Waiter*>> deadlines_;  // soonest first
   };
 
+  // Returns the waiter if it had a wait of the other kind.
+  std::shared_ptr<Waiter> Put(Sequence seen, absl::Duration deadline,
+                              std::shared_ptr<Waiter> waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
+  absl::Duration TimeUntil(absl::Duration moment) const;
   absl::Duration Soonest() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<Waiter>> TakeDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -72,6 +72,28 @@ TEST(HeadWatchTest, WaitingForWhatIsThereAlreadyIsRefused) {
   EXPECT_FALSE(watch.Await(6, absl::InfiniteDuration(), std::make_shared<CountingWaiter>()));
 }
 
+TEST(HeadWatchTest, NextRoundComesWithoutGrowth) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  watch.Advance(7);
+  auto waiter = std::make_shared<CountingWaiter>();
+  watch.AwaitNextRound(absl::InfiniteDuration(), waiter);
+  EXPECT_TRUE(waiter->WasWoken(1));
+}
+
+TEST(HeadWatchTest, WhatComesInARestGoesOutTogether) {
+  FakeClock clock;  // Stands still, so that a rest takes as long as it can.
+  HeadWatch watch(clock);
+  auto waiter = std::make_shared<CountingWaiter>();
+  watch.Await(0, absl::InfiniteDuration(), waiter);
+  watch.Advance(100);
+  ASSERT_TRUE(waiter->WasWoken(1));
+  watch.Await(100, absl::InfiniteDuration(), waiter);
+  for (Sequence head = 101; head <= 200; ++head) watch.Advance(head);
+  EXPECT_TRUE(waiter->WasWoken(2));
+  EXPECT_EQ(waiter->wakes(), 2);
+}
+
 TEST(HeadWatchTest, DeadlineWakesItsWaiterAndNoOther) {
   FakeClock clock;
   HeadWatch watch(clock);

@@ -7,7 +7,6 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
-#include "server/delivery/event_encoding.h"
 #include "server/delivery/start_position.h"
 
 namespace hookgate {
@@ -19,11 +18,6 @@ using hookgate::v1::SubscribeResponse;
 constexpr absl::Duration kMinHeartbeatInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMaxHeartbeatInterval = absl::Minutes(10);
 constexpr size_t kMaxClientNameBytes = 200;
-
-// What one frame holds at most, unless a single event is larger; far below the 4 MiB that a gRPC
-// client takes by default.
-constexpr size_t kMaxBatchEvents = 512;
-constexpr size_t kMaxBatchBytes = 256 << 10;
 
 absl::StatusOr<absl::Duration> HeartbeatInterval(const SubscribeRequest& request) {
   if (!request.has_heartbeat_interval()) return SubscribeSettings().heartbeat_interval;
@@ -57,21 +51,21 @@ absl::StatusOr<Sequence> StartAfter(const SubscribeRequest& request, EventLog& l
 absl::StatusOr<SubscribeSettings> SubscribeSettings::FromRequest(const SubscribeRequest& request,
                                                                  EventLog& log) {
   SubscribeSettings settings;
-  ASSIGN_OR_RETURN(settings.filter, EventFilter::Create(request.filter()));
+  ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Create(request.filter()));
+  settings.selection = Selection(std::move(filter), request.include_raw_body());
   ASSIGN_OR_RETURN(settings.heartbeat_interval, HeartbeatInterval(request));
   if (request.client_name().size() > kMaxClientNameBytes) {
     return InvalidField("client_name",
                         absl::StrCat("is longer than ", kMaxClientNameBytes, " bytes"));
   }
-  settings.include_raw_body = request.include_raw_body();
   ASSIGN_OR_RETURN(settings.start_after, StartAfter(request, log));
   return settings;
 }
 
-SubscribeSession::SubscribeSession(SubscribeSettings settings, const Tail& tail, EventLog& log,
+SubscribeSession::SubscribeSession(SubscribeSettings settings, BatchSource& batches, EventLog& log,
                                    const Clock& clock)
     : settings_(std::move(settings)),
-      tail_(tail),
+      batches_(batches),
       log_(log),
       clock_(clock),
       position_(settings_.start_after),
@@ -80,68 +74,66 @@ SubscribeSession::SubscribeSession(SubscribeSettings settings, const Tail& tail,
 SubscribeSession::Step SubscribeSession::Next() {
   if (!opened_) return Opened();
   if (drain_delay_.has_value()) return Goodbye();
-  if (!read_error_.ok()) {
-    return {.action = Step::Action::kEnd, .status = WithEarliestCursor(read_error_, log_)};
-  }
-  if (page_.has_value()) {
-    const LogPage page = *std::exchange(page_, absl::nullopt);
-    std::string elements = Encode(page.events, /*filter_them=*/false);
-    position_ = page.scanned_to;
-    if (!elements.empty()) return WriteBatch(std::move(elements));
+  if (read_.has_value()) {
+    absl::StatusOr<BatchFramePtr> read = *std::exchange(read_, absl::nullopt);
+    if (!read.ok()) {
+      return {.action = Step::Action::kEnd, .status = WithEarliestCursor(read.status(), log_)};
+    }
+    absl::optional<Step> write = Take(*std::move(read));
+    if (write.has_value()) return *std::move(write);
   }
   while (true) {
     if (HeartbeatIsDue()) return Heartbeat();
-    const absl::optional<Tail::Slice> slice = tail_.Read(position_, kMaxBatchEvents);
-    if (!slice.has_value()) {
-      caught_up_ = false;
-      return {.action = Step::Action::kReadLog};
+    BatchSource::Next next = batches_.TryNext(settings_.selection, position_);
+    switch (next.kind) {
+      case BatchSource::Next::Kind::kBatch:
+        if (!next.batch->full && !may_send_little_) return Rest(Step::Action::kPause, next.head);
+        may_send_little_ = next.batch->full;
+        if (absl::optional<Step> write = Take(std::move(next.batch)); write.has_value()) {
+          return *std::move(write);
+        }
+        break;
+      case BatchSource::Next::Kind::kNothingNew:
+        if (!caught_up_) return CaughtUp(next.head);
+        return Rest(Step::Action::kWait, next.head);
+      case BatchSource::Next::Kind::kOnDisk:
+        caught_up_ = false;
+        return {.action = Step::Action::kReadLog};
     }
-    if (slice->events.empty()) {
-      if (!caught_up_) return CaughtUp(slice->head);
-      return {.action = Step::Action::kWait,
-              .seen = slice->head,
-              .deadline = last_write_ + settings_.heartbeat_interval};
-    }
-    std::string elements = Encode(slice->events, /*filter_them=*/true);
-    if (!elements.empty()) return WriteBatch(std::move(elements));
   }
 }
 
-void SubscribeSession::ReadLog() {
-  ReadLimits limits;
-  limits.max_events = kMaxBatchEvents;
-  limits.max_bytes = kMaxBatchBytes;
-  limits.include_raw_body = settings_.include_raw_body;
-  absl::StatusOr<LogPage> page = log_.Read(
-      position_, [this](const LogEvent& event) { return settings_.filter.Matches(event); }, limits);
-  if (page.ok()) {
-    page_ = *std::move(page);
-  } else {
-    read_error_ = page.status();
-  }
+bool SubscribeSession::AwaitLog(absl::AnyInvocable<void() &&> done) {
+  return batches_.Await(
+      settings_.selection, position_,
+      [this, done = std::move(done)](const absl::StatusOr<BatchFramePtr>& batch) mutable {
+        read_ = batch;
+        std::move(done)();
+      });
+}
+
+void SubscribeSession::ReadLog() { batches_.Read(settings_.selection, position_); }
+
+absl::optional<SubscribeSession::Step> SubscribeSession::Take(BatchFramePtr batch) {
+  position_ = batch->through;
+  if (batch->bytes.empty()) return absl::nullopt;
+  last_write_ = clock_.MonotonicNow();
+  const std::string* const bytes = &batch->bytes;
+  return Step{.action = Step::Action::kWrite,
+              .frame = std::shared_ptr<const std::string>(std::move(batch), bytes)};
 }
 
 void SubscribeSession::Drain(absl::Duration reconnect_delay) { drain_delay_ = reconnect_delay; }
 
-std::string SubscribeSession::Encode(const std::vector<LogEventPtr>& events, bool filter_them) {
-  std::string elements;
-  for (const LogEventPtr& event : events) {
-    if (elements.size() >= kMaxBatchBytes) break;
-    position_ = event->sequence;
-    if (filter_them && !settings_.filter.Matches(*event)) continue;
-    AppendBatchElement(*event, log_.epoch(), settings_.include_raw_body, elements);
-  }
-  return elements;
-}
-
-SubscribeSession::Step SubscribeSession::WriteBatch(std::string elements) {
-  last_write_ = clock_.MonotonicNow();
-  return {.action = Step::Action::kWrite, .frame = EncodeBatchFrame(elements)};
-}
-
 SubscribeSession::Step SubscribeSession::Write(const SubscribeResponse& response) {
   last_write_ = clock_.MonotonicNow();
-  return {.action = Step::Action::kWrite, .frame = response.SerializeAsString()};
+  return {.action = Step::Action::kWrite,
+          .frame = std::make_shared<const std::string>(response.SerializeAsString())};
+}
+
+SubscribeSession::Step SubscribeSession::Rest(Step::Action action, Sequence seen) {
+  may_send_little_ = true;
+  return {.action = action, .seen = seen, .deadline = last_write_ + settings_.heartbeat_interval};
 }
 
 SubscribeSession::Step SubscribeSession::Opened() {

@@ -2,9 +2,8 @@
 // carries out what it says.
 //
 //   1. Opened, once.
-//   2. EventBatch while there is something after the position that matches: from the tail, or when
-//   the
-//      position is no longer in it, from the log.
+//   2. EventBatch while there is something after the position that matches, from a BatchSource,
+//      which streams share.
 //   3. CaughtUp when the position has reached the head, unless the session was caught up already.
 //   4. Heartbeat when nothing was sent for the interval, also while 2 looks through much that does
 //   not match.
@@ -12,24 +11,25 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
 
+#include <memory>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/clock.h"
-#include "server/delivery/event_filter.h"
-#include "server/delivery/tail.h"
+#include "server/delivery/batch_frame.h"
+#include "server/delivery/batch_source.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {
 
 struct SubscribeSettings {
-  EventFilter filter;
+  Selection selection;
   Sequence start_after = 0;
   absl::Duration heartbeat_interval = absl::Seconds(15);
-  bool include_raw_body = false;
 
   // The settings that a request asks for. Reads the log if the request starts at a time.
   // Errors: those that EventService.Subscribe names in event_service.proto.
@@ -40,20 +40,23 @@ struct SubscribeSettings {
 // Not thread-safe: one thread at a time.
 class SubscribeSession {
  public:
-  // `tail`, `log` and `clock` outlive the session.
-  SubscribeSession(SubscribeSettings settings, const Tail& tail, EventLog& log, const Clock& clock);
+  // `batches`, `log` and `clock` outlive the session.
+  SubscribeSession(SubscribeSettings settings, BatchSource& batches, EventLog& log,
+                   const Clock& clock);
 
   struct Step {
     enum class Action {
       kWrite,    // send `frame`, a serialised SubscribeResponse, and when that is done ask for the
                  // Next
-      kReadLog,  // call ReadLog where blocking is allowed, then ask for the Next
+      kReadLog,  // call AwaitLog, and when that is done ask for the Next
+      kPause,    // there is little more: ask for the Next in HeadWatch's next round, at the
+                 // latest when the monotonic clock is at `deadline`
       kWait,     // nothing is due before the head is beyond `seen` or the monotonic clock at
                  // `deadline`
       kEnd,      // end the call with `status`
     };
     Action action;
-    std::string frame;
+    std::shared_ptr<const std::string> frame;
     Sequence seen = 0;
     absl::Duration deadline;
     absl::Status status;
@@ -61,7 +64,10 @@ class SubscribeSession {
   // Never blocks.
   Step Next();
 
-  // Reads one page from disk.
+  // Has `done` called once the batch that Next wants has been read; nothing else is called on the
+  // session until then. True: the caller has to call ReadLog, where blocking is allowed. False:
+  // another stream reads the same.
+  bool AwaitLog(absl::AnyInvocable<void() &&> done);
   void ReadLog();
 
   // From now on Next says goodbye: the frame Draining with `reconnect_delay`, then kEnd
@@ -73,28 +79,28 @@ class SubscribeSession {
 
  private:
   Step Write(const hookgate::v1::SubscribeResponse& response);
-  Step WriteBatch(std::string elements);
+  Step Rest(Step::Action action, Sequence seen);
   Step Opened();
   Step CaughtUp(Sequence head);
   Step Heartbeat();
   Step Goodbye();
   bool HeartbeatIsDue() const;
   std::string CursorHere() const;
-  // Collects what is due from `events`, moving the position over them.
-  std::string Encode(const std::vector<LogEventPtr>& events, bool filter_them);
+  // Moves the position over `batch`, and sends it if anything in it matched.
+  absl::optional<Step> Take(BatchFramePtr batch);
 
   // Constant after construction.
   const SubscribeSettings settings_;
-  const Tail& tail_;  // Does its own locking.
-  EventLog& log_;     // Does its own locking.
+  BatchSource& batches_;  // Does its own locking.
+  EventLog& log_;         // Does its own locking.
   const Clock& clock_;
 
   Sequence position_;
   bool opened_ = false;
   bool caught_up_ = false;
-  absl::Duration last_write_;     // on the monotonic clock
-  absl::optional<LogPage> page_;  // read from disk, not sent yet
-  absl::Status read_error_;
+  bool may_send_little_ = true;  // no batch that is not full was sent since the last wait
+  absl::Duration last_write_;    // on the monotonic clock
+  absl::optional<absl::StatusOr<BatchFramePtr>> read_;  // what AwaitLog came to; not sent yet
   absl::optional<absl::Duration> drain_delay_;
   bool said_goodbye_ = false;
 };

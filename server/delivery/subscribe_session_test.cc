@@ -7,6 +7,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
+#include "server/delivery/tail.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
 
@@ -33,7 +34,7 @@ class SubscribeSessionTest : public testing::Test {
   SubscribeSession Open(const std::string& request_text) {
     auto settings = Settings(request_text);
     EXPECT_TRUE(settings.ok()) << settings.status();
-    return SubscribeSession(*std::move(settings), tail_, *log_, clock_);
+    return SubscribeSession(*std::move(settings), batches_, *log_, clock_);
   }
 
   // Carries out steps, and says each in a word, until the session waits or ends.
@@ -43,11 +44,14 @@ class SubscribeSessionTest : public testing::Test {
       const SubscribeSession::Step step = session.Next();
       switch (step.action) {
         case Action::kWrite:
-          words.push_back(Describe(step.frame));
+          words.push_back(Describe(*step.frame));
           break;
         case Action::kReadLog:
           words.push_back("(disk)");
-          session.ReadLog();
+          ReadLog(session);
+          break;
+        case Action::kPause:
+          words.push_back("(pause)");
           break;
         case Action::kWait:
           return words;
@@ -56,6 +60,10 @@ class SubscribeSessionTest : public testing::Test {
           return words;
       }
     }
+  }
+
+  static void ReadLog(SubscribeSession& session) {
+    if (session.AwaitLog([] {})) session.ReadLog();
   }
 
   static std::string Describe(const std::string& frame) {
@@ -87,6 +95,7 @@ class SubscribeSessionTest : public testing::Test {
   HeadWatch watch_{clock_};
   Tail tail_;
   const std::unique_ptr<SqliteEventLog> log_;
+  BatchSource batches_{{}, tail_, *log_};
 };
 
 TEST_F(SubscribeSessionTest, StoredEventsComeFirstThenCaughtUpThenLiveOnes) {
@@ -96,6 +105,16 @@ TEST_F(SubscribeSessionTest, StoredEventsComeFirstThenCaughtUpThenLiveOnes) {
   EXPECT_THAT(RunUntilQuiet(session), ElementsAre("opened", "events 1 2", "caught up"));
   AppendEvent(*log_);
   EXPECT_THAT(RunUntilQuiet(session), ElementsAre("events 3"));
+}
+
+TEST_F(SubscribeSessionTest, BetweenTwoSmallBatchesItPauses) {
+  SubscribeSession session = Open("start_position: START_POSITION_EARLIEST");
+  EXPECT_THAT(RunUntilQuiet(session), ElementsAre("opened", "caught up"));
+  AppendEvent(*log_);
+  ASSERT_EQ(session.Next().action, Action::kWrite);
+  AppendEvent(*log_);
+  AppendEvent(*log_);
+  EXPECT_THAT(RunUntilQuiet(session), ElementsAre("(pause)", "events 2 3"));
 }
 
 TEST_F(SubscribeSessionTest, LatestSkipsWhatIsStored) {
@@ -168,7 +187,7 @@ TEST_F(SubscribeSessionTest, RawBodyIsOnlySentWhenAskedFor) {
              (wanted ? "true" : "false"));
     session.Next();
     SubscribeResponse response;
-    ASSERT_TRUE(response.ParseFromString(session.Next().frame));
+    ASSERT_TRUE(response.ParseFromString(*session.Next().frame));
     EXPECT_EQ(response.event_batch().events(0).raw_body(), wanted ? "the body" : "");
   }
 }
@@ -207,7 +226,7 @@ TEST_F(SmallTailTest, HeartbeatsComeWhileMuchThatDoesNotMatchIsReadFromDisk) {
   session.Next();
   ASSERT_EQ(session.Next().action, Action::kReadLog);
   clock_.Advance(absl::Seconds(15));
-  session.ReadLog();
+  ReadLog(session);
   EXPECT_THAT(RunUntilQuiet(session), ElementsAre("heartbeat lag 0", "caught up"));
 }
 
@@ -218,7 +237,7 @@ TEST_F(SmallTailTest, OvertakenWhileReadingIsAnErrorThatNamesTheEarliest) {
   for (int i = 1; i <= 5; ++i) AppendEvent(*log_, {.receive_time = absl::FromUnixSeconds(i)});
   ASSERT_EQ(*log_->Trim({absl::FromUnixSeconds(3), absl::FromUnixSeconds(3)}), 2);
   ASSERT_EQ(session.Next().action, Action::kReadLog);
-  session.ReadLog();
+  ReadLog(session);
   const SubscribeSession::Step end = session.Next();
   ASSERT_EQ(end.action, Action::kEnd);
   EXPECT_EQ(ReasonOf(end.status), reason::kCursorOvertaken);

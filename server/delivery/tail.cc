@@ -39,6 +39,11 @@ void Tail::OnCommit(absl::Span<const LogEventPtr> events) {
   watch_.Advance(events.back()->sequence);
 }
 
+Tail::Extent Tail::extent() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return {.after = before_first_, .head = head_};
+}
+
 absl::optional<Tail::Slice> Tail::Read(Sequence after, size_t max_events) const {
   absl::ReaderMutexLock lock(&mu_);
   if (after < before_first_) return absl::nullopt;

@@ -33,6 +33,13 @@ class Tail final : public CommitListener {
 
   void OnCommit(absl::Span<const LogEventPtr> events) override;
 
+  // What can be read here.
+  struct Extent {
+    Sequence after = 0;  // all that comes after this one
+    Sequence head = 0;
+  };
+  Extent extent() const;
+
   struct Slice {
     std::vector<LogEventPtr> events;  // the next ones, in order, unfiltered
     Sequence head = 0;                // of the tail at that moment

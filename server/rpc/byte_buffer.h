@@ -6,6 +6,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,16 @@ inline grpc::ByteBuffer ToByteBuffer(std::string frame) {
   auto* const owned = new std::string(std::move(frame));
   grpc::Slice slice(
       owned->data(), owned->size(), [](void* string) { delete static_cast<std::string*>(string); },
+      owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// The same, of bytes that others hold, too.
+inline grpc::ByteBuffer ToByteBuffer(std::shared_ptr<const std::string> frame) {
+  auto* const owned = new std::shared_ptr<const std::string>(std::move(frame));
+  grpc::Slice slice(
+      const_cast<char*>((*owned)->data()), (*owned)->size(),  // gRPC does not write to it.
+      [](void* pointer) { delete static_cast<std::shared_ptr<const std::string>*>(pointer); },
       owned);
   return grpc::ByteBuffer(&slice, 1);
 }

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/executor.h"
+#include "server/delivery/batch_source.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
 #include "server/rpc/stream_registry.h"
@@ -37,9 +38,10 @@ class RpcServerImpl final : public RpcServer {
  public:
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
       : registry_(options.max_streams),
+        batches_({}, context.tail, context.log),
         executor_(options.reader_threads),
         event_service_(MakeEventService(
-            {context.log, context.tail, context.watch, executor_, registry_, context.clock})),
+            {context.log, batches_, context.watch, executor_, registry_, context.clock})),
         subscription_service_(MakeSubscriptionService(
             {context.subscriptions, context.watch, executor_, registry_, context.clock},
             context.log)),
@@ -116,6 +118,7 @@ class RpcServerImpl final : public RpcServer {
 
   // Each does its own locking.
   StreamRegistry registry_;
+  BatchSource batches_;
   Executor executor_;  // work in it uses the service's streams, which the server has ended by then
   const std::unique_ptr<grpc::Service> event_service_;
   const std::unique_ptr<grpc::Service> subscription_service_;

@@ -27,8 +27,8 @@ void SubscribeStream::Open() {
     End(settings.status());
     return;
   }
-  session_ = std::make_unique<SubscribeSession>(*std::move(settings), context_.tail, context_.log,
-                                                context_.clock);
+  session_ = std::make_unique<SubscribeSession>(*std::move(settings), context_.batches,
+                                                context_.log, context_.clock);
   Log(Severity::kInfo, "stream opened",
       {{"client", request_.client_name()}, {"peer", peer_}, {"after", session_->position()}});
   Advance();
@@ -85,11 +85,9 @@ void SubscribeStream::Advance() {
         StartWrite(&frame_);
         return;
       case Step::Action::kReadLog:
-        context_.executor.Post([self] {
-          self->session_->ReadLog();
-          self->Advance();
-        });
+        ReadLog();
         return;
+      case Step::Action::kPause:
       case Step::Action::kWait:
         if (Rest(step)) return;
         break;
@@ -97,6 +95,13 @@ void SubscribeStream::Advance() {
         End(step.status);
         return;
     }
+  }
+}
+
+void SubscribeStream::ReadLog() {
+  const std::shared_ptr<SubscribeStream> self = shared_from_this();
+  if (session_->AwaitLog([self] { self->Advance(); })) {
+    context_.executor.Post([self] { self->session_->ReadLog(); });
   }
 }
 
@@ -112,6 +117,10 @@ bool SubscribeStream::Rest(const Step& step) {
     absl::MutexLock lock(&mu_);
     if (woken_) return false;
     turn_taken_ = false;
+  }
+  if (step.action == Step::Action::kPause) {
+    context_.watch.AwaitNextRound(step.deadline, shared_from_this());
+    return true;
   }
   if (context_.watch.Await(step.seen, step.deadline, shared_from_this())) return true;
   absl::MutexLock lock(&mu_);

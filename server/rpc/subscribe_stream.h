@@ -20,9 +20,9 @@
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
+#include "server/delivery/batch_source.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscribe_session.h"
-#include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
 #include "server/rpc/stream_registry.h"
 
@@ -31,7 +31,7 @@ namespace hookgate {
 // What streams work with. All of it outlives them.
 struct StreamContext {
   EventLog& log;
-  const Tail& tail;
+  BatchSource& batches;
   HeadWatch& watch;
   Executor& executor;  // where reading the log may block
   StreamRegistry& registry;
@@ -61,6 +61,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // All of these need the turn.
   void Open();
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+  void ReadLog();
   bool HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // false: the client has gone
   bool Rest(const SubscribeSession::Step& step)
       ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
