@@ -24,23 +24,27 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
-    std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer,
-    LogPosition position, const Limits& limits, CommitListener* listener) {
+    std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
+    const Limits& limits, CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements, LogStatements::Prepare(*database));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
-                                        std::move(checkpointer), position, limits, listener));
+                                        std::move(checkpointer), std::move(disk), limits,
+                                        listener));
 }
 
 LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
-                     std::unique_ptr<Checkpointer> checkpointer, LogPosition position,
-                     const Limits& limits, CommitListener* listener)
+                     std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
+                     CommitListener* listener)
     : limits_(limits),
       listener_(listener),
       database_(std::move(database)),
       statements_(std::move(statements)),
       checkpointer_(std::move(checkpointer)),
+      files_(std::move(disk.files)),
+      rewritten_(disk.rewritten.ok()),
       checkpoint_at_(kCheckpointPages),
-      position_(position) {
+      position_(disk.position) {
+  if (!rewritten_) NoteOutcome(disk.rewritten, disk.position).IgnoreError();
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
 }
@@ -133,11 +137,22 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   KeepWalShort();
 }
 
+// What the process before has left in the write-ahead log may have a hole on the disk, behind which
+// nothing that is added would be found after a power cut.
+absl::Status LogWriter::RewriteWhatWasFound() {
+  if (rewritten_) return absl::OkStatus();
+  RETURN_IF_ERROR(database_->Checkpoint(Database::CheckpointMode::kRestart).status());
+  rewritten_ = true;
+  return absl::OkStatus();
+}
+
 absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
+  RETURN_IF_ERROR(RewriteWhatWasFound());
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
-  return transaction.Commit();
+  RETURN_IF_ERROR(transaction.Commit());
+  return files_.Check();
 }
 
 absl::Status LogWriter::RefusedUntilRestart() const {

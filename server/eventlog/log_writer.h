@@ -16,6 +16,7 @@
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_statements.h"
 #include "server/store/database.h"
+#include "server/store/file_watch.h"
 
 namespace hookgate {
 
@@ -28,10 +29,19 @@ class LogWriter {
     size_t max_group = 1024;              // jobs in one transaction
   };
 
-  // `listener` may be null; it outlives the writer. `position` is what the database holds.
+  // What is on the disk when the writer starts.
+  struct Disk {
+    LogPosition position;  // what the database holds
+    FileWatch files;       // the database's
+    // Not OK: why the write-ahead log that was found could not be written anew. Nothing is added to
+    // it until it could.
+    absl::Status rewritten;
+  };
+
+  // `listener` may be null; it outlives the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
-      std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer,
-      LogPosition position, const Limits& limits, CommitListener* listener);
+      std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
+      const Limits& limits, CommitListener* listener);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();
@@ -46,13 +56,14 @@ class LogWriter {
 
  private:
   LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
-            std::unique_ptr<Checkpointer> checkpointer, LogPosition position, const Limits& limits,
+            std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
             CommitListener* listener);
 
   void Queue(std::unique_ptr<LogJob> job, bool however_full) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
   std::vector<std::unique_ptr<LogJob>> TakeGroup();
   void Process(std::vector<std::unique_ptr<LogJob>> group);
+  absl::Status RewriteWhatWasFound();
   absl::Status WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state);
   absl::Status RefusedUntilRestart() const;
   // Remembers how a group ended, and returns what its jobs are answered.
@@ -67,6 +78,8 @@ class LogWriter {
   const std::unique_ptr<Database> database_;
   const std::unique_ptr<LogStatements> statements_;
   const std::unique_ptr<Checkpointer> checkpointer_;
+  const FileWatch files_;
+  bool rewritten_;  // what was found in the write-ahead log
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;

@@ -6,7 +6,6 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
-#include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
@@ -14,6 +13,7 @@
 #include "server/eventlog/subscription_jobs.h"
 #include "server/eventlog/subscription_reader.h"
 #include "server/store/database.h"
+#include "server/store/file_watch.h"
 #include "server/store/schema.h"
 
 namespace hookgate {
@@ -50,12 +50,12 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
 // behind which nothing is found after a power cut. So nothing is appended to one that was found:
 // its content is written anew, into the database, and it starts over.
 absl::Status RewriteWhatWasFound(Database& database) {
-  const absl::Status status = database.Checkpoint(Database::CheckpointMode::kTruncate).status();
-  if (!absl::IsResourceExhausted(status) && !absl::IsUnavailable(status)) return status;
-  // A full disk, or somebody who reads: no reason to refuse what can be read.
-  Log(Severity::kWarning, "the write-ahead log could not be emptied",
-      {{"error", status.ToString()}});
-  return absl::OkStatus();
+  return database.Checkpoint(Database::CheckpointMode::kTruncate).status();
+}
+
+// A full disk, or somebody who reads: no reason to refuse what can be read. The writer tries again.
+bool MayPass(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
 }
 
 }  // namespace
@@ -67,16 +67,21 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
-  ASSIGN_OR_RETURN(StoredState state, LoadState(*database));
-  RETURN_IF_ERROR(Annotate(RewriteWhatWasFound(*database), path));
+  absl::StatusOr<StoredState> state = LoadState(*database);
+  if (!state.ok()) return Annotate(state.status(), path);
+  absl::Status rewritten = RewriteWhatWasFound(*database);
+  if (!rewritten.ok() && !MayPass(rewritten)) return Annotate(rewritten, path);
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
   ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
                    LogWriter::Start(std::move(database),
                                     std::make_unique<Checkpointer>(std::move(checkpoint_database)),
-                                    state.position, options.limits, listener));
+                                    {.position = state->position,
+                                     .files = FileWatch({path, path + "-wal"}),
+                                     .rewritten = std::move(rewritten)},
+                                    options.limits, listener));
   return absl::WrapUnique(
-      new SqliteEventLog(std::move(directory), std::move(state.epoch), std::move(writer)));
+      new SqliteEventLog(std::move(directory), std::move(state->epoch), std::move(writer)));
 }
 
 SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,

@@ -32,18 +32,19 @@ std::string ReadLine(int fd) {
 
 }  // namespace
 
-std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(const std::string& data_dir,
-                                                          const std::vector<std::string>& flags) {
+std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(
+    const std::string& data_dir, const std::vector<std::string>& flags,
+    const std::vector<std::string>& environment) {
   std::vector<std::string> all = {"--http_address=127.0.0.1:0", "--grpc_address=127.0.0.1:0",
                                   "--admin_address=127.0.0.1:0",
                                   absl::StrCat("--data_dir=", data_dir)};
   all.insert(all.end(), flags.begin(), flags.end());
+  std::vector<std::string> variables = {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)};
+  variables.insert(variables.end(), environment.begin(), environment.end());
   const std::string log_path = FreshTestFile("hookgated_log");
   int out[2];
   EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
-  const pid_t pid =
-      StartProgram(kHookgated, all, {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)},
-                   "/dev/null", out[1], log_path);
+  const pid_t pid = StartProgram(kHookgated, all, variables, "/dev/null", out[1], log_path);
   close(out[1]);
   auto process = absl::WrapUnique(new HookgatedProcess(pid, log_path));
   const std::string ready = ReadLine(out[0]);

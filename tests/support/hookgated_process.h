@@ -12,10 +12,12 @@ namespace hookgate {
 
 class HookgatedProcess {
  public:
-  // Starts it on `data_dir` with `flags` added and kTestSecret (signed_webhook.h) as OpenAI's, and
-  // waits until it is ready. Fails the test if that does not happen; then the addresses are empty.
+  // Starts it on `data_dir` with `flags` added, kTestSecret (signed_webhook.h) as OpenAI's and
+  // `environment` (NAME=VALUE) beside it, and waits until it is ready. Fails the test if that does
+  // not happen; then the addresses are empty.
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
-                                                 const std::vector<std::string>& flags = {});
+                                                 const std::vector<std::string>& flags = {},
+                                                 const std::vector<std::string>& environment = {});
 
   // Ends it with SIGKILL if it still runs.
   ~HookgatedProcess();

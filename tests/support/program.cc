@@ -22,7 +22,16 @@ namespace {
 
 using bazel::tools::cpp::runfiles::Runfiles;
 
-std::string PathOf(const std::string& program) {
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& string : strings) pointers.push_back(string.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::string PathOfProgram(const std::string& program) {
   std::string error;
   // Benchmarks are started by `bazel run`, which has no folder for tests.
   const std::unique_ptr<Runfiles> runfiles(
@@ -33,19 +42,10 @@ std::string PathOf(const std::string& program) {
   return runfiles->Rlocation("hookgate/" + program);
 }
 
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-}  // namespace
-
 pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
                    const std::vector<std::string>& environment, const std::string& in_path,
                    int out_fd, const std::string& err_path) {
-  std::vector<std::string> words = {PathOf(program)};
+  std::vector<std::string> words = {PathOfProgram(program)};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables = environment;
   posix_spawn_file_actions_t actions;

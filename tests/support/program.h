@@ -13,6 +13,9 @@ namespace hookgate {
 inline constexpr char kHookgated[] = "server/hookgated";
 inline constexpr char kHookgate[] = "client/cli/hookgate";
 
+// Where a file among the data of the test is, by its path below the workspace.
+std::string PathOfProgram(const std::string& program);
+
 // What a program that ends by itself printed, and how it ended.
 struct ProgramOutcome {
   int exit_code = -1;
