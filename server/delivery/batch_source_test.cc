@@ -69,7 +69,8 @@ class CountingLog final : public EventLog {
                                 const ReadLimits& limits) override {
     return log_.List(query, matches, limits);
   }
-  absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
+  absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
+                                           absl::optional<LogPredicate> matches,
                                            int64_t limit) override {
     return log_.CountFailures(query, matches, limit);
   }

@@ -98,7 +98,7 @@ struct ListPage {
 
 struct EventCount {
   int64_t count = 0;
-  bool truncated = false;  // there are more
+  bool truncated = false;  // there may be more: not all were looked at
 };
 
 // Hears of commits, in order. Called on the log's writer thread: must be quick and must not call
@@ -147,8 +147,11 @@ class EventLog {
   // One page of a query by time. `limits.max_events` is the page size.
   virtual absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
                                         const ReadLimits& limits) = 0;
-  // How many failures the query's window holds, counted up to `limit`. `query.after` is ignored.
-  virtual absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
+  // How many failures the query's window holds, counted up to `limit`; of the newest `limit` alone
+  // if they are counted by a predicate. `query.after` is ignored.
+  //   matches  nullopt: all; much quicker than a predicate that admits all
+  virtual absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
+                                                   absl::optional<LogPredicate> matches,
                                                    int64_t limit) = 0;
 
   // NOT_FOUND event_not_found.

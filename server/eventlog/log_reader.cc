@@ -30,18 +30,20 @@ constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
 #define NEWEST_FIRST \
   "AND (receive_time_us, sequence) < (?3, ?4) ORDER BY receive_time_us DESC, sequence DESC"
 #define OLDEST_FIRST "AND (receive_time_us, sequence) > (?3, ?4) ORDER BY receive_time_us, sequence"
-constexpr char kEventsNewestFirst[] =
-    EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW NEWEST_FIRST;
-constexpr char kEventsOldestFirst[] =
-    EVENT_COLUMNS "INDEXED BY events_by_time WHERE " WINDOW OLDEST_FIRST;
+// What a filter looks at, in the order in which ReadCandidate takes it; for failures the index
+// holds all of it. The rest of a row is read once the filter has admitted it.
+#define CANDIDATES "SELECT sequence, receive_time_us, source, type, subject FROM events INDEXED BY "
+constexpr char kEventsNewestFirst[] = CANDIDATES "events_by_time WHERE " WINDOW NEWEST_FIRST;
+constexpr char kEventsOldestFirst[] = CANDIDATES "events_by_time WHERE " WINDOW OLDEST_FIRST;
 constexpr char kFailuresNewestFirst[] =
-    EVENT_COLUMNS "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
+    CANDIDATES "failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
 constexpr char kFailuresOldestFirst[] =
-    EVENT_COLUMNS "INDEXED BY failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
+    CANDIDATES "failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
 
+// ?3: the last sequence that counts. ?4: as far as it counts.
 constexpr char kCountFailures[] =
-    "SELECT sequence, source, type, subject FROM events INDEXED BY failures_by_time "
-    "WHERE failure = 1 AND " WINDOW "ORDER BY receive_time_us DESC, sequence DESC";
+    "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY failures_by_time "
+    "WHERE failure = 1 AND " WINDOW "AND sequence <= ?3 LIMIT ?4)";
 constexpr char kFirstAtOrAfter[] =
     "SELECT sequence FROM events INDEXED BY events_by_time "
     "WHERE receive_time_us >= ?1 ORDER BY receive_time_us, sequence";
@@ -65,6 +67,19 @@ LogEventPtr ReadContent(const Statement& row, LogEvent metadata, bool include_ra
   metadata.envelope = Text(row.ColumnBlob(7));
   if (include_raw_body) metadata.raw_body = Text(row.ColumnBlob(8));
   return std::make_shared<const LogEvent>(std::move(metadata));
+}
+
+// Into one that is used again and again: most candidates go no further.
+void ReadCandidate(const Statement& row, LogEvent& candidate) {
+  const auto assign = [&](std::string& text, int column) {
+    const absl::string_view view = row.ColumnText(column);
+    text.assign(view.data(), view.size());
+  };
+  candidate.sequence = row.ColumnInt(0);
+  candidate.receive_time = absl::FromUnixMicros(row.ColumnInt(1));
+  assign(candidate.source, 2);
+  assign(candidate.type, 3);
+  assign(candidate.subject, 4);
 }
 
 // Collects what matches, within the limits.
@@ -240,56 +255,81 @@ absl::StatusOr<ListPage> LogReader::List(const ListQuery& query, Sequence head,
   Statement& rows = ListStatement(query);
   StatementScope scope(rows);
   BindQuery(query, rows);
-  PageCollector collector(matches, limits);
   ListPage page;
-  while (true) {
+  LogEvent candidate;
+  candidate.failure = query.failures_only;
+  int64_t bytes = 0;
+  for (int64_t scanned = 0;;) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) break;
+    if (!row) return page;
     if (rows.ColumnInt(0) > head) continue;
-    if (!collector.Add(rows)) {
-      page.next = collector.last();
-      break;
+    if (scanned == limits.max_scanned ||
+        static_cast<int64_t>(page.events.size()) >= limits.max_events ||
+        bytes >= limits.max_bytes) {
+      page.next = {candidate.receive_time, candidate.sequence};
+      return page;
     }
+    ReadCandidate(rows, candidate);
+    ++scanned;
+    if (!matches(candidate)) continue;
+    ASSIGN_OR_RETURN(LogEventPtr event, GetRow(candidate.sequence, limits.include_raw_body));
+    bytes += static_cast<int64_t>(event->envelope.size() + event->raw_body.size());
+    page.events.push_back(std::move(event));
   }
-  page.events = collector.TakeEvents();
-  return page;
 }
 
 absl::StatusOr<EventCount> LogReader::CountFailures(const ListQuery& query, Sequence head,
-                                                    LogPredicate matches, int64_t limit) {
+                                                    absl::optional<LogPredicate> matches,
+                                                    int64_t limit) {
+  if (!matches.has_value()) return CountAllFailures(query, head, limit);
+  Statement& rows = statements_->failures_newest_first;
+  StatementScope scope(rows);
+  ListQuery whole = query;
+  whole.after = absl::nullopt;
+  whole.newest_first = true;
+  BindQuery(whole, rows);
+  EventCount result;
+  LogEvent candidate;
+  candidate.failure = true;
+  for (int64_t scanned = 0;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return result;
+    if (rows.ColumnInt(0) > head) continue;
+    if (scanned == limit) {
+      result.truncated = true;
+      return result;
+    }
+    ReadCandidate(rows, candidate);
+    ++scanned;
+    if ((*matches)(candidate)) ++result.count;
+  }
+}
+
+absl::StatusOr<EventCount> LogReader::CountAllFailures(const ListQuery& query, Sequence head,
+                                                       int64_t limit) {
   Statement& rows = statements_->count_failures;
   StatementScope scope(rows);
   const Window window = ToWindow(query);
   rows.BindInt(1, window.first);
   rows.BindInt(2, window.last);
-  EventCount result;
-  // A filter that admits little would otherwise look through everything.
-  const int64_t max_scanned = 10 * limit;
-  LogEvent metadata;
-  metadata.failure = true;
-  for (int64_t scanned = 0;; ++scanned) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return result;
-    if (result.count == limit || scanned == max_scanned) {
-      result.truncated = true;
-      return result;
-    }
-    metadata.sequence = rows.ColumnInt(0);
-    if (metadata.sequence > head) continue;
-    metadata.source = Text(rows.ColumnText(1));
-    metadata.type = Text(rows.ColumnText(2));
-    metadata.subject = Text(rows.ColumnText(3));
-    if (matches(metadata)) ++result.count;
-  }
+  rows.BindInt(3, head);
+  rows.BindInt(4, limit + 1);
+  RETURN_IF_ERROR(rows.Step().status());
+  const int64_t count = rows.ColumnInt(0);
+  return EventCount{.count = std::min(count, limit), .truncated = count > limit};
 }
 
 absl::StatusOr<LogEventPtr> LogReader::Get(Sequence sequence) {
+  return GetRow(sequence, /*include_raw_body=*/true);
+}
+
+absl::StatusOr<LogEventPtr> LogReader::GetRow(Sequence sequence, bool include_raw_body) {
   Statement& rows = statements_->get;
   StatementScope scope(rows);
   rows.BindInt(1, sequence);
   ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return EventNotFound(absl::StrCat("sequence ", sequence));
-  return ReadContent(rows, ReadMetadata(rows), /*include_raw_body=*/true);
+  return ReadContent(rows, ReadMetadata(rows), include_raw_body);
 }
 
 absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source,

@@ -24,7 +24,7 @@ class LogReader {
   absl::StatusOr<ListPage> List(const ListQuery& query, Sequence head, LogPredicate matches,
                                 const ReadLimits& limits);
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query, Sequence head,
-                                           LogPredicate matches, int64_t limit);
+                                           absl::optional<LogPredicate> matches, int64_t limit);
   absl::StatusOr<LogEventPtr> Get(Sequence sequence);
   absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id);
 
@@ -34,6 +34,9 @@ class LogReader {
   LogReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements);
 
   Statement& ListStatement(const ListQuery& query);
+  absl::StatusOr<EventCount> CountAllFailures(const ListQuery& query, Sequence head, int64_t limit);
+  // NOT_FOUND event_not_found.
+  absl::StatusOr<LogEventPtr> GetRow(Sequence sequence, bool include_raw_body);
 
   const std::unique_ptr<Database> database_;
   const std::unique_ptr<Statements> statements_;

@@ -139,7 +139,8 @@ absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, LogPredica
 }
 
 absl::StatusOr<EventCount> SqliteEventLog::CountFailures(const ListQuery& query,
-                                                         LogPredicate matches, int64_t limit) {
+                                                         absl::optional<LogPredicate> matches,
+                                                         int64_t limit) {
   return WithReader<EventCount>([&](LogReader& reader) {
     return reader.CountFailures(query, Position().head, matches, limit);
   });

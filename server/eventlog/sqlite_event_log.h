@@ -50,7 +50,8 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override;
   absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
                                 const ReadLimits& limits) override;
-  absl::StatusOr<EventCount> CountFailures(const ListQuery& query, LogPredicate matches,
+  absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
+                                           absl::optional<LogPredicate> matches,
                                            int64_t limit) override;
   absl::StatusOr<LogEventPtr> Get(Sequence sequence) override;
   absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id) override;

@@ -282,11 +282,17 @@ TEST(SqliteEventLogTest, FailuresAreListedAndCountedApart) {
   Append(*log, std::move(success)).IgnoreError();
   const ListQuery failures{.start = At(2), .failures_only = true};
   EXPECT_THAT(SequencesOf(log->List(failures, kAll, {})->events), ElementsAre(3, 2));
-  EXPECT_EQ(log->CountFailures(failures, kAll, 10)->count, 2);
-  EXPECT_FALSE(log->CountFailures(failures, kAll, 2)->truncated);
-  EXPECT_TRUE(log->CountFailures(failures, kAll, 1)->truncated);
+  for (const auto& all : {absl::optional<LogPredicate>(), absl::optional<LogPredicate>(kAll)}) {
+    EXPECT_EQ(log->CountFailures(failures, all, 10)->count, 2);
+    EXPECT_FALSE(log->CountFailures(failures, all, 2)->truncated);
+    EXPECT_EQ(log->CountFailures(failures, all, 1)->count, 1);
+    EXPECT_TRUE(log->CountFailures(failures, all, 1)->truncated);
+  }
   const auto one = [](const LogEvent& event) { return event.subject == "batch_of_wh_3"; };
   EXPECT_EQ(log->CountFailures(failures, one, 10)->count, 1);
+  const auto none_of_the_newest = [](const LogEvent& event) { return event.sequence == 2; };
+  EXPECT_EQ(log->CountFailures(failures, none_of_the_newest, 1)->count, 0);
+  EXPECT_TRUE(log->CountFailures(failures, none_of_the_newest, 1)->truncated);
 }
 
 TEST(SqliteEventLogTest, FirstAtOrAfterIsByTimeAndMayNotExistYet) {

@@ -24,7 +24,7 @@ using hookgate::v1::ListRecentFailuresResponse;
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxPageBytes = 1 << 20;  // A gRPC client takes 4 MiB by default.
-constexpr int64_t kMaxScanned = 20'000;     // Bounds the work of a call whose filter admits little.
+constexpr int64_t kMaxScanned = 5'000;      // Bounds the work of a call whose filter admits little.
 constexpr int64_t kMaxCount = 10'000;
 constexpr absl::Duration kRecent = absl::Hours(24);
 
@@ -115,7 +115,9 @@ absl::Status EventQueries::ListRecentFailures(const ListRecentFailuresRequest& r
   if (plan.query.start == absl::InfinitePast()) plan.query.start = plan.query.end - kRecent;
   RETURN_IF_ERROR(RunPlan(plan, log_, response));
   const auto matches = [&plan](const LogEvent& event) { return plan.filter.Matches(event); };
-  ASSIGN_OR_RETURN(const EventCount total, log_.CountFailures(plan.query, matches, kMaxCount));
+  absl::optional<LogPredicate> counted;
+  if (!plan.filter.key().empty()) counted.emplace(matches);
+  ASSIGN_OR_RETURN(const EventCount total, log_.CountFailures(plan.query, counted, kMaxCount));
   response.set_total_count(static_cast<int32_t>(total.count));
   response.set_total_count_truncated(total.truncated);
   return absl::OkStatus();
