@@ -4,8 +4,14 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <functional>
+#include <thread>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "hookgate/v1/event_service.pb.h"
 
 namespace hookgate {
@@ -35,6 +41,73 @@ grpc::ByteBuffer MakeFrame(int64_t events) {
   const grpc::Slice slice(frame.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }
+
+// One event, whose receive_time is now.
+grpc::ByteBuffer MakeTimedFrame(int64_t number) {
+  v1::SubscribeResponse frame;
+  v1::Event& event = *frame.mutable_event_batch()->add_events();
+  event.set_sequence(number);
+  event.set_webhook_id(absl::StrCat("wh_", number));
+  event.set_type("batch.failed");
+  event.set_subject(absl::StrCat("batch_", number));
+  const absl::Time now = absl::Now();
+  event.mutable_receive_time()->set_seconds(absl::ToUnixSeconds(now));
+  event.mutable_receive_time()->set_nanos(static_cast<int32_t>(
+      absl::ToInt64Nanoseconds(now - absl::FromUnixSeconds(absl::ToUnixSeconds(now)))));
+  const grpc::Slice slice(frame.SerializeAsString());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// Sends a frame at its time, or as soon as the one before has been taken.
+class PacedStream final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit PacedStream(double per_second) : per_second_(per_second) { StartRead(&request_); }
+  ~PacedStream() override { pacer_.join(); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    pacer_ = std::thread([this] { Run(); });
+  }
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mu_);
+    writing_ = false;
+    ended_ = ended_ || !ok;
+  }
+  void OnCancel() override {
+    absl::MutexLock lock(&mu_);
+    ended_ = true;
+  }
+  void OnDone() override {
+    std::thread([this] { delete this; }).detach();  // Not on gRPC's thread: it joins.
+  }
+
+ private:
+  void Run() {
+    const auto may_write = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return !writing_ || ended_; };
+    const absl::Time start = absl::Now();
+    for (int64_t number = 1;; ++number) {
+      absl::SleepFor(start + absl::Seconds(static_cast<double>(number) / per_second_) -
+                     absl::Now());
+      {
+        absl::MutexLock lock(&mu_);
+        mu_.Await(absl::Condition(&may_write));
+        if (ended_) break;
+        writing_ = true;
+      }
+      frame_ = MakeTimedFrame(number);
+      StartWrite(&frame_);
+    }
+    Finish(grpc::Status::CANCELLED);
+  }
+
+  const double per_second_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer frame_;
+  absl::Mutex mu_;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread pacer_;
+};
 
 class Stream final : public grpc::ServerGenericBidiReactor {
  public:
@@ -66,8 +139,9 @@ class Stream final : public grpc::ServerGenericBidiReactor {
 
 class BareGrpcServer::Impl {
  public:
-  Impl(int64_t events, int64_t events_per_frame)
-      : service_(MakeFrame(events_per_frame), (events + events_per_frame - 1) / events_per_frame) {
+  using MakeStream = std::function<grpc::ServerGenericBidiReactor*()>;
+
+  explicit Impl(MakeStream make_stream) : service_(std::move(make_stream)) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterCallbackGenericService(&service_);
@@ -80,15 +154,14 @@ class BareGrpcServer::Impl {
  private:
   class Service final : public grpc::CallbackGenericService {
    public:
-    Service(grpc::ByteBuffer frame, int64_t frames) : frame_(std::move(frame)), frames_(frames) {}
+    explicit Service(MakeStream make_stream) : make_stream_(std::move(make_stream)) {}
 
     grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
-      return new Stream(frame_, frames_);
+      return make_stream_();
     }
 
    private:
-    const grpc::ByteBuffer frame_;
-    const int64_t frames_;
+    const MakeStream make_stream_;
   };
 
   Service service_;
@@ -97,7 +170,15 @@ class BareGrpcServer::Impl {
 };
 
 BareGrpcServer::BareGrpcServer(int64_t events, int64_t events_per_frame)
-    : impl_(std::make_unique<Impl>(events, events_per_frame)), address_(impl_->address()) {}
+    : impl_(std::make_unique<Impl>([frame = MakeFrame(events_per_frame),
+                                    frames = (events + events_per_frame - 1) / events_per_frame] {
+        return new Stream(frame, frames);
+      })),
+      address_(impl_->address()) {}
+BareGrpcServer::BareGrpcServer(double events_per_second)
+    : impl_(std::make_unique<Impl>(
+          [events_per_second] { return new PacedStream(events_per_second); })),
+      address_(impl_->address()) {}
 BareGrpcServer::~BareGrpcServer() = default;
 
 }  // namespace hookgate

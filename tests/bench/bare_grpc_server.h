@@ -14,6 +14,9 @@ class BareGrpcServer {
   // To each call of whatever method: `events` events, in frames of `events_per_frame` like those of
   // Subscribe, as fast as the caller takes them.
   BareGrpcServer(int64_t events, int64_t events_per_frame);
+  // To each call: a frame of one event, whose receive_time is when it was sent, so many times a
+  // second.
+  explicit BareGrpcServer(double events_per_second);
   ~BareGrpcServer();
 
   const std::string& address() const { return address_; }

@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -11,10 +10,8 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/http/http_options.h"
 
 namespace hookgate {
 namespace {
@@ -27,7 +24,7 @@ using boost::system::error_code;
 // As long as the gateway's.
 constexpr char kAnswer[] =
     "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json\r\n"
-    "Content-Length: 37\r\n\r\n{\"status\":\"stored\",\"sequence\":\"12345\"}";
+    "Content-Length: 38\r\n\r\n{\"status\":\"stored\",\"sequence\":\"12345\"}";
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -60,13 +57,11 @@ class BareHttpServer::Impl {
  public:
   Impl() : acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
     Accept();
-    for (int i = 0; i < HttpServerOptions().threads; ++i) {
-      threads_.emplace_back([this] { io_.run(); });
-    }
+    thread_ = std::thread([this] { io_.run(); });
   }
   ~Impl() {
     io_.stop();
-    for (std::thread& thread : threads_) thread.join();
+    thread_.join();
   }
 
   std::string address() const {
@@ -75,7 +70,7 @@ class BareHttpServer::Impl {
 
  private:
   void Accept() {
-    acceptor_.async_accept(asio::make_strand(io_), [this](error_code error, tcp::socket socket) {
+    acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       if (error) return;
       socket.set_option(tcp::no_delay(true));
       std::make_shared<Session>(std::move(socket))->Read();
@@ -83,9 +78,9 @@ class BareHttpServer::Impl {
     });
   }
 
-  asio::io_context io_;
+  asio::io_context io_{/*concurrency_hint=*/1};
   tcp::acceptor acceptor_;
-  std::vector<std::thread> threads_;
+  std::thread thread_;
 };
 
 BareHttpServer::BareHttpServer() : impl_(std::make_unique<Impl>()), address_(impl_->address()) {}

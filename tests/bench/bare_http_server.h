@@ -7,7 +7,7 @@
 
 namespace hookgate {
 
-// Serves from its construction to its destruction, with as many threads as the gateway.
+// Serves from its construction to its destruction, by one thread: on one core more are slower.
 class BareHttpServer {
  public:
   BareHttpServer();

@@ -26,7 +26,7 @@ std::unique_ptr<SubscriptionService::Stub> Connect(const std::string& address) {
 }
 
 [[noreturn]] void Die(const grpc::Status& status) {
-  std::cerr << "gateway_bench: a consumer's call ended: " << status.error_message() << "\n";
+  std::cerr << "bench: a consumer's call ended: " << status.error_message() << "\n";
   std::exit(1);
 }
 

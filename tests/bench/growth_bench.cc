@@ -28,6 +28,7 @@
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "tests/bench/grow_log.h"
 #include "tests/bench/load_generator.h"
+#include "tests/bench/process_usage.h"
 #include "tests/support/hookgated_process.h"
 #include "tests/support/signed_webhook.h"
 
@@ -80,18 +81,6 @@ Percentiles PercentilesOf(std::vector<absl::Duration> durations) {
   return {.p50_ms = at(0.5), .p99_ms = at(0.99)};
 }
 
-absl::Duration CpuTime(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  const std::string stat((std::istreambuf_iterator<char>(file)), {});
-  const std::vector<std::string> fields = absl::StrSplit(stat.substr(stat.rfind(')') + 2), ' ');
-  int64_t user = 0;
-  int64_t system = 0;
-  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system))
-    return {};
-  return absl::Seconds(static_cast<double>(user + system) /
-                       static_cast<double>(sysconf(_SC_CLK_TCK)));
-}
-
 // What the process has handed to the disk.
 int64_t WrittenBytes(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/io"));
@@ -133,7 +122,8 @@ void MeasureIngest(const HookgatedProcess& gateway, absl::BitGenRef random, Row&
   const auto count = static_cast<double>(requests.size());
   const absl::Duration cpu = CpuTime(gateway.pid());
   const int64_t written = WrittenBytes(gateway.pid());
-  const LoadResult load = RunLoad(gateway.http(), absl::GetFlag(FLAGS_connections), requests);
+  const LoadResult load = RunLoad(
+      {.address = gateway.http(), .connections = absl::GetFlag(FLAGS_connections)}, requests);
   if (load.refused > 0) Die(absl::StrCat(load.refused, " webhooks were refused"));
   row.webhooks_per_second = count / absl::ToDoubleSeconds(load.elapsed);
   row.cpu_us_each = absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu) / count;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -20,8 +21,10 @@
 namespace hookgate {
 namespace {
 
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
 [[noreturn]] void Die(const std::string& what) {
-  std::cerr << "gateway_bench: " << what << ": " << std::strerror(errno) << "\n";
+  std::cerr << "bench: " << what << ": " << std::strerror(errno) << "\n";
   std::exit(1);
 }
 
@@ -42,7 +45,7 @@ int Connect(const std::string& address) {
   return fd;
 }
 
-// Requests are small and the gateway reads them as they come: a send never blocks for long.
+// Requests are small and servers read them as they come: a send never blocks for long.
 void SendAll(int fd, const std::string& bytes) {
   size_t sent = 0;
   while (sent < bytes.size()) {
@@ -53,67 +56,148 @@ void SendAll(int fd, const std::string& bytes) {
 }
 
 struct Connection {
+  int number = 0;
   int fd = -1;
-  absl::Time sent_at;
+  size_t request = 0;  // the one under way
   std::string received;
 
-  // Whether an answer is whole; takes it then.
-  bool TakeAnswer(int& status) {
-    constexpr absl::string_view kLength = "\r\nContent-Length: ";
-    const size_t head_end = received.find("\r\n\r\n");
-    if (head_end == std::string::npos) return false;
-    const size_t field = received.find(kLength.data());
-    if (field == std::string::npos || field > head_end) Die("an answer has no Content-Length");
-    const size_t length = std::strtoul(received.c_str() + field + kLength.size(), nullptr, 10);
-    if (received.size() < head_end + 4 + length) return false;
-    status = std::atoi(received.c_str() + sizeof("HTTP/1.1"));
-    received.erase(0, head_end + 4 + length);
-    return true;
+  void Receive() {
+    char bytes[16384];
+    const ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+    if (n <= 0) Die("the server closed a connection");
+    received.append(bytes, static_cast<size_t>(n));
   }
 };
 
-}  // namespace
-
-LoadResult RunLoad(const std::string& address, int connections,
-                   absl::Span<const std::string> requests) {
-  LoadResult result;
-  result.latencies.reserve(requests.size());
-  std::vector<Connection> open(static_cast<size_t>(connections));
-  const int poller = epoll_create1(EPOLL_CLOEXEC);
-  for (Connection& connection : open) {
-    connection.fd = Connect(address);
-    epoll_event event = {.events = EPOLLIN, .data = {.ptr = &connection}};
-    epoll_ctl(poller, EPOLL_CTL_ADD, connection.fd, &event);
+class Generator {
+ public:
+  Generator(const LoadPlan& plan, absl::Span<const std::string> requests)
+      : plan_(plan),
+        requests_(requests),
+        poller_(epoll_create1(EPOLL_CLOEXEC)),
+        connections_(static_cast<size_t>(plan.connections)),
+        events_(connections_.size()),
+        due_(requests.size()) {
+    result_.latencies.resize(requests.size());
+    result_.answered_at.resize(requests.size());
+    for (size_t i = 0; i < connections_.size(); ++i) Open(static_cast<int>(i), connections_[i]);
   }
-  size_t next = 0;
-  const absl::Time start = absl::Now();
-  const auto send_next = [&](Connection& connection) {
-    if (next == requests.size()) return;
-    connection.sent_at = absl::Now();
-    SendAll(connection.fd, requests[next++]);
-  };
-  for (Connection& connection : open) send_next(connection);
-  std::vector<epoll_event> events(open.size());
-  while (result.latencies.size() < requests.size()) {
-    const int ready = epoll_wait(poller, events.data(), connections, 30'000);
-    if (ready <= 0) Die("no answer for 30 s");
-    for (int i = 0; i < ready; ++i) {
-      auto& connection = *static_cast<Connection*>(events[static_cast<size_t>(i)].data.ptr);
-      char bytes[4096];
-      const ssize_t n = recv(connection.fd, bytes, sizeof(bytes), 0);
-      if (n <= 0) Die("the gateway closed a connection");
-      connection.received.append(bytes, static_cast<size_t>(n));
-      int status = 0;
-      if (!connection.TakeAnswer(status)) continue;
-      if (status != 200) ++result.refused;
-      result.latencies.push_back(absl::Now() - connection.sent_at);
-      send_next(connection);
+  ~Generator() {
+    for (const Connection& connection : connections_) close(connection.fd);
+    close(poller_);
+  }
+
+  LoadResult Run() {
+    start_ = absl::Now();
+    for (size_t i = 0; plan_.per_second > 0 && i < due_.size(); ++i) {
+      due_[i] = start_ + absl::Seconds(static_cast<double>(i) / plan_.per_second);
+    }
+    SendDue();
+    while (answered_ < requests_.size()) {
+      Poll();
+      SendDue();
+    }
+    result_.elapsed = absl::Now() - start_;
+    return std::move(result_);
+  }
+
+ private:
+  void Open(int number, Connection& connection) {
+    connection.number = number;
+    connection.fd = Connect(plan_.address);
+    const LoadProtocol& protocol = plan_.protocol;
+    if (protocol.greeting != nullptr) {
+      SendAll(connection.fd, protocol.greeting(number));
+      while (!absl::EndsWith(connection.received, protocol.greeting_reply_end)) {
+        connection.Receive();
+      }
+      connection.received.clear();
+    }
+    epoll_event event = {.events = EPOLLIN, .data = {.ptr = &connection}};
+    epoll_ctl(poller_, EPOLL_CTL_ADD, connection.fd, &event);
+    free_.push_back(&connection);
+  }
+
+  // The next request is due now, or it is only waited for answers.
+  absl::Duration UntilNextSend() const {
+    if (next_ == requests_.size() || free_.empty()) return kPatience;
+    return std::clamp(due_[next_] - absl::Now(), absl::ZeroDuration(), kPatience);
+  }
+
+  void SendDue() {
+    while (next_ < requests_.size() && !free_.empty()) {
+      const absl::Time now = absl::Now();
+      if (plan_.per_second > 0 && now < due_[next_]) return;
+      // A request that was due when no connection was free has waited since then, and that counts.
+      if (plan_.per_second <= 0) due_[next_] = now;
+      Connection& connection = *free_.back();
+      free_.pop_back();
+      connection.request = next_;
+      const std::string& request = requests_[next_++];
+      const auto& to_wire = plan_.protocol.to_wire;
+      SendAll(connection.fd, to_wire == nullptr ? request : to_wire(connection.number, request));
     }
   }
-  result.elapsed = absl::Now() - start;
-  for (const Connection& connection : open) close(connection.fd);
-  close(poller);
-  return result;
+
+  void Poll() {
+    const timespec timeout = absl::ToTimespec(UntilNextSend());
+    const int ready =
+        epoll_pwait2(poller_, events_.data(), static_cast<int>(events_.size()), &timeout, nullptr);
+    if (ready < 0 && errno != EINTR) Die("epoll_pwait2");
+    if (ready == 0 && UntilNextSend() == kPatience) Die("no answer for 30 s");
+    for (int i = 0; i < ready; ++i) {
+      auto& connection = *static_cast<Connection*>(events_[static_cast<size_t>(i)].data.ptr);
+      connection.Receive();
+      TakeAnswer(connection);
+    }
+  }
+
+  void TakeAnswer(Connection& connection) {
+    const auto answer = plan_.protocol.parse(connection.received);
+    if (!answer.has_value()) return;
+    connection.received.erase(0, answer->bytes);
+    if (!answer->good) ++result_.refused;
+    const absl::Time now = absl::Now();
+    result_.latencies[connection.request] = now - due_[connection.request];
+    result_.answered_at[connection.request] = now;
+    ++answered_;
+    free_.push_back(&connection);
+  }
+
+  const LoadPlan& plan_;
+  const absl::Span<const std::string> requests_;
+  const int poller_;
+  std::vector<Connection> connections_;
+  std::vector<Connection*> free_;  // with no request under way
+  std::vector<epoll_event> events_;
+  std::vector<absl::Time> due_;
+  absl::Time start_;
+  size_t next_ = 0;
+  size_t answered_ = 0;
+  LoadResult result_;
+};
+
+absl::optional<LoadProtocol::Answer> ParseHttp(absl::string_view received) {
+  const size_t head_end = received.find("\r\n\r\n");
+  if (head_end == absl::string_view::npos) return absl::nullopt;
+  // As Hookgate writes it, and as Node does: looking at every line would cost the load too much.
+  size_t field = received.find("\r\nContent-Length: ");
+  if (field == absl::string_view::npos) field = received.find("\r\ncontent-length: ");
+  if (field == absl::string_view::npos || field > head_end) {
+    Die("an answer has no Content-Length");
+  }
+  const size_t length = std::strtoul(received.data() + field + 18, nullptr, 10);
+  const size_t bytes = head_end + 4 + length;
+  if (received.size() < bytes) return absl::nullopt;
+  return LoadProtocol::Answer{.bytes = bytes, .good = absl::StartsWith(received, "HTTP/1.1 200")};
+}
+
+}  // namespace
+
+LoadProtocol HttpProtocol() { return {.parse = &ParseHttp}; }
+
+LoadResult RunLoad(const LoadPlan& plan, absl::Span<const std::string> requests) {
+  return Generator(plan, requests).Run();
 }
 
 }  // namespace hookgate

@@ -38,8 +38,10 @@ int64_t CountEvents(grpc::ByteBuffer& frame) {
   return count;
 }
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+std::shared_ptr<grpc::Channel> Connect(const std::string& address, Subscribers::Start start) {
   grpc::ChannelArguments arguments;
+  // Or this process would take in megabytes for each stream, although nobody reads them.
+  if (start == Subscribers::Start::kStalled) arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -53,8 +55,11 @@ absl::Time ReceiveTime(const v1::Event& event) {
 
 class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Stream(std::shared_ptr<grpc::Channel> connection, Start start, int64_t events, bool measure_lag)
-      : stub_(std::move(connection)), missing_(events), measure_lag_(measure_lag) {
+  Stream(std::shared_ptr<grpc::Channel> connection, Start start, int64_t events, bool is_first)
+      : stub_(std::move(connection)),
+        is_stalled_(start == Start::kStalled),
+        missing_(is_stalled_ ? 0 : events),
+        is_first_(is_first) {
     v1::SubscribeRequest request;
     request.set_start_position(start == Start::kEarliest ? v1::START_POSITION_EARLIEST
                                                          : v1::START_POSITION_LATEST);
@@ -76,14 +81,22 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
     const auto complete = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return missing_ <= 0; };
     mu_.Await(absl::Condition(&complete));
   }
+  // Once complete.
   const std::vector<absl::Duration>& lags() const { return lags_; }
+  const std::vector<Arrival>& arrivals() const { return arrivals_; }
+  double events_per_frame() const {
+    return frames_ == 0 ? 0 : static_cast<double>(received_) / static_cast<double>(frames_);
+  }
 
  private:
   void OnReadDone(bool ok) override {
     if (!ok) return;
     if (!open_.HasBeenNotified()) open_.Notify();
-    if (measure_lag_) NoteLags();
+    if (is_stalled_) return;
+    if (is_first_) NoteArrivals();
     const int64_t events = CountEvents(frame_);
+    received_ += events;
+    if (events > 0) ++frames_;
     {
       absl::MutexLock lock(&mu_);
       missing_ -= events;
@@ -91,7 +104,7 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
     frame_.Clear();
     StartRead(&frame_);
   }
-  void NoteLags() {
+  void NoteArrivals() {
     grpc::ByteBuffer copy(frame_);  // of references: reading consumes it
     grpc::ProtoBufferReader reader(&copy);
     SubscribeResponse response;
@@ -99,11 +112,12 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
     const absl::Time now = absl::Now();
     for (const v1::Event& event : response.event_batch().events()) {
       lags_.push_back(now - ReceiveTime(event));
+      arrivals_.push_back({event.subject(), now});
     }
   }
   void OnDone(const grpc::Status& status) override {
     if (status.error_code() != grpc::StatusCode::CANCELLED) {
-      std::cerr << "gateway_bench: a stream ended: " << status.error_message() << "\n";
+      std::cerr << "bench: a stream ended: " << status.error_message() << "\n";
       std::exit(1);
     }
     done_.Notify();
@@ -115,18 +129,24 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   grpc::ByteBuffer frame_;
   absl::Notification open_;
   absl::Notification done_;
+  const bool is_stalled_;
   absl::Mutex mu_;
   int64_t missing_ ABSL_GUARDED_BY(mu_);
-  const bool measure_lag_;
+  const bool is_first_;
+
+  // gRPC's thread's until complete.
   std::vector<absl::Duration> lags_;
+  std::vector<Arrival> arrivals_;
+  int64_t received_ = 0;
+  int64_t frames_ = 0;
 };
 
 Subscribers::Subscribers(const std::string& address, int count, Start start, int64_t events,
                          int per_connection) {
   std::shared_ptr<grpc::Channel> connection;
   for (int i = 0; i < count; ++i) {
-    if (i % per_connection == 0) connection = Connect(address);
-    streams_.push_back(std::make_unique<Stream>(connection, start, events, /*measure_lag=*/i == 0));
+    if (i % per_connection == 0) connection = Connect(address, start);
+    streams_.push_back(std::make_unique<Stream>(connection, start, events, /*is_first=*/i == 0));
   }
   for (const auto& stream : streams_) stream->WaitUntilOpen();
 }
@@ -139,6 +159,14 @@ void Subscribers::Wait() {
 
 std::vector<absl::Duration> Subscribers::lags() const {
   return streams_.empty() ? std::vector<absl::Duration>() : streams_.front()->lags();
+}
+
+std::vector<Arrival> Subscribers::arrivals() const {
+  return streams_.empty() ? std::vector<Arrival>() : streams_.front()->arrivals();
+}
+
+double Subscribers::events_per_frame() const {
+  return streams_.empty() ? 0 : streams_.front()->events_per_frame();
 }
 
 }  // namespace hookgate

@@ -12,12 +12,21 @@
 
 namespace hookgate {
 
+struct Arrival {
+  std::string subject;
+  absl::Time time;
+};
+
 class Subscribers {
  public:
-  enum class Start { kEarliest, kLatest };
+  enum class Start {
+    kEarliest,
+    kLatest,
+    kStalled,  // at the latest, and reads nothing but that it is open
+  };
 
   // Opens `count` streams, `per_connection` of them on each connection, and waits until all are
-  // open. Each is to receive `events` events.
+  // open. Each is to receive `events` events, unless it is stalled.
   Subscribers(const std::string& address, int count, Start start, int64_t events,
               int per_connection = 1);
   // Ends the streams.
@@ -28,6 +37,10 @@ class Subscribers {
 
   // The first subscriber's, of each event: from receive_time in the gateway to its arrival here.
   std::vector<absl::Duration> lags() const;
+  // The first subscriber's, of each event.
+  std::vector<Arrival> arrivals() const;
+  // The first subscriber's, over all frames that had events; 0 if there were none.
+  double events_per_frame() const;
 
  private:
   class Stream;

@@ -1,0 +1,68 @@
+// Signed webhooks with ids of their own, stored durably, beside HTTP alone; and how much of that
+// subscribers take.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/bench/bench_case.h"
+#include "tests/bench/contender.h"
+#include "tests/bench/load_generator.h"
+#include "tests/bench/subscribers.h"
+
+namespace hookgate {
+namespace {
+
+Figure PerSecond(const LoadResult& load, const std::string& note = "") {
+  ExpectNoneRefused(load.refused);
+  const auto count = static_cast<double>(load.latencies.size());
+  return {.value = count / absl::ToDoubleSeconds(load.elapsed),
+          .note = absl::StrFormat("%sp50 %.2f ms, p99 %.2f ms", note,
+                                  absl::ToDoubleMilliseconds(Percentile(load.latencies, 0.5)),
+                                  absl::ToDoubleMilliseconds(Percentile(load.latencies, 0.99)))};
+}
+
+Figure MeasureBareHttp(const BenchSettings& settings, int connections) {
+  const auto server = StartBareServer(settings, "http");
+  return PerSecond(RunLoad({.address = server->address(), .connections = connections},
+                           SignedRequests(settings.Count(300'000, 60'000))));
+}
+
+Figure MeasureIngest(const BenchSettings& settings, int connections, int subscribers) {
+  const BenchFolder folder(settings.folder);
+  const auto gateway = StartGateway(settings, folder.path());
+  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 30'000));
+  Subscribers live(gateway->grpc(), subscribers, Subscribers::Start::kLatest,
+                   static_cast<int64_t>(requests.size()));
+  const absl::Duration cpu_before = CpuTime(gateway->pid());
+  const LoadResult load =
+      RunLoad({.address = gateway->http(), .connections = connections}, requests);
+  live.Wait();
+  const absl::Duration cpu = CpuTime(gateway->pid()) - cpu_before;
+  return PerSecond(
+      load, absl::StrFormat("%.1f us of CPU each, ", absl::ToDoubleMicroseconds(cpu) /
+                                                         static_cast<double>(requests.size())));
+}
+
+}  // namespace
+
+std::vector<BenchCase> IngestCases(const BenchSettings& settings) {
+  std::vector<BenchCase> cases;
+  for (const int connections : {64, 256}) {
+    cases.push_back(
+        {.name = absl::StrCat("ingest_", connections),
+         .what = absl::StrCat("webhooks stored, ", connections, " connections"),
+         .unit = "/s",
+         .reference = "Beast answering without work",
+         .target = 0.30,
+         .measure = [=, &settings] { return MeasureIngest(settings, connections, 0); },
+         .measure_reference = [=, &settings] { return MeasureBareHttp(settings, connections); }});
+  }
+  cases.push_back({.name = "ingest_subscribed",
+                   .what = "webhooks stored, 10 live subscribers",
+                   .unit = "/s",
+                   .reference = "the same without subscribers",
+                   .target = 0.80,
+                   .measure = [&settings] { return MeasureIngest(settings, 64, 10); },
+                   .measure_reference = [&settings] { return MeasureIngest(settings, 64, 0); }});
+  return cases;
+}
+
+}  // namespace hookgate

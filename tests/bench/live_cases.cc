@@ -1,0 +1,76 @@
+// Events to subscribers while they are stored, beside a server that sends frames which it has ready
+// and stores nothing.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "tests/bench/bench_case.h"
+#include "tests/bench/contender.h"
+#include "tests/bench/load_generator.h"
+#include "tests/bench/subscribers.h"
+
+namespace hookgate {
+namespace {
+
+// What the gateway's live frames held in its last run, so that the bare server sends such ones.
+struct FrameSize {
+  double events_per_frame = 0;
+};
+
+int Events(const BenchSettings& settings, int subscribers) {
+  return subscribers >= 1000 ? settings.Count(20'000, 4'000) : settings.Count(100'000, 20'000);
+}
+
+Figure MeasureLive(const BenchSettings& settings, int subscribers, FrameSize& frames) {
+  const BenchFolder folder(settings.folder);
+  const auto gateway = StartGateway(settings, folder.path());
+  const int events = Events(settings, subscribers);
+  const std::vector<std::string> requests = SignedRequests(events);
+  Subscribers live(gateway->grpc(), subscribers, Subscribers::Start::kLatest, events,
+                   /*per_connection=*/10);
+  const absl::Time start = absl::Now();
+  const LoadResult load = RunLoad({.address = gateway->http()}, requests);
+  ExpectNoneRefused(load.refused);
+  live.Wait();
+  const absl::Duration elapsed = absl::Now() - start;
+  frames.events_per_frame = live.events_per_frame();
+  return {
+      .value = static_cast<double>(events) * subscribers / absl::ToDoubleSeconds(elapsed),
+      .note = absl::StrFormat("%.0f events in a frame, %.0f webhooks stored/s, p99 %.1f ms",
+                              frames.events_per_frame, events / absl::ToDoubleSeconds(load.elapsed),
+                              absl::ToDoubleMilliseconds(Percentile(live.lags(), 0.99)))};
+}
+
+Figure MeasureBare(const BenchSettings& settings, int subscribers, const FrameSize& frames) {
+  const int events = Events(settings, subscribers);
+  const int per_frame = std::max(1, static_cast<int>(frames.events_per_frame));
+  const auto bare = StartBareServer(settings, absl::StrCat("grpc:", events, ":", per_frame));
+  const absl::Time start = absl::Now();
+  Subscribers receiving(bare->address(), subscribers, Subscribers::Start::kEarliest, events,
+                        /*per_connection=*/10);
+  receiving.Wait();
+  return {.value = static_cast<double>(events) * subscribers /
+                   absl::ToDoubleSeconds(absl::Now() - start)};
+}
+
+}  // namespace
+
+std::vector<BenchCase> LiveCases(const BenchSettings& settings) {
+  std::vector<BenchCase> cases;
+  for (const int subscribers : {100, 1000}) {
+    const auto frames = std::make_shared<FrameSize>();
+    cases.push_back(
+        {.name = absl::StrCat("live_", subscribers),
+         .what = absl::StrCat("live deliveries, ", subscribers, " subscribers"),
+         .unit = "/s",
+         .reference = "gRPC alone, frames of that size",
+         .target = 0.70,
+         .measure = [=, &settings] { return MeasureLive(settings, subscribers, *frames); },
+         .measure_reference = [=,
+                               &settings] { return MeasureBare(settings, subscribers, *frames); }});
+  }
+  return cases;
+}
+
+}  // namespace hookgate
