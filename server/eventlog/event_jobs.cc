@@ -10,13 +10,17 @@ namespace {
 class AppendJob final : public LogJob {
  public:
   AppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
-      : event_(std::move(event)), done_(std::move(done)) {}
+      : event_(std::move(event)),
+        hash_(HashWebhook(event_->source, event_->webhook_id)),
+        done_(std::move(done)) {}
 
   int64_t bytes() const override {
     return static_cast<int64_t>(event_->envelope.size() + event_->raw_body.size());
   }
 
   absl::Status Write(LogStatements& statements, LogState& state) override {
+    ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
+    if (found) return absl::OkStatus();
     LogEvent& event = *event_;
     event.sequence = state.position.head + 1;
     Statement& insert = statements.insert_event;
@@ -30,9 +34,9 @@ class AppendJob final : public LogJob {
     insert.BindBlob(8, event.envelope);
     insert.BindBlob(9, event.raw_body);
     RETURN_IF_ERROR(insert.Run());
-    if (statements.database.changes() == 0) return FindFirst(statements);
     result_ = {AppendResult::Outcome::kStored, event.sequence};
     state.position.head = event.sequence;
+    state.webhooks[hash_].push_back(event.sequence);
     state.appended.push_back(std::move(event_));
     return absl::OkStatus();
   }
@@ -42,21 +46,37 @@ class AppendJob final : public LogJob {
   }
 
  private:
+  // Whether the event is there already, or in this group; then result_ says how.
+  absl::StatusOr<bool> FindFirst(LogStatements& statements, const LogState& state) {
+    ASSIGN_OR_RETURN(Sequences candidates,
+                     statements.webhooks.Find(hash_, statements.webhook_page));
+    if (const auto group = state.webhooks.find(hash_); group != state.webhooks.end()) {
+      candidates.insert(candidates.end(), group->second.begin(), group->second.end());
+    }
+    for (const Sequence candidate : candidates) {
+      ASSIGN_OR_RETURN(const bool is_first, IsFirst(statements, candidate));
+      if (is_first) return true;
+    }
+    return false;
+  }
+
   // The body itself is compared: it is stored, and says more than a hash of it would.
-  absl::Status FindFirst(LogStatements& statements) {
-    Statement& find = statements.find_event;
-    StatementScope scope(find);
-    find.BindText(1, event_->source);
-    find.BindText(2, event_->webhook_id);
-    ASSIGN_OR_RETURN(const bool found, find.Step());
-    if (!found) return absl::InternalError("an event is in its index but not in its table");
-    const bool same = find.ColumnBlob(1) == event_->raw_body;
+  absl::StatusOr<bool> IsFirst(LogStatements& statements, Sequence candidate) {
+    Statement& get = statements.get_webhook;
+    StatementScope scope(get);
+    get.BindInt(1, candidate);
+    ASSIGN_OR_RETURN(const bool there, get.Step());
+    if (!there || get.ColumnText(0) != event_->source || get.ColumnText(1) != event_->webhook_id) {
+      return false;
+    }
+    const bool same = get.ColumnBlob(2) == event_->raw_body;
     result_ = {same ? AppendResult::Outcome::kDuplicate : AppendResult::Outcome::kConflict,
-               find.ColumnInt(0)};
-    return absl::OkStatus();
+               candidate};
+    return true;
   }
 
   std::unique_ptr<LogEvent> event_;
+  const WebhookHash hash_;
   EventLog::AppendDone done_;
   AppendResult result_;
 };

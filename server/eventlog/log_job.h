@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_statements.h"
+#include "server/eventlog/webhook_index.h"
 
 namespace hookgate {
 
@@ -17,6 +18,7 @@ namespace hookgate {
 struct LogState {
   LogPosition position;
   std::vector<LogEventPtr> appended;
+  WebhookHashes webhooks;  // of those
 };
 
 class LogJob {

@@ -20,7 +20,6 @@ namespace {
 constexpr char kReadAfter[] =
     EVENT_COLUMNS "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
 constexpr char kGet[] = EVENT_COLUMNS "WHERE sequence = ?1";
-constexpr char kFind[] = EVENT_COLUMNS "WHERE source = ?1 AND webhook_id = ?2";
 constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
 
 // The indexes are named so that a query that could not use its own would fail rather than scan.
@@ -163,7 +162,7 @@ absl::Status EventNotFound(absl::string_view which) {
 }  // namespace
 
 struct LogReader::Statements {
-  Statement read_after, get, find, earliest, events_newest_first, events_oldest_first,
+  Statement read_after, get, webhook_page, earliest, events_newest_first, events_oldest_first,
       failures_newest_first, failures_oldest_first, count_failures, first_at_or_after;
 };
 
@@ -172,7 +171,7 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
                    Database::Open(database_path, Database::Mode::kReadOnly));
   ASSIGN_OR_RETURN(Statement read_after, database->Prepare(kReadAfter));
   ASSIGN_OR_RETURN(Statement get, database->Prepare(kGet));
-  ASSIGN_OR_RETURN(Statement find, database->Prepare(kFind));
+  ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(*database));
   ASSIGN_OR_RETURN(Statement earliest, database->Prepare(kEarliest));
   ASSIGN_OR_RETURN(Statement events_newest_first, database->Prepare(kEventsNewestFirst));
   ASSIGN_OR_RETURN(Statement events_oldest_first, database->Prepare(kEventsOldestFirst));
@@ -180,11 +179,11 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
   ASSIGN_OR_RETURN(Statement failures_oldest_first, database->Prepare(kFailuresOldestFirst));
   ASSIGN_OR_RETURN(Statement count_failures, database->Prepare(kCountFailures));
   ASSIGN_OR_RETURN(Statement first_at_or_after, database->Prepare(kFirstAtOrAfter));
-  auto statements = std::make_unique<Statements>(
-      Statements{std::move(read_after), std::move(get), std::move(find), std::move(earliest),
-                 std::move(events_newest_first), std::move(events_oldest_first),
-                 std::move(failures_newest_first), std::move(failures_oldest_first),
-                 std::move(count_failures), std::move(first_at_or_after)});
+  auto statements = std::make_unique<Statements>(Statements{
+      std::move(read_after), std::move(get), std::move(webhook_page), std::move(earliest),
+      std::move(events_newest_first), std::move(events_oldest_first),
+      std::move(failures_newest_first), std::move(failures_oldest_first), std::move(count_failures),
+      std::move(first_at_or_after)});
   return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
 }
 
@@ -332,15 +331,17 @@ absl::StatusOr<LogEventPtr> LogReader::GetRow(Sequence sequence, bool include_ra
   return ReadContent(rows, ReadMetadata(rows), include_raw_body);
 }
 
-absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source,
-                                            absl::string_view webhook_id) {
-  Statement& rows = statements_->find;
-  StatementScope scope(rows);
-  rows.BindText(1, source);
-  rows.BindText(2, webhook_id);
-  ASSIGN_OR_RETURN(const bool row, rows.Step());
-  if (!row) return EventNotFound(absl::StrCat("source ", source, " and webhook-id ", webhook_id));
-  return ReadContent(rows, ReadMetadata(rows), /*include_raw_body=*/true);
+absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source, absl::string_view webhook_id,
+                                            const WebhookIndex& webhooks) {
+  ASSIGN_OR_RETURN(const Sequences candidates,
+                   webhooks.Find(HashWebhook(source, webhook_id), statements_->webhook_page));
+  for (const Sequence candidate : candidates) {
+    absl::StatusOr<LogEventPtr> event = Get(candidate);
+    if (absl::IsNotFound(event.status())) continue;  // Retention has removed it.
+    RETURN_IF_ERROR(event.status());
+    if ((*event)->source == source && (*event)->webhook_id == webhook_id) return event;
+  }
+  return EventNotFound(absl::StrCat("source ", source, " and webhook-id ", webhook_id));
 }
 
 }  // namespace hookgate

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -26,7 +27,8 @@ class LogReader {
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query, Sequence head,
                                            absl::optional<LogPredicate> matches, int64_t limit);
   absl::StatusOr<LogEventPtr> Get(Sequence sequence);
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id);
+  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id,
+                                   const WebhookIndex& webhooks);
 
  private:
   struct Statements;

@@ -10,11 +10,10 @@ namespace {
 constexpr char kInsertEvent[] = R"sql(
 INSERT INTO events (sequence, source, webhook_id, type, subject, failure, receive_time_us,
                     envelope, raw_body)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-ON CONFLICT (source, webhook_id) DO NOTHING)sql";
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))sql";
 
-constexpr char kFindEvent[] =
-    "SELECT sequence, raw_body FROM events WHERE source = ?1 AND webhook_id = ?2";
+constexpr char kGetWebhook[] =
+    "SELECT source, webhook_id, raw_body FROM events WHERE sequence = ?1";
 
 constexpr char kOldestEvents[] =
     "SELECT sequence, receive_time_us FROM events ORDER BY sequence LIMIT ?1";
@@ -38,9 +37,11 @@ DELETE FROM quarantine WHERE id IN (
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database) {
+absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database,
+                                                                      WebhookIndex& webhooks) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
-  ASSIGN_OR_RETURN(Statement find_event, database.Prepare(kFindEvent));
+  ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
+  ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
   ASSIGN_OR_RETURN(Statement oldest_events, database.Prepare(kOldestEvents));
   ASSIGN_OR_RETURN(Statement delete_through, database.Prepare(kDeleteThrough));
   ASSIGN_OR_RETURN(Statement set_earliest, database.Prepare(kSetEarliest));
@@ -51,8 +52,10 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
+                    .webhooks = webhooks,
                     .insert_event = std::move(insert_event),
-                    .find_event = std::move(find_event),
+                    .get_webhook = std::move(get_webhook),
+                    .webhook_page = std::move(webhook_page),
                     .oldest_events = std::move(oldest_events),
                     .delete_through = std::move(delete_through),
                     .set_earliest = std::move(set_earliest),

@@ -6,19 +6,23 @@
 
 #include "absl/status/statusor.h"
 #include "server/eventlog/subscription_statements.h"
+#include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 
 namespace hookgate {
 
 // Used by the writer thread alone.
 struct LogStatements {
-  // The database outlives the statements.
-  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database);
+  // The database and the index outlive the statements.
+  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database,
+                                                                WebhookIndex& webhooks);
 
   Database& database;
+  WebhookIndex& webhooks;
 
   Statement insert_event;
-  Statement find_event;
+  Statement get_webhook;
+  Statement webhook_page;
   Statement oldest_events;
   Statement delete_through;
   Statement set_earliest;

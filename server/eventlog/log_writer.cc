@@ -25,8 +25,9 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-    const Limits& limits, CommitListener* listener) {
-  ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements, LogStatements::Prepare(*database));
+    WebhookIndex& webhooks, const Limits& limits, CommitListener* listener) {
+  ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
+                   LogStatements::Prepare(*database, webhooks));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits,
                                         listener));
@@ -130,6 +131,11 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   state.position = Position();
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
   if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state.position);
+  if (status.ok()) {
+    statements_->webhooks.Committed(std::move(state.webhooks));
+  } else {
+    statements_->webhooks.RolledBack();
+  }
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
@@ -151,6 +157,7 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
+  RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(transaction.Commit());
   return files_.Check();
 }

@@ -15,6 +15,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_statements.h"
+#include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
 
@@ -38,10 +39,10 @@ class LogWriter {
     absl::Status rewritten;
   };
 
-  // `listener` may be null; it outlives the writer.
+  // `listener` may be null; it and `webhooks` outlive the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-      const Limits& limits, CommitListener* listener);
+      WebhookIndex& webhooks, const Limits& limits, CommitListener* listener);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();

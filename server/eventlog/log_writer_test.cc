@@ -32,9 +32,11 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {}, nullptr);
+  auto writer =
+      *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks, {}, nullptr);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(absl::IsUnavailable(Append(*writer, "too large", 1 << 20).status()));
@@ -51,9 +53,10 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
   const std::string path = absl::StrCat(testing::TempDir(), "/bytes_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
                                   {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());

@@ -71,6 +71,9 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   if (!state.ok()) return Annotate(state.status(), path);
   absl::Status rewritten = RewriteWhatWasFound(*database);
   if (!rewritten.ok() && !MayPass(rewritten)) return Annotate(rewritten, path);
+  ASSIGN_OR_RETURN(std::unique_ptr<WebhookIndex> webhooks,
+                   WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
+                                      /*may_write=*/rewritten.ok()));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
   ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
@@ -79,14 +82,18 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
                                     {.position = state->position,
                                      .files = FileWatch({path, path + "-wal"}),
                                      .rewritten = std::move(rewritten)},
-                                    options.limits, listener));
-  return absl::WrapUnique(
-      new SqliteEventLog(std::move(directory), std::move(state->epoch), std::move(writer)));
+                                    *webhooks, options.limits, listener));
+  return absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->epoch),
+                                             std::move(webhooks), std::move(writer)));
 }
 
 SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
+                               std::unique_ptr<WebhookIndex> webhooks,
                                std::unique_ptr<LogWriter> writer)
-    : directory_(std::move(directory)), epoch_(std::move(epoch)), writer_(std::move(writer)) {}
+    : directory_(std::move(directory)),
+      epoch_(std::move(epoch)),
+      webhooks_(std::move(webhooks)),
+      writer_(std::move(writer)) {}
 
 SqliteEventLog::~SqliteEventLog() = default;
 
@@ -153,7 +160,7 @@ absl::StatusOr<LogEventPtr> SqliteEventLog::Get(Sequence sequence) {
 absl::StatusOr<LogEventPtr> SqliteEventLog::Find(absl::string_view source,
                                                  absl::string_view webhook_id) {
   return WithReader<LogEventPtr>(
-      [&](LogReader& reader) { return reader.Find(source, webhook_id); });
+      [&](LogReader& reader) { return reader.Find(source, webhook_id, *webhooks_); });
 }
 
 template <typename Result, typename MakeJob>

@@ -16,6 +16,7 @@
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/subscription_log.h"
+#include "server/eventlog/webhook_index.h"
 #include "server/store/data_directory.h"
 
 namespace hookgate {
@@ -23,6 +24,7 @@ namespace hookgate {
 struct SqliteEventLogOptions {
   std::string data_dir;
   LogWriter::Limits limits;
+  int64_t webhooks_per_run = WebhookIndex::kEntriesPerRun;
 };
 
 // Thread-safe.
@@ -79,7 +81,7 @@ class SqliteEventLog final : public EventLog,
 
  private:
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
-                 std::unique_ptr<LogWriter> writer);
+                 std::unique_ptr<WebhookIndex> webhooks, std::unique_ptr<LogWriter> writer);
 
   // Has the writer thread do the job that `make_job` makes of a callback, and waits for its
   // outcome.
@@ -99,7 +101,8 @@ class SqliteEventLog final : public EventLog,
 
   std::atomic<int64_t> removed_from_quarantine_ = 0;
 
-  // Does its own locking.
+  // Do their own locking.
+  const std::unique_ptr<WebhookIndex> webhooks_;
   const std::unique_ptr<LogWriter> writer_;
 };
 

@@ -97,6 +97,18 @@ CREATE TABLE dead_letters (
   PRIMARY KEY (subscription, sequence)
 ) WITHOUT ROWID;
 )sql",
+    // 2 to 3. What is found by source and webhook id from now on; who opens the log fills it.
+    R"sql(
+CREATE TABLE webhook_runs (
+  last_sequence INTEGER PRIMARY KEY,
+  filter BLOB NOT NULL
+);
+CREATE TABLE webhook_pages (
+  id INTEGER PRIMARY KEY,
+  entries BLOB NOT NULL
+);
+DROP INDEX events_by_webhook;
+)sql",
 };
 
 absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {

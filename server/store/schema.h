@@ -15,6 +15,9 @@
 //             a subscription still owes.
 // dead_letters
 //             What was given up. Their events may be gone by now.
+// webhook_runs, webhook_pages
+//             By source and webhook id, which sequence an event has; written in large runs. See
+//             eventlog/webhook_index.h.
 //
 // Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of
 // appended events is there or is not.

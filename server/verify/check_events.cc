@@ -1,5 +1,6 @@
 #include "server/verify/check_events.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -11,6 +12,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
+#include "server/eventlog/webhook_index.h"
 
 namespace hookgate {
 namespace {
@@ -52,11 +54,17 @@ std::string Name(int64_t sequence) { return absl::StrCat("event ", sequence); }
 
 class EventChecker {
  public:
-  EventChecker(LogReport& report, Findings& findings)
-      : report_(report), findings_(findings), expected_(report.earliest_sequence) {}
+  EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, LogReport& report,
+               Findings& findings)
+      : webhooks_(webhooks),
+        webhook_page_(webhook_page),
+        report_(report),
+        findings_(findings),
+        expected_(report.earliest_sequence) {}
 
   void Check(const Row& row) {
     CheckSequence(row.sequence);
+    CheckIndexed(row);
     ++report_.events;
     report_.body_bytes += static_cast<int64_t>(row.raw_body.size());
     Event stored;
@@ -86,6 +94,15 @@ class EventChecker {
                                                  " are missing"));
     }
     expected_ = sequence + 1;
+  }
+
+  // As the gateway will look for it when its sender repeats it.
+  void CheckIndexed(const Row& row) {
+    const auto found = webhooks_.Find(HashWebhook(row.source, row.webhook_id), webhook_page_);
+    if (!found.ok() || std::find(found->begin(), found->end(), row.sequence) == found->end()) {
+      findings_.Add(Name(row.sequence),
+                    "is not found by its webhook-id: a repeat of it would be stored again");
+    }
   }
 
   // The columns are what filters and queries look at; the envelope is what subscribers get.
@@ -161,6 +178,8 @@ class EventChecker {
     }
   }
 
+  const WebhookIndex& webhooks_;
+  Statement& webhook_page_;
   LogReport& report_;
   Findings& findings_;
   int64_t expected_;  // the next sequence
@@ -168,7 +187,11 @@ class EventChecker {
 
 absl::Status ReadEvents(Database& database, const std::function<void(absl::string_view)>& progress,
                         LogReport& report, Findings& findings) {
-  EventChecker checker(report, findings);
+  ASSIGN_OR_RETURN(const auto webhooks,
+                   WebhookIndex::Open(database, {report.earliest_sequence, report.head_sequence},
+                                      WebhookIndex::kEntriesPerRun, /*may_write=*/false));
+  ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
+  EventChecker checker(*webhooks, webhook_page, report, findings);
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kEvents));
   const int64_t total = report.head_sequence - report.earliest_sequence + 1;
   while (true) {

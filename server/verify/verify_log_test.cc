@@ -124,7 +124,7 @@ class VerifyLogTest : public testing::Test {
     return Verify().findings;
   }
 
-  const std::string folder_ = FreshTestFolder();
+  std::string folder_ = FreshTestFolder();
 };
 
 TEST_F(VerifyLogTest, SoundLogHasNoFindings) {
@@ -224,11 +224,27 @@ TEST_F(VerifyLogTest, DamagedLogRowIsFound) {
 
 TEST_F(VerifyLogTest, DuplicatesAreFound) {
   const auto findings = FindingsAfter(
-      "DROP INDEX events_by_webhook;"
+      "DROP INDEX events_by_time;"
       "INSERT INTO events SELECT 6, source, webhook_id, type, subject, failure, receive_time_us, "
       "envelope, raw_body FROM events WHERE sequence = 1");
   EXPECT_THAT(findings, Contains(About("event 1", "wh_1 of event 6")));
-  EXPECT_THAT(findings, Contains(About("events.db", "events_by_webhook is missing")));
+  EXPECT_THAT(findings, Contains(About("events.db", "events_by_time is missing")));
+}
+
+// Events 1 to 4 are in two runs of webhook ids, the fifth in none yet.
+TEST_F(VerifyLogTest, EventsThatTheWebhookIndexHasLostAreFound) {
+  folder_ = FreshTestFolder();
+  {
+    auto log = SqliteEventLog::Open({.data_dir = folder_, .webhooks_per_run = 2}, nullptr);
+    ASSERT_TRUE(log.ok()) << log.status();
+    for (int i = 1; i <= 5; ++i) Append(**log, absl::StrCat("wh_", i), BodyOf("batch.failed"));
+  }
+  EXPECT_THAT(Verify().findings, IsEmpty());
+  EXPECT_THAT(FindingsAfter("UPDATE webhook_pages SET entries = zeroblob(length(entries)) "
+                            "WHERE id < 3 * 1024"),
+              ElementsAre(About("event 1", "not found by its webhook-id"),
+                          About("event 2", "not found by its webhook-id")));
+  EXPECT_THAT(FindingsAfter("UPDATE webhook_runs SET filter = zeroblob(length(filter))").size(), 4);
 }
 
 TEST_F(VerifyLogTest, EnvelopeThatDoesNotParseIsFound) {

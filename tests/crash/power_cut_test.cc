@@ -24,6 +24,8 @@ namespace hookgate {
 namespace {
 
 constexpr int kCutsPerRun = 4;
+// So few that power is cut while runs are written, and between them.
+constexpr int64_t kWebhooksPerRun = 24;
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   uint64_t value = 0;
@@ -61,7 +63,9 @@ class LogUnderPowerCuts {
     for (int cut = 0; cut < kCutsPerRun && !testing::Test::HasFailure(); ++cut) {
       SCOPED_TRACE(absl::StrCat("cut ", cut));
       disk_.CutPowerAt(Choose(1, Choose(0, 1) == 0 ? 60 : 1500));
-      if (auto log = SqliteEventLog::Open({.data_dir = folder_}, &promises_); log.ok()) {
+      if (auto log = SqliteEventLog::Open(
+              {.data_dir = folder_, .webhooks_per_run = kWebhooksPerRun}, &promises_);
+          log.ok()) {
         Load(**log);
       }
       disk_.CutPower();
@@ -122,7 +126,8 @@ class LogUnderPowerCuts {
   }
 
   void Check() {
-    auto opened = SqliteEventLog::Open({.data_dir = folder_}, nullptr);
+    auto opened =
+        SqliteEventLog::Open({.data_dir = folder_, .webhooks_per_run = kWebhooksPerRun}, nullptr);
     ASSERT_TRUE(opened.ok()) << "the log does not open: " << opened.status();
     SqliteEventLog& log = **opened;
     const auto promised = promises_.promised();
@@ -144,7 +149,12 @@ class LogUnderPowerCuts {
           log.Read(expected - 1, [](const LogEvent&) { return true; }, {.max_bytes = 1 << 30});
       ASSERT_TRUE(page.ok()) << page.status();
       ASSERT_FALSE(page->events.empty()) << "a hole at " << expected;
-      for (const LogEventPtr& event : page->events) ASSERT_EQ(event->sequence, expected++);
+      for (const LogEventPtr& event : page->events) {
+        ASSERT_EQ(event->sequence, expected++);
+        const auto found = log.Find(event->source, event->webhook_id);
+        ASSERT_TRUE(found.ok()) << "a repeat would be stored again: " << found.status();
+        ASSERT_EQ((*found)->sequence, event->sequence);
+      }
     }
     // What was not promised, but is there, counts from now on: somebody may have seen it.
     for (Sequence sequence = position.earliest; sequence <= position.head; ++sequence) {

@@ -259,7 +259,7 @@ TEST_F(SickDiskTest, DamagedTablesRefuseTheStart) {
 // An index is read by who adds an event. Nothing is answered 200 that cannot be stored, and the
 // check finds the damage.
 TEST_F(SickDiskTest, DamagedIndexesAreNoticedWhenTheyAreNeeded) {
-  for (const char* index : {"events_by_webhook", "events_by_time"}) {
+  for (const char* index : {"failures_by_time", "events_by_time"}) {
     SCOPED_TRACE(index);
     Start();
     ExpectStored();
@@ -289,7 +289,7 @@ TEST_F(SickDiskTest, PagesDamagedWhileItRunsAreNoticed) {
   gateway_->WaitForExit();
   const std::string sound = ReadTestFile(path());
   Start();
-  CorruptPagesOf("events_by_webhook");
+  CorruptPagesOf("events_by_time");
   std::vector<int> statuses;
   for (int i = 0; i < 5; ++i) statuses.push_back(Send().status);
   EXPECT_THAT(statuses, testing::Each(AnyOf(200, 503)));
