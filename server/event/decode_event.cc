@@ -8,8 +8,8 @@
 #include "google/protobuf/message.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
-#include "server/event/decode_message.h"
 #include "server/event/event_schema.h"
+#include "server/event/message_decoder.h"
 #include "server/event/parse_json.h"
 
 // What is an event
@@ -48,7 +48,7 @@ absl::StatusOr<std::string> TypeOf(const json::object& body) {
 
 absl::Status DecodeKnown(const EventType& type, const json::object& body, Event& event) {
   google::protobuf::Message& payload = *event.GetReflection()->MutableMessage(&event, type.arm);
-  RETURN_IF_ERROR(DecodeMessage(body, payload));
+  RETURN_IF_ERROR(type.decoder.Decode(body, payload));
   const google::protobuf::Message* holder = &payload;
   for (const google::protobuf::FieldDescriptor* step : type.subject_path) {
     if (step == type.subject_path.back()) {

@@ -2,7 +2,7 @@
 //
 // Accepts what the model class of openai-python accepts and refuses what it refuses, except where
 // protobuf cannot hold it. The rules stand in proto/hookgate/schema/v1/options.proto; the
-// differences, above the code in decode_event.cc, decode_message.cc and parse_json.cc, and in
+// differences, above the code in decode_event.cc, message_decoder.cc and parse_json.cc, and in
 // tests/conformance/sdk/differences.py; tests/conformance/differential looks for others.
 #ifndef HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
 #define HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_

@@ -11,7 +11,6 @@
 #include "hookgate/v1/event.pb.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
-#include "server/event/decode_message.h"
 
 namespace hookgate {
 namespace {
@@ -32,7 +31,7 @@ absl::Status WrongSchema(absl::string_view name, absl::string_view why) {
 }
 
 // Looks below `message`, which `outer` leads to, for fields marked as subject, and puts the path of
-// the one there may be into `found`. Ends because CheckDecodable has seen that no message holds
+// the one there may be into `found`. Ends because a MessageDecoder has seen that no message holds
 // itself.
 absl::Status FindSubject(const Descriptor& message, FieldPath& outer, FieldPath& found) {
   for (int i = 0; i < message.field_count(); ++i) {
@@ -57,7 +56,7 @@ absl::Status FindSubject(const Descriptor& message, FieldPath& outer, FieldPath&
 
 absl::StatusOr<EventType> ReadEventType(const FieldDescriptor& arm, const FieldDescriptor& type) {
   const Descriptor& message = *arm.message_type();
-  RETURN_IF_ERROR(CheckDecodable(message));
+  ASSIGN_OR_RETURN(MessageDecoder decoder, MessageDecoder::For(message));
   if (!RulesOf(type).required()) {
     return WrongSchema(type.full_name(),
                        "must be required, since it has the literal of an event type");
@@ -67,6 +66,8 @@ absl::StatusOr<EventType> ReadEventType(const FieldDescriptor& arm, const FieldD
       .arm = &arm,
       .message = &message,
       .failure = message.options().GetExtension(hookgate::schema::v1::event).failure(),
+      .subject_path = {},
+      .decoder = std::move(decoder),
   };
   FieldPath outer;
   RETURN_IF_ERROR(FindSubject(message, outer, result.subject_path));

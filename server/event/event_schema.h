@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
+#include "server/event/message_decoder.h"
 
 namespace hookgate {
 
@@ -22,6 +23,7 @@ struct EventType {
   // The fields that lead from `message` to the one marked as the subject, which is a string:
   // {data, id}. Empty if none is marked.
   std::vector<const google::protobuf::FieldDescriptor*> subject_path;
+  MessageDecoder decoder;  // of `message`
 };
 
 // All of them, by name. Computed once; lives for ever; safe from any thread. Aborts on a schema
@@ -38,7 +40,7 @@ bool IsFailureType(absl::string_view type);
 
 // The event types among the arms of `payload`, by name.
 // FAILED_PRECONDITION names the field or message that is wrong: one that cannot be decoded
-// (decode_message.h), a `type` that is not required, two arms of one type, two subjects in one
+// (message_decoder.h), a `type` that is not required, two arms of one type, two subjects in one
 // message, or a subject that is no string or stands in a list.
 absl::StatusOr<std::vector<EventType>> ReadEventTypes(
     const google::protobuf::OneofDescriptor& payload);

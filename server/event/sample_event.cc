@@ -39,7 +39,7 @@ class Sampler {
         return absl::ToUnixSeconds(now_);
       case FieldDescriptor::CPPTYPE_BOOL:
         return false;
-      default:  // The schema has no other kinds: see CheckDecodable.
+      default:  // The schema has no other kinds: see MessageDecoder::For.
         return json::value(View(Text(field)));
     }
   }

@@ -31,7 +31,7 @@ json::value ValueOf(const Message& message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return ObjectOf(reflection.GetMessage(message, &field));
     default:
-      std::abort();  // Events have no other kinds: see CheckDecodable.
+      std::abort();  // Events have no other kinds: see MessageDecoder::For.
   }
 }
 

@@ -1,4 +1,4 @@
-#include "server/event/decode_message.h"
+#include "server/event/message_decoder.h"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -54,21 +54,7 @@ std::string Quote(absl::string_view text) {
                       "\"");
 }
 
-// --- Schema ---
-
-absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descriptor*>& outer);
-
-absl::Status CheckFields(const Descriptor& message, std::vector<const Descriptor*>& outer) {
-  outer.push_back(&message);
-  for (int i = 0; i < message.field_count(); ++i) {
-    RETURN_IF_ERROR(CheckField(*message.field(i), outer));
-  }
-  outer.pop_back();
-  return absl::OkStatus();
-}
-
-// `outer` are the messages that the field stands in, outermost first.
-absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descriptor*>& outer) {
+absl::Status CheckField(const FieldDescriptor& field) {
   const auto refuse = [&field](absl::string_view why) {
     return absl::FailedPreconditionError(absl::StrCat(field.full_name(), ": ", why));
   };
@@ -79,11 +65,7 @@ absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descript
   if (!RulesOf(field).literal().empty() && (!is_text || field.is_repeated())) {
     return refuse("only a singular string can have a literal");
   }
-  if (field.type() == FieldDescriptor::TYPE_MESSAGE) {
-    if (std::find(outer.begin(), outer.end(), field.message_type()) != outer.end())
-      return refuse("a message holds itself");
-    return CheckFields(*field.message_type(), outer);
-  }
+  if (field.type() == FieldDescriptor::TYPE_MESSAGE) return absl::OkStatus();
   if (!is_text && field.type() != FieldDescriptor::TYPE_INT64 &&
       field.type() != FieldDescriptor::TYPE_BOOL) {
     return refuse(absl::StrCat("type ", field.type_name(),
@@ -95,18 +77,64 @@ absl::Status CheckField(const FieldDescriptor& field, std::vector<const Descript
   return absl::OkStatus();
 }
 
-// --- Values ---
+}  // namespace
+
+// Descriptors answer each of these questions by a look into a map of options; a webhook asks many.
+struct MessagePlan {
+  struct Field {
+    const FieldDescriptor& descriptor;
+    json::string_view name;
+    bool is_repeated;
+    bool is_required;
+    absl::string_view literal;                      // "" if it has none
+    FieldDescriptor::CppType kind;                  // STRING, INT64, BOOL or MESSAGE
+    std::shared_ptr<const MessagePlan> submessage;  // null unless it is one
+  };
+  std::vector<Field> fields;
+};
+
+namespace {
+
+using Field = MessagePlan::Field;
+
+// `outer` are the messages that `type` stands in, outermost first.
+absl::StatusOr<std::shared_ptr<const MessagePlan>> MakePlan(const Descriptor& type,
+                                                            std::vector<const Descriptor*>& outer) {
+  outer.push_back(&type);
+  auto plan = std::make_shared<MessagePlan>();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    RETURN_IF_ERROR(CheckField(field));
+    std::shared_ptr<const MessagePlan> submessage;
+    if (field.type() == FieldDescriptor::TYPE_MESSAGE) {
+      if (std::find(outer.begin(), outer.end(), field.message_type()) != outer.end()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(field.full_name(), ": a message holds itself"));
+      }
+      ASSIGN_OR_RETURN(submessage, MakePlan(*field.message_type(), outer));
+    }
+    plan->fields.push_back({.descriptor = field,
+                            .name = {field.name().data(), field.name().size()},
+                            .is_repeated = field.is_repeated(),
+                            .is_required = RulesOf(field).required(),
+                            .literal = RulesOf(field).literal(),
+                            .kind = field.cpp_type(),
+                            .submessage = std::move(submessage)});
+  }
+  outer.pop_back();
+  return std::shared_ptr<const MessagePlan>(std::move(plan));
+}
 
 // Where a value stands. Lives on the stack beside the recursion; spelt out only in errors.
 struct Path {
   const Path* parent;
-  const FieldDescriptor& field;
+  const Field& field;
   int index = -1;  // in a repeated field
 };
 
 std::string ToString(const Path& path) {
   std::string text = path.parent == nullptr ? "" : absl::StrCat(ToString(*path.parent), ".");
-  absl::StrAppend(&text, path.field.name());
+  absl::StrAppend(&text, path.field.descriptor.name());
   if (path.index >= 0) absl::StrAppend(&text, "[", path.index, "]");
   return text;
 }
@@ -204,11 +232,12 @@ IntegerProblem ToInteger(const json::value& value, int64_t& integer) {
   }
 }
 
-absl::Status DecodeFields(const json::object& object, const Path* parent, Message& message);
+absl::Status DecodeFields(const json::object& object, const MessagePlan& plan, const Path* parent,
+                          Message& message);
 
 absl::Status DecodeText(const json::value& value, const Path& path, Message& message) {
   const json::string* text = value.if_string();
-  const std::string& literal = RulesOf(path.field).literal();
+  const absl::string_view literal = path.field.literal;
   if (!literal.empty() && (text == nullptr || View(*text) != literal)) {
     return RefuseKind(path, absl::StrCat("\"", literal, "\""), value);
   }
@@ -216,10 +245,10 @@ absl::Status DecodeText(const json::value& value, const Path& path, Message& mes
 
   const Reflection& reflection = *message.GetReflection();
   std::string copy(text->data(), text->size());
-  if (path.field.is_repeated()) {
-    reflection.AddString(&message, &path.field, std::move(copy));
+  if (path.field.is_repeated) {
+    reflection.AddString(&message, &path.field.descriptor, std::move(copy));
   } else {
-    reflection.SetString(&message, &path.field, std::move(copy));
+    reflection.SetString(&message, &path.field.descriptor, std::move(copy));
   }
   return absl::OkStatus();
 }
@@ -235,10 +264,10 @@ absl::Status DecodeInteger(const json::value& value, const Path& path, Message& 
       return Refuse(path, absl::StrCat(DescribeJson(value), " does not fit a 64-bit integer"));
   }
   const Reflection& reflection = *message.GetReflection();
-  if (path.field.is_repeated()) {
-    reflection.AddInt64(&message, &path.field, integer);
+  if (path.field.is_repeated) {
+    reflection.AddInt64(&message, &path.field.descriptor, integer);
   } else {
-    reflection.SetInt64(&message, &path.field, integer);
+    reflection.SetInt64(&message, &path.field.descriptor, integer);
   }
   return absl::OkStatus();
 }
@@ -247,10 +276,10 @@ absl::Status DecodeBool(const json::value& value, const Path& path, Message& mes
   const bool* boolean = value.if_bool();
   if (boolean == nullptr) return RefuseKind(path, "true or false", value);
   const Reflection& reflection = *message.GetReflection();
-  if (path.field.is_repeated()) {
-    reflection.AddBool(&message, &path.field, *boolean);
+  if (path.field.is_repeated) {
+    reflection.AddBool(&message, &path.field.descriptor, *boolean);
   } else {
-    reflection.SetBool(&message, &path.field, *boolean);
+    reflection.SetBool(&message, &path.field.descriptor, *boolean);
   }
   return absl::OkStatus();
 }
@@ -259,15 +288,15 @@ absl::Status DecodeSubmessage(const json::value& value, const Path& path, Messag
   const json::object* object = value.if_object();
   if (object == nullptr) return RefuseKind(path, "an object", value);
   const Reflection& reflection = *message.GetReflection();
-  Message& submessage = path.field.is_repeated()
-                            ? *reflection.AddMessage(&message, &path.field)
-                            : *reflection.MutableMessage(&message, &path.field);
-  return DecodeFields(*object, &path, submessage);
+  Message& submessage = path.field.is_repeated
+                            ? *reflection.AddMessage(&message, &path.field.descriptor)
+                            : *reflection.MutableMessage(&message, &path.field.descriptor);
+  return DecodeFields(*object, *path.field.submessage, &path, submessage);
 }
 
 // Sets a singular field, or adds to a repeated one.
 absl::Status DecodeValue(const json::value& value, const Path& path, Message& message) {
-  switch (path.field.cpp_type()) {
+  switch (path.field.kind) {
     case FieldDescriptor::CPPTYPE_STRING:
       return DecodeText(value, path, message);
     case FieldDescriptor::CPPTYPE_INT64:
@@ -277,13 +306,13 @@ absl::Status DecodeValue(const json::value& value, const Path& path, Message& me
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return DecodeSubmessage(value, path, message);
     default:
-      Log(Severity::kError, "a field reached the decoder that CheckDecodable refuses",
-          {{"field", path.field.full_name()}});
+      Log(Severity::kError, "a field is in a plan that MakePlan refuses",
+          {{"field", path.field.descriptor.full_name()}});
       std::abort();
   }
 }
 
-absl::Status DecodeList(const json::value& value, const Path* parent, const FieldDescriptor& field,
+absl::Status DecodeList(const json::value& value, const Path* parent, const Field& field,
                         Message& message) {
   const json::array* list = value.if_array();
   if (list == nullptr) return RefuseKind(Path{parent, field}, "an array", value);
@@ -294,30 +323,30 @@ absl::Status DecodeList(const json::value& value, const Path* parent, const Fiel
   return absl::OkStatus();
 }
 
-absl::Status DecodeFields(const json::object& object, const Path* parent, Message& message) {
-  const Descriptor& type = *message.GetDescriptor();
-  for (int i = 0; i < type.field_count(); ++i) {
-    const FieldDescriptor& field = *type.field(i);
-    const json::value* value = object.if_contains({field.name().data(), field.name().size()});
+absl::Status DecodeFields(const json::object& object, const MessagePlan& plan, const Path* parent,
+                          Message& message) {
+  for (const Field& field : plan.fields) {
+    const json::value* value = object.if_contains(field.name);
     if (value == nullptr || value->is_null()) {
-      if (!RulesOf(field).required()) continue;
+      if (!field.is_required) continue;
       return Refuse(Path{parent, field}, value == nullptr ? "is missing" : "is null, but required");
     }
-    RETURN_IF_ERROR(field.is_repeated() ? DecodeList(*value, parent, field, message)
-                                        : DecodeValue(*value, Path{parent, field}, message));
+    RETURN_IF_ERROR(field.is_repeated ? DecodeList(*value, parent, field, message)
+                                      : DecodeValue(*value, Path{parent, field}, message));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status CheckDecodable(const Descriptor& message) {
+absl::StatusOr<MessageDecoder> MessageDecoder::For(const Descriptor& type) {
   std::vector<const Descriptor*> outer;
-  return CheckFields(message, outer);
+  ASSIGN_OR_RETURN(std::shared_ptr<const MessagePlan> plan, MakePlan(type, outer));
+  return MessageDecoder(std::move(plan));
 }
 
-absl::Status DecodeMessage(const json::object& json, Message& message) {
-  return DecodeFields(json, nullptr, message);
+absl::Status MessageDecoder::Decode(const json::object& json, Message& message) const {
+  return DecodeFields(json, *plan_, nullptr, message);
 }
 
 std::string DescribeJson(const json::value& value) {
