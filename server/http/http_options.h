@@ -11,7 +11,9 @@ namespace hookgate {
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1:0";  // HOST:PORT, [HOST]:PORT for IPv6; port 0 takes a free one
-  int threads = 2;
+  // 0: one for each core that the process may run on, at most 2, which take in more than a log can
+  // commit.
+  int threads = 0;
   int max_connections = 1024;           // each may hold a body of max_body_bytes
   int64_t max_header_bytes = 64 << 10;  // of the request line, and of the fields
   int64_t max_body_bytes = 1 << 20;
