@@ -38,7 +38,7 @@ const std::map<std::string, std::string>& Exceptions() {
       {"SELECT sequence, receive_time_us FROM events ORDER BY sequence LIMIT ?1",
        "in the table's own order, and ends at the limit"},
       {"SELECT last_sequence, filter FROM webhook_runs ORDER BY last_sequence",
-       "once, at the start; a row for each 131,072 events"},
+       "once, at the start; a row for each 262,144 events"},
       {"SELECT count(*) FROM quarantine", "retention keeps the quarantine at its maximum"},
       {"\nDELETE FROM quarantine WHERE id IN (\n"
        "  SELECT id FROM quarantine ORDER BY last_receive_time_us DESC, id DESC LIMIT -1 OFFSET "

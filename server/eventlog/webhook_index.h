@@ -8,8 +8,8 @@
 // from the events: after a crash, what no run holds is read from them again.
 //
 //   recent   hash -> sequences, in memory: events after the last run
-//   runs     webhook_runs: one row a run, with a Bloom filter (16 bits an entry), held in memory
-//   too
+//   runs     webhook_runs: one row a run, with a Bloom filter (16 bits an entry) that memory holds
+//            too
 //            webhook_pages: a run's entries in 1024 rows by the first ten bits of the hash; an
 //            entry is 12 bytes, little-endian: the hash, and by how much the sequence is below the
 //            run's last
@@ -49,7 +49,9 @@ WebhookHash HashWebhook(absl::string_view source, absl::string_view webhook_id);
 // Find is thread-safe; everything else is called by the thread that writes the log.
 class WebhookIndex {
  public:
-  static constexpr int64_t kEntriesPerRun = 131'072;
+  // A webhook looks into the filter of each run, so fewer are better; but a run is written within
+  // one commit, and what is in none is read at a start.
+  static constexpr int64_t kEntriesPerRun = 262'144;
 
   // Reads the runs, and the events after the last one; where these are enough for runs (a log of an
   // older version), writes them, a transaction each, and says how far it is. `position` is what the
