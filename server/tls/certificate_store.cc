@@ -1,0 +1,97 @@
+#include "server/tls/certificate_store.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/logging.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+// So long before the end somebody should know.
+constexpr absl::Duration kWarnBefore = absl::Hours(24 * 7);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CertificateStore>> CertificateStore::Open(
+    const CertificateFiles& files, const Clock& clock, absl::Duration interval) {
+  auto store = absl::WrapUnique(new CertificateStore(files, clock, interval));
+  RETURN_IF_ERROR(store->Reload());
+  store->watcher_ = std::thread([watched = store.get()] { watched->Watch(); });
+  return store;
+}
+
+CertificateStore::~CertificateStore() {
+  {
+    absl::MutexLock lock(&mu_);
+    ending_ = true;
+  }
+  if (watcher_.joinable()) watcher_.join();
+}
+
+std::shared_ptr<const Certificates> CertificateStore::Current() const {
+  absl::MutexLock lock(&mu_);
+  return current_;
+}
+
+absl::Status CertificateStore::Reload() {
+  absl::MutexLock lock(&reload_mu_);
+  return Load();
+}
+
+absl::Status CertificateStore::Load() {
+  // Before reading: what is written meanwhile looks changed afterwards.
+  tried_ = Fingerprint();
+  ASSIGN_OR_RETURN(Certificates loaded, LoadCertificates(files_));
+  const absl::Time not_after = loaded.not_after;
+  const absl::Time now = clock_.WallNow();
+  if (not_after <= now + kWarnBefore) {
+    Log(Severity::kWarning,
+        not_after <= now ? "certificate has expired: clients will refuse it"
+                         : "certificate expires soon",
+        {{"file", files_.certificate}, {"not_after", absl::FormatTime(not_after)}});
+  }
+  auto next = std::make_shared<const Certificates>(std::move(loaded));
+  absl::MutexLock lock(&mu_);
+  current_ = std::move(next);
+  return absl::OkStatus();
+}
+
+std::string CertificateStore::Fingerprint() const {
+  std::string fingerprint;
+  for (const std::string* path : {&files_.certificate, &files_.key, &files_.client_ca}) {
+    struct stat found = {};
+    if (path->empty() || stat(path->c_str(), &found) != 0) {
+      absl::StrAppend(&fingerprint, "-;");
+      continue;
+    }
+    absl::StrAppend(&fingerprint, found.st_dev, ",", found.st_ino, ",", found.st_size, ",",
+                    found.st_mtim.tv_sec, ".", found.st_mtim.tv_nsec, ";");
+  }
+  return fingerprint;
+}
+
+void CertificateStore::Watch() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (mu_.AwaitWithTimeout(absl::Condition(&ending_), interval_)) return;
+    }
+    absl::MutexLock lock(&reload_mu_);
+    if (Fingerprint() == tried_) continue;
+    const absl::Status loaded = Load();
+    if (loaded.ok()) {
+      Log(Severity::kInfo, "certificate read again",
+          {{"file", files_.certificate}, {"not_after", absl::FormatTime(Current()->not_after)}});
+    } else {
+      Log(Severity::kError, "certificate not taken; the one before stays in force",
+          {{"error", std::string(loaded.message())}});
+    }
+  }
+}
+
+}  // namespace hookgate

@@ -1,0 +1,107 @@
+#include "server/tls/certificates.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <ctime>
+#include <fstream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace hookgate {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
+using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
+
+absl::Status Wrong(const std::string& path, absl::string_view problem) {
+  ERR_clear_error();  // What OpenSSL would say next belongs to this.
+  return absl::InvalidArgumentError(absl::StrCat(path, " ", problem));
+}
+
+absl::StatusOr<std::string> ReadPem(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string content(kMaxFileBytes + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (!file.is_open() || file.bad() || (file.gcount() == 0 && !file.eof())) {
+    return Wrong(path, "cannot be read");
+  }
+  content.resize(static_cast<size_t>(file.gcount()));
+  if (content.size() > kMaxFileBytes) {
+    return Wrong(path, absl::StrCat("is larger than ", kMaxFileBytes, " bytes"));
+  }
+  return content;
+}
+
+BioPtr OverText(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free);
+}
+
+// How many certificates the text holds; -1 if there is something broken behind them.
+int CountCertificates(const std::string& pem) {
+  const BioPtr bio = OverText(pem);
+  int count = 0;
+  while (true) {
+    const X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    if (next == nullptr) break;
+    ++count;
+  }
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  return at_end ? count : -1;
+}
+
+absl::Status CheckCertificates(const std::string& path, const std::string& pem) {
+  const int count = CountCertificates(pem);
+  if (count > 0) return absl::OkStatus();
+  return Wrong(path, count == 0 ? "holds no certificate; it must begin with -----BEGIN CERTIFICATE"
+                                : "holds a certificate that is cut short or damaged");
+}
+
+// A key with a pass phrase is refused: nobody is there to type it.
+int NoPassPhrase(char*, int, int, void*) { return -1; }
+
+}  // namespace
+
+absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files) {
+  Certificates loaded;
+  for (const auto& [path, text] :
+       {std::pair{&files.certificate, &loaded.certificate}, std::pair{&files.key, &loaded.key},
+        std::pair{&files.client_ca, &loaded.client_ca}}) {
+    if (path == &files.client_ca && path->empty()) continue;
+    absl::StatusOr<std::string> read = ReadPem(*path);
+    if (!read.ok()) return read.status();
+    *text = *std::move(read);
+  }
+  absl::Status status = CheckCertificates(files.certificate, loaded.certificate);
+  if (!status.ok()) return status;
+  if (!files.client_ca.empty()) status = CheckCertificates(files.client_ca, loaded.client_ca);
+  if (!status.ok()) return status;
+  const BioPtr certificate_bio = OverText(loaded.certificate);
+  const X509Ptr certificate(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr),
+                            X509_free);
+  const BioPtr key_bio = OverText(loaded.key);
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, NoPassPhrase, nullptr),
+                   EVP_PKEY_free);
+  if (key == nullptr) {
+    return Wrong(files.key, "holds no private key in PEM, or one with a pass phrase");
+  }
+  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
+    return Wrong(files.key, absl::StrCat("is not the key of the certificate in ", files.certificate,
+                                         ", the first there"));
+  }
+  std::tm not_after = {};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &not_after) != 1) {
+    return Wrong(files.certificate, "holds a certificate without a valid end");
+  }
+  loaded.not_after = absl::FromTimeT(timegm(&not_after));
+  return loaded;
+}
+
+}  // namespace hookgate
