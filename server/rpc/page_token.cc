@@ -20,6 +20,10 @@ absl::Time FromMicros(int64_t micros) {
   return absl::FromUnixMicros(micros);
 }
 
+absl::Status NoPageToken() {
+  return InvalidField("page_token", "is none: pass on next_page_token unchanged");
+}
+
 }  // namespace
 
 // FNV-1a, 64 bits: the same in every build, and nobody gains by finding two requests that collide.
@@ -52,7 +56,7 @@ absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, absl::string_vi
   if (parts.size() != 6 || !absl::SimpleAtoi(parts[1], &token_fingerprint) ||
       !absl::SimpleAtoi(parts[2], &start) || !absl::SimpleAtoi(parts[3], &end) ||
       !absl::SimpleAtoi(parts[4], &after) || !absl::SimpleAtoi(parts[5], &token.after.sequence)) {
-    return InvalidField("page_token", "is none: pass on next_page_token unchanged");
+    return NoPageToken();
   }
   if (parts[0] != epoch) {
     return InvalidField("page_token",
@@ -67,6 +71,8 @@ absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, absl::string_vi
   token.start = FromMicros(start);
   token.end = FromMicros(end);
   token.after.receive_time = FromMicros(after);
+  // Numbers and base64 have other spellings, with blanks and signs, that nobody was given.
+  if (FormatPageToken(token, epoch, fingerprint) != text) return NoPageToken();
   return token;
 }
 

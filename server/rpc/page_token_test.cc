@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/escaping.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -36,6 +37,16 @@ TEST(PageTokenTest, TextThatIsNoTokenIsRefused) {
        {std::string("x"), std::string("!!!!"), text.substr(1), text.substr(0, text.size() / 2),
         text + text, std::string(100'000, 'A')}) {
     EXPECT_EQ(FieldOf(ParsePageToken(bad, kEpoch, 7).status()), "page_token") << bad.substr(0, 50);
+  }
+}
+
+// A fuzzer found that blanks and signs before the numbers were passed over.
+TEST(PageTokenTest, OtherSpellingsOfATokenAreRefused) {
+  for (const char* const plain : {"00000000000000aa.7.1.2.3.4", "00000000000000aa.7. 1.2.3.4",
+                                  "00000000000000aa.7.1.2.3.+4", "00000000000000aa.07.1.2.3.4"}) {
+    const bool as_written = absl::string_view(plain) == "00000000000000aa.7.1.2.3.4";
+    EXPECT_EQ(ParsePageToken(absl::WebSafeBase64Escape(plain), kEpoch, 7).ok(), as_written)
+        << plain;
   }
 }
 
