@@ -29,3 +29,7 @@ def hookgate_cc_test(name, size = "small", copts = [], deps = [], **kwargs):
         deps = deps + ["@com_google_googletest//:gtest_main"],
         **kwargs
     )
+
+def hookgate_cc_test_with_main(name, size = "small", copts = [], **kwargs):
+    """A test that has a main of its own: it fails by its exit code."""
+    cc_test(name = name, size = size, copts = _COPTS + copts, **kwargs)

@@ -1,0 +1,62 @@
+// The input is a webhook's body. What it decodes to is the same after it was stored and read.
+
+#include "server/event/decode_event.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include "absl/status/status.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/event/event_schema.h"
+#include "tests/fuzz/fuzz_target.h"
+
+namespace hookgate {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using hookgate::v1::Event;
+
+// Larger than any message is today; one that quotes the body whole would be larger still.
+constexpr size_t kMaxMessageBytes = 512;
+
+void CheckRefusal(const absl::Status& error) {
+  const std::string reason = ReasonOf(error);
+  Expect(absl::IsInvalidArgument(error) &&
+             (reason == reason::kBodyNotJson || reason == reason::kInvalidEvent),
+         "a refusal is INVALID_ARGUMENT body_not_json or invalid_event", error.ToString());
+  Expect(!HasControlCharacters(error.message()), "a printable message", error.message());
+  Expect(error.message().size() <= kMaxMessageBytes, "a short message", error.message());
+}
+
+void CheckDecoded(const DecodedEvent& decoded, const std::string& body) {
+  const Event& event = decoded.event;
+  Expect(decoded.failure == IsFailureType(event.type()), "failure as IsFailureType says", body);
+  Expect(event.payload_case() != Event::PAYLOAD_NOT_SET, "a payload", body);
+  const bool known = FindEventType(event.type()) != nullptr;
+  Expect(known != event.has_unrecognized(), "unrecognized exactly if the type is unknown", body);
+  if (!known) {
+    Expect(event.unrecognized().raw_json() == body, "the body whole", body);
+    Expect(event.unrecognized().type() == event.type(), "the same type", body);
+    Expect(event.unrecognized().subject() == event.subject(), "the same subject", body);
+  }
+  Event again;
+  // Fails, too, if a string is not UTF-8.
+  Expect(again.ParseFromString(event.SerializeAsString()), "what was stored can be read", body);
+  Expect(MessageDifferencer::Equals(event, again), "the same event once more", body);
+  const absl::StatusOr<DecodedEvent> twice = DecodeEvent(body);
+  Expect(twice.ok() && MessageDifferencer::Equals(twice->event, event), "one result a body", body);
+}
+
+}  // namespace
+}  // namespace hookgate
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string body = hookgate::ToInput(data, size);
+  const absl::StatusOr<hookgate::DecodedEvent> decoded = hookgate::DecodeEvent(body);
+  if (decoded.ok()) {
+    hookgate::CheckDecoded(*decoded, body);
+  } else {
+    hookgate::CheckRefusal(decoded.status());
+  }
+  return 0;
+}
