@@ -15,7 +15,7 @@ struct HttpServerOptions {
   // commit.
   int threads = 0;
   int max_connections = 1024;           // each may hold a body of max_body_bytes
-  int64_t max_header_bytes = 64 << 10;  // of the request line, and of the fields
+  int64_t max_header_bytes = 64 << 10;  // the request line and the fields
   int64_t max_body_bytes = 1 << 20;
   absl::Duration header_timeout = absl::Seconds(10);  // first to last byte of a head
   absl::Duration body_timeout = absl::Seconds(30);    // first to last byte of a body

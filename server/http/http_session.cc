@@ -180,9 +180,28 @@ void HttpSession::ReadRequest() {
 
 void HttpSession::ReadHead() {
   SetPhase(Phase::kHead, options_.header_timeout);
-  http::async_read_header(
-      socket_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, size_t) { self->OnHead(error); });
+  head_bytes_ = 0;
+  ParseHead();
+}
+
+// By hand, because Beast measures only what is not parsed yet: of a head that comes field by field,
+// it would keep as much as is sent.
+void HttpSession::ParseHead() {
+  const size_t limit = static_cast<size_t>(options_.max_header_bytes);
+  error_code error;
+  const size_t parsed = parser_->put(buffer_.data(), error);
+  buffer_.consume(parsed);
+  head_bytes_ += parsed;
+  const bool incomplete = error == http::error::need_more;
+  const size_t bytes = head_bytes_ + (incomplete ? buffer_.size() : 0);
+  if (bytes > limit) error = http::error::header_limit;
+  if (!incomplete || bytes > limit) return OnHead(error);
+  socket_.async_read_some(buffer_.prepare(kFirstRead),
+                          [self = shared_from_this()](error_code read_error, size_t count) {
+                            if (read_error) return self->OnHead(read_error);
+                            self->buffer_.commit(count);
+                            self->ParseHead();
+                          });
 }
 
 void HttpSession::OnHead(error_code error) {

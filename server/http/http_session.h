@@ -62,6 +62,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   void ReadRequest();
   void ReadHead();
+  void ParseHead();
   void OnHead(boost::system::error_code error);
   void SendContinue();
   void ReadBody();
@@ -98,6 +99,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool head_request_ = false;  // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;  // a new one for each request
+  size_t head_bytes_ = 0;         // of the head that is being read, as far as it is parsed
   // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
   std::optional<boost::beast::http::request_header<>> head_before_trailer_;
   std::string answer_;  // Asio's while it is being sent
