@@ -650,7 +650,7 @@ TEST_F(HttpServerTest, DestructorWaitsForAnswersThatAreStillOwed) {
     Start({});
     HttpClient client(server_->address());
     client.Send(Get("/later"));
-    std::thread other([this, answer = i % 2 == 0, respond = handler_.TakeOwed()]() mutable {
+    std::thread other([answer = i % 2 == 0, respond = handler_.TakeOwed()]() mutable {
       if (answer) {
         std::move(respond)(Text("late"));
       } else {
