@@ -37,6 +37,8 @@ inline constexpr char kStoreUnavailable[] = "store_unavailable";
 inline constexpr char kDraining[] = "draining";
 
 // gRPC.
+inline constexpr char kUnauthenticated[] = "unauthenticated";
+inline constexpr char kMissingRight[] = "missing_right";
 inline constexpr char kInvalidRequest[] = "invalid_request";
 inline constexpr char kCursorOvertaken[] = "cursor_overtaken";
 inline constexpr char kCursorOfAnotherLog[] = "cursor_of_another_log";

@@ -57,6 +57,7 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       config_(options.config),
       config_time_(start_time_),
       sources_(options.sources, clock),
+      access_(AccessPolicy(options.doors.principals)),
       watch_(clock),
       tail_({}, watch_) {}
 
@@ -94,6 +95,11 @@ absl::Status Gateway::OpenSubscriptions() {
 }
 
 absl::Status Gateway::StartRpc() {
+  if (options_.doors.certificates.has_value()) {
+    auto certificates = CertificateStore::Open(*options_.doors.certificates, clock_);
+    if (!certificates.ok()) return Annotate(certificates.status(), "grpc.tls");
+    certificates_ = *std::move(certificates);
+  }
   auto server = RpcServer::Start(options_.rpc,
                                  {.log = *log_,
                                   .quarantine = *log_,
@@ -101,6 +107,8 @@ absl::Status Gateway::StartRpc() {
                                   .watch = watch_,
                                   .subscriptions = *subscriptions_,
                                   .clock = clock_,
+                                  .access = access_,
+                                  .certificates = certificates_.get(),
                                   .get_status = [this](hookgate::v1::GetStatusResponse& status) {
                                     return FillStatus(status);
                                   }});
@@ -157,9 +165,14 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
 absl::Status Gateway::Reload(const Options& options) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(CheckReload(config_, options.config));
+  if (certificates_ != nullptr) {
+    RETURN_IF_ERROR(Annotate(certificates_->Reload(), "grpc.tls"));
+  }
   config_ = options.config;
   config_time_ = clock_.WallNow();
   sources_.Replace(options.sources);
+  access_.Replace(AccessPolicy(options.doors.principals));
+  rpc_server_->RecheckAccess();
   retention_->SetLimits(options.retention);
   SetLeastSeverity(options.logging.least_severity);
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "hookgate/config/v1/config.pb.h"
+#include "server/access/access_control.h"
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
@@ -25,6 +26,7 @@
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
 #include "server/rpc/rpc_server.h"
+#include "server/tls/certificate_store.h"
 
 namespace hookgate {
 
@@ -44,7 +46,8 @@ class Gateway {
   std::string admin_address() const { return admin_server_->address(); }
   LogPosition log_position() const { return log_->Position(); }
 
-  // Goes on with these options: other sources, retention and log level. All of it or, with an error
+  // Goes on with these options: other sources, principals, retention and log level, and
+  // the certificates read again. All of it or, with an error
   // that says why, nothing: FAILED_PRECONDITION if something differs that cannot change.
   absl::Status Reload(const Options& options) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -79,6 +82,8 @@ class Gateway {
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   SourceRegistry sources_;
+  AccessControl access_;
+  std::unique_ptr<CertificateStore> certificates_;  // null: gRPC is plain text
   HeadWatch watch_;
   Tail tail_;
   std::unique_ptr<SqliteEventLog> log_;

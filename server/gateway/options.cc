@@ -158,14 +158,7 @@ absl::Status ResolveHttp(const Config& config, Options& options) {
 absl::Status ResolveRpc(const Config& config, Options& options) {
   RETURN_IF_ERROR(
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", options.rpc.address));
-  if (!IsLoopback(options.rpc.address) && !config.grpc().allow_insecure()) {
-    return InvalidField(
-        "grpc.address",
-        absl::StrCat(options.rpc.address,
-                     " can be reached from other machines, and gRPC is served without TLS: use a "
-                     "loopback address behind a proxy that adds TLS, or set grpc.allow_insecure "
-                     "(--allow_insecure_grpc) if the network itself is trusted"));
-  }
+  ASSIGN_OR_RETURN(options.doors, ResolveDoors(config, !IsLoopback(options.rpc.address)));
   return SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
                    options.rpc.max_streams);
 }

@@ -13,6 +13,7 @@
 #include "server/base/logging.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
+#include "server/gateway/doors.h"
 #include "server/http/http_options.h"
 #include "server/ingest/source.h"
 #include "server/rpc/rpc_server.h"
@@ -25,6 +26,7 @@ struct Options {
   std::vector<WebhookSource> sources;
   HttpServerOptions http;   // where webhooks come in
   RpcServerOptions rpc;     // where services subscribe
+  Doors doors;              // who may come in there
   HttpServerOptions admin;  // where the operator's tools ask
   LoggingOptions logging;
   absl::Duration drain_timeout = absl::Seconds(20);

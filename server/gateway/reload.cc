@@ -13,6 +13,7 @@ using hookgate::config::v1::Config;
 // What is left after what may change has been taken out. Empty messages mean the same as none.
 Config FixedPart(Config config) {
   config.clear_sources();
+  config.clear_principals();
   config.mutable_storage()->clear_retention();
   config.mutable_storage()->clear_max_unsettled_age();
   config.mutable_storage()->clear_quarantine();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "server/access/access_control.h"
 #include "server/base/executor.h"
 #include "server/eventlog/quarantine_log.h"
 
@@ -28,6 +29,7 @@ struct AdminContext {
   // threads.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
   Executor& executor;
+  const AccessControl& access;
 };
 
 std::unique_ptr<grpc::Service> MakeAdminService(const AdminContext& context);

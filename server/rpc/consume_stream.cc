@@ -67,8 +67,11 @@ absl::StatusOr<absl::Duration> HeartbeatOf(const ConsumeRequest::Open& open) {
 
 }  // namespace
 
-ConsumeStream::ConsumeStream(std::string peer, const ConsumeContext& context)
-    : peer_(std::move(peer)), context_(context), last_write_(context.clock.MonotonicNow()) {}
+ConsumeStream::ConsumeStream(Caller caller, std::string peer, const ConsumeContext& context)
+    : caller_(std::move(caller)),
+      peer_(std::move(peer)),
+      context_(context),
+      last_write_(context.clock.MonotonicNow()) {}
 
 void ConsumeStream::Start() { ReadOn(); }
 
@@ -139,6 +142,11 @@ absl::Status ConsumeStream::Handle(const ConsumeRequest& request) {
 }
 
 absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
+  {
+    absl::MutexLock lock(&mu_);
+    wanted_ = open.subscription();  // From here on Recheck knows what to look at.
+  }
+  RETURN_IF_ERROR(caller_.CheckConsume(open.subscription()));
   RETURN_IF_ERROR(CheckConsumerName(open.consumer_name(), "open.consumer_name"));
   ASSIGN_OR_RETURN(const ConsumerLimits limits, LimitsOf(open));
   ASSIGN_OR_RETURN(heartbeat_interval_, HeartbeatOf(open));
@@ -167,7 +175,10 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   }
   if (ended) subscription_->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
   Log(Severity::kInfo, "consumer attached",
-      {{"subscription", open.subscription()}, {"consumer", open.consumer_name()}, {"peer", peer_}});
+      {{"subscription", open.subscription()},
+       {"consumer", open.consumer_name()},
+       {"principal", caller_.name()},
+       {"peer", peer_}});
   AwaitHeartbeat();
   Pump();
   return absl::OkStatus();
@@ -224,6 +235,17 @@ void ConsumeStream::Drain(absl::Duration reconnect_delay) {
   End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                       "the gateway is going down: reconnect after the delay"),
       DeliveryCause::kGatewayRestarted, opened ? response.SerializeAsString() : "");
+}
+
+void ConsumeStream::Recheck() {
+  std::string wanted;
+  {
+    absl::MutexLock lock(&mu_);
+    wanted = wanted_;
+  }
+  if (wanted.empty()) return;  // Open will look.
+  const absl::Status allowed = caller_.CheckConsume(wanted);
+  if (!allowed.ok()) End(allowed, DeliveryCause::kStreamEnded);
 }
 
 void ConsumeStream::OnCancel() {

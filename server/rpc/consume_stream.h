@@ -27,6 +27,7 @@
 #include "server/delivery/delivery_encoding.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_messages.h"
 
@@ -39,6 +40,7 @@ struct ConsumeContext {
   Executor& executor;  // where reading the log may block
   StreamRegistry& registry;
   const Clock& clock;
+  const AccessControl& access;
 };
 
 // Held by the registry from Start to OnDone; by others only while they call it.
@@ -48,7 +50,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             public OpenStream,
                             public std::enable_shared_from_this<ConsumeStream> {
  public:
-  ConsumeStream(std::string peer, const ConsumeContext& context);
+  ConsumeStream(Caller caller, std::string peer, const ConsumeContext& context);
 
   // Once, after the registry holds the stream.
   void Start();
@@ -57,6 +59,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void OnEnd(const absl::Status& status) override;
   void Wake() override ABSL_LOCKS_EXCLUDED(mu_);  // a heartbeat may be due
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
 
   void OnReadDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_);
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -89,6 +92,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void SendHeartbeat() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
+  const Caller caller_;
   const std::string peer_;
   const ConsumeContext context_;
 
@@ -103,6 +107,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   absl::Mutex mu_;
   StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not attached
   bool opened_ ABSL_GUARDED_BY(mu_) = false;
+  std::string wanted_ ABSL_GUARDED_BY(mu_);        // the subscription's name, once asked for
   std::string description_ ABSL_GUARDED_BY(mu_);   // for the log, once opened
   std::deque<Frame> frames_ ABSL_GUARDED_BY(mu_);  // to be sent, behind results_
   hookgate::v1::ConsumeResponse results_ ABSL_GUARDED_BY(mu_);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/proto_time.h"
+#include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/event_encoding.h"
 #include "server/delivery/event_filter.h"
@@ -106,6 +107,12 @@ absl::Status RunPlan(const ListPlan& plan, EventLog& log, Response& response) {
   return absl::OkStatus();
 }
 
+absl::Status NoSuchEvent(Sequence sequence) {
+  return ErrorWithReason(absl::StatusCode::kNotFound, reason::kEventNotFound,
+                         absl::StrCat("there is no event with sequence ", sequence,
+                                      ": never stored, or removed by retention"));
+}
+
 }  // namespace
 
 absl::Status EventQueries::ListRecentFailures(const ListRecentFailuresRequest& request,
@@ -133,11 +140,15 @@ absl::Status EventQueries::ListEvents(const ListEventsRequest& request,
   return RunPlan(plan, log_, response);
 }
 
-absl::Status EventQueries::GetEvent(const GetEventRequest& request, GetEventResponse& response) {
+absl::Status EventQueries::GetEvent(const GetEventRequest& request, GetEventResponse& response,
+                                    absl::FunctionRef<bool(const std::string& source)> may_query) {
   absl::StatusOr<LogEventPtr> event;
   switch (request.key_case()) {
     case GetEventRequest::kSequence:
       event = log_.Get(request.sequence());
+      if (absl::IsNotFound(event.status()) || (event.ok() && !may_query((*event)->source))) {
+        return NoSuchEvent(request.sequence());
+      }
       break;
     case GetEventRequest::kWebhook:
       event = log_.Find(request.webhook().source(), request.webhook().webhook_id());

@@ -3,6 +3,9 @@
 #ifndef HOOKGATE_SERVER_RPC_EVENT_QUERIES_H_
 #define HOOKGATE_SERVER_RPC_EVENT_QUERIES_H_
 
+#include <string>
+
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/clock.h"
@@ -20,8 +23,11 @@ class EventQueries {
                                   hookgate::v1::ListRecentFailuresResponse& response);
   absl::Status ListEvents(const hookgate::v1::ListEventsRequest& request,
                           hookgate::v1::ListEventsResponse& response);
+  //   may_query  whether the caller may know of events of this source: one that he may not know of
+  //              is NOT_FOUND, in the same words as one that is not there
   absl::Status GetEvent(const hookgate::v1::GetEventRequest& request,
-                        hookgate::v1::GetEventResponse& response);
+                        hookgate::v1::GetEventResponse& response,
+                        absl::FunctionRef<bool(const std::string& source)> may_query);
 
  private:
   EventLog& log_;

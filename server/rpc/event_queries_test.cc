@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "google/protobuf/text_format.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
@@ -21,6 +22,8 @@ using hookgate::v1::ListRecentFailuresRequest;
 using hookgate::v1::ListRecentFailuresResponse;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+
+bool AnySource(const std::string&) { return true; }
 
 class EventQueriesTest : public testing::Test {
  protected:
@@ -154,7 +157,8 @@ TEST_F(EventQueriesTest, BadRequestsNameTheField) {
 TEST_F(EventQueriesTest, OneEventIsFoundByEitherKey) {
   AppendEvent(*log_, {.webhook_id = "wh_x", .raw_body = "the body"});
   GetEventResponse by_sequence;
-  ASSERT_TRUE(queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), by_sequence).ok());
+  ASSERT_TRUE(
+      queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), by_sequence, AnySource).ok());
   EXPECT_EQ(by_sequence.event().webhook_id(), "wh_x");
   EXPECT_EQ(by_sequence.event().raw_body(), "");
   GetEventResponse by_webhook;
@@ -162,16 +166,34 @@ TEST_F(EventQueriesTest, OneEventIsFoundByEitherKey) {
       queries_
           .GetEvent(Parse<GetEventRequest>("webhook { source: \"openai\" webhook_id: \"wh_x\" } "
                                            "include_raw_body: true"),
-                    by_webhook)
+                    by_webhook, AnySource)
           .ok());
   EXPECT_EQ(by_webhook.event().sequence(), 1);
   EXPECT_EQ(by_webhook.event().raw_body(), "the body");
 }
 
+// Whoever may not know of a source must not learn from the answer that it has an event there.
+TEST_F(EventQueriesTest, EventThatMayNotBeKnownLooksAsIfItWereNotThere) {
+  AppendEvent(*log_);
+  const auto ask = [this](const std::string& sequence, bool may_query) {
+    GetEventResponse response;
+    const absl::Status status =
+        queries_.GetEvent(Parse<GetEventRequest>("sequence: " + sequence), response,
+                          [may_query](const std::string&) { return may_query; });
+    EXPECT_FALSE(response.has_event() && !may_query);
+    return status;
+  };
+  EXPECT_TRUE(ask("1", true).ok());
+  EXPECT_EQ(ask("1", false).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(absl::StrReplaceAll(ask("1", false).ToString(), {{"sequence 1", "sequence 7"}}),
+            ask("7", true).ToString());
+}
+
 TEST_F(EventQueriesTest, MissingKeyAndMissingEventAreDifferentErrors) {
   GetEventResponse response;
-  EXPECT_EQ(FieldOf(queries_.GetEvent(GetEventRequest(), response)), "key");
-  EXPECT_TRUE(absl::IsNotFound(queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), response)));
+  EXPECT_EQ(FieldOf(queries_.GetEvent(GetEventRequest(), response, AnySource)), "key");
+  EXPECT_TRUE(absl::IsNotFound(
+      queries_.GetEvent(Parse<GetEventRequest>("sequence: 1"), response, AnySource)));
 }
 
 }  // namespace

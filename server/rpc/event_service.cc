@@ -6,6 +6,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/rpc/byte_buffer.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/event_queries.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/unary_calls.h"
@@ -41,7 +42,11 @@ class EventServiceImpl final : public ServiceBase {
                                                reason::kInvalidRequest,
                                                "the request is no SubscribeRequest"));
     }
-    auto stream = std::make_shared<SubscribeStream>(std::move(request), call->peer(), context_);
+    Caller caller(*call, context_.access);
+    const absl::Status allowed = caller.CheckSources(Right::kSubscribe, request.filter().sources());
+    if (!allowed.ok()) return new RefusedStream(allowed);
+    auto stream = std::make_shared<SubscribeStream>(std::move(request), std::move(caller),
+                                                    call->peer(), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
     stream->Start();
@@ -51,22 +56,38 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* ListRecentFailures(
       grpc::CallbackServerContext* call, const hookgate::v1::ListRecentFailuresRequest* request,
       hookgate::v1::ListRecentFailuresResponse* response) override {
-    return calls_.Run(call, [=, this] { return queries_.ListRecentFailures(*request, *response); });
+    return calls_.Run(call, MayQuery(*call, request->filter()),
+                      [=, this] { return queries_.ListRecentFailures(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* call,
                                        const hookgate::v1::ListEventsRequest* request,
                                        hookgate::v1::ListEventsResponse* response) override {
-    return calls_.Run(call, [=, this] { return queries_.ListEvents(*request, *response); });
+    return calls_.Run(call, MayQuery(*call, request->filter()),
+                      [=, this] { return queries_.ListEvents(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* call,
                                      const hookgate::v1::GetEventRequest* request,
                                      hookgate::v1::GetEventResponse* response) override {
-    return calls_.Run(call, [=, this] { return queries_.GetEvent(*request, *response); });
+    const Caller caller(*call, context_.access);
+    // Of an event known by its sequence alone, only the log can tell the source.
+    const absl::Status allowed =
+        request->has_webhook() ? caller.CheckSource(Right::kQuery, request->webhook().source())
+                               : absl::OkStatus();
+    return calls_.Run(call, allowed, [=, this] {
+      return queries_.GetEvent(*request, *response, [&caller](const std::string& source) {
+        return caller.MayQuietly(Right::kQuery, source);
+      });
+    });
   }
 
  private:
+  absl::Status MayQuery(const grpc::CallbackServerContext& call,
+                        const hookgate::v1::EventFilter& filter) const {
+    return Caller(call, context_.access).CheckSources(Right::kQuery, filter.sources());
+  }
+
   const StreamContext context_;
   UnaryCalls calls_;
   EventQueries queries_;

@@ -36,6 +36,7 @@ void PullCall::Start() {
 }
 
 absl::Status PullCall::Attach() {
+  RETURN_IF_ERROR(caller_.CheckConsume(request_.subscription()));
   RETURN_IF_ERROR(CheckConsumerName(request_.consumer_name(), "consumer_name"));
   if (request_.max_events() < 1 || request_.max_events() > kMaxEvents) {
     return InvalidField("max_events", absl::StrCat("must be from 1 to ", kMaxEvents));
@@ -84,6 +85,11 @@ void PullCall::Wake() { End(absl::OkStatus()); }
 void PullCall::Drain(absl::Duration) {
   End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                       "the gateway is going down: try again soon"));
+}
+
+void PullCall::Recheck() {
+  const absl::Status allowed = caller_.CheckConsume(request_.subscription());
+  if (!allowed.ok()) End(allowed);
 }
 
 void PullCall::OnCancel() { End(absl::CancelledError("the client has gone")); }

@@ -5,6 +5,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -14,6 +15,7 @@
 #include "server/delivery/delivery_encoding.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/consume_stream.h"
 #include "server/rpc/stream_registry.h"
 
@@ -28,8 +30,8 @@ class PullCall final : public grpc::ServerUnaryReactor,
  public:
   // gRPC keeps `request` and `response` until OnDone.
   PullCall(const hookgate::v1::PullRequest& request, hookgate::v1::PullResponse& response,
-           const ConsumeContext& context)
-      : request_(request), response_(response), context_(context) {}
+           Caller caller, const ConsumeContext& context)
+      : request_(request), response_(response), caller_(std::move(caller)), context_(context) {}
 
   // Once, after the registry holds the call.
   void Start();
@@ -38,6 +40,7 @@ class PullCall final : public grpc::ServerUnaryReactor,
   void OnEnd(const absl::Status& status) override;
   void Wake() override;  // its time is up
   void Drain(absl::Duration reconnect_delay) override;
+  void Recheck() override;
 
   void OnCancel() override;
   void OnDone() override;  // gRPC's last call here
@@ -51,6 +54,7 @@ class PullCall final : public grpc::ServerUnaryReactor,
   // Constant after construction.
   const hookgate::v1::PullRequest& request_;
   hookgate::v1::PullResponse& response_;
+  const Caller caller_;
   const ConsumeContext context_;
 
   absl::Mutex mu_;

@@ -1,5 +1,6 @@
 #include "server/rpc/rpc_server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -15,9 +16,11 @@
 #include "absl/time/clock.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/executor.h"
+#include "server/base/logging.h"
 #include "server/delivery/batch_source.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
+#include "server/rpc/server_credentials.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 
@@ -37,21 +40,23 @@ constexpr absl::Duration kReconnectSpread = absl::Seconds(5);
 class RpcServerImpl final : public RpcServer {
  public:
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
-      : registry_(options.max_streams),
+      : credentials_(MakeServerCredentials(context.access, context.certificates)),
+        registry_(options.max_streams),
         batches_({}, context.tail, context.log),
         executor_(options.reader_threads),
-        event_service_(MakeEventService(
-            {context.log, batches_, context.watch, executor_, registry_, context.clock})),
-        subscription_service_(MakeSubscriptionService(
-            {context.subscriptions, context.watch, executor_, registry_, context.clock},
-            context.log)),
+        event_service_(MakeEventService({context.log, batches_, context.watch, executor_, registry_,
+                                         context.clock, context.access})),
+        subscription_service_(
+            MakeSubscriptionService({context.subscriptions, context.watch, executor_, registry_,
+                                     context.clock, context.access},
+                                    context.log)),
         admin_service_(MakeAdminService(
             {context.quarantine, context.log.epoch(),
              [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
                status.set_open_streams(static_cast<int32_t>(registry_.size()));
                return fill(status);
              },
-             executor_})) {}
+             executor_, context.access})) {}
 
   ~RpcServerImpl() override {
     Drain(absl::ZeroDuration());
@@ -64,7 +69,7 @@ class RpcServerImpl final : public RpcServer {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort(address, credentials_, &port);
     // Without this a second gateway would bind the same port and take half of the streams.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
@@ -91,6 +96,8 @@ class RpcServerImpl final : public RpcServer {
 
   size_t open_streams() const override { return registry_.size(); }
 
+  void RecheckAccess() override { registry_.RecheckAll(); }
+
   void StopServing() override { server_->GetHealthCheckService()->SetServingStatus(false); }
 
   bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
@@ -116,6 +123,9 @@ class RpcServerImpl final : public RpcServer {
     });
   }
 
+  // Constant after construction.
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
+
   // Each does its own locking.
   StreamRegistry registry_;
   BatchSource batches_;
@@ -137,6 +147,10 @@ class RpcServerImpl final : public RpcServer {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options,
                                                             const RpcServerContext& context) {
+  // gRPC writes a line for each handshake that fails, so that strangers could fill the disk.
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    Log(Severity::kDebug, "gRPC says", {{"text", line->message}, {"file", line->file}});
+  });
   auto server = std::make_unique<RpcServerImpl>(options, context);
   const absl::Status listening = server->Listen(options.address);
   if (!listening.ok()) return listening;

@@ -9,12 +9,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/access/access_control.h"
 #include "server/base/clock.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/tls/certificate_store.h"
 
 namespace hookgate {
 
@@ -36,6 +38,8 @@ struct RpcServerContext {
   HeadWatch& watch;
   SubscriptionRegistry& subscriptions;
   const Clock& clock;
+  const AccessControl& access;           // who may do what
+  const CertificateStore* certificates;  // null: plain text
   // As in AdminContext.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
 };
@@ -54,6 +58,10 @@ class RpcServer {
   // HOST:PORT as bound.
   virtual std::string address() const = 0;
   virtual size_t open_streams() const = 0;
+
+  // The policy in force is another one: streams that have lost their right end, with the error that
+  // a new call would get.
+  virtual void RecheckAccess() = 0;
 
   // The health service says NOT_SERVING from now on, so that balancers look elsewhere.
   virtual void StopServing() = 0;

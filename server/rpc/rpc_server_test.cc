@@ -36,6 +36,8 @@ class RpcServerTest : public testing::Test {
             .watch = watch_,
             .subscriptions = *subscriptions_,
             .clock = SystemClock(),
+            .access = access_,
+            .certificates = nullptr,
             .get_status = [](v1::GetStatusResponse&) { return absl::OkStatus(); }};
   }
   std::unique_ptr<SqliteEventLog> OpenLog() {
@@ -50,6 +52,7 @@ class RpcServerTest : public testing::Test {
     return *std::move(subscriptions);
   }
 
+  AccessControl access_;
   HeadWatch watch_{SystemClock()};
   Tail tail_{{}, watch_};
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();

@@ -41,12 +41,27 @@ size_t StreamRegistry::size() const {
   return streams_.size();
 }
 
+std::vector<std::shared_ptr<OpenStream>> StreamRegistry::All() const {
+  std::vector<std::shared_ptr<OpenStream>> streams;
+  for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  return streams;
+}
+
+void StreamRegistry::RecheckAll() {
+  std::vector<std::shared_ptr<OpenStream>> streams;
+  {
+    absl::ReaderMutexLock lock(&mu_);
+    streams = All();
+  }
+  for (const auto& stream : streams) stream->Recheck();
+}
+
 void StreamRegistry::DrainAll(absl::Duration spread) {
   std::vector<std::shared_ptr<OpenStream>> streams;
   {
     absl::MutexLock lock(&mu_);
     draining_ = true;
-    for (const auto& [key, stream] : streams_) streams.push_back(stream);
+    streams = All();
   }
   absl::BitGen random;
   for (const auto& stream : streams) {

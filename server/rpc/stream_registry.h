@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -18,6 +19,8 @@ class OpenStream {
   virtual ~OpenStream() = default;
   // Says goodbye to the client and ends the stream. Any thread; must not block.
   virtual void Drain(absl::Duration reconnect_delay) = 0;
+  // Rights have changed: ends the stream if it has no right to go on. Any thread; must not block.
+  virtual void Recheck() = 0;
 };
 
 // Thread-safe.
@@ -30,6 +33,9 @@ class StreamRegistry {
   void Remove(OpenStream* stream);
   size_t size() const;
 
+  // Has each stream look whether it still may. Those added later look by themselves.
+  void RecheckAll();
+
   // Drains every stream, and refuses new ones from now on. Clients are told to come back after
   // delays spread over `spread`, so that the next gateway does not meet all of them at once.
   void DrainAll(absl::Duration spread);
@@ -37,6 +43,8 @@ class StreamRegistry {
   bool WaitUntilEmpty(absl::Duration patience) const;
 
  private:
+  std::vector<std::shared_ptr<OpenStream>> All() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+
   // Constant after construction.
   const size_t max_streams_;
 

@@ -13,15 +13,24 @@ using Step = SubscribeSession::Step;
 
 }  // namespace
 
-SubscribeStream::SubscribeStream(hookgate::v1::SubscribeRequest request, std::string peer,
-                                 const StreamContext& context)
-    : request_(std::move(request)), peer_(std::move(peer)), context_(context) {}
+SubscribeStream::SubscribeStream(hookgate::v1::SubscribeRequest request, Caller caller,
+                                 std::string peer, const StreamContext& context)
+    : request_(std::move(request)),
+      caller_(std::move(caller)),
+      peer_(std::move(peer)),
+      context_(context) {}
 
 void SubscribeStream::Start() {
   context_.executor.Post([self = shared_from_this()] { self->Open(); });
 }
 
 void SubscribeStream::Open() {
+  // Rights may have changed before the registry held the stream.
+  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request_.filter().sources());
+  if (!allowed.ok()) {
+    End(allowed);
+    return;
+  }
   auto settings = SubscribeSettings::FromRequest(request_, context_.log);
   if (!settings.ok()) {
     End(settings.status());
@@ -30,7 +39,10 @@ void SubscribeStream::Open() {
   session_ = std::make_unique<SubscribeSession>(*std::move(settings), context_.batches,
                                                 context_.log, context_.clock);
   Log(Severity::kInfo, "stream opened",
-      {{"client", request_.client_name()}, {"peer", peer_}, {"after", session_->position()}});
+      {{"client", request_.client_name()},
+       {"principal", caller_.name()},
+       {"peer", peer_},
+       {"after", session_->position()}});
   Advance();
 }
 
@@ -50,6 +62,16 @@ void SubscribeStream::Drain(absl::Duration reconnect_delay) {
   {
     absl::MutexLock lock(&mu_);
     drain_delay_ = reconnect_delay;
+  }
+  Wake();
+}
+
+void SubscribeStream::Recheck() {
+  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request_.filter().sources());
+  if (allowed.ok()) return;
+  {
+    absl::MutexLock lock(&mu_);
+    access_ = allowed;
   }
   Wake();
 }
@@ -74,8 +96,9 @@ void SubscribeStream::Advance() {
   // Once the turn is given up, another thread may end the stream.
   const std::shared_ptr<SubscribeStream> self = shared_from_this();
   while (true) {
-    if (!HearNotes()) {
-      End(absl::CancelledError("the client has gone"));
+    const absl::Status heard = HearNotes();
+    if (!heard.ok()) {
+      End(heard);
       return;
     }
     Step step = session_->Next();
@@ -105,11 +128,11 @@ void SubscribeStream::ReadLog() {
   }
 }
 
-bool SubscribeStream::HearNotes() {
+absl::Status SubscribeStream::HearNotes() {
   absl::MutexLock lock(&mu_);
   woken_ = false;
   if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
-  return !cancelled_;
+  return cancelled_ ? absl::CancelledError("the client has gone") : access_;
 }
 
 bool SubscribeStream::Rest(const Step& step) {

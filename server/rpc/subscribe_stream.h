@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -24,6 +25,7 @@
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscribe_session.h"
 #include "server/eventlog/event_log.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/stream_registry.h"
 
 namespace hookgate {
@@ -36,6 +38,7 @@ struct StreamContext {
   Executor& executor;  // where reading the log may block
   StreamRegistry& registry;
   const Clock& clock;
+  const AccessControl& access;
 };
 
 // Held by the registry from Start to OnDone; by others only while they call it.
@@ -44,7 +47,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                               public OpenStream,
                               public std::enable_shared_from_this<SubscribeStream> {
  public:
-  SubscribeStream(hookgate::v1::SubscribeRequest request, std::string peer,
+  SubscribeStream(hookgate::v1::SubscribeRequest request, Caller caller, std::string peer,
                   const StreamContext& context);
 
   // Once, after the registry holds the stream.
@@ -52,6 +55,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   void Wake() override ABSL_LOCKS_EXCLUDED(mu_);
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
+  void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override ABSL_LOCKS_EXCLUDED(mu_);
@@ -62,13 +66,14 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Open();
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadLog();
-  bool HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // false: the client has gone
+  absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   bool Rest(const SubscribeSession::Step& step)
       ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
   void End(const absl::Status& status);
 
   // Constant after construction.
   const hookgate::v1::SubscribeRequest request_;
+  const Caller caller_;
   const std::string peer_;
   const StreamContext context_;
 
@@ -80,6 +85,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool turn_taken_ ABSL_GUARDED_BY(mu_) = true;  // from Start on; stays so once ended
   bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status access_ ABSL_GUARDED_BY(mu_);  // an error: the right is lost
   absl::optional<absl::Duration> drain_delay_ ABSL_GUARDED_BY(mu_);
 };
 

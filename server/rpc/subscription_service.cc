@@ -1,9 +1,12 @@
 #include "server/rpc/subscription_service.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "hookgate/v1/subscription_service.grpc.pb.h"
+#include "server/base/status.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/pull_call.h"
 #include "server/rpc/subscription_calls.h"
@@ -45,7 +48,7 @@ class SubscriptionServiceImpl final : public ServiceBase {
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* call) override {
-    auto stream = std::make_shared<ConsumeStream>(call->peer(), context_);
+    auto stream = std::make_shared<ConsumeStream>(CallerOf(call), call->peer(), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
     stream->Start();
@@ -55,7 +58,7 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* call,
                                  const hookgate::v1::PullRequest* request,
                                  hookgate::v1::PullResponse* response) override {
-    auto pull = std::make_shared<PullCall>(*request, *response, context_);
+    auto pull = std::make_shared<PullCall>(*request, *response, CallerOf(call), context_);
     const absl::Status added = context_.registry.Add(pull);
     if (!added.ok()) return Refuse(call, added);
     pull->Start();
@@ -65,6 +68,8 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* Acknowledge(grpc::CallbackServerContext* call,
                                         const hookgate::v1::AcknowledgeRequest* request,
                                         hookgate::v1::AcknowledgeResponse* response) override {
+    const absl::Status allowed = CallerOf(call).CheckConsume(request->subscription());
+    if (!allowed.ok()) return Refuse(call, allowed);
     const auto subscription = context_.subscriptions.Find(request->subscription());
     if (!subscription.ok()) return Refuse(call, subscription.status());
     AckItems items;
@@ -87,55 +92,66 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* CreateSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::CreateSubscriptionRequest* request,
       hookgate::v1::CreateSubscriptionResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.Create(*request, *response); });
+    return unary_.Run(call,
+                      MayDefine(call, request->name(), request->settings(), "CreateSubscription"),
+                      [=, this] { return calls_.Create(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::GetSubscriptionRequest* request,
       hookgate::v1::GetSubscriptionResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.Get(*request, *response); });
+    return unary_.Run(call, CallerOf(call).CheckLookAt(request->name()),
+                      [=, this] { return calls_.Get(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListSubscriptions(
       grpc::CallbackServerContext* call, const hookgate::v1::ListSubscriptionsRequest* request,
       hookgate::v1::ListSubscriptionsResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.List(*request, *response); });
+    return unary_.Run(call, CallerOf(call).CheckAllSubscriptions(),
+                      [=, this] { return calls_.List(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* UpdateSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::UpdateSubscriptionRequest* request,
       hookgate::v1::UpdateSubscriptionResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.Update(*request, *response); });
+    return unary_.Run(call,
+                      MayDefine(call, request->name(), request->settings(), "UpdateSubscription"),
+                      [=, this] { return calls_.Update(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* DeleteSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::DeleteSubscriptionRequest* request,
       hookgate::v1::DeleteSubscriptionResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.Delete(*request, *response); });
+    return unary_.Run(call, MayChange(call, request->name(), "DeleteSubscription"),
+                      [=, this] { return calls_.Delete(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* SeekSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::SeekSubscriptionRequest* request,
       hookgate::v1::SeekSubscriptionResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.Seek(*request, *response); });
+    return unary_.Run(call, MayChange(call, request->name(), "SeekSubscription"),
+                      [=, this] { return calls_.Seek(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::ListDeadLettersRequest* request,
       hookgate::v1::ListDeadLettersResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.ListDeadLetters(*request, *response); });
+    return unary_.Run(call, CallerOf(call).CheckConsume(request->subscription()),
+                      [=, this] { return calls_.ListDeadLetters(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* RedriveDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::RedriveDeadLettersRequest* request,
       hookgate::v1::RedriveDeadLettersResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.RedriveDeadLetters(*request, *response); });
+    return unary_.Run(call, MayChange(call, request->subscription(), "RedriveDeadLetters"),
+                      [=, this] { return calls_.RedriveDeadLetters(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* DiscardDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::DiscardDeadLettersRequest* request,
       hookgate::v1::DiscardDeadLettersResponse* response) override {
-    return unary_.Run(call, [=, this] { return calls_.DiscardDeadLetters(*request, *response); });
+    return unary_.Run(call, MayChange(call, request->subscription(), "DiscardDeadLetters"),
+                      [=, this] { return calls_.DiscardDeadLetters(*request, *response); });
   }
 
  private:
@@ -144,6 +160,26 @@ class SubscriptionServiceImpl final : public ServiceBase {
     grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
     reactor->Finish(ToGrpcStatus(status));
     return reactor;
+  }
+
+  Caller CallerOf(const grpc::CallbackServerContext* call) const {
+    return Caller(*call, context_.access);
+  }
+
+  absl::Status MayChange(const grpc::CallbackServerContext* call, const std::string& subscription,
+                         absl::string_view method) const {
+    const Caller caller = CallerOf(call);
+    RETURN_IF_ERROR(caller.CheckConsume(subscription));
+    caller.LogChange(method, subscription);
+    return absl::OkStatus();
+  }
+
+  // Whoever makes a subscription over sources could consume their events through it.
+  absl::Status MayDefine(const grpc::CallbackServerContext* call, const std::string& subscription,
+                         const hookgate::v1::SubscriptionSettings& settings,
+                         absl::string_view method) const {
+    RETURN_IF_ERROR(CallerOf(call).CheckSources(Right::kSubscribe, settings.filter().sources()));
+    return MayChange(call, subscription, method);
   }
 
   const ConsumeContext context_;

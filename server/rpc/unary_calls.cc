@@ -15,8 +15,13 @@ constexpr int kMaxUnderWay = 256;
 }  // namespace
 
 grpc::ServerUnaryReactor* UnaryCalls::Run(grpc::CallbackServerContext* call,
+                                          const absl::Status& allowed,
                                           absl::AnyInvocable<absl::Status() &&> work) {
   grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
+  if (!allowed.ok()) {
+    reactor->Finish(ToGrpcStatus(allowed));
+    return reactor;
+  }
   if (under_way_.fetch_add(1) >= kMaxUnderWay) {
     under_way_.fetch_sub(1);
     reactor->Finish(ToGrpcStatus(ErrorWithReason(

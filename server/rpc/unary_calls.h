@@ -18,9 +18,11 @@ class UnaryCalls {
   // `executor` outlives the calls.
   explicit UnaryCalls(Executor& executor) : executor_(executor) {}
 
-  // Has `work` done on the executor, and finishes `call` with its status. gRPC keeps the request
-  // and the response of the call until then. RESOURCE_EXHAUSTED too_many_queries if too many wait.
-  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* call,
+  // If `allowed`, has `work` done on the executor, and finishes `call` with its status. gRPC keeps
+  // the request and the response of the call until then. RESOURCE_EXHAUSTED too_many_queries if too
+  // many wait. Finishes it with `allowed` otherwise: what the caller's rights say about this very
+  // request.
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* call, const absl::Status& allowed,
                                 absl::AnyInvocable<absl::Status() &&> work);
 
  private:

@@ -1,0 +1,99 @@
+#include "server/rpc/caller.h"
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/server_context.h>
+
+#include "absl/strings/match.h"
+#include "server/base/logging.h"
+
+namespace hookgate {
+namespace {
+
+constexpr size_t kMaxTokenBytes = 4096;
+constexpr absl::string_view kBearer = "Bearer ";
+
+Credentials CredentialsOf(const grpc::ServerContextBase& call) {
+  std::vector<absl::string_view> authorization;
+  const auto [begin, end] = call.client_metadata().equal_range("authorization");
+  for (auto header = begin; header != end; ++header) {
+    authorization.emplace_back(header->second.data(), header->second.size());
+  }
+  std::vector<std::string> names;
+  const auto peer = call.auth_context();
+  if (peer != nullptr) {
+    for (const grpc::string_ref& name : peer->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
+      names.emplace_back(name.data(), name.size());
+    }
+  }
+  return MakeCredentials(authorization, std::move(names));
+}
+
+}  // namespace
+
+Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
+                            std::vector<std::string> certificate_names) {
+  Credentials credentials = {.certificate_names = std::move(certificate_names)};
+  if (authorization.empty()) return credentials;
+  const absl::string_view header = authorization.front();
+  if (authorization.size() > 1) {
+    credentials.problem = "there are several headers authorization; send one";
+  } else if (!absl::StartsWithIgnoreCase(header, kBearer) || header.size() == kBearer.size()) {
+    credentials.problem = "the header authorization must be \"Bearer TOKEN\"";
+  } else if (header.size() > kBearer.size() + kMaxTokenBytes) {
+    credentials.problem = "the token is longer than any token here";
+  } else {
+    credentials.token = DigestOf(header.substr(kBearer.size()));
+  }
+  return credentials;
+}
+
+Caller::Caller(const grpc::ServerContextBase& call, const AccessControl& access)
+    : access_(access), credentials_(CredentialsOf(call)), peer_(call.peer()) {}
+
+absl::Status Caller::CheckSources(
+    Right right, const google::protobuf::RepeatedPtrField<std::string>& sources) const {
+  const std::vector<std::string> all(sources.begin(), sources.end());
+  return Noted(access_.policy()->CheckSources(credentials_, right, all));
+}
+
+absl::Status Caller::CheckSource(Right right, const std::string& source) const {
+  return Noted(access_.policy()->CheckSources(credentials_, right, {source}));
+}
+
+bool Caller::MayQuietly(Right right, const std::string& source) const {
+  return access_.policy()->CheckSources(credentials_, right, {source}).ok();
+}
+
+absl::Status Caller::CheckConsume(absl::string_view subscription) const {
+  return Noted(access_.policy()->CheckConsume(credentials_, subscription));
+}
+
+absl::Status Caller::CheckLookAt(absl::string_view subscription) const {
+  const auto policy = access_.policy();
+  if (policy->CheckAdmin(credentials_).ok()) return absl::OkStatus();
+  return Noted(policy->CheckConsume(credentials_, subscription));
+}
+
+absl::Status Caller::CheckAllSubscriptions() const {
+  return Noted(access_.policy()->CheckAllSubscriptions(credentials_));
+}
+
+absl::Status Caller::CheckAdmin() const {
+  return Noted(access_.policy()->CheckAdmin(credentials_));
+}
+
+void Caller::LogChange(absl::string_view method, absl::string_view what) const {
+  Log(Severity::kInfo, "change asked for",
+      {{"method", method}, {"of", what}, {"principal", name()}, {"peer", peer_}});
+}
+
+// Strangers are not logged: they could fill the disk with lines.
+absl::Status Caller::Noted(absl::Status status) const {
+  if (absl::IsPermissionDenied(status)) {
+    Log(Severity::kWarning, "call denied",
+        {{"error", std::string(status.message())}, {"peer", peer_}});
+  }
+  return status;
+}
+
+}  // namespace hookgate

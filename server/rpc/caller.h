@@ -1,0 +1,60 @@
+// Who made a call, and what he may do by the policy in force at the moment of asking.
+//
+// It keeps the credentials and not the principal: a stream that asks again after the policy has
+// changed learns that its token was withdrawn, too.
+#ifndef HOOKGATE_SERVER_RPC_CALLER_H_
+#define HOOKGATE_SERVER_RPC_CALLER_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/repeated_field.h"
+#include "server/access/access_control.h"
+
+namespace grpc {
+class ServerContextBase;
+}  // namespace grpc
+
+namespace hookgate {
+
+// The token of "Bearer TOKEN" becomes its digest. Anything else is a problem.
+//   authorization  every header of that name that the call has
+Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
+                            std::vector<std::string> certificate_names);
+
+// Thread-safe, as it is constant. Errors are those of AccessPolicy; denials are logged.
+class Caller {
+ public:
+  // `access` outlives the caller.
+  Caller(const grpc::ServerContextBase& call, const AccessControl& access);
+
+  absl::Status CheckSources(Right right,
+                            const google::protobuf::RepeatedPtrField<std::string>& sources) const;
+  absl::Status CheckSource(Right right, const std::string& source) const;
+  // The same as a plain answer, for events that must look as if they were not there.
+  bool MayQuietly(Right right, const std::string& source) const;
+  absl::Status CheckConsume(absl::string_view subscription) const;
+  // To look at the state of a subscription without its events.
+  absl::Status CheckLookAt(absl::string_view subscription) const;
+  absl::Status CheckAllSubscriptions() const;
+  absl::Status CheckAdmin() const;
+
+  // The principal's name; "" if the gateway has no principals.
+  std::string name() const { return access_.policy()->NameOfCaller(credentials_); }
+  // A log line about a call that changes something.
+  void LogChange(absl::string_view method, absl::string_view what) const;
+
+ private:
+  absl::Status Noted(absl::Status status) const;
+
+  const AccessControl& access_;
+  const Credentials credentials_;
+  const std::string peer_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_CALLER_H_

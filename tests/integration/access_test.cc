@@ -1,0 +1,433 @@
+// Who may come in over gRPC, against a real gateway: TLS, client certificates, tokens and rights.
+
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/text_format.h"
+#include "hookgate/v1/admin_service.grpc.pb.h"
+#include "hookgate/v1/subscription_service.grpc.pb.h"
+#include "server/access/access_policy.h"
+#include "tests/integration/gateway_fixture.h"
+#include "tests/support/program.h"
+#include "tests/support/test_certificates.h"
+
+namespace hookgate {
+namespace {
+
+using grpc::StatusCode;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr char kSources[] = R"(
+  sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } }
+  sources { name: "staging" secrets { name: "a" file: "SECRET_FILE" } })";
+
+constexpr char kLatest[] = "start_position: START_POSITION_LATEST";
+
+std::string Sha256(const std::string& token) {
+  const TokenDigest digest = DigestOf(token);
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+// A principal known by a token, or several, and its rights.
+std::string WithTokens(const std::string& name, const std::vector<std::string>& tokens,
+                       const std::string& rights) {
+  std::string text = absl::StrCat(" principals { name: \"", name, "\" rights { ", rights, " }");
+  for (const std::string& token : tokens) {
+    absl::StrAppend(&text, " token_sha256: \"", Sha256(token), "\"");
+  }
+  return text + " }";
+}
+
+std::string AllRights(const std::string& token) {
+  return WithTokens("all", {token}, R"(subscribe: "*" query: "*" consume: "*" admin: true)");
+}
+
+void Prepare(grpc::ClientContext& context, const std::string& token) {
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+}
+
+template <typename Request>
+Request Parse(const std::string& text) {
+  Request request;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &request)) << text;
+  return request;
+}
+
+// One Subscribe call with a token.
+class TokenStream {
+ public:
+  TokenStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
+              const std::string& request)
+      : stub_(v1::EventService::NewStub(channel)) {
+    Prepare(context_, token);
+    reader_ = stub_->Subscribe(&context_, Parse<v1::SubscribeRequest>(request));
+  }
+  // The next event's sequence, over other frames; 0 at the end.
+  int64_t NextSequence() {
+    v1::SubscribeResponse frame;
+    while (reader_->Read(&frame)) {
+      if (frame.has_event_batch()) return frame.event_batch().events(0).sequence();
+    }
+    return 0;
+  }
+  bool Opened() {
+    v1::SubscribeResponse frame;
+    return reader_->Read(&frame) && frame.has_opened();
+  }
+  grpc::Status Finish() {
+    while (NextSequence() != 0) {
+    }
+    return reader_->Finish();
+  }
+
+ private:
+  const std::unique_ptr<v1::EventService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::SubscribeResponse>> reader_;
+};
+
+class AccessTest : public GatewayTest {
+ protected:
+  // With tokens over plain text on loopback.
+  void StartWith(const std::string& principals) {
+    StartWithConfig(kSources + principals);
+    channel_ = grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials());
+  }
+
+  // Any method, with bytes for a request.
+  grpc::Status CallRaw(const std::string& path, const std::string& bytes,
+                       const std::string& token) {
+    grpc::GenericStub stub(channel_);
+    grpc::ClientContext context;
+    Prepare(context, token);
+    grpc::CompletionQueue queue;
+    grpc::Slice slice(bytes);
+    auto call = stub.PrepareUnaryCall(&context, path, grpc::ByteBuffer(&slice, 1), &queue);
+    call->StartCall();
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    call->Finish(&response, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    return status;
+  }
+  grpc::Status Call(const std::string& path, const google::protobuf::Message& request,
+                    const std::string& token) {
+    return CallRaw("/hookgate.v1." + path, request.SerializeAsString(), token);
+  }
+  grpc::Status Subscribe(const std::string& request, const std::string& token) {
+    return TokenStream(channel_, token, request).Finish();
+  }
+
+  // Of every method of every service that the gateway defines.
+  static std::vector<std::string> AllMethods() {
+    std::vector<std::string> paths;
+    for (const auto* file :
+         {v1::GetEventRequest::descriptor()->file(), v1::PullRequest::descriptor()->file(),
+          v1::GetStatusRequest::descriptor()->file()}) {
+      for (int s = 0; s < file->service_count(); ++s) {
+        for (int m = 0; m < file->service(s)->method_count(); ++m) {
+          paths.push_back(absl::StrCat("/", file->service(s)->full_name(), "/",
+                                       file->service(s)->method(m)->name()));
+        }
+      }
+    }
+    return paths;
+  }
+
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+constexpr char kHealth[] = "/grpc.health.v1.Health/Check";
+constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+constexpr char kListServices[] = "\x3a";  // field 7, and then its length: 0
+
+TEST_F(AccessTest, NoMethodAnswersAStranger) {
+  StartWith(AllRights("right"));
+  ASSERT_EQ(AllMethods().size(), 21u);
+  for (const std::string& path : AllMethods()) {
+    EXPECT_EQ(CallRaw(path, "", "").error_code(), StatusCode::UNAUTHENTICATED) << path;
+    EXPECT_EQ(CallRaw(path, "", "wrong").error_code(), StatusCode::UNAUTHENTICATED) << path;
+  }
+  EXPECT_EQ(CallRaw("/no.such.Service/Method", "", "").error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("wrong")));
+}
+
+// Not one is missing among the rules, and a principal without rights gets nowhere.
+TEST_F(AccessTest, EveryMethodNeedsARight) {
+  StartWith(AllRights("right") + WithTokens("nobody", {"powerless"}, ""));
+  for (const std::string& path : AllMethods()) {
+    const grpc::Status denied = CallRaw(path, "", "powerless");
+    EXPECT_EQ(denied.error_code(), StatusCode::PERMISSION_DENIED) << path;
+    EXPECT_THAT(denied.error_message(), AllOf(HasSubstr("\"nobody\""), HasSubstr("right")));
+    // These bytes are no request, so what is not denied fails in another way.
+    const StatusCode allowed = CallRaw(path, "\xff", "right").error_code();
+    EXPECT_NE(allowed, StatusCode::PERMISSION_DENIED) << path;
+    EXPECT_NE(allowed, StatusCode::UNAUTHENTICATED) << path;
+  }
+}
+
+TEST_F(AccessTest, HealthIsOpenAndReflectionNeedsAnIdentity) {
+  StartWith(WithTokens("nobody", {"powerless"}, ""));
+  const std::string list_services = std::string(kListServices) + '\0';
+  EXPECT_TRUE(CallRaw(kHealth, "", "").ok());
+  EXPECT_EQ(CallRaw(kReflection, list_services, "").error_code(), StatusCode::UNAUTHENTICATED);
+  const grpc::Status known = CallRaw(kReflection, list_services, "powerless");
+  EXPECT_TRUE(known.ok()) << known.error_message();
+}
+
+TEST_F(AccessTest, MalformedAuthorizationIsRefusedAndExplained) {
+  StartWith(AllRights("right"));
+  for (const char* header : {"right", "Bearer ", "Basic right"}) {
+    const auto stub = v1::EventService::NewStub(channel_);
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", header);
+    v1::ListEventsResponse response;
+    const grpc::Status status = stub->ListEvents(&context, v1::ListEventsRequest(), &response);
+    EXPECT_EQ(status.error_code(), StatusCode::UNAUTHENTICATED) << header;
+    EXPECT_THAT(status.error_message(), HasSubstr("Bearer TOKEN"));
+  }
+}
+
+TEST_F(AccessTest, RightsAreThoseOfTheSource) {
+  StartWith(WithTokens("reader", {"reader"}, R"(subscribe: "openai" query: "staging")") +
+            AllRights("right"));
+  Store({});
+  Store({.source = "staging"});
+  constexpr char kOpenai[] =
+      R"(filter { sources: "openai" } start_position: START_POSITION_EARLIEST)";
+  EXPECT_EQ(TokenStream(channel_, "reader", kOpenai).NextSequence(), 1);
+  const grpc::Status other = Subscribe(R"(filter { sources: "staging" })", "reader");
+  EXPECT_EQ(other.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(other.error_message(),
+              AllOf(HasSubstr("\"reader\""), HasSubstr("subscribe"), HasSubstr("\"staging\"")));
+  // Not narrowed to openai: a subscriber must not take a part for the whole.
+  const grpc::Status all = Subscribe("", "reader");
+  EXPECT_EQ(all.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(all.error_message(), HasSubstr("openai"));
+  const auto list = [](const std::string& filter) {
+    return Parse<v1::ListEventsRequest>("filter { " + filter + " }");
+  };
+  EXPECT_TRUE(Call("EventService/ListEvents", list("sources: 'staging'"), "reader").ok());
+  EXPECT_EQ(Call("EventService/ListEvents", list("sources: 'openai'"), "reader").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(Call("EventService/ListEvents", list(""), "reader").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  const auto get = [&](int64_t sequence, const std::string& token) {
+    v1::GetEventRequest request;
+    request.set_sequence(sequence);
+    return Call("EventService/GetEvent", request, token);
+  };
+  EXPECT_TRUE(get(2, "reader").ok());
+  EXPECT_TRUE(get(1, "right").ok());
+  EXPECT_EQ(get(1, "reader").error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(get(99, "reader").error_code(), StatusCode::NOT_FOUND);
+}
+
+TEST_F(AccessTest, SubscriptionsNeedConsumeAndTheirSources) {
+  StartWith(WithTokens("mailer", {"mailer"}, R"(subscribe: "openai" consume: "mail.*")") +
+            WithTokens("operator", {"operator"}, "admin: true"));
+  const auto create = [this](const std::string& name, const std::string& filter) {
+    return Call("SubscriptionService/CreateSubscription",
+                Parse<v1::CreateSubscriptionRequest>(absl::StrCat(
+                    "name: '", name,
+                    "' start { start_position: START_POSITION_EARLIEST } settings { filter { ",
+                    filter, " } }")),
+                "mailer");
+  };
+  EXPECT_TRUE(create("mail.daily", "sources: 'openai'").ok());
+  EXPECT_THAT(create("jobs", "sources: 'openai'").error_message(),
+              AllOf(HasSubstr("consume"), HasSubstr("\"jobs\"")));
+  EXPECT_THAT(create("mail.more", "sources: 'staging'").error_message(),
+              AllOf(HasSubstr("subscribe"), HasSubstr("\"staging\"")));
+  EXPECT_EQ(create("mail.all", "").error_code(), StatusCode::PERMISSION_DENIED);
+  const auto pull = [this](const std::string& name, const std::string& token) {
+    return Call("SubscriptionService/Pull",
+                Parse<v1::PullRequest>(
+                    absl::StrCat("subscription: '", name, "' consumer_name: 'c' max_events: 1")),
+                token);
+  };
+  EXPECT_TRUE(pull("mail.daily", "mailer").ok());
+  // Whether there is one is nobody's business who may not consume it.
+  EXPECT_EQ(pull("jobs", "mailer").error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(pull("mail.daily", "operator").error_code(), StatusCode::PERMISSION_DENIED);
+  const auto show = Parse<v1::GetSubscriptionRequest>("name: 'mail.daily'");
+  EXPECT_TRUE(Call("SubscriptionService/GetSubscription", show, "operator").ok());
+  const v1::ListSubscriptionsRequest list;
+  EXPECT_TRUE(Call("SubscriptionService/ListSubscriptions", list, "operator").ok());
+  EXPECT_EQ(Call("SubscriptionService/ListSubscriptions", list, "mailer").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(Call("AdminService/GetStatus", v1::GetStatusRequest(), "operator").ok());
+  EXPECT_THAT(Call("AdminService/GetStatus", v1::GetStatusRequest(), "mailer").error_message(),
+              HasSubstr("admin"));
+  const auto remove = Parse<v1::DeleteSubscriptionRequest>("name: 'mail.daily'");
+  EXPECT_EQ(Call("SubscriptionService/DeleteSubscription", remove, "operator").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(Call("SubscriptionService/DeleteSubscription", remove, "mailer").ok());
+  EXPECT_THAT(gateway_->log(),
+              AllOf(HasSubstr("DeleteSubscription"), HasSubstr("\"principal\":\"mailer\"")));
+}
+
+TEST_F(AccessTest, ReloadRotatesTokensAndEndsStreamsThatLostTheirRight) {
+  const std::string rights = R"(subscribe: "*" consume: "*")";
+  StartWith(WithTokens("worker", {"old"}, rights));
+  TokenStream with_old(channel_, "old", kLatest);
+  ASSERT_TRUE(with_old.Opened());
+  EXPECT_EQ(Subscribe("", "new").error_code(), StatusCode::UNAUTHENTICATED);
+  Reload(kSources + WithTokens("worker", {"old", "new"}, rights));
+  TokenStream with_new(channel_, "new", kLatest);
+  ASSERT_TRUE(with_new.Opened());
+  Store({});
+  EXPECT_EQ(with_old.NextSequence(), 1);
+  EXPECT_EQ(with_new.NextSequence(), 1);
+  Reload(kSources + WithTokens("worker", {"new"}, rights));
+  EXPECT_EQ(with_old.Finish().error_code(), StatusCode::UNAUTHENTICATED);
+  Store({});
+  EXPECT_EQ(with_new.NextSequence(), 2);
+  Reload(kSources + WithTokens("worker", {"new"}, R"(subscribe: "staging")"));
+  const grpc::Status end = with_new.Finish();
+  EXPECT_EQ(end.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(end.error_message(), HasSubstr("subscribe"));
+}
+
+TEST_F(AccessTest, ReloadEndsConsumersThatLostTheirRight) {
+  StartWith(AllRights("right"));
+  ASSERT_TRUE(Call("SubscriptionService/CreateSubscription",
+                   Parse<v1::CreateSubscriptionRequest>(
+                       "name: 'jobs' start { start_position: START_POSITION_EARLIEST }"),
+                   "right")
+                  .ok());
+  const auto stub = v1::SubscriptionService::NewStub(channel_);
+  grpc::ClientContext context;
+  Prepare(context, "right");
+  const auto stream = stub->Consume(&context);
+  stream->Write(Parse<v1::ConsumeRequest>("open { subscription: 'jobs' consumer_name: 'c' }"));
+  v1::ConsumeResponse frame;
+  ASSERT_TRUE(stream->Read(&frame));
+  ASSERT_TRUE(frame.has_opened());
+  Reload(kSources + WithTokens("all", {"right"}, R"(consume: "other")"));
+  while (stream->Read(&frame)) {
+  }
+  const grpc::Status end = stream->Finish();
+  EXPECT_EQ(end.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(end.error_message(), AllOf(HasSubstr("consume"), HasSubstr("\"jobs\"")));
+}
+
+class TlsTest : public AccessTest {
+ protected:
+  static void Write(const std::string& path, const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+  }
+  std::string Config(const std::string& principals) const {
+    return absl::StrCat(kSources, " grpc { tls { certificate_file: \"", certificate_file_,
+                        "\" key_file: \"", key_file_, "\" client_ca_file: \"", client_ca_file_,
+                        "\" } }", principals);
+  }
+  // To whom only certificates of `authority` are good, with a certificate of its own if given.
+  std::shared_ptr<grpc::Channel> Connect(const TestAuthority& authority,
+                                         const TestCertificate& own = {}) const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+    return grpc::CreateCustomChannel(
+        gateway_->grpc(), grpc::SslCredentials({authority.certificate(), own.key, own.certificate}),
+        arguments);
+  }
+  // Whether a first call gets through.
+  static grpc::Status Try(const std::shared_ptr<grpc::Channel>& channel, const std::string& token) {
+    const auto stub = v1::EventService::NewStub(channel);
+    grpc::ClientContext context;
+    Prepare(context, token);
+    v1::ListEventsResponse response;
+    return stub->ListEvents(&context, v1::ListEventsRequest(), &response);
+  }
+
+  const TestAuthority authority_;
+  const TestAuthority other_authority_;
+  const TestCertificate server_ = authority_.Issue();
+  const std::string certificate_file_ = WriteFile(server_.certificate);
+  const std::string key_file_ = WriteFile(server_.key);
+  const std::string client_ca_file_ = WriteFile(authority_.certificate());
+};
+
+TEST_F(TlsTest, OnlyWhoTrustsTheCertificateGetsThrough) {
+  StartWithConfig(Config(AllRights("right")));
+  EXPECT_TRUE(Try(Connect(authority_), "right").ok());
+  EXPECT_EQ(Try(Connect(authority_), "").error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(Try(Connect(other_authority_), "right").error_code(), StatusCode::UNAVAILABLE);
+  const auto plain = grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials());
+  EXPECT_EQ(Try(plain, "right").error_code(), StatusCode::UNAVAILABLE);
+}
+
+TEST_F(TlsTest, NameInTheClientCertificateIsAnIdentity) {
+  StartWithConfig(Config(R"(
+      principals { name: "worker" certificate_names: "spiffe://example/worker"
+                   certificate_names: "worker.internal" rights { query: "*" } })"));
+  for (const char* names : {"URI:spiffe://example/worker", "DNS:other,DNS:worker.internal"}) {
+    const grpc::Status known = Try(Connect(authority_, authority_.Issue(names)), "");
+    EXPECT_TRUE(known.ok()) << names << ": " << known.error_message();
+  }
+  const grpc::Status unknown = Try(Connect(authority_, authority_.Issue("DNS:stranger")), "");
+  EXPECT_EQ(unknown.error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(unknown.error_message(), HasSubstr("stranger"));
+  EXPECT_EQ(Try(Connect(authority_), "").error_code(), StatusCode::UNAUTHENTICATED);
+  // The right name, signed by somebody else.
+  const auto forged = other_authority_.Issue("DNS:worker.internal");
+  EXPECT_EQ(Try(Connect(authority_, forged), "").error_code(), StatusCode::UNAVAILABLE);
+}
+
+TEST_F(TlsTest, CertificateIsReadAgainWhenItsFilesChangeAndOnSighup) {
+  StartWithConfig(Config(AllRights("right")));
+  TokenStream stream(Connect(authority_), "right", kLatest);
+  ASSERT_TRUE(stream.Opened());
+  const TestCertificate next = other_authority_.Issue();
+  Write(certificate_file_, next.certificate);
+  Write(key_file_, next.key);
+  while (!Try(Connect(other_authority_), "right").ok()) std::this_thread::yield();
+  EXPECT_EQ(Try(Connect(authority_), "right").error_code(), StatusCode::UNAVAILABLE);
+  // At once on SIGHUP.
+  Write(certificate_file_, server_.certificate);
+  Write(key_file_, server_.key);
+  Reload(Config(AllRights("right")));
+  EXPECT_TRUE(Try(Connect(authority_), "right").ok());
+  // A pair that does not fit is refused, and the one in force goes on.
+  Write(key_file_, next.key);
+  Reload(Config(AllRights("right")));
+  EXPECT_THAT(gateway_->log(), HasSubstr("is not the key of the certificate"));
+  EXPECT_TRUE(Try(Connect(authority_), "right").ok());
+  // The stream has seen none of it.
+  Store({});
+  EXPECT_EQ(stream.NextSequence(), 1);
+}
+
+TEST_F(TlsTest, AddressThatOthersReachNeedsTlsAndPrincipals) {
+  const auto start = [this](const std::string& config) {
+    return RunProgram(
+        kHookgated, {"--config=" + WriteFile(config), "--grpc_address=0.0.0.0:0", "--check_config"},
+        {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
+  };
+  const std::string tls = absl::StrCat("grpc { tls { certificate_file: \"", certificate_file_,
+                                       "\" key_file: \"", key_file_, "\" } }");
+  EXPECT_THAT(start("").err, AllOf(HasSubstr("grpc.address"), HasSubstr("TLS"),
+                                   HasSubstr("principals"), HasSubstr("allow_insecure")));
+  EXPECT_THAT(start(tls).err, HasSubstr("name principals"));
+  EXPECT_THAT(start(AllRights("right")).err, HasSubstr("grpc.tls"));
+  const ProgramOutcome right = start(tls + AllRights("right"));
+  EXPECT_EQ(right.exit_code, 0) << right.err;
+}
+
+}  // namespace
+}  // namespace hookgate
