@@ -1,13 +1,51 @@
 #include "client/connection.h"
 
+#include <utility>
+#include <vector>
+
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "grpcpp/support/client_interceptor.h"
 
 namespace hookgate {
 namespace {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
+// gRPC sends call credentials over TLS alone; a token may also go to loopback.
+class TokenSender final : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenSender(const std::string& header) : header_(header) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    using Point = grpc::experimental::InterceptionHookPoints;
+    if (methods->QueryInterceptionHookPoint(Point::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->emplace("authorization", header_);
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string header_;
+};
+
+class TokenSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenSenderFactory(const std::string& token) : header_("Bearer " + token) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo*) override {
+    return new TokenSender(header_);
+  }
+
+ private:
+  const std::string header_;
+};
+
+std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const ConnectionSecurity& security) {
+  if (!security.tls) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials({security.ca, security.key, security.certificate});
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
+                                           const ConnectionSecurity& security) {
   grpc::ChannelArguments arguments;
   // Finds a vanished peer below the calls. Gentle enough for a server with gRPC's default rules,
   // since heartbeats flow in between.
@@ -19,12 +57,18 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   // A page of events with raw bodies is more than gRPC's 4 MiB.
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> senders;
+  if (!security.token.empty() && CheckSecurity(target, security).ok()) {
+    senders.push_back(std::make_unique<TokenSenderFactory>(security.token));
+  }
+  return grpc::experimental::CreateCustomChannelWithInterceptors(target, MakeCredentials(security),
+                                                                 arguments, std::move(senders));
 }
 
 }  // namespace
 
-Connection::Connection(const std::string& target) : Connection(target, MakeChannel(target)) {}
+Connection::Connection(const std::string& target, const ConnectionSecurity& security)
+    : Connection(target, MakeChannel(target, security)) {}
 
 Connection::Connection(const std::string& target,
                        const std::shared_ptr<grpc::ChannelInterface>& channel)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "client/connection_security.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "hookgate/v1/subscription_service.grpc.pb.h"
@@ -19,8 +20,9 @@ namespace hookgate {
 class Connection {
  public:
   // Connects to `target` ("host:port", or another gRPC name) when the first call is made, and again
-  // whenever needed. Plain text: for loopback, or behind something that encrypts.
-  explicit Connection(const std::string& target);
+  // whenever needed. By default plain text: for loopback, or behind something that encrypts.
+  // A token that CheckSecurity does not accept is not sent.
+  explicit Connection(const std::string& target, const ConnectionSecurity& security = {});
 
   // Calls go through `channel`, such as one with credentials; `target` is what messages call it.
   Connection(const std::string& target, const std::shared_ptr<grpc::ChannelInterface>& channel);

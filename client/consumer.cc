@@ -80,7 +80,7 @@ struct Consumer::StreamEnd {
 
 Consumer::Consumer(Options options)
     : options_(std::move(options)),
-      own_connection_(std::make_unique<Connection>(options_.target)),
+      own_connection_(std::make_unique<Connection>(options_.target, options_.security)),
       connection_(*own_connection_) {}
 
 Consumer::Consumer(Connection& connection, Options options)

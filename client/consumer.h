@@ -31,6 +31,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "client/backoff.h"
+#include "client/connection_security.h"
 #include "grpcpp/support/sync_stream.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
@@ -66,6 +67,7 @@ class Consumer {
   struct Options {
     // The gateway: "host:port". Not used with a Connection of your own.
     std::string target = "127.0.0.1:50051";
+    ConnectionSecurity security;  // TLS and token; not used with a Connection of your own
     std::string subscription;
     // Consumers of one name share their limits.
     std::string consumer_name = "consumer";

@@ -1,5 +1,7 @@
 #include "client/gateway_error.h"
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -41,6 +43,7 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
     case absl::StatusCode::kInvalidArgument:
       return "Correct the request; the same one will be refused again.";
     case absl::StatusCode::kUnauthenticated:
+      return "Show a token, or a client certificate, that the gateway's operator has given you.";
     case absl::StatusCode::kPermissionDenied:
       return "Ask the gateway's operator for access.";
     case absl::StatusCode::kUnimplemented:
@@ -50,6 +53,20 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
       if (error.FromGateway()) return "Try again later.";
+      if (absl::StrContains(absl::AsciiStrToLower(error.status.message()),
+                            "wrong version number")) {
+        return absl::StrCat("Nobody speaks TLS at ", target,
+                            ": go without, or correct the address.");
+      }
+      if (absl::StrContains(error.status.message(), "handshake failed")) {
+        return "Perhaps nobody whom this client trusts has signed the gateway's certificate: give "
+               "it the certificate of who has.";
+      }
+      if (absl::StrContains(error.status.message(), "Socket closed") ||
+          absl::StrContains(error.status.message(), "onnection reset")) {
+        return absl::StrCat("Check whether the gateway at ", target,
+                            " speaks TLS: this client does only if told so.");
+      }
       return absl::StrCat("Check that a gateway runs there and that ", target,
                           " is its gRPC address.");
     case absl::StatusCode::kResourceExhausted:

@@ -67,7 +67,7 @@ struct Subscriber::StreamEnd {
 
 Subscriber::Subscriber(Options options)
     : options_(std::move(options)),
-      own_connection_(std::make_unique<Connection>(options_.target)),
+      own_connection_(std::make_unique<Connection>(options_.target, options_.security)),
       connection_(*own_connection_) {}
 
 Subscriber::Subscriber(Connection& connection, Options options)

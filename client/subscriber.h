@@ -26,6 +26,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "client/backoff.h"
+#include "client/connection_security.h"
 #include "client/cursor_store.h"
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/clock.h"
@@ -68,6 +69,7 @@ class Subscriber {
   struct Options {
     // The gateway: "host:port". Not used with a Connection of your own.
     std::string target = "127.0.0.1:50051";
+    ConnectionSecurity security;  // TLS and token; not used with a Connection of your own
     // Empty: every event.
     v1::EventFilter filter;
     // Used when `cursor_store` is null or holds no cursor.

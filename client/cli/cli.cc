@@ -10,6 +10,7 @@
 #include "client/cli/help.h"
 #include "client/cli/nearest.h"
 #include "client/cli/report.h"
+#include "client/cli/security_flags.h"
 
 namespace hookgate::cli {
 namespace {
@@ -101,6 +102,13 @@ int RunCommand(const Command& command, const Arguments& arguments, Environment& 
   if (!flags.ok()) return WrongUsage(command.name, flags.status().message(), environment);
   const absl::Status right = CheckArguments(command, flags->arguments());
   if (!right.ok()) return WrongUsage(command.name, right.message(), environment);
+  if (flags->Defines("grpc")) {
+    absl::StatusOr<ConnectionSecurity> security = SecurityOf(*flags, environment.get_variable);
+    if (!security.ok()) {
+      return WrongUsage(command.name, security.status().message(), environment);
+    }
+    environment.security = *std::move(security);
+  }
   return command.run(*flags, environment);
 }
 

@@ -53,7 +53,8 @@ Outcome CliTest::Run(const std::vector<std::string>& arguments) {
         return found->second;
       },
       .connect =
-          [this](const std::string& target) {
+          [this](const std::string& target, const ConnectionSecurity& security) {
+            security_ = security;
             return std::make_unique<Connection>(
                 target, grpc::CreateChannel(channel_target_, grpc::InsecureChannelCredentials()));
           },

@@ -38,6 +38,7 @@ class CliTest : public ::testing::Test {
   std::string channel_target_ = gateway_.target();
   FakeClock clock_{absl::FromUnixSeconds(1'750'000'000) + absl::Minutes(10)};
   Interrupt interrupt_;
+  ConnectionSecurity security_;  // of the last connection
   std::map<std::string, std::string> variables_;
   std::string in_;
   bool in_is_terminal_ = false;

@@ -1,5 +1,8 @@
 #include "client/cli/commands.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "client/cli/consume_command.h"
 #include "client/cli/dead_letters_discard_command.h"
 #include "client/cli/dead_letters_list_command.h"
@@ -12,6 +15,7 @@
 #include "client/cli/quarantine_list_command.h"
 #include "client/cli/quarantine_retry_command.h"
 #include "client/cli/quarantine_show_command.h"
+#include "client/cli/security_flags.h"
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
 #include "client/cli/subscribe_command.h"
@@ -24,28 +28,46 @@
 
 namespace hookgate::cli {
 
+namespace {
+
+bool CallsGateway(const Command& command) {
+  return std::any_of(command.flags.begin(), command.flags.end(),
+                     [](const FlagSpec& flag) { return flag.name == "grpc"; });
+}
+
+std::vector<Command> WithSecurityFlags(std::vector<Command> commands) {
+  for (Command& command : commands) {
+    if (!CallsGateway(command)) continue;
+    for (FlagSpec& flag : SecurityFlags()) command.flags.push_back(std::move(flag));
+  }
+  return commands;
+}
+
+}  // namespace
+
 const std::vector<Command>& Commands() {
-  static const auto* const kCommands = new std::vector<Command>{SubscribeCommand(),
-                                                                ConsumeCommand(),
-                                                                FailuresCommand(),
-                                                                EventsCommand(),
-                                                                GetCommand(),
-                                                                SendCommand(),
-                                                                StatusCommand(),
-                                                                QuarantineListCommand(),
-                                                                QuarantineShowCommand(),
-                                                                QuarantineRetryCommand(),
-                                                                QuarantineDiscardCommand(),
-                                                                SubscriptionsCreateCommand(),
-                                                                SubscriptionsListCommand(),
-                                                                SubscriptionsShowCommand(),
-                                                                SubscriptionsUpdateCommand(),
-                                                                SubscriptionsSeekCommand(),
-                                                                SubscriptionsDeleteCommand(),
-                                                                DeadLettersListCommand(),
-                                                                DeadLettersRedriveCommand(),
-                                                                DeadLettersDiscardCommand(),
-                                                                FsckCommand()};
+  static const auto* const kCommands =
+      new std::vector<Command>(WithSecurityFlags({SubscribeCommand(),
+                                                  ConsumeCommand(),
+                                                  FailuresCommand(),
+                                                  EventsCommand(),
+                                                  GetCommand(),
+                                                  SendCommand(),
+                                                  StatusCommand(),
+                                                  QuarantineListCommand(),
+                                                  QuarantineShowCommand(),
+                                                  QuarantineRetryCommand(),
+                                                  QuarantineDiscardCommand(),
+                                                  SubscriptionsCreateCommand(),
+                                                  SubscriptionsListCommand(),
+                                                  SubscriptionsShowCommand(),
+                                                  SubscriptionsUpdateCommand(),
+                                                  SubscriptionsSeekCommand(),
+                                                  SubscriptionsDeleteCommand(),
+                                                  DeadLettersListCommand(),
+                                                  DeadLettersRedriveCommand(),
+                                                  DeadLettersDiscardCommand(),
+                                                  FsckCommand()}));
   return *kCommands;
 }
 

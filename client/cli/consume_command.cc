@@ -50,7 +50,7 @@ class Consumption {
       : flags_(flags),
         environment_(environment),
         reader_(ReaderOf(flags, environment)),
-        connection_(environment.connect(flags.Text("grpc"))),
+        connection_(environment.connect(flags.Text("grpc"), environment.security)),
         consumer_(*connection_, MakeOptions()) {}
 
   int Run() {

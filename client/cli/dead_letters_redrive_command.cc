@@ -73,7 +73,8 @@ int Run(const Flags& flags, Environment& environment) {
   absl::Status right = CheckDeadLetterSelection(flags);
 
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   std::vector<int64_t> sequences;
   const GatewayError error = SelectDeadLetters(flags, *connection, sequences);
   if (!error.status.ok()) {

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "client/cli/http_post.h"
 #include "client/cli/interrupt.h"
+#include "client/connection_security.h"
 #include "server/base/clock.h"
 
 namespace hookgate {
@@ -34,8 +35,12 @@ struct Environment {
   Interrupt& interrupt;
   // An environment variable.
   std::function<std::optional<std::string>(const std::string& name)> get_variable;
+  // TLS and token for connect, as the flags of the command say.
+  ConnectionSecurity security = {};
   // The gateway at a gRPC target.
-  std::function<std::unique_ptr<Connection>(const std::string& target)> connect;
+  std::function<std::unique_ptr<Connection>(const std::string& target,
+                                            const ConnectionSecurity& security)>
+      connect;
   std::function<absl::StatusOr<HttpAnswer>(const HttpRequest&, absl::Duration timeout)> post;
   // A webhook-id that nobody has used.
   std::function<std::string()> fresh_webhook_id;

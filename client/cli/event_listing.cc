@@ -134,7 +134,8 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
   if (const absl::Status right = CheckFlags(flags, now); !right.ok()) {
     return WrongUsage(listing.command, right.message(), environment);
   }
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   const Reader reader = {now, environment.zone, StyleOf(flags, environment)};
   const bool json = IsJson(flags);
   Table table = EventTable();

@@ -62,6 +62,10 @@ class Flags {
                                      const std::vector<std::string>& arguments,
                                      const GetVariable& get_variable);
 
+  // Whether the command has it.
+  bool Defines(absl::string_view name) const {
+    return entries_.find(std::string(name)) != entries_.end();
+  }
   // Whether the command line gave it: neither a variable nor the default did.
   bool Given(absl::string_view name) const;
   // Whether it has a value from anywhere.

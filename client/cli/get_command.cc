@@ -46,7 +46,8 @@ int Run(const Flags& flags, Environment& environment) {
   if (const absl::Status key = CheckKey(flags); !key.ok()) {
     return WrongUsage(kName, key.message(), environment);
   }
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   const v1::GetEventRequest request = RequestOf(flags);
   v1::GetEventResponse response;
   const GatewayError error =

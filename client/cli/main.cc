@@ -55,24 +55,30 @@ int Main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   FdOutput output(STDOUT_FILENO);
   std::ostream out(&output);
-  Environment environment = {
-      .in = std::cin,
-      .out = out,
-      .out_error = [&output] { return output.error(); },
-      .err = std::cerr,
-      .in_is_terminal = isatty(STDIN_FILENO) != 0,
-      .out_is_terminal = isatty(STDOUT_FILENO) != 0,
-      .clock = SystemClock(),
-      .zone = absl::LocalTimeZone(),
-      .interrupt = interrupt,
-      .get_variable = GetVariable,
-      .connect = [](const std::string& target) { return std::make_unique<Connection>(target); },
-      .post = HttpPost,
-      .fresh_webhook_id = FreshWebhookId};
+  Environment environment = {.in = std::cin,
+                             .out = out,
+                             .out_error = [&output] { return output.error(); },
+                             .err = std::cerr,
+                             .in_is_terminal = isatty(STDIN_FILENO) != 0,
+                             .out_is_terminal = isatty(STDOUT_FILENO) != 0,
+                             .clock = SystemClock(),
+                             .zone = absl::LocalTimeZone(),
+                             .interrupt = interrupt,
+                             .get_variable = GetVariable,
+                             .connect =
+                                 [](const std::string& target, const ConnectionSecurity& security) {
+                                   return std::make_unique<Connection>(target, security);
+                                 },
+                             .post = HttpPost,
+                             .fresh_webhook_id = FreshWebhookId};
   return RunCommandLine({argv + 1, argv + argc}, environment);
 }
 
 }  // namespace
 }  // namespace hookgate::cli
 
-int main(int argc, char** argv) { return hookgate::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // The command says what is wrong in its own words, unless somebody wants to hear gRPC's.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  return hookgate::cli::Main(argc, argv);
+}

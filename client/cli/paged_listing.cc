@@ -53,7 +53,8 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
   }
   const int64_t limit =
       flags.Bool("all") ? std::numeric_limits<int64_t>::max() : flags.Int("limit");
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   const bool json = IsJson(flags);
   Table table(listing.columns);
   int64_t count = 0;

@@ -78,7 +78,8 @@ int Run(const Flags& flags, Environment& environment) {
   if (const absl::Status right = CheckQuarantineSelection(flags); !right.ok()) {
     return WrongUsage(kName, right.message(), environment);
   }
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   std::vector<int64_t> ids;
   const GatewayError error = SelectQuarantined(flags, *connection, ids);
   if (!error.status.ok()) {

@@ -46,7 +46,8 @@ int Run(const Flags& flags, Environment& environment) {
                       environment);
   }
   request.set_id(id);
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::GetQuarantinedResponse response;
   const GatewayError error =
       CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetQuarantined, request,

@@ -80,7 +80,8 @@ std::string PageOf(const Response& status, const Reader& reader) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   Response status;
   const GatewayError error =
       CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetStatus,

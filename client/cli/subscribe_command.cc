@@ -35,7 +35,7 @@ class Subscription {
         environment_(environment),
         style_(StyleOf(flags, environment)),
         max_events_(flags.Has("max-events") ? flags.Int("max-events") : 0),
-        connection_(environment.connect(flags.Text("grpc"))) {
+        connection_(environment.connect(flags.Text("grpc"), environment.security)) {
     if (flags.Has("cursor-file")) {
       cursors_ = std::make_unique<FileCursorStore>(flags.Text("cursor-file"));
     }

@@ -24,7 +24,8 @@ int Run(const Flags& flags, Environment& environment) {
   request.set_name(flags.arguments()[0]);
   *request.mutable_start() = *start;
   ApplySubscriptionFlags(flags, *request.mutable_settings());
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::CreateSubscriptionResponse response;
   const GatewayError error = CallGateway(
       connection->subscriptions(), &v1::SubscriptionService::StubInterface::CreateSubscription,

@@ -25,7 +25,8 @@ int Run(const Flags& flags, Environment& environment) {
                environment)) {
     return Fail(kFailed, "nothing was deleted", environment);
   }
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::DeleteSubscriptionResponse response;
   const GatewayError error = CallGateway(
       connection->subscriptions(), &v1::SubscriptionService::StubInterface::DeleteSubscription,

@@ -22,7 +22,8 @@ int Run(const Flags& flags, Environment& environment) {
   v1::SeekSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
   *request.mutable_target() = *target;
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::SeekSubscriptionResponse response;
   const GatewayError error = CallGateway(connection->subscriptions(),
                                          &v1::SubscriptionService::StubInterface::SeekSubscription,

@@ -18,7 +18,8 @@ constexpr char kName[] = "subscriptions show";
 int Run(const Flags& flags, Environment& environment) {
   v1::GetSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::GetSubscriptionResponse response;
   const GatewayError error = CallGateway(connection->subscriptions(),
                                          &v1::SubscriptionService::StubInterface::GetSubscription,

@@ -28,7 +28,8 @@ int Run(const Flags& flags, Environment& environment) {
     return WrongUsage(kName, "nothing is to change: name at least one setting", environment);
   }
   const std::string& name = flags.arguments()[0];
-  const std::unique_ptr<Connection> connection = environment.connect(flags.Text("grpc"));
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
   v1::GetSubscriptionRequest get;
   get.set_name(name);
   v1::GetSubscriptionResponse before;

@@ -413,6 +413,35 @@ TEST_F(TlsTest, CertificateIsReadAgainWhenItsFilesChangeAndOnSighup) {
   EXPECT_EQ(stream.NextSequence(), 1);
 }
 
+// The command line says what to do, and never shows the token.
+TEST_F(TlsTest, CommandLineUsesTlsCertificatesAndTokens) {
+  StartWithConfig(Config(AllRights("right") + R"(
+      principals { name: "worker" certificate_names: "worker.internal" rights { query: "*" } })"));
+  const auto events = [this](std::vector<std::string> flags,
+                             const std::vector<std::string>& variables = {}) {
+    flags.insert(flags.begin(), {"events", "--grpc=" + gateway_->grpc(), "--timeout=10s"});
+    return RunProgram(kHookgate, flags, variables);
+  };
+  const std::string ca = "--tls-ca=" + client_ca_file_;
+  const ProgramOutcome by_variable = events({ca}, {"HOOKGATE_TOKEN=right"});
+  EXPECT_EQ(by_variable.exit_code, 0) << by_variable.err;
+  const ProgramOutcome by_file = events({ca, "--token-file=" + WriteFile("right\n")});
+  EXPECT_EQ(by_file.exit_code, 0) << by_file.err;
+  const TestCertificate own = authority_.Issue("DNS:worker.internal");
+  const ProgramOutcome by_certificate =
+      events({ca, "--tls-cert=" + WriteFile(own.certificate), "--tls-key=" + WriteFile(own.key)});
+  EXPECT_EQ(by_certificate.exit_code, 0) << by_certificate.err;
+  EXPECT_THAT(events({ca}).err, HasSubstr("token"));
+  const ProgramOutcome wrong = events({ca}, {"HOOKGATE_TOKEN=hush-hush"});
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_THAT(wrong.err, AllOf(HasSubstr("token"), Not(HasSubstr("hush"))));
+  const std::string other = "--tls-ca=" + WriteFile(other_authority_.certificate());
+  EXPECT_THAT(events({other}, {"HOOKGATE_TOKEN=right"}).err, HasSubstr("signed"));
+  EXPECT_THAT(events({}, {"HOOKGATE_TOKEN=right"}).err, HasSubstr("TLS"));
+  EXPECT_EQ(events({"--tls-ca=/no/such/file"}).exit_code, 2);
+  EXPECT_THAT(events({"--tls-ca=/no/such/file"}).err, HasSubstr("--tls-ca: /no/such/file"));
+}
+
 TEST_F(TlsTest, AddressThatOthersReachNeedsTlsAndPrincipals) {
   const auto start = [this](const std::string& config) {
     return RunProgram(

@@ -46,6 +46,12 @@ void AddExtension(X509* certificate, int nid, const std::string& value) {
   X509_EXTENSION_free(extension);
 }
 
+// Authorities of one name would be taken for one another.
+std::string FreshName() {
+  static int count = 0;
+  return "Test authority " + std::to_string(++count);
+}
+
 // Not signed yet. `issuer` null: itself.
 X509Ptr NewCertificate(EVP_PKEY* key, const std::string& name, const X509* issuer,
                        absl::Duration lifetime) {
@@ -68,7 +74,7 @@ X509Ptr NewCertificate(EVP_PKEY* key, const std::string& name, const X509* issue
 
 struct TestAuthority::Impl {
   KeyPtr key = FreshKey();
-  X509Ptr certificate = NewCertificate(key.get(), "Test authority", nullptr, absl::Hours(24 * 365));
+  X509Ptr certificate = NewCertificate(key.get(), FreshName(), nullptr, absl::Hours(24 * 365));
   std::string pem;
 };
 

@@ -1,0 +1,69 @@
+#include "client/cli/security_flags.h"
+
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate::cli {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+// The file that the flag names; "" if it names none.
+absl::StatusOr<std::string> FileOf(const Flags& flags, const std::string& flag) {
+  if (!flags.Has(flag)) return std::string();
+  const std::string& path = flags.Text(flag);
+  std::ifstream file(path, std::ios::binary);
+  std::string content(kMaxFileBytes + 1, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  content.resize(static_cast<size_t>(file.gcount()));
+  if (!file.is_open() || file.bad() || content.empty() || content.size() > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, ": ", path, " cannot be read, is empty, or is too large"));
+  }
+  return content;
+}
+
+}  // namespace
+
+std::vector<FlagSpec> SecurityFlags() {
+  return {{.name = "tls",
+           .kind = FlagKind::kBool,
+           .help = "The gateway speaks TLS. So does any of --tls-ca and --tls-cert."},
+          {.name = "tls-ca",
+           .value = "FILE",
+           .help = "Who may have signed the gateway's certificate, in PEM; those whom the system "
+                   "trusts, if not given.",
+           .variable = "HOOKGATE_TLS_CA"},
+          {.name = "tls-cert",
+           .value = "FILE",
+           .help = "The client's certificate in PEM, for a gateway that knows callers by it.",
+           .variable = "HOOKGATE_TLS_CERT"},
+          {.name = "tls-key",
+           .value = "FILE",
+           .help = "Its key in PEM.",
+           .variable = "HOOKGATE_TLS_KEY"},
+          {.name = "token-file",
+           .value = "FILE",
+           .help = "The token by which the gateway knows the caller. Or set $HOOKGATE_TOKEN to the "
+                   "token itself.",
+           .variable = "HOOKGATE_TOKEN_FILE"}};
+}
+
+absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVariable& get_variable) {
+  ConnectionSecurity security;
+  ASSIGN_OR_RETURN(security.ca, FileOf(flags, "tls-ca"));
+  ASSIGN_OR_RETURN(security.certificate, FileOf(flags, "tls-cert"));
+  ASSIGN_OR_RETURN(security.key, FileOf(flags, "tls-key"));
+  ASSIGN_OR_RETURN(const std::string token, FileOf(flags, "token-file"));
+  security.token = std::string(absl::StripAsciiWhitespace(
+      flags.Has("token-file") ? token : get_variable("HOOKGATE_TOKEN").value_or("")));
+  security.tls = flags.Bool("tls") || !security.ca.empty() || !security.certificate.empty();
+  RETURN_IF_ERROR(CheckSecurity(flags.Text("grpc"), security));
+  return security;
+}
+
+}  // namespace hookgate::cli

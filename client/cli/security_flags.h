@@ -1,0 +1,24 @@
+// Flags about TLS and tokens, which every command has that calls a gateway.
+#ifndef HOOKGATE_CLIENT_CLI_SECURITY_FLAGS_H_
+#define HOOKGATE_CLIENT_CLI_SECURITY_FLAGS_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/cli/flags.h"
+#include "client/connection_security.h"
+
+namespace hookgate::cli {
+
+// --tls, --tls-ca, --tls-cert, --tls-key, --token-file.
+std::vector<FlagSpec> SecurityFlags();
+
+// What they say, with the files read, towards the gateway that --grpc names. The token may stand in
+// the variable HOOKGATE_TOKEN instead of a file; there is no flag for it, for others could read it
+// in the list of processes.
+// INVALID_ARGUMENT that names the flag, and never shows the token.
+absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVariable& get_variable);
+
+}  // namespace hookgate::cli
+
+#endif  // HOOKGATE_CLIENT_CLI_SECURITY_FLAGS_H_
