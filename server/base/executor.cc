@@ -14,9 +14,14 @@ class Executor::Pool {
 
 Executor::Executor(int threads) : pool_(std::make_unique<Pool>(threads)) {}
 
-Executor::~Executor() { pool_->threads_.join(); }
+Executor::~Executor() {
+  pool_->threads_.join();
+  // What a Post had started may have run, and led to here, before that Post has returned.
+  absl::MutexLock none_is_posting(&posting_);
+}
 
 void Executor::Post(absl::AnyInvocable<void() &&> work) {
+  absl::ReaderMutexLock lock(&posting_);
   boost::asio::post(pool_->threads_, [work = std::move(work)]() mutable { std::move(work)(); });
 }
 

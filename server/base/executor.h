@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
 
 namespace hookgate {
 
@@ -22,6 +23,7 @@ class Executor {
 
  private:
   class Pool;
+  absl::Mutex posting_;  // each Post holds it, shared, while it uses the pool
   const std::unique_ptr<Pool> pool_;
 };
 
