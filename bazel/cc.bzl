@@ -26,7 +26,10 @@ def hookgate_cc_test(name, size = "small", copts = [], deps = [], **kwargs):
         name = name,
         size = size,
         copts = _COPTS + copts,
-        deps = deps + ["@com_google_googletest//:gtest_main"],
+        deps = deps + [
+            "//tests/support:tsan_locks",
+            "@com_google_googletest//:gtest_main",
+        ],
         **kwargs
     )
 
