@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -149,7 +150,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
                                                             const RpcServerContext& context) {
   // gRPC writes a line for each handshake that fails, so that strangers could fill the disk.
   gpr_set_log_function([](gpr_log_func_args* line) {
-    Log(Severity::kDebug, "gRPC says", {{"text", line->message}, {"file", line->file}});
+    const bool fatal = absl::StartsWith(line->message, "assertion failed");
+    Log(fatal ? Severity::kError : Severity::kDebug, "gRPC says",
+        {{"text", line->message}, {"file", line->file}});
   });
   auto server = std::make_unique<RpcServerImpl>(options, context);
   const absl::Status listening = server->Listen(options.address);

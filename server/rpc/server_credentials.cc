@@ -92,8 +92,11 @@ class DoorCredentials final : public grpc::ServerCredentials {
     absl::MutexLock lock(&mu_);
     if (current == served_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair = {current->key.c_str(), current->certificate.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(
-        current->client_ca.empty() ? nullptr : current->client_ca.c_str(), &pair, 1);
+    // gRPC insists on roots, even if it never asks a client for a certificate. The server's own
+    // make nobody trusted then.
+    const std::string& roots =
+        current->client_ca.empty() ? current->certificate : current->client_ca;
+    *config = grpc_ssl_server_certificate_config_create(roots.c_str(), &pair, 1);
     served_ = std::move(current);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }

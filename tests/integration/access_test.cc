@@ -372,6 +372,17 @@ TEST_F(TlsTest, OnlyWhoTrustsTheCertificateGetsThrough) {
   EXPECT_EQ(Try(plain, "right").error_code(), StatusCode::UNAVAILABLE);
 }
 
+TEST_F(TlsTest, WithoutClientCaClientsAreNotAskedForACertificate) {
+  StartWithConfig(absl::StrCat(kSources, " grpc { tls { certificate_file: \"", certificate_file_,
+                               "\" key_file: \"", key_file_, "\" } }", AllRights("right")));
+  EXPECT_TRUE(Try(Connect(authority_), "right").ok());
+  const TestCertificate own = authority_.Issue("DNS:worker.internal");
+  EXPECT_TRUE(Try(Connect(authority_, own), "right").ok());
+  const grpc::Status by_certificate = Try(Connect(authority_, own), "");
+  EXPECT_EQ(by_certificate.error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(by_certificate.error_message(), Not(HasSubstr("worker")));
+}
+
 TEST_F(TlsTest, NameInTheClientCertificateIsAnIdentity) {
   StartWithConfig(Config(R"(
       principals { name: "worker" certificate_names: "spiffe://example/worker"
