@@ -199,6 +199,41 @@ TEST_F(OptionsTest, GrpcThatOtherMachinesReachNeedsPermission) {
   }
 }
 
+constexpr char kDigest[] = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+TEST_F(OptionsTest, PrincipalsAreCheckedAndNoTokenIsEverRepeated) {
+  const auto principal = [](const std::string& text) {
+    return absl::StrCat("principals { name: \"a\" ", text, " } ");
+  };
+  const std::string token = absl::StrCat("token_sha256: \"", kDigest, "\" ");
+  const Options right = Right(principal(token + "rights { consume: \"mail.*\" }"));
+  ASSERT_EQ(right.doors.principals.size(), 1u);
+  EXPECT_TRUE(right.doors.principals[0].consume.Contains("mail.daily"));
+  EXPECT_FALSE(right.doors.principals[0].admin);
+  ErrorOf(principal(""), "principals[0]");
+  // A token in the place of its digest.
+  EXPECT_THAT(ErrorOf(principal(absl::StrCat("token_sha256: \"", kKey, "\"")),
+                      "principals[0].token_sha256[0]"),
+              HasSubstr("sha256sum"));
+  ErrorOf(principal("token_sha256: \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8"
+                    "55\""),
+          "principals[0].token_sha256[0]");
+  EXPECT_THAT(ErrorOf(principal("certificate_names: \"x\""), "principals[0].certificate_names"),
+              HasSubstr("grpc.tls.client_ca_file"));
+  ErrorOf(principal(token + "rights { query: \"open*\" }"), "principals[0].rights.query[0]");
+  ErrorOf(principal(token) + principal(token), "principals[1].name");
+  ErrorOf(absl::StrCat(principal(token), "principals { name: \"b\" ", token, "}"),
+          "principals[1].token_sha256");
+}
+
+TEST_F(OptionsTest, TlsNeedsItsFiles) {
+  ErrorOf("grpc { tls { } }", "grpc.tls.certificate_file");
+  ErrorOf("grpc { tls { certificate_file: \"/no/cert\" } }", "grpc.tls.key_file");
+  EXPECT_THAT(
+      ErrorOf("grpc { tls { certificate_file: \"/no/cert\" key_file: \"/no/key\" } }", "grpc.tls"),
+      HasSubstr("/no/cert cannot be read"));
+}
+
 // --- Numbers and durations --------------------------------------------------------------------
 
 TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
