@@ -454,7 +454,7 @@ TEST_F(TlsTest, CommandLineUsesTlsCertificatesAndTokens) {
 }
 
 TEST_F(TlsTest, AddressThatOthersReachNeedsTlsAndPrincipals) {
-  const auto start = [this](const std::string& config) {
+  const auto start = [](const std::string& config) {
     return RunProgram(
         kHookgated, {"--config=" + WriteFile(config), "--grpc_address=0.0.0.0:0", "--check_config"},
         {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
