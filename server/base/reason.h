@@ -17,6 +17,7 @@ inline constexpr char kUnknownSource[] = "unknown_source";
 inline constexpr char kNotFound[] = "not_found";
 inline constexpr char kMethodNotAllowed[] = "method_not_allowed";
 inline constexpr char kEncodedBody[] = "encoded_body";
+inline constexpr char kAddressNotAllowed[] = "address_not_allowed";
 
 // A webhook whose signature does not hold.
 inline constexpr char kMissingHeader[] = "missing_header";

@@ -18,20 +18,6 @@ using hookgate::config::v1::Config;
 
 constexpr size_t kMaxNameBytes = 100;
 
-absl::StatusOr<absl::optional<CertificateFiles>> ResolveTls(const Config& config) {
-  if (!config.grpc().has_tls()) return absl::nullopt;
-  const auto& tls = config.grpc().tls();
-  const CertificateFiles files = {tls.certificate_file(), tls.key_file(), tls.client_ca_file()};
-  if (files.certificate.empty() || files.key.empty()) {
-    return InvalidField(
-        files.certificate.empty() ? "grpc.tls.certificate_file" : "grpc.tls.key_file",
-        "is missing: TLS needs a certificate and its key, each in a PEM file");
-  }
-  const absl::Status loaded = LoadCertificates(files).status();
-  if (!loaded.ok()) return InvalidField("grpc.tls", loaded.message());
-  return files;
-}
-
 // A message never repeats the value: it may be a token in the wrong place.
 absl::StatusOr<TokenDigest> ParseDigest(const std::string& hex, const std::string& key) {
   TokenDigest digest;
@@ -138,9 +124,24 @@ absl::Status CheckUnique(const std::vector<Principal>& principals) {
 
 }  // namespace
 
+absl::StatusOr<CertificateFiles> ResolveTls(const hookgate::config::v1::Tls& tls,
+                                            const std::string& key) {
+  CertificateFiles files = {tls.certificate_file(), tls.key_file(), tls.client_ca_file()};
+  if (files.certificate.empty() || files.key.empty()) {
+    return InvalidField(
+        absl::StrCat(key, files.certificate.empty() ? ".certificate_file" : ".key_file"),
+        "is missing: TLS needs a certificate and its key, each in a PEM file");
+  }
+  const absl::Status loaded = LoadCertificates(files).status();
+  if (!loaded.ok()) return InvalidField(key, loaded.message());
+  return files;
+}
+
 absl::StatusOr<Doors> ResolveDoors(const Config& config, bool exposed) {
   Doors doors;
-  ASSIGN_OR_RETURN(doors.certificates, ResolveTls(config));
+  if (config.grpc().has_tls()) {
+    ASSIGN_OR_RETURN(doors.certificates, ResolveTls(config.grpc().tls(), "grpc.tls"));
+  }
   const bool verifies_clients =
       doors.certificates.has_value() && !doors.certificates->client_ca.empty();
   for (int i = 0; i < config.principals_size(); ++i) {

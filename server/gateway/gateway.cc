@@ -75,7 +75,8 @@ absl::Status Gateway::OpenLog() {
        {"epoch", log_->epoch()},
        {"earliest", position.earliest},
        {"head", position.head}});
-  webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, clock_);
+  webhook_handler_ =
+      std::make_unique<WebhookHandler>(sources_, *log_, clock_, options_.trusted_proxies);
   return absl::OkStatus();
 }
 
@@ -118,7 +119,13 @@ absl::Status Gateway::StartRpc() {
 }
 
 absl::Status Gateway::StartWebhooks() {
-  auto server = HttpServer::Start(options_.http, *webhook_handler_, clock_);
+  if (options_.http_certificates.has_value()) {
+    auto certificates = CertificateStore::Open(*options_.http_certificates, clock_);
+    if (!certificates.ok()) return Annotate(certificates.status(), "http.tls");
+    http_certificates_ = *std::move(certificates);
+  }
+  auto server =
+      HttpServer::Start(options_.http, *webhook_handler_, clock_, http_certificates_.get());
   if (!server.ok()) return Annotate(server.status(), "http.address");
   webhook_server_ = *std::move(server);
   return absl::OkStatus();
@@ -167,6 +174,9 @@ absl::Status Gateway::Reload(const Options& options) {
   RETURN_IF_ERROR(CheckReload(config_, options.config));
   if (certificates_ != nullptr) {
     RETURN_IF_ERROR(Annotate(certificates_->Reload(), "grpc.tls"));
+  }
+  if (http_certificates_ != nullptr) {
+    RETURN_IF_ERROR(Annotate(http_certificates_->Reload(), "http.tls"));
   }
   config_ = options.config;
   config_time_ = clock_.WallNow();

@@ -138,6 +138,29 @@ bool IsLoopback(const std::string& address) {
          (is_v4 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
+absl::StatusOr<std::vector<Network>> ResolveNetworks(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, const std::string& key) {
+  std::vector<Network> networks;
+  for (int i = 0; i < texts.size(); ++i) {
+    absl::StatusOr<Network> network = Network::Parse(texts[i]);
+    if (!network.ok()) {
+      return InvalidField(absl::StrCat(key, "[", i, "]"), network.status().message());
+    }
+    networks.push_back(*network);
+  }
+  return networks;
+}
+
+absl::Status ResolveHttpTls(const Config& config, Options& options) {
+  if (!config.http().has_tls()) return absl::OkStatus();
+  if (!config.http().tls().client_ca_file().empty()) {
+    return InvalidField("http.tls.client_ca_file",
+                        "means nothing: senders are known by their signatures; leave it out");
+  }
+  ASSIGN_OR_RETURN(options.http_certificates, ResolveTls(config.http().tls(), "http.tls"));
+  return absl::OkStatus();
+}
+
 absl::Status ResolveHttp(const Config& config, Options& options) {
   const auto& http = config.http();
   RETURN_IF_ERROR(
@@ -151,6 +174,9 @@ absl::Status ResolveHttp(const Config& config, Options& options) {
                               options.http.header_timeout));
   RETURN_IF_ERROR(SetDuration(http.has_body_timeout(), http.body_timeout(), "http.body_timeout",
                               absl::Milliseconds(1), absl::Hours(1), options.http.body_timeout));
+  RETURN_IF_ERROR(ResolveHttpTls(config, options));
+  ASSIGN_OR_RETURN(options.trusted_proxies,
+                   ResolveNetworks(http.trusted_proxies(), "http.trusted_proxies"));
   return SetDuration(http.has_idle_timeout(), http.idle_timeout(), "http.idle_timeout",
                      absl::Milliseconds(1), absl::Hours(24), options.http.idle_timeout);
 }
@@ -295,6 +321,9 @@ absl::StatusOr<WebhookSource> ResolveSource(const hookgate::config::v1::Source& 
   if (config.has_rate_limit()) {
     RETURN_IF_ERROR(ResolveRateLimit(config.rate_limit(), key, source));
   }
+  ASSIGN_OR_RETURN(
+      source.allowed_networks,
+      ResolveNetworks(config.allowed_networks(), absl::StrCat(key, ".allowed_networks")));
   return source;
 }
 

@@ -15,8 +15,10 @@
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/doors.h"
 #include "server/http/http_options.h"
+#include "server/ingest/network.h"
 #include "server/ingest/source.h"
 #include "server/rpc/rpc_server.h"
+#include "server/tls/certificates.h"
 
 namespace hookgate {
 
@@ -24,10 +26,12 @@ struct Options {
   SqliteEventLogOptions log;
   RetentionLimits retention;
   std::vector<WebhookSource> sources;
-  HttpServerOptions http;   // where webhooks come in
-  RpcServerOptions rpc;     // where services subscribe
-  Doors doors;              // who may come in there
-  HttpServerOptions admin;  // where the operator's tools ask
+  HttpServerOptions http;                              // where webhooks come in
+  absl::optional<CertificateFiles> http_certificates;  // none: plain text
+  std::vector<Network> trusted_proxies;                // who may say whom a webhook is from
+  RpcServerOptions rpc;                                // where services subscribe
+  Doors doors;                                         // who may come in there
+  HttpServerOptions admin;                             // where the operator's tools ask
   LoggingOptions logging;
   absl::Duration drain_timeout = absl::Seconds(20);
   // What all of this was made of.

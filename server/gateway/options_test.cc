@@ -403,6 +403,32 @@ TEST_F(OptionsTest, SecretThatCannotBeReadIsNamed) {
               HasSubstr(absl::StrCat(large, " is larger than 4096 bytes")));
 }
 
+TEST_F(OptionsTest, NetworksAreCheckedWhereTheyStand) {
+  const std::string secrets = R"(secrets { name: "a" inline: "whsec_YQ==" })";
+  const Options options = Right(absl::StrCat(
+      R"(http { trusted_proxies: "10.0.0.0/8" } sources { name: "s" allowed_networks: "192.0.2.1" )",
+      secrets, " }"));
+  EXPECT_EQ(options.trusted_proxies.size(), 1u);
+  EXPECT_EQ(options.sources[0].allowed_networks.size(), 1u);
+  EXPECT_THAT(ErrorOf(R"(http { trusted_proxies: "::1" trusted_proxies: "proxy.internal" })",
+                      "http.trusted_proxies[1]"),
+              HasSubstr("write for example"));
+  EXPECT_THAT(
+      ErrorOf(absl::StrCat(R"(sources { name: "s" allowed_networks: "10.1.0.0/8" )", secrets, " }"),
+              "sources[0].allowed_networks[0]"),
+      HasSubstr("10.0.0.0/8"));
+}
+
+TEST_F(OptionsTest, TlsOfHttpNeedsBothFilesAndNoClientCa) {
+  ErrorOf(R"(http { tls { key_file: "/k" } })", "http.tls.certificate_file");
+  ErrorOf(R"(http { tls { certificate_file: "/c" } })", "http.tls.key_file");
+  EXPECT_THAT(
+      ErrorOf(R"(http { tls { certificate_file: "/none" key_file: "/none" } })", "http.tls"),
+      HasSubstr("/none"));
+  ErrorOf(R"(http { tls { certificate_file: "/c" key_file: "/k" client_ca_file: "/a" } })",
+          "http.tls.client_ca_file");
+}
+
 TEST_F(OptionsTest, RateLimitIsAPositiveNumber) {
   for (const char* rate : {"0", "-1", "nan", "inf", "-inf", "1000000001"}) {
     EXPECT_THAT(ErrorOf(absl::StrCat(R"(sources { name: "s" secrets { name: "n" inline: "x" }

@@ -22,6 +22,9 @@ class HttpHead {
   virtual absl::string_view method() const = 0;
   // As received: path and query.
   virtual absl::string_view target() const = 0;
+  // The IP address at the other end of the connection, which may be a proxy's: "192.0.2.1",
+  // "2001:db8::1". "" if it had gone before it could be asked.
+  virtual absl::string_view peer() const = 0;
   // Visits the header fields, not those of a trailer. Repeats are visited each, one after the other
   // in the order received. Names have the sender's case.
   virtual void ForEachField(

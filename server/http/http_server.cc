@@ -19,6 +19,7 @@
 #include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/http/http_session.h"
+#include "server/http/tls_acceptor.h"
 
 namespace hookgate {
 namespace {
@@ -65,11 +66,13 @@ std::string FormatEndpoint(const tcp::endpoint& endpoint) {
 
 class HttpServerImpl final : public HttpServer {
  public:
-  HttpServerImpl(const HttpServerOptions& options, HttpHandler& handler, const Clock& clock)
+  HttpServerImpl(const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+                 const CertificateStore* certificates)
       : options_(options),
         handler_(handler),
         clock_(clock),
         loops_(MakeLoops(options.threads)),
+        tls_(certificates),
         acceptor_(loops_.front()->io),
         accept_pause_(loops_.front()->io) {}
 
@@ -163,6 +166,7 @@ class HttpServerImpl final : public HttpServer {
   }
 
   void AddSession(HttpSocket socket) ABSL_LOCKS_EXCLUDED(mu_) {
+    std::shared_ptr<asio::ssl::context> tls = tls_.Context();
     std::shared_ptr<HttpSession> session;
     bool refuse = false;
     {
@@ -171,12 +175,13 @@ class HttpServerImpl final : public HttpServer {
       if (draining_ || (refuse && refusing_ >= kMaxRefusing)) return;
       if (refuse) ++refusing_;
       const int64_t id = ++last_id_;
-      session = std::make_shared<HttpSession>(std::move(socket), options_, handler_, clock_,
-                                              [this, id, refuse] { RemoveSession(id, refuse); });
+      session =
+          std::make_shared<HttpSession>(std::move(socket), std::move(tls), options_, handler_,
+                                        clock_, [this, id, refuse] { RemoveSession(id, refuse); });
       sessions_.emplace(id, session);
     }
     if (refuse) {
-      session->StartRefusing(HttpRefusal::kTooManyConnections);
+      session->StartRefusing();
     } else {
       session->Start();
     }
@@ -223,6 +228,7 @@ class HttpServerImpl final : public HttpServer {
 
   // Touched only on the first loop's thread.
   size_t next_loop_ = 0;  // that takes the next connection
+  TlsAcceptor tls_;
   asio::basic_socket_acceptor<tcp, HttpExecutor> acceptor_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, HttpExecutor>
@@ -233,10 +239,10 @@ class HttpServerImpl final : public HttpServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
-                                                              HttpHandler& handler,
-                                                              const Clock& clock) {
-  auto server = std::make_unique<HttpServerImpl>(options, handler, clock);
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
+    const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+    const CertificateStore* certificates) {
+  auto server = std::make_unique<HttpServerImpl>(options, handler, clock, certificates);
   RETURN_IF_ERROR(server->Listen());
   return std::unique_ptr<HttpServer>(std::move(server));
 }

@@ -12,18 +12,19 @@
 #include "server/base/clock.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
+#include "server/tls/certificate_store.h"
 
 namespace hookgate {
 
 // Thread-safe.
 class HttpServer {
  public:
-  // Binds and serves. `handler` and `clock` outlive the server.
-  // Errors: INVALID_ARGUMENT if the address cannot be read or resolved; UNAVAILABLE if it cannot be
-  // bound (taken, no right).
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options,
-                                                           HttpHandler& handler,
-                                                           const Clock& clock);
+  // Binds and serves. `handler`, `clock` and `certificates` outlive the server; with certificates
+  // it speaks TLS, with those in force when a connection comes. Errors: INVALID_ARGUMENT if the
+  // address cannot be read or resolved; UNAVAILABLE if it cannot be bound (taken, no right).
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(
+      const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+      const CertificateStore* certificates = nullptr);
 
   // Ends at once whatever is left, then joins the threads.
   virtual ~HttpServer() = default;

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <vector>
@@ -15,8 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "server/http/problem.h"
+#include "server/tls/certificate_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/http_client.h"
+#include "tests/support/temporary_log.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
@@ -31,6 +36,7 @@ struct Handled {
   std::string line;                           // "POST /path body"
   std::map<std::string, std::string> fields;  // names in lower case
   absl::Time receive_time;
+  std::string peer;
 };
 
 // Answers with what it was asked. Some targets are special:
@@ -52,6 +58,7 @@ class TestHandler final : public HttpHandler {
               Respond respond) override {
     Handled handled;
     handled.line = absl::StrCat(head.method(), " ", head.target(), " ", body);
+    handled.peer = std::string(head.peer());
     handled.receive_time = receive_time;
     head.ForEachField([&](absl::string_view name, absl::string_view value) {
       handled.fields[absl::AsciiStrToLower(name)] += std::string(value);
@@ -660,6 +667,122 @@ TEST_F(HttpServerTest, DestructorWaitsForAnswersThatAreStillOwed) {
     server_.reset();
     other.join();
   }
+}
+
+TEST_F(HttpServerTest, HandlerIsToldThePeersAddress) {
+  ASSERT_TRUE(Exchange(server_->address(), Get("/")).has_value());
+  ASSERT_EQ(handler_.handled().size(), 1u);
+  EXPECT_EQ(handler_.handled()[0].peer, "127.0.0.1");
+}
+
+// --- TLS --------------------------------------------------------------------------------------
+
+class HttpsServerTest : public HttpServerTest {
+ protected:
+  void SetUp() override { StartTls({}); }
+
+  void StartTls(const HttpServerOptions& options) {
+    server_.reset();
+    std::filesystem::create_directories(folder_);
+    Write(first_);
+    auto store = CertificateStore::Open(files_, clock_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+    auto server = HttpServer::Start(options, handler_, clock_, store_.get());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void Write(const TestCertificate& pair) {
+    std::ofstream(files_.certificate, std::ios::binary) << pair.certificate;
+    std::ofstream(files_.key, std::ios::binary) << pair.key;
+  }
+  HttpClient Connect() { return HttpClient(server_->address(), authority_.certificate()); }
+
+  const std::string folder_ = FreshTestFolder();
+  const CertificateFiles files_ = {folder_ + "/cert.pem", folder_ + "/key.pem", ""};
+  const TestAuthority authority_;
+  const TestAuthority other_authority_;
+  const TestCertificate first_ = authority_.Issue();
+  std::unique_ptr<CertificateStore> store_;
+};
+
+TEST_F(HttpsServerTest, ConnectionTakesOneRequestAfterTheOther) {
+  HttpClient client = Connect();
+  const std::string large(600'000, 'x');
+  for (const std::string& body : {std::string("1"), large, std::string("3")}) {
+    ASSERT_TRUE(client.Send(Post("/", body)));
+    const auto reply = client.ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->body, "POST / " + body);
+  }
+}
+
+TEST_F(HttpsServerTest, RefusalArrivesAlthoughTheBodyIsStillBeingSent) {
+  HttpClient client = Connect();
+  ASSERT_TRUE(
+      client.Send("POST /refused HTTP/1.1\r\nHost: test\r\nContent-Length: 900000\r\n\r\nbegin"));
+  const auto reply = client.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 403);
+}
+
+TEST_F(HttpsServerTest, PlainTextAndGarbageAreClosed) {
+  for (const std::string& bytes :
+       {Get("/"), std::string("\x16\x03\x01\xff\xff", 5), std::string(5000, 'x')}) {
+    HttpClient client(server_->address());
+    ASSERT_TRUE(client.Send(bytes));
+    client.FinishSending();
+    EXPECT_FALSE(client.ReadReply().has_value());
+  }
+  EXPECT_THAT(handler_.lines(), IsEmpty());
+  HttpClient client = Connect();
+  ASSERT_TRUE(client.Send(Get("/")));
+  EXPECT_TRUE(client.ReadReply().has_value());
+}
+
+TEST_F(HttpsServerTest, HandshakeThatDoesNotGoOnIsClosed) {
+  StartTls({.header_timeout = kShort});
+  HttpClient client(server_->address());
+  EXPECT_TRUE(client.AtEnd());
+  HttpClient half(server_->address());
+  ASSERT_TRUE(half.Send(absl::string_view("\x16\x03\x01\x02\x00", 5)));
+  EXPECT_TRUE(half.AtEnd());
+}
+
+TEST_F(HttpsServerTest, NewConnectionsAreShownTheRenewedCertificate) {
+  HttpClient before = Connect();
+  ASSERT_TRUE(before.Send(Get("/before")));
+  ASSERT_TRUE(before.ReadReply().has_value());
+  Write(other_authority_.Issue());
+  ASSERT_TRUE(store_->Reload().ok());
+  HttpClient distrusting = Connect();
+  EXPECT_FALSE(distrusting.Send(Get("/distrusting")));
+  HttpClient after(server_->address(), other_authority_.certificate());
+  ASSERT_TRUE(after.Send(Get("/after")));
+  EXPECT_TRUE(after.ReadReply().has_value());
+  // Who was there before goes on.
+  ASSERT_TRUE(before.Send(Get("/again")));
+  EXPECT_TRUE(before.ReadReply().has_value());
+}
+
+TEST_F(HttpsServerTest, ConnectionsAboveTheLimitAreToldSo) {
+  StartTls({.max_connections = 1});
+  HttpClient first = Connect();
+  ASSERT_TRUE(first.Send(Get("/")));
+  ASSERT_TRUE(first.ReadReply().has_value());
+  HttpClient second = Connect();
+  const auto reply = second.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 503);
+}
+
+TEST_F(HttpsServerTest, DrainEndsIdleConnectionsAndHandshakes) {
+  HttpClient idle = Connect();
+  ASSERT_TRUE(idle.Send(Get("/")));
+  ASSERT_TRUE(idle.ReadReply().has_value());
+  HttpClient silent(server_->address());
+  EXPECT_TRUE(server_->Drain(absl::Seconds(60)));
+  EXPECT_TRUE(silent.AtEnd());
 }
 
 // --- Addresses --------------------------------------------------------------------------------

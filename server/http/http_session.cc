@@ -27,10 +27,12 @@ absl::string_view View(boost::beast::string_view view) { return {view.data(), vi
 
 class BeastHead final : public HttpHead {
  public:
-  explicit BeastHead(const http::request_header<>& header) : header_(header) {}
+  BeastHead(const http::request_header<>& header, const std::string& peer)
+      : header_(header), peer_(peer) {}
 
   absl::string_view method() const override { return View(header_.method_string()); }
   absl::string_view target() const override { return View(header_.target()); }
+  absl::string_view peer() const override { return peer_; }
   void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
       const override {
     for (const auto& field : header_) visit(View(field.name_string()), View(field.value()));
@@ -38,6 +40,7 @@ class BeastHead final : public HttpHead {
 
  private:
   const http::request_header<>& header_;
+  const std::string& peer_;
 };
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7). Made once a second on each thread.
@@ -123,35 +126,47 @@ class HttpSession::AnswerDue {
   std::shared_ptr<HttpSession> session_;
 };
 
-HttpSession::HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
-                         const Clock& clock, std::function<void()> on_end)
+HttpSession::HttpSession(HttpSocket socket, std::shared_ptr<asio::ssl::context> tls,
+                         const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+                         std::function<void()> on_end)
     : at_end_{std::move(on_end)},
       options_(options),
       handler_(handler),
       clock_(clock),
-      socket_(std::move(socket)),
+      stream_(std::move(socket), std::move(tls)),
+      socket_(stream_.socket()),
       timer_(socket_.get_executor()),
       // Bounds what Beast collects before it can parse it: a head, a chunk's header, the trailer.
       buffer_(static_cast<size_t>(options.max_header_bytes) + kFirstRead) {}
 
-void HttpSession::Start() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+void HttpSession::Start() { Connect(&HttpSession::ReadRequest); }
+
+void HttpSession::StartRefusing() { Connect(&HttpSession::RefuseConnection); }
+
+void HttpSession::Connect(void (HttpSession::*next)()) {
+  asio::post(socket_.get_executor(), [self = shared_from_this(), next] {
     error_code ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    self->ReadRequest();
+    const auto endpoint = self->socket_.remote_endpoint(ignored);
+    if (!ignored) self->peer_ = endpoint.address().to_string(ignored);
+    if (!self->stream_.has_tls()) return (self.get()->*next)();
+    self->SetPhase(Phase::kHandshake, self->options_.header_timeout);
+    self->stream_.async_handshake([self, next](error_code error) {
+      if (error || self->draining_) return self->CloseNow();
+      (self.get()->*next)();
+    });
   });
 }
 
-void HttpSession::StartRefusing(HttpRefusal refusal) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), refusal] {
-    self->Refuse(refusal, "the gateway has as many connections as it takes");
-  });
+void HttpSession::RefuseConnection() {
+  Refuse(HttpRefusal::kTooManyConnections, "the gateway has as many connections as it takes");
 }
 
 void HttpSession::Drain() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->draining_ = true;
-    if (self->phase_ == Phase::kRest) self->CloseNow();
+    const bool idle = self->phase_ == Phase::kRest || self->phase_ == Phase::kHandshake;
+    if (idle) self->CloseNow();
   });
 }
 
@@ -170,7 +185,7 @@ void HttpSession::ReadRequest() {
     return;
   }
   SetPhase(Phase::kRest, options_.idle_timeout);
-  socket_.async_read_some(buffer_.prepare(kFirstRead),
+  stream_.async_read_some(buffer_.prepare(kFirstRead),
                           [self = shared_from_this()](error_code error, size_t bytes) {
                             if (error) return self->CloseNow();
                             self->buffer_.commit(bytes);
@@ -196,7 +211,7 @@ void HttpSession::ParseHead() {
   const size_t bytes = head_bytes_ + (incomplete ? buffer_.size() : 0);
   if (bytes > limit) error = http::error::header_limit;
   if (!incomplete || bytes > limit) return OnHead(error);
-  socket_.async_read_some(buffer_.prepare(kFirstRead),
+  stream_.async_read_some(buffer_.prepare(kFirstRead),
                           [self = shared_from_this()](error_code read_error, size_t count) {
                             if (read_error) return self->OnHead(read_error);
                             self->buffer_.commit(count);
@@ -216,7 +231,7 @@ void HttpSession::OnHead(error_code error) {
   if (HasDoubtfulLength(head)) {
     return Refuse(HttpRefusal::kMalformed, "the only Transfer-Encoding is chunked, in HTTP/1.1");
   }
-  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(head));
+  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(head, peer_));
   if (refusal.has_value()) return Answer(*std::move(refusal), /*then_close=*/true);
   if (parser_->chunked()) head_before_trailer_ = head;
   if (!parser_->is_done() && head.version() >= 11 &&
@@ -228,7 +243,7 @@ void HttpSession::OnHead(error_code error) {
 
 void HttpSession::SendContinue() {
   SetPhase(Phase::kBody, options_.body_timeout);
-  asio::async_write(socket_, asio::buffer(kContinue, sizeof(kContinue) - 1),
+  asio::async_write(stream_, asio::buffer(kContinue, sizeof(kContinue) - 1),
                     [self = shared_from_this()](error_code error, size_t) {
                       if (error) return self->CloseNow();
                       self->ReadBody();
@@ -238,7 +253,7 @@ void HttpSession::SendContinue() {
 void HttpSession::ReadBody() {
   if (parser_->is_done()) return Handle();
   SetPhase(Phase::kBody, options_.body_timeout);
-  http::async_read(socket_, buffer_, *parser_,
+  http::async_read(stream_, buffer_, *parser_,
                    [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
 }
 
@@ -255,7 +270,7 @@ void HttpSession::Handle() {
   auto& request = parser_->get();
   const http::request_header<>& head =
       head_before_trailer_.has_value() ? *head_before_trailer_ : request;
-  handler_.Handle(BeastHead(head), std::move(request.body()), clock_.WallNow(),
+  handler_.Handle(BeastHead(head, peer_), std::move(request.body()), clock_.WallNow(),
                   AnswerDue(shared_from_this()));
 }
 
@@ -272,7 +287,7 @@ void HttpSession::Answer(HttpResponse response, bool then_close) {
   answer_ = Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_);
   SetPhase(Phase::kAnswering, options_.write_timeout);
   asio::async_write(
-      socket_, asio::buffer(answer_),
+      stream_, asio::buffer(answer_),
       [self = shared_from_this()](error_code error, size_t) { self->OnAnswered(error); });
 }
 
@@ -291,6 +306,8 @@ void HttpSession::Linger() {
   ReadAndDiscard();
 }
 
+// Below TLS: the peer knows by its length that the answer was whole, and what it still sends is
+// read by nobody.
 void HttpSession::ReadAndDiscard() {
   socket_.async_read_some(buffer_.prepare(kFirstRead),
                           [self = shared_from_this()](error_code error, size_t) {

@@ -1,5 +1,6 @@
 // One HTTP connection: reads a request, has it handled, writes the answer, and so on.
 //
+//   handshake  TLS, where there is any                          header_timeout
 //   rest       nothing has come yet, or since the last answer    idle_timeout
 //   head       a request's first byte has come                   header_timeout
 //   body       its head has been accepted                        body_timeout
@@ -10,8 +11,6 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -25,25 +24,24 @@
 #include "server/base/clock.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
+#include "server/http/http_stream.h"
 
 namespace hookgate {
-
-// Without asio's any_io_executor, which costs an allocation here and there.
-using HttpExecutor = boost::asio::io_context::executor_type;
-using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpExecutor>;
 
 // All work runs on the one thread that runs the socket's io_context. Lives as long as an operation
 // is pending or the handler owes an answer.
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
-  // `options`, `handler` and `clock` outlive the session. `on_end` runs once, at the very end of
-  // its destruction: nothing of the session uses its io_context afterwards.
-  HttpSession(HttpSocket socket, const HttpServerOptions& options, HttpHandler& handler,
-              const Clock& clock, std::function<void()> on_end);
+  // `tls` is null for plain text. `options`, `handler` and `clock` outlive the session. `on_end`
+  // runs once, at the very end of its destruction: nothing of the session uses its io_context
+  // afterwards.
+  HttpSession(HttpSocket socket, std::shared_ptr<boost::asio::ssl::context> tls,
+              const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+              std::function<void()> on_end);
 
   // One of these, once; any thread.
   void Start();
-  void StartRefusing(HttpRefusal refusal);
+  void StartRefusing();
 
   // Closes if no request is under way; otherwise after its answer. Any thread.
   void Drain();
@@ -53,13 +51,16 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
  private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using SteadyClock = std::chrono::steady_clock;
-  enum class Phase { kRest, kHead, kBody, kHandling, kAnswering, kLingering };
+  enum class Phase { kHandshake, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
   class AnswerDue;
   struct AtEnd {
     ~AtEnd() { run(); }
     const std::function<void()> run;
   };
 
+  // Goes on with `next` once the peer is connected, through TLS where there is any.
+  void Connect(void (HttpSession::*next)());
+  void RefuseConnection();
   void ReadRequest();
   void ReadHead();
   void ParseHead();
@@ -86,12 +87,14 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   const Clock& clock_;
 
   // Touched only on the io_context's thread.
-  HttpSocket socket_;
+  HttpStream stream_;
+  HttpSocket& socket_;  // of stream_
+  std::string peer_;
   boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>,
                                     HttpExecutor>
       timer_;
   SteadyClock::time_point deadline_ = SteadyClock::time_point::max();
-  Phase phase_ = Phase::kRest;
+  Phase phase_ = Phase::kHandshake;
   SteadyClock::time_point timer_expiry_ = SteadyClock::time_point::max();  // max: it is not set
   bool timed_out_ = false;  // it was the deadline that cancelled the operation under way
   bool draining_ = false;

@@ -23,6 +23,7 @@ struct HttpStatus {
 
 constexpr HttpStatus kBadRequest = {400, "Bad Request"};
 constexpr HttpStatus kUnauthorized = {401, "Unauthorized"};
+constexpr HttpStatus kForbidden = {403, "Forbidden"};
 constexpr HttpStatus kNotFound = {404, "Not Found"};
 constexpr HttpStatus kMethodNotAllowed = {405, "Method Not Allowed"};
 constexpr HttpStatus kRequestTimeout = {408, "Request Timeout"};
@@ -50,6 +51,8 @@ HttpStatus StatusOfCode(absl::StatusCode code) {
       return kBadRequest;
     case absl::StatusCode::kUnauthenticated:
       return kUnauthorized;
+    case absl::StatusCode::kPermissionDenied:
+      return kForbidden;
     case absl::StatusCode::kNotFound:
       return kNotFound;
     case absl::StatusCode::kResourceExhausted:

@@ -46,6 +46,7 @@ TEST(ProblemTest, ReasonDecidesTheStatusAndThenTheCode) {
       {Code::kInvalidArgument, reason::kBodyNotJson, 400},
       {Code::kUnauthenticated, reason::kMissingHeader, 401},
       {Code::kUnauthenticated, reason::kTimestampTooOld, 401},
+      {Code::kPermissionDenied, reason::kAddressNotAllowed, 403},
       {Code::kNotFound, reason::kUnknownSource, 404},
       {Code::kInvalidArgument, reason::kMethodNotAllowed, 405},
       {Code::kDeadlineExceeded, reason::kRequestTimeout, 408},

@@ -26,6 +26,8 @@ class FakeHead final : public HttpHead {
 
   absl::string_view method() const override { return method_; }
   absl::string_view target() const override { return target_; }
+  absl::string_view peer() const override { return peer_; }
+  void set_peer(std::string peer) { peer_ = std::move(peer); }
   void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
       const override {
     for (const auto& [name, value] : fields_) visit(name, value);
@@ -37,6 +39,7 @@ class FakeHead final : public HttpHead {
   Fields fields_;
   std::string target_;
   std::string method_;
+  std::string peer_ = "127.0.0.1";
 };
 
 }  // namespace hookgate

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
+#include "server/ingest/network.h"
 #include "server/ingest/rate_limiter.h"
 #include "server/signature/standard_webhooks.h"
 
@@ -21,7 +22,8 @@ struct WebhookSource {
   std::string name;
   std::vector<Secret> secrets;  // any of them may have signed
   absl::Duration timestamp_tolerance = absl::Seconds(300);
-  absl::optional<RateLimit> rate_limit;  // none: no limit
+  absl::optional<RateLimit> rate_limit;   // none: no limit
+  std::vector<Network> allowed_networks;  // whose webhooks are taken; none: anybody's
 };
 
 // Thread-safe.

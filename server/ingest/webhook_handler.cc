@@ -10,6 +10,7 @@
 #include "server/event/decode_event.h"
 #include "server/eventlog/compose_event.h"
 #include "server/http/problem.h"
+#include "server/ingest/client_address.h"
 #include "server/ingest/webhook_request.h"
 
 namespace hookgate {
@@ -53,8 +54,13 @@ struct WebhookHandler::Delivery {
   DecodedEvent decoded;
 };
 
-WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock)
-    : sources_(sources), log_(log), stranger_lines_(clock), sender_lines_(clock) {}
+WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock,
+                               std::vector<Network> trusted_proxies)
+    : sources_(sources),
+      log_(log),
+      trusted_proxies_(std::move(trusted_proxies)),
+      stranger_lines_(clock),
+      sender_lines_(clock) {}
 
 WebhookHandler::~WebhookHandler() = default;
 
@@ -62,6 +68,8 @@ absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   const absl::StatusOr<std::shared_ptr<Source>> source = FindSource(head.target());
   if (!source.ok()) return AnswerError("", "", source.status(), stranger_lines_);
   const std::string& name = (*source)->config().name;
+  const absl::Status allowed = CheckAddress(**source, head);
+  if (!allowed.ok()) return AnswerError(name, "", allowed, stranger_lines_);
   if (head.method() != "POST") {
     HttpResponse response =
         AnswerError(name, "",
@@ -90,6 +98,20 @@ absl::StatusOr<std::shared_ptr<Source>> WebhookHandler::FindSource(absl::string_
                            "no source of this name is configured");
   }
   return source;
+}
+
+// Says which address it was: an operator who has left out a proxy sees it in the log.
+absl::Status WebhookHandler::CheckAddress(const Source& source, const HttpHead& head) const {
+  const WebhookSource& config = source.config();
+  if (config.allowed_networks.empty()) return absl::OkStatus();
+  const absl::optional<IpAddress> client = ClientAddress(head, trusted_proxies_);
+  if (client.has_value() && IsInAny(config.allowed_networks, *client)) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kPermissionDenied, reason::kAddressNotAllowed,
+      client.has_value()
+          ? absl::StrCat(client->ToString(), " is not among the addresses that source ",
+                         config.name, " may send from")
+          : absl::StrCat("the proxy ", head.peer(), " does not say which address it is from"));
 }
 
 void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,

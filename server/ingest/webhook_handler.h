@@ -1,6 +1,6 @@
 // Takes webhooks in: POST /webhooks/{source}.
 //
-//   1. route, method, encoding                        404, 405, 415; 503 while draining
+//   1. route, client's address, method, encoding      404, 403, 405, 415; 503 while draining
 //   2. verify the signature over the exact bytes      401
 //   3. the source's rate limit                        429
 //   4. decode                                         400, 422, once the body is in quarantine
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -20,6 +21,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
 #include "server/ingest/log_limiter.h"
+#include "server/ingest/network.h"
 #include "server/ingest/source_registry.h"
 
 namespace hookgate {
@@ -36,8 +38,10 @@ struct IngestStats {
 // Thread-safe.
 class WebhookHandler final : public HttpHandler {
  public:
-  // All of it outlives the handler.
-  WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock);
+  // All of it outlives the handler. `trusted_proxies` may say who the client is
+  // (client_address.h).
+  WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock,
+                 std::vector<Network> trusted_proxies = {});
   ~WebhookHandler() override;
 
   // From now on new requests are answered 503.
@@ -54,6 +58,7 @@ class WebhookHandler final : public HttpHandler {
   struct Delivery;  // one request on its way through steps 2 to 5
 
   absl::StatusOr<std::shared_ptr<Source>> FindSource(absl::string_view target);
+  absl::Status CheckAddress(const Source& source, const HttpHead& head) const;
   absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
   void Append(Delivery delivery, std::string body, Respond respond);
   void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
@@ -66,6 +71,7 @@ class WebhookHandler final : public HttpHandler {
   // Constant after construction.
   const SourceRegistry& sources_;
   EventLog& log_;
+  const std::vector<Network> trusted_proxies_;
 
   std::atomic<bool> draining_ = false;
   IngestStats stats_;

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <sqlite3.h>
 
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -15,6 +16,7 @@
 #include "server/event/event_schema.h"
 #include "server/event/sample_event.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
@@ -267,6 +269,60 @@ TEST_F(IngestTest, MethodRefusalNamesTheMethodThatIsTaken) {
   Start();
   EXPECT_EQ(SendBytes("GET /webhooks/openai HTTP/1.1\r\nHost: test\r\n\r\n").field("allow"),
             "POST");
+}
+
+TEST_F(IngestTest, OnlyAllowedAddressesMaySend) {
+  StartWithConfig(R"(
+    http { trusted_proxies: "127.0.0.1" }
+    sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" }
+              allowed_networks: "192.0.2.0/24" allowed_networks: "2001:db8::/32" }
+    sources { name: "anywhere" secrets { name: "a" file: "SECRET_FILE" } })");
+  const auto from = [](const std::string& forwarded_for) {
+    return SignedWebhook{.more_fields = {{"X-Forwarded-For", forwarded_for}}};
+  };
+  ExpectRefused(from("203.0.113.9").Request(), 403, "address_not_allowed", "203.0.113.9");
+  ExpectRefused(from("192.0.2.1, 203.0.113.9").Request(), 403, "address_not_allowed");
+  ExpectRefused(from("192.0.2.1, nobody").Request(), 403, "address_not_allowed", "127.0.0.1");
+  ExpectRefused(SignedWebhook().Request(), 403, "address_not_allowed", "127.0.0.1");
+  EXPECT_THAT(gateway_->log(), HasSubstr("203.0.113.9"));
+  Store(from("192.0.2.1"));
+  Store(from("203.0.113.9, 2001:db8::1"));
+  Store({.source = "anywhere"});
+}
+
+TEST_F(IngestTest, NobodyNamesAnotherAddressWithoutBeingTrusted) {
+  const std::string sources = R"(
+    sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } allowed_networks: ")";
+  StartWithConfig(absl::StrCat(sources, "192.0.2.1\" }"));
+  EXPECT_EQ(Send({.more_fields = {{"X-Forwarded-For", "192.0.2.1"}}}).status, 403);
+  Reload(absl::StrCat(sources, "127.0.0.0/8\" }"));
+  Store({.more_fields = {{"X-Forwarded-For", "192.0.2.1"}}});
+}
+
+TEST_F(IngestTest, WebhooksComeInOverTls) {
+  const TestAuthority authority, next_authority;
+  const TestCertificate own = authority.Issue();
+  const std::string certificate = WriteFile(own.certificate);
+  const std::string key = WriteFile(own.key);
+  const std::string config = absl::StrCat(
+      "http { tls { certificate_file: \"", certificate, "\" key_file: \"", key,
+      "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }");
+  StartWithConfig(config);
+  HttpClient sender(gateway_->http(), authority.certificate());
+  ASSERT_TRUE(sender.Send(SignedWebhook().Request()));
+  auto reply = sender.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->body, R"({"status":"stored","sequence":"1"})");
+  EXPECT_FALSE(HttpClient(gateway_->http(), next_authority.certificate()).Send("x"));
+  const TestCertificate next = next_authority.Issue();
+  std::ofstream(certificate, std::ios::binary) << next.certificate;
+  std::ofstream(key, std::ios::binary) << next.key;
+  Reload(config);
+  HttpClient again(gateway_->http(), next_authority.certificate());
+  ASSERT_TRUE(again.Send(SignedWebhook().Request()));
+  reply = again.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 200);
 }
 
 TEST_F(IngestTest, RateLimitIsAnsweredWithTheTimeToWait) {

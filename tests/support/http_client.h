@@ -3,6 +3,7 @@
 #define HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -25,6 +26,9 @@ class HttpClient {
  public:
   // Fails the test if nothing listens at `address` (HOST:PORT, an IPv4 address).
   explicit HttpClient(const std::string& address);
+  // The same through TLS, believing certificates that `authority` (PEM) has signed. Without a
+  // handshake Send and reads report the end of the connection.
+  HttpClient(const std::string& address, const std::string& authority);
   ~HttpClient();
 
   HttpClient(const HttpClient&) = delete;
@@ -47,7 +51,10 @@ class HttpClient {
   // False at the end of the connection.
   bool Fill();
 
+  struct Tls;
+
   int fd_ = -1;
+  std::unique_ptr<Tls> tls_;  // null: plain text
   std::string unread_;
 };
 

@@ -1,0 +1,94 @@
+#include "server/ingest/network.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+constexpr int kAllBits = 128;
+constexpr int kV4Offset = 12;  // bytes before an IPv4 address that is mapped into IPv6
+constexpr std::array<uint8_t, kV4Offset> kV4Prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+bool BitAt(const std::array<uint8_t, 16>& bytes, int bit) {
+  return (bytes[static_cast<size_t>(bit / 8)] >> (7 - bit % 8) & 1) != 0;
+}
+
+}  // namespace
+
+absl::optional<IpAddress> IpAddress::Parse(absl::string_view text) {
+  const std::string terminated(text);
+  // inet_pton reads up to a null character, whatever comes after.
+  if (terminated.find('\0') != std::string::npos) return absl::nullopt;
+  IpAddress address;
+  if (inet_pton(AF_INET6, terminated.c_str(), address.bytes_.data()) == 1) return address;
+  std::copy(kV4Prefix.begin(), kV4Prefix.end(), address.bytes_.begin());
+  if (inet_pton(AF_INET, terminated.c_str(), address.bytes_.data() + kV4Offset) == 1) {
+    return address;
+  }
+  return absl::nullopt;
+}
+
+bool IpAddress::is_v4() const {
+  return std::equal(kV4Prefix.begin(), kV4Prefix.end(), bytes_.begin());
+}
+
+std::string IpAddress::ToString() const {
+  char text[INET6_ADDRSTRLEN];
+  const char* const written =
+      is_v4() ? inet_ntop(AF_INET, bytes_.data() + kV4Offset, text, sizeof(text))
+              : inet_ntop(AF_INET6, bytes_.data(), text, sizeof(text));
+  return written == nullptr ? "" : written;
+}
+
+absl::StatusOr<Network> Network::Parse(absl::string_view text) {
+  const size_t slash = text.find('/');
+  const absl::optional<IpAddress> address = IpAddress::Parse(text.substr(0, slash));
+  if (!address.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", text,
+        "\" is no network; write for example 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1"));
+  }
+  if (slash == absl::string_view::npos) return Network(*address, kAllBits);
+  // Written as IPv4, it is counted as IPv4.
+  const bool v4 = text.find(':') == absl::string_view::npos;
+  const int most = v4 ? 32 : kAllBits;
+  const absl::string_view digits = text.substr(slash + 1);
+  int bits = 0;
+  if (digits.empty() || digits.find_first_not_of("0123456789") != absl::string_view::npos ||
+      !absl::SimpleAtoi(digits, &bits) || bits > most) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" has no prefix length from 0 to ", most, " after its \"/\""));
+  }
+  const int prefix_bits = kAllBits - most + bits;
+  IpAddress first = *address;
+  for (int bit = prefix_bits; bit < kAllBits; ++bit) {
+    first.bytes_[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> bit % 8));
+  }
+  if (!(first == *address)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" names an address within its network; write ", first.ToString(),
+                     "/", bits, " for the network, or ", address->ToString(), " for the address"));
+  }
+  return Network(first, prefix_bits);
+}
+
+bool Network::Contains(const IpAddress& address) const {
+  for (int bit = 0; bit < prefix_bits_; ++bit) {
+    if (BitAt(address.bytes_, bit) != BitAt(first_.bytes_, bit)) return false;
+  }
+  return true;
+}
+
+bool IsInAny(const std::vector<Network>& networks, const IpAddress& address) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.Contains(address); });
+}
+
+}  // namespace hookgate
