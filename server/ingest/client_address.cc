@@ -41,7 +41,9 @@ absl::optional<IpAddress> ParseEntry(absl::string_view entry) {
 
 absl::optional<IpAddress> ClientAddress(const HttpHead& head,
                                         const std::vector<Network>& trusted_proxies) {
-  absl::optional<IpAddress> client = IpAddress::Parse(head.peer());
+  // Without the zone that a link-local one has: which interface it came by, no network says.
+  const absl::string_view peer = head.peer();
+  absl::optional<IpAddress> client = IpAddress::Parse(peer.substr(0, peer.find('%')));
   if (!client.has_value() || !IsInAny(trusted_proxies, *client)) return client;
   for (const std::string& entry : ForwardedFor(head)) {
     client = ParseEntry(entry);

@@ -52,6 +52,11 @@ TEST(ClientAddressTest, PortsAndBracketsAreTaken) {
   EXPECT_EQ(ClientOf("10.0.0.1", {"[2001:db8::1]"}), "2001:db8::1");
 }
 
+TEST(ClientAddressTest, ZoneOfThePeerIsLeftOut) {
+  EXPECT_EQ(ClientOf("fe80::1%eth0", {}), "fe80::1");
+  EXPECT_EQ(ClientOf("10.0.0.1", {"fe80::1%eth0"}), "nobody");
+}
+
 TEST(ClientAddressTest, GarbageIsNobody) {
   for (const char* entry : {"", "unknown", "192.0.2.1,", "192.0.2.1;", "[2001:db8::1", "[::1]x",
                             "_hidden", "192.0.2.256"}) {

@@ -141,6 +141,8 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   const WebhookSource& config = source.config();
   WebhookOrigin& origin = delivery.origin;
   origin.source = config.name;
+  // Again, since the sources may be others than when the head came.
+  RETURN_IF_ERROR(CheckAddress(source, head));
   ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head));
   origin.webhook_id = std::string(WellFormedIdOf(headers));
   ASSIGN_OR_RETURN(

@@ -422,6 +422,42 @@ TEST_F(WebhookHandlerTest, EncodedBodyIsNotTaken) {
   EXPECT_EQ(Send(webhook).status, 200);
 }
 
+// --- 403 --------------------------------------------------------------------------------------
+
+TEST_F(WebhookHandlerTest, OtherAddressesAreRefusedByTheHead) {
+  WebhookSource source = Source();
+  source.allowed_networks = {*Network::Parse("192.0.2.0/24"), *Network::Parse("2001:db8::1")};
+  Configure({source});
+  FakeHead head = FakeHead::With(Webhook().SignedFields());
+  for (const char* peer : {"192.0.3.1", "::ffff:192.0.3.1", "2001:db8::2", "fe80::1%1", ""}) {
+    head.set_peer(peer);
+    const auto refused = handler_->CheckHead(head);
+    ASSERT_TRUE(refused.has_value()) << peer;
+    ExpectRefused(*refused, 403, reason::kAddressNotAllowed);
+  }
+  EXPECT_EQ(handler_->stats().refused, 5);
+  for (const char* peer : {"192.0.2.1", "::ffff:192.0.2.255", "2001:db8::1"}) {
+    head.set_peer(peer);
+    EXPECT_EQ(handler_->CheckHead(head), absl::nullopt) << peer;
+  }
+  ExpectNothingIsStored();
+}
+
+TEST_F(WebhookHandlerTest, SourceThatIsReplacedWhileTheBodyComesAdmitsOnlyItsOwnAddresses) {
+  SignedWebhook webhook = Webhook();
+  FakeHead head = FakeHead::With(webhook.SignedFields());
+  head.set_peer("192.0.3.1");
+  ASSERT_EQ(handler_->CheckHead(head), absl::nullopt);
+  WebhookSource source = Source();
+  source.allowed_networks = {*Network::Parse("192.0.2.0/24")};
+  sources_->Replace({source});
+  HttpResponse answer;
+  handler_->Handle(head, webhook.body, clock_.WallNow(),
+                   [&](HttpResponse response) { answer = std::move(response); });
+  ExpectRefused(answer, 403, reason::kAddressNotAllowed);
+  ExpectNothingIsStored();
+}
+
 // --- 429 and 503 ------------------------------------------------------------------------------
 
 TEST_F(WebhookHandlerTest, WebhooksAboveTheRateAreToBeSentLater) {
@@ -536,6 +572,21 @@ TEST_F(WebhookHandlerLogTest, NoLineHoldsASecretASignatureOrTheBody) {
       EXPECT_THAT(line, Not(HasSubstr(absl::string_view(kTestSecret).substr(6))));
     }
   }
+}
+
+TEST_F(WebhookHandlerLogTest, RefusedAddressIsLoggedWithItsSourceAndWithinBounds) {
+  WebhookSource source = Source();
+  source.allowed_networks = {*Network::Parse("192.0.2.0/24")};
+  Configure({source});
+  FakeHead head = FakeHead::With(Webhook().SignedFields());
+  head.set_peer("203.0.113.9");
+  EXPECT_EQ(Send(head, "").status, 403);
+  EXPECT_THAT(LogLines(), ElementsAre(testing::AllOf(HasSubstr("source=openai"),
+                                                     HasSubstr("reason=address_not_allowed"),
+                                                     HasSubstr("203.0.113.9"))));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(Send(head, "").status, 403);
+  EXPECT_EQ(LogLines().size(), LogLimiter::kBurst - 1u);
+  EXPECT_EQ(handler_->stats().refused, 101);
 }
 
 TEST_F(WebhookHandlerLogTest, QuarantineIsLoggedWithTheFieldAtFault) {
