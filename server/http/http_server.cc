@@ -31,6 +31,7 @@ using boost::system::error_code;
 // Connections beyond the limit that are told so; more than these are closed without a word.
 constexpr size_t kMaxRefusing = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr absl::Duration kAcceptLineInterval = absl::Seconds(10);
 
 struct HostPort {
   std::string host;
@@ -154,15 +155,34 @@ class HttpServerImpl final : public HttpServer {
     if (!acceptor_.is_open()) return;
     if (error) {
       // Most likely there are no file descriptors left. The backlog keeps who comes meanwhile.
-      Log(Severity::kWarning, "accept failed; trying again", {{"error", error.message()}});
+      NoteAcceptFailure(error);
       accept_pause_.expires_after(kAcceptPause);
       accept_pause_.async_wait([this](error_code cancelled) {
         if (!cancelled) Accept();
       });
       return;
     }
+    if (accept_failure_logged_) NoteAcceptingAgain();
     AddSession(std::move(socket));
     Accept();
+  }
+
+  // Whoever can connect can use up the file descriptors, again and again: few lines tell of it.
+  void NoteAcceptFailure(error_code error) {
+    ++accept_failures_;
+    const absl::Duration now = clock_.MonotonicNow();
+    if (now < next_accept_line_) return;
+    next_accept_line_ = now + kAcceptLineInterval;
+    accept_failure_logged_ = true;
+    Log(Severity::kWarning, "accept failed; trying again",
+        {{"address", bound_}, {"error", error.message()}, {"failures", accept_failures_}});
+  }
+
+  void NoteAcceptingAgain() {
+    Log(Severity::kInfo, "accepting connections again",
+        {{"address", bound_}, {"failures", accept_failures_}});
+    accept_failure_logged_ = false;
+    accept_failures_ = 0;
   }
 
   void AddSession(HttpSocket socket) ABSL_LOCKS_EXCLUDED(mu_) {
@@ -229,6 +249,9 @@ class HttpServerImpl final : public HttpServer {
   // Touched only on the first loop's thread.
   size_t next_loop_ = 0;  // that takes the next connection
   TlsAcceptor tls_;
+  int64_t accept_failures_ = 0;  // since the last line that said it goes on
+  bool accept_failure_logged_ = false;
+  absl::Duration next_accept_line_ = -absl::InfiniteDuration();
   asio::basic_socket_acceptor<tcp, HttpExecutor> acceptor_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, HttpExecutor>

@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
 
+#include "absl/base/config.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -323,6 +327,105 @@ TEST_F(IngestTest, WebhooksComeInOverTls) {
   reply = again.ReadReply();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200);
+}
+
+// What the process has in memory, in bytes.
+int64_t ResidentBytes(pid_t pid) {
+  int64_t all = 0;
+  int64_t resident = 0;
+  std::ifstream(absl::StrCat("/proc/", pid, "/statm")) >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST_F(IngestTest, TenThousandIdleConnectionsCostLittleAndTheNextIsRefused) {
+  constexpr int kConnections = 10'000;
+  constexpr int64_t kMaxBytesEach = 8 << 10;
+  rlimit files = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);  // The gateway's, too.
+  ASSERT_GE(files.rlim_cur, kConnections + 200u)
+      << "the hard limit of open files is too low for so many connections";
+
+  StartWithConfig(R"(http { max_connections: 10000 idle_timeout { seconds: 3600 } }
+                     sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } })");
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  clients.push_back(std::make_unique<HttpClient>(gateway_->http()));
+  ASSERT_TRUE(clients[0]->Send(SignedWebhook().Request()));
+  ASSERT_TRUE(clients[0]->ReadReply().has_value());
+  const int64_t before = ResidentBytes(gateway_->pid());
+  while (clients.size() < kConnections) {
+    clients.push_back(std::make_unique<HttpClient>(gateway_->http()));
+  }
+  // Connections are taken in the order in which they came: this one after all of them.
+  const HttpReply refusal = Send({});
+  EXPECT_EQ(refusal.status, 503) << refusal.body;
+  EXPECT_THAT(refusal.body, HasSubstr("too_many_connections"));
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
+  EXPECT_LT((ResidentBytes(gateway_->pid()) - before) / kConnections, kMaxBytesEach);
+#endif
+  for (const size_t i : {clients.size() - 1, clients.size() / 2, size_t{1}}) {
+    ASSERT_TRUE(clients[i]->Send(SignedWebhook().Request()));
+    const auto reply = clients[i]->ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 200) << reply->body;
+  }
+  clients.pop_back();
+  HttpReply reply = {.status = 503};
+  while (reply.status == 503) reply = Send({});  // Until the gateway has heard of the end.
+  EXPECT_EQ(reply.status, 200) << reply.body;
+}
+
+// The number after `name` in the newest line of `log` that says `what`; -1: there is none.
+int64_t NumberInLog(const std::string& log, const std::string& what, const std::string& name) {
+  const size_t line = log.rfind(what);
+  const size_t at = line == std::string::npos ? line : log.find(name, line);
+  if (at == std::string::npos) return -1;
+  const size_t digits = log.find_first_of("0123456789", at + name.size());
+  return digits == std::string::npos ? -1 : std::stoll(log.substr(digits));
+}
+
+TEST_F(IngestTest, WithoutFileDescriptorsNewConnectionsWaitAndOpenOnesAreServed) {
+  Start();
+  HttpClient open(gateway_->http());
+  ASSERT_TRUE(open.Send(SignedWebhook().Request()));
+  ASSERT_TRUE(open.ReadReply().has_value());
+  const std::filesystem::directory_iterator files(absl::StrCat("/proc/", gateway_->pid(), "/fd"));
+  const auto in_use = static_cast<rlim_t>(std::distance(begin(files), end(files)));
+  rlimit limit = {};
+  ASSERT_EQ(prlimit(gateway_->pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
+  limit.rlim_cur = in_use + 8;
+  ASSERT_EQ(prlimit(gateway_->pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+
+  const absl::Time begin_time = absl::Now();
+  std::vector<std::unique_ptr<HttpClient>> crowd;
+  for (int i = 0; i < 40; ++i) crowd.push_back(std::make_unique<HttpClient>(gateway_->http()));
+  HttpClient waiting(gateway_->http());
+  ASSERT_TRUE(waiting.Send(SignedWebhook().Request()));
+  const auto logged = [this](const char* text) {
+    return gateway_->log().find(text) != std::string::npos;
+  };
+  while (!logged("accept failed")) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(open.Send(SignedWebhook().Request()));
+    const auto reply = open.ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 200) << reply->body;
+  }
+
+  crowd.clear();
+  const auto reply = waiting.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 200) << reply->body;
+  while (!logged("accepting connections again")) std::this_thread::yield();
+  // It pauses 100 ms after each failure, and does not tell of each.
+  const int64_t pauses = (absl::Now() - begin_time) / absl::Milliseconds(100);
+  const std::string log = gateway_->log();
+  const int64_t failures = NumberInLog(log, "accepting connections again", "failures");
+  EXPECT_GE(failures, 1) << log;
+  EXPECT_LE(failures, pauses + 1) << log;
+  EXPECT_EQ(log.find("accept failed"), log.rfind("accept failed"));
+  Store({});
 }
 
 TEST_F(IngestTest, RateLimitIsAnsweredWithTheTimeToWait) {
