@@ -425,6 +425,21 @@ TEST_F(HttpServerTest, HeaderAboveTheLimitIsRefused) {
   ExpectRefused(endless_line, 431, "header_too_large");
 }
 
+TEST_F(HttpServerTest, HeaderMayFillTheLimitWithOneValue) {
+  const auto with_value = [](size_t bytes) {
+    return absl::StrCat("GET / HTTP/1.1\r\nHost: test\r\nX-Long: ", std::string(bytes, 'v'),
+                        "\r\n\r\n");
+  };
+  HttpClient client(server_->address());
+  client.Send(with_value(65'000));
+  EXPECT_EQ(client.ReadReply()->status, 200);
+  ASSERT_EQ(handler_.handled().size(), 1u);
+  EXPECT_EQ(handler_.handled()[0].fields.at("x-long"), std::string(65'000, 'v'));
+  // On a connection that has had a long one before.
+  client.Send(with_value(64 << 10));
+  ExpectRefused(client, 431, "header_too_large");
+}
+
 // A fuzzer found that fields which came one by one were each measured by themselves: a stranger
 // could have made the gateway hold as much as he could send before the time-out.
 TEST_F(HttpServerTest, HeaderAboveTheLimitIsRefusedInWhateverPiecesItComes) {
