@@ -112,8 +112,9 @@ void Retention::CheckUse(const RetentionLimits& limits) {
   if (warned_at_.has_value() && now - *warned_at_ < kWarningInterval) return;
   warned_at_ = now;
   Log(Severity::kWarning,
-      "the log is above storage.max_bytes, and may remove nothing more: what it holds is too young, "
-      "or owed to durable subscriptions, or no event; have room on the disk, or fewer webhooks",
+      "the log is above storage.max_bytes, and may remove nothing more: what it holds is too "
+      "young, or owed to durable subscriptions, or no event; have room on the disk, or fewer "
+      "webhooks",
       {{"used_bytes", *used},
        {"max_bytes", limits.max_bytes},
        {"events_stay_for", absl::FormatDuration(kMinEventAge)}});

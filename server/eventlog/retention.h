@@ -16,8 +16,8 @@
 
 namespace hookgate {
 
-// A sender may repeat a webhook for 72 h (OpenAI does); a day more for those who look late. A repeat
-// is known by the event that is still there, so no limit removes an event younger than this.
+// A sender may repeat a webhook for 72 h (OpenAI does); a day more for those who look late. A
+// repeat is known by the event that is still there, so no limit removes an event younger than this.
 constexpr absl::Duration kMinEventAge = absl::Hours(96);
 
 constexpr int64_t kNoMaxBytes = std::numeric_limits<int64_t>::max();
@@ -37,7 +37,8 @@ struct RetentionLimits {
 struct TrimCutoffs {
   absl::Time settled;    // those that no durable subscription still owes its consumers
   absl::Time unsettled;  // all of them; not after `settled`
-  // While the log uses more than this, those of `settled` go before `excess`, too, if that is later.
+  // While the log uses more than this, those of `settled` go before `excess`, too, if that is
+  // later.
   int64_t max_bytes = kNoMaxBytes;
   absl::Time excess = absl::InfinitePast();
 };

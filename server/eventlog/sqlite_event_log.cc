@@ -19,8 +19,8 @@
 namespace hookgate {
 namespace {
 
-// One step of retention: short enough that a webhook which waits behind it does not notice. By bytes
-// as well, since every page that a large body leaves free is visited.
+// One step of retention: short enough that a webhook which waits behind it does not notice. By
+// bytes as well, since every page that a large body leaves free is visited.
 constexpr TrimStep kTrimStep = {.max_events = 256, .max_bytes = 1 << 20};
 
 std::string NewEpoch() {

@@ -27,7 +27,9 @@ constexpr char kNoLimit[] =
 constexpr int64_t kMaxBytes = 64 << 20;  // the least that can be configured
 constexpr char kWarning[] = "above storage.max_bytes";
 
-std::string WithLimit() { return absl::StrCat(kNoLimit, " storage { max_bytes: ", kMaxBytes, " }"); }
+std::string WithLimit() {
+  return absl::StrCat(kNoLimit, " storage { max_bytes: ", kMaxBytes, " }");
+}
 
 class RetentionTest : public GatewayTest {
  protected:
