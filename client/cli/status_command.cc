@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
@@ -31,6 +32,26 @@ std::string LogText(const Response& status) {
   }
   return absl::StrCat("events ", status.earliest_sequence(), " to ", status.head_sequence(),
                       " are held", epoch);
+}
+
+std::string MebibytesText(int64_t bytes) {
+  return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+bool IsAboveItsLimit(const Response::Storage& storage) {
+  return storage.max_bytes() > 0 && storage.used_bytes() > storage.max_bytes();
+}
+
+std::string StorageText(const Response& status) {
+  if (!status.has_storage()) return "not told by this gateway";  // It is older.
+  const Response::Storage& storage = status.storage();
+  std::string text = absl::StrCat(MebibytesText(storage.used_bytes()), " used");
+  if (storage.max_bytes() == 0) return text;
+  absl::StrAppend(&text, " of ", MebibytesText(storage.max_bytes()));
+  if (IsAboveItsLimit(storage)) {
+    absl::StrAppend(&text, ": above storage.max_bytes until what is young, or not settled, may go");
+  }
+  return text;
 }
 
 std::string WebhooksText(const Response::Ingest& ingest) {
@@ -70,6 +91,8 @@ std::string PageOf(const Response& status, const Reader& reader) {
        {"running since", WhenLine(status.has_start_time(), status.start_time(), reader)},
        {"config applied", WhenLine(status.has_config_time(), status.config_time(), reader)},
        {"log", LogText(status)},
+       {"storage", StorageText(status),
+        IsAboveItsLimit(status.storage()) ? Look::kBad : Look::kPlain},
        {"open streams", absl::StrCat(status.open_streams())},
        {"webhooks", WebhooksText(status.ingest())},
        {"quarantine", QuarantineText(status.quarantine())}},

@@ -31,6 +31,7 @@ class StatusTest : public CliTest {
     status_.mutable_ingest()->set_stored(42);
     status_.mutable_ingest()->set_refused(5);
     status_.mutable_quarantine()->set_entries(2);
+    status_.mutable_storage()->set_used_bytes(3 << 19);
   }
 
   void AddSecret(v1::GetStatusResponse::Source& source, const std::string& name,
@@ -55,6 +56,7 @@ TEST_F(StatusTest, TellsAllThatAnOperatorAsks) {
             "running since   2025-06-12 17:16:40+02:00 (3 d ago)\n"
             "config applied  2025-06-15 12:16:40+02:00 (5 h ago)\n"
             "log             events 1 to 42 are held (epoch e1)\n"
+            "storage         1.5 MiB used\n"
             "open streams    3\n"
             "webhooks        42 stored, 0 duplicates, 0 conflicts, 0 quarantined, 5 refused, since "
             "the start\n"
@@ -81,6 +83,16 @@ TEST_F(StatusTest, AnEmptyLogAndAFullQuarantineAreSaidInWords) {
   const std::string out = Run({"status"}).out;
   EXPECT_THAT(out, HasSubstr("no events are held (epoch e1)\n"));
   EXPECT_THAT(out, HasSubstr("2 held, 7 removed by its limits\n"));
+}
+
+TEST_F(StatusTest, StorageIsToldWithItsLimit) {
+  status_.mutable_storage()->set_max_bytes(64 << 20);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("storage         1.5 MiB used of 64.0 MiB\n"));
+  status_.mutable_storage()->set_used_bytes(65 << 20);
+  EXPECT_THAT(Run({"status"}).out,
+              HasSubstr("65.0 MiB used of 64.0 MiB: above storage.max_bytes until "));
+  status_.clear_storage();
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("storage         not told by this gateway\n"));
 }
 
 TEST_F(StatusTest, JsonIsOneObjectWithoutHoles) {

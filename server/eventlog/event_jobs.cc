@@ -1,5 +1,6 @@
 #include "server/eventlog/event_jobs.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/base/status.h"
@@ -83,8 +84,8 @@ class AppendJob final : public LogJob {
 
 class TrimJob final : public LogJob {
  public:
-  TrimJob(const TrimCutoffs& cutoffs, int64_t max_events, CountDone done)
-      : cutoffs_(cutoffs), max_events_(max_events), done_(std::move(done)) {}
+  TrimJob(const TrimCutoffs& cutoffs, const TrimStep& step, CountDone done)
+      : cutoffs_(cutoffs), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
@@ -104,27 +105,44 @@ class TrimJob final : public LogJob {
   }
 
  private:
-  // 0 if no event is old enough.
+  // 0 if all events stay.
   absl::StatusOr<Sequence> LastToRemove(LogStatements& statements) {
     ASSIGN_OR_RETURN(const absl::optional<Sequence> unsettled,
                      statements.subscriptions.FirstUnsettled());
+    ASSIGN_OR_RETURN(int64_t excess_bytes, ExcessBytes(statements.database));
     Statement& oldest = statements.oldest_events;
     StatementScope scope(oldest);
-    oldest.BindInt(1, max_events_);
+    oldest.BindInt(1, step_.max_events);
     Sequence last = 0;
+    int64_t bytes = 0;
     while (true) {
       ASSIGN_OR_RETURN(const bool row, oldest.Step());
       if (!row) return last;
       const Sequence sequence = oldest.ColumnInt(0);
       const bool settled = !unsettled.has_value() || sequence < *unsettled;
-      const absl::Time cutoff = settled ? cutoffs_.settled : cutoffs_.unsettled;
-      if (absl::FromUnixMicros(oldest.ColumnInt(1)) >= cutoff) return last;
+      const absl::Time received = absl::FromUnixMicros(oldest.ColumnInt(1));
+      if (received >= Cutoff(settled, excess_bytes > bytes)) return last;
+      bytes += oldest.ColumnInt(2);
+      if (last != 0 && bytes > step_.max_bytes) return last;
       last = sequence;
     }
   }
 
+  absl::Time Cutoff(bool settled, bool in_excess) const {
+    if (!settled) return cutoffs_.unsettled;
+    return in_excess ? std::max(cutoffs_.settled, cutoffs_.excess) : cutoffs_.settled;
+  }
+
+  // By how much the log is too large; not above 0: it is not. An event takes more than its payload
+  // (it is in indexes, too), so a step may end a little late; the next one looks again.
+  absl::StatusOr<int64_t> ExcessBytes(Database& database) const {
+    if (cutoffs_.max_bytes == kNoMaxBytes) return 0;
+    ASSIGN_OR_RETURN(const int64_t used, database.UsedBytes());
+    return used - cutoffs_.max_bytes;
+  }
+
   const TrimCutoffs cutoffs_;
-  const int64_t max_events_;
+  const TrimStep step_;
   CountDone done_;
   int64_t removed_ = 0;
 };
@@ -135,9 +153,9 @@ std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog:
   return std::make_unique<AppendJob>(std::move(event), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, int64_t max_events,
+std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
                                     CountDone done) {
-  return std::make_unique<TrimJob>(cutoffs, max_events, std::move(done));
+  return std::make_unique<TrimJob>(cutoffs, step, std::move(done));
 }
 
 }  // namespace hookgate

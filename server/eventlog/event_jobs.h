@@ -19,11 +19,17 @@ using CountDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
 
 std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done);
 
-// Removes the oldest events, at most `max_events`, as long as they were received before
-// `cutoffs.settled`, and, if a durable subscription has not settled them, before
-// `cutoffs.unsettled`. Stops at the first that stays: what is left has no hole. `done` gets how
-// many were removed.
-std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, int64_t max_events, CountDone done);
+// How much one job removes at most: one event, whatever its size, or several within both.
+struct TrimStep {
+  int64_t max_events;
+  int64_t max_bytes;  // of envelopes and raw bodies
+};
+
+// Removes the oldest events, at most a `step` of them, as `cutoffs` say: whether the log is above
+// their max_bytes is looked at within the transaction. Stops at the first that stays: what is left
+// has no hole. `done` gets how many were removed; 0: nothing is left to remove.
+std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
+                                    CountDone done);
 
 }  // namespace hookgate
 

@@ -29,6 +29,8 @@ class LogReader {
   absl::StatusOr<LogEventPtr> Get(Sequence sequence);
   absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id,
                                    const WebhookIndex& webhooks);
+  // Database::UsedBytes.
+  absl::StatusOr<int64_t> UsedBytes() { return database_->UsedBytes(); }
 
  private:
   struct Statements;

@@ -15,8 +15,10 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))sql";
 constexpr char kGetWebhook[] =
     "SELECT source, webhook_id, raw_body FROM events WHERE sequence = ?1";
 
+// The lengths are in the row's header: no body is read for them.
 constexpr char kOldestEvents[] =
-    "SELECT sequence, receive_time_us FROM events ORDER BY sequence LIMIT ?1";
+    "SELECT sequence, receive_time_us, length(envelope) + length(raw_body) FROM events "
+    "ORDER BY sequence LIMIT ?1";
 constexpr char kDeleteThrough[] = "DELETE FROM events WHERE sequence <= ?1";
 constexpr char kSetEarliest[] = "UPDATE log SET earliest_sequence = ?1 WHERE id = 1";
 

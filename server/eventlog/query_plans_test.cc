@@ -35,7 +35,8 @@ const std::set<std::string> kTablesThatGrow = {"events",       "quarantine",   "
 // Statements that may walk a table that grows, and what ends the walk.
 const std::map<std::string, std::string>& Exceptions() {
   static const auto* const exceptions = new std::map<std::string, std::string>{
-      {"SELECT sequence, receive_time_us FROM events ORDER BY sequence LIMIT ?1",
+      {"SELECT sequence, receive_time_us, length(envelope) + length(raw_body) FROM events "
+       "ORDER BY sequence LIMIT ?1",
        "in the table's own order, and ends at the limit"},
       {"SELECT last_sequence, filter FROM webhook_runs ORDER BY last_sequence",
        "once, at the start; a row for each 262,144 events"},
@@ -167,6 +168,8 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.LoadSubscriptions().ok());
   EXPECT_TRUE(log.LoadSubscription(*id).ok());
   EXPECT_TRUE(log.Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}).ok());
+  EXPECT_TRUE(log.Trim({.max_bytes = 1}).ok());
+  EXPECT_TRUE(log.UsedBytes().ok());
   EXPECT_TRUE(log.DeleteSubscription(*id).ok());
   EXPECT_TRUE(log.Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}).ok());
 }
@@ -221,7 +224,7 @@ TEST_F(QueryPlansTest, StatementsOfEveryPartAreSeen) {
         "INDEXED BY failures_by_time", "MAX(sequence)", "FROM quarantine WHERE id < ",
         "INSERT INTO quarantine", "INTO unsettled_events",
         "FROM unsettled_events WHERE subscription", "INTO dead_letters",
-        "FROM dead_letters WHERE subscription", "UPDATE subscriptions"}) {
+        "FROM dead_letters WHERE subscription", "UPDATE subscriptions", "pragma_freelist_count"}) {
     EXPECT_THAT(*used_, testing::Contains(HasSubstr(part)));
   }
 }

@@ -1,5 +1,6 @@
 #include "server/eventlog/retention.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -8,16 +9,27 @@
 namespace hookgate {
 namespace {
 
+// A log that stays above its limit says so this often.
+constexpr absl::Duration kWarningInterval = absl::Hours(1);
+
 void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<int64_t>& removed,
-                absl::Time cutoff) {
+                absl::Time cutoff, absl::optional<int64_t> max_bytes = absl::nullopt) {
   if (!removed.ok()) {
     Log(Severity::kWarning, "what is old could not be removed; trying again later",
         {{"what", what}, {"error", removed.status().ToString()}});
-  } else if (*removed > 0) {
-    Log(severity, "removed what is old",
+    return;
+  }
+  if (*removed == 0) return;
+  const std::string received_before = absl::FormatTime(cutoff, absl::UTCTimeZone());
+  if (max_bytes.has_value()) {
+    Log(severity, "removed what is old, or more than the log may hold",
         {{"what", what},
          {"removed", *removed},
-         {"received_before", absl::FormatTime(cutoff, absl::UTCTimeZone())}});
+         {"received_before", received_before},
+         {"max_bytes", *max_bytes}});
+  } else {
+    Log(severity, "removed what is old",
+        {{"what", what}, {"removed", *removed}, {"received_before", received_before}});
   }
 }
 
@@ -67,15 +79,45 @@ void Retention::Run() {
 void Retention::Trim(const RetentionLimits& limits) {
   const absl::Time now = clock_.WallNow();
   const TrimCutoffs cutoffs = {.settled = now - limits.max_event_age,
-                               .unsettled = now - limits.max_unsettled_age};
+                               .unsettled = now - limits.max_unsettled_age,
+                               .max_bytes = limits.max_bytes,
+                               .excess = now - kMinEventAge};
   const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs);
-  LogOutcome(Severity::kInfo, "events", removed, cutoffs.settled);
+  LogOutcome(Severity::kInfo, "events", removed, cutoffs.settled,
+             limits.max_bytes == kNoMaxBytes ? absl::nullopt
+                                             : absl::optional<int64_t>(limits.max_bytes));
   if (removed.value_or(0) > 0) trimmed_();
+  if (removed.ok()) CheckUse(limits);
   const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;
   // A warning: nobody has looked at them, and they were signed.
   LogOutcome(Severity::kWarning, "webhooks in quarantine",
              log_.TrimQuarantine(quarantine_cutoff, limits.max_quarantine_entries),
              quarantine_cutoff);
+}
+
+void Retention::CheckUse(const RetentionLimits& limits) {
+  const absl::StatusOr<int64_t> used =
+      limits.max_bytes == kNoMaxBytes ? absl::StatusOr<int64_t>(0) : log_.UsedBytes();
+  if (!used.ok()) {
+    Log(Severity::kWarning, "the log does not tell how much it stores",
+        {{"error", used.status().ToString()}});
+    return;
+  }
+  if (*used <= limits.max_bytes) {
+    if (warned_at_.has_value()) Log(Severity::kInfo, "the log is within its limit of bytes again");
+    warned_at_.reset();
+    return;
+  }
+  const absl::Duration now = clock_.MonotonicNow();
+  if (warned_at_.has_value() && now - *warned_at_ < kWarningInterval) return;
+  warned_at_ = now;
+  Log(Severity::kWarning,
+      "the log is above storage.max_bytes, and may remove nothing more: what it holds is too "
+      "young, or owed to durable subscriptions, or no event; have room on the disk, or fewer "
+      "webhooks",
+      {{"used_bytes", *used},
+       {"max_bytes", limits.max_bytes},
+       {"events_stay_for", absl::FormatDuration(kMinEventAge)}});
 }
 
 }  // namespace hookgate

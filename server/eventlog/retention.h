@@ -1,23 +1,34 @@
-// Removes what is older than the configured limits, in the background.
+// Removes what is beyond the configured limits of age and size, in the background.
 #ifndef HOOKGATE_SERVER_EVENTLOG_RETENTION_H_
 #define HOOKGATE_SERVER_EVENTLOG_RETENTION_H_
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "server/base/clock.h"
 
 namespace hookgate {
+
+// A sender may repeat a webhook for 72 h (OpenAI does); a day more for those who look late. A
+// repeat is known by the event that is still there, so no limit removes an event younger than this.
+constexpr absl::Duration kMinEventAge = absl::Hours(96);
+
+constexpr int64_t kNoMaxBytes = std::numeric_limits<int64_t>::max();
 
 struct RetentionLimits {
   absl::Duration max_event_age = absl::Hours(24 * 30);
   // Of events that a durable subscription has not settled; not below max_event_age.
   absl::Duration max_unsettled_age = absl::Hours(24 * 90);
+  // Of the whole log, as UsedBytes counts. While it is above, events go before max_event_age, but
+  // not before kMinEventAge, nor before max_unsettled_age if they are not settled.
+  int64_t max_bytes = kNoMaxBytes;
   absl::Duration max_quarantine_age = absl::Hours(24 * 30);
   int64_t max_quarantine_entries = 10'000;
 };
@@ -26,6 +37,10 @@ struct RetentionLimits {
 struct TrimCutoffs {
   absl::Time settled;    // those that no durable subscription still owes its consumers
   absl::Time unsettled;  // all of them; not after `settled`
+  // While the log uses more than this, those of `settled` go before `excess`, too, if that is
+  // later.
+  int64_t max_bytes = kNoMaxBytes;
+  absl::Time excess = absl::InfinitePast();
 };
 
 // What a log can remove. Called on the retention's thread; returns how many are gone.
@@ -34,6 +49,10 @@ class Trimmable {
   virtual ~Trimmable() = default;
   // Oldest first.
   virtual absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) = 0;
+  // What the log takes of the disk: all that is stored, events with their indexes, the quarantine
+  // and what subscriptions owe; not the room that removed events have left free in the file, which
+  // is used again. Quick, however much is stored.
+  virtual absl::StatusOr<int64_t> UsedBytes() = 0;
   // Quarantined webhooks received before `cutoff` for the last time, and the oldest of those above
   // `max_entries`.
   virtual absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) = 0;
@@ -56,12 +75,17 @@ class Retention {
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   void Trim(const RetentionLimits& limits);
+  // Warns if nothing more may be removed, and the log is above its limit all the same.
+  void CheckUse(const RetentionLimits& limits);
 
   // Constant after construction.
   const absl::Duration interval_;
   Trimmable& log_;
   const Clock& clock_;
   const std::function<void()> trimmed_;
+
+  // Touched only by the thread.
+  absl::optional<absl::Duration> warned_at_;  // monotonic; nullopt: not above max_bytes
 
   absl::Mutex mu_;
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);

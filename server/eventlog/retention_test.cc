@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "tests/support/fake_clock.h"
 
@@ -19,6 +22,10 @@ class FakeLog final : public Trimmable {
     ++trims_;
     return outcome_;
   }
+  absl::StatusOr<int64_t> UsedBytes() override {
+    absl::MutexLock lock(&mu_);
+    return used_bytes_;
+  }
   absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override {
     absl::MutexLock lock(&mu_);
     quarantine_cutoff_ = cutoff;
@@ -34,6 +41,10 @@ class FakeLog final : public Trimmable {
   void Remove(int64_t count) {
     absl::MutexLock lock(&mu_);
     outcome_ = count;
+  }
+  void Use(int64_t bytes) {
+    absl::MutexLock lock(&mu_);
+    used_bytes_ = bytes;
   }
   // Waits until both have been trimmed `count` times.
   bool WaitForTrims(int count) {
@@ -59,6 +70,7 @@ class FakeLog final : public Trimmable {
  private:
   absl::Mutex mu_;
   absl::StatusOr<int64_t> outcome_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t used_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   TrimCutoffs event_cutoffs_ ABSL_GUARDED_BY(mu_);
   absl::Time quarantine_cutoff_ ABSL_GUARDED_BY(mu_);
   int64_t max_entries_ ABSL_GUARDED_BY(mu_) = 0;
@@ -79,6 +91,58 @@ TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   EXPECT_EQ(log.event_cutoffs().unsettled, clock.WallNow() - absl::Hours(36));
   EXPECT_EQ(log.quarantine_cutoff(), clock.WallNow() - absl::Hours(48));
   EXPECT_EQ(log.max_entries(), 7);
+}
+
+// P2: a repeat is known by its event for 4 days, however large the log is.
+TEST(RetentionTest, ForTheSakeOfBytesNothingYoungGoes) {
+  FakeClock clock;
+  FakeLog log;
+  Retention retention({.max_bytes = 1000}, absl::Hours(1), log, clock);
+  ASSERT_TRUE(log.WaitForTrims(1));
+  EXPECT_EQ(log.event_cutoffs().max_bytes, 1000);
+  EXPECT_EQ(log.event_cutoffs().excess, clock.WallNow() - absl::Hours(96));
+  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(24 * 30));
+}
+
+// Has it trim once more, and waits for that.
+void LetTrim(FakeLog& log, Retention& retention, const RetentionLimits& limits, int& trims) {
+  retention.SetLimits(limits);
+  ASSERT_TRUE(log.WaitForTrims(++trims));
+}
+
+int CountOf(absl::string_view text, absl::string_view part) {
+  int count = 0;
+  for (size_t at = text.find(part); at != absl::string_view::npos; at = text.find(part, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(RetentionTest, ALogThatStaysAboveItsLimitSaysSoOnceAnHour) {
+  FakeClock clock;
+  FakeLog log;
+  const RetentionLimits limits = {.max_bytes = 1000};
+  testing::internal::CaptureStderr();
+  {
+    int trims = 1;
+    log.Use(1001);
+    Retention retention(limits, absl::Hours(24), log, clock);
+    ASSERT_TRUE(log.WaitForTrims(trims));  // Warns.
+    LetTrim(log, retention, limits, trims);
+    clock.Advance(absl::Minutes(59));
+    LetTrim(log, retention, limits, trims);
+    clock.Advance(absl::Minutes(1));
+    LetTrim(log, retention, limits, trims);  // Warns.
+    log.Use(1000);
+    LetTrim(log, retention, limits, trims);  // Is within the limit again.
+    LetTrim(log, retention, limits, trims);
+    log.Use(1001);
+    LetTrim(log, retention, limits, trims);  // Warns.
+    LetTrim(log, retention, {}, trims);      // No limit any more.
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(CountOf(said, "above storage.max_bytes"), 3) << said;
+  EXPECT_EQ(CountOf(said, "within its limit of bytes again"), 2) << said;
 }
 
 TEST(RetentionTest, FailedTrimIsTriedAgain) {

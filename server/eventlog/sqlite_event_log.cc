@@ -19,8 +19,9 @@
 namespace hookgate {
 namespace {
 
-// One step of retention: short enough that a webhook which waits behind it does not notice.
-constexpr int64_t kTrimStep = 256;
+// One step of retention: short enough that a webhook which waits behind it does not notice. By
+// bytes as well, since every page that a large body leaves free is visited.
+constexpr TrimStep kTrimStep = {.max_events = 256, .max_bytes = 1 << 20};
 
 std::string NewEpoch() {
   absl::BitGen random;
@@ -250,8 +251,12 @@ absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs) {
                        return MakeTrimJob(cutoffs, kTrimStep, std::move(done));
                      }));
     total += removed;
-    if (removed < kTrimStep) return total;
+    if (removed == 0) return total;
   }
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::UsedBytes() {
+  return WithReader<int64_t>([](LogReader& reader) { return reader.UsedBytes(); });
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(absl::Time cutoff, int64_t max_entries) {

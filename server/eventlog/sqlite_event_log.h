@@ -77,6 +77,7 @@ class SqliteEventLog final : public EventLog,
 
   // In steps between which appends go on.
   absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) override;
+  absl::StatusOr<int64_t> UsedBytes() override;
   absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
 
  private:

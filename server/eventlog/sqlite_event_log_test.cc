@@ -346,6 +346,74 @@ TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
   EXPECT_EQ(log->Position().earliest, 1);
 }
 
+// Events 1 to `count`, one a second, each with a body of `bytes`.
+void AppendLarge(EventLog& log, int count, size_t bytes) {
+  for (int i = 1; i <= count; ++i) {
+    auto event = NewEvent(absl::StrCat("large", i), At(i));
+    event->raw_body = std::string(bytes, 'x');
+    ASSERT_TRUE(Append(log, std::move(event)).ok());
+  }
+}
+
+constexpr size_t kLarge = 100'000;
+
+TEST(SqliteEventLogTest, AboveItsBytesTheOldestGoUntilItIsNot) {
+  auto log = OpenLog(FreshFolder());
+  AppendLarge(*log, 100, kLarge);
+  const int64_t used = *log->UsedBytes();
+  const int64_t limit = used - 40 * static_cast<int64_t>(kLarge);
+  const int64_t removed =
+      *log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)});
+  EXPECT_GE(removed, 35);
+  EXPECT_LE(removed, 41) << "more than needed";
+  EXPECT_LE(*log->UsedBytes(), limit);
+  EXPECT_EQ(log->Position().earliest, removed + 1);
+  // It is within its limit now.
+  EXPECT_EQ(
+      *log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)}),
+      0);
+}
+
+TEST(SqliteEventLogTest, HoweverLargeTheLogIsYoungEventsStay) {
+  auto log = OpenLog(FreshFolder());
+  AppendLarge(*log, 30, kLarge);
+  EXPECT_EQ(*log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = 1, .excess = At(11)}),
+            10);
+  EXPECT_GT(*log->UsedBytes(), 20 * static_cast<int64_t>(kLarge));
+}
+
+TEST(SqliteEventLogTest, WhicheverLimitCutsMoreDoes) {
+  auto log = OpenLog(FreshFolder());
+  AppendLarge(*log, 30, kLarge);
+  const int64_t used = *log->UsedBytes();
+  EXPECT_EQ(*log->Trim({.settled = At(6), .unsettled = At(6), .max_bytes = used, .excess = At(20)}),
+            5);
+  EXPECT_EQ(*log->Trim({.settled = At(11), .unsettled = At(6), .max_bytes = 1, .excess = At(8)}),
+            5)
+      << "the age is the stricter one here";
+}
+
+// What was free is used again: the log holds its size for as long as webhooks come.
+TEST(SqliteEventLogTest, RemovedEventsMakeRoomForNewOnes) {
+  const std::string folder = FreshFolder();
+  auto log = OpenLog(folder);
+  AppendLarge(*log, 30, kLarge);
+  const int64_t limit = *log->UsedBytes();
+  for (int i = 0; i < 60; ++i) {
+    auto event = NewEvent(absl::StrCat("more", i), At(100 + i));
+    event->raw_body = std::string(kLarge, 'y');
+    ASSERT_TRUE(Append(*log, std::move(event)).ok());
+    ASSERT_TRUE(
+        log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)})
+            .ok());
+  }
+  EXPECT_LE(*log->UsedBytes(), limit);
+  log = nullptr;
+  OpenLog(folder);  // Moves the write-ahead log into the database.
+  EXPECT_LE(static_cast<int64_t>(std::filesystem::file_size(folder + "/events.db")),
+            limit + 3 * static_cast<int64_t>(kLarge));
+}
+
 void PutIntoQuarantine(EventLog& log, const std::string& webhook_id,
                        absl::Time receive_time = At(1), const std::string& body = "{",
                        const std::string& source = "openai") {

@@ -179,6 +179,16 @@ TEST_F(SubscriptionRetentionTest, KeepsItOnlyUpToTheCap) {
   EXPECT_EQ(EarliestAfterTrim({.settled = At(100), .unsettled = At(6)}), 6);
 }
 
+TEST_F(SubscriptionRetentionTest, KeepsWhatIsNotSettledHoweverLargeTheLogIs) {
+  Create(*log_, "behind", 3);
+  EXPECT_EQ(EarliestAfterTrim(
+                {.settled = At(0), .unsettled = At(0), .max_bytes = 1, .excess = At(100)}),
+            4);
+  EXPECT_EQ(EarliestAfterTrim(
+                {.settled = At(0), .unsettled = At(6), .max_bytes = 1, .excess = At(100)}),
+            6);
+}
+
 TEST_F(SubscriptionRetentionTest, KeepsWhatIsYoungWhoeverHasSettledIt) {
   Create(*log_, "ahead", 10);
   EXPECT_EQ(EarliestAfterTrim({.settled = At(5), .unsettled = At(0)}), 5);

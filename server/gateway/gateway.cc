@@ -154,6 +154,7 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   {
     absl::MutexLock lock(&mu_);
     *status.mutable_config_time() = ToProto(config_time_);
+    status.mutable_storage()->set_max_bytes(config_.storage().max_bytes());
   }
   for (std::string& reason : ReasonsNotReady()) status.add_not_ready_reasons(std::move(reason));
   status.set_ready(status.not_ready_reasons().empty());
@@ -163,6 +164,8 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   status.set_head_sequence(position.head);
   for (const auto& source : sources_.All()) FillSource(*source, *status.add_sources());
   FillIngest(webhook_handler_->stats(), *status.mutable_ingest());
+  ASSIGN_OR_RETURN(const int64_t used_bytes, log_->UsedBytes());
+  status.mutable_storage()->set_used_bytes(used_bytes);
   ASSIGN_OR_RETURN(const QuarantineSummary quarantine, log_->SummarizeQuarantine());
   status.mutable_quarantine()->set_entries(quarantine.entries);
   status.mutable_quarantine()->set_removed_by_limits(quarantine.removed_by_limits);

@@ -30,8 +30,8 @@ constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
 // A queued webhook is its raw body, and its event, which may hold each byte of the body thrice.
 constexpr int64_t kQueuedBytesPerBodyByte = 4;
-// OpenAI repeats a webhook for 72 h; a day more for those who look late.
-constexpr absl::Duration kMinRetention = absl::Hours(96);
+// Below this a log is mostly what it needs besides events: pages of ids, indexes, free pages.
+constexpr int64_t kMinMaxBytes = 64 << 20;
 constexpr absl::Duration kForever = absl::Hours(24 * 365 * 100);
 
 // What the parser says, without the text that it stumbled over: that may be a secret which lacks
@@ -189,16 +189,28 @@ absl::Status ResolveRpc(const Config& config, Options& options) {
                    options.rpc.max_streams);
 }
 
+absl::Status SetMaxBytes(int64_t value, int64_t& max_bytes) {
+  if (value == 0) return absl::OkStatus();
+  if (value < kMinMaxBytes) {
+    return InvalidField("storage.max_bytes",
+                        absl::StrCat("is ", value, "; it must be at least ", kMinMaxBytes,
+                                     " (64 MiB), or left out for no limit"));
+  }
+  max_bytes = value;
+  return absl::OkStatus();
+}
+
 absl::Status ResolveStorage(const Config& config, Options& options) {
   const auto& storage = config.storage();
   options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
   RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
-                              kMinRetention, kForever, options.retention.max_event_age));
+                              kMinEventAge, kForever, options.retention.max_event_age));
   options.retention.max_unsettled_age =
       std::max(options.retention.max_unsettled_age, options.retention.max_event_age);
   RETURN_IF_ERROR(SetDuration(storage.has_max_unsettled_age(), storage.max_unsettled_age(),
                               "storage.max_unsettled_age", options.retention.max_event_age,
                               kForever, options.retention.max_unsettled_age));
+  RETURN_IF_ERROR(SetMaxBytes(storage.max_bytes(), options.retention.max_bytes));
   const auto& quarantine = storage.quarantine();
   RETURN_IF_ERROR(SetDuration(quarantine.has_max_age(), quarantine.max_age(),
                               "storage.quarantine.max_age", absl::Hours(1), kForever,

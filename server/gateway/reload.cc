@@ -16,6 +16,7 @@ Config FixedPart(Config config) {
   config.clear_principals();
   config.mutable_storage()->clear_retention();
   config.mutable_storage()->clear_max_unsettled_age();
+  config.mutable_storage()->clear_max_bytes();
   config.mutable_storage()->clear_quarantine();
   config.mutable_logging()->clear_level();
   config.mutable_http();

@@ -20,7 +20,7 @@ Config Parse(const std::string& text) {
 TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
   EXPECT_TRUE(CheckReload(Parse(""), Parse(R"(
       sources { name: "openai" secrets { name: "a" inline: "whsec_MTIz" } }
-      storage { retention { seconds: 500000 } quarantine { max_entries: 5 } }
+      storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 } }
       logging { level: "debug" })"))
                   .ok());
 }

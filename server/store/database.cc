@@ -11,6 +11,10 @@
 namespace hookgate {
 namespace {
 
+constexpr char kUsedBytes[] =
+    "SELECT (page_count - freelist_count) * page_size "
+    "FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+
 // How long a connection waits for another's lock, such as an operator's sqlite3 shell.
 constexpr int kBusyTimeoutMs = 5000;
 // The same while commits wait behind this one: another time will do.
@@ -96,6 +100,13 @@ absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
     return ErrorOf(handle_, absl::StrCat("preparing ", sql));
   }
   return Statement(statement);
+}
+
+absl::StatusOr<int64_t> Database::UsedBytes() {
+  ASSIGN_OR_RETURN(Statement statement, Prepare(kUsedBytes));
+  ASSIGN_OR_RETURN(const bool row, statement.Step());
+  if (!row) return absl::InternalError("SQLite does not tell how many pages there are");
+  return statement.ColumnInt(0);
 }
 
 int64_t Database::changes() const { return sqlite3_changes(handle_); }

@@ -46,6 +46,11 @@ class Database {
   // Rows that the last INSERT, UPDATE or DELETE changed.
   int64_t changes() const;
 
+  // Bytes of the file's pages that hold something. Free pages, which the file keeps and uses again
+  // before it grows, are not among them, nor is the write-ahead log. Within a transaction: as it
+  // would be after it. Reads two numbers of the file's header, however large the file is.
+  absl::StatusOr<int64_t> UsedBytes();
+
   // Calls `hook` after each commit of this connection with the pages that the write-ahead log then
   // holds.
   void SetWalHook(std::function<void(int pages)> hook);

@@ -44,6 +44,25 @@ TEST(DatabaseTest, TransactionThatIsNotCommittedLeavesNothing) {
   EXPECT_EQ(CountRows(*database, "t"), 0);
 }
 
+TEST(DatabaseTest, UsedBytesLeaveOutWhatIsFree) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)").ok());
+  const int64_t empty = *database->UsedBytes();
+  constexpr int64_t kBlob = 1 << 20;
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1, randomblob(1048576))").ok());
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (2, randomblob(1048576))").ok());
+  const int64_t full = *database->UsedBytes();
+  EXPECT_GE(full - empty, 2 * kBlob);
+  EXPECT_LT(full - empty, 2 * kBlob + 100'000);
+  {
+    auto transaction = Transaction::Begin(*database, Transaction::Kind::kWrite);
+    ASSERT_TRUE(transaction.ok());
+    ASSERT_TRUE(database->Execute("DELETE FROM t WHERE id = 1").ok());
+    EXPECT_LE(*database->UsedBytes(), full - kBlob) << "what is not committed yet counts";
+  }
+  EXPECT_EQ(*database->UsedBytes(), full) << "it was rolled back";
+}
+
 TEST(DatabaseTest, EmptyTextAndBlobAreNotNull) {
   auto database = OpenOrDie(FreshPath());
   ASSERT_TRUE(database->Execute("CREATE TABLE t (a TEXT NOT NULL, b BLOB NOT NULL)").ok());

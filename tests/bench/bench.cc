@@ -81,7 +81,7 @@ int Serve(const std::string& what) {
 std::vector<BenchCase> AllCases(const BenchSettings& settings) {
   std::vector<BenchCase> all;
   for (const auto cases : {&IngestCases, &AlternativeCases, &ReplayCases, &LiveCases, &LatencyCases,
-                           &StreamCases, &ConsumeCases}) {
+                           &RetentionCases, &StreamCases, &ConsumeCases}) {
     for (BenchCase& bench_case : cases(settings)) all.push_back(std::move(bench_case));
   }
   return all;

@@ -51,6 +51,7 @@ std::vector<BenchCase> AlternativeCases(const BenchSettings& settings);
 std::vector<BenchCase> ReplayCases(const BenchSettings& settings);
 std::vector<BenchCase> LiveCases(const BenchSettings& settings);
 std::vector<BenchCase> LatencyCases(const BenchSettings& settings);
+std::vector<BenchCase> RetentionCases(const BenchSettings& settings);
 std::vector<BenchCase> StreamCases(const BenchSettings& settings);
 std::vector<BenchCase> ConsumeCases(const BenchSettings& settings);
 

@@ -90,7 +90,7 @@ std::string RandomWebhookBody(absl::BitGenRef random, std::string* subject) {
 }
 
 absl::StatusOr<GrownLog> GrowLog(const std::string& data_dir, int64_t events, absl::Duration span,
-                                 absl::BitGenRef random) {
+                                 absl::BitGenRef random, absl::Duration age) {
   const absl::Time begin = absl::Now();
   Progress progress;
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteEventLog> log,
@@ -106,7 +106,7 @@ absl::StatusOr<GrownLog> GrowLog(const std::string& data_dir, int64_t events, ab
     std::string body = RandomWebhookBody(random, &known.subject);
     ASSIGN_OR_RETURN(DecodedEvent decoded, DecodeEvent(body));
     const absl::Time receive_time =
-        absl::FromUnixMicros(absl::ToUnixMicros(begin - span + span * i / events));
+        absl::FromUnixMicros(absl::ToUnixMicros(begin - age - span + span * i / events));
     RETURN_IF_ERROR(progress.Begin());
     log->Append(
         ComposeEvent(std::move(decoded),

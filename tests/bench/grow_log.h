@@ -30,9 +30,10 @@ struct GrownLog {
 
 // Appends `events` to the log in `data_dir`, which no gateway has open: decoded, composed and
 // appended by the gateway's own code, in groups larger than its own. They were received, evenly
-// spaced, during `span` until now.
+// spaced, during `span` until `age` ago.
 absl::StatusOr<GrownLog> GrowLog(const std::string& data_dir, int64_t events, absl::Duration span,
-                                 absl::BitGenRef random);
+                                 absl::BitGenRef random,
+                                 absl::Duration age = absl::ZeroDuration());
 
 }  // namespace hookgate
 
