@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/secret_watch.h"
 
 namespace hookgate {
 namespace {
@@ -68,9 +69,13 @@ std::string HttpReply::field(const std::string& name) const {
 
 HttpClient::HttpClient(const std::string& address) : fd_(Connect(address)) {}
 
-HttpClient::~HttpClient() { close(fd_); }
+HttpClient::~HttpClient() {
+  close(fd_);
+  ExpectNothingDisclosed(SecretWatch::kAnswer, "an HTTP answer", received_);
+}
 
 bool HttpClient::Send(absl::string_view bytes) {
+  KeepSignaturesOf(bytes);
   while (!bytes.empty()) {
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return false;
@@ -112,6 +117,7 @@ bool HttpClient::Fill() {
   const ssize_t received = recv(fd_, bytes, sizeof(bytes), 0);
   if (received <= 0) return false;
   unread_.append(bytes, static_cast<size_t>(received));
+  received_.append(bytes, static_cast<size_t>(received));
   return true;
 }
 
