@@ -8,8 +8,6 @@
 namespace hookgate {
 namespace {
 
-constexpr char kOtherSecret[] = "whsec_b3RoZXI=";
-
 WebhookSource MakeSource(const std::string& name,
                          const std::vector<std::pair<std::string, std::string>>& secrets = {
                              {"current", kTestSecret}}) {

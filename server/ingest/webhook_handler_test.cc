@@ -27,8 +27,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr char kOtherSecret[] = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlcjA=";
-
 // A real log that can be made to refuse, and remembers what went into quarantine.
 class TestLog final : public EventLog {
  public:

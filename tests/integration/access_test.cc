@@ -19,7 +19,9 @@
 #include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/access/access_policy.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/grpc_watch.h"
 #include "tests/support/program.h"
+#include "tests/support/secret_watch.h"
 #include "tests/support/test_certificates.h"
 
 namespace hookgate {
@@ -35,17 +37,24 @@ constexpr char kSources[] = R"(
 
 constexpr char kLatest[] = "start_position: START_POSITION_LATEST";
 
+// The token that a test calls `name`, long enough that nothing else looks like it.
+std::string TokenOf(const std::string& name) {
+  const std::string token = absl::StrCat("hush-hush-", name, "-5f1c9a7e3b");
+  SecretWatch::OfThisProgram().KeepToken(absl::StrCat("the token of \"", name, "\""), token);
+  return token;
+}
+
 std::string Sha256(const std::string& token) {
   const TokenDigest digest = DigestOf(token);
   return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
-// A principal known by a token, or several, and its rights.
+// A principal known by a token, or several, that TokenOf makes of `tokens`, and its rights.
 std::string WithTokens(const std::string& name, const std::vector<std::string>& tokens,
                        const std::string& rights) {
   std::string text = absl::StrCat(" principals { name: \"", name, "\" rights { ", rights, " }");
   for (const std::string& token : tokens) {
-    absl::StrAppend(&text, " token_sha256: \"", Sha256(token), "\"");
+    absl::StrAppend(&text, " token_sha256: \"", Sha256(TokenOf(token)), "\"");
   }
   return text + " }";
 }
@@ -56,7 +65,7 @@ std::string AllRights(const std::string& token) {
 
 void Prepare(grpc::ClientContext& context, const std::string& token) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + TokenOf(token));
 }
 
 template <typename Request>
@@ -110,6 +119,7 @@ class AccessTest : public GatewayTest {
   // Any method, with bytes for a request.
   grpc::Status CallRaw(const std::string& path, const std::string& bytes,
                        const std::string& token) {
+    const UntypedCalls untyped;
     grpc::GenericStub stub(channel_);
     grpc::ClientContext context;
     Prepare(context, token);
@@ -164,7 +174,6 @@ TEST_F(AccessTest, NoMethodAnswersAStranger) {
     EXPECT_EQ(CallRaw(path, "", "wrong").error_code(), StatusCode::UNAUTHENTICATED) << path;
   }
   EXPECT_EQ(CallRaw("/no.such.Service/Method", "", "").error_code(), StatusCode::UNAUTHENTICATED);
-  EXPECT_THAT(gateway_->log(), Not(HasSubstr("wrong")));
 }
 
 // Not one is missing among the rules, and a principal without rights gets nowhere.
@@ -192,7 +201,8 @@ TEST_F(AccessTest, HealthIsOpenAndReflectionNeedsAnIdentity) {
 
 TEST_F(AccessTest, MalformedAuthorizationIsRefusedAndExplained) {
   StartWith(AllRights("right"));
-  for (const char* header : {"right", "Bearer ", "Basic right"}) {
+  const std::string token = TokenOf("right");
+  for (const std::string& header : {token, std::string("Bearer "), "Basic " + token}) {
     const auto stub = v1::EventService::NewStub(channel_);
     grpc::ClientContext context;
     context.AddMetadata("authorization", header);
@@ -434,21 +444,21 @@ TEST_F(TlsTest, CommandLineUsesTlsCertificatesAndTokens) {
     return RunProgram(kHookgate, flags, variables);
   };
   const std::string ca = "--tls-ca=" + client_ca_file_;
-  const ProgramOutcome by_variable = events({ca}, {"HOOKGATE_TOKEN=right"});
+  const ProgramOutcome by_variable = events({ca}, {"HOOKGATE_TOKEN=" + TokenOf("right")});
   EXPECT_EQ(by_variable.exit_code, 0) << by_variable.err;
-  const ProgramOutcome by_file = events({ca, "--token-file=" + WriteFile("right\n")});
+  const ProgramOutcome by_file = events({ca, "--token-file=" + WriteFile(TokenOf("right") + "\n")});
   EXPECT_EQ(by_file.exit_code, 0) << by_file.err;
   const TestCertificate own = authority_.Issue("DNS:worker.internal");
   const ProgramOutcome by_certificate =
       events({ca, "--tls-cert=" + WriteFile(own.certificate), "--tls-key=" + WriteFile(own.key)});
   EXPECT_EQ(by_certificate.exit_code, 0) << by_certificate.err;
   EXPECT_THAT(events({ca}).err, HasSubstr("token"));
-  const ProgramOutcome wrong = events({ca}, {"HOOKGATE_TOKEN=hush-hush"});
+  const ProgramOutcome wrong = events({ca}, {"HOOKGATE_TOKEN=" + TokenOf("unknown")});
   EXPECT_EQ(wrong.exit_code, 1);
   EXPECT_THAT(wrong.err, AllOf(HasSubstr("token"), Not(HasSubstr("hush"))));
   const std::string other = "--tls-ca=" + WriteFile(other_authority_.certificate());
-  EXPECT_THAT(events({other}, {"HOOKGATE_TOKEN=right"}).err, HasSubstr("signed"));
-  EXPECT_THAT(events({}, {"HOOKGATE_TOKEN=right"}).err, HasSubstr("TLS"));
+  EXPECT_THAT(events({other}, {"HOOKGATE_TOKEN=" + TokenOf("right")}).err, HasSubstr("signed"));
+  EXPECT_THAT(events({}, {"HOOKGATE_TOKEN=" + TokenOf("right")}).err, HasSubstr("TLS"));
   EXPECT_EQ(events({"--tls-ca=/no/such/file"}).exit_code, 2);
   EXPECT_THAT(events({"--tls-ca=/no/such/file"}).err, HasSubstr("--tls-ca: /no/such/file"));
 }

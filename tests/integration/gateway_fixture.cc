@@ -33,7 +33,9 @@ void GatewayTest::StartWithConfig(const std::string& config) {
 }
 
 void GatewayTest::WriteConfig(const std::string& config) {
-  std::ofstream(config_file_) << absl::StrReplaceAll(config, {{"SECRET_FILE", secret_file_}});
+  std::ofstream(config_file_) << absl::StrReplaceAll(
+      config,
+      {{"SECRET_FILE", secret_file_}, {"NEW_SECRET", kNewSecret}, {"OTHER_SECRET", kOtherSecret}});
 }
 
 void GatewayTest::Reload(const std::string& config) {

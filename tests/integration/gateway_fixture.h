@@ -1,4 +1,5 @@
-// A test with a real gateway on a log of its own.
+// A test with a real gateway on a log of its own. All that the gateway prints and answers is
+// searched for what nobody may read (tests/support/secret_watch.h).
 #ifndef HOOKGATE_TESTS_INTEGRATION_GATEWAY_FIXTURE_H_
 #define HOOKGATE_TESTS_INTEGRATION_GATEWAY_FIXTURE_H_
 
@@ -22,7 +23,8 @@ class GatewayTest : public testing::Test {
 
   // Starts the gateway, or starts it again on the same log.
   void Start(const std::vector<std::string>& flags = {});
-  // The same with a config file of `config`, and kTestSecret in the file that it calls SECRET_FILE.
+  // The same with a config file of `config`, and kTestSecret in the file that it calls SECRET_FILE;
+  // NEW_SECRET and OTHER_SECRET in it are replaced with kNewSecret and kOtherSecret.
   void StartWithConfig(const std::string& config);
   // Writes `config` into the file that StartWithConfig made, and has it read again. Returns once
   // the gateway has applied or refused it.

@@ -97,9 +97,9 @@ TEST_F(IngestTest, RepeatWithAnotherBodyKeepsTheFirstAndIsLoggedAsAConflict) {
 TEST_F(IngestTest, TheSameIdFromAnotherSourceIsAnotherEvent) {
   StartWithConfig(R"(
     sources { name: "openai" secrets { name: "a" file: "SECRET_FILE" } }
-    sources { name: "staging" secrets { name: "b" inline: "whsec_c3RhZ2luZw==" } })");
+    sources { name: "staging" secrets { name: "b" inline: "OTHER_SECRET" } })");
   Store({.webhook_id = "wh_1"});
-  Store({.webhook_id = "wh_1", .source = "staging", .secret = "whsec_c3RhZ2luZw=="});
+  Store({.webhook_id = "wh_1", .source = "staging", .secret = kOtherSecret});
   EXPECT_EQ(StoredEvents().size(), 2u);
   // Each source has its own secrets.
   EXPECT_EQ(Send({.source = "staging"}).status, 401);
@@ -243,7 +243,7 @@ TEST_F(IngestTest, EveryRefusalSaysWhyAndStoresNothing) {
   ExpectRefused(SignedWebhook{.webhook_time = absl::Now() + absl::Seconds(310)}.Request(), 401,
                 "timestamp_too_new");
   ExpectRefused(WebhookRequest("openai", fields, body + " "), 401, "signature_mismatch");
-  ExpectRefused(SignedWebhook{.secret = "whsec_d3Jvbmc="}.Request(), 401, "signature_mismatch");
+  ExpectRefused(SignedWebhook{.secret = kWrongSecret}.Request(), 401, "signature_mismatch");
 
   // Not for this gateway.
   ExpectRefused(SignedWebhook{.source = "stripe"}.Request(), 404, "unknown_source");
@@ -433,7 +433,7 @@ TEST_F(IngestTest, RateLimitIsAnsweredWithTheTimeToWait) {
                                rate_limit { webhooks_per_second: 0.001 burst: 2 } })");
   Store({});
   // Nobody without the secret can use the rate up.
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(Send({.secret = "whsec_d3Jvbmc="}).status, 401);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Send({.secret = kWrongSecret}).status, 401);
   Store({});
   const HttpReply reply = Send({});
   EXPECT_EQ(reply.status, 429);
@@ -444,9 +444,9 @@ TEST_F(IngestTest, RateLimitIsAnsweredWithTheTimeToWait) {
 
 TEST_F(IngestTest, OldAndNewSecretBothSignWhileOneIsRotated) {
   StartWithConfig(R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" }
-                               secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+                               secrets { name: "new" inline: "NEW_SECRET" } })");
   Store({});
-  Store({.secret = "whsec_bmV3LXNlY3JldA=="});
+  Store({.secret = kNewSecret});
 }
 
 TEST_F(IngestTest, SlowSenderIsAnsweredATimeOutAndStoresNothing) {
@@ -480,18 +480,21 @@ TEST_F(IngestTest, TwentyConcurrentSendersOfOneIdMakeOneEvent) {
   EXPECT_EQ(StoredEvents().size(), 1u);
 }
 
+// What the support libraries search all tests' gateways for, where most is logged.
 TEST_F(IngestTest, LogsHoldNoSecretNoSignatureAndNoBody) {
+  SecretWatch::OfThisProgram().KeepBody("a subject", "batch_in_the_body");
   Start({"--log_level=debug"});
-  SignedWebhook good = {.body = BatchFailedBody("batch_in_the_body")};
-  SignedWebhook bad = {.body = R"({"type":"batch.failed","data":{"id":"batch_in_the_body"}})"};
-  const std::string signature = good.SignedFields()[2].second;
-  Store(good);
-  EXPECT_EQ(Send(bad).status, 422);
-  EXPECT_EQ(Send({.secret = "whsec_d3Jvbmc="}).status, 401);
+  Store({.body = BatchFailedBody("batch_in_the_body")});
+  EXPECT_EQ(Send({.body = R"({"type":"batch.failed","data":{"id":"batch_in_the_body"}})"}).status,
+            422);
+  // The signature that would have been right is for nobody to see.
+  SignedWebhook webhook;
+  auto fields = webhook.SignedFields();
+  SecretWatch::OfThisProgram().KeepSignature(fields[2].second);
+  fields[2].second = absl::StrCat("v1,", std::string(43, 'A'), "=");
+  EXPECT_EQ(SendBytes(WebhookRequest("openai", fields, webhook.body)).status, 401);
+  EXPECT_EQ(Send({.secret = kWrongSecret}).status, 401);
   EXPECT_THAT(gateway_->log(), HasSubstr("quarantine"));
-  EXPECT_THAT(gateway_->log(), Not(HasSubstr("RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24")));
-  EXPECT_THAT(gateway_->log(), Not(HasSubstr(signature.substr(3))));
-  EXPECT_THAT(gateway_->log(), Not(HasSubstr("batch_in_the_body")));
 }
 
 }  // namespace

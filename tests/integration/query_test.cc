@@ -8,6 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/grpc_watch.h"
 
 namespace hookgate {
 namespace {
@@ -91,6 +92,7 @@ TEST_F(QueryTest, OneEventIsFoundByEitherKey) {
 // Calls a method that the test has no stub for, with the bytes of one request message.
 std::string CallRaw(const std::string& address, const std::string& method,
                     const std::string& request) {
+  const UntypedCalls untyped;
   grpc::GenericStub stub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   grpc::CompletionQueue queue;

@@ -13,7 +13,6 @@ using testing::HasSubstr;
 
 constexpr char kOnlyOpenai[] =
     R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" } })";
-constexpr char kNewSecret[] = "whsec_bmV3LXNlY3JldA==";
 
 class ReloadTest : public GatewayTest {};
 
@@ -23,10 +22,10 @@ TEST_F(ReloadTest, SecretIsRotatedWithoutARestart) {
   ASSERT_TRUE(stream.Next().has_opened());
   EXPECT_EQ(Send({.secret = kNewSecret}).status, 401);
   Reload(R"(sources { name: "openai" secrets { name: "old" file: "SECRET_FILE" }
-                      secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+                      secrets { name: "new" inline: "NEW_SECRET" } })");
   Store({});
   Store({.secret = kNewSecret});
-  Reload(R"(sources { name: "openai" secrets { name: "new" inline: "whsec_bmV3LXNlY3JldA==" } })");
+  Reload(R"(sources { name: "openai" secrets { name: "new" inline: "NEW_SECRET" } })");
   EXPECT_EQ(Send({}).status, 401);
   Store({.secret = kNewSecret});
   // The stream has seen none of it.

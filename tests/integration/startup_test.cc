@@ -1,6 +1,7 @@
 // How a real gateway starts, and what it says when it cannot.
 
 #include <gmock/gmock.h>
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -57,11 +58,59 @@ TEST_F(StartupTest, NoSecretNoStart) {
   ExpectNoStart(2, {}, {SecretVariable("whsec_not base64")}, {"OPENAI_WEBHOOK_SECRET", "base64"});
 }
 
+// Wherever an operator puts it, and however wrong: RunProgram searches what is printed for it.
 TEST_F(StartupTest, SecretIsNeverPrinted) {
-  const auto outcome =
-      RunProgram(kHookgated, Quiet({}), {SecretVariable("whsec_thisIsVerySecret!")});
-  EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.err, Not(HasSubstr("VerySecret")));
+  constexpr char kKey[] = "thisIsVerySecret";
+  SecretWatch::OfThisProgram().KeepSecret("the operator's secret", kKey);
+  const std::string wrong = absl::StrCat("whsec_", kKey, "!");
+  const auto secret = [](const std::string& text) {
+    return ConfigFlag(absl::StrCat("sources { name: \"s\" secrets { name: \"n\" ", text, " } }"));
+  };
+  ExpectNoStart(2, {}, {SecretVariable(wrong)}, {"OPENAI_WEBHOOK_SECRET"});
+  ExpectNoStart(2, {secret(absl::StrCat("inline: \"", wrong, "\""))}, {}, {"secrets[0]"});
+  ExpectNoStart(2, {secret("environment: \"KEY\"")}, {"KEY=" + wrong}, {"secrets[0]"});
+  for (const char* prefix : {"whsec_", "whsk_", "whpk_"}) {
+    const std::string file = WriteFile(absl::StrCat(prefix, kKey, "?\n"));
+    ExpectNoStart(2, {secret(absl::StrCat("file: \"", file, "\""))}, {}, {"secrets[0]"});
+  }
+  // A quotation mark forgotten.
+  ExpectNoStart(2, {secret(absl::StrCat("inline: \"", wrong))}, {}, {":1:"});
+  ExpectNoStart(2, {secret(absl::StrCat("inline: ", wrong))}, {}, {":1:"});
+  // The token instead of its digest.
+  const std::string principal =
+      absl::StrCat("principals { name: \"a\" token_sha256: \"", kKey, "\" }");
+  ExpectNoStart(2, {ConfigFlag(principal)}, {SecretVariable()}, {"principals[0].token_sha256[0]"});
+  // The file of the secret taken for the config.
+  ExpectNoStart(2, {ConfigFlag(wrong + "\n")}, {SecretVariable()}, {":1:"});
+}
+
+// That the search of what gateways print bites: this one's folder is in its log and its flags.
+TEST_F(StartupTest, WhatAGatewayPrintsIsSearched) {
+  SecretWatch::OfThisProgram().KeepToken("the folder", data_dir_);
+  Start();
+  testing::TestPartResultArray failures;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(
+        testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &failures);
+    gateway_.reset();
+  }
+  ASSERT_EQ(failures.size(), 2);
+  EXPECT_THAT(failures.GetTestPartResult(0).message(), HasSubstr("log discloses the folder"));
+  EXPECT_THAT(failures.GetTestPartResult(1).message(),
+              HasSubstr("command line discloses the folder"));
+}
+
+TEST_F(StartupTest, WhatAGatewayAnswersIsSearched) {
+  Start();
+  SecretWatch::OfThisProgram().KeepToken("an answer", R"({"status":"ok"})");
+  testing::TestPartResultArray failures;
+  {
+    testing::ScopedFakeTestPartResultReporter reporter(
+        testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &failures);
+    Exchange(gateway_->admin(), "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n");
+  }
+  ASSERT_EQ(failures.size(), 1);
+  EXPECT_THAT(failures.GetTestPartResult(0).message(), HasSubstr("an HTTP answer discloses"));
 }
 
 TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/program.h"
-#include "tests/support/signed_webhook.h"
+#include "tests/support/secret_watch.h"
 
 namespace hookgate {
 namespace {
@@ -46,9 +46,10 @@ std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(
   EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
   const pid_t pid = StartProgram(kHookgated, all, variables, "/dev/null", out[1], log_path);
   close(out[1]);
-  auto process = absl::WrapUnique(new HookgatedProcess(pid, log_path));
+  auto process = absl::WrapUnique(new HookgatedProcess(pid, out[0], log_path));
   const std::string ready = ReadLine(out[0]);
-  close(out[0]);
+  process->printed_ = ready;
+  process->command_line_ = process->CommandLine();
   for (absl::string_view part : absl::StrSplit(ready, ' ')) {
     const std::pair<std::string, std::string> field = absl::StrSplit(part, absl::MaxSplits('=', 1));
     if (field.first == "http") process->http_ = field.second;
@@ -61,6 +62,7 @@ std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(
 
 HookgatedProcess::~HookgatedProcess() {
   if (pid_ != 0) Kill();
+  close(out_);
 }
 
 void HookgatedProcess::Signal(int signal) {
@@ -70,12 +72,25 @@ void HookgatedProcess::Signal(int signal) {
 int HookgatedProcess::WaitForExit() {
   const int exit_code = WaitForProgram(pid_);
   pid_ = 0;
+  char more[4096];
+  ssize_t count = 0;
+  while ((count = read(out_, more, sizeof(more))) > 0) {
+    printed_.append(more, static_cast<size_t>(count));
+  }
+  ExpectNothingDisclosed(SecretWatch::kLog, "hookgated's standard output", printed_);
+  ExpectNothingDisclosed(SecretWatch::kLog, "hookgated's log", log());
+  ExpectNothingDisclosed(SecretWatch::kLog, "hookgated's command line", command_line_);
   return exit_code;
 }
 
 void HookgatedProcess::Kill() {
+  command_line_ += CommandLine();
   Signal(SIGKILL);
   WaitForExit();
+}
+
+std::string HookgatedProcess::CommandLine() const {
+  return ReadTestFile(absl::StrCat("/proc/", pid_, "/cmdline"));
 }
 
 std::string HookgatedProcess::log() const { return ReadTestFile(log_path_); }

@@ -12,14 +12,16 @@ namespace hookgate {
 
 class HookgatedProcess {
  public:
-  // Starts it on `data_dir` with `flags` added, kTestSecret (signed_webhook.h) as OpenAI's and
+  // Starts it on `data_dir` with `flags` added, kTestSecret (secret_watch.h) as OpenAI's and
   // `environment` (NAME=VALUE) beside it, and waits until it is ready. Fails the test if that does
   // not happen; then the addresses are empty.
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
                                                  const std::vector<std::string>& flags = {},
                                                  const std::vector<std::string>& environment = {});
 
-  // Ends it with SIGKILL if it still runs.
+  // Ends it with SIGKILL if it still runs. Once it has ended, in whatever way, all that it printed,
+  // and its line in the list of processes, is searched for what nobody may read (secret_watch.h),
+  // and the test fails if that is there.
   ~HookgatedProcess();
 
   // HOST:PORT.
@@ -37,10 +39,17 @@ class HookgatedProcess {
   std::string log() const;
 
  private:
-  HookgatedProcess(pid_t pid, std::string log_path) : pid_(pid), log_path_(std::move(log_path)) {}
+  HookgatedProcess(pid_t pid, int out, std::string log_path)
+      : pid_(pid), out_(out), log_path_(std::move(log_path)) {}
+
+  // As anybody on the machine sees it now.
+  std::string CommandLine() const;
 
   pid_t pid_;  // 0 once it has been waited for
+  const int out_;  // its standard output
   const std::string log_path_;
+  std::string printed_;  // all that has come from out_
+  std::string command_line_;
   std::string http_;
   std::string grpc_;
   std::string admin_;

@@ -16,6 +16,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/secret_watch.h"
 
 namespace hookgate {
 namespace {
@@ -99,9 +100,13 @@ HttpClient::HttpClient(const std::string& address) : fd_(Connect(address)) {}
 HttpClient::HttpClient(const std::string& address, const std::string& authority)
     : fd_(Connect(address)), tls_(std::make_unique<Tls>(fd_, authority)) {}
 
-HttpClient::~HttpClient() { close(fd_); }
+HttpClient::~HttpClient() {
+  close(fd_);
+  ExpectNothingDisclosed(SecretWatch::kAnswer, "an HTTP answer", received_);
+}
 
 bool HttpClient::Send(absl::string_view bytes) {
+  KeepSignaturesOf(bytes);
   if (tls_ != nullptr && !tls_->connected) return false;
   while (!bytes.empty()) {
     const ssize_t sent =
@@ -148,6 +153,7 @@ bool HttpClient::Fill() {
                                            : SSL_read(tls_->connection, bytes, sizeof(bytes));
   if (received <= 0) return false;
   unread_.append(bytes, static_cast<size_t>(received));
+  received_.append(bytes, static_cast<size_t>(received));
   return true;
 }
 

@@ -1,4 +1,5 @@
-// A blocking HTTP/1.1 client that sends what it is told to, byte by byte, right or wrong.
+// A blocking HTTP/1.1 client that sends what it is told to, byte by byte, right or wrong. All that
+// it is answered is searched for what nobody may read (secret_watch.h).
 #ifndef HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
 #define HOOKGATE_TESTS_SUPPORT_HTTP_CLIENT_H_
 
@@ -55,6 +56,7 @@ class HttpClient {
 
   int fd_ = -1;
   std::unique_ptr<Tls> tls_;  // null: plain text
+  std::string received_;  // all of it
   std::string unread_;
 };
 

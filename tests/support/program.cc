@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/secret_watch.h"
 #include "tools/cpp/runfiles/runfiles.h"
 
 namespace hookgate {
@@ -82,6 +83,9 @@ ProgramOutcome RunProgram(const std::string& program, const std::vector<std::str
   outcome.exit_code = WaitForProgram(pid);
   outcome.out = ReadTestFile(out_path);
   outcome.err = ReadTestFile(err_path);
+  const auto place = program == kHookgated ? SecretWatch::kLog : SecretWatch::kAnswer;
+  ExpectNothingDisclosed(place, absl::StrCat("standard output of ", program), outcome.out);
+  ExpectNothingDisclosed(place, absl::StrCat("standard error of ", program), outcome.err);
   return outcome;
 }
 

@@ -16,7 +16,8 @@ inline constexpr char kHookgate[] = "client/cli/hookgate";
 // Where a file among the data of the test is, by its path below the workspace.
 std::string PathOfProgram(const std::string& program);
 
-// What a program that ends by itself printed, and how it ended.
+// What a program that ends by itself printed, and how it ended. It is searched for what nobody may
+// read (secret_watch.h).
 struct ProgramOutcome {
   int exit_code = -1;
   std::string out;

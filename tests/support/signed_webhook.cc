@@ -19,7 +19,7 @@ std::string FreshWebhookId() {
 }  // namespace
 
 std::string BatchFailedBody(absl::string_view subject) {
-  return absl::StrCat(R"({"id":"evt_1","object":"event","created_at":1750000000,)",
+  return absl::StrCat(R"({"id":")", kBodyMarker, R"(","object":"event","created_at":1750000000,)",
                       R"("type":"batch.failed","data":{"id":")", subject, R"("}})");
 }
 

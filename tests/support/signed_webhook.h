@@ -9,13 +9,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "tests/support/secret_watch.h"
 
 namespace hookgate {
 
-// The signing secret of the gateways that tests start.
-inline constexpr char kTestSecret[] = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
-
-// A batch.failed body about `subject`.
+// A batch.failed body about `subject`, whose id is kBodyMarker (secret_watch.h).
 std::string BatchFailedBody(absl::string_view subject = "batch_1");
 
 // A request to POST one webhook.
