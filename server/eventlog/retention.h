@@ -8,9 +8,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_mutex.h"
 
 namespace hookgate {
 
@@ -63,7 +63,7 @@ class Retention {
   const Clock& clock_;
   const std::function<void()> trimmed_;
 
-  absl::Mutex mu_;
+  MonotonicMutex mu_;
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
   bool limits_changed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -210,7 +210,7 @@ void Soak::LongLife(absl::Time end) {
   StartLoad();
   WaitForAnswers(phase_, end);
   report_.last_life_bytes = ResidentNow();
-  WaitForAnswers(plan_.answers_of_last_life / 4, end);
+  WaitForAnswers(plan_.answers_of_last_life / 2, end);
   report_.warm_bytes = ResidentNow();
   WaitForAnswers(plan_.answers_of_last_life, end);
   report_.end_bytes = ResidentNow();

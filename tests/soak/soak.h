@@ -44,7 +44,7 @@ struct SoakReport {
   // Resident bytes. Where the shortest life may end: of the first life, and of the last.
   int64_t first_life_bytes = 0;
   int64_t last_life_bytes = 0;
-  // In the last life, after a quarter of it and at its end.
+  // In the last life, after half of it and at its end.
   int64_t warm_bytes = 0;
   int64_t end_bytes = 0;
   // By how much either may grow.
