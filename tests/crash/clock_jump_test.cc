@@ -117,7 +117,8 @@ TEST_F(ClockJumpTest, ForwardByHours) {
   ExpectAllThere();
 }
 
-// The wait for the next heartbeat, which was under way, must not last until the clock has come to where it was.
+// The wait for the next heartbeat, which was under way, must not last until the clock is where it
+// was.
 TEST_F(ClockJumpTest, BackByHours) {
   ExpectStored();
   EventStream stream(gateway_->grpc(), kFromTheBeginning);
