@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <new>
 #include <string>
 
 #include "absl/flags/flag.h"
@@ -126,6 +128,16 @@ int VerifyAndReport(const std::string& data_dir) {
   return report->total_findings == 0 ? EXIT_SUCCESS : kNotSound;
 }
 
+// Ends at once, and says why: what was answered is on the disk, and what was not is sent again.
+// There may be no memory left for a line of the log, so this one is as it is.
+[[noreturn]] void EndWithoutMemory() {
+  constexpr char kLine[] =
+      "hookgated: out of memory; give it more, or lower http.max_connections, http.max_body_bytes "
+      "or storage.max_queued_bytes\n";
+  if (write(STDERR_FILENO, kLine, sizeof(kLine) - 1) < 0) _exit(128 + SIGABRT);
+  std::abort();
+}
+
 int Main() {
   absl::StatusOr<Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(kBadConfig, options.status());
@@ -163,6 +175,7 @@ void ConfigureHelp() {
 }  // namespace hookgate
 
 int main(int argc, char** argv) {
+  std::set_new_handler(hookgate::EndWithoutMemory);
   hookgate::ConfigureHelp();
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   if (arguments.size() > 1) {

@@ -2,14 +2,15 @@
 
 #include <chrono>
 
-#include "absl/time/clock.h"
-
 namespace hookgate {
 namespace {
 
 class SystemClockImpl final : public Clock {
  public:
-  absl::Time WallNow() const override { return absl::Now(); }
+  // absl::Now goes on for up to two seconds after the clock was set.
+  absl::Time WallNow() const override {
+    return absl::FromChrono(std::chrono::system_clock::now());
+  }
   absl::Duration MonotonicNow() const override {
     return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
   }

@@ -30,7 +30,7 @@ HeadWatch::HeadWatch(const Clock& clock) : clock_(clock), thread_([this] { Run()
 
 HeadWatch::~HeadWatch() {
   {
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     stopping_ = true;
   }
   thread_.join();
@@ -38,7 +38,7 @@ HeadWatch::~HeadWatch() {
 
 bool HeadWatch::Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
   std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   if (head_ > seen) return false;
   before = Put(seen, deadline, std::move(waiter));
   return true;
@@ -46,7 +46,7 @@ bool HeadWatch::Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Wa
 
 void HeadWatch::AwaitNextRound(absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
   std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   before = Put(head_, deadline, std::move(waiter));
   head_grew_ = true;
 }
@@ -62,19 +62,19 @@ std::shared_ptr<HeadWatch::Waiter> HeadWatch::Put(Sequence seen, absl::Duration 
 
 void HeadWatch::Forget(Waiter* waiter) {
   std::shared_ptr<Waiter> by_head, by_clock;  // Their destructors run without the lock.
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   by_head = head_waits_.Take(waiter);
   by_clock = clock_waits_.Take(waiter);
 }
 
 void HeadWatch::Advance(Sequence head) {
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   head_ = std::max(head_, head);
   head_grew_ = true;
 }
 
 void HeadWatch::CheckDeadlines() {
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   check_clock_ = true;
 }
 
@@ -82,15 +82,16 @@ void HeadWatch::Run() {
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return head_grew_ || check_clock_ || stopping_;
   };
+  const auto stops = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_; };
   absl::Duration rest_until;
   Sequence served = 0;  // the head of the last round
   while (true) {
     std::vector<std::shared_ptr<Waiter>> due;
     Sequence head = 0;
     {
-      absl::MutexLock lock(&mu_);
-      mu_.AwaitWithTimeout(absl::Condition(&stopping_), TimeUntil(rest_until));
-      mu_.AwaitWithTimeout(absl::Condition(&has_news), TimeUntil(Soonest()));
+      MonotonicMutexLock lock(&mu_);
+      mu_.AwaitWithTimeout(stops, TimeUntil(rest_until));
+      mu_.AwaitWithTimeout(has_news, TimeUntil(Soonest()));
       if (stopping_) return;
       due = TakeDue();
       head = head_;

@@ -11,9 +11,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_mutex.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {
@@ -86,13 +86,13 @@ class HeadWatch {
                               std::shared_ptr<Waiter> waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
   absl::Duration TimeUntil(absl::Duration moment) const;
-  absl::Duration Soonest() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::Duration Soonest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<Waiter>> TakeDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const Clock& clock_;
 
-  absl::Mutex mu_;
+  MonotonicMutex mu_;
   Sequence head_ ABSL_GUARDED_BY(mu_) = 0;
   bool head_grew_ ABSL_GUARDED_BY(mu_) = false;  // since the waiters were last woken
   bool check_clock_ ABSL_GUARDED_BY(mu_) =

@@ -46,33 +46,33 @@ Retention::Retention(const RetentionLimits& limits, absl::Duration interval, Tri
 
 Retention::~Retention() {
   {
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     stopping_ = true;
   }
   thread_.join();
 }
 
 void Retention::SetLimits(const RetentionLimits& limits) {
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   limits_ = limits;
   limits_changed_ = true;
 }
 
 void Retention::Run() {
-  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+  const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return limits_changed_ || stopping_;
   };
   while (true) {
     RetentionLimits limits;
     {
-      absl::MutexLock lock(&mu_);
+      MonotonicMutexLock lock(&mu_);
       if (stopping_) return;
       limits = limits_;
       limits_changed_ = false;
     }
     Trim(limits);
-    absl::MutexLock lock(&mu_);
-    mu_.AwaitWithTimeout(absl::Condition(&has_news), interval_);
+    MonotonicMutexLock lock(&mu_);
+    mu_.AwaitWithTimeout(has_news, interval_);
   }
 }
 

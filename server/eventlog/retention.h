@@ -9,10 +9,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_mutex.h"
 
 namespace hookgate {
 
@@ -87,7 +87,7 @@ class Retention {
   // Touched only by the thread.
   absl::optional<absl::Duration> warned_at_;  // monotonic; nullopt: not above max_bytes
 
-  absl::Mutex mu_;
+  MonotonicMutex mu_;
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
   bool limits_changed_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

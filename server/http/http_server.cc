@@ -15,8 +15,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/synchronization/mutex.h"
 #include "server/base/logging.h"
+#include "server/base/monotonic_mutex.h"
 #include "server/base/status.h"
 #include "server/http/http_session.h"
 #include "server/http/tls_acceptor.h"
@@ -190,7 +190,7 @@ class HttpServerImpl final : public HttpServer {
     std::shared_ptr<HttpSession> session;
     bool refuse = false;
     {
-      absl::MutexLock lock(&mu_);
+      MonotonicMutexLock lock(&mu_);
       refuse = sessions_.size() - refusing_ >= static_cast<size_t>(options_.max_connections);
       if (draining_ || (refuse && refusing_ >= kMaxRefusing)) return;
       if (refuse) ++refusing_;
@@ -208,7 +208,7 @@ class HttpServerImpl final : public HttpServer {
   }
 
   void RemoveSession(int64_t id, bool refused) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     sessions_.erase(id);
     if (refused) --refusing_;
   }
@@ -216,7 +216,7 @@ class HttpServerImpl final : public HttpServer {
   // The oldest first.
   std::vector<std::shared_ptr<HttpSession>> DrainingSessions() ABSL_LOCKS_EXCLUDED(mu_) {
     std::vector<std::shared_ptr<HttpSession>> sessions;
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     draining_ = true;
     for (const auto& [id, weak] : sessions_) {
       std::shared_ptr<HttpSession> session = weak.lock();
@@ -227,8 +227,8 @@ class HttpServerImpl final : public HttpServer {
 
   bool WaitUntilEmpty(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_) {
     const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return sessions_.empty(); };
-    absl::MutexLock lock(&mu_);
-    return mu_.AwaitWithTimeout(absl::Condition(&empty), grace);
+    MonotonicMutexLock lock(&mu_);
+    return mu_.AwaitWithTimeout(empty, grace);
   }
 
   // Constant after Listen.
@@ -237,7 +237,7 @@ class HttpServerImpl final : public HttpServer {
   const Clock& clock_;
   std::string bound_;
 
-  absl::Mutex mu_;
+  MonotonicMutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   absl::btree_map<int64_t, std::weak_ptr<HttpSession>> sessions_ ABSL_GUARDED_BY(mu_);
   int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;

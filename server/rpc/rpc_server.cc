@@ -13,11 +13,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/executor.h"
 #include "server/base/logging.h"
+#include "server/base/monotonic_mutex.h"
 #include "server/delivery/batch_source.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
@@ -108,7 +108,9 @@ class RpcServerImpl final : public RpcServer {
     registry_.WaitUntilEmpty(grace);
     const absl::Duration grace_of_queries = std::min(grace, kGraceOfQueries);
     EndServer(grace_of_queries);
-    return ended_.WaitForNotificationWithTimeout(grace_of_queries + kTimeToCancel);
+    MonotonicMutexLock lock(&ended_mu_);
+    const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(ended_mu_) { return ended_; };
+    return ended_mu_.AwaitWithTimeout(ended, grace_of_queries + kTimeToCancel);
   }
 
  private:
@@ -120,7 +122,8 @@ class RpcServerImpl final : public RpcServer {
     ending_ = std::thread([this, end = absl::ToChronoTime(absl::Now() + grace)] {
       server_->Shutdown(end);
       server_->Wait();
-      ended_.Notify();
+      MonotonicMutexLock lock(&ended_mu_);
+      ended_ = true;
     });
   }
 
@@ -134,7 +137,6 @@ class RpcServerImpl final : public RpcServer {
   const std::unique_ptr<grpc::Service> event_service_;
   const std::unique_ptr<grpc::Service> subscription_service_;
   const std::unique_ptr<grpc::Service> admin_service_;
-  absl::Notification ended_;
 
   // Constant after Listen.
   std::string address_;
@@ -142,6 +144,8 @@ class RpcServerImpl final : public RpcServer {
 
   absl::Mutex mu_;
   std::thread ending_ ABSL_GUARDED_BY(mu_);
+  MonotonicMutex ended_mu_;
+  bool ended_ ABSL_GUARDED_BY(ended_mu_) = false;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace hookgate {
 
 absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   if (draining_) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                            "the gateway is going down: try again soon");
@@ -29,7 +29,7 @@ absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
 
 void StreamRegistry::Remove(OpenStream* stream) {
   std::shared_ptr<OpenStream> last;  // Its destructor runs without the lock.
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
   last = std::move(found->second);
@@ -37,7 +37,7 @@ void StreamRegistry::Remove(OpenStream* stream) {
 }
 
 size_t StreamRegistry::size() const {
-  absl::ReaderMutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   return streams_.size();
 }
 
@@ -50,7 +50,7 @@ std::vector<std::shared_ptr<OpenStream>> StreamRegistry::All() const {
 void StreamRegistry::RecheckAll() {
   std::vector<std::shared_ptr<OpenStream>> streams;
   {
-    absl::ReaderMutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     streams = All();
   }
   for (const auto& stream : streams) stream->Recheck();
@@ -59,7 +59,7 @@ void StreamRegistry::RecheckAll() {
 void StreamRegistry::DrainAll(absl::Duration spread) {
   std::vector<std::shared_ptr<OpenStream>> streams;
   {
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     draining_ = true;
     streams = All();
   }
@@ -70,9 +70,9 @@ void StreamRegistry::DrainAll(absl::Duration spread) {
 }
 
 bool StreamRegistry::WaitUntilEmpty(absl::Duration patience) const {
-  const auto empty = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return streams_.empty(); };
-  absl::ReaderMutexLock lock(&mu_);
-  return mu_.AwaitWithTimeout(absl::Condition(&empty), patience);
+  const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return streams_.empty(); };
+  MonotonicMutexLock lock(&mu_);
+  return mu_.AwaitWithTimeout(empty, patience);
 }
 
 }  // namespace hookgate

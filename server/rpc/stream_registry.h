@@ -9,8 +9,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/base/monotonic_mutex.h"
 
 namespace hookgate {
 
@@ -43,12 +43,12 @@ class StreamRegistry {
   bool WaitUntilEmpty(absl::Duration patience) const;
 
  private:
-  std::vector<std::shared_ptr<OpenStream>> All() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  std::vector<std::shared_ptr<OpenStream>> All() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const size_t max_streams_;
 
-  mutable absl::Mutex mu_;
+  mutable MonotonicMutex mu_;
   absl::flat_hash_map<OpenStream*, std::shared_ptr<OpenStream>> streams_ ABSL_GUARDED_BY(mu_);
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -27,14 +27,14 @@ absl::StatusOr<std::unique_ptr<CertificateStore>> CertificateStore::Open(
 
 CertificateStore::~CertificateStore() {
   {
-    absl::MutexLock lock(&mu_);
+    MonotonicMutexLock lock(&mu_);
     ending_ = true;
   }
   if (watcher_.joinable()) watcher_.join();
 }
 
 std::shared_ptr<const Certificates> CertificateStore::Current() const {
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   return current_;
 }
 
@@ -56,7 +56,7 @@ absl::Status CertificateStore::Load() {
         {{"file", files_.certificate}, {"not_after", absl::FormatTime(not_after)}});
   }
   auto next = std::make_shared<const Certificates>(std::move(loaded));
-  absl::MutexLock lock(&mu_);
+  MonotonicMutexLock lock(&mu_);
   current_ = std::move(next);
   return absl::OkStatus();
 }
@@ -76,10 +76,11 @@ std::string CertificateStore::Fingerprint() const {
 }
 
 void CertificateStore::Watch() {
+  const auto ends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return ending_; };
   while (true) {
     {
-      absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithTimeout(absl::Condition(&ending_), interval_)) return;
+      MonotonicMutexLock lock(&mu_);
+      if (mu_.AwaitWithTimeout(ends, interval_)) return;
     }
     absl::MutexLock lock(&reload_mu_);
     if (Fingerprint() == tried_) continue;

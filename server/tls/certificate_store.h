@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_mutex.h"
 #include "server/tls/certificates.h"
 
 namespace hookgate {
@@ -58,7 +59,7 @@ class CertificateStore {
   absl::Mutex reload_mu_;
   std::string tried_ ABSL_GUARDED_BY(reload_mu_);  // the fingerprint that was last read, or refused
 
-  mutable absl::Mutex mu_;
+  mutable MonotonicMutex mu_;
   std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mu_);
   bool ending_ ABSL_GUARDED_BY(mu_) = false;
 

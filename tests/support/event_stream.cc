@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "google/protobuf/text_format.h"
 
 namespace hookgate {
@@ -20,15 +18,17 @@ std::unique_ptr<EventService::Stub> ConnectTo(const std::string& address) {
       grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
-EventStream::EventStream(EventService::Stub& stub, const std::string& request_text) {
+EventStream::EventStream(EventService::Stub& stub, const std::string& request_text,
+                         std::chrono::seconds patience) {
   SubscribeRequest request;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(request_text, &request));
-  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  context_.set_deadline(std::chrono::system_clock::now() + patience);
   reader_ = stub.Subscribe(&context_, request);
 }
 
-EventStream::EventStream(const std::string& address, const std::string& request)
-    : EventStream(*ConnectTo(address), request) {}
+EventStream::EventStream(const std::string& address, const std::string& request,
+                         std::chrono::seconds patience)
+    : EventStream(*ConnectTo(address), request, patience) {}
 
 SubscribeResponse EventStream::Next() {
   SubscribeResponse response;

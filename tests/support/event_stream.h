@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,12 +18,15 @@ namespace hookgate {
 // `address`: HOST:PORT of a gateway. Each stub has a connection of its own.
 std::unique_ptr<v1::EventService::Stub> ConnectTo(const std::string& address);
 
-// One Subscribe call. Its calls block; after 30 s in all the stream fails with DEADLINE_EXCEEDED.
+// One Subscribe call. Its calls block; after `patience` in all the stream fails with
+// DEADLINE_EXCEEDED.
 class EventStream {
  public:
   // `request`: a SubscribeRequest in protobuf text format. `stub` may go before the stream does.
-  EventStream(v1::EventService::Stub& stub, const std::string& request);
-  EventStream(const std::string& address, const std::string& request);
+  EventStream(v1::EventService::Stub& stub, const std::string& request,
+              std::chrono::seconds patience = std::chrono::seconds(30));
+  EventStream(const std::string& address, const std::string& request,
+              std::chrono::seconds patience = std::chrono::seconds(30));
 
   // The next frame; none set at the end of the stream.
   v1::SubscribeResponse Next();
