@@ -99,19 +99,29 @@ absl::Status LogWriter::Health() const {
 
 void LogWriter::Run() {
   while (true) {
+    AwaitWork();
+    // On a core that is shared with the threads that fill the queue, the first job wakes this one in
+    // the middle of what they have ready: let them queue that, and the group is twice as large. On
+    // an idle core this returns at once, so a lone job waits for nothing.
+    std::this_thread::yield();
     std::vector<std::unique_ptr<LogJob>> group = TakeGroup();
     if (group.empty()) return;
     Process(std::move(group));
   }
 }
 
-// Empty: nothing is left, and nothing will come.
-std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
+// Until there is something in the queue, or nothing will come any more.
+void LogWriter::AwaitWork() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !queue_.empty() || stopping_;
   };
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(&has_work));
+}
+
+// Empty: nothing is left, and nothing will come.
+std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
+  absl::MutexLock lock(&mu_);
   std::vector<std::unique_ptr<LogJob>> group;
   if (queue_.size() <= limits_.max_group) {
     group.swap(queue_);

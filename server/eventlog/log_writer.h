@@ -62,6 +62,7 @@ class LogWriter {
 
   void Queue(std::unique_ptr<LogJob> job, bool however_full) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
+  void AwaitWork() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<std::unique_ptr<LogJob>> TakeGroup();
   void Process(std::vector<std::unique_ptr<LogJob>> group);
   absl::Status RewriteWhatWasFound();
