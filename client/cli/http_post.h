@@ -25,8 +25,8 @@ struct HttpUrl {
   std::string Authority() const;
 };
 
-// INVALID_ARGUMENT says what is wrong with `text`: https too, since a gateway has no TLS of its own
-// and a plain request to a TLS port would only hang or fail strangely.
+// INVALID_ARGUMENT says what is wrong with `text`: https too, which is not spoken here, and a plain
+// request to a TLS port would only fail strangely.
 absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view text);
 
 struct HttpRequest {

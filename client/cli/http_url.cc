@@ -66,8 +66,8 @@ absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view text) {
   if (absl::StartsWithIgnoreCase(text, "https://")) {
     return absl::InvalidArgumentError(
         "https is not supported: name the gateway's own address, such as http://127.0.0.1:8080, "
-        "not "
-        "that of the proxy before it");
+        "not that of the proxy before it; if the gateway itself serves TLS, run what --print "
+        "prints with https in place of http");
   }
   if (!absl::StartsWithIgnoreCase(text, "http://")) return NoUrl("it does not begin with http://");
   text.remove_prefix(absl::string_view("http://").size());

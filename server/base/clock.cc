@@ -8,9 +8,7 @@ namespace {
 class SystemClockImpl final : public Clock {
  public:
   // absl::Now goes on for up to two seconds after the clock was set.
-  absl::Time WallNow() const override {
-    return absl::FromChrono(std::chrono::system_clock::now());
-  }
+  absl::Time WallNow() const override { return absl::FromChrono(std::chrono::system_clock::now()); }
   absl::Duration MonotonicNow() const override {
     return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
   }

@@ -17,11 +17,10 @@ void MonotonicMutex::Unlock() {
   mu_.unlock();
 }
 
-bool MonotonicMutex::AwaitWithTimeout(absl::FunctionRef<bool()> condition,
-                                      absl::Duration timeout) {
+bool MonotonicMutex::AwaitWithTimeout(absl::FunctionRef<bool()> condition, absl::Duration timeout) {
   if (condition() || timeout <= absl::ZeroDuration()) return condition();
-  const auto until = std::chrono::steady_clock::now() +
-                     absl::ToChronoNanoseconds(std::min(timeout, kLongest));
+  const auto until =
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(std::min(timeout, kLongest));
   std::unique_lock<std::mutex> lock(mu_, std::adopt_lock);
   condition_ = &condition;
   const bool holds = holds_.wait_until(lock, until, condition);

@@ -28,9 +28,9 @@ class ABSL_LOCKABLE MonotonicMutex {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mu_.lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION();
 
-  // Gives the mutex up until `condition` holds or `timeout` is over, a year at most; returns whether
-  // it holds. Whoever unlocks evaluates `condition`, with the mutex held: the waiting thread is
-  // woken only when it has what it waits for.
+  // Gives the mutex up until `condition` holds or `timeout` is over, a year at most; returns
+  // whether it holds. Whoever unlocks evaluates `condition`, with the mutex held: the waiting
+  // thread is woken only when it has what it waits for.
   bool AwaitWithTimeout(absl::FunctionRef<bool()> condition, absl::Duration timeout)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(this);
 

@@ -100,9 +100,9 @@ absl::Status LogWriter::Health() const {
 void LogWriter::Run() {
   while (true) {
     AwaitWork();
-    // On a core that is shared with the threads that fill the queue, the first job wakes this one in
-    // the middle of what they have ready: let them queue that, and the group is twice as large. On
-    // an idle core this returns at once, so a lone job waits for nothing.
+    // On a core that is shared with the threads that fill the queue, the first job wakes this one
+    // in the middle of what they have ready: let them queue that, and the group is twice as large.
+    // On an idle core this returns at once, so a lone job waits for nothing.
     std::this_thread::yield();
     std::vector<std::unique_ptr<LogJob>> group = TakeGroup();
     if (group.empty()) return;

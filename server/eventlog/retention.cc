@@ -83,9 +83,9 @@ void Retention::Trim(const RetentionLimits& limits) {
                                .max_bytes = limits.max_bytes,
                                .excess = now - kMinEventAge};
   const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs);
-  LogOutcome(Severity::kInfo, "events", removed, cutoffs.settled,
-             limits.max_bytes == kNoMaxBytes ? absl::nullopt
-                                             : absl::optional<int64_t>(limits.max_bytes));
+  LogOutcome(
+      Severity::kInfo, "events", removed, cutoffs.settled,
+      limits.max_bytes == kNoMaxBytes ? absl::nullopt : absl::optional<int64_t>(limits.max_bytes));
   if (removed.value_or(0) > 0) trimmed_();
   if (removed.ok()) CheckUse(limits);
   const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;

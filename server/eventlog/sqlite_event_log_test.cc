@@ -388,8 +388,7 @@ TEST(SqliteEventLogTest, WhicheverLimitCutsMoreDoes) {
   const int64_t used = *log->UsedBytes();
   EXPECT_EQ(*log->Trim({.settled = At(6), .unsettled = At(6), .max_bytes = used, .excess = At(20)}),
             5);
-  EXPECT_EQ(*log->Trim({.settled = At(11), .unsettled = At(6), .max_bytes = 1, .excess = At(8)}),
-            5)
+  EXPECT_EQ(*log->Trim({.settled = At(11), .unsettled = At(6), .max_bytes = 1, .excess = At(8)}), 5)
       << "the age is the stricter one here";
 }
 

@@ -181,12 +181,12 @@ TEST_F(SubscriptionRetentionTest, KeepsItOnlyUpToTheCap) {
 
 TEST_F(SubscriptionRetentionTest, KeepsWhatIsNotSettledHoweverLargeTheLogIs) {
   Create(*log_, "behind", 3);
-  EXPECT_EQ(EarliestAfterTrim(
-                {.settled = At(0), .unsettled = At(0), .max_bytes = 1, .excess = At(100)}),
-            4);
-  EXPECT_EQ(EarliestAfterTrim(
-                {.settled = At(0), .unsettled = At(6), .max_bytes = 1, .excess = At(100)}),
-            6);
+  EXPECT_EQ(
+      EarliestAfterTrim({.settled = At(0), .unsettled = At(0), .max_bytes = 1, .excess = At(100)}),
+      4);
+  EXPECT_EQ(
+      EarliestAfterTrim({.settled = At(0), .unsettled = At(6), .max_bytes = 1, .excess = At(100)}),
+      6);
 }
 
 TEST_F(SubscriptionRetentionTest, KeepsWhatIsYoungWhoeverHasSettledIt) {

@@ -259,9 +259,8 @@ TEST_F(OptionsTest, MaxBytesHasAFloor) {
   EXPECT_EQ(Right("").retention.max_bytes, kNoMaxBytes);
   EXPECT_EQ(Right("storage { max_bytes: 67108864 }").retention.max_bytes, 67108864);
   for (const char* value : {"67108863", "1", "-1"}) {
-    EXPECT_THAT(
-        ErrorOf(absl::StrCat("storage { max_bytes: ", value, " }"), "storage.max_bytes"),
-        HasSubstr(absl::StrCat("is ", value, "; it must be at least 67108864 (64 MiB)")));
+    EXPECT_THAT(ErrorOf(absl::StrCat("storage { max_bytes: ", value, " }"), "storage.max_bytes"),
+                HasSubstr(absl::StrCat("is ", value, "; it must be at least 67108864 (64 MiB)")));
   }
 }
 

@@ -32,8 +32,7 @@ struct GrownLog {
 // appended by the gateway's own code, in groups larger than its own. They were received, evenly
 // spaced, during `span` until `age` ago.
 absl::StatusOr<GrownLog> GrowLog(const std::string& data_dir, int64_t events, absl::Duration span,
-                                 absl::BitGenRef random,
-                                 absl::Duration age = absl::ZeroDuration());
+                                 absl::BitGenRef random, absl::Duration age = absl::ZeroDuration());
 
 }  // namespace hookgate
 

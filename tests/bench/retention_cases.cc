@@ -75,16 +75,15 @@ Figure MeasureAnswer(const BenchSettings& settings, absl::Duration age) {
 }  // namespace
 
 std::vector<BenchCase> RetentionCases(const BenchSettings& settings) {
-  return {{.name = "retention",
-           .what = "p99 from request to 200, 2,000/s, during retention",
-           .unit = "ms",
-           .reference = "the same, nothing too old",
-           .target = 2,
-           .at_least = false,
-           .measure = [&settings] { return MeasureAnswer(settings, kTooOld); },
-           .measure_reference = [&settings] {
-             return MeasureAnswer(settings, absl::ZeroDuration());
-           }}};
+  return {
+      {.name = "retention",
+       .what = "p99 from request to 200, 2,000/s, during retention",
+       .unit = "ms",
+       .reference = "the same, nothing too old",
+       .target = 2,
+       .at_least = false,
+       .measure = [&settings] { return MeasureAnswer(settings, kTooOld); },
+       .measure_reference = [&settings] { return MeasureAnswer(settings, absl::ZeroDuration()); }}};
 }
 
 }  // namespace hookgate

@@ -69,8 +69,8 @@ class RetentionTest : public GatewayTest {
     EXPECT_THAT(gateway_->log(), HasSubstr(kWarning));
   }
   EventStream Resume(Sequence sequence) {
-    return EventStream(gateway_->grpc(), absl::StrCat("after_cursor: '",
-                                                      FormatCursor(epoch_, sequence), "'"));
+    return EventStream(gateway_->grpc(),
+                       absl::StrCat("after_cursor: '", FormatCursor(epoch_, sequence), "'"));
   }
 
   std::string epoch_;

@@ -69,8 +69,8 @@ void Ledger::NoteEvent(int64_t sequence, absl::string_view webhook_id, const std
   absl::MutexLock lock(&mu_);
   ++counts_.delivered;
   if (sequence != position.sequence + 1) {
-    Find(counts_.out_of_order, absl::StrCat(position.reader, " got sequence ", sequence, " after ",
-                                            position.sequence));
+    Find(counts_.out_of_order,
+         absl::StrCat(position.reader, " got sequence ", sequence, " after ", position.sequence));
   }
   position.sequence = sequence;
   position.cursor = cursor;
@@ -161,9 +161,9 @@ void Ledger::CheckStored(int64_t sequence, int64_t webhook) {
     held = webhook;
     stored = sequence;
   } else if (held != webhook || stored != sequence) {
-    Find(counts_.duplicates, absl::StrCat(WebhookId(webhook), " is under sequence ", sequence,
-                                          ", and was under ", stored, "; there was ",
-                                          WebhookId(held)));
+    Find(counts_.duplicates,
+         absl::StrCat(WebhookId(webhook), " is under sequence ", sequence, ", and was under ",
+                      stored, "; there was ", WebhookId(held)));
   }
 }
 

@@ -28,16 +28,14 @@ class Ledger {
     int64_t came_back = 0;     // deliveries after their ack was answered
     int64_t lost = 0;          // answered 200, and not what readers got; known after Settle
     int64_t others = 0;        // whatever else went wrong
-    int64_t findings() const {
-      return duplicates + out_of_order + came_back + lost + others;
-    }
+    int64_t findings() const { return duplicates + out_of_order + came_back + lost + others; }
   };
 
   // What one reader got so far. Its reader's alone.
   struct Position {
-    std::string reader;     // names it in findings
-    int64_t sequence = 0;   // of the newest event
-    std::string cursor;     // after it; "": at the beginning
+    std::string reader;    // names it in findings
+    int64_t sequence = 0;  // of the newest event
+    std::string cursor;    // after it; "": at the beginning
   };
 
   // A webhook that is about to be sent; numbers count from 1.

@@ -33,8 +33,8 @@ void Reader::ReadStream(const Life& life, int64_t at_most) {
     if (frame.frame_case() == v1::SubscribeResponse::FRAME_NOT_SET) {
       const grpc::Status status = stream.Finish();
       if (!life.ending.HasBeenNotified()) {
-        ledger_.NoteFinding(absl::StrCat(name(), "'s stream ended while the gateway was up: ",
-                                         status.error_message()));
+        ledger_.NoteFinding(absl::StrCat(
+            name(), "'s stream ended while the gateway was up: ", status.error_message()));
       }
       return;
     }
@@ -50,8 +50,8 @@ void Reader::ReadToTheEnd(const Life& life) {
     const v1::SubscribeResponse frame = stream.Next();
     if (frame.has_caught_up()) break;
     if (frame.frame_case() == v1::SubscribeResponse::FRAME_NOT_SET) {
-      ledger_.NoteFinding(absl::StrCat(name(), "'s stream ended before it had caught up: ",
-                                       stream.Finish().error_message()));
+      ledger_.NoteFinding(absl::StrCat(
+          name(), "'s stream ended before it had caught up: ", stream.Finish().error_message()));
       return;
     }
     NoteEvents(frame);

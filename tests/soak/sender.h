@@ -32,7 +32,7 @@ class Sender {
   Ledger& ledger_;
   const absl::Duration interval_;
   std::mt19937_64 random_;
-  int64_t unanswered_ = 0;       // 0: none
+  int64_t unanswered_ = 0;        // 0: none
   std::deque<int64_t> answered_;  // the newest
 };
 

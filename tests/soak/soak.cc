@@ -248,8 +248,8 @@ void Soak::LastLook() {
 void Soak::Verify() {
   const auto report = VerifyLog({.data_dir = plan_.data_dir});
   if (!report.ok()) {
-    ledger_.NoteFinding(absl::StrCat("the log could not be verified: ",
-                                     std::string(report.status().message())));
+    ledger_.NoteFinding(
+        absl::StrCat("the log could not be verified: ", std::string(report.status().message())));
     return;
   }
   report_.verify_findings = report->total_findings;

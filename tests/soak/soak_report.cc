@@ -49,8 +49,7 @@ std::string SoakReport::Text() const {
       Line("otherwise wrong", counts.others), Line("findings of hookgate fsck", verify_findings),
       Line("memory of the first life, warmed up", Mebibytes(first_life_bytes)),
       Line("memory of the last life at that point", Mebibytes(last_life_bytes)),
-      Line("  after half of it", Mebibytes(warm_bytes)),
-      Line("  at its end", Mebibytes(end_bytes)),
+      Line("  after half of it", Mebibytes(warm_bytes)), Line("  at its end", Mebibytes(end_bytes)),
       Line("  may grow by", Mebibytes(allowed_growth)),
       Line("largest write-ahead log", Mebibytes(largest_wal_bytes)),
       Line("  its bound", Mebibytes(wal_bound)), Line("took", Seconds(elapsed)));

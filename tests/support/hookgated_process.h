@@ -45,7 +45,7 @@ class HookgatedProcess {
   // As anybody on the machine sees it now.
   std::string CommandLine() const;
 
-  pid_t pid_;  // 0 once it has been waited for
+  pid_t pid_;      // 0 once it has been waited for
   const int out_;  // its standard output
   const std::string log_path_;
   std::string printed_;  // all that has come from out_

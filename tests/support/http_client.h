@@ -56,7 +56,7 @@ class HttpClient {
 
   int fd_ = -1;
   std::unique_ptr<Tls> tls_;  // null: plain text
-  std::string received_;  // all of it
+  std::string received_;      // all of it
   std::string unread_;
 };
 

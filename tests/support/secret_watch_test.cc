@@ -57,7 +57,9 @@ TEST_F(SecretWatchTest, TokenIsFoundAsItIsAndEncoded) {
   watch_.KeepToken("the token", "a bearer's token");
   EXPECT_TRUE(Bites("a bearer's token"));
   EXPECT_TRUE(Bites("YSBiZWFyZXIncyB0b2tlbg"));
-  EXPECT_TRUE(Bites("612062656172657227732074" "6f6b656e"));
+  EXPECT_TRUE(
+      Bites("612062656172657227732074"
+            "6f6b656e"));
 }
 
 TEST_F(SecretWatchTest, EachEntryOfASignatureIsFound) {
@@ -107,7 +109,7 @@ TEST(ExpectNothingDisclosed, FailsTheTestAndNamesTheSecretWithoutQuotingIt) {
 TEST(KeepSignaturesOf, SignaturesAreThoseOfTheHeader) {
   const std::string signature = "QUVDQXdRRkJnY0lDUW9MREEwT0R4QVJFaE1VRlJZWEc=";
   KeepSignaturesOf(absl::StrCat("POST / HTTP/1.1\r\nSvix-Signature: v1,", signature,
-                                    "\r\n\r\nwebhook-signature: v1,no such field"));
+                                "\r\n\r\nwebhook-signature: v1,no such field"));
   EXPECT_THAT(SecretWatch::OfThisProgram().Disclosures(SecretWatch::kLog, signature),
               Contains("a signature"));
 }
