@@ -169,7 +169,7 @@ void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond
       ComposeEvent(std::move(delivery.decoded), delivery.origin, std::move(body));
   log_.Append(std::move(event),
               [this, origin = std::move(delivery.origin),
-               respond = std::move(respond)](absl::StatusOr<AppendResult> result) mutable {
+               respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
                 std::move(respond)(AnswerAppend(origin.source, origin.webhook_id, result));
               });
 }
@@ -208,23 +208,24 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
   webhook->reason = ReasonOf(error);
   webhook->detail = std::string(error.message());
   webhook->raw_body = std::move(body);
-  log_.Quarantine(std::move(webhook), [this, error, origin = std::move(delivery.origin),
-                                       respond = std::move(respond)](absl::Status kept) mutable {
-    if (!kept.ok()) {
-      std::move(respond)(AnswerError(origin.source, origin.webhook_id, kept, sender_lines_));
-      return;
-    }
-    ++stats_.quarantined;
-    if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
-      Log(Severity::kWarning, "webhook put into quarantine",
-          {{"source", origin.source},
-           {"webhook_id", origin.webhook_id},
-           {"reason", ReasonOf(error)},
-           {"field", FieldPathOf(error)},
-           {"suppressed", *suppressed}});
-    }
-    std::move(respond)(ToHttpResponse(error));
-  });
+  log_.Quarantine(
+      std::move(webhook), [this, error, origin = std::move(delivery.origin),
+                           respond = std::move(respond)](const absl::Status& kept) mutable {
+        if (!kept.ok()) {
+          std::move(respond)(AnswerError(origin.source, origin.webhook_id, kept, sender_lines_));
+          return;
+        }
+        ++stats_.quarantined;
+        if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+          Log(Severity::kWarning, "webhook put into quarantine",
+              {{"source", origin.source},
+               {"webhook_id", origin.webhook_id},
+               {"reason", ReasonOf(error)},
+               {"field", FieldPathOf(error)},
+               {"suppressed", *suppressed}});
+        }
+        std::move(respond)(ToHttpResponse(error));
+      });
 }
 
 HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail) {
