@@ -140,6 +140,7 @@ class HttpServerImpl final : public HttpServer {
     // On one core a second thread would only take turns with the first.
     if (count == 0) count = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 2);
     std::vector<std::unique_ptr<Loop>> loops;
+    loops.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) loops.push_back(std::make_unique<Loop>());
     return loops;
   }

@@ -116,10 +116,9 @@ class HttpSession::AnswerDue {
   void operator()(HttpResponse response) && {
     // Held until post has returned: with the last session the server may go, and its io_context.
     const std::shared_ptr<HttpSession> session = std::move(session_);
-    asio::post(session->socket_.get_executor(),
-               [session, response = std::move(response)]() mutable {
-                 session->Answer(std::move(response), /*then_close=*/false);
-               });
+    asio::post(session->socket_.get_executor(), [session, response = std::move(response)] {
+      session->Answer(response, /*then_close=*/false);
+    });
   }
 
  private:
@@ -232,7 +231,7 @@ void HttpSession::OnHead(error_code error) {
     return Refuse(HttpRefusal::kMalformed, "the only Transfer-Encoding is chunked, in HTTP/1.1");
   }
   absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(head, peer_));
-  if (refusal.has_value()) return Answer(*std::move(refusal), /*then_close=*/true);
+  if (refusal.has_value()) return Answer(*refusal, /*then_close=*/true);
   if (parser_->chunked()) head_before_trailer_ = head;
   if (!parser_->is_done() && head.version() >= 11 &&
       absl::EqualsIgnoreCase(View(head[http::field::expect]), "100-continue")) {
@@ -278,7 +277,7 @@ void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
   Answer(handler_.Refuse(refusal, detail), /*then_close=*/true);
 }
 
-void HttpSession::Answer(HttpResponse response, bool then_close) {
+void HttpSession::Answer(const HttpResponse& response, bool then_close) {
   if (!socket_.is_open()) return;
   // HTTP/1.0 keeps connections only by an agreement that is not made here.
   const bool keep_alive = !then_close && !draining_ && parser_.has_value() &&

@@ -71,7 +71,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void Handle();
   void Refuse(HttpRefusal refusal, absl::string_view detail);
   // Sends `response`; `then_close`: nothing more is read from this connection.
-  void Answer(HttpResponse response, bool then_close);
+  void Answer(const HttpResponse& response, bool then_close);
   void OnAnswered(boost::system::error_code error);
   void Linger();
   void ReadAndDiscard();
