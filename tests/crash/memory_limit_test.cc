@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -53,8 +54,7 @@ std::string LargeBody() {
 class MemoryLimitTest : public testing::TestWithParam<int64_t> {
  protected:
   // Small and large ones in turns, until the connection ends.
-  void SendMany() {
-    HttpClient client(gateway_->http());
+  void SendMany(HttpClient& client) {
     for (int i = 0; i < kWebhooksEach; ++i) {
       SignedWebhook webhook;
       if (i % 2 == 0) webhook.body = LargeBody();
@@ -79,12 +79,20 @@ TEST_P(MemoryLimitTest, NothingAnsweredIsLost) {
 #endif
   SignedWebhook before;
   ASSERT_EQ(Exchange(gateway_->http(), before.Request()).value_or(HttpReply()).status, 200);
+  // Connected before: what comes after the end is nobody's to answer.
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < kSenders; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(gateway_->http()));
+  }
   const auto limit = static_cast<rlim_t>(DataBytes(gateway_->pid()) + GetParam());
   const rlimit limits = {.rlim_cur = limit, .rlim_max = limit};
   ASSERT_EQ(prlimit(gateway_->pid(), RLIMIT_DATA, &limits, nullptr), 0);
   std::vector<std::thread> senders;
-  for (int i = 0; i < kSenders; ++i) senders.emplace_back([this] { SendMany(); });
+  for (const auto& client : clients) {
+    senders.emplace_back([this, &client] { SendMany(*client); });
+  }
   for (std::thread& sender : senders) sender.join();
+  clients.clear();
 
   gateway_->Signal(SIGTERM);
   const int exit_code = gateway_->WaitForExit();
