@@ -7,7 +7,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/base/status.h"
 
 namespace hookgate {
 namespace {
@@ -15,10 +14,6 @@ namespace {
 constexpr int kAllBits = 128;
 constexpr int kV4Offset = 12;  // bytes before an IPv4 address that is mapped into IPv6
 constexpr std::array<uint8_t, kV4Offset> kV4Prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-bool BitAt(const std::array<uint8_t, 16>& bytes, int bit) {
-  return (bytes[static_cast<size_t>(bit / 8)] >> (7 - bit % 8) & 1) != 0;
-}
 
 }  // namespace
 
@@ -47,6 +42,14 @@ std::string IpAddress::ToString() const {
   return written == nullptr ? "" : written;
 }
 
+IpAddress IpAddress::First(int bits) const {
+  IpAddress first = *this;
+  for (int bit = bits; bit < kAllBits; ++bit) {
+    first.bytes_[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> bit % 8));
+  }
+  return first;
+}
+
 absl::StatusOr<Network> Network::Parse(absl::string_view text) {
   const size_t slash = text.find('/');
   const absl::optional<IpAddress> address = IpAddress::Parse(text.substr(0, slash));
@@ -67,10 +70,7 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
         absl::StrCat("\"", text, "\" has no prefix length from 0 to ", most, " after its \"/\""));
   }
   const int prefix_bits = kAllBits - most + bits;
-  IpAddress first = *address;
-  for (int bit = prefix_bits; bit < kAllBits; ++bit) {
-    first.bytes_[static_cast<size_t>(bit / 8)] &= static_cast<uint8_t>(~(0x80 >> bit % 8));
-  }
+  const IpAddress first = address->First(prefix_bits);
   if (!(first == *address)) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\" names an address within its network; write ", first.ToString(),
@@ -80,10 +80,7 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
 }
 
 bool Network::Contains(const IpAddress& address) const {
-  for (int bit = 0; bit < prefix_bits_; ++bit) {
-    if (BitAt(address.bytes_, bit) != BitAt(first_.bytes_, bit)) return false;
-  }
-  return true;
+  return address.First(prefix_bits_) == first_;
 }
 
 bool IsInAny(const std::vector<Network>& networks, const IpAddress& address) {

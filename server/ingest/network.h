@@ -29,6 +29,8 @@ class IpAddress {
   IpAddress() = default;
 
   bool is_v4() const;
+  // The first address of its network of so many bits, of 128.
+  IpAddress First(int bits) const;
 
   std::array<uint8_t, 16> bytes_ = {};  // IPv4 is mapped into IPv6
 };
