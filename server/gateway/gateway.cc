@@ -37,6 +37,19 @@ void FillIngest(const IngestStats& stats, hookgate::v1::GetStatusResponse::Inges
   status.set_refused(stats.refused);
 }
 
+// Null for plain text. `key` is where the config says so.
+absl::StatusOr<std::unique_ptr<CertificateStore>> OpenCertificates(
+    const absl::optional<CertificateFiles>& files, absl::string_view key, const Clock& clock) {
+  if (!files.has_value()) return nullptr;
+  auto certificates = CertificateStore::Open(*files, clock);
+  if (!certificates.ok()) return Annotate(certificates.status(), key);
+  return certificates;
+}
+
+absl::Status ReloadCertificates(CertificateStore* certificates, absl::string_view key) {
+  return certificates == nullptr ? absl::OkStatus() : Annotate(certificates->Reload(), key);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
@@ -96,11 +109,8 @@ absl::Status Gateway::OpenSubscriptions() {
 }
 
 absl::Status Gateway::StartRpc() {
-  if (options_.doors.certificates.has_value()) {
-    auto certificates = CertificateStore::Open(*options_.doors.certificates, clock_);
-    if (!certificates.ok()) return Annotate(certificates.status(), "grpc.tls");
-    certificates_ = *std::move(certificates);
-  }
+  ASSIGN_OR_RETURN(grpc_certificates_,
+                   OpenCertificates(options_.doors.certificates, "grpc.tls", clock_));
   auto server = RpcServer::Start(options_.rpc,
                                  {.log = *log_,
                                   .quarantine = *log_,
@@ -109,7 +119,7 @@ absl::Status Gateway::StartRpc() {
                                   .subscriptions = *subscriptions_,
                                   .clock = clock_,
                                   .access = access_,
-                                  .certificates = certificates_.get(),
+                                  .certificates = grpc_certificates_.get(),
                                   .get_status = [this](hookgate::v1::GetStatusResponse& status) {
                                     return FillStatus(status);
                                   }});
@@ -119,11 +129,8 @@ absl::Status Gateway::StartRpc() {
 }
 
 absl::Status Gateway::StartWebhooks() {
-  if (options_.http_certificates.has_value()) {
-    auto certificates = CertificateStore::Open(*options_.http_certificates, clock_);
-    if (!certificates.ok()) return Annotate(certificates.status(), "http.tls");
-    http_certificates_ = *std::move(certificates);
-  }
+  ASSIGN_OR_RETURN(http_certificates_,
+                   OpenCertificates(options_.http_certificates, "http.tls", clock_));
   auto server =
       HttpServer::Start(options_.http, *webhook_handler_, clock_, http_certificates_.get());
   if (!server.ok()) return Annotate(server.status(), "http.address");
@@ -175,12 +182,8 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
 absl::Status Gateway::Reload(const Options& options) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(CheckReload(config_, options.config));
-  if (certificates_ != nullptr) {
-    RETURN_IF_ERROR(Annotate(certificates_->Reload(), "grpc.tls"));
-  }
-  if (http_certificates_ != nullptr) {
-    RETURN_IF_ERROR(Annotate(http_certificates_->Reload(), "http.tls"));
-  }
+  RETURN_IF_ERROR(ReloadCertificates(grpc_certificates_.get(), "grpc.tls"));
+  RETURN_IF_ERROR(ReloadCertificates(http_certificates_.get(), "http.tls"));
   config_ = options.config;
   config_time_ = clock_.WallNow();
   sources_.Replace(options.sources);

@@ -83,7 +83,7 @@ class Gateway {
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   SourceRegistry sources_;
   AccessControl access_;
-  std::unique_ptr<CertificateStore> certificates_;       // null: gRPC is plain text
+  std::unique_ptr<CertificateStore> grpc_certificates_;  // null: gRPC is plain text
   std::unique_ptr<CertificateStore> http_certificates_;  // null: so is HTTP
   HeadWatch watch_;
   Tail tail_;
