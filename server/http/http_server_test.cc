@@ -132,9 +132,9 @@ class HttpServerTest : public testing::Test {
  protected:
   void SetUp() override { Start({}); }
 
-  void Start(const HttpServerOptions& options) {
+  void Start(const HttpServerOptions& options, const CertificateStore* certificates = nullptr) {
     server_.reset();
-    auto server = HttpServer::Start(options, handler_, clock_);
+    auto server = HttpServer::Start(options, handler_, clock_, certificates);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -697,15 +697,13 @@ class HttpsServerTest : public HttpServerTest {
   void SetUp() override { StartTls({}); }
 
   void StartTls(const HttpServerOptions& options) {
-    server_.reset();
+    server_.reset();  // It uses the store.
     std::filesystem::create_directories(folder_);
     Write(first_);
     auto store = CertificateStore::Open(files_, clock_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
-    auto server = HttpServer::Start(options, handler_, clock_, store_.get());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
+    Start(options, store_.get());
   }
   void Write(const TestCertificate& pair) {
     std::ofstream(files_.certificate, std::ios::binary) << pair.certificate;

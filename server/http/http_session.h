@@ -1,6 +1,6 @@
 // One HTTP connection: reads a request, has it handled, writes the answer, and so on.
 //
-//   handshake  TLS, where there is any                          header_timeout
+//   handshake  TLS, where there is any                           header_timeout
 //   rest       nothing has come yet, or since the last answer    idle_timeout
 //   head       a request's first byte has come                   header_timeout
 //   body       its head has been accepted                        body_timeout

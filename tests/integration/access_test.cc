@@ -1,7 +1,6 @@
 // Who may come in over gRPC, against a real gateway: TLS, client certificates, tokens and rights.
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -19,10 +18,10 @@
 #include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/access/access_policy.h"
 #include "tests/integration/gateway_fixture.h"
-#include "tests/support/grpc_watch.h"
 #include "tests/support/program.h"
 #include "tests/support/secret_watch.h"
 #include "tests/support/test_certificates.h"
+#include "tests/support/untyped_call.h"
 
 namespace hookgate {
 namespace {
@@ -119,21 +118,9 @@ class AccessTest : public GatewayTest {
   // Any method, with bytes for a request.
   grpc::Status CallRaw(const std::string& path, const std::string& bytes,
                        const std::string& token) {
-    const UntypedCalls untyped;
-    grpc::GenericStub stub(channel_);
     grpc::ClientContext context;
     Prepare(context, token);
-    grpc::CompletionQueue queue;
-    grpc::Slice slice(bytes);
-    auto call = stub.PrepareUnaryCall(&context, path, grpc::ByteBuffer(&slice, 1), &queue);
-    call->StartCall();
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    call->Finish(&response, &status, nullptr);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    return status;
+    return CallUntyped(channel_, context, path, bytes);
   }
   grpc::Status Call(const std::string& path, const google::protobuf::Message& request,
                     const std::string& token) {

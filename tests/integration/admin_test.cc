@@ -24,13 +24,6 @@ class AdminTest : public GatewayTest {
     return v1::AdminService::NewStub(
         grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
   }
-  v1::GetStatusResponse GetStatus() {
-    grpc::ClientContext context;
-    v1::GetStatusResponse response;
-    const grpc::Status status = Connect()->GetStatus(&context, {}, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
-  }
   v1::ListQuarantinedResponse ListQuarantined() {
     grpc::ClientContext context;
     v1::ListQuarantinedResponse response;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "hookgate/v1/admin_service.grpc.pb.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/temporary_log.h"
 
@@ -62,6 +63,16 @@ void GatewayTest::Store(SignedWebhook webhook) {
   const HttpReply reply = Send(std::move(webhook));
   EXPECT_EQ(reply.status, 200) << reply.body;
   EXPECT_NE(reply.body.find("\"stored\""), std::string::npos) << reply.body;
+}
+
+v1::GetStatusResponse GatewayTest::GetStatus() {
+  const auto stub = v1::AdminService::NewStub(
+      grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  v1::GetStatusResponse response;
+  const grpc::Status status = stub->GetStatus(&context, {}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response;
 }
 
 std::vector<v1::Event> GatewayTest::StoredEvents() {

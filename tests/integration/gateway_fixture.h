@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hookgate/v1/admin_service.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "tests/support/hookgated_process.h"
 #include "tests/support/http_client.h"
@@ -36,6 +37,7 @@ class GatewayTest : public testing::Test {
   // Sends it and fails the test if it is not answered 200 "stored".
   void Store(SignedWebhook webhook);
 
+  v1::GetStatusResponse GetStatus();
   // Every event of the log, by a stream of its own.
   std::vector<v1::Event> StoredEvents();
 

@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -19,6 +18,7 @@
 #include "absl/time/time.h"
 #include "server/event/event_schema.h"
 #include "server/event/sample_event.h"
+#include "tests/bench/process_usage.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/test_certificates.h"
 
@@ -327,14 +327,6 @@ TEST_F(IngestTest, WebhooksComeInOverTls) {
   reply = again.ReadReply();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200);
-}
-
-// What the process has in memory, in bytes.
-int64_t ResidentBytes(pid_t pid) {
-  int64_t all = 0;
-  int64_t resident = 0;
-  std::ifstream(absl::StrCat("/proc/", pid, "/statm")) >> all >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
 }
 
 TEST_F(IngestTest, TenThousandIdleConnectionsCostLittleAndTheNextIsRefused) {

@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "hookgate/v1/admin_service.grpc.pb.h"
 #include "server/delivery/cursor.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/consume_call.h"
@@ -42,15 +41,6 @@ class RetentionTest : public GatewayTest {
                          .receive_time = absl::Now() - age,
                          .raw_body = std::string(4 << 20, 'x')});
     }
-  }
-  v1::GetStatusResponse GetStatus() {
-    const auto stub = v1::AdminService::NewStub(
-        grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
-    grpc::ClientContext context;
-    v1::GetStatusResponse response;
-    const grpc::Status status = stub->GetStatus(&context, {}, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
   }
   // Asks until `holds` does; the status as it was last.
   template <typename Holds>

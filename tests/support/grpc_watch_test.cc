@@ -1,7 +1,6 @@
 #include "tests/support/grpc_watch.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "tests/support/secret_watch.h"
+#include "tests/support/untyped_call.h"
 
 namespace hookgate {
 namespace {
@@ -99,20 +99,8 @@ TEST_F(GrpcWatchTest, SecretInMetadataIsFound) {
 TEST_F(GrpcWatchTest, SecretInAnUntypedAnswerIsFound) {
   discloser_.answer = kTestSecret;
   EXPECT_THAT(FailuresOf([this] {
-                const UntypedCalls untyped;
-                grpc::GenericStub stub(channel_);
                 grpc::ClientContext context;
-                grpc::CompletionQueue queue;
-                grpc::Slice slice;
-                auto call = stub.PrepareUnaryCall(&context, "/hookgate.v1.AdminService/GetStatus",
-                                                  grpc::ByteBuffer(&slice, 1), &queue);
-                call->StartCall();
-                grpc::ByteBuffer response;
-                grpc::Status status;
-                call->Finish(&response, &status, nullptr);
-                void* tag = nullptr;
-                bool ok = false;
-                queue.Next(&tag, &ok);
+                (void)CallUntyped(channel_, context, "/hookgate.v1.AdminService/GetStatus", "");
               }),
               ElementsAre(HasSubstr("answer of")));
 }
