@@ -9,6 +9,12 @@
 namespace hookgate {
 namespace {
 
+// Removing takes the writer's time, and the disk's when its pages go through the write-ahead log,
+// and webhooks wait for both. So after each step it rests so many times as long as that took:
+// without, the p99 of answers is twenty times as high meanwhile (bazel/bench --cases=retention),
+// with it some 10,000 events a second are removed.
+constexpr int kRestOfStep = 6;
+
 // A log that stays above its limit says so this often.
 constexpr absl::Duration kWarningInterval = absl::Hours(1);
 
@@ -59,9 +65,6 @@ void Retention::SetLimits(const RetentionLimits& limits) {
 }
 
 void Retention::Run() {
-  const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return limits_changed_ || stopping_;
-  };
   while (true) {
     RetentionLimits limits;
     {
@@ -72,8 +75,15 @@ void Retention::Run() {
     }
     Trim(limits);
     MonotonicMutexLock lock(&mu_);
-    mu_.AwaitWithTimeout(has_news, interval_);
+    mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasNews(); },
+                         interval_);
   }
+}
+
+bool Retention::Rest(absl::Duration step) {
+  MonotonicMutexLock lock(&mu_);
+  return !mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasNews(); },
+                               kRestOfStep * step);
 }
 
 void Retention::Trim(const RetentionLimits& limits) {
@@ -82,12 +92,18 @@ void Retention::Trim(const RetentionLimits& limits) {
                                .unsettled = now - limits.max_unsettled_age,
                                .max_bytes = limits.max_bytes,
                                .excess = now - kMinEventAge};
-  const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs);
+  bool finished = true;
+  absl::Duration step_begin = clock_.MonotonicNow();
+  const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs, [&] {
+    finished = Rest(clock_.MonotonicNow() - step_begin);
+    step_begin = clock_.MonotonicNow();
+    return finished;
+  });
   LogOutcome(
       Severity::kInfo, "events", removed, cutoffs.settled,
       limits.max_bytes == kNoMaxBytes ? absl::nullopt : absl::optional<int64_t>(limits.max_bytes));
   if (removed.value_or(0) > 0) trimmed_();
-  if (removed.ok()) CheckUse(limits);
+  if (removed.ok() && finished) CheckUse(limits);
   const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;
   // A warning: nobody has looked at them, and they were signed.
   LogOutcome(Severity::kWarning, "webhooks in quarantine",

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -47,8 +48,10 @@ struct TrimCutoffs {
 class Trimmable {
  public:
   virtual ~Trimmable() = default;
-  // Oldest first.
-  virtual absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) = 0;
+  // Oldest first, in steps. `go_on` is asked after each that removed something; what is left when
+  // it says no stays.
+  virtual absl::StatusOr<int64_t> Trim(
+      const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
   // What the log takes of the disk: all that is stored, events with their indexes, the quarantine
   // and what subscriptions owe; not the room that removed events have left free in the file, which
   // is used again. Quick, however much is stored.
@@ -66,15 +69,18 @@ class Retention {
   Retention(
       const RetentionLimits& limits, absl::Duration interval, Trimmable& log, const Clock& clock,
       std::function<void()> trimmed = [] {});
-  // Waits for a trim under way.
+  // Waits for a step under way.
   ~Retention();
 
-  // In force from the next trim on, which comes at once.
+  // In force from the next step on.
   void SetLimits(const RetentionLimits& limits) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   void Trim(const RetentionLimits& limits);
+  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return limits_changed_ || stopping_; }
+  // Rests after a step that took so long. False if there is news.
+  bool Rest(absl::Duration step) ABSL_LOCKS_EXCLUDED(mu_);
   // Warns if nothing more may be removed, and the log is above its limit all the same.
   void CheckUse(const RetentionLimits& limits);
 

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "tests/support/fake_clock.h"
 
 namespace hookgate {
@@ -16,10 +18,12 @@ constexpr absl::Duration kPatience = absl::Seconds(20);
 // Notes what it is asked to remove.
 class FakeLog final : public Trimmable {
  public:
-  absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) override {
+  absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs,
+                               absl::FunctionRef<bool()> go_on) override {
+    Note(cutoffs);
+    while (endless() && go_on()) {
+    }
     absl::MutexLock lock(&mu_);
-    event_cutoffs_ = cutoffs;
-    ++trims_;
     return outcome_;
   }
   absl::StatusOr<int64_t> UsedBytes() override {
@@ -41,6 +45,11 @@ class FakeLog final : public Trimmable {
   void Remove(int64_t count) {
     absl::MutexLock lock(&mu_);
     outcome_ = count;
+  }
+  // From now on there is always more to remove.
+  void NeverEnd() {
+    absl::MutexLock lock(&mu_);
+    endless_ = true;
   }
   void Use(int64_t bytes) {
     absl::MutexLock lock(&mu_);
@@ -68,7 +77,18 @@ class FakeLog final : public Trimmable {
   }
 
  private:
+  void Note(const TrimCutoffs& cutoffs) {
+    absl::MutexLock lock(&mu_);
+    event_cutoffs_ = cutoffs;
+    ++trims_;
+  }
+  bool endless() {
+    absl::MutexLock lock(&mu_);
+    return endless_;
+  }
+
   absl::Mutex mu_;
+  bool endless_ ABSL_GUARDED_BY(mu_) = false;
   absl::StatusOr<int64_t> outcome_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t used_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   TrimCutoffs event_cutoffs_ ABSL_GUARDED_BY(mu_);
@@ -143,6 +163,34 @@ TEST(RetentionTest, ALogThatStaysAboveItsLimitSaysSoOnceAnHour) {
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_EQ(CountOf(said, "above storage.max_bytes"), 3) << said;
   EXPECT_EQ(CountOf(said, "within its limit of bytes again"), 2) << said;
+}
+
+TEST(RetentionTest, NewLimitsAndTheEndDoNotWaitForALongTrim) {
+  FakeClock clock;
+  FakeLog log;
+  log.NeverEnd();
+  Retention retention({.max_bytes = 1000}, absl::Hours(1), log, clock);
+  const auto trimmed_with = [&](int64_t max_bytes) {
+    const absl::Time end = absl::Now() + kPatience;
+    while (log.event_cutoffs().max_bytes != max_bytes && absl::Now() < end) {
+      std::this_thread::yield();
+    }
+    return log.event_cutoffs().max_bytes == max_bytes;
+  };
+  EXPECT_TRUE(trimmed_with(1000));
+  retention.SetLimits({.max_bytes = 2000});
+  EXPECT_TRUE(trimmed_with(2000));
+}
+
+// Only a trim that came to its end knows that nothing more may go.
+TEST(RetentionTest, ATrimThatWasCutShortDoesNotWarn) {
+  FakeClock clock;
+  FakeLog log;
+  log.NeverEnd();
+  log.Use(1001);
+  testing::internal::CaptureStderr();
+  { Retention retention({.max_bytes = 1000}, absl::Hours(1), log, clock); }
+  EXPECT_EQ(CountOf(testing::internal::GetCapturedStderr(), "above storage.max_bytes"), 0);
 }
 
 TEST(RetentionTest, FailedTrimIsTriedAgain) {

@@ -21,7 +21,7 @@ namespace {
 
 // One step of retention: short enough that a webhook which waits behind it does not notice. By
 // bytes as well, since every page that a large body leaves free is visited.
-constexpr TrimStep kTrimStep = {.max_events = 256, .max_bytes = 1 << 20};
+constexpr TrimStep kTrimStep = {.max_events = 64, .max_bytes = 1 << 20};
 
 std::string NewEpoch() {
   absl::BitGen random;
@@ -243,7 +243,8 @@ absl::Status SqliteEventLog::DeleteSubscription(int64_t id) {
       [&](Done done) { return MakeDeleteSubscriptionJob(id, std::move(done)); });
 }
 
-absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs) {
+absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs,
+                                             absl::FunctionRef<bool()> go_on) {
   int64_t total = 0;
   while (true) {
     ASSIGN_OR_RETURN(const int64_t removed,
@@ -251,7 +252,7 @@ absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs) {
                        return MakeTrimJob(cutoffs, kTrimStep, std::move(done));
                      }));
     total += removed;
-    if (removed == 0) return total;
+    if (removed == 0 || !go_on()) return total;
   }
 }
 

@@ -76,7 +76,8 @@ class SqliteEventLog final : public EventLog,
   absl::Status DeleteSubscription(int64_t id) override;
 
   // In steps between which appends go on.
-  absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs) override;
+  absl::StatusOr<int64_t> Trim(
+      const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<int64_t> UsedBytes() override;
   absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
 
