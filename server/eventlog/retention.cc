@@ -11,7 +11,7 @@ namespace {
 
 // Removing takes the writer's time, and the disk's when its pages go through the write-ahead log,
 // and webhooks wait for both. So after each step it rests so many times as long as that took:
-// without, the p99 of answers is twenty times as high meanwhile (bazel/bench --cases=retention),
+// without, the p99 of answers is 19 times as high meanwhile (bazel/bench --cases=retention),
 // with it some 10,000 events a second are removed.
 constexpr int kRestOfStep = 6;
 
