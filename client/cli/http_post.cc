@@ -1,7 +1,11 @@
 #include "client/cli/http_post.h"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -11,6 +15,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/time_format.h"
+#include "server/base/status.h"
 
 namespace hookgate::cli {
 namespace {
@@ -62,6 +67,7 @@ class Exchange {
       return Failure(error,
                      absl::StrCat("cannot connect to ", url_.Authority(), ": ", error.message()));
     }
+    if (url_.tls) RETURN_IF_ERROR(Secure(request.ca));
     // A server may answer before it has read everything, and close: its answer says more than the
     // broken write.
     const error_code written = Write(request);
@@ -108,14 +114,49 @@ class Exchange {
     return Await([this, &addresses](const auto& done) { stream_.async_connect(addresses, done); });
   }
 
+  // TLS from here on, if the other side proves to be the host.
+  absl::Status Secure(const std::string& ca) {
+    error_code error;
+    if (ca.empty()) {
+      tls_context_.set_default_verify_paths(error);
+    } else {
+      tls_context_.add_certificate_authority(asio::buffer(ca), error);
+    }
+    if (error) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the authority's file holds no certificate in PEM: ", error.message()));
+    }
+    tls_.emplace(stream_, tls_context_);
+    tls_->set_verify_mode(asio::ssl::verify_peer);
+    tls_->set_verify_callback(asio::ssl::host_name_verification(url_.host));
+    asio::ip::make_address(url_.host, error);
+    const bool is_name = static_cast<bool>(error);
+    // RFC 6066, section 3: addresses are not sent as server names.
+    if (is_name) SSL_set_tlsext_host_name(tls_->native_handle(), url_.host.c_str());
+    const error_code shaken = Await(
+        [this](const auto& done) { tls_->async_handshake(asio::ssl::stream_base::client, done); });
+    if (!shaken) return absl::OkStatus();
+    const std::string message =
+        absl::StrCat("no TLS with ", url_.Authority(), ": ", shaken.message());
+    const long verified = SSL_get_verify_result(tls_->native_handle());
+    if (verified == X509_V_OK) return Failure(shaken, message);
+    return absl::UnauthenticatedError(
+        absl::StrCat(message, " (", X509_verify_cert_error_string(verified), ")"));
+  }
+
   error_code Write(const HttpRequest& request) {
     const http::request<http::string_body> message = ToBeast(request);
-    return Await([this, &message](const auto& done) { http::async_write(stream_, message, done); });
+    return Await([this, &message](const auto& done) {
+      if (tls_.has_value()) return http::async_write(*tls_, message, done);
+      http::async_write(stream_, message, done);
+    });
   }
 
   error_code Read(http::response_parser<http::string_body>& parser) {
-    return Await(
-        [this, &parser](const auto& done) { http::async_read(stream_, buffer_, parser, done); });
+    return Await([this, &parser](const auto& done) {
+      if (tls_.has_value()) return http::async_read(*tls_, buffer_, parser, done);
+      http::async_read(stream_, buffer_, parser, done);
+    });
   }
 
   absl::Status Failure(const error_code& error, absl::string_view message) const {
@@ -135,6 +176,8 @@ class Exchange {
   asio::io_context io_;
   asio::ip::tcp::resolver resolver_{io_};
   beast::tcp_stream stream_{io_};
+  asio::ssl::context tls_context_{asio::ssl::context::tls_client};
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, where there is TLS
   beast::flat_buffer buffer_;
 };
 

@@ -1,4 +1,4 @@
-// One HTTP/1.1 POST, without TLS.
+// One HTTP/1.1 POST, in plain text or through TLS.
 #ifndef HOOKGATE_CLIENT_CLI_HTTP_POST_H_
 #define HOOKGATE_CLIENT_CLI_HTTP_POST_H_
 
@@ -13,11 +13,12 @@
 
 namespace hookgate::cli {
 
-// Where http://HOST[:PORT][/PATH] leads.
+// Where http[s]://HOST[:PORT][/PATH] leads.
 struct HttpUrl {
-  std::string host;  // Without the brackets of an IPv6 address.
-  std::string port = "80";
-  std::string path;  // Begins with '/', or is empty; does not end with '/'.
+  bool tls = false;
+  std::string host;         // Without the brackets of an IPv6 address.
+  std::string port = "80";  // As text, since that is what resolvers take.
+  std::string path;         // Begins with '/', or is empty; does not end with '/'.
 
   // As a URL again.
   std::string ToString() const;
@@ -25,14 +26,15 @@ struct HttpUrl {
   std::string Authority() const;
 };
 
-// INVALID_ARGUMENT says what is wrong with `text`: https too, which is not spoken here, and a plain
-// request to a TLS port would only fail strangely.
+// Without a port, it is 80 or 443. INVALID_ARGUMENT says what is wrong with `text`.
 absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view text);
 
 struct HttpRequest {
   HttpUrl url;
   std::vector<std::pair<std::string, std::string>> fields;  // Besides Host and Content-Length.
   std::string body;
+  std::string
+      ca;  // In PEM: who may have signed the server's certificate. "": whom the system trusts.
 };
 
 struct HttpAnswer {
@@ -50,7 +52,9 @@ struct HttpAnswer {
 // Sends `request` over a connection of its own and waits for the whole answer, whatever its status.
 //   timeout  for all of it
 // Errors: UNAVAILABLE if no connection could be made, or it ended without a whole answer;
-// DEADLINE_EXCEEDED; INTERNAL if what came is no HTTP, or more than 1 MiB.
+// UNAUTHENTICATED if the certificate is not to be believed, or is another host's;
+// INVALID_ARGUMENT if `ca` holds no certificate; DEADLINE_EXCEEDED; INTERNAL if what came is no
+// HTTP, or more than 1 MiB.
 absl::StatusOr<HttpAnswer> HttpPost(const HttpRequest& request, absl::Duration timeout);
 
 }  // namespace hookgate::cli

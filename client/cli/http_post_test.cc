@@ -15,10 +15,8 @@ namespace hookgate::cli {
 namespace {
 
 namespace asio = boost::asio;
-using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 // Takes one connection, reads as much as it is told to, answers with given bytes, and closes.
 class OneAnswerServer {
@@ -157,9 +155,13 @@ TEST(ParseHttpUrlTest, TakesHostPortAndPath) {
   EXPECT_EQ(six.ToString(), "http://[::1]:8080");
 }
 
-TEST(ParseHttpUrlTest, RefusesHttpsInSoManyWords) {
-  EXPECT_THAT(std::string(ParseHttpUrl("https://h").status().message()),
-              AllOf(StartsWith("https is not supported"), HasSubstr("http://127.0.0.1:8080")));
+TEST(ParseHttpUrlTest, HttpsIsTlsWithAPortOfItsOwn) {
+  const HttpUrl url = ParseHttpUrl("HTTPS://gateway.example/a").value();
+  EXPECT_TRUE(url.tls);
+  EXPECT_EQ(url.port, "443");
+  EXPECT_EQ(url.ToString(), "https://gateway.example/a");
+  EXPECT_EQ(ParseHttpUrl("https://h:80").value().ToString(), "https://h:80");
+  EXPECT_FALSE(ParseHttpUrl("http://h:443").value().tls);
 }
 
 TEST(ParseHttpUrlTest, RefusesWhatIsNoUrl) {
@@ -167,6 +169,8 @@ TEST(ParseHttpUrlTest, RefusesWhatIsNoUrl) {
                            "127.0.0.1:8080",
                            "ftp://h",
                            "http://",
+                           "https://",
+                           "https:/h",
                            "http:///path",
                            "http://:80",
                            "http://h:",

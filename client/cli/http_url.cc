@@ -10,6 +10,11 @@
 namespace hookgate::cli {
 namespace {
 
+constexpr char kHttp[] = "http://";
+constexpr char kHttps[] = "https://";
+
+const char* DefaultPort(bool tls) { return tls ? "443" : "80"; }
+
 absl::Status NoUrl(absl::string_view why) {
   return absl::InvalidArgumentError(
       absl::StrCat(why, "; it takes a URL such as http://127.0.0.1:8080"));
@@ -57,21 +62,22 @@ absl::Status SplitHostAndPort(absl::string_view authority, HttpUrl& url) {
 
 std::string HttpUrl::Authority() const {
   const std::string name = absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host;
-  return port == "80" ? name : absl::StrCat(name, ":", port);
+  return port == DefaultPort(tls) ? name : absl::StrCat(name, ":", port);
 }
 
-std::string HttpUrl::ToString() const { return absl::StrCat("http://", Authority(), path); }
+std::string HttpUrl::ToString() const {
+  return absl::StrCat(tls ? kHttps : kHttp, Authority(), path);
+}
 
 absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view text) {
-  if (absl::StartsWithIgnoreCase(text, "https://")) {
-    return absl::InvalidArgumentError(
-        "https is not supported: name the gateway's own address, such as http://127.0.0.1:8080, "
-        "not that of the proxy before it; if the gateway itself serves TLS, run what --print "
-        "prints with https in place of http");
-  }
-  if (!absl::StartsWithIgnoreCase(text, "http://")) return NoUrl("it does not begin with http://");
-  text.remove_prefix(absl::string_view("http://").size());
   HttpUrl url;
+  url.tls = absl::StartsWithIgnoreCase(text, kHttps);
+  url.port = DefaultPort(url.tls);
+  const absl::string_view scheme = url.tls ? kHttps : kHttp;
+  if (!absl::StartsWithIgnoreCase(text, scheme)) {
+    return NoUrl("it begins neither with http:// nor with https://");
+  }
+  text.remove_prefix(scheme.size());
   const size_t slash = std::min(text.find('/'), text.size());
   absl::string_view path = text.substr(slash);
   if (!std::all_of(path.begin(), path.end(), IsPathByte)) {

@@ -10,6 +10,7 @@
 namespace hookgate::cli {
 namespace {
 
+constexpr char kTlsCa[] = "tls-ca";
 constexpr size_t kMaxFileBytes = 1 << 20;
 
 // The file that the flag names; "" if it names none.
@@ -29,15 +30,22 @@ absl::StatusOr<std::string> FileOf(const Flags& flags, const std::string& flag) 
 
 }  // namespace
 
+FlagSpec TlsCaFlag() {
+  return {.name = kTlsCa,
+          .value = "FILE",
+          .help =
+              "Who may have signed the gateway's certificate, in PEM; those whom the system "
+              "trusts, if not given.",
+          .variable = "HOOKGATE_TLS_CA"};
+}
+
+absl::StatusOr<std::string> TlsCaOf(const Flags& flags) { return FileOf(flags, kTlsCa); }
+
 std::vector<FlagSpec> SecurityFlags() {
   return {{.name = "tls",
            .kind = FlagKind::kBool,
            .help = "The gateway speaks TLS. So does any of --tls-ca and --tls-cert."},
-          {.name = "tls-ca",
-           .value = "FILE",
-           .help = "Who may have signed the gateway's certificate, in PEM; those whom the system "
-                   "trusts, if not given.",
-           .variable = "HOOKGATE_TLS_CA"},
+          TlsCaFlag(),
           {.name = "tls-cert",
            .value = "FILE",
            .help = "The client's certificate in PEM, for a gateway that knows callers by it.",
@@ -55,7 +63,7 @@ std::vector<FlagSpec> SecurityFlags() {
 
 absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVariable& get_variable) {
   ConnectionSecurity security;
-  ASSIGN_OR_RETURN(security.ca, FileOf(flags, "tls-ca"));
+  ASSIGN_OR_RETURN(security.ca, TlsCaOf(flags));
   ASSIGN_OR_RETURN(security.certificate, FileOf(flags, "tls-cert"));
   ASSIGN_OR_RETURN(security.key, FileOf(flags, "tls-key"));
   ASSIGN_OR_RETURN(const std::string token, FileOf(flags, "token-file"));

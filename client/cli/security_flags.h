@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_CLIENT_CLI_SECURITY_FLAGS_H_
 #define HOOKGATE_CLIENT_CLI_SECURITY_FLAGS_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,11 @@ namespace hookgate::cli {
 
 // --tls, --tls-ca, --tls-cert, --tls-key, --token-file.
 std::vector<FlagSpec> SecurityFlags();
+
+// --tls-ca alone, for commands that call a gateway by HTTP.
+FlagSpec TlsCaFlag();
+// The file that it names; "" if it names none. INVALID_ARGUMENT.
+absl::StatusOr<std::string> TlsCaOf(const Flags& flags);
 
 // What they say, with the files read, towards the gateway that --grpc names. The token may stand in
 // the variable HOOKGATE_TOKEN instead of a file; there is no flag for it, for others could read it

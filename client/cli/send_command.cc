@@ -11,6 +11,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/nearest.h"
 #include "client/cli/report.h"
+#include "client/cli/security_flags.h"
 #include "client/cli/send_result.h"
 #include "client/cli/signed_request.h"
 #include "server/base/status.h"
@@ -116,6 +117,7 @@ absl::StatusOr<std::string> MakeBody(const Flags& flags, absl::Time now, Environ
 // All that is the same for each of --count webhooks.
 struct Job {
   HttpUrl gateway;
+  std::string ca;
   Secret secret;
   Webhook webhook;  // Without its id.
 };
@@ -125,9 +127,16 @@ absl::StatusOr<Job> MakeJob(const Flags& flags, Environment& environment) {
   const absl::Time now = environment.clock.WallNow();
   const absl::StatusOr<HttpUrl> gateway = ParseHttpUrl(flags.Text("url"));
   if (!gateway.ok()) return Annotate(gateway.status(), "--url");
+  if (!gateway->tls && flags.Given("tls-ca")) {
+    return absl::InvalidArgumentError("--tls-ca: --url begins with http://, which is no TLS");
+  }
+  std::string ca;
+  if (gateway->tls) {
+    ASSIGN_OR_RETURN(ca, TlsCaOf(flags));
+  }
   ASSIGN_OR_RETURN(Secret secret, ReadSecret(flags, environment));
   ASSIGN_OR_RETURN(std::string body, MakeBody(flags, now, environment));
-  return Job{*gateway, std::move(secret),
+  return Job{*gateway, std::move(ca), std::move(secret),
              Webhook{.source = flags.Text("source"),
                      .webhook_time = now - flags.Duration("age"),
                      .body = std::move(body),
@@ -141,7 +150,8 @@ int Print(const HttpRequest& request, const Flags& flags, Environment& environme
     return WrongUsage(kName, "--print: a shell command cannot hold this body; use --file FILE",
                       environment);
   }
-  environment.out << CurlCommand(request, from_file ? file : "");
+  environment.out << CurlCommand(request, from_file ? file : "",
+                                 request.ca.empty() ? "" : flags.Text("tls-ca"));
   return kFine;
 }
 
@@ -151,7 +161,11 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
   if (!answer.ok()) {
     std::string message =
         absl::StrCat("cannot send ", webhook_id, ": ", std::string(answer.status().message()));
-    if (answer.status().code() == absl::StatusCode::kInternal) {
+    if (absl::IsUnauthenticated(answer.status())) {
+      absl::StrAppend(&message, ". Give --tls-ca FILE with the certificate of who signed it");
+      return Fail(kFailed, message, environment);
+    }
+    if (absl::IsInternal(answer.status()) || absl::IsInvalidArgument(answer.status())) {
       return Fail(kFailed, message, environment);
     }
     absl::StrAppend(&message, ". Check that ", request.url.Authority(),
@@ -175,7 +189,8 @@ int Run(const Flags& flags, Environment& environment) {
     Webhook& webhook = job->webhook;
     webhook.webhook_id =
         flags.Has("webhook-id") ? flags.Text("webhook-id") : environment.fresh_webhook_id();
-    const HttpRequest request = SignedRequest(job->gateway, webhook, job->secret);
+    HttpRequest request = SignedRequest(job->gateway, webhook, job->secret);
+    request.ca = job->ca;
     const int one = flags.Bool("print") ? Print(request, flags, environment)
                                         : Post(request, webhook.webhook_id, flags, environment);
     if (one == kWrongUsage || one == kUnreachable) return one;  // The next would fare no better.
@@ -223,9 +238,10 @@ std::vector<FlagSpec> SigningFlags() {
 std::vector<FlagSpec> SendingFlags() {
   return {{.name = "url",
            .value = "URL",
-           .help = "The gateway's HTTP address.",
+           .help = "The gateway's HTTP address, https:// if it has TLS.",
            .default_value = "http://127.0.0.1:8080",
            .variable = "HOOKGATE_URL"},
+          TlsCaFlag(),
           {.name = "source",
            .value = "NAME",
            .help = "As which source it comes: the last part of /webhooks/NAME.",

@@ -160,6 +160,26 @@ TEST_F(SendTest, WhatIsNoHttpIsAFailure) {
   EXPECT_EQ(Run({"send"}).exit_code, kFailed);
 }
 
+TEST_F(SendTest, HttpsBelievesWhomTheFileNames) {
+  const std::string ca = WriteFile("ca.pem", "an authority");
+  EXPECT_EQ(Run({"send", "--url=https://gateway.example", "--tls-ca", ca}).exit_code, kFine);
+  ASSERT_THAT(posted_, SizeIs(1));
+  EXPECT_EQ(posted_[0].url.ToString(), "https://gateway.example/webhooks/openai");
+  EXPECT_EQ(posted_[0].ca, "an authority");
+  const Outcome printed = Run({"send", "--url=https://gateway.example", "--tls-ca", ca, "--print"});
+  EXPECT_THAT(printed.out, HasSubstr("  --cacert '" + ca + "' \\\n"));
+  EXPECT_EQ(Run({"send", "--tls-ca", ca}).exit_code, kWrongUsage) << "the default is http";
+  EXPECT_EQ(Run({"send", "--url=https://h", "--tls-ca=/nowhere"}).exit_code, kWrongUsage);
+  EXPECT_THAT(posted_, SizeIs(1));
+}
+
+TEST_F(SendTest, CertificateThatIsNotBelievedIsAFailureThatSaysWhatHelps) {
+  answer_ = [](const HttpRequest&) { return absl::UnauthenticatedError("no TLS with h"); };
+  const Outcome outcome = Run({"send", "--url=https://h"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("no TLS with h. Give --tls-ca FILE"));
+}
+
 TEST_F(SendTest, PrintSendsNothing) {
   const Outcome outcome = Run({"send", "--print", "--webhook-id=wh_1"});
   EXPECT_EQ(outcome.exit_code, kFine);
@@ -193,8 +213,7 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
       {{"--file=/no/such/file"}, "cannot read /no/such/file"},
       {{"--secret-file=/no/such/file"}, "cannot read /no/such/file"},
       {{"--secret-env=UNSET"}, "there is no secret to sign with: set UNSET"},
-      {{"--url=https://h"}, "--url: https is not supported"},
-      {{"--url=h:80"}, "--url: it does not begin with http://"},
+      {{"--url=h:80"}, "--url: it begins neither with http:// nor with https://"},
       {{"--source=../x"}, "--source: a source's name"},
       {{"--webhook-id=a b"}, "--webhook-id: it has only"},
       {{"--webhook-id=a\r\nX: y"}, "--webhook-id: it has only"},

@@ -33,9 +33,11 @@ HttpRequest SignedRequest(const HttpUrl& gateway, const Webhook& webhook, const 
   return request;
 }
 
-std::string CurlCommand(const HttpRequest& request, absl::string_view body_file) {
+std::string CurlCommand(const HttpRequest& request, absl::string_view body_file,
+                        absl::string_view ca_file) {
   std::string command = absl::StrCat("curl --silent --show-error --include ",
                                      Quoted(request.url.ToString()), " \\\n");
+  if (!ca_file.empty()) absl::StrAppend(&command, "  --cacert ", Quoted(ca_file), " \\\n");
   for (const auto& [name, value] : request.fields) {
     absl::StrAppend(&command, "  --header ", Quoted(absl::StrCat(name, ": ", value)), " \\\n");
   }

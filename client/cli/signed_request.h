@@ -25,7 +25,9 @@ HttpRequest SignedRequest(const HttpUrl& gateway, const Webhook& webhook, const 
 
 // A shell command that sends `request`, in several lines.
 //   body_file  where the body can be read again; "": it is part of the command and must hold no NUL
-std::string CurlCommand(const HttpRequest& request, absl::string_view body_file);
+//   ca_file    where the request's `ca` can be read again; "": it has none
+std::string CurlCommand(const HttpRequest& request, absl::string_view body_file,
+                        absl::string_view ca_file = "");
 
 }  // namespace hookgate::cli
 

@@ -14,6 +14,7 @@
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/program.h"
 #include "tests/support/temporary_log.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
@@ -60,6 +61,50 @@ TEST_F(CliTest, SendSaysHowItWasAnswered) {
   EXPECT_THAT(forged.out + forged.err, HasSubstr("401 signature_mismatch"));
   const ProgramOutcome stale = Hookgate({"send", "--age", "10m"});
   EXPECT_THAT(stale.out + stale.err, HasSubstr("401 timestamp_too_old"));
+}
+
+class SecureCliTest : public CliTest {
+ protected:
+  void SetUp() override {}  // Tests start the gateway with certificates of their own.
+
+  void StartWithCertificate(const TestCertificate& certificate) {
+    StartWithConfig(absl::StrCat(
+        "http { tls { certificate_file: \"", WriteFile(certificate.certificate), "\" key_file: \"",
+        WriteFile(certificate.key),
+        "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }"));
+  }
+  std::string https_url() const { return absl::StrCat("https://", gateway_->http()); }
+};
+
+TEST_F(SecureCliTest, SendSpeaksTlsWithWhomItIsToldToBelieve) {
+  const TestAuthority authority, other_authority;
+  StartWithCertificate(authority.Issue());
+  const std::string ca = WriteFile(authority.certificate());
+  const ProgramOutcome sent = Hookgate({"send", "--url", https_url(), "--tls-ca", ca});
+  EXPECT_EQ(sent.exit_code, 0) << sent.err;
+  EXPECT_THAT(sent.out, HasSubstr("200 stored sequence 1"));
+
+  const std::string other_ca = WriteFile(other_authority.certificate());
+  for (const std::vector<std::string>& stranger :
+       {std::vector<std::string>{"send", "--url", https_url(), "--tls-ca", other_ca},
+        std::vector<std::string>{"send", "--url", https_url()}}) {
+    const ProgramOutcome refused = Hookgate(stranger);
+    EXPECT_EQ(refused.exit_code, 1) << refused.out << refused.err;
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("certificate"), HasSubstr("--tls-ca FILE")));
+  }
+  const ProgramOutcome plain = Hookgate({"send"});
+  EXPECT_NE(plain.exit_code, 0) << "in plain text, where TLS is spoken";
+  EXPECT_THAT(StoredEvents(), testing::SizeIs(1));
+}
+
+TEST_F(SecureCliTest, CertificateOfAnotherHostIsNotBelieved) {
+  const TestAuthority authority;
+  StartWithCertificate(authority.Issue("DNS:gateway.example"));
+  const ProgramOutcome refused =
+      Hookgate({"send", "--url", https_url(), "--tls-ca", WriteFile(authority.certificate())});
+  EXPECT_EQ(refused.exit_code, 1) << refused.out << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("certificate"));
+  EXPECT_THAT(StoredEvents(), IsEmpty());
 }
 
 TEST_F(CliTest, SampleOfAnyTypeIsStoredAndFound) {
