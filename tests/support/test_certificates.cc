@@ -9,6 +9,11 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "tests/support/secret_watch.h"
+
 namespace hookgate {
 namespace {
 
@@ -70,6 +75,14 @@ X509Ptr NewCertificate(EVP_PKEY* key, const std::string& name, const X509* issue
   return certificate;
 }
 
+// Line by line, since whoever shows a key need not show it whole.
+void KeepKey(const std::string& pem) {
+  for (const absl::string_view line : absl::StrSplit(pem, '\n')) {
+    if (absl::StartsWith(line, "-----") || line.size() < SecretWatch::kLeastBytes) continue;
+    SecretWatch::OfThisProgram().KeepToken("the key of a certificate", line);
+  }
+}
+
 }  // namespace
 
 struct TestAuthority::Impl {
@@ -94,7 +107,9 @@ TestCertificate TestAuthority::Issue(const std::string& names, absl::Duration li
   const X509Ptr certificate = NewCertificate(key.get(), "Test", impl_->certificate.get(), lifetime);
   AddExtension(certificate.get(), NID_subject_alt_name, names);
   EXPECT_GT(X509_sign(certificate.get(), impl_->key.get(), EVP_sha256()), 0);
-  return {ToPem(certificate.get()), ToPem(key.get())};
+  TestCertificate issued = {ToPem(certificate.get()), ToPem(key.get())};
+  KeepKey(issued.key);
+  return issued;
 }
 
 }  // namespace hookgate
