@@ -1,5 +1,7 @@
 #include "server/http/http_server.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,6 +20,7 @@
 #include "server/base/logging.h"
 #include "server/base/monotonic_mutex.h"
 #include "server/base/status.h"
+#include "server/http/answer_queue.h"
 #include "server/http/http_session.h"
 #include "server/http/tls_acceptor.h"
 
@@ -63,6 +66,13 @@ std::string FormatEndpoint(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
   return endpoint.address().is_v6() ? absl::StrCat("[", host, "]:", endpoint.port())
                                     : absl::StrCat(host, ":", endpoint.port());
+}
+
+// Those that this process may run on, which in a container may be fewer than there are.
+int UsableCores() {
+  cpu_set_t cores;
+  // It fails where there are more cores than a cpu_set_t holds.
+  return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : CPU_SETSIZE;
 }
 
 class HttpServerImpl final : public HttpServer {
@@ -133,12 +143,13 @@ class HttpServerImpl final : public HttpServer {
   // it needs no strand.
   struct Loop {
     asio::io_context io{/*concurrency_hint=*/1};
+    AnswerQueue answers{io.get_executor()};
     asio::executor_work_guard<HttpExecutor> work{io.get_executor()};
   };
 
   static std::vector<std::unique_ptr<Loop>> MakeLoops(int count) {
     // On one core a second thread would only take turns with the first.
-    if (count == 0) count = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, 2);
+    if (count == 0) count = std::clamp(UsableCores(), 1, 2);
     std::vector<std::unique_ptr<Loop>> loops;
     loops.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) loops.push_back(std::make_unique<Loop>());
@@ -147,12 +158,13 @@ class HttpServerImpl final : public HttpServer {
 
   void Accept() {
     next_loop_ = (next_loop_ + 1) % loops_.size();
-    acceptor_.async_accept(loops_[next_loop_]->io, [this](error_code error, HttpSocket socket) {
-      OnAccepted(error, std::move(socket));
+    Loop& loop = *loops_[next_loop_];
+    acceptor_.async_accept(loop.io, [this, &loop](error_code error, HttpSocket socket) {
+      OnAccepted(error, std::move(socket), loop.answers);
     });
   }
 
-  void OnAccepted(error_code error, HttpSocket socket) {
+  void OnAccepted(error_code error, HttpSocket socket, AnswerQueue& answers) {
     if (!acceptor_.is_open()) return;
     if (error) {
       // Most likely there are no file descriptors left. The backlog keeps who comes meanwhile.
@@ -164,7 +176,7 @@ class HttpServerImpl final : public HttpServer {
       return;
     }
     if (accept_failure_logged_) NoteAcceptingAgain();
-    AddSession(std::move(socket));
+    AddSession(std::move(socket), answers);
     Accept();
   }
 
@@ -186,7 +198,7 @@ class HttpServerImpl final : public HttpServer {
     accept_failures_ = 0;
   }
 
-  void AddSession(HttpSocket socket) ABSL_LOCKS_EXCLUDED(mu_) {
+  void AddSession(HttpSocket socket, AnswerQueue& answers) ABSL_LOCKS_EXCLUDED(mu_) {
     std::shared_ptr<asio::ssl::context> tls = tls_.Context();
     std::shared_ptr<HttpSession> session;
     bool refuse = false;
@@ -196,9 +208,9 @@ class HttpServerImpl final : public HttpServer {
       if (draining_ || (refuse && refusing_ >= kMaxRefusing)) return;
       if (refuse) ++refusing_;
       const int64_t id = ++last_id_;
-      session =
-          std::make_shared<HttpSession>(std::move(socket), std::move(tls), options_, handler_,
-                                        clock_, [this, id, refuse] { RemoveSession(id, refuse); });
+      session = std::make_shared<HttpSession>(std::move(socket), std::move(tls), options_, handler_,
+                                              clock_, answers,
+                                              [this, id, refuse] { RemoveSession(id, refuse); });
       sessions_.emplace(id, session);
     }
     if (refuse) {

@@ -114,11 +114,8 @@ class HttpSession::AnswerDue {
   }
 
   void operator()(HttpResponse response) && {
-    // Held until post has returned: with the last session the server may go, and its io_context.
-    const std::shared_ptr<HttpSession> session = std::move(session_);
-    asio::post(session->socket_.get_executor(), [session, response = std::move(response)] {
-      session->Answer(response, /*then_close=*/false);
-    });
+    AnswerQueue& answers = session_->answers_;
+    answers.Push(std::move(session_), std::move(response));
   }
 
  private:
@@ -127,11 +124,12 @@ class HttpSession::AnswerDue {
 
 HttpSession::HttpSession(HttpSocket socket, std::shared_ptr<asio::ssl::context> tls,
                          const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
-                         std::function<void()> on_end)
+                         AnswerQueue& answers, std::function<void()> on_end)
     : at_end_{std::move(on_end)},
       options_(options),
       handler_(handler),
       clock_(clock),
+      answers_(answers),
       stream_(std::move(socket), std::move(tls)),
       socket_(stream_.socket()),
       timer_(socket_.get_executor()),
@@ -271,6 +269,10 @@ void HttpSession::Handle() {
       head_before_trailer_.has_value() ? *head_before_trailer_ : request;
   handler_.Handle(BeastHead(head, peer_), std::move(request.body()), clock_.WallNow(),
                   AnswerDue(shared_from_this()));
+}
+
+void HttpSession::TakeAnswer(const HttpResponse& response) {
+  Answer(response, /*then_close=*/false);
 }
 
 void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {

@@ -22,6 +22,7 @@
 #include <string>
 
 #include "server/base/clock.h"
+#include "server/http/answer_queue.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
 #include "server/http/http_stream.h"
@@ -30,14 +31,14 @@ namespace hookgate {
 
 // All work runs on the one thread that runs the socket's io_context. Lives as long as an operation
 // is pending or the handler owes an answer.
-class HttpSession : public std::enable_shared_from_this<HttpSession> {
+class HttpSession final : public AnswerRecipient, public std::enable_shared_from_this<HttpSession> {
  public:
-  // `tls` is null for plain text. `options`, `handler` and `clock` outlive the session. `on_end`
-  // runs once, at the very end of its destruction: nothing of the session uses its io_context
-  // afterwards.
+  // `tls` is null for plain text. The references outlive the session; `answers` is of the socket's
+  // io_context. `on_end` runs once, at the very end of its destruction: nothing of the session uses
+  // its io_context afterwards.
   HttpSession(HttpSocket socket, std::shared_ptr<boost::asio::ssl::context> tls,
               const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
-              std::function<void()> on_end);
+              AnswerQueue& answers, std::function<void()> on_end);
 
   // One of these, once; any thread.
   void Start();
@@ -47,6 +48,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void Drain();
   // Closes now. Any thread.
   void Close();
+
+  // What the handler owed.
+  void TakeAnswer(const HttpResponse& response) override;
 
  private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
@@ -85,6 +89,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   const HttpServerOptions& options_;
   HttpHandler& handler_;
   const Clock& clock_;
+  AnswerQueue& answers_;
 
   // Touched only on the io_context's thread.
   HttpStream stream_;
