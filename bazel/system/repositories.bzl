@@ -67,6 +67,10 @@ def system_repositories():
         },
     )
     system_library(
+        name = "com_github_gperftools_gperftools",
+        targets = {"//:tcmalloc_minimal": ["libtcmalloc_minimal"]},
+    )
+    system_library(
         name = "system",
         targets = {
             "//:openssl": ["openssl"],
