@@ -13,9 +13,8 @@
 namespace hookgate {
 namespace {
 
-// From this size (64 MiB) on the write-ahead log is moved into the database. Longer, and pages that
-// many commits change are moved less often; shorter, and a start after a crash has less to do.
-constexpr int kCheckpointPages = 16384;
+// Jobs in a group: from here on a sync each costs more than some of them waiting for the rest.
+constexpr size_t kMany = 8;
 
 absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason, message);
@@ -98,14 +97,16 @@ absl::Status LogWriter::Health() const {
 }
 
 void LogWriter::Run() {
+  size_t last_group = 0;
   while (true) {
     AwaitWork();
-    // On a core that is shared with the threads that fill the queue, the first job wakes this one
-    // in the middle of what they have ready: let them queue that, and the group is twice as large.
-    // On an idle core this returns at once, so a lone job waits for nothing.
-    std::this_thread::yield();
+    // On a core that is shared with the threads that fill the queue, the first job of many wakes
+    // this one in the middle of what they have ready: let them queue that, and the group is twice
+    // as large. Only where there are many: a yield may take as long as a sync.
+    if (last_group >= kMany) std::this_thread::yield();
     std::vector<std::unique_ptr<LogJob>> group = TakeGroup();
     if (group.empty()) return;
+    last_group = group.size();
     Process(std::move(group));
   }
 }

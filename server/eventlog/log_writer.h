@@ -24,6 +24,12 @@ namespace hookgate {
 // Thread-safe.
 class LogWriter {
  public:
+  // The write-ahead log is moved into the database when it holds so many pages. Longer, and pages
+  // that many commits change are moved less often; shorter, and a start has less to do.
+  static constexpr int kCheckpointPages = 4096;
+  // What comes until that is done included.
+  static constexpr int64_t kUsualWalBytes = 20 << 20;
+
   struct Limits {
     int64_t max_queued = 8192;            // jobs that wait
     int64_t max_queued_bytes = 64 << 20;  // their memory

@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
+#include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
@@ -54,6 +55,14 @@ absl::Status RewriteWhatWasFound(Database& database) {
   return database.Checkpoint(Database::CheckpointMode::kTruncate).status();
 }
 
+// Without it, commits take longer until the file has grown; no reason not to start.
+void ReserveWal(Database& database, int64_t bytes) {
+  const absl::Status reserved = database.ReserveWal(bytes);
+  if (reserved.ok()) return;
+  Log(Severity::kWarning, "the write-ahead log could not be given its usual length",
+      {{"bytes", bytes}, {"error", reserved.ToString()}});
+}
+
 // A full disk, or somebody who reads: no reason to refuse what can be read. The writer tries again.
 bool MayPass(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
@@ -75,6 +84,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   ASSIGN_OR_RETURN(std::unique_ptr<WebhookIndex> webhooks,
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
+  if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
   ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,

@@ -25,6 +25,8 @@ struct SqliteEventLogOptions {
   std::string data_dir;
   LogWriter::Limits limits;
   int64_t webhooks_per_run = WebhookIndex::kEntriesPerRun;
+  // How long the write-ahead log is made at the start: what it usually grows to.
+  int64_t reserved_wal_bytes = LogWriter::kUsualWalBytes;
 };
 
 // Thread-safe.

@@ -36,7 +36,8 @@ std::string FreshFolder() {
 std::unique_ptr<SqliteEventLog> OpenLog(const std::string& folder,
                                         CommitListener* listener = nullptr,
                                         LogWriter::Limits limits = {}) {
-  auto log = SqliteEventLog::Open({.data_dir = folder, .limits = limits}, listener);
+  auto log = SqliteEventLog::Open({.data_dir = folder, .limits = limits, .reserved_wal_bytes = 0},
+                                  listener);
   EXPECT_TRUE(log.ok()) << log.status();
   return *std::move(log);
 }

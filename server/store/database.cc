@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr char kUsedBytes[] =
     "SELECT (page_count - freelist_count) * page_size "
     "FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+
+// SQLite's own VFS takes less than 128 KiB at once.
+constexpr size_t kZerosAtOnce = 64 << 10;
 
 // How long a connection waits for another's lock, such as an operator's sqlite3 shell.
 constexpr int kBusyTimeoutMs = 5000;
@@ -53,6 +57,10 @@ int CallWalHook(void* hook, sqlite3*, const char*, int pages) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Mode mode) {
+  // Nobody asks SQLite for its statistics of memory, and they take a lock of the whole process at
+  // each allocation. Before SQLite is used for the first time; without effect later.
+  static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(configured);
   int flags = SQLITE_OPEN_NOMUTEX;
   switch (mode) {
     case Mode::kReadOnly:
@@ -114,6 +122,28 @@ int64_t Database::changes() const { return sqlite3_changes(handle_); }
 void Database::SetWalHook(std::function<void(int)> hook) {
   wal_hook_ = std::move(hook);
   sqlite3_wal_hook(handle_, &CallWalHook, &wal_hook_);
+}
+
+absl::Status Database::ReserveWal(int64_t bytes) {
+  sqlite3_file* wal = nullptr;
+  if (sqlite3_file_control(handle_, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
+      wal == nullptr || wal->pMethods == nullptr) {
+    return ErrorOf(handle_, "finding the write-ahead log");
+  }
+  sqlite3_int64 found = 0;
+  int result = wal->pMethods->xFileSize(wal, &found);
+  const std::string zeros(kZerosAtOnce, '\0');
+  for (sqlite3_int64 at = found; result == SQLITE_OK && at < bytes;) {
+    const auto count = std::min(static_cast<sqlite3_int64>(zeros.size()), bytes - at);
+    result = wal->pMethods->xWrite(wal, zeros.data(), static_cast<int>(count), at);
+    at += count;
+  }
+  if (result == SQLITE_OK && found < bytes) result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+  if (result == SQLITE_OK) return absl::OkStatus();
+  wal->pMethods->xTruncate(wal, found);
+  return absl::Status(ToStatusCode(result),
+                      absl::StrCat("making the write-ahead log longer: ", sqlite3_errstr(result),
+                                   " (SQLite code ", result, ")"));
 }
 
 absl::StatusOr<int> Database::Checkpoint(CheckpointMode mode) {

@@ -55,6 +55,12 @@ class Database {
   // holds.
   void SetWalHook(std::function<void(int pages)> hook);
 
+  // Makes the file of the write-ahead log at least `bytes` long, by zeros behind its end, where
+  // SQLite finds no frame of its own; so that no commit has to sync the file's length as well until
+  // it is longer. On a writing connection that has used the database, while no other one writes. If
+  // it fails, the file is as long as before.
+  absl::Status ReserveWal(int64_t bytes);
+
   enum class CheckpointMode {
     kPassive,   // moves what it can into the database without waiting for anybody
     kRestart,   // moves everything, waiting a moment for readers; the next commit begins the

@@ -104,6 +104,28 @@ TEST(DatabaseTest, RestartedWriteAheadLogIsWrittenAnewInPlace) {
   EXPECT_EQ(CountRows(*database, "t"), 2);
 }
 
+TEST(DatabaseTest, ReservedWriteAheadLogKeepsItsLengthAndWhatIsCommitted) {
+  constexpr uintmax_t kReserved = 3'000'000;
+  const std::string path = FreshPath();
+  {
+    auto database = OpenOrDie(path);
+    ASSERT_TRUE(database->Execute("CREATE TABLE t (x)").ok());
+    const auto before = std::filesystem::file_size(path + "-wal");
+    ASSERT_GT(before, 0);
+    EXPECT_EQ(database->ReserveWal(1), absl::OkStatus());
+    EXPECT_EQ(std::filesystem::file_size(path + "-wal"), before) << "it is longer than that";
+    ASSERT_EQ(database->ReserveWal(kReserved), absl::OkStatus());
+    EXPECT_EQ(std::filesystem::file_size(path + "-wal"), kReserved);
+    ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1), (2)").ok());
+    EXPECT_EQ(std::filesystem::file_size(path + "-wal"), kReserved);
+    // As a crash would leave them.
+    std::filesystem::copy_file(path, path + "_crashed");
+    std::filesystem::copy_file(path + "-wal", path + "_crashed-wal");
+  }
+  EXPECT_EQ(CountRows(*OpenOrDie(path + "_crashed"), "t"), 2);
+  EXPECT_EQ(CountRows(*OpenOrDie(path), "t"), 2);
+}
+
 TEST(DatabaseTest, ReaderMakesARestartUnavailableAndCommitsGoOn) {
   const std::string path = FreshPath();
   auto database = OpenOrDie(path);

@@ -63,8 +63,10 @@ class LogUnderPowerCuts {
     for (int cut = 0; cut < kCutsPerRun && !testing::Test::HasFailure(); ++cut) {
       SCOPED_TRACE(absl::StrCat("cut ", cut));
       disk_.CutPowerAt(Choose(1, Choose(0, 1) == 0 ? 60 : 1500));
-      if (auto log = SqliteEventLog::Open(
-              {.data_dir = folder_, .webhooks_per_run = kWebhooksPerRun}, &promises_);
+      if (auto log = SqliteEventLog::Open({.data_dir = folder_,
+                                           .webhooks_per_run = kWebhooksPerRun,
+                                           .reserved_wal_bytes = Choose(0, 1) * Choose(1, 400'000)},
+                                          &promises_);
           log.ok()) {
         Load(**log);
       }
@@ -126,8 +128,9 @@ class LogUnderPowerCuts {
   }
 
   void Check() {
-    auto opened =
-        SqliteEventLog::Open({.data_dir = folder_, .webhooks_per_run = kWebhooksPerRun}, nullptr);
+    auto opened = SqliteEventLog::Open(
+        {.data_dir = folder_, .webhooks_per_run = kWebhooksPerRun, .reserved_wal_bytes = 0},
+        nullptr);
     ASSERT_TRUE(opened.ok()) << "the log does not open: " << opened.status();
     SqliteEventLog& log = **opened;
     const auto promised = promises_.promised();

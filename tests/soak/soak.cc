@@ -26,8 +26,8 @@ namespace {
 // and of all other webhook-ids the gateway holds 2 bytes each.
 constexpr int64_t kAllowedGrowth = 32 << 20;
 constexpr int64_t kAllowedBytesPerWebhook = 4;
-// The write-ahead log is moved into the database from 64 MiB on, while commits add to it.
-constexpr int64_t kWalBound = 128 << 20;
+// The write-ahead log is moved into the database from 16 MiB on, while commits add to it.
+constexpr int64_t kWalBound = 64 << 20;
 
 constexpr absl::Duration kSample = absl::Seconds(1);
 constexpr absl::Duration kProgress = absl::Seconds(10);

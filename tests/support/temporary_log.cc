@@ -38,7 +38,7 @@ std::string FreshTestFolder() {
 
 std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener,
                                                  const std::string& folder) {
-  auto log = SqliteEventLog::Open({.data_dir = folder}, listener);
+  auto log = SqliteEventLog::Open({.data_dir = folder, .reserved_wal_bytes = 0}, listener);
   EXPECT_TRUE(log.ok()) << log.status();
   return *std::move(log);
 }
