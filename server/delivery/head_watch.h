@@ -69,6 +69,7 @@ class HeadWatch {
     std::shared_ptr<Waiter> Take(Waiter* waiter);
     // Infinite if there is none.
     absl::Duration soonest() const;
+    bool empty() const { return waits_.empty(); }
     void TakeAll(std::vector<std::shared_ptr<Waiter>>& out);
     void TakeDue(absl::Duration now, std::vector<std::shared_ptr<Waiter>>& out);
 

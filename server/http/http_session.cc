@@ -191,7 +191,6 @@ void HttpSession::ReadRequest() {
 }
 
 void HttpSession::ReadHead() {
-  SetPhase(Phase::kHead, options_.header_timeout);
   head_bytes_ = 0;
   ParseHead();
 }
@@ -208,6 +207,8 @@ void HttpSession::ParseHead() {
   const size_t bytes = head_bytes_ + (incomplete ? buffer_.size() : 0);
   if (bytes > limit) error = http::error::header_limit;
   if (!incomplete || bytes > limit) return OnHead(error);
+  // Most heads come whole, and never get here.
+  if (phase_ != Phase::kHead) SetPhase(Phase::kHead, options_.header_timeout);
   stream_.async_read_some(buffer_.prepare(kFirstRead),
                           [self = shared_from_this()](error_code read_error, size_t count) {
                             if (read_error) return self->OnHead(read_error);
