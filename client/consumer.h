@@ -34,6 +34,7 @@
 #include "client/connection_security.h"
 #include "grpcpp/support/sync_stream.h"
 #include "hookgate/v1/subscription_service.pb.h"
+#include "server/base/monotonic_cond_var.h"
 
 namespace grpc {
 class ClientContext;
@@ -158,7 +159,7 @@ class Consumer {
   int failures_ = 0;                   // Streams in a row that brought nothing.
 
   mutable absl::Mutex mu_;
-  absl::CondVar changed_;
+  MonotonicCondVar changed_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // The threads shall end.
   absl::Duration stop_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();

@@ -30,6 +30,7 @@
 #include "client/cursor_store.h"
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_cond_var.h"
 
 namespace grpc {
 class ClientContext;
@@ -160,7 +161,7 @@ class Subscriber {
   int failures_ = 0;                   // Streams in a row that delivered nothing.
 
   mutable absl::Mutex mu_;
-  absl::CondVar stop_called_;
+  MonotonicCondVar stop_called_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
 };

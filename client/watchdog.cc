@@ -13,7 +13,7 @@ Watchdog::~Watchdog() {
   {
     absl::MutexLock lock(&mu_);
     over_ = true;
-    changed_.Signal();
+    changed_.SignalAll();
   }
   thread_.join();
 }
@@ -22,7 +22,7 @@ void Watchdog::Arm(absl::Duration patience) {
   absl::MutexLock lock(&mu_);
   due_ = SystemClock().MonotonicNow() + patience;
   // A thread that wakes earlier finds the new time then; so a busy stream costs no wake-ups.
-  if (due_ < wakes_at_) changed_.Signal();
+  if (due_ < wakes_at_) changed_.SignalAll();
 }
 
 void Watchdog::Disarm() {

@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/base/monotonic_cond_var.h"
 
 namespace hookgate {
 
@@ -33,7 +34,7 @@ class Watchdog {
   const std::function<void()> bark_;
 
   absl::Mutex mu_;
-  absl::CondVar changed_;
+  MonotonicCondVar changed_;
   // On the monotonic clock; infinite when disarmed.
   absl::Duration due_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   // Until when the thread waits.

@@ -2,20 +2,25 @@
 // serves. What is signed for the new time is taken, streams and heartbeats go on at once, sequences
 // go on growing, and retention removes nothing that is not old.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/faulty_machine.h"
 #include "tests/support/hookgated_process.h"
 #include "tests/support/http_client.h"
+#include "tests/support/program.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
 
@@ -160,6 +165,62 @@ TEST_F(ClockJumpTest, RestartOnAClockThatWasSetBackRemovesNothing) {
   // What was received by the clock that was wrong looks old now, and stays: the events before it
   // are younger, and go first.
   ExpectAllThere();
+}
+
+// hookgate, and what it says on standard error.
+class ListeningProgram {
+ public:
+  ListeningProgram(const std::vector<std::string>& arguments,
+                   const std::vector<std::string>& environment) {
+    int err[2];
+    EXPECT_EQ(pipe2(err, O_CLOEXEC), 0);
+    read_ = err[0];
+    const int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    pid_ = StartProgram(kHookgate, arguments, environment, "/dev/null", out,
+                        absl::StrCat("/proc/self/fd/", err[1]));
+    close(err[1]);
+    close(out);
+  }
+  ~ListeningProgram() {
+    kill(pid_, SIGKILL);
+    WaitForProgram(pid_);
+    close(read_);
+  }
+
+  // Whether it says so, now or ever.
+  bool Says(absl::string_view text) {
+    while (!absl::StrContains(said_, text)) {
+      char bytes[4096];
+      const ssize_t count = read(read_, bytes, sizeof(bytes));
+      if (count <= 0) return false;
+      said_.append(bytes, static_cast<size_t>(count));
+    }
+    said_.erase(0, said_.find(std::string(text)) + text.size());
+    return true;
+  }
+
+ private:
+  int read_ = -1;
+  pid_t pid_ = 0;
+  std::string said_;  // after what was asked for last
+};
+
+// What a subscriber waits for, a sign of life or the end of a pause, must not last until its clock
+// is where it was: the stream would look alive and deliver nothing.
+TEST_F(ClockJumpTest, SubscriberWhoseClockIsSetBackNoticesSilenceAndComesBack) {
+  FaultyMachine machine;
+  std::vector<std::string> environment = machine.environment();
+  environment.push_back(absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc()));
+  ListeningProgram subscriber({"subscribe", "--heartbeat=200ms", "--timeout=1s"}, environment);
+  ASSERT_TRUE(subscriber.Says("caught up"));
+  gateway_->Signal(SIGSTOP);
+  machine.SetWallOffset(-absl::Hours(5));
+  EXPECT_TRUE(subscriber.Says("nothing came from the gateway"));
+  machine.SetWallOffset(-absl::Hours(10));
+  EXPECT_TRUE(subscriber.Says("reconnecting"));
+  machine.SetWallOffset(-absl::Hours(15));
+  gateway_->Signal(SIGCONT);
+  EXPECT_TRUE(subscriber.Says("is open"));
 }
 
 // A polite end has a bound in time, whatever the clock does.
