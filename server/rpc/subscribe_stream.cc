@@ -85,6 +85,7 @@ void SubscribeStream::OnCancel() {
 }
 
 void SubscribeStream::OnWriteDone(bool ok) {
+  frame_.Clear();  // A stream that is idle from here on holds no frame.
   if (!ok) {
     absl::MutexLock lock(&mu_);
     cancelled_ = true;
