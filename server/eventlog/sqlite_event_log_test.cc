@@ -76,6 +76,7 @@ void AppendAll(EventLog& log, int count, absl::string_view prefix = "wh_") {
 
 std::vector<Sequence> SequencesOf(const std::vector<LogEventPtr>& events) {
   std::vector<Sequence> sequences;
+  sequences.reserve(events.size());
   for (const LogEventPtr& event : events) sequences.push_back(event->sequence);
   return sequences;
 }
@@ -162,6 +163,7 @@ TEST(SqliteEventLogTest, ManyWritersGetEachSequenceOnceAndTheListenerHearsThemIn
   {
     auto log = OpenLog(FreshFolder(), &listener);
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] { AppendAll(*log, kEach, absl::StrCat("t", t, "_")); });
     }
@@ -178,14 +180,14 @@ TEST(SqliteEventLogTest, FullQueueRefusesAtOnceAndTheRestIsStored) {
   auto log = OpenLog(FreshFolder(), nullptr, {.max_queued = 2});
   absl::Notification first_answered;
   absl::Notification go_on;
-  log->Append(NewEvent("first"), [&](absl::StatusOr<AppendResult>) {
+  log->Append(NewEvent("first"), [&](const absl::StatusOr<AppendResult>&) {
     first_answered.Notify();
     go_on.WaitForNotification();
   });
   first_answered.WaitForNotification();
   absl::BlockingCounter left(2);
   for (const char* id : {"second", "third"}) {
-    log->Append(NewEvent(id), [&](absl::StatusOr<AppendResult> result) {
+    log->Append(NewEvent(id), [&](const absl::StatusOr<AppendResult>& result) {
       EXPECT_TRUE(result.ok());
       left.DecrementCount();
     });
@@ -218,7 +220,7 @@ TEST(SqliteEventLogTest, ClosingAnswersEverythingThatWaits) {
     auto log = OpenLog(folder);
     for (int i = 0; i < 100; ++i) {
       log->Append(NewEvent(absl::StrCat(i)),
-                  [&](absl::StatusOr<AppendResult> result) { stored += result.ok(); });
+                  [&](const absl::StatusOr<AppendResult>& result) { stored += result.ok(); });
     }
   }
   EXPECT_EQ(stored, 100);

@@ -4,6 +4,7 @@
 #define HOOKGATE_SERVER_HTTP_ANSWER_QUEUE_H_
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -23,7 +24,7 @@ class AnswerRecipient {
 
 class AnswerQueue {
  public:
-  explicit AnswerQueue(HttpExecutor executor) : executor_(executor) {}
+  explicit AnswerQueue(HttpExecutor executor) : executor_(std::move(executor)) {}
 
   // Any thread. Whatever lets the queue live has to outlive `recipient`, which is held until this
   // has returned.

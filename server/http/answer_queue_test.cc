@@ -76,6 +76,7 @@ TEST(AnswerQueueTest, NoneIsLostBetweenThreads) {
   const auto recipient = std::make_shared<Recipient>(taken);
   std::thread loop([&] { io.run(); });
   std::vector<std::thread> pushers;
+  pushers.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     pushers.emplace_back([&] {
       for (int j = 0; j < kEach; ++j) answers.Push(recipient, Saying("x"));
