@@ -26,7 +26,7 @@ constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxPageBytes = 1 << 20;  // A gRPC client takes 4 MiB by default.
 constexpr int64_t kMaxScanned = 5'000;      // Bounds the work of a call whose filter admits little.
-constexpr int64_t kMaxCount = 10'000;
+constexpr int64_t kMaxCount = 4'000;        // To count more would be most of a first page's time.
 constexpr absl::Duration kRecent = absl::Hours(24);
 
 // A list request, checked and with its defaults filled in.
