@@ -117,16 +117,17 @@ class Exchange {
   // TLS from here on, if the other side proves to be the host.
   absl::Status Secure(const std::string& ca) {
     error_code error;
+    asio::ssl::context& context = tls_context_.emplace(asio::ssl::context::tls_client);
     if (ca.empty()) {
-      tls_context_.set_default_verify_paths(error);
+      context.set_default_verify_paths(error);
     } else {
-      tls_context_.add_certificate_authority(asio::buffer(ca), error);
+      context.add_certificate_authority(asio::buffer(ca), error);
     }
     if (error) {
       return absl::InvalidArgumentError(
           absl::StrCat("the authority's file holds no certificate in PEM: ", error.message()));
     }
-    tls_.emplace(stream_, tls_context_);
+    tls_.emplace(stream_, context);
     tls_->set_verify_mode(asio::ssl::verify_peer);
     tls_->set_verify_callback(asio::ssl::host_name_verification(url_.host));
     asio::ip::make_address(url_.host, error);
@@ -176,8 +177,9 @@ class Exchange {
   asio::io_context io_;
   asio::ip::tcp::resolver resolver_{io_};
   beast::tcp_stream stream_{io_};
-  asio::ssl::context tls_context_{asio::ssl::context::tls_client};
-  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_, where there is TLS
+  // Where there is TLS.
+  std::optional<asio::ssl::context> tls_context_;
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // over stream_
   beast::flat_buffer buffer_;
 };
 

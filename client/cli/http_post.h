@@ -33,8 +33,8 @@ struct HttpRequest {
   HttpUrl url;
   std::vector<std::pair<std::string, std::string>> fields;  // Besides Host and Content-Length.
   std::string body;
-  std::string
-      ca;  // In PEM: who may have signed the server's certificate. "": whom the system trusts.
+  // In PEM, who may have signed the server's certificate; "": whom the system trusts.
+  std::string ca;
 };
 
 struct HttpAnswer {

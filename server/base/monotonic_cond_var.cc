@@ -1,13 +1,9 @@
 #include "server/base/monotonic_cond_var.h"
 
-#include <algorithm>
-#include <chrono>
+#include "server/base/steady_deadline.h"
 
 namespace hookgate {
 namespace {
-
-// What the standard library can add to now without overflow.
-constexpr absl::Duration kLongest = absl::Hours(24 * 365);
 
 // As the standard library spells a mutex.
 struct Lockable {
@@ -26,9 +22,7 @@ void MonotonicCondVar::Wait(absl::Mutex* mu) {
 
 void MonotonicCondVar::WaitWithTimeout(absl::Mutex* mu, absl::Duration timeout) {
   Lockable lockable{mu};
-  const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(std::min(timeout, kLongest));
-  condition_.wait_until(lockable, until);
+  condition_.wait_until(lockable, SteadyDeadline(timeout));
 }
 
 }  // namespace hookgate

@@ -55,8 +55,6 @@ std::shared_ptr<HeadWatch::Waiter> HeadWatch::Put(Sequence seen, absl::Duration 
                                                   std::shared_ptr<Waiter> waiter) {
   if (deadline < Soonest()) check_clock_ = true;
   const bool by_clock = seen == kWhateverTheHead;
-  // What has come while nobody waited is no news for the first who does: it has seen that.
-  if (!by_clock && head_waits_.empty()) head_grew_ = false;
   std::shared_ptr<Waiter> before = (by_clock ? head_waits_ : clock_waits_).Take(waiter.get());
   (by_clock ? clock_waits_ : head_waits_).Put(std::move(waiter), deadline);
   return before;
@@ -72,7 +70,8 @@ void HeadWatch::Forget(Waiter* waiter) {
 void HeadWatch::Advance(Sequence head) {
   MonotonicMutexLock lock(&mu_);
   head_ = std::max(head_, head);
-  head_grew_ = true;
+  // No news for who waits later: it has seen that.
+  if (!head_waits_.empty()) head_grew_ = true;
 }
 
 void HeadWatch::CheckDeadlines() {
@@ -82,7 +81,7 @@ void HeadWatch::CheckDeadlines() {
 
 void HeadWatch::Run() {
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return (head_grew_ && !head_waits_.empty()) || check_clock_ || stopping_;
+    return head_grew_ || check_clock_ || stopping_;
   };
   const auto stops = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_; };
   absl::Duration rest_until;

@@ -95,7 +95,7 @@ class HeadWatch {
 
   MonotonicMutex mu_;
   Sequence head_ ABSL_GUARDED_BY(mu_) = 0;
-  bool head_grew_ ABSL_GUARDED_BY(mu_) = false;  // since the waiters were last woken
+  bool head_grew_ ABSL_GUARDED_BY(mu_) = false;  // and who waits for it is not woken yet
   bool check_clock_ ABSL_GUARDED_BY(mu_) =
       false;  // a wait was added that may end before the others
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

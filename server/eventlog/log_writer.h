@@ -27,8 +27,8 @@ class LogWriter {
   // The write-ahead log is moved into the database when it holds so many pages. Longer, and pages
   // that many commits change are moved less often; shorter, and a start has less to do.
   static constexpr int kCheckpointPages = 4096;
-  // What comes until that is done included.
-  static constexpr int64_t kUsualWalBytes = 20 << 20;
+  // Its length then, of pages of 4 KiB, and a quarter for what comes until that is done.
+  static constexpr int64_t kUsualWalBytes = int64_t{kCheckpointPages} * 4096 / 4 * 5;
 
   struct Limits {
     int64_t max_queued = 8192;            // jobs that wait

@@ -43,10 +43,13 @@ absl::StatusCode ToStatusCode(int result) {
   }
 }
 
+absl::Status MakeError(int result, absl::string_view what, absl::string_view message) {
+  return absl::Status(ToStatusCode(result),
+                      absl::StrCat(what, ": ", message, " (SQLite code ", result, ")"));
+}
+
 absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
-  const int result = sqlite3_extended_errcode(handle);
-  return absl::Status(ToStatusCode(result), absl::StrCat(what, ": ", sqlite3_errmsg(handle),
-                                                         " (SQLite code ", result, ")"));
+  return MakeError(sqlite3_extended_errcode(handle), what, sqlite3_errmsg(handle));
 }
 
 int CallWalHook(void* hook, sqlite3*, const char*, int pages) {
@@ -141,9 +144,7 @@ absl::Status Database::ReserveWal(int64_t bytes) {
   if (result == SQLITE_OK && found < bytes) result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
   if (result == SQLITE_OK) return absl::OkStatus();
   wal->pMethods->xTruncate(wal, found);
-  return absl::Status(ToStatusCode(result),
-                      absl::StrCat("making the write-ahead log longer: ", sqlite3_errstr(result),
-                                   " (SQLite code ", result, ")"));
+  return MakeError(result, "making the write-ahead log longer", sqlite3_errstr(result));
 }
 
 absl::StatusOr<int> Database::Checkpoint(CheckpointMode mode) {

@@ -68,10 +68,7 @@ class SecureCliTest : public CliTest {
   void SetUp() override {}  // Tests start the gateway with certificates of their own.
 
   void StartWithCertificate(const TestCertificate& certificate) {
-    StartWithConfig(absl::StrCat(
-        "http { tls { certificate_file: \"", WriteFile(certificate.certificate), "\" key_file: \"",
-        WriteFile(certificate.key),
-        "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }"));
+    StartWithConfig(HttpsConfig(WriteFile(certificate.certificate), WriteFile(certificate.key)));
   }
   std::string https_url() const { return absl::StrCat("https://", gateway_->http()); }
 };

@@ -81,6 +81,13 @@ std::vector<v1::Event> GatewayTest::StoredEvents() {
   return stream.EventsUntilCaughtUp();
 }
 
+std::string GatewayTest::HttpsConfig(const std::string& certificate_file,
+                                     const std::string& key_file) {
+  return absl::StrCat(
+      "http { tls { certificate_file: \"", certificate_file, "\" key_file: \"", key_file,
+      "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }");
+}
+
 std::string GatewayTest::WriteFile(const std::string& content) {
   const std::string path = FreshTestFolder();
   std::ofstream(path) << content;

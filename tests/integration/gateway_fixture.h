@@ -31,6 +31,9 @@ class GatewayTest : public testing::Test {
   // the gateway has applied or refused it.
   void Reload(const std::string& config);
 
+  // A config with webhooks over TLS alone, for these files in PEM.
+  static std::string HttpsConfig(const std::string& certificate_file, const std::string& key_file);
+
   // Sends it over a connection of its own; status 0 if there was no answer.
   HttpReply Send(SignedWebhook webhook) { return SendBytes(webhook.Request()); }
   HttpReply SendBytes(const std::string& request);

@@ -308,9 +308,7 @@ TEST_F(IngestTest, WebhooksComeInOverTls) {
   const TestCertificate own = authority.Issue();
   const std::string certificate = WriteFile(own.certificate);
   const std::string key = WriteFile(own.key);
-  const std::string config = absl::StrCat(
-      "http { tls { certificate_file: \"", certificate, "\" key_file: \"", key,
-      "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }");
+  const std::string config = HttpsConfig(certificate, key);
   StartWithConfig(config);
   HttpClient sender(gateway_->http(), authority.certificate());
   ASSERT_TRUE(sender.Send(SignedWebhook().Request()));
