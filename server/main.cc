@@ -4,9 +4,11 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -138,6 +140,23 @@ int VerifyAndReport(const std::string& data_dir) {
   std::abort();
 }
 
+// A thread cannot be started without memory for its stack, which operator new does not hear of.
+[[noreturn]] void EndAfterException() {
+  try {
+    if (const std::exception_ptr exception = std::current_exception()) {
+      std::rethrow_exception(exception);
+    }
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) EndWithoutMemory();
+    std::cerr << "hookgated: " << error.what() << std::endl;
+  } catch (const std::exception& error) {
+    std::cerr << "hookgated: " << error.what() << std::endl;
+  } catch (...) {
+    std::cerr << "hookgated: an unknown exception" << std::endl;
+  }
+  std::abort();
+}
+
 int Main() {
   absl::StatusOr<Options> options = OptionsFromFlags();
   if (!options.ok()) return Fail(kBadConfig, options.status());
@@ -176,6 +195,7 @@ void ConfigureHelp() {
 
 int main(int argc, char** argv) {
   std::set_new_handler(hookgate::EndWithoutMemory);
+  std::set_terminate(hookgate::EndAfterException);
   hookgate::ConfigureHelp();
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   if (arguments.size() > 1) {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <initializer_list>
-#include <thread>
 
 namespace hookgate {
 namespace {
@@ -17,10 +16,15 @@ sigset_t SetOf(std::initializer_list<int> signals) {
   return set;
 }
 
-int WaitForOneOf(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
+// Nothing is flushed and nothing is waited for: what was answered is on the disk already.
+void EndAtOnce(int signal) { _exit(128 + signal); }
+
+// By a handler, since a thread that waits for it could not be started where no memory is left.
+void EndAtOnceWhenAskedAgain() {
+  signal(SIGTERM, EndAtOnce);
+  signal(SIGINT, EndAtOnce);
+  const sigset_t signals = SetOf({SIGTERM, SIGINT});
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 }  // namespace
@@ -33,11 +37,11 @@ void BlockSignals() {
 }
 
 SignalRequest WaitForSignal() {
-  if (WaitForOneOf(SetOf({SIGTERM, SIGINT, SIGHUP})) == SIGHUP) return SignalRequest::kReload;
-  std::thread([] {
-    // Nothing is flushed and nothing is waited for: what was answered is on the disk already.
-    _exit(128 + WaitForOneOf(SetOf({SIGTERM, SIGINT})));
-  }).detach();
+  const sigset_t signals = SetOf({SIGTERM, SIGINT, SIGHUP});
+  int signal = 0;
+  sigwait(&signals, &signal);
+  if (signal == SIGHUP) return SignalRequest::kReload;
+  EndAtOnceWhenAskedAgain();
   return SignalRequest::kShutdown;
 }
 
