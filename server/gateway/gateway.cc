@@ -165,14 +165,15 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   }
   for (std::string& reason : ReasonsNotReady()) status.add_not_ready_reasons(std::move(reason));
   status.set_ready(status.not_ready_reasons().empty());
+  // Before the position, so that what has made room is not said to be there.
+  ASSIGN_OR_RETURN(const int64_t used_bytes, log_->UsedBytes());
+  status.mutable_storage()->set_used_bytes(used_bytes);
   const LogPosition position = log_->Position();
   status.set_epoch(log_->epoch());
   status.set_earliest_sequence(position.earliest);
   status.set_head_sequence(position.head);
   for (const auto& source : sources_.All()) FillSource(*source, *status.add_sources());
   FillIngest(webhook_handler_->stats(), *status.mutable_ingest());
-  ASSIGN_OR_RETURN(const int64_t used_bytes, log_->UsedBytes());
-  status.mutable_storage()->set_used_bytes(used_bytes);
   ASSIGN_OR_RETURN(const QuarantineSummary quarantine, log_->SummarizeQuarantine());
   status.mutable_quarantine()->set_entries(quarantine.entries);
   status.mutable_quarantine()->set_removed_by_limits(quarantine.removed_by_limits);

@@ -76,8 +76,9 @@ TEST_F(RetentionTest, OldEventsGoOnceTheLogIsAboveItsBytes) {
   EXPECT_EQ(Resume(0).NextEvents(1).at(0).sequence(), 1);
 
   Reload(WithLimit());
-  const auto status =
-      StatusWhen([](const auto& s) { return s.storage().used_bytes() <= kMaxBytes; });
+  StatusWhen([](const auto& s) { return s.storage().used_bytes() <= kMaxBytes; });
+  // Again: the room is seen a moment before the commit that made it is noted.
+  const auto status = GetStatus();
   EXPECT_LE(status.storage().used_bytes(), kMaxBytes);
   EXPECT_EQ(status.storage().max_bytes(), kMaxBytes);
   const Sequence earliest = status.earliest_sequence();
