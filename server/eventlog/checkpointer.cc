@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/base/current_thread.h"
 #include "server/base/logging.h"
 
 namespace hookgate {
@@ -36,6 +37,7 @@ bool Checkpointer::done() const {
 }
 
 void Checkpointer::Run() {
+  NameThread("checkpointer");
   const auto has_work = [this]()
                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return requested_ || stopping_; };
   while (true) {

@@ -6,6 +6,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/current_thread.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -97,6 +98,8 @@ absl::Status LogWriter::Health() const {
 }
 
 void LogWriter::Run() {
+  NameThread("log writer");
+  AskForShortTimeSlices();  // A sync is shorter than a time slice of whoever shares the core.
   size_t last_group = 0;
   while (true) {
     AwaitWork();

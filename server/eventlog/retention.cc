@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "server/base/current_thread.h"
 #include "server/base/logging.h"
 
 namespace hookgate {
@@ -65,6 +66,7 @@ void Retention::SetLimits(const RetentionLimits& limits) {
 }
 
 void Retention::Run() {
+  NameThread("retention");
   while (true) {
     RetentionLimits limits;
     {

@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "server/base/current_thread.h"
 #include "server/base/logging.h"
 #include "server/base/monotonic_mutex.h"
 #include "server/base/status.h"
@@ -117,7 +118,10 @@ class HttpServerImpl final : public HttpServer {
     bound_ = FormatEndpoint(acceptor_.local_endpoint(error));
     asio::post(acceptor_.get_executor(), [this] { Accept(); });
     for (const auto& loop : loops_) {
-      threads_.emplace_back([&io = loop->io] { io.run(); });
+      threads_.emplace_back([&io = loop->io] {
+        NameThread("http");
+        io.run();
+      });
     }
     return absl::OkStatus();
   }

@@ -6,6 +6,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/current_thread.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
 
@@ -76,6 +77,7 @@ std::string CertificateStore::Fingerprint() const {
 }
 
 void CertificateStore::Watch() {
+  NameThread("certificates");
   const auto ends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return ending_; };
   while (true) {
     {
