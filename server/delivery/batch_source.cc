@@ -32,14 +32,14 @@ bool BatchSource::Await(const Selection& selection, Sequence after, Done done) {
   return is_new;
 }
 
-void BatchSource::Read(Selection selection, Sequence after) {
+void BatchSource::Read(SelectionPtr selection, Sequence after) {
   for (int ahead = 0;; ++ahead) {
-    const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(selection, after);
-    for (Done& done : TakeWaiting(selection, after)) std::move(done)(batch);
+    const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(*selection, after);
+    for (Done& done : TakeWaiting(*selection, after)) std::move(done)(batch);
     if (ahead == limits_.read_ahead || !batch.ok() || !(*batch)->full) return;
     after = (*batch)->through;
     absl::MutexLock lock(&mu_);
-    if (!reads_.try_emplace({selection.key(), after}).second) return;  // Somebody reads it.
+    if (!reads_.try_emplace({selection->key(), after}).second) return;  // Somebody reads it.
   }
 }
 

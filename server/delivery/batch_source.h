@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/delivery/batch_frame.h"
 #include "server/delivery/frame_cache.h"
+#include "server/delivery/selection.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
 
@@ -64,7 +65,7 @@ class BatchSource {
   // the caller has to, by Read. False: somebody does.
   bool Await(const Selection& selection, Sequence after, Done done) ABSL_LOCKS_EXCLUDED(mu_);
   // Reads, and calls all who await that; then reads ahead. Blocks.
-  void Read(Selection selection, Sequence after) ABSL_LOCKS_EXCLUDED(mu_);
+  void Read(SelectionPtr selection, Sequence after) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // Whether retention has left what comes after `after`.

@@ -113,7 +113,7 @@ class BatchSourceTest : public testing::Test {
       result = batch;
       done.Notify();
     });
-    if (first) source_.Read(selection, after);
+    if (first) source_.Read(std::make_shared<const Selection>(selection), after);
     done.WaitForNotification();
     return result;
   }
@@ -197,11 +197,11 @@ TEST_F(SmallBatches, OneReadServesAllWhoAwaitIt) {
   EXPECT_TRUE(source_.Await(all, 0, note));
   EXPECT_FALSE(source_.Await(all, 0, note));
   EXPECT_TRUE(source_.Await(OfType("batch.failed"), 0, note));
-  source_.Read(all, 0);
+  source_.Read(std::make_shared<const Selection>(all), 0);
   EXPECT_EQ(log_.reads(), 1);
   ASSERT_EQ(got.size(), 2u);
   EXPECT_EQ(got[0], got[1]);
-  source_.Read(OfType("batch.failed"), 0);
+  source_.Read(std::make_shared<const Selection>(OfType("batch.failed")), 0);
   ASSERT_EQ(got.size(), 3u);
   EXPECT_NE(got[2], got[0]);
 }

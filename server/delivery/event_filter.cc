@@ -78,6 +78,12 @@ absl::StatusOr<EventFilter> EventFilter::Create(const hookgate::v1::EventFilter&
   return result;
 }
 
+std::vector<std::string> EventFilter::sources() const {
+  std::vector<std::string> sources(sources_.begin(), sources_.end());
+  std::sort(sources.begin(), sources.end());
+  return sources;
+}
+
 bool EventFilter::Matches(const LogEvent& event) const {
   if (!sources_.empty() && !sources_.contains(event.source)) return false;
   if (!subjects_.empty() && !subjects_.contains(event.subject)) return false;

@@ -26,6 +26,9 @@ class EventFilter {
   // Filters with the same key admit the same. Empty for one that admits everything.
   const std::string& key() const { return key_; }
 
+  // In order; none: every source.
+  std::vector<std::string> sources() const;
+
   // Looks at source, type and subject alone.
   bool Matches(const LogEvent& event) const;
 

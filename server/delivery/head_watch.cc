@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "server/base/current_thread.h"
+
 namespace hookgate {
 namespace {
 
@@ -80,6 +82,7 @@ void HeadWatch::CheckDeadlines() {
 }
 
 void HeadWatch::Run() {
+  NameThread("head watch");
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return head_grew_ || check_clock_ || stopping_;
   };

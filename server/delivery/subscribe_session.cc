@@ -49,10 +49,11 @@ absl::StatusOr<Sequence> StartAfter(const SubscribeRequest& request, EventLog& l
 }  // namespace
 
 absl::StatusOr<SubscribeSettings> SubscribeSettings::FromRequest(const SubscribeRequest& request,
+                                                                 SelectionPool& selections,
                                                                  EventLog& log) {
   SubscribeSettings settings;
   ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Create(request.filter()));
-  settings.selection = Selection(std::move(filter), request.include_raw_body());
+  settings.selection = selections.Share(std::move(filter), request.include_raw_body());
   ASSIGN_OR_RETURN(settings.heartbeat_interval, HeartbeatInterval(request));
   if (request.client_name().size() > kMaxClientNameBytes) {
     return InvalidField("client_name",
@@ -84,7 +85,7 @@ SubscribeSession::Step SubscribeSession::Next() {
   }
   while (true) {
     if (HeartbeatIsDue()) return Heartbeat();
-    BatchSource::Next next = batches_.TryNext(settings_.selection, position_);
+    BatchSource::Next next = batches_.TryNext(*settings_.selection, position_);
     switch (next.kind) {
       case BatchSource::Next::Kind::kBatch:
         if (!next.batch->full && !may_send_little_) return Rest(Step::Action::kPause, next.head);
@@ -105,7 +106,7 @@ SubscribeSession::Step SubscribeSession::Next() {
 
 bool SubscribeSession::AwaitLog(absl::AnyInvocable<void() &&> done) {
   return batches_.Await(
-      settings_.selection, position_,
+      *settings_.selection, position_,
       [this, done = std::move(done)](const absl::StatusOr<BatchFramePtr>& batch) mutable {
         read_ = batch;
         std::move(done)();

@@ -22,19 +22,20 @@
 #include "server/base/clock.h"
 #include "server/delivery/batch_frame.h"
 #include "server/delivery/batch_source.h"
+#include "server/delivery/selection.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {
 
 struct SubscribeSettings {
-  Selection selection;
+  SelectionPtr selection;
   Sequence start_after = 0;
   absl::Duration heartbeat_interval = absl::Seconds(15);
 
   // The settings that a request asks for. Reads the log if the request starts at a time.
   // Errors: those that EventService.Subscribe names in event_service.proto.
   static absl::StatusOr<SubscribeSettings> FromRequest(
-      const hookgate::v1::SubscribeRequest& request, EventLog& log);
+      const hookgate::v1::SubscribeRequest& request, SelectionPool& selections, EventLog& log);
 };
 
 // Not thread-safe: one thread at a time.
@@ -74,6 +75,7 @@ class SubscribeSession {
   // UNAVAILABLE.
   void Drain(absl::Duration reconnect_delay);
 
+  const Selection& selection() const { return *settings_.selection; }
   // The position: everything up to here was sent or did not match.
   Sequence position() const { return position_; }
 

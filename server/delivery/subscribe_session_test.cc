@@ -29,7 +29,7 @@ class SubscribeSessionTest : public testing::Test {
   absl::StatusOr<SubscribeSettings> Settings(const std::string& request_text) {
     SubscribeRequest request;
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(request_text, &request));
-    return SubscribeSettings::FromRequest(request, *log_);
+    return SubscribeSettings::FromRequest(request, selections_, *log_);
   }
   SubscribeSession Open(const std::string& request_text) {
     auto settings = Settings(request_text);
@@ -95,6 +95,7 @@ class SubscribeSessionTest : public testing::Test {
   HeadWatch watch_{clock_};
   Tail tail_;
   const std::unique_ptr<SqliteEventLog> log_;
+  SelectionPool selections_;
   BatchSource batches_{{}, tail_, *log_};
 };
 

@@ -52,8 +52,11 @@ Caller::Caller(const grpc::ServerContextBase& call, const AccessControl& access)
 
 absl::Status Caller::CheckSources(
     Right right, const google::protobuf::RepeatedPtrField<std::string>& sources) const {
-  const std::vector<std::string> all(sources.begin(), sources.end());
-  return Noted(access_.policy()->CheckSources(credentials_, right, all));
+  return CheckSources(right, std::vector<std::string>(sources.begin(), sources.end()));
+}
+
+absl::Status Caller::CheckSources(Right right, absl::Span<const std::string> sources) const {
+  return Noted(access_.policy()->CheckSources(credentials_, right, sources));
 }
 
 absl::Status Caller::CheckSource(Right right, const std::string& source) const {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
 #include "server/access/access_control.h"
 
@@ -33,6 +34,7 @@ class Caller {
 
   absl::Status CheckSources(Right right,
                             const google::protobuf::RepeatedPtrField<std::string>& sources) const;
+  absl::Status CheckSources(Right right, absl::Span<const std::string> sources) const;
   absl::Status CheckSource(Right right, const std::string& source) const;
   // The same as a plain answer, for events that must look as if they were not there.
   bool MayQuietly(Right right, const std::string& source) const;
@@ -44,6 +46,8 @@ class Caller {
 
   // The principal's name; "" if the gateway has no principals.
   std::string name() const { return access_.policy()->NameOfCaller(credentials_); }
+  // As gRPC writes it: "ipv4:127.0.0.1:50123".
+  const std::string& peer() const { return peer_; }
   // A log line about a call that changes something.
   void LogChange(absl::string_view method, absl::string_view what) const;
 

@@ -67,11 +67,8 @@ absl::StatusOr<absl::Duration> HeartbeatOf(const ConsumeRequest::Open& open) {
 
 }  // namespace
 
-ConsumeStream::ConsumeStream(Caller caller, std::string peer, const ConsumeContext& context)
-    : caller_(std::move(caller)),
-      peer_(std::move(peer)),
-      context_(context),
-      last_write_(context.clock.MonotonicNow()) {}
+ConsumeStream::ConsumeStream(Caller caller, const ConsumeContext& context)
+    : caller_(std::move(caller)), context_(context), last_write_(context.clock.MonotonicNow()) {}
 
 void ConsumeStream::Start() { ReadOn(); }
 
@@ -178,7 +175,7 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
       {{"subscription", open.subscription()},
        {"consumer", open.consumer_name()},
        {"principal", caller_.name()},
-       {"peer", peer_}});
+       {"peer", caller_.peer()}});
   AwaitHeartbeat();
   Pump();
   return absl::OkStatus();
@@ -298,7 +295,7 @@ void ConsumeStream::Pump() {
     return;
   }
   Log(Severity::kInfo, "consumer detached",
-      {{"from", description}, {"peer", peer_}, {"status", end->ToString()}});
+      {{"from", description}, {"peer", caller_.peer()}, {"status", end->ToString()}});
   Finish(ToGrpcStatus(*end));
 }
 

@@ -50,7 +50,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
                             public OpenStream,
                             public std::enable_shared_from_this<ConsumeStream> {
  public:
-  ConsumeStream(Caller caller, std::string peer, const ConsumeContext& context);
+  ConsumeStream(Caller caller, const ConsumeContext& context);
 
   // Once, after the registry holds the stream.
   void Start();
@@ -93,7 +93,6 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   // Constant after construction.
   const Caller caller_;
-  const std::string peer_;
   const ConsumeContext context_;
 
   // Touched only in reading; constant once opened.

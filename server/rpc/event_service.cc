@@ -42,14 +42,16 @@ class EventServiceImpl final : public ServiceBase {
                                                reason::kInvalidRequest,
                                                "the request is no SubscribeRequest"));
     }
+    // gRPC keeps it as long as the call, and with it all of the block that it was read into.
+    const_cast<grpc::ByteBuffer*>(bytes)->Clear();
     Caller caller(*call, context_.access);
     const absl::Status allowed = caller.CheckSources(Right::kSubscribe, request.filter().sources());
     if (!allowed.ok()) return new RefusedStream(allowed);
-    auto stream = std::make_shared<SubscribeStream>(std::move(request), std::move(caller),
-                                                    call->peer(), context_);
+    auto stream =
+        std::make_shared<SubscribeStream>(request.client_name(), std::move(caller), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
-    stream->Start();
+    stream->Start(std::move(request));
     return stream.get();
   }
 

@@ -19,6 +19,7 @@
 #include "server/base/logging.h"
 #include "server/base/monotonic_mutex.h"
 #include "server/delivery/batch_source.h"
+#include "server/delivery/selection.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
 #include "server/rpc/server_credentials.h"
@@ -45,8 +46,8 @@ class RpcServerImpl final : public RpcServer {
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
         executor_(options.reader_threads),
-        event_service_(MakeEventService({context.log, batches_, context.watch, executor_, registry_,
-                                         context.clock, context.access})),
+        event_service_(MakeEventService({context.log, selections_, batches_, context.watch,
+                                         executor_, registry_, context.clock, context.access})),
         subscription_service_(
             MakeSubscriptionService({context.subscriptions, context.watch, executor_, registry_,
                                      context.clock, context.access},
@@ -132,6 +133,7 @@ class RpcServerImpl final : public RpcServer {
 
   // Each does its own locking.
   StreamRegistry registry_;
+  SelectionPool selections_;
   BatchSource batches_;
   Executor executor_;  // work in it uses the service's streams, which the server has ended by then
   const std::unique_ptr<grpc::Service> event_service_;

@@ -13,35 +13,32 @@ using Step = SubscribeSession::Step;
 
 }  // namespace
 
-SubscribeStream::SubscribeStream(hookgate::v1::SubscribeRequest request, Caller caller,
-                                 std::string peer, const StreamContext& context)
-    : request_(std::move(request)),
-      caller_(std::move(caller)),
-      peer_(std::move(peer)),
-      context_(context) {}
+SubscribeStream::SubscribeStream(std::string client_name, Caller caller,
+                                 const StreamContext& context)
+    : client_name_(std::move(client_name)), caller_(std::move(caller)), context_(context) {}
 
-void SubscribeStream::Start() {
-  context_.executor.Post([self = shared_from_this()] { self->Open(); });
+void SubscribeStream::Start(hookgate::v1::SubscribeRequest request) {
+  context_.executor.Post(
+      [self = shared_from_this(), request = std::move(request)] { self->Open(request); });
 }
 
-void SubscribeStream::Open() {
+void SubscribeStream::Open(const hookgate::v1::SubscribeRequest& request) {
   // Rights may have changed before the registry held the stream.
-  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request_.filter().sources());
+  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request.filter().sources());
   if (!allowed.ok()) {
     End(allowed);
     return;
   }
-  auto settings = SubscribeSettings::FromRequest(request_, context_.log);
+  auto settings = SubscribeSettings::FromRequest(request, context_.selections, context_.log);
   if (!settings.ok()) {
     End(settings.status());
     return;
   }
-  session_ = std::make_unique<SubscribeSession>(*std::move(settings), context_.batches,
-                                                context_.log, context_.clock);
+  session_.emplace(*std::move(settings), context_.batches, context_.log, context_.clock);
   Log(Severity::kInfo, "stream opened",
-      {{"client", request_.client_name()},
+      {{"client", client_name_},
        {"principal", caller_.name()},
-       {"peer", peer_},
+       {"peer", caller_.peer()},
        {"after", session_->position()}});
   Advance();
 }
@@ -67,11 +64,9 @@ void SubscribeStream::Drain(absl::Duration reconnect_delay) {
 }
 
 void SubscribeStream::Recheck() {
-  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request_.filter().sources());
-  if (allowed.ok()) return;
   {
     absl::MutexLock lock(&mu_);
-    access_ = allowed;
+    recheck_ = true;
   }
   Wake();
 }
@@ -130,10 +125,16 @@ void SubscribeStream::ReadLog() {
 }
 
 absl::Status SubscribeStream::HearNotes() {
-  absl::MutexLock lock(&mu_);
-  woken_ = false;
-  if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
-  return cancelled_ ? absl::CancelledError("the client has gone") : access_;
+  bool recheck = false;
+  {
+    absl::MutexLock lock(&mu_);
+    woken_ = false;
+    if (cancelled_) return absl::CancelledError("the client has gone");
+    if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
+    recheck = std::exchange(recheck_, false);
+  }
+  if (!recheck) return absl::OkStatus();
+  return caller_.CheckSources(Right::kSubscribe, session_->selection().filter().sources());
 }
 
 bool SubscribeStream::Rest(const Step& step) {
@@ -155,7 +156,7 @@ bool SubscribeStream::Rest(const Step& step) {
 
 void SubscribeStream::End(const absl::Status& status) {
   Log(Severity::kInfo, "stream ended",
-      {{"client", request_.client_name()}, {"peer", peer_}, {"status", status.ToString()}});
+      {{"client", client_name_}, {"peer", caller_.peer()}, {"status", status.ToString()}});
   Finish(ToGrpcStatus(status));
 }
 

@@ -4,6 +4,9 @@
 // it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the
 // stream while it rests. Others who want something leave a note and are heard at the end of the
 // turn. So there is no thread and no queue per stream, and at most one frame in memory.
+//
+// There may be ten thousand of them, mostly idle: what a stream does not need then, it does not
+// hold.
 #ifndef HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 #define HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 
@@ -23,6 +26,7 @@
 #include "server/base/executor.h"
 #include "server/delivery/batch_source.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/selection.h"
 #include "server/delivery/subscribe_session.h"
 #include "server/eventlog/event_log.h"
 #include "server/rpc/caller.h"
@@ -33,6 +37,7 @@ namespace hookgate {
 // What streams work with. All of it outlives them.
 struct StreamContext {
   EventLog& log;
+  SelectionPool& selections;
   BatchSource& batches;
   HeadWatch& watch;
   Executor& executor;  // where reading the log may block
@@ -41,17 +46,17 @@ struct StreamContext {
   const AccessControl& access;
 };
 
-// Held by the registry from Start to OnDone; by others only while they call it.
+// Held by the registry from Start to OnDone; by others only while they call it. `context` outlives
+// it.
 class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                               public HeadWatch::Waiter,
                               public OpenStream,
                               public std::enable_shared_from_this<SubscribeStream> {
  public:
-  SubscribeStream(hookgate::v1::SubscribeRequest request, Caller caller, std::string peer,
-                  const StreamContext& context);
+  SubscribeStream(std::string client_name, Caller caller, const StreamContext& context);
 
   // Once, after the registry holds the stream.
-  void Start();
+  void Start(hookgate::v1::SubscribeRequest request);
 
   void Wake() override ABSL_LOCKS_EXCLUDED(mu_);
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -63,7 +68,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
  private:
   // All of these need the turn.
-  void Open();
+  void Open(const hookgate::v1::SubscribeRequest& request);
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadLog();
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
@@ -72,20 +77,19 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void End(const absl::Status& status);
 
   // Constant after construction.
-  const hookgate::v1::SubscribeRequest request_;
+  const std::string client_name_;
   const Caller caller_;
-  const std::string peer_;
-  const StreamContext context_;
+  const StreamContext& context_;
 
   // Touched only by whoever has the turn.
-  std::unique_ptr<SubscribeSession> session_;  // null until opened
-  grpc::ByteBuffer frame_;                     // gRPC's from StartWrite to OnWriteDone
+  absl::optional<SubscribeSession> session_;  // once opened
+  grpc::ByteBuffer frame_;                    // gRPC's from StartWrite to OnWriteDone
 
   absl::Mutex mu_;
   bool turn_taken_ ABSL_GUARDED_BY(mu_) = true;  // from Start on; stays so once ended
   bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Status access_ ABSL_GUARDED_BY(mu_);  // an error: the right is lost
+  bool recheck_ ABSL_GUARDED_BY(mu_) = false;  // rights may have been lost
   absl::optional<absl::Duration> drain_delay_ ABSL_GUARDED_BY(mu_);
 };
 

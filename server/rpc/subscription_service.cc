@@ -48,7 +48,7 @@ class SubscriptionServiceImpl final : public ServiceBase {
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* call) override {
-    auto stream = std::make_shared<ConsumeStream>(CallerOf(call), call->peer(), context_);
+    auto stream = std::make_shared<ConsumeStream>(CallerOf(call), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
     stream->Start();
