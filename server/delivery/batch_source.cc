@@ -95,7 +95,12 @@ absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, S
       const LogPage page,
       log_.Read(
           after, [&](const LogEvent& event) { return selection.filter().Matches(event); }, limits));
+  size_t bytes = 0;  // at most
+  for (const LogEventPtr& event : page.events) {
+    bytes += event->envelope.size() + event->raw_body.size() + kMaxEncodingBytes;
+  }
   std::string elements;
+  elements.reserve(bytes);
   for (const LogEventPtr& event : page.events) {
     AppendBatchElement(*event, log_.epoch(), selection.include_raw_body(), elements);
   }
