@@ -47,38 +47,33 @@ constexpr char kFirstAtOrAfter[] =
     "SELECT sequence FROM events INDEXED BY events_by_time "
     "WHERE receive_time_us >= ?1 ORDER BY receive_time_us, sequence";
 
-std::string Text(absl::string_view view) { return std::string(view); }
+void Assign(std::string& text, absl::string_view view) { text.assign(view.data(), view.size()); }
+
+// Each of these reads into an event that may have been another row's, which matched nothing: most
+// go no further.
 
 // What a filter looks at; the rest of the row is only read if it matches.
-LogEvent ReadMetadata(const Statement& row) {
-  LogEvent event;
+void ReadMetadata(const Statement& row, LogEvent& event) {
   event.sequence = row.ColumnInt(0);
-  event.source = Text(row.ColumnText(1));
-  event.webhook_id = Text(row.ColumnText(2));
-  event.type = Text(row.ColumnText(3));
-  event.subject = Text(row.ColumnText(4));
+  Assign(event.source, row.ColumnText(1));
+  Assign(event.webhook_id, row.ColumnText(2));
+  Assign(event.type, row.ColumnText(3));
+  Assign(event.subject, row.ColumnText(4));
   event.failure = row.ColumnInt(5) != 0;
   event.receive_time = absl::FromUnixMicros(row.ColumnInt(6));
-  return event;
 }
 
-LogEventPtr ReadContent(const Statement& row, LogEvent metadata, bool include_raw_body) {
-  metadata.envelope = Text(row.ColumnBlob(7));
-  if (include_raw_body) metadata.raw_body = Text(row.ColumnBlob(8));
-  return std::make_shared<const LogEvent>(std::move(metadata));
+void ReadContent(const Statement& row, bool include_raw_body, LogEvent& event) {
+  Assign(event.envelope, row.ColumnBlob(7));
+  if (include_raw_body) Assign(event.raw_body, row.ColumnBlob(8));
 }
 
-// Into one that is used again and again: most candidates go no further.
-void ReadCandidate(const Statement& row, LogEvent& candidate) {
-  const auto assign = [&](std::string& text, int column) {
-    const absl::string_view view = row.ColumnText(column);
-    text.assign(view.data(), view.size());
-  };
-  candidate.sequence = row.ColumnInt(0);
-  candidate.receive_time = absl::FromUnixMicros(row.ColumnInt(1));
-  assign(candidate.source, 2);
-  assign(candidate.type, 3);
-  assign(candidate.subject, 4);
+void ReadCandidate(const Statement& row, LogEvent& event) {
+  event.sequence = row.ColumnInt(0);
+  event.receive_time = absl::FromUnixMicros(row.ColumnInt(1));
+  Assign(event.source, row.ColumnText(2));
+  Assign(event.type, row.ColumnText(3));
+  Assign(event.subject, row.ColumnText(4));
 }
 
 // Collects what matches, within the limits.
@@ -93,13 +88,14 @@ class PageCollector {
         static_cast<int64_t>(events_.size()) >= limits_.max_events || bytes_ >= limits_.max_bytes) {
       return false;
     }
-    LogEvent metadata = ReadMetadata(row);
-    last_ = {metadata.receive_time, metadata.sequence};
+    if (event_ == nullptr) event_ = std::make_shared<LogEvent>();
+    ReadMetadata(row, *event_);
+    last_ = {event_->receive_time, event_->sequence};
     ++scanned_;
-    if (!matches_(metadata)) return true;
-    LogEventPtr event = ReadContent(row, std::move(metadata), limits_.include_raw_body);
-    bytes_ += static_cast<int64_t>(event->envelope.size() + event->raw_body.size());
-    events_.push_back(std::move(event));
+    if (!matches_(*event_)) return true;
+    ReadContent(row, limits_.include_raw_body, *event_);
+    bytes_ += static_cast<int64_t>(event_->envelope.size() + event_->raw_body.size());
+    events_.push_back(std::move(event_));
     return true;
   }
 
@@ -109,6 +105,7 @@ class PageCollector {
  private:
   const LogPredicate matches_;
   const ReadLimits& limits_;
+  std::shared_ptr<LogEvent> event_;  // the next, once it is looked at
   std::vector<LogEventPtr> events_;
   int64_t bytes_ = 0;
   int64_t scanned_ = 0;
@@ -328,7 +325,10 @@ absl::StatusOr<LogEventPtr> LogReader::GetRow(Sequence sequence, bool include_ra
   rows.BindInt(1, sequence);
   ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return EventNotFound(absl::StrCat("sequence ", sequence));
-  return ReadContent(rows, ReadMetadata(rows), include_raw_body);
+  auto event = std::make_shared<LogEvent>();
+  ReadMetadata(rows, *event);
+  ReadContent(rows, include_raw_body, *event);
+  return LogEventPtr(std::move(event));
 }
 
 absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source, absl::string_view webhook_id,
