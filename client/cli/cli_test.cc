@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/cli_fixture.h"
 #include "client/cli/exit_code.h"
 #include "gmock/gmock.h"
@@ -67,10 +68,11 @@ TEST_F(CommandLineTest, EveryGroupExplainsItselfAndItsCommands) {
       EXPECT_THAT(overview.out, HasSubstr("\n  " + name + " "));
       const Outcome outcome = Run({group, name, "--help"});
       EXPECT_EQ(outcome.exit_code, kFine);
-      EXPECT_THAT(outcome.out, AllOf(StartsWith("hookgate " + group + " " + name + ": "),
-                                     HasSubstr("\nUsage: hookgate " + group + " " + name + " "),
+      const std::string command = absl::StrCat("hookgate ", group, " ", name);
+      EXPECT_THAT(outcome.out, AllOf(StartsWith(absl::StrCat(command, ": ")),
+                                     HasSubstr(absl::StrCat("\nUsage: ", command, " ")),
                                      HasSubstr("\n  --output text|json "),
-                                     HasSubstr("\nExamples:\n  hookgate " + group + " " + name)));
+                                     HasSubstr(absl::StrCat("\nExamples:\n  ", command))));
       EXPECT_EQ(Run({"help", group, name}).out, outcome.out);
       EXPECT_EQ(Run({group, "help", name}).out, outcome.out);
     }

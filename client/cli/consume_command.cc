@@ -84,7 +84,7 @@ class Consumption {
   }
 
   Verdict Handle(const v1::Delivery& delivery) {
-    const Verdict verdict = flags_.Has("exec") ? Execute(delivery) : Print(delivery);
+    Verdict verdict = flags_.Has("exec") ? Execute(delivery) : Print(delivery);
     absl::MutexLock lock(&mu_);
     ++(verdict.kind == Verdict::Kind::kAck ? acked_ : nacked_);
     return verdict;

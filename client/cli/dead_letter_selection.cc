@@ -48,9 +48,9 @@ GatewayError SelectDeadLetters(const Flags& flags, Connection& connection,
   request.set_page_size(kPageSize);
   do {
     v1::ListDeadLettersResponse response;
-    const GatewayError error = CallGateway(connection.subscriptions(),
-                                           &v1::SubscriptionService::StubInterface::ListDeadLetters,
-                                           request, flags.Duration("timeout"), response);
+    GatewayError error = CallGateway(connection.subscriptions(),
+                                     &v1::SubscriptionService::StubInterface::ListDeadLetters,
+                                     request, flags.Duration("timeout"), response);
     if (!error.status.ok()) return error;
     for (const auto& letter : response.dead_letters()) sequences.push_back(letter.sequence());
     request.set_page_token(response.next_page_token());

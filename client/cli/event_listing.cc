@@ -86,7 +86,7 @@ GatewayError ForEachEvent(const Listing& listing, const Flags& flags, Connection
   do {
     ListedPage page;
     const int page_size = static_cast<int>(std::min(kPageSize, limit - shown.count));
-    const GatewayError error = listing.fetch(connection, page_size, page_token, page);
+    GatewayError error = listing.fetch(connection, page_size, page_token, page);
     if (!error.status.ok()) return error;
     if (page_token.empty()) {
       shown.total = page.total;

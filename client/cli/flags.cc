@@ -70,7 +70,7 @@ absl::Status CheckKind(const FlagSpec& spec, const std::string& value) {
 
 //   what  how the message calls the flag or the variable
 absl::Status Check(const FlagSpec& spec, absl::string_view what, const std::string& value) {
-  const absl::Status right = CheckKind(spec, value);
+  absl::Status right = CheckKind(spec, value);
   if (right.ok()) return right;
   return absl::InvalidArgumentError(absl::StrCat(
       what, ": \"", Printable(value), "\" is not right; it takes ", std::string(right.message())));
@@ -78,6 +78,7 @@ absl::Status Check(const FlagSpec& spec, absl::string_view what, const std::stri
 
 absl::Status UnknownFlag(absl::string_view name, const std::vector<FlagSpec>& specs) {
   std::vector<std::string> known;
+  known.reserve(specs.size());
   for (const FlagSpec& spec : specs) known.push_back(spec.name);
   return absl::InvalidArgumentError(
       absl::StrCat("there is no flag --", Printable(name), DidYouMean(name, known, "--")));

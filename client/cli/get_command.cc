@@ -15,7 +15,7 @@ namespace {
 constexpr char kName[] = "get";
 
 absl::Status CheckKey(const Flags& flags) {
-  const absl::Status one = CheckAtMostOne(flags, {"sequence", "webhook-id"});
+  absl::Status one = CheckAtMostOne(flags, {"sequence", "webhook-id"});
   if (!one.ok()) return one;
   if (!flags.Has("sequence") && !flags.Has("webhook-id")) {
     return absl::InvalidArgumentError("which event? Give --webhook-id ID or --sequence N");
