@@ -32,6 +32,8 @@ bool BatchSource::Await(const Selection& selection, Sequence after, Done done) {
   return is_new;
 }
 
+// By value: the stream that asks may end meanwhile.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void BatchSource::Read(SelectionPtr selection, Sequence after) {
   for (int ahead = 0;; ++ahead) {
     const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(*selection, after);
@@ -82,7 +84,7 @@ BatchFramePtr BatchSource::FromTail(const Selection& selection, Sequence after,
     AppendBatchElement(*event, log_.epoch(), selection.include_raw_body(), elements);
     ++matching;
   }
-  return Finish(selection, std::move(frame), std::move(elements), matching);
+  return Finish(selection, std::move(frame), elements, matching);
 }
 
 absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, Sequence after) {
@@ -104,12 +106,12 @@ absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, S
   for (const LogEventPtr& event : page.events) {
     AppendBatchElement(*event, log_.epoch(), selection.include_raw_body(), elements);
   }
-  return Finish(selection, {.after = after, .through = page.scanned_to}, std::move(elements),
+  return Finish(selection, {.after = after, .through = page.scanned_to}, elements,
                 page.events.size());
 }
 
 BatchFramePtr BatchSource::Finish(const Selection& selection, BatchFrame frame,
-                                  std::string elements, size_t events) {
+                                  const std::string& elements, size_t events) {
   frame.full = events >= limits_.max_batch_events ||
                static_cast<int64_t>(elements.size()) >= limits_.max_batch_bytes ||
                frame.through >= BlockEnd(frame.after);

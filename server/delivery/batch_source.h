@@ -78,7 +78,7 @@ class BatchSource {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<BatchFramePtr> FromCacheOrLog(const Selection& selection, Sequence after);
   absl::StatusOr<BatchFramePtr> FromLog(const Selection& selection, Sequence after);
-  BatchFramePtr Finish(const Selection& selection, BatchFrame frame, std::string elements,
+  BatchFramePtr Finish(const Selection& selection, BatchFrame frame, const std::string& elements,
                        size_t events);
 
   // Constant after construction.
