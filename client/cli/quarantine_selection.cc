@@ -51,7 +51,7 @@ GatewayError SelectQuarantined(const Flags& flags, Connection& connection,
   request.set_page_size(kPageSize);
   do {
     v1::ListQuarantinedResponse response;
-    const GatewayError error =
+    GatewayError error =
         CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListQuarantined, request,
                     flags.Duration("timeout"), response);
     if (!error.status.ok()) return error;

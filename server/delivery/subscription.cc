@@ -151,6 +151,7 @@ void Subscription::Redrive(std::vector<Sequence> sequences,
   const Sequence earliest = context_.log.Position().earliest;
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::vector<RedriveOutcome> outcomes;
+    outcomes.reserve(sequences.size());
     for (const Sequence sequence : sequences) {
       outcomes.push_back(state_->Redrive(sequence, earliest, Now()));
     }
@@ -162,6 +163,7 @@ void Subscription::Redrive(std::vector<Sequence> sequences,
 void Subscription::Discard(std::vector<Sequence> sequences, Done<std::vector<bool>> done) {
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::vector<bool> outcomes;
+    outcomes.reserve(sequences.size());
     for (const Sequence sequence : sequences) outcomes.push_back(state_->Discard(sequence));
     return outcomes;
   };
@@ -184,9 +186,10 @@ void Subscription::Decide(const Decision& decide, Done<Outcome> done) {
               std::move(done)(status);
             }
           });
+      return;
     }
   }
-  if (!refusal.ok()) std::move(done)(refusal);
+  std::move(done)(refusal);
 }
 
 // --- What others ask. ---

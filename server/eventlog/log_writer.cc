@@ -146,7 +146,7 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
   if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state.position);
   if (status.ok()) {
-    statements_->webhooks.Committed(std::move(state.webhooks));
+    statements_->webhooks.Committed(state.webhooks);
   } else {
     statements_->webhooks.RolledBack();
   }

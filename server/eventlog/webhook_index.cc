@@ -158,7 +158,7 @@ absl::Status WebhookIndex::LoadRecent(Database& database, const LogPosition& pos
 }
 
 absl::Status WebhookIndex::WriteLoaded(Database& database, Sequence earliest) {
-  const absl::Status status = [&]() -> absl::Status {
+  absl::Status status = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(database, Transaction::Kind::kWrite));
     RETURN_IF_ERROR(Write(database, earliest));
@@ -269,7 +269,7 @@ absl::Status WebhookIndex::ForgetRuns(Database& database, Sequence earliest) {
   return absl::OkStatus();
 }
 
-void WebhookIndex::Committed(WebhookHashes appended) {
+void WebhookIndex::Committed(const WebhookHashes& appended) {
   absl::MutexLock lock(&mu_);
   runs_.erase(runs_.begin(), runs_.begin() + std::exchange(forgotten_, 0));
   if (written_.has_value()) {
@@ -277,7 +277,7 @@ void WebhookIndex::Committed(WebhookHashes appended) {
     written_.reset();
     recent_.clear();
   }
-  for (auto& [hash, sequences] : appended) {
+  for (const auto& [hash, sequences] : appended) {
     Sequences& known = recent_[hash];
     known.insert(known.end(), sequences.begin(), sequences.end());
     recent_last_ = std::max(recent_last_, sequences.back());

@@ -72,7 +72,7 @@ class WebhookIndex {
   // forgets runs whose events are all before `earliest`.
   absl::Status Write(Database& database, Sequence earliest) ABSL_LOCKS_EXCLUDED(mu_);
   // That transaction was committed, and `appended` in it; or it was not.
-  void Committed(WebhookHashes appended) ABSL_LOCKS_EXCLUDED(mu_);
+  void Committed(const WebhookHashes& appended) ABSL_LOCKS_EXCLUDED(mu_);
   void RolledBack();
 
  private:

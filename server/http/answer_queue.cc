@@ -10,7 +10,7 @@ void AnswerQueue::Push(std::shared_ptr<AnswerRecipient> recipient, HttpResponse 
   {
     absl::MutexLock lock(&mu_);
     first = waiting_.empty();
-    waiting_.push_back({recipient, std::move(response)});
+    waiting_.push_back({std::move(recipient), std::move(response)});
   }
   if (first) boost::asio::post(executor_, [this] { Deliver(); });
 }

@@ -55,7 +55,7 @@ class AdminServiceImpl final : public hookgate::v1::AdminService::CallbackServic
   }
   absl::Status MayChange(const grpc::CallbackServerContext* call, absl::string_view method) const {
     const Caller caller(*call, context_.access);
-    const absl::Status allowed = caller.CheckAdmin();
+    absl::Status allowed = caller.CheckAdmin();
     if (allowed.ok()) caller.LogChange(method, "quarantine");
     return allowed;
   }

@@ -51,7 +51,7 @@ absl::Status CheckCall(const AccessPolicy& policy, const Credentials& credential
   }
   absl::Status denied;
   for (const Right right : rule->second) {
-    const absl::Status status = policy.CheckAny(credentials, right);
+    absl::Status status = policy.CheckAny(credentials, right);
     if (status.ok()) return status;
     denied.Update(status);  // The first one names what the method is for.
   }

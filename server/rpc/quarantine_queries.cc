@@ -140,7 +140,7 @@ absl::Status QuarantineQueries::Discard(const hookgate::v1::DiscardQuarantinedRe
                                         hookgate::v1::DiscardQuarantinedResponse& response) {
   RETURN_IF_ERROR(CheckIds(request.ids()));
   for (const int64_t id : request.ids()) {
-    const absl::Status discarded = quarantine_.DiscardQuarantined(id);
+    absl::Status discarded = quarantine_.DiscardQuarantined(id);
     if (!discarded.ok() && !absl::IsNotFound(discarded)) return discarded;
     auto& result = *response.add_results();
     result.set_id(id);

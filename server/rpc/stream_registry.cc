@@ -10,7 +10,7 @@
 
 namespace hookgate {
 
-absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
+absl::Status StreamRegistry::Add(const std::shared_ptr<OpenStream>& stream) {
   MonotonicMutexLock lock(&mu_);
   if (draining_) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
@@ -22,8 +22,7 @@ absl::Status StreamRegistry::Add(std::shared_ptr<OpenStream> stream) {
         absl::StrCat(max_streams_,
                      " streams are open already, as many as grpc.max_streams allows"));
   }
-  OpenStream* const key = stream.get();
-  streams_.emplace(key, std::move(stream));
+  streams_.emplace(stream.get(), stream);
   return absl::OkStatus();
 }
 

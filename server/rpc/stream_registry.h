@@ -29,7 +29,7 @@ class StreamRegistry {
   explicit StreamRegistry(size_t max_streams) : max_streams_(max_streams) {}
 
   // RESOURCE_EXHAUSTED too_many_streams, or UNAVAILABLE draining after DrainAll.
-  absl::Status Add(std::shared_ptr<OpenStream> stream);
+  absl::Status Add(const std::shared_ptr<OpenStream>& stream);
   void Remove(OpenStream* stream);
   size_t size() const;
 

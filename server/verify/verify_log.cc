@@ -96,7 +96,7 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
                       Findings& findings) {
   ASSIGN_OR_RETURN(const Transaction snapshot,
                    Transaction::Begin(database, Transaction::Kind::kRead));
-  const absl::Status schema = CheckSchema(database);
+  absl::Status schema = CheckSchema(database);
   if (!schema.ok() && !absl::IsDataLoss(schema)) return schema;
   NoteDamage(schema, findings);
   const absl::Status log_row = schema.ok() ? ReadLogRow(database, report) : absl::OkStatus();
