@@ -70,7 +70,7 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
     StartRead(&frame_);
     StartCall();
   }
-  ~Stream() {
+  ~Stream() override {
     context_.TryCancel();
     done_.WaitForNotification();
   }

@@ -86,7 +86,7 @@ json::object CanonicalEvent(const DecodedEvent& decoded) {
 }
 
 std::string CanonicalError(const absl::Status& error) {
-  const std::string reason = ReasonOf(error);
+  std::string reason = ReasonOf(error);
   const std::string message(error.message());
   const size_t colon = message.find(": ");
   if (reason != reason::kInvalidEvent || colon == std::string::npos) return reason;

@@ -38,7 +38,7 @@ constexpr char kLatest[] = "start_position: START_POSITION_LATEST";
 
 // The token that a test calls `name`, long enough that nothing else looks like it.
 std::string TokenOf(const std::string& name) {
-  const std::string token = absl::StrCat("hush-hush-", name, "-5f1c9a7e3b");
+  std::string token = absl::StrCat("hush-hush-", name, "-5f1c9a7e3b");
   SecretWatch::OfThisProgram().KeepToken(absl::StrCat("the token of \"", name, "\""), token);
   return token;
 }

@@ -89,7 +89,7 @@ std::string GatewayTest::HttpsConfig(const std::string& certificate_file,
 }
 
 std::string GatewayTest::WriteFile(const std::string& content) {
-  const std::string path = FreshTestFolder();
+  std::string path = FreshTestFolder();
   std::ofstream(path) << content;
   return path;
 }
