@@ -39,7 +39,7 @@ class QuarantineRetryTest : public CliTest {
   }
 
   // Lists `ids`, newest first, two on a page.
-  void Hold(std::vector<int64_t> ids) {
+  void Hold(const std::vector<int64_t>& ids) {
     gateway_.admin.list_quarantined = [this, ids](const v1::ListQuarantinedRequest& request,
                                                   v1::ListQuarantinedResponse* response) {
       listed_source_ = request.source();

@@ -46,7 +46,7 @@ class SendTest : public CliTest {
   }
 
   std::string WriteFile(const std::string& name, const std::string& content) {
-    const std::string path = ::testing::TempDir() + name;
+    std::string path = ::testing::TempDir() + name;
     std::ofstream(path, std::ios::binary) << content;
     return path;
   }

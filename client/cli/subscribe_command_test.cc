@@ -16,8 +16,6 @@ using ::hookgate::testing::CaughtUpFrame;
 using ::hookgate::testing::DrainingFrame;
 using ::hookgate::testing::EventsFrame;
 using ::hookgate::testing::GatewayStatus;
-using ::hookgate::testing::HeartbeatFrame;
-using ::hookgate::testing::MakeEvent;
 using ::hookgate::testing::OpenedFrame;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;

@@ -17,6 +17,7 @@ class MonotonicCondVarTest : public testing::Test {
 
 TEST_F(MonotonicCondVarTest, SignalEndsEveryWait) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([this, i] {
       absl::MutexLock lock(&mu_);
