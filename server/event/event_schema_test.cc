@@ -28,6 +28,7 @@ absl::StatusOr<std::vector<EventType>> ReadFrom() {
 std::vector<std::string> NamesOf(
     const std::vector<const google::protobuf::FieldDescriptor*>& path) {
   std::vector<std::string> names;
+  names.reserve(path.size());
   for (const auto* step : path) names.push_back(step->name());
   return names;
 }

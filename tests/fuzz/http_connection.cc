@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -97,13 +98,32 @@ Server& TheServer() {
   return server;
 }
 
+// A port stays taken for a minute after its connection has ended, and an address has 28,000 of
+// them, which are used up in less: so connections come from one address of the loopback's after the
+// other.
+sockaddr_in NextSource() {
+  constexpr uint32_t kConnectionsOfOne = 10'000;
+  constexpr uint32_t kFirst = 0x7f010001;  // 127.1.0.1
+  static uint32_t connections = 0;
+  sockaddr_in source = {};
+  source.sin_family = AF_INET;
+  source.sin_addr.s_addr = htonl(kFirst + connections++ / kConnectionsOfOne);
+  return source;
+}
+
 // One connection to TheServer, without delays of the kernel's own.
 class Connection {
  public:
   Connection() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in source = NextSource();
+    Expect(bind(fd_, reinterpret_cast<const sockaddr*>(&source), sizeof(source)) == 0,
+           "an address of the loopback's own");
     const sockaddr_in& address = TheServer().address;
-    Expect(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0,
-           "a server that takes connections");
+    if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+      // A signal has ended the wait, not the attempt.
+      Expect(errno == EINTR, "a server that takes connections", std::strerror(errno));
+      WaitUntil(POLLOUT);
+    }
     const int on = 1;
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
@@ -124,7 +144,7 @@ class Connection {
     std::string all;
     char buffer[4096];
     while (true) {
-      WaitUntilReadable();
+      WaitUntil(POLLIN);
       const ssize_t count = recv(fd_, buffer, sizeof(buffer), 0);
       if (count <= 0) return all;
       all.append(buffer, static_cast<size_t>(count));
@@ -132,12 +152,12 @@ class Connection {
   }
 
  private:
-  void WaitUntilReadable() {
-    pollfd readable = {.fd = fd_, .events = POLLIN, .revents = 0};
+  void WaitUntil(short events) {  // NOLINT(runtime/int)
+    pollfd watched = {.fd = fd_, .events = events, .revents = 0};
     int ready = -1;
     // libFuzzer looks at the clock in a signal handler.
     while (ready < 0) {
-      ready = poll(&readable, 1, kPatienceMs);
+      ready = poll(&watched, 1, kPatienceMs);
       Expect(ready >= 0 || errno == EINTR, "a socket");
     }
     Expect(ready == 1, "the connection ends soon after its sender's");
