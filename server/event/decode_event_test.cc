@@ -29,7 +29,7 @@ constexpr char kBatchFailed[] =
 
 // kBatchFailed with `from`, which it holds, replaced by `to`.
 std::string With(absl::string_view from, absl::string_view to) {
-  const std::string body = absl::StrReplaceAll(kBatchFailed, {{from, to}});
+  std::string body = absl::StrReplaceAll(kBatchFailed, {{from, to}});
   EXPECT_NE(body, kBatchFailed) << from;
   return body;
 }

@@ -28,7 +28,7 @@ constexpr char kSecret[] = "whsec_cHJpdmF0ZS1rZXktcHJpdmF0ZS1rZXk=";
 
 std::string WriteFile(absl::string_view content) {
   static int files = 0;
-  const std::string path = absl::StrCat(testing::TempDir(), "/options_", getpid(), "_", ++files);
+  std::string path = absl::StrCat(testing::TempDir(), "/options_", getpid(), "_", ++files);
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }
@@ -52,7 +52,7 @@ class OptionsTest : public testing::Test {
   std::string ErrorOf(const std::string& text, const std::string& key) {
     const auto options = Resolve(text);
     EXPECT_TRUE(absl::IsInvalidArgument(options.status())) << text << " " << options.status();
-    const std::string message(options.status().message());
+    std::string message(options.status().message());
     EXPECT_THAT(message, StartsWith(key + ": ")) << text;
     EXPECT_THAT(message, Not(HasSubstr(kKeyBase64))) << text;
     EXPECT_THAT(message, Not(HasSubstr(kKey))) << text;

@@ -26,7 +26,6 @@
 namespace hookgate {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -322,7 +321,7 @@ TEST_F(HttpServerTest, HandlerThatDropsRespondClosesTheConnection) {
 TEST_F(HttpServerTest, WhatIsNoHttpIsAnsweredAndClosed) {
   const std::string requests[] = {
       "garbage\r\n\r\n",
-      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  // TLS
+      std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 15),  // TLS
       "GET / HTTP/1.2\r\n\r\n",
       "GET / HTTP/2.0\r\n\r\n",
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -511,7 +511,7 @@ TEST_F(WebhookHandlerTest, DrainRefusesNewWebhooksAndFinishesThoseUnderWay) {
   EXPECT_EQ(FieldOf(refused, "Retry-After"), "10");
 
   absl::Notification answered;
-  handler_->Handle(head, webhook.body, clock_.WallNow(), [&](HttpResponse response) {
+  handler_->Handle(head, webhook.body, clock_.WallNow(), [&](const HttpResponse& response) {
     EXPECT_EQ(response.status, 200);
     answered.Notify();
   });
