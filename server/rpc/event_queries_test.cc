@@ -177,7 +177,7 @@ TEST_F(EventQueriesTest, EventThatMayNotBeKnownLooksAsIfItWereNotThere) {
   AppendEvent(*log_);
   const auto ask = [this](const std::string& sequence, bool may_query) {
     GetEventResponse response;
-    const absl::Status status =
+    absl::Status status =
         queries_.GetEvent(Parse<GetEventRequest>("sequence: " + sequence), response,
                           [may_query](const std::string&) { return may_query; });
     EXPECT_FALSE(response.has_event() && !may_query);
