@@ -44,6 +44,7 @@ TEST(HmacSha256, OneDigestLeavesNothingForTheNext) {
 TEST(HmacSha256, ThreadsDoNotDisturbEachOther) {
   const HmacSha256Key key("key");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([key, i] {
       const std::string text = absl::StrCat("text ", i);
