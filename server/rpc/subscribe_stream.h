@@ -46,8 +46,7 @@ struct StreamContext {
   const AccessControl& access;
 };
 
-// Held by the registry from Start to OnDone; by others only while they call it. `context` outlives
-// it.
+// Held by the registry from Start to OnDone; by others only while they call it.
 class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                               public HeadWatch::Waiter,
                               public OpenStream,
@@ -79,7 +78,9 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Constant after construction.
   const std::string client_name_;
   const Caller caller_;
-  const StreamContext& context_;
+  // Not the service's own: who has given up the turn may still be about to wait on the watch when
+  // another ends the stream, and the service with it.
+  const StreamContext context_;
 
   // Touched only by whoever has the turn.
   absl::optional<SubscribeSession> session_;  // once opened
