@@ -36,8 +36,7 @@ class ShortBytes {
   size_t size() const { return size_; }
 
  private:
-  // Three heads of fields, with lengths and a sequence as varints, and a cursor.
-  uint8_t bytes_[3 * 16 + kMaxCursorBytes];
+  uint8_t bytes_[kMaxEncodingBytes];  // of which each of these is a part
   size_t size_ = 0;
 };
 

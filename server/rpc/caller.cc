@@ -60,7 +60,7 @@ absl::Status Caller::CheckSources(Right right, absl::Span<const std::string> sou
 }
 
 absl::Status Caller::CheckSource(Right right, const std::string& source) const {
-  return Noted(access_.policy()->CheckSources(credentials_, right, {source}));
+  return CheckSources(right, absl::MakeConstSpan(&source, 1));
 }
 
 bool Caller::MayQuietly(Right right, const std::string& source) const {

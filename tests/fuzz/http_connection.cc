@@ -119,10 +119,9 @@ class Connection {
     Expect(bind(fd_, reinterpret_cast<const sockaddr*>(&source), sizeof(source)) == 0,
            "an address of the loopback's own");
     const sockaddr_in& address = TheServer().address;
-    if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-      // A signal has ended the wait, not the attempt.
+    // A signal ends the wait, not the attempt: Linux waits on for it when asked again.
+    while (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
       Expect(errno == EINTR, "a server that takes connections", std::strerror(errno));
-      WaitUntil(POLLOUT);
     }
     const int on = 1;
     setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -144,7 +143,7 @@ class Connection {
     std::string all;
     char buffer[4096];
     while (true) {
-      WaitUntil(POLLIN);
+      WaitUntilReadable();
       const ssize_t count = recv(fd_, buffer, sizeof(buffer), 0);
       if (count <= 0) return all;
       all.append(buffer, static_cast<size_t>(count));
@@ -152,12 +151,12 @@ class Connection {
   }
 
  private:
-  void WaitUntil(short events) {  // NOLINT(runtime/int)
-    pollfd watched = {.fd = fd_, .events = events, .revents = 0};
+  void WaitUntilReadable() {
+    pollfd readable = {.fd = fd_, .events = POLLIN, .revents = 0};
     int ready = -1;
     // libFuzzer looks at the clock in a signal handler.
     while (ready < 0) {
-      ready = poll(&watched, 1, kPatienceMs);
+      ready = poll(&readable, 1, kPatienceMs);
       Expect(ready >= 0 || errno == EINTR, "a socket");
     }
     Expect(ready == 1, "the connection ends soon after its sender's");
