@@ -10,7 +10,11 @@ namespace hookgate {
 // Serves from its construction to its destruction, by one thread: on one core more are slower.
 class BareHttpServer {
  public:
+  // Answers at once.
   BareHttpServer();
+  // Answers once a GroupCommitter in `folder`, on core `core`, has committed an entry for the
+  // request: HTTP and durability, and nothing else.
+  BareHttpServer(const std::string& folder, int core);
   ~BareHttpServer();
 
   const std::string& address() const { return address_; }

@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "tests/bench/bare_grpc_server.h"
 #include "tests/bench/bare_http_server.h"
 #include "tests/bench/bench_case.h"
@@ -44,8 +45,8 @@ ABSL_FLAG(double, scale, 1, "Multiplies the numbers of webhooks.");
 ABSL_FLAG(std::string, node_server, "", "Path of node_receiver.mjs.");
 ABSL_FLAG(std::string, node_modules, "", "Where fastify and openai are installed.");
 ABSL_FLAG(std::string, serve, "",
-          "Internal: serves as one of the bare servers, http, grpc:EVENTS:PER_FRAME or "
-          "grpc_paced:PER_SECOND, and prints its address.");
+          "Internal: serves as one of the bare servers, http, http_durable:CORE:FOLDER, "
+          "grpc:EVENTS:PER_FRAME or grpc_paced:PER_SECOND, and prints its address.");
 
 namespace hookgate {
 namespace {
@@ -60,8 +61,13 @@ int Serve(const std::string& what) {
   int64_t events = 0;
   int64_t per_frame = 0;
   double per_second = 0;
+  int core = 0;
   if (what == "http") {
     const BareHttpServer server;
+    ServeForEver(server.address());
+  }
+  if (words.size() == 3 && words[0] == "http_durable" && absl::SimpleAtoi(words[1], &core)) {
+    const BareHttpServer server(words[2], core);
     ServeForEver(server.address());
   }
   if (words.size() == 3 && words[0] == "grpc" && absl::SimpleAtoi(words[1], &events) &&
@@ -157,6 +163,8 @@ int Main() {
 }  // namespace hookgate
 
 int main(int argc, char** argv) {
+  // As in hookgated, for the load and for the bare servers.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::SetProgramUsageMessage(
       "Measures a real gateway beside what its parts and its alternatives reach on this machine.");
   absl::ParseCommandLine(argc, argv);

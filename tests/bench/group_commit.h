@@ -3,15 +3,52 @@
 #ifndef HOOKGATE_TESTS_BENCH_GROUP_COMMIT_H_
 #define HOOKGATE_TESTS_BENCH_GROUP_COMMIT_H_
 
+#include <cstddef>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace hookgate {
 
-// Gives `entries` entries to such a thread on core `core`, `per_second` evenly spaced, and returns
-// how long after it was due each was durable. The file is in `folder`, and has its length already.
+// Thread-safe.
+class GroupCommitter {
+ public:
+  // On the committer's thread: the first `count` entries are durable.
+  using Committed = std::function<void(size_t count)>;
+
+  // Runs on core `core`. The file is in `folder`, and has its length already; it begins anew when
+  // it is full.
+  GroupCommitter(const std::string& folder, int core, Committed committed);
+  // Commits what is left.
+  ~GroupCommitter();
+  GroupCommitter(const GroupCommitter&) = delete;
+  GroupCommitter& operator=(const GroupCommitter&) = delete;
+
+  // One entry, about as large as what a webhook adds to the log.
+  void Add() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  void Write(size_t first, size_t count);
+
+  // Constant after construction.
+  const int fd_;
+  const Committed committed_;
+
+  absl::Mutex mu_;
+  size_t added_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::thread thread_;  // last: runs on all of the above
+};
+
+// Gives `entries` entries to a committer on core `core`, `per_second` evenly spaced, and returns
+// how long after it was due each was durable.
 std::vector<absl::Duration> RunGroupCommits(const std::string& folder, int core, int entries,
                                             double per_second);
 

@@ -25,6 +25,14 @@ Figure MeasureBareHttp(const BenchSettings& settings, int connections) {
                            SignedRequests(settings.Count(300'000, 60'000))));
 }
 
+Figure MeasureBareDurable(const BenchSettings& settings) {
+  const BenchFolder folder(settings.folder);
+  const auto server = StartBareServer(
+      settings, absl::StrCat("http_durable:", settings.server_core, ":", folder.path()));
+  return PerSecond(
+      RunLoad({.address = server->address()}, SignedRequests(settings.Count(300'000, 60'000))));
+}
+
 Figure MeasureIngest(const BenchSettings& settings, int connections, int subscribers) {
   const BenchFolder folder(settings.folder);
   const auto gateway = StartGateway(settings, folder.path());
@@ -55,6 +63,13 @@ std::vector<BenchCase> IngestCases(const BenchSettings& settings) {
          .measure = [=, &settings] { return MeasureIngest(settings, connections, 0); },
          .measure_reference = [=, &settings] { return MeasureBareHttp(settings, connections); }});
   }
+  cases.push_back({.name = "ingest_durable",
+                   .what = "webhooks stored, 64 connections",
+                   .unit = "/s",
+                   .reference = "Beast with group commits to a file",
+                   .target = 0.5,
+                   .measure = [&settings] { return MeasureIngest(settings, 64, 0); },
+                   .measure_reference = [&settings] { return MeasureBareDurable(settings); }});
   cases.push_back({.name = "ingest_subscribed",
                    .what = "webhooks stored, 10 live subscribers",
                    .unit = "/s",

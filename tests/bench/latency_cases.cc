@@ -38,6 +38,15 @@ Figure MeasureGroupCommit(const BenchSettings& settings) {
   return P99(RunGroupCommits(folder.path(), settings.server_core, Webhooks(settings), kPerSecond));
 }
 
+Figure MeasureBareDurable(const BenchSettings& settings) {
+  const BenchFolder folder(settings.folder);
+  const auto bare = StartBareServer(
+      settings, absl::StrCat("http_durable:", settings.server_core, ":", folder.path()));
+  return P99(RunLoad({.address = bare->address(), .per_second = kPerSecond},
+                     SignedRequests(Webhooks(settings)))
+                 .latencies);
+}
+
 // Webhook i is about batch_i, so an event tells which answer came with it. A subscriber may have it
 // before the sender has read its 200.
 Figure MeasureArrival(const BenchSettings& settings) {
@@ -77,6 +86,14 @@ std::vector<BenchCase> LatencyCases(const BenchSettings& settings) {
            .at_least = false,
            .measure = [&settings] { return MeasureAnswer(settings); },
            .measure_reference = [&settings] { return MeasureGroupCommit(settings); }},
+          {.name = "latency_durable",
+           .what = "p99 from request to 200, 2,000/s",
+           .unit = "ms",
+           .reference = "Beast with group commits to a file",
+           .target = 1.5,
+           .at_least = false,
+           .measure = [&settings] { return MeasureAnswer(settings); },
+           .measure_reference = [&settings] { return MeasureBareDurable(settings); }},
           {.name = "latency_arrival",
            .what = "p99 from 200 to the subscriber, 2,000/s",
            .unit = "ms",
