@@ -81,7 +81,7 @@ BatchFramePtr BatchSource::FromTail(const Selection& selection, Sequence after,
     if (static_cast<int64_t>(elements.size()) >= limits_.max_batch_bytes) break;
     frame.through = event->sequence;
     if (!selection.filter().Matches(*event)) continue;
-    AppendBatchElement(*event, log_.epoch(), selection.include_raw_body(), elements);
+    AppendBatchElement(event->content(), log_.epoch(), selection.include_raw_body(), elements);
     ++matching;
   }
   return Finish(selection, std::move(frame), elements, matching);
@@ -93,21 +93,18 @@ absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, S
   limits.max_bytes = limits_.max_batch_bytes;
   limits.max_scanned = BlockEnd(after) - after;
   limits.include_raw_body = selection.include_raw_body();
-  ASSIGN_OR_RETURN(
-      const LogPage page,
-      log_.Read(
-          after, [&](const LogEvent& event) { return selection.filter().Matches(event); }, limits));
-  size_t bytes = 0;  // at most
-  for (const LogEventPtr& event : page.events) {
-    bytes += event->envelope.size() + event->raw_body.size() + kMaxEncodingBytes;
-  }
+  const auto in_filter = [&](const LogEvent& event) { return selection.filter().Matches(event); };
+  absl::optional<LogPredicate> matches;
+  if (!selection.filter().admits_all()) matches.emplace(in_filter);
   std::string elements;
-  elements.reserve(bytes);
-  for (const LogEventPtr& event : page.events) {
-    AppendBatchElement(*event, log_.epoch(), selection.include_raw_body(), elements);
-  }
-  return Finish(selection, {.after = after, .through = page.scanned_to}, elements,
-                page.events.size());
+  elements.reserve(static_cast<size_t>(limits_.max_batch_bytes));
+  size_t matching = 0;
+  const auto append = [&](const EventContent& event) {
+    AppendBatchElement(event, log_.epoch(), selection.include_raw_body(), elements);
+    ++matching;
+  };
+  ASSIGN_OR_RETURN(const Sequence through, log_.Scan(after, matches, limits, append));
+  return Finish(selection, {.after = after, .through = through}, elements, matching);
 }
 
 BatchFramePtr BatchSource::Finish(const Selection& selection, BatchFrame frame,

@@ -47,10 +47,14 @@ class CountingLog final : public EventLog {
   int reads() const { return reads_; }
   void FailNextRead() { fail_next_ = true; }
 
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override {
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+                                const ReadLimits& limits, EventVisitor visit) override {
     ++reads_;
     if (fail_next_.exchange(false)) return absl::InternalError("the disk has gone");
+    return log_.Scan(after, matches, limits, visit);
+  }
+  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
+                               const ReadLimits& limits) override {
     return log_.Read(after, matches, limits);
   }
   void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {

@@ -47,8 +47,8 @@ std::string EncodeDeliveriesFrame(const std::vector<Delivery>& deliveries,
   std::string element;
   for (const Delivery& delivery : deliveries) {
     element = WithoutEvent(delivery.lease, format.subscription).SerializeAsString();
-    AppendEventField(hookgate::v1::Delivery::kEventFieldNumber, *delivery.event, format.epoch,
-                     format.include_raw_body, element);
+    AppendEventField(hookgate::v1::Delivery::kEventFieldNumber, delivery.event->content(),
+                     format.epoch, format.include_raw_body, element);
     AppendFieldHead(ConsumeResponse::Deliveries::kDeliveriesFieldNumber, element.size(), elements);
     elements += element;
   }

@@ -41,7 +41,7 @@ class ShortBytes {
 };
 
 // What is known only once the event has its place in the log.
-ShortBytes EncodePosition(const LogEvent& event, absl::string_view epoch) {
+ShortBytes EncodePosition(const EventContent& event, absl::string_view epoch) {
   char cursor[kMaxCursorBytes];
   const char* const cursor_end = FormatCursorTo(cursor, epoch, event.sequence);
   ShortBytes position;
@@ -64,7 +64,7 @@ void Append(absl::string_view bytes, std::string& out) { out.append(bytes.data()
 
 }  // namespace
 
-void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
+void AppendBatchElement(const EventContent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out) {
   AppendEventField(SubscribeResponse::EventBatch::kEventsFieldNumber, event, epoch,
                    include_raw_body, out);
@@ -74,7 +74,7 @@ void AppendFieldHead(int field, size_t size, std::string& out) {
   Append(HeadOf(field, size).view(), out);
 }
 
-void AppendEventField(int field, const LogEvent& event, absl::string_view epoch,
+void AppendEventField(int field, const EventContent& event, absl::string_view epoch,
                       bool include_raw_body, std::string& out) {
   const ShortBytes position = EncodePosition(event, epoch);
   size_t size = event.envelope.size() + position.size();

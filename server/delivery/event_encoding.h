@@ -22,11 +22,11 @@ inline constexpr size_t kMaxEncodingBytes = 4 * 16 + kMaxCursorBytes;
 
 // Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold
 // it.
-void AppendBatchElement(const LogEvent& event, absl::string_view epoch, bool include_raw_body,
+void AppendBatchElement(const EventContent& event, absl::string_view epoch, bool include_raw_body,
                         std::string& out);
 
 // Appends `event` as the field `field` of whatever message `out` holds.
-void AppendEventField(int field, const LogEvent& event, absl::string_view epoch,
+void AppendEventField(int field, const EventContent& event, absl::string_view epoch,
                       bool include_raw_body, std::string& out);
 
 // Appends the head of a length-delimited field, behind which `size` bytes follow.

@@ -25,8 +25,8 @@ TEST(EventEncodingTest, FramesParseAsTheMessagesTheyStandFor) {
   const LogEvent event = SampleEvent();
   for (bool include_raw_body : {false, true}) {
     std::string elements;
-    AppendBatchElement(event, "00000000000000aa", include_raw_body, elements);
-    AppendBatchElement(event, "00000000000000aa", include_raw_body, elements);
+    AppendBatchElement(event.content(), "00000000000000aa", include_raw_body, elements);
+    AppendBatchElement(event.content(), "00000000000000aa", include_raw_body, elements);
     hookgate::v1::SubscribeResponse response;
     ASSERT_TRUE(response.ParseFromString(EncodeBatchFrame(elements)));
     ASSERT_EQ(response.event_batch().events_size(), 2);

@@ -25,6 +25,7 @@ class EventFilter {
 
   // Filters with the same key admit the same. Empty for one that admits everything.
   const std::string& key() const { return key_; }
+  bool admits_all() const { return key_.empty(); }
 
   // In order; none: every source.
   std::vector<std::string> sources() const;

@@ -22,6 +22,13 @@ namespace hookgate {
 // Position of an event in its log: from 1, only grows, never given twice. 0 is before the first.
 using Sequence = int64_t;
 
+// What goes to subscribers of an event: views into wherever it is held.
+struct EventContent {
+  Sequence sequence = 0;
+  absl::string_view envelope;  // serialised hookgate.v1.Event without sequence, cursor and raw_body
+  absl::string_view raw_body;  // exactly as received
+};
+
 // An event on its way into the log, or in it. Immutable once shared.
 struct LogEvent {
   Sequence sequence = 0;  // given by Append
@@ -31,8 +38,10 @@ struct LogEvent {
   std::string subject;
   bool failure = false;
   absl::Time receive_time;
-  std::string envelope;  // serialised hookgate.v1.Event without sequence, cursor and raw_body
-  std::string raw_body;  // exactly as received; reads leave it empty unless asked
+  std::string envelope;  // as in EventContent
+  std::string raw_body;  // reads leave it empty unless asked
+
+  EventContent content() const { return {sequence, envelope, raw_body}; }
 };
 using LogEventPtr = std::shared_ptr<const LogEvent>;
 
@@ -64,6 +73,8 @@ struct LogPosition {
 
 // Which of the events a read returns.
 using LogPredicate = absl::FunctionRef<bool(const LogEvent& metadata)>;
+
+using EventVisitor = absl::FunctionRef<void(const EventContent& event)>;
 
 struct ReadLimits {
   int64_t max_events = 512;
@@ -140,6 +151,12 @@ class EventLog {
   // Events after `after` that `matches` admits. The metadata it sees lacks envelope and raw_body.
   virtual absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
                                        const ReadLimits& limits) = 0;
+
+  // The same for who needs their content alone, and each for a moment: `visit` sees it in the log's
+  // own memory, and must not call the log. Returns how far it looked, as LogPage::scanned_to.
+  //   matches  nullopt: all; the quickest, since nothing else of them is read
+  virtual absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+                                        const ReadLimits& limits, EventVisitor visit) = 0;
 
   // The event with the earliest receive_time at or after `time`, or nullopt if there is none yet.
   virtual absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) = 0;

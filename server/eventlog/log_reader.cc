@@ -12,14 +12,19 @@
 namespace hookgate {
 namespace {
 
-// The columns of an event, in the order in which ReadMetadata and ReadContent take them.
-#define EVENT_COLUMNS                                                                        \
-  "SELECT sequence, source, webhook_id, type, subject, failure, receive_time_us, envelope, " \
-  "raw_body FROM events "
-
-constexpr char kReadAfter[] =
-    EVENT_COLUMNS "WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence";
-constexpr char kGet[] = EVENT_COLUMNS "WHERE sequence = ?1";
+// In the order in which ReadContent and ReadMetadata take them. A body that nobody asked for is not
+// read: it may be long.
+#define CONTENT_WITH_BODY "SELECT sequence, envelope, raw_body"
+#define CONTENT "SELECT sequence, envelope, NULL"
+#define METADATA ", source, webhook_id, type, subject, failure, receive_time_us"
+#define AFTER " FROM events WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence"
+constexpr char kContents[] = CONTENT AFTER;
+constexpr char kContentsWithBodies[] = CONTENT_WITH_BODY AFTER;
+constexpr char kEvents[] = CONTENT METADATA AFTER;
+constexpr char kEventsWithBodies[] = CONTENT_WITH_BODY METADATA AFTER;
+#define ONE " FROM events WHERE sequence = ?1"
+constexpr char kGet[] = CONTENT METADATA ONE;
+constexpr char kGetWithBody[] = CONTENT_WITH_BODY METADATA ONE;
 constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
 
 // The indexes are named so that a query that could not use its own would fail rather than scan.
@@ -49,23 +54,32 @@ constexpr char kFirstAtOrAfter[] =
 
 void Assign(std::string& text, absl::string_view view) { text.assign(view.data(), view.size()); }
 
+EventContent ReadContent(const Statement& row) {
+  return {row.ColumnInt(0), row.ColumnBlob(1), row.ColumnBlob(2)};
+}
+
+int64_t BytesOf(const EventContent& content) {
+  return static_cast<int64_t>(content.envelope.size() + content.raw_body.size());
+}
+
 // Each of these reads into an event that may have been another row's, which matched nothing: most
 // go no further.
 
-// What a filter looks at; the rest of the row is only read if it matches.
 void ReadMetadata(const Statement& row, LogEvent& event) {
   event.sequence = row.ColumnInt(0);
-  Assign(event.source, row.ColumnText(1));
-  Assign(event.webhook_id, row.ColumnText(2));
-  Assign(event.type, row.ColumnText(3));
-  Assign(event.subject, row.ColumnText(4));
-  event.failure = row.ColumnInt(5) != 0;
-  event.receive_time = absl::FromUnixMicros(row.ColumnInt(6));
+  Assign(event.source, row.ColumnText(3));
+  Assign(event.webhook_id, row.ColumnText(4));
+  Assign(event.type, row.ColumnText(5));
+  Assign(event.subject, row.ColumnText(6));
+  event.failure = row.ColumnInt(7) != 0;
+  event.receive_time = absl::FromUnixMicros(row.ColumnInt(8));
 }
 
-void ReadContent(const Statement& row, bool include_raw_body, LogEvent& event) {
-  Assign(event.envelope, row.ColumnBlob(7));
-  if (include_raw_body) Assign(event.raw_body, row.ColumnBlob(8));
+int64_t TakeContent(const Statement& row, LogEvent& event) {
+  const EventContent content = ReadContent(row);
+  Assign(event.envelope, content.envelope);
+  Assign(event.raw_body, content.raw_body);
+  return BytesOf(content);
 }
 
 void ReadCandidate(const Statement& row, LogEvent& event) {
@@ -75,42 +89,6 @@ void ReadCandidate(const Statement& row, LogEvent& event) {
   Assign(event.type, row.ColumnText(3));
   Assign(event.subject, row.ColumnText(4));
 }
-
-// Collects what matches, within the limits.
-class PageCollector {
- public:
-  PageCollector(LogPredicate matches, const ReadLimits& limits)
-      : matches_(matches), limits_(limits) {}
-
-  // False: the page is full, and this row is not on it.
-  bool Add(const Statement& row) {
-    if (scanned_ >= limits_.max_scanned ||
-        static_cast<int64_t>(events_.size()) >= limits_.max_events || bytes_ >= limits_.max_bytes) {
-      return false;
-    }
-    if (event_ == nullptr) event_ = std::make_shared<LogEvent>();
-    ReadMetadata(row, *event_);
-    last_ = {event_->receive_time, event_->sequence};
-    ++scanned_;
-    if (!matches_(*event_)) return true;
-    ReadContent(row, limits_.include_raw_body, *event_);
-    bytes_ += static_cast<int64_t>(event_->envelope.size() + event_->raw_body.size());
-    events_.push_back(std::move(event_));
-    return true;
-  }
-
-  const TimePosition& last() const { return last_; }
-  std::vector<LogEventPtr> TakeEvents() { return std::move(events_); }
-
- private:
-  const LogPredicate matches_;
-  const ReadLimits& limits_;
-  std::shared_ptr<LogEvent> event_;  // the next, once it is looked at
-  std::vector<LogEventPtr> events_;
-  int64_t bytes_ = 0;
-  int64_t scanned_ = 0;
-  TimePosition last_;
-};
 
 // The window in whole microseconds, first and last.
 struct Window {
@@ -159,15 +137,20 @@ absl::Status EventNotFound(absl::string_view which) {
 }  // namespace
 
 struct LogReader::Statements {
-  Statement read_after, get, webhook_page, earliest, events_newest_first, events_oldest_first,
-      failures_newest_first, failures_oldest_first, count_failures, first_at_or_after;
+  Statement contents, contents_with_bodies, events, events_with_bodies, get, get_with_body,
+      webhook_page, earliest, events_newest_first, events_oldest_first, failures_newest_first,
+      failures_oldest_first, count_failures, first_at_or_after;
 };
 
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& database_path) {
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(database_path, Database::Mode::kReadOnly));
-  ASSIGN_OR_RETURN(Statement read_after, database->Prepare(kReadAfter));
+  ASSIGN_OR_RETURN(Statement contents, database->Prepare(kContents));
+  ASSIGN_OR_RETURN(Statement contents_with_bodies, database->Prepare(kContentsWithBodies));
+  ASSIGN_OR_RETURN(Statement events, database->Prepare(kEvents));
+  ASSIGN_OR_RETURN(Statement events_with_bodies, database->Prepare(kEventsWithBodies));
   ASSIGN_OR_RETURN(Statement get, database->Prepare(kGet));
+  ASSIGN_OR_RETURN(Statement get_with_body, database->Prepare(kGetWithBody));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(*database));
   ASSIGN_OR_RETURN(Statement earliest, database->Prepare(kEarliest));
   ASSIGN_OR_RETURN(Statement events_newest_first, database->Prepare(kEventsNewestFirst));
@@ -177,10 +160,11 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
   ASSIGN_OR_RETURN(Statement count_failures, database->Prepare(kCountFailures));
   ASSIGN_OR_RETURN(Statement first_at_or_after, database->Prepare(kFirstAtOrAfter));
   auto statements = std::make_unique<Statements>(Statements{
-      std::move(read_after), std::move(get), std::move(webhook_page), std::move(earliest),
-      std::move(events_newest_first), std::move(events_oldest_first),
-      std::move(failures_newest_first), std::move(failures_oldest_first), std::move(count_failures),
-      std::move(first_at_or_after)});
+      std::move(contents), std::move(contents_with_bodies), std::move(events),
+      std::move(events_with_bodies), std::move(get), std::move(get_with_body),
+      std::move(webhook_page), std::move(earliest), std::move(events_newest_first),
+      std::move(events_oldest_first), std::move(failures_newest_first),
+      std::move(failures_oldest_first), std::move(count_failures), std::move(first_at_or_after)});
   return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
 }
 
@@ -189,42 +173,82 @@ LogReader::LogReader(std::unique_ptr<Database> database, std::unique_ptr<Stateme
 
 LogReader::~LogReader() = default;
 
-// The earliest sequence and the rows are read in one transaction, so that events which retention
-// removes at this moment are either all there or known to be gone.
 absl::StatusOr<LogPage> LogReader::Read(Sequence after, Sequence head, LogPredicate matches,
                                         const ReadLimits& limits) {
+  LogPage page;
+  std::shared_ptr<LogEvent> event;  // the next, once it is looked at
+  const auto take = [&](const Statement& row) -> absl::optional<int64_t> {
+    if (event == nullptr) event = std::make_shared<LogEvent>();
+    ReadMetadata(row, *event);
+    if (!matches(*event)) return absl::nullopt;
+    const int64_t bytes = TakeContent(row, *event);
+    page.events.push_back(std::move(event));
+    return bytes;
+  };
+  Statement& rows = ScanStatement(/*with_metadata=*/true, limits.include_raw_body);
+  ASSIGN_OR_RETURN(page.scanned_to, Walk(rows, after, head, limits, take));
+  return page;
+}
+
+absl::StatusOr<Sequence> LogReader::Scan(Sequence after, Sequence head,
+                                         absl::optional<LogPredicate> matches,
+                                         const ReadLimits& limits, EventVisitor visit) {
+  LogEvent event;  // what `matches` sees of the row
+  const auto take = [&](const Statement& row) -> absl::optional<int64_t> {
+    if (matches.has_value()) {
+      ReadMetadata(row, event);
+      if (!(*matches)(event)) return absl::nullopt;
+    }
+    const EventContent content = ReadContent(row);
+    visit(content);
+    return BytesOf(content);
+  };
+  return Walk(ScanStatement(matches.has_value(), limits.include_raw_body), after, head, limits,
+              take);
+}
+
+Statement& LogReader::ScanStatement(bool with_metadata, bool with_bodies) {
+  if (with_metadata) return with_bodies ? statements_->events_with_bodies : statements_->events;
+  return with_bodies ? statements_->contents_with_bodies : statements_->contents;
+}
+
+// The earliest sequence and the rows are read in one transaction, so that events which retention
+// removes at this moment are either all there or known to be gone.
+absl::StatusOr<Sequence> LogReader::Walk(Statement& rows, Sequence after, Sequence head,
+                                         const ReadLimits& limits, TakeRow take) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kRead));
-  StatementScope earliest_scope(statements_->earliest);
-  ASSIGN_OR_RETURN(const bool has_earliest, statements_->earliest.Step());
-  if (!has_earliest) return absl::DataLossError("the log's table `log` is empty");
-  const Sequence earliest = statements_->earliest.ColumnInt(0);
-  if (after + 1 < earliest) {
-    return ErrorWithReason(
-        absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
-        absl::StrCat("events after sequence ", after,
-                     " have been removed by retention; the oldest ", "still held is ", earliest));
-  }
-
-  Statement& rows = statements_->read_after;
-  StatementScope rows_scope(rows);
+  RETURN_IF_ERROR(CheckNotOvertaken(after));
+  StatementScope scope(rows);
   rows.BindInt(1, after);
   rows.BindInt(2, head);
-  PageCollector collector(matches, limits);
-  LogPage page;
-  while (true) {
+  int64_t events = 0;
+  int64_t bytes = 0;
+  Sequence last = after;
+  for (int64_t scanned = 0;; ++scanned) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) {
-      page.scanned_to = std::max(after, head);
-      break;
+    if (!row) return std::max(after, head);
+    if (scanned >= limits.max_scanned || events >= limits.max_events || bytes >= limits.max_bytes) {
+      return last;
     }
-    if (!collector.Add(rows)) {
-      page.scanned_to = collector.last().sequence;
-      break;
-    }
+    last = rows.ColumnInt(0);
+    const absl::optional<int64_t> taken = take(rows);
+    if (!taken.has_value()) continue;
+    ++events;
+    bytes += *taken;
   }
-  page.events = collector.TakeEvents();
-  return page;
+}
+
+absl::Status LogReader::CheckNotOvertaken(Sequence after) {
+  StatementScope scope(statements_->earliest);
+  ASSIGN_OR_RETURN(const bool there, statements_->earliest.Step());
+  if (!there) return absl::DataLossError("the log's table `log` is empty");
+  const Sequence earliest = statements_->earliest.ColumnInt(0);
+  if (after + 1 >= earliest) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kOutOfRange, reason::kCursorOvertaken,
+      absl::StrCat("events after sequence ", after,
+                   " have been removed by retention; the oldest still held is ", earliest));
 }
 
 absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(absl::Time time, Sequence head) {
@@ -320,14 +344,14 @@ absl::StatusOr<LogEventPtr> LogReader::Get(Sequence sequence) {
 }
 
 absl::StatusOr<LogEventPtr> LogReader::GetRow(Sequence sequence, bool include_raw_body) {
-  Statement& rows = statements_->get;
+  Statement& rows = include_raw_body ? statements_->get_with_body : statements_->get;
   StatementScope scope(rows);
   rows.BindInt(1, sequence);
   ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return EventNotFound(absl::StrCat("sequence ", sequence));
   auto event = std::make_shared<LogEvent>();
   ReadMetadata(rows, *event);
-  ReadContent(rows, include_raw_body, *event);
+  TakeContent(rows, *event);
   return LogEventPtr(std::move(event));
 }
 

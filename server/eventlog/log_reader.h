@@ -5,7 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/types/optional.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
@@ -21,6 +23,8 @@ class LogReader {
 
   absl::StatusOr<LogPage> Read(Sequence after, Sequence head, LogPredicate matches,
                                const ReadLimits& limits);
+  absl::StatusOr<Sequence> Scan(Sequence after, Sequence head, absl::optional<LogPredicate> matches,
+                                const ReadLimits& limits, EventVisitor visit);
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time, Sequence head);
   absl::StatusOr<ListPage> List(const ListQuery& query, Sequence head, LogPredicate matches,
                                 const ReadLimits& limits);
@@ -37,6 +41,13 @@ class LogReader {
 
   LogReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements);
 
+  // Looks at a row; nullopt: it does not match; otherwise its bytes, as max_bytes counts them.
+  using TakeRow = absl::FunctionRef<absl::optional<int64_t>(const Statement& row)>;
+  // Gives `take` the rows after `after`, and returns how far it came.
+  absl::StatusOr<Sequence> Walk(Statement& rows, Sequence after, Sequence head,
+                                const ReadLimits& limits, TakeRow take);
+  Statement& ScanStatement(bool with_metadata, bool with_bodies);
+  absl::Status CheckNotOvertaken(Sequence after);
   Statement& ListStatement(const ListQuery& query);
   absl::StatusOr<EventCount> CountAllFailures(const ListQuery& query, Sequence head, int64_t limit);
   // NOT_FOUND event_not_found.

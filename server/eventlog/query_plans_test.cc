@@ -126,7 +126,13 @@ void UseEventCalls(SqliteEventLog& log) {
   }
   EXPECT_TRUE(log.CountFailures({}, absl::nullopt, 10).ok());
   EXPECT_TRUE(log.CountFailures({}, LogPredicate(kAll), 10).ok());
-  EXPECT_TRUE(log.Read(0, kAll, {}).ok());
+  const auto look = [](const EventContent&) {};
+  for (const bool include_raw_body : {true, false}) {
+    const ReadLimits limits = {.include_raw_body = include_raw_body};
+    EXPECT_TRUE(log.Read(0, kAll, limits).ok());
+    EXPECT_TRUE(log.Scan(0, absl::nullopt, limits, look).ok());
+    EXPECT_TRUE(log.Scan(0, LogPredicate(kAll), limits, look).ok());
+  }
   EXPECT_TRUE(log.FirstAtOrAfter(absl::UnixEpoch()).ok());
   EXPECT_TRUE(log.Get(1).ok());
   EXPECT_TRUE(log.Find("openai", "a").ok());

@@ -145,6 +145,13 @@ absl::StatusOr<LogPage> SqliteEventLog::Read(Sequence after, LogPredicate matche
       [&](LogReader& reader) { return reader.Read(after, Position().head, matches, limits); });
 }
 
+absl::StatusOr<Sequence> SqliteEventLog::Scan(Sequence after, absl::optional<LogPredicate> matches,
+                                              const ReadLimits& limits, EventVisitor visit) {
+  return WithReader<Sequence>([&](LogReader& reader) {
+    return reader.Scan(after, Position().head, matches, limits, visit);
+  });
+}
+
 absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
   return WithReader<absl::optional<Sequence>>(
       [&](LogReader& reader) { return reader.FirstAtOrAfter(time, Position().head); });

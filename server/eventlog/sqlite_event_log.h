@@ -51,6 +51,8 @@ class SqliteEventLog final : public EventLog,
   LogPosition Position() const override;
   absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
                                const ReadLimits& limits) override;
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+                                const ReadLimits& limits, EventVisitor visit) override;
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override;
   absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
                                 const ReadLimits& limits) override;

@@ -50,6 +50,10 @@ class TestLog final : public EventLog {
                                const ReadLimits& limits) override {
     return log_->Read(after, matches, limits);
   }
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+                                const ReadLimits& limits, EventVisitor visit) override {
+    return log_->Scan(after, matches, limits, visit);
+  }
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override {
     return log_->FirstAtOrAfter(time);
   }
