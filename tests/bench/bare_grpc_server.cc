@@ -17,22 +17,23 @@
 namespace hookgate {
 namespace {
 
-// A frame like those that the gateway sends of the benchmark's webhooks.
+// A frame like those that the gateway sends of the benchmark's webhooks (SignedRequests), and as
+// large: the notes of the cases say so.
 grpc::ByteBuffer MakeFrame(int64_t events) {
   v1::SubscribeResponse frame;
-  for (int64_t i = 1; i <= events; ++i) {
+  for (int64_t i = 500'000; i < 500'000 + events; ++i) {
     v1::Event& event = *frame.mutable_event_batch()->add_events();
     event.set_sequence(i);
     event.set_cursor(absl::StrCat("0123456789abcdef-", i));
     event.set_source("openai");
-    event.set_webhook_id(absl::StrCat("wh_test_12345_", i));
+    event.set_webhook_id(absl::StrCat("wh_", std::string(16, '0'), absl::Hex(i, absl::kZeroPad16)));
     event.set_type("batch.failed");
     event.set_subject(absl::StrCat("batch_", i));
     event.mutable_webhook_time()->set_seconds(1'750'000'000);
     event.mutable_receive_time()->set_seconds(1'750'000'000);
     event.mutable_receive_time()->set_nanos(123'456'000);
     event.set_durability(v1::DURABILITY_LOCAL_DISK);
-    event.mutable_batch_failed()->set_id("evt_1");
+    event.mutable_batch_failed()->set_id("evt_that_logs_never_show");
     event.mutable_batch_failed()->set_created_at(1'750'000'000);
     event.mutable_batch_failed()->mutable_data()->set_id(event.subject());
     event.mutable_batch_failed()->set_type(event.type());

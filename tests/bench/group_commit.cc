@@ -85,9 +85,8 @@ std::vector<absl::Duration> RunGroupCommits(const std::string& folder, int core,
   std::vector<absl::Time> due;
   std::vector<absl::Time> committed_at;
   {
-    GroupCommitter committer(folder, core, [&](size_t count) {
-      committed_at.resize(count, absl::Now());
-    });
+    GroupCommitter committer(folder, core,
+                             [&](size_t count) { committed_at.resize(count, absl::Now()); });
     const absl::Time start = absl::Now();
     for (int i = 0; i < entries; ++i) {
       due.push_back(start + absl::Seconds(i / per_second));

@@ -35,11 +35,12 @@ Figure MeasureLive(const BenchSettings& settings, int subscribers, FrameSize& fr
   live.Wait();
   const absl::Duration elapsed = absl::Now() - start;
   frames.events_per_frame = live.events_per_frame();
-  return {
-      .value = static_cast<double>(events) * subscribers / absl::ToDoubleSeconds(elapsed),
-      .note = absl::StrFormat("%.0f events in a frame, %.0f webhooks stored/s, p99 %.1f ms",
-                              frames.events_per_frame, events / absl::ToDoubleSeconds(load.elapsed),
-                              absl::ToDoubleMilliseconds(Percentile(live.lags(), 0.99)))};
+  return {.value = static_cast<double>(events) * subscribers / absl::ToDoubleSeconds(elapsed),
+          .note = absl::StrFormat(
+              "%.0f events in a frame, %.0f bytes each, %.0f webhooks stored/s, p99 %.1f ms",
+              frames.events_per_frame, live.bytes_per_event(),
+              events / absl::ToDoubleSeconds(load.elapsed),
+              absl::ToDoubleMilliseconds(Percentile(live.lags(), 0.99)))};
 }
 
 Figure MeasureBare(const BenchSettings& settings, int subscribers, const FrameSize& frames) {
@@ -51,7 +52,8 @@ Figure MeasureBare(const BenchSettings& settings, int subscribers, const FrameSi
                         /*per_connection=*/10);
   receiving.Wait();
   return {.value = static_cast<double>(events) * subscribers /
-                   absl::ToDoubleSeconds(absl::Now() - start)};
+                   absl::ToDoubleSeconds(absl::Now() - start),
+          .note = absl::StrFormat("%.0f bytes each", receiving.bytes_per_event())};
 }
 
 }  // namespace

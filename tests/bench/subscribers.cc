@@ -87,6 +87,9 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   double events_per_frame() const {
     return frames_ == 0 ? 0 : static_cast<double>(received_) / static_cast<double>(frames_);
   }
+  double bytes_per_event() const {
+    return received_ == 0 ? 0 : static_cast<double>(bytes_) / static_cast<double>(received_);
+  }
 
  private:
   void OnReadDone(bool ok) override {
@@ -94,9 +97,13 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
     if (!open_.HasBeenNotified()) open_.Notify();
     if (is_stalled_) return;
     if (is_first_) NoteArrivals();
+    const size_t bytes = frame_.Length();
     const int64_t events = CountEvents(frame_);
     received_ += events;
-    if (events > 0) ++frames_;
+    if (events > 0) {
+      ++frames_;
+      bytes_ += static_cast<int64_t>(bytes);
+    }
     {
       absl::MutexLock lock(&mu_);
       missing_ -= events;
@@ -139,6 +146,7 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   std::vector<Arrival> arrivals_;
   int64_t received_ = 0;
   int64_t frames_ = 0;
+  int64_t bytes_ = 0;  // of frames_
 };
 
 Subscribers::Subscribers(const std::string& address, int count, Start start, int64_t events,
@@ -167,6 +175,10 @@ std::vector<Arrival> Subscribers::arrivals() const {
 
 double Subscribers::events_per_frame() const {
   return streams_.empty() ? 0 : streams_.front()->events_per_frame();
+}
+
+double Subscribers::bytes_per_event() const {
+  return streams_.empty() ? 0 : streams_.front()->bytes_per_event();
 }
 
 }  // namespace hookgate

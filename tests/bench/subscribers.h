@@ -41,6 +41,8 @@ class Subscribers {
   std::vector<Arrival> arrivals() const;
   // The first subscriber's, over all frames that had events; 0 if there were none.
   double events_per_frame() const;
+  // The first subscriber's: of those frames.
+  double bytes_per_event() const;
 
  private:
   class Stream;
