@@ -18,7 +18,7 @@ class FsckCommandTest : public CliTest {
   void Damage() {
     sqlite3* database = nullptr;
     ASSERT_EQ(sqlite3_open((folder_ + "/events.db").c_str(), &database), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(database, "DROP INDEX events_by_time", nullptr, nullptr, nullptr),
+    ASSERT_EQ(sqlite3_exec(database, "DROP INDEX other_events_by_time", nullptr, nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(database);
   }
@@ -38,8 +38,9 @@ TEST_F(FsckCommandTest, DamagedLog) {
   Damage();
   const Outcome outcome = Run({"fsck", folder_});
   EXPECT_EQ(outcome.exit_code, kFailed);
-  EXPECT_THAT(outcome.out, HasSubstr("FOUND          events.db: the table or index events_by_time "
-                                     "is missing"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("FOUND          events.db: the table or index other_events_by_time "
+                        "is missing"));
 }
 
 TEST_F(FsckCommandTest, DamagedLogAsJson) {

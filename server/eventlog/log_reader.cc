@@ -28,29 +28,32 @@ constexpr char kGetWithBody[] = CONTENT_WITH_BODY METADATA ONE;
 constexpr char kEarliest[] = "SELECT earliest_sequence FROM log WHERE id = 1";
 
 // The indexes are named so that a query that could not use its own would fail rather than scan.
+// An event is in one of two, and what both hold is merged as it is read, without a sort.
+#define FAILURES "FROM events INDEXED BY failures_by_time WHERE failure = 1 AND "
+#define OTHER_EVENTS "FROM events INDEXED BY other_events_by_time WHERE failure = 0 AND "
 // ?1 and ?2: first and last microsecond of the window, inclusive. ?3 and ?4: continue behind this
 // one.
 #define WINDOW "receive_time_us >= ?1 AND receive_time_us <= ?2 "
-#define NEWEST_FIRST \
-  "AND (receive_time_us, sequence) < (?3, ?4) ORDER BY receive_time_us DESC, sequence DESC"
-#define OLDEST_FIRST "AND (receive_time_us, sequence) > (?3, ?4) ORDER BY receive_time_us, sequence"
+#define OLDER "AND (receive_time_us, sequence) < (?3, ?4) "
+#define NEWER "AND (receive_time_us, sequence) > (?3, ?4) "
+#define NEWEST_FIRST "ORDER BY receive_time_us DESC, sequence DESC"
+#define OLDEST_FIRST "ORDER BY receive_time_us, sequence"
 // What a filter looks at, in the order in which ReadCandidate takes it; for failures the index
 // holds all of it. The rest of a row is read once the filter has admitted it.
-#define CANDIDATES "SELECT sequence, receive_time_us, source, type, subject FROM events INDEXED BY "
-constexpr char kEventsNewestFirst[] = CANDIDATES "events_by_time WHERE " WINDOW NEWEST_FIRST;
-constexpr char kEventsOldestFirst[] = CANDIDATES "events_by_time WHERE " WINDOW OLDEST_FIRST;
-constexpr char kFailuresNewestFirst[] =
-    CANDIDATES "failures_by_time WHERE failure = 1 AND " WINDOW NEWEST_FIRST;
-constexpr char kFailuresOldestFirst[] =
-    CANDIDATES "failures_by_time WHERE failure = 1 AND " WINDOW OLDEST_FIRST;
+#define CANDIDATES "SELECT sequence, receive_time_us, source, type, subject "
+constexpr char kFailuresNewestFirst[] = CANDIDATES FAILURES WINDOW OLDER NEWEST_FIRST;
+constexpr char kFailuresOldestFirst[] = CANDIDATES FAILURES WINDOW NEWER OLDEST_FIRST;
+constexpr char kEventsNewestFirst[] =
+    CANDIDATES FAILURES WINDOW OLDER "UNION ALL " CANDIDATES OTHER_EVENTS WINDOW OLDER NEWEST_FIRST;
+constexpr char kEventsOldestFirst[] =
+    CANDIDATES FAILURES WINDOW NEWER "UNION ALL " CANDIDATES OTHER_EVENTS WINDOW NEWER OLDEST_FIRST;
 
 // ?3: the last sequence that counts. ?4: as far as it counts.
 constexpr char kCountFailures[] =
-    "SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY failures_by_time "
-    "WHERE failure = 1 AND " WINDOW "AND sequence <= ?3 LIMIT ?4)";
-constexpr char kFirstAtOrAfter[] =
-    "SELECT sequence FROM events INDEXED BY events_by_time "
-    "WHERE receive_time_us >= ?1 ORDER BY receive_time_us, sequence";
+    "SELECT count(*) FROM (SELECT 1 " FAILURES WINDOW "AND sequence <= ?3 LIMIT ?4)";
+#define FROM_TIME "SELECT sequence, receive_time_us "
+constexpr char kFirstAtOrAfter[] = FROM_TIME FAILURES
+    "receive_time_us >= ?1 UNION ALL " FROM_TIME OTHER_EVENTS "receive_time_us >= ?1 " OLDEST_FIRST;
 
 void Assign(std::string& text, absl::string_view view) { text.assign(view.data(), view.size()); }
 

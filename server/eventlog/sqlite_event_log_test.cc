@@ -250,10 +250,12 @@ TEST(SqliteEventLogTest, ReadStopsAtEachLimitAndSaysHowFarItLooked) {
 
 TEST(SqliteEventLogTest, ListPagesHoldEveryEventOnceInEitherOrder) {
   auto log = OpenLog(FreshFolder());
-  // Equal times, and a clock that was set back.
+  // Equal times, and a clock that was set back; failures and others, which are in two indexes.
   const int64_t seconds[] = {5, 5, 5, 9, 1, 7, 7};
   for (size_t i = 0; i < std::size(seconds); ++i) {
-    Append(*log, NewEvent(absl::StrCat(i), At(seconds[i]))).IgnoreError();
+    auto event = NewEvent(absl::StrCat(i), At(seconds[i]));
+    event->failure = i % 2 == 0;
+    Append(*log, std::move(event)).IgnoreError();
   }
   for (bool newest_first : {true, false}) {
     std::vector<Sequence> seen;
@@ -268,6 +270,51 @@ TEST(SqliteEventLogTest, ListPagesHoldEveryEventOnceInEitherOrder) {
     if (newest_first) std::reverse(expected.begin(), expected.end());
     EXPECT_EQ(seen, expected);
   }
+}
+
+// A log as version 3 of the schema left it: all events in one index by time.
+TEST(SqliteEventLogTest, OlderLogIsListedInTheSameOrder) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    for (const int second : {3, 1, 2}) {
+      auto event = NewEvent(absl::StrCat(second), At(second));
+      event->failure = second == 2;
+      Append(*log, std::move(event)).IgnoreError();
+    }
+  }
+  ASSERT_TRUE((*Database::Open(folder + "/events.db", Database::Mode::kReadWrite))
+                  ->Execute("DROP INDEX other_events_by_time;"
+                            "CREATE INDEX events_by_time ON events (receive_time_us);"
+                            "PRAGMA user_version = 3")
+                  .ok());
+  auto log = OpenLog(folder);
+  const auto page = log->List({.newest_first = false}, kAll, {});
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(SequencesOf(page->events), ElementsAre(2, 3, 1));
+  EXPECT_THAT(SequencesOf(log->List({.failures_only = true}, kAll, {})->events), ElementsAre(3));
+}
+
+TEST(SqliteEventLogTest, ScanShowsTheContentOfWhatMatchesAndSaysHowFarItLooked) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 5);
+  const auto odd = [](const LogEvent& event) { return event.sequence % 2 == 1; };
+  std::vector<std::string> seen;
+  const auto look = [&](const EventContent& event) {
+    seen.push_back(absl::StrCat(event.sequence, ": ", event.envelope, ", ", event.raw_body));
+  };
+  EXPECT_EQ(log->Scan(3, absl::nullopt, {}, look).value(), 5);
+  EXPECT_THAT(seen, ElementsAre("4: envelope of wh_4, ", "5: envelope of wh_5, "));
+  seen.clear();
+  EXPECT_EQ(
+      log->Scan(0, LogPredicate(odd), {.max_events = 2, .include_raw_body = true}, look).value(),
+      3);
+  EXPECT_THAT(
+      seen, ElementsAre("1: envelope of wh_1, body of wh_1", "3: envelope of wh_3, body of wh_3"));
+  seen.clear();
+  EXPECT_EQ(log->Scan(0, absl::nullopt, {.max_scanned = 2}, look).value(), 2);
+  EXPECT_EQ(log->Scan(5, absl::nullopt, {}, look).value(), 5);
+  EXPECT_THAT(seen, SizeIs(2));
 }
 
 TEST(SqliteEventLogTest, WindowIncludesItsStartAndExcludesItsEnd) {
@@ -301,9 +348,13 @@ TEST(SqliteEventLogTest, FailuresAreListedAndCountedApart) {
 TEST(SqliteEventLogTest, FirstAtOrAfterIsByTimeAndMayNotExistYet) {
   auto log = OpenLog(FreshFolder());
   AppendAll(*log, 3);
+  auto success = NewEvent("ok", At(4));
+  success->failure = false;
+  Append(*log, std::move(success)).IgnoreError();
   EXPECT_EQ(*log->FirstAtOrAfter(At(-100)), absl::optional<Sequence>(1));
   EXPECT_EQ(*log->FirstAtOrAfter(At(2)), absl::optional<Sequence>(2));
-  EXPECT_EQ(*log->FirstAtOrAfter(At(4)), absl::nullopt);
+  EXPECT_EQ(*log->FirstAtOrAfter(At(4)), absl::optional<Sequence>(4));
+  EXPECT_EQ(*log->FirstAtOrAfter(At(5)), absl::nullopt);
 }
 
 TEST(SqliteEventLogTest, WhatIsNotThereIsNotFound) {

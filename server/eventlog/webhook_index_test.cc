@@ -167,7 +167,7 @@ TEST(WebhooksOfALogTest, OneWebhookIsOneEvent) {
   }
 }
 
-// A log as the version before left it: one index, and no runs.
+// A log as an older version left it: one index, and no runs.
 TEST(WebhooksOfALogTest, OlderLogIsIndexedWhenItIsOpened) {
   const std::string folder = FreshTestFolder();
   {
@@ -177,6 +177,8 @@ TEST(WebhooksOfALogTest, OlderLogIsIndexedWhenItIsOpened) {
   ASSERT_TRUE(OpenDatabase(folder)
                   ->Execute("DROP TABLE webhook_runs; DROP TABLE webhook_pages;"
                             "CREATE UNIQUE INDEX events_by_webhook ON events (source, webhook_id);"
+                            "DROP INDEX other_events_by_time;"
+                            "CREATE INDEX events_by_time ON events (receive_time_us);"
                             "PRAGMA user_version = 2")
                   .ok());
   auto log = OpenLog(folder, 10);

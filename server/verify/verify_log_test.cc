@@ -224,11 +224,11 @@ TEST_F(VerifyLogTest, DamagedLogRowIsFound) {
 
 TEST_F(VerifyLogTest, DuplicatesAreFound) {
   const auto findings = FindingsAfter(
-      "DROP INDEX events_by_time;"
+      "DROP INDEX other_events_by_time;"
       "INSERT INTO events SELECT 6, source, webhook_id, type, subject, failure, receive_time_us, "
       "envelope, raw_body FROM events WHERE sequence = 1");
   EXPECT_THAT(findings, Contains(About("event 1", "wh_1 of event 6")));
-  EXPECT_THAT(findings, Contains(About("events.db", "events_by_time is missing")));
+  EXPECT_THAT(findings, Contains(About("events.db", "other_events_by_time is missing")));
 }
 
 // Events 1 to 4 are in two runs of webhook ids, the fifth in none yet.
@@ -364,8 +364,8 @@ TEST_F(VerifyLogTest, IndexWithoutTheRowIsFound) {
   Damage(
       "PRAGMA writable_schema = ON;"
       "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = "
-      "'quarantine_by_time') WHERE name = 'events_by_time'");
-  EXPECT_THAT(Verify().findings, Contains(About("events.db", "events_by_time")));
+      "'quarantine_by_time') WHERE name = 'other_events_by_time'");
+  EXPECT_THAT(Verify().findings, Contains(About("events.db", "other_events_by_time")));
 }
 
 TEST_F(VerifyLogTest, OtherTablesAreFound) {

@@ -12,8 +12,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "server/verify/verify_log.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/faulty_machine.h"
@@ -61,8 +63,8 @@ class SickDiskTest : public testing::Test {
   }
 
   // Sends a new webhook, and notes it if it is answered 200.
-  HttpReply Send() {
-    SignedWebhook webhook;
+  HttpReply Send(const std::string& body = BatchFailedBody()) {
+    SignedWebhook webhook{.body = body};
     const std::string request = webhook.Request();
     HttpReply reply = Exchange(gateway_->http(), request).value_or(HttpReply());
     if (reply.status == 200) answered_.push_back(webhook.webhook_id);
@@ -72,8 +74,8 @@ class SickDiskTest : public testing::Test {
     const HttpReply reply = Send();
     EXPECT_EQ(reply.status, 200) << reply.body;
   }
-  void ExpectRefused() {
-    const HttpReply reply = Send();
+  void ExpectRefused(const std::string& body = BatchFailedBody()) {
+    const HttpReply reply = Send(body);
     EXPECT_EQ(reply.status, 503) << reply.body;
     EXPECT_THAT(reply.body, HasSubstr("store_unavailable"));
     EXPECT_NE(reply.field("retry-after"), "");
@@ -259,7 +261,10 @@ TEST_F(SickDiskTest, DamagedTablesRefuseTheStart) {
 // An index is read by who adds an event. Nothing is answered 200 that cannot be stored, and the
 // check finds the damage.
 TEST_F(SickDiskTest, DamagedIndexesAreNoticedWhenTheyAreNeeded) {
-  for (const char* index : {"failures_by_time", "events_by_time"}) {
+  const std::string completed =
+      absl::StrReplaceAll(BatchFailedBody(), {{"batch.failed", "batch.completed"}});
+  for (const auto& [index, body] : {std::pair("failures_by_time", BatchFailedBody()),
+                                    std::pair("other_events_by_time", completed)}) {
     SCOPED_TRACE(index);
     Start();
     ExpectStored();
@@ -268,7 +273,7 @@ TEST_F(SickDiskTest, DamagedIndexesAreNoticedWhenTheyAreNeeded) {
     const std::string sound = ReadTestFile(path());
     CorruptPagesOf(index);
     Start();
-    ExpectRefused();
+    ExpectRefused(body);
     ExpectNotReadyBecause("malformed");
     gateway_->Kill();
     const auto report = VerifyLog({.data_dir = folder_});
@@ -289,7 +294,7 @@ TEST_F(SickDiskTest, PagesDamagedWhileItRunsAreNoticed) {
   gateway_->WaitForExit();
   const std::string sound = ReadTestFile(path());
   Start();
-  CorruptPagesOf("events_by_time");
+  CorruptPagesOf("failures_by_time");
   std::vector<int> statuses;
   for (int i = 0; i < 5; ++i) statuses.push_back(Send().status);
   EXPECT_THAT(statuses, testing::Each(AnyOf(200, 503)));
