@@ -67,7 +67,6 @@ std::vector<BenchCase> IngestCases(const BenchSettings& settings) {
                    .what = "webhooks stored, 64 connections",
                    .unit = "/s",
                    .reference = "Beast with group commits to a file",
-                   .target = 0.5,
                    .measure = [&settings] { return MeasureIngest(settings, 64, 0); },
                    .measure_reference = [&settings] { return MeasureBareDurable(settings); }});
   cases.push_back({.name = "ingest_subscribed",
