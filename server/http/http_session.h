@@ -11,13 +11,18 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 
+#include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 
@@ -33,6 +38,9 @@ namespace hookgate {
 // is pending or the handler owes an answer.
 class HttpSession final : public AnswerRecipient, public std::enable_shared_from_this<HttpSession> {
  public:
+  using Fields = boost::beast::http::basic_fields<std::pmr::polymorphic_allocator<char>>;
+  using Head = boost::beast::http::request_header<Fields>;
+
   // `tls` is null for plain text. The references outlive the session; `answers` is of the socket's
   // io_context. `on_end` runs once, at the very end of its destruction: nothing of the session uses
   // its io_context afterwards.
@@ -53,7 +61,8 @@ class HttpSession final : public AnswerRecipient, public std::enable_shared_from
   void TakeAnswer(const HttpResponse& response) override;
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Parser =
+      boost::beast::http::request_parser<boost::beast::http::string_body, Fields::allocator_type>;
   using SteadyClock = std::chrono::steady_clock;
   enum class Phase { kHandshake, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
   class AnswerDue;
@@ -106,10 +115,13 @@ class HttpSession final : public AnswerRecipient, public std::enable_shared_from
   bool close_after_answer_ = false;
   bool head_request_ = false;  // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
+  // Of the fields of the head that is being read; a longer one takes the rest from the heap.
+  std::array<std::byte, 1024> fields_room_;
+  std::pmr::monotonic_buffer_resource fields_memory_{fields_room_.data(), fields_room_.size()};
   std::optional<Parser> parser_;  // a new one for each request
   size_t head_bytes_ = 0;         // of the head that is being read, as far as it is parsed
   // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
-  std::optional<boost::beast::http::request_header<>> head_before_trailer_;
+  std::optional<Head> head_before_trailer_;
   std::string answer_;  // Asio's while it is being sent
 };
 
