@@ -255,13 +255,14 @@ void HttpSession::SendContinue() {
 }
 
 void HttpSession::ReadBody() {
-  error_code error;
-  if (!parser_->is_done() && buffer_.size() > 0) {
-    parser_->eager(true);  // All of it, not the next piece.
+  // Most bodies come with their head. Not chunks: of a chunk that is cut, Beast's parser must not
+  // be asked twice before there is more.
+  if (!parser_->is_done() && !parser_->chunked() && buffer_.size() > 0) {
+    error_code error;
     buffer_.consume(parser_->put(buffer_.data(), error));
+    if (error) return OnBody(error);
   }
-  if (error && error != http::error::need_more) return OnBody(error);
-  if (parser_->is_done()) return Handle();  // Most bodies come with their head.
+  if (parser_->is_done()) return Handle();
   SetPhase(Phase::kBody, options_.body_timeout);
   http::async_read(stream_, buffer_, *parser_,
                    [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
