@@ -29,7 +29,7 @@ Figure MeasureGateway(const BenchSettings& settings) {
   const BenchFolder folder(settings.folder);
   const auto gateway = StartGateway(settings, folder.path());
   return PerSecond(RunLoad({.address = gateway->http(), .connections = kConnections},
-                           SignedRequests(settings.Count(200'000, 30'000))));
+                           SignedRequests(settings.Count(200'000, 10'000))));
 }
 
 std::vector<std::string> Bodies(int count) {
@@ -72,7 +72,7 @@ Figure MeasureRedis(const BenchSettings& settings) {
        "--save", "", "--appendonly", "yes", "--appendfsync", "always"},
       address);
   std::vector<std::string> requests;
-  for (const std::string& body : Bodies(settings.Count(200'000, 30'000))) {
+  for (const std::string& body : Bodies(settings.Count(200'000, 10'000))) {
     requests.push_back(RedisCommand({"XADD", "events", "*", "body", body}));
   }
   return PerSecond(
@@ -129,7 +129,7 @@ Figure MeasureNats(const BenchSettings& settings) {
                         .refused);
   return PerSecond(
       RunLoad({.address = address, .connections = kConnections, .protocol = NatsProtocol("events")},
-              Bodies(settings.Count(200'000, 30'000))));
+              Bodies(settings.Count(200'000, 10'000))));
 }
 
 // --- Node ---

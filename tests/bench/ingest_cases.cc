@@ -22,7 +22,7 @@ Figure PerSecond(const LoadResult& load, const std::string& note = "") {
 Figure MeasureBareHttp(const BenchSettings& settings, int connections) {
   const auto server = StartBareServer(settings, "http");
   return PerSecond(RunLoad({.address = server->address(), .connections = connections},
-                           SignedRequests(settings.Count(300'000, 60'000))));
+                           SignedRequests(settings.Count(300'000, 20'000))));
 }
 
 Figure MeasureBareDurable(const BenchSettings& settings) {
@@ -30,13 +30,13 @@ Figure MeasureBareDurable(const BenchSettings& settings) {
   const auto server = StartBareServer(
       settings, absl::StrCat("http_durable:", settings.server_core, ":", folder.path()));
   return PerSecond(
-      RunLoad({.address = server->address()}, SignedRequests(settings.Count(300'000, 60'000))));
+      RunLoad({.address = server->address()}, SignedRequests(settings.Count(300'000, 20'000))));
 }
 
 Figure MeasureIngest(const BenchSettings& settings, int connections, int subscribers) {
   const BenchFolder folder(settings.folder);
   const auto gateway = StartGateway(settings, folder.path());
-  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 30'000));
+  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 10'000));
   Subscribers live(gateway->grpc(), subscribers, Subscribers::Start::kLatest,
                    static_cast<int64_t>(requests.size()));
   const absl::Duration cpu_before = CpuTime(gateway->pid());

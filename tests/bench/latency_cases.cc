@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kPerSecond = 2000;
 
-int Webhooks(const BenchSettings& settings) { return settings.Count(20'000, 2'000); }
+int Webhooks(const BenchSettings& settings) { return settings.Count(20'000, 1'500); }
 
 Figure P99(const std::vector<absl::Duration>& latencies) {
   return {.value = absl::ToDoubleMilliseconds(Percentile(latencies, 0.99)),

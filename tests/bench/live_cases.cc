@@ -19,7 +19,7 @@ struct FrameSize {
 };
 
 int Events(const BenchSettings& settings, int subscribers) {
-  return subscribers >= 1000 ? settings.Count(20'000, 4'000) : settings.Count(100'000, 20'000);
+  return subscribers >= 1000 ? settings.Count(20'000, 2'000) : settings.Count(100'000, 8'000);
 }
 
 Figure MeasureLive(const BenchSettings& settings, int subscribers, FrameSize& frames) {

@@ -20,7 +20,7 @@ constexpr int kEventsPerFrame = 512;  // as the gateway sends when there is much
 class FullGateway {
  public:
   explicit FullGateway(const BenchSettings& settings)
-      : settings_(settings), events_(settings.Count(1'000'000, 100'000)) {}
+      : settings_(settings), events_(settings.Count(1'000'000, 40'000)) {}
 
   int events() const { return events_; }
   HookgatedProcess& gateway() {

@@ -26,8 +26,8 @@ constexpr absl::Duration kTooOld = absl::Hours(24 * 40);
 constexpr absl::Duration kSpan = absl::Hours(24 * 20);
 
 // So many that removing them takes longer than the load.
-int StoredEvents(const BenchSettings& settings) { return settings.Count(1'000'000, 120'000); }
-int Webhooks(const BenchSettings& settings) { return settings.Count(10'000, 2'000); }
+int StoredEvents(const BenchSettings& settings) { return settings.Count(1'000'000, 40'000); }
+int Webhooks(const BenchSettings& settings) { return settings.Count(10'000, 1'000); }
 
 int64_t EarliestSequence(const HookgatedProcess& gateway) {
   const auto stub = v1::AdminService::NewStub(

@@ -45,7 +45,7 @@ Figure MeasureBesideStalled(const BenchSettings& settings, int stalled) {
   // Until their windows are full they take what they are sent.
   ExpectNoneRefused(RunLoad({.address = gateway->http()}, SignedRequests(2'000)).refused);
   const int64_t memory_before = ResidentBytes(gateway->pid());
-  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 30'000));
+  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 10'000));
   Subscribers reading(gateway->grpc(), 1, Subscribers::Start::kLatest,
                       static_cast<int64_t>(requests.size()));
   const LoadResult load = RunLoad({.address = gateway->http()}, requests);
