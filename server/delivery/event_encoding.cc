@@ -15,6 +15,10 @@ using google::protobuf::io::CodedOutputStream;
 using hookgate::v1::Event;
 using hookgate::v1::SubscribeResponse;
 
+// The most that an element has beyond the event's envelope and body: four heads of fields, each a
+// tag and a varint, and a cursor.
+constexpr size_t kMaxEncodingBytes = 4 * 16 + kMaxCursorBytes;
+
 // Bytes put together on the stack: an event is encoded once for each stream that gets it.
 class ShortBytes {
  public:

@@ -11,14 +11,9 @@
 
 #include "absl/strings/string_view.h"
 #include "hookgate/v1/event.pb.h"
-#include "server/delivery/cursor.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {
-
-// The most that an element has beyond the event's envelope and body: four heads of fields, each a
-// tag and a varint, and a cursor.
-inline constexpr size_t kMaxEncodingBytes = 4 * 16 + kMaxCursorBytes;
 
 // Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold
 // it.
