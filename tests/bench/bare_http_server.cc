@@ -69,14 +69,13 @@ class Session : public std::enable_shared_from_this<Session> {
 class BareHttpServer::Impl {
  public:
   Impl() : Impl([](const SessionPtr& session) { session->Answer(); }) {}
-  Impl(const std::string& folder, int core)
+  explicit Impl(const std::string& folder)
       : Impl([this](SessionPtr session) {
           waiting_.push_back(std::move(session));
           committer_->Add();
         }) {
-    committer_.emplace(folder, core, [this](size_t count) {
-      asio::post(io_, [this, count] { AnswerFirst(count); });
-    });
+    committer_.emplace(
+        folder, [this](size_t count) { asio::post(io_, [this, count] { AnswerFirst(count); }); });
   }
   ~Impl() {
     committer_.reset();
@@ -126,8 +125,8 @@ class BareHttpServer::Impl {
 };
 
 BareHttpServer::BareHttpServer() : impl_(std::make_unique<Impl>()), address_(impl_->address()) {}
-BareHttpServer::BareHttpServer(const std::string& folder, int core)
-    : impl_(std::make_unique<Impl>(folder, core)), address_(impl_->address()) {}
+BareHttpServer::BareHttpServer(const std::string& folder)
+    : impl_(std::make_unique<Impl>(folder)), address_(impl_->address()) {}
 BareHttpServer::~BareHttpServer() = default;
 
 }  // namespace hookgate

@@ -12,9 +12,9 @@ class BareHttpServer {
  public:
   // Answers at once.
   BareHttpServer();
-  // Answers once a GroupCommitter in `folder`, on core `core`, has committed an entry for the
-  // request: HTTP and durability, and nothing else.
-  BareHttpServer(const std::string& folder, int core);
+  // Answers once a GroupCommitter in `folder` has committed an entry for the request: HTTP and
+  // durability, and nothing else.
+  explicit BareHttpServer(const std::string& folder);
   ~BareHttpServer();
 
   const std::string& address() const { return address_; }

@@ -47,7 +47,7 @@ ABSL_FLAG(double, scale, 1, "Multiplies the numbers of webhooks.");
 ABSL_FLAG(std::string, node_server, "", "Path of node_receiver.mjs.");
 ABSL_FLAG(std::string, node_modules, "", "Where fastify and openai are installed.");
 ABSL_FLAG(std::string, serve, "",
-          "Internal: serves as one of the bare servers, http, http_durable:CORE:FOLDER, "
+          "Internal: serves as one of the bare servers, http, http_durable:FOLDER, "
           "grpc:EVENTS:PER_FRAME or grpc_paced:PER_SECOND, and prints its address.");
 
 namespace hookgate {
@@ -63,13 +63,12 @@ int Serve(const std::string& what) {
   int64_t events = 0;
   int64_t per_frame = 0;
   double per_second = 0;
-  int core = 0;
   if (what == "http") {
     const BareHttpServer server;
     ServeForEver(server.address());
   }
-  if (words.size() == 3 && words[0] == "http_durable" && absl::SimpleAtoi(words[1], &core)) {
-    const BareHttpServer server(words[2], core);
+  if (words.size() == 2 && words[0] == "http_durable") {
+    const BareHttpServer server(words[1]);
     ServeForEver(server.address());
   }
   if (words.size() == 3 && words[0] == "grpc" && absl::SimpleAtoi(words[1], &events) &&

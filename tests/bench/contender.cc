@@ -34,18 +34,6 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
   std::exit(1);
 }
 
-// What is started while this lives runs on `core`, and this thread on its own core again after.
-class StartOnCore {
- public:
-  explicit StartOnCore(const BenchSettings& settings) : settings_(settings) {
-    PinToCore(settings.server_core);
-  }
-  ~StartOnCore() { PinToCore(settings_.load_core); }
-
- private:
-  const BenchSettings& settings_;
-};
-
 bool CanConnect(const std::string& address) {
   const std::pair<std::string, std::string> host_port = absl::StrSplit(address, ':');
   int port = 0;

@@ -21,6 +21,19 @@ namespace hookgate {
 // Keeps this thread, and what it starts, on one core.
 void PinToCore(int core);
 
+// What is started while this lives, threads and processes, runs on the server's core, and this
+// thread on the load's again after.
+class StartOnCore {
+ public:
+  explicit StartOnCore(const BenchSettings& settings) : settings_(settings) {
+    PinToCore(settings.server_core);
+  }
+  ~StartOnCore() { PinToCore(settings_.load_core); }
+
+ private:
+  const BenchSettings& settings_;
+};
+
 // An empty folder below `parent`, removed in the end.
 class BenchFolder {
  public:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -26,16 +27,13 @@ void Check(bool done) {
 
 }  // namespace
 
-GroupCommitter::GroupCommitter(const std::string& folder, int core, Committed committed)
+GroupCommitter::GroupCommitter(const std::string& folder, Committed committed)
     : fd_(open((folder + "/entries").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)),
       committed_(std::move(committed)) {
   const std::string zeros(kMaxEntries * kEntryBytes, '\0');
   Check(pwrite(fd_, zeros.data(), zeros.size(), 0) == static_cast<ssize_t>(zeros.size()));
   Check(fsync(fd_) == 0);
-  thread_ = std::thread([this, core] {
-    PinToCore(core);
-    Run();
-  });
+  thread_ = std::thread([this] { Run(); });
 }
 
 GroupCommitter::~GroupCommitter() {
@@ -80,18 +78,22 @@ void GroupCommitter::Write(size_t first, size_t count) {
   Check(fdatasync(fd_) == 0);
 }
 
-std::vector<absl::Duration> RunGroupCommits(const std::string& folder, int core, int entries,
+std::vector<absl::Duration> RunGroupCommits(const BenchSettings& settings,
+                                            const std::string& folder, int entries,
                                             double per_second) {
   std::vector<absl::Time> due;
   std::vector<absl::Time> committed_at;
   {
-    GroupCommitter committer(folder, core,
-                             [&](size_t count) { committed_at.resize(count, absl::Now()); });
+    std::optional<GroupCommitter> committer;
+    {
+      const StartOnCore on_core(settings);
+      committer.emplace(folder, [&](size_t count) { committed_at.resize(count, absl::Now()); });
+    }
     const absl::Time start = absl::Now();
     for (int i = 0; i < entries; ++i) {
       due.push_back(start + absl::Seconds(i / per_second));
       absl::SleepFor(due.back() - absl::Now());
-      committer.Add();
+      committer->Add();
     }
   }
   std::vector<absl::Duration> latencies;

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "tests/bench/bench_case.h"
 
 namespace hookgate {
 
@@ -21,9 +22,8 @@ class GroupCommitter {
   // On the committer's thread: the first `count` entries are durable.
   using Committed = std::function<void(size_t count)>;
 
-  // Runs on core `core`. The file is in `folder`, and has its length already; it begins anew when
-  // it is full.
-  GroupCommitter(const std::string& folder, int core, Committed committed);
+  // The file is in `folder`, and has its length already; it begins anew when it is full.
+  GroupCommitter(const std::string& folder, Committed committed);
   // Commits what is left.
   ~GroupCommitter();
   GroupCommitter(const GroupCommitter&) = delete;
@@ -47,9 +47,10 @@ class GroupCommitter {
   std::thread thread_;  // last: runs on all of the above
 };
 
-// Gives `entries` entries to a committer on core `core`, `per_second` evenly spaced, and returns
-// how long after it was due each was durable.
-std::vector<absl::Duration> RunGroupCommits(const std::string& folder, int core, int entries,
+// Gives `entries` entries to a committer on the server's core, `per_second` evenly spaced, and
+// returns how long after it was due each was durable.
+std::vector<absl::Duration> RunGroupCommits(const BenchSettings& settings,
+                                            const std::string& folder, int entries,
                                             double per_second);
 
 }  // namespace hookgate

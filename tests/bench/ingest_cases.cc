@@ -27,8 +27,7 @@ Figure MeasureBareHttp(const BenchSettings& settings, int connections) {
 
 Figure MeasureBareDurable(const BenchSettings& settings) {
   const BenchFolder folder(settings.folder);
-  const auto server = StartBareServer(
-      settings, absl::StrCat("http_durable:", settings.server_core, ":", folder.path()));
+  const auto server = StartBareServer(settings, absl::StrCat("http_durable:", folder.path()));
   return PerSecond(
       RunLoad({.address = server->address()}, SignedRequests(settings.Count(300'000, 20'000))));
 }

@@ -35,13 +35,12 @@ Figure MeasureAnswer(const BenchSettings& settings) {
 
 Figure MeasureGroupCommit(const BenchSettings& settings) {
   const BenchFolder folder(settings.folder);
-  return P99(RunGroupCommits(folder.path(), settings.server_core, Webhooks(settings), kPerSecond));
+  return P99(RunGroupCommits(settings, folder.path(), Webhooks(settings), kPerSecond));
 }
 
 Figure MeasureBareDurable(const BenchSettings& settings) {
   const BenchFolder folder(settings.folder);
-  const auto bare = StartBareServer(
-      settings, absl::StrCat("http_durable:", settings.server_core, ":", folder.path()));
+  const auto bare = StartBareServer(settings, absl::StrCat("http_durable:", folder.path()));
   return P99(RunLoad({.address = bare->address(), .per_second = kPerSecond},
                      SignedRequests(Webhooks(settings)))
                  .latencies);
