@@ -4,17 +4,19 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <boost/json.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/base/printable.h"
 
 namespace hookgate {
 namespace {
 
-namespace json = boost::json;
+// Of one value. Whoever chooses a value must not choose how long a line is.
+constexpr size_t kMaxValueBytes = 4096;
 
 LogFormat g_format = LogFormat::kText;
 
@@ -57,33 +59,48 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
-json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
+// `text`, or its beginning and how long it was.
+std::string Bounded(absl::string_view text) {
+  if (text.size() <= kMaxValueBytes) return std::string(text);
+  return absl::StrCat(text.substr(0, kMaxValueBytes), "... (", text.size(), " bytes)");
+}
+
+bool IsPlain(absl::string_view text) {
+  return !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= ' ' || byte >= 0x7f || c == '"' || c == '=' || c == '\\';
+  });
+}
 
 // Quotes what would otherwise run into its neighbours, or write lines of its own.
 std::string TextValue(const LogField& field) {
   if (field.is_number) return absl::StrCat(field.number);
-  const bool plain =
-      !field.text.empty() && field.text.find_first_of(" \"=\n\r\t\x1b") == absl::string_view::npos;
-  return plain ? std::string(field.text) : json::serialize(json::string(View(field.text)));
+  const std::string value = Bounded(field.text);
+  return IsPlain(value) ? value : PrintableJsonString(value);
 }
 
 std::string FormatText(absl::string_view message, std::initializer_list<LogField> fields) {
-  std::string line(message);
+  std::string line = Printable(message);
   for (const LogField& field : fields)
     absl::StrAppend(&line, " ", field.name, "=", TextValue(field));
   return line;
 }
 
+void AddJsonMember(absl::string_view name, absl::string_view value, std::string& object) {
+  absl::StrAppend(&object, object.empty() ? "{" : ",", PrintableJsonString(name), ":", value);
+}
+
+// Of a JSON object that `object` begins, or of a new one if it is empty.
 void AddJsonFields(absl::string_view message, std::initializer_list<LogField> fields,
-                   json::object& object) {
-  object["message"] = View(message);
+                   std::string& object) {
+  AddJsonMember("message", PrintableJsonString(message), object);
   for (const LogField& field : fields) {
-    if (field.is_number) {
-      object[View(field.name)] = field.number;
-    } else {
-      object[View(field.name)] = View(field.text);
-    }
+    AddJsonMember(
+        field.name,
+        field.is_number ? absl::StrCat(field.number) : PrintableJsonString(Bounded(field.text)),
+        object);
   }
+  object += '}';
 }
 
 }  // namespace
@@ -132,11 +149,11 @@ void Log(Severity severity, absl::string_view message, std::initializer_list<Log
     line = absl::StrCat(absl::FormatTime("%H:%M:%E3S", now, absl::LocalTimeZone()), " ",
                         SeverityName(severity), " ", FormatText(message, fields));
   } else {
-    json::object object;
-    object["time"] = View(absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone()));
-    object["severity"] = View(SeverityName(severity));
-    AddJsonFields(message, fields, object);
-    line = json::serialize(object);
+    AddJsonMember(
+        "time", PrintableJsonString(absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone())),
+        line);
+    AddJsonMember("severity", PrintableJsonString(SeverityName(severity)), line);
+    AddJsonFields(message, fields, line);
   }
   Logger().log(ToSpdlog(severity), line);
 }
@@ -144,9 +161,9 @@ void Log(Severity severity, absl::string_view message, std::initializer_list<Log
 std::string FormatLogLine(LogFormat format, absl::string_view message,
                           std::initializer_list<LogField> fields) {
   if (format == LogFormat::kText) return FormatText(message, fields);
-  json::object object;
+  std::string object;
   AddJsonFields(message, fields, object);
-  return json::serialize(object);
+  return object;
 }
 
 }  // namespace hookgate

@@ -3,7 +3,9 @@
 //   Log(Severity::kWarning, "webhook refused", {{"source", source}, {"reason", reason}});
 //
 // Text on a terminal, one JSON object a line otherwise; always to stderr. A line says what
-// happened, to what, and why; it never holds a secret, a signature or a body. Thread-safe.
+// happened, to what, and why; it never holds a secret, a signature or a body. Values may come from
+// strangers: what could move a cursor, end a line or reorder text is escaped (printable.h), and a
+// value of more than 4096 bytes is cut, with its length. Thread-safe.
 #ifndef HOOKGATE_SERVER_BASE_LOGGING_H_
 #define HOOKGATE_SERVER_BASE_LOGGING_H_
 
