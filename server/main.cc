@@ -23,6 +23,7 @@
 #include "server/gateway/gateway.h"
 #include "server/gateway/options.h"
 #include "server/gateway/signals.h"
+#include "server/tls/server_context.h"
 #include "server/verify/verify_log.h"
 
 ABSL_FLAG(std::string, config, "",
@@ -195,6 +196,8 @@ void ConfigureHelp() {
 }  // namespace hookgate
 
 int main(int argc, char** argv) {
+  // libgrpc would take any suites that it finds there.
+  setenv("GRPC_SSL_CIPHER_SUITES", hookgate::kTls12Suites, /*replace=*/1);
 #ifdef NDEBUG
   // Debian builds Abseil so that each lock is looked up in a graph of all locks, under one more
   // lock. gRPC's locks are Abseil's, too. Builds without -c opt, which tests use, keep it.

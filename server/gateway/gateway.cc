@@ -46,8 +46,17 @@ absl::StatusOr<std::unique_ptr<CertificateStore>> OpenCertificates(
   return certificates;
 }
 
-absl::Status ReloadCertificates(CertificateStore* certificates, absl::string_view key) {
-  return certificates == nullptr ? absl::OkStatus() : Annotate(certificates->Reload(), key);
+// Of a port that may be plain text: then there is nothing to read, and nothing to take.
+absl::StatusOr<CertificateStore::Reading> ReadCertificates(CertificateStore* certificates,
+                                                           absl::string_view key) {
+  if (certificates == nullptr) return CertificateStore::Reading();
+  absl::StatusOr<CertificateStore::Reading> reading = certificates->Read();
+  if (!reading.ok()) return Annotate(reading.status(), key);
+  return reading;
+}
+
+void TakeCertificates(CertificateStore* certificates, CertificateStore::Reading reading) {
+  if (certificates != nullptr) certificates->Take(std::move(reading));
 }
 
 }  // namespace
@@ -183,8 +192,13 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
 absl::Status Gateway::Reload(const Options& options) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(CheckReload(config_, options.config));
-  RETURN_IF_ERROR(ReloadCertificates(grpc_certificates_.get(), "grpc.tls"));
-  RETURN_IF_ERROR(ReloadCertificates(http_certificates_.get(), "http.tls"));
+  // What can fail comes first, all of it.
+  ASSIGN_OR_RETURN(CertificateStore::Reading for_grpc,
+                   ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
+  ASSIGN_OR_RETURN(CertificateStore::Reading for_http,
+                   ReadCertificates(http_certificates_.get(), "http.tls"));
+  TakeCertificates(grpc_certificates_.get(), std::move(for_grpc));
+  TakeCertificates(http_certificates_.get(), std::move(for_http));
   config_ = options.config;
   config_time_ = clock_.WallNow();
   sources_.Replace(options.sources);

@@ -204,6 +204,8 @@ class HttpServerImpl final : public HttpServer {
 
   void AddSession(HttpSocket socket, AnswerQueue& answers) ABSL_LOCKS_EXCLUDED(mu_) {
     std::shared_ptr<asio::ssl::context> tls = tls_.Context();
+    // Closed rather than served in plain text.
+    if (tls == nullptr && tls_.has_tls()) return;
     std::shared_ptr<HttpSession> session;
     bool refuse = false;
     {

@@ -15,8 +15,12 @@ class TlsAcceptor {
   // `store` outlives the acceptor; null: plain text.
   explicit TlsAcceptor(const CertificateStore* store) : store_(store) {}
 
-  // For the next connection, made anew when the certificates are others. Null for plain text.
-  // TLS 1.2 or newer, without renegotiation.
+  // Whether every connection has to be encrypted.
+  bool has_tls() const { return store_ != nullptr; }
+
+  // For the next connection, made again when the certificates are others (server_context.h). Null
+  // for plain text, and also if there have never been certificates that OpenSSL takes: with has_tls()
+  // such a connection must be closed, never served in plain text.
   std::shared_ptr<boost::asio::ssl::context> Context();
 
  private:

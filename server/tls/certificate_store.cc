@@ -39,16 +39,38 @@ std::shared_ptr<const Certificates> CertificateStore::Current() const {
   return current_;
 }
 
-absl::Status CertificateStore::Reload() {
+absl::StatusOr<CertificateStore::Reading> CertificateStore::Read() {
   absl::MutexLock lock(&reload_mu_);
-  return Load();
+  return ReadLocked();
 }
 
-absl::Status CertificateStore::Load() {
+void CertificateStore::Take(Reading reading) {
+  absl::MutexLock lock(&reload_mu_);
+  TakeLocked(std::move(reading));
+}
+
+absl::Status CertificateStore::Reload() {
+  absl::MutexLock lock(&reload_mu_);
+  ASSIGN_OR_RETURN(Reading reading, ReadLocked());
+  TakeLocked(std::move(reading));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CertificateStore::Reading> CertificateStore::ReadLocked() {
+  Reading reading;
+  reading.generation_ = generation_;
   // Before reading: what is written meanwhile looks changed afterwards.
-  tried_ = Fingerprint();
+  reading.fingerprint_ = Fingerprint();
   ASSIGN_OR_RETURN(Certificates loaded, LoadCertificates(files_));
-  const absl::Time not_after = loaded.not_after;
+  reading.certificates_ = std::make_shared<const Certificates>(std::move(loaded));
+  return reading;
+}
+
+void CertificateStore::TakeLocked(Reading reading) {
+  if (reading.generation_ != generation_) return;  // The watcher has found a newer one.
+  ++generation_;
+  tried_ = std::move(reading.fingerprint_);
+  const absl::Time not_after = reading.certificates_->not_after;
   const absl::Time now = clock_.WallNow();
   if (not_after <= now + kWarnBefore) {
     Log(Severity::kWarning,
@@ -56,10 +78,8 @@ absl::Status CertificateStore::Load() {
                          : "certificate expires soon",
         {{"file", files_.certificate}, {"not_after", absl::FormatTime(not_after)}});
   }
-  auto next = std::make_shared<const Certificates>(std::move(loaded));
   MonotonicMutexLock lock(&mu_);
-  current_ = std::move(next);
-  return absl::OkStatus();
+  current_ = std::move(reading.certificates_);
 }
 
 std::string CertificateStore::Fingerprint() const {
@@ -85,14 +105,17 @@ void CertificateStore::Watch() {
       if (mu_.AwaitWithTimeout(ends, interval_)) return;
     }
     absl::MutexLock lock(&reload_mu_);
-    if (Fingerprint() == tried_) continue;
-    const absl::Status loaded = Load();
-    if (loaded.ok()) {
+    std::string found = Fingerprint();
+    if (found == tried_) continue;
+    tried_ = std::move(found);  // Told about once, if it is not taken.
+    absl::StatusOr<Reading> reading = ReadLocked();
+    if (reading.ok()) {
+      TakeLocked(*std::move(reading));
       Log(Severity::kInfo, "certificate read again",
           {{"file", files_.certificate}, {"not_after", absl::FormatTime(Current()->not_after)}});
     } else {
       Log(Severity::kError, "certificate not taken; the one before stays in force",
-          {{"error", std::string(loaded.message())}});
+          {{"error", std::string(reading.status().message())}});
     }
   }
 }

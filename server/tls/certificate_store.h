@@ -9,6 +9,7 @@
 #ifndef HOOKGATE_SERVER_TLS_CERTIFICATE_STORE_H_
 #define HOOKGATE_SERVER_TLS_CERTIFICATE_STORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -38,7 +39,22 @@ class CertificateStore {
   // Never null.
   std::shared_ptr<const Certificates> Current() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Reads the files now, whether they look changed or not. With an error nothing changes.
+  // What Read has found. It is in force once it is given to Take.
+  class Reading {
+   private:
+    friend class CertificateStore;
+    std::shared_ptr<const Certificates> certificates_;
+    std::string fingerprint_;
+    int64_t generation_ = 0;
+  };
+
+  // Reads the files now, whether they look changed or not, and changes nothing: so that several
+  // stores can be read before the first of them changes. Errors are those of LoadCertificates.
+  absl::StatusOr<Reading> Read() ABSL_LOCKS_EXCLUDED(reload_mu_);
+  // Puts in force what this store has read, unless a newer state has been put in force since.
+  void Take(Reading reading) ABSL_LOCKS_EXCLUDED(reload_mu_, mu_);
+
+  // Read and Take. With an error nothing changes.
   absl::Status Reload() ABSL_LOCKS_EXCLUDED(reload_mu_, mu_);
 
  private:
@@ -48,7 +64,9 @@ class CertificateStore {
   // Tells states of the files apart without reading them.
   std::string Fingerprint() const;
   void Watch() ABSL_LOCKS_EXCLUDED(reload_mu_, mu_);
-  absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mu_) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Reading> ReadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mu_);
+  void TakeLocked(Reading reading) ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mu_)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const CertificateFiles files_;
@@ -58,6 +76,7 @@ class CertificateStore {
   // Taken before mu_; held while files are read, so that an older state never replaces a newer one.
   absl::Mutex reload_mu_;
   std::string tried_ ABSL_GUARDED_BY(reload_mu_);  // the fingerprint that was last read, or refused
+  int64_t generation_ ABSL_GUARDED_BY(reload_mu_) = 0;  // how often something was put in force
 
   mutable MonotonicMutex mu_;
   std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mu_);

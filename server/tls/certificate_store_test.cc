@@ -74,6 +74,37 @@ TEST_F(CertificateStoreTest, ExpiredCertificateIsTaken) {
   EXPECT_LT(loaded->not_after, absl::Now());
 }
 
+// Its certificate fits its key, and OpenSSL refuses it all the same: a server that had found that out
+// with its first client once went on in plain text.
+TEST_F(CertificateStoreTest, PairThatOpensslDoesNotServeWithIsRefused) {
+  Write(authority_.Issue("DNS:localhost", absl::Hours(1), TestKey::kShortRsa));
+  EXPECT_THAT(ErrorOfLoading(), HasSubstr(files_.certificate + " is well-formed, but"));
+  EXPECT_THAT(ErrorOfLoading(), HasSubstr("key too small"));
+}
+
+// A reload of two ports once changed the first before the second was found to be wrong.
+TEST_F(CertificateStoreTest, ReadChangesNothingUntilItIsTaken) {
+  auto store = CertificateStore::Open(files_, clock_, absl::Hours(1));
+  ASSERT_TRUE(store.ok()) << store.status();
+  Write(second_);
+  auto reading = (*store)->Read();
+  ASSERT_TRUE(reading.ok()) << reading.status();
+  EXPECT_EQ((*store)->Current()->certificate, first_.certificate);
+  (*store)->Take(*std::move(reading));
+  EXPECT_EQ((*store)->Current()->certificate, second_.certificate);
+}
+
+TEST_F(CertificateStoreTest, OlderReadingDoesNotReplaceANewerState) {
+  auto store = CertificateStore::Open(files_, clock_, absl::Hours(1));
+  ASSERT_TRUE(store.ok()) << store.status();
+  auto older = (*store)->Read();
+  ASSERT_TRUE(older.ok()) << older.status();
+  Write(second_);
+  ASSERT_TRUE((*store)->Reload().ok());
+  (*store)->Take(*std::move(older));
+  EXPECT_EQ((*store)->Current()->certificate, second_.certificate);
+}
+
 TEST_F(CertificateStoreTest, ReloadTakesAWholePairAndNothingElse) {
   auto store = CertificateStore::Open(files_, clock_, absl::Hours(1));
   ASSERT_TRUE(store.ok()) << store.status();

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "server/tls/server_context.h"
 
 namespace hookgate {
 namespace {
@@ -96,6 +97,10 @@ absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files) {
     return Wrong(files.key, absl::StrCat("is not the key of the certificate in ", files.certificate,
                                          ", the first there"));
   }
+  // The rest of what OpenSSL wants of them, which it would otherwise only say to the first client.
+  const absl::Status usable = NewServerContext(loaded.certificate, loaded.key).status();
+  if (!usable.ok())
+    return Wrong(files.certificate, absl::StrCat("is well-formed, but ", usable.message()));
   std::tm not_after = {};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &not_after) != 1) {
     return Wrong(files.certificate, "holds a certificate without a valid end");

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -20,7 +21,10 @@ namespace {
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 
-KeyPtr FreshKey() { return KeyPtr(EVP_EC_gen("P-256"), EVP_PKEY_free); }
+KeyPtr FreshKey(TestKey kind = TestKey::kEc) {
+  if (kind == TestKey::kEc) return KeyPtr(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  return KeyPtr(EVP_RSA_gen(kind == TestKey::kRsa ? 2048 : 1024), EVP_PKEY_free);
+}
 
 template <typename Write>
 std::string ToPem(Write write) {
@@ -102,8 +106,9 @@ TestAuthority::~TestAuthority() = default;
 
 const std::string& TestAuthority::certificate() const { return impl_->pem; }
 
-TestCertificate TestAuthority::Issue(const std::string& names, absl::Duration lifetime) const {
-  const KeyPtr key = FreshKey();
+TestCertificate TestAuthority::Issue(const std::string& names, absl::Duration lifetime,
+                                     TestKey kind) const {
+  const KeyPtr key = FreshKey(kind);
   const X509Ptr certificate = NewCertificate(key.get(), "Test", impl_->certificate.get(), lifetime);
   AddExtension(certificate.get(), NID_subject_alt_name, names);
   EXPECT_GT(X509_sign(certificate.get(), impl_->key.get(), EVP_sha256()), 0);

@@ -15,6 +15,12 @@ struct TestCertificate {
   std::string key;
 };
 
+enum class TestKey {
+  kEc,        // P-256
+  kRsa,       // 2048 bits
+  kShortRsa,  // 1024 bits, which OpenSSL does not serve with
+};
+
 // Signs certificates that are valid from an hour ago on.
 class TestAuthority {
  public:
@@ -28,7 +34,8 @@ class TestAuthority {
   //             "URI:spiffe://example/worker"
   //   lifetime  from now; negative: expired
   TestCertificate Issue(const std::string& names = "DNS:localhost,IP:127.0.0.1",
-                        absl::Duration lifetime = absl::Hours(24 * 30)) const;
+                        absl::Duration lifetime = absl::Hours(24 * 30),
+                        TestKey key = TestKey::kEc) const;
 
  private:
   struct Impl;
