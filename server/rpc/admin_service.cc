@@ -1,6 +1,8 @@
 #include "server/rpc/admin_service.h"
 
+#include "absl/strings/str_cat.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
+#include "server/base/status.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/quarantine_queries.h"
 #include "server/rpc/unary_calls.h"
@@ -8,7 +10,9 @@
 namespace hookgate {
 namespace {
 
-class AdminServiceImpl final : public hookgate::v1::AdminService::CallbackService {
+using hookgate::v1::AdminService;
+
+class AdminServiceImpl final : public AdminService::CallbackService {
  public:
   explicit AdminServiceImpl(const AdminContext& context)
       : context_(context),
@@ -18,46 +22,52 @@ class AdminServiceImpl final : public hookgate::v1::AdminService::CallbackServic
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* call,
                                       const hookgate::v1::GetStatusRequest*,
                                       hookgate::v1::GetStatusResponse* response) override {
-    return calls_.Run(call, MayAdmin(call), [=, this] { return context_.get_status(*response); });
+    return calls_.Run(call, MayAdmin(*call, "GetStatus"), [=, this] { return context_.get_status(*response); });
   }
 
   grpc::ServerUnaryReactor* ListQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::ListQuarantinedRequest* request,
       hookgate::v1::ListQuarantinedResponse* response) override {
-    return calls_.Run(call, MayAdmin(call),
+    return calls_.Run(call, MayAdmin(*call, "ListQuarantined"),
                       [=, this] { return quarantine_.List(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::GetQuarantinedRequest* request,
       hookgate::v1::GetQuarantinedResponse* response) override {
-    return calls_.Run(call, MayAdmin(call),
+    return calls_.Run(call, MayAdmin(*call, "GetQuarantined"),
                       [=, this] { return quarantine_.Get(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* RetryQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::RetryQuarantinedRequest* request,
       hookgate::v1::RetryQuarantinedResponse* response) override {
-    return calls_.Run(call, MayChange(call, "RetryQuarantined"),
+    return calls_.Run(call, MayChange(*call, "RetryQuarantined"),
                       [=, this] { return quarantine_.Retry(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* DiscardQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::DiscardQuarantinedRequest* request,
       hookgate::v1::DiscardQuarantinedResponse* response) override {
-    return calls_.Run(call, MayChange(call, "DiscardQuarantined"),
+    return calls_.Run(call, MayChange(*call, "DiscardQuarantined"),
                       [=, this] { return quarantine_.Discard(*request, *response); });
   }
 
  private:
-  absl::Status MayAdmin(const grpc::CallbackServerContext* call) const {
-    return Caller(*call, context_.access).CheckAdmin();
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
+                               absl::string_view method) const {
+    return Caller::Admit(call, context_.access,
+                         absl::StrCat("/", AdminService::service_full_name(), "/", method));
   }
-  absl::Status MayChange(const grpc::CallbackServerContext* call, absl::string_view method) const {
-    const Caller caller(*call, context_.access);
-    absl::Status allowed = caller.CheckAdmin();
-    if (allowed.ok()) caller.LogChange(method, "quarantine");
-    return allowed;
+  absl::Status MayAdmin(const grpc::CallbackServerContext& call, absl::string_view method) const {
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    return caller.CheckAdmin();
+  }
+  absl::Status MayChange(const grpc::CallbackServerContext& call, absl::string_view method) const {
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(caller.CheckAdmin());
+    caller.LogChange(method, "quarantine");
+    return absl::OkStatus();
   }
 
   const AdminContext context_;

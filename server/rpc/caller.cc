@@ -5,6 +5,8 @@
 
 #include "absl/strings/match.h"
 #include "server/base/logging.h"
+#include "server/base/status.h"
+#include "server/rpc/call_rules.h"
 
 namespace hookgate {
 namespace {
@@ -45,6 +47,17 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
     credentials.token = DigestOf(header.substr(kBearer.size()));
   }
   return credentials;
+}
+
+absl::StatusOr<Caller> Caller::Admit(const grpc::ServerContextBase& call,
+                                     const AccessControl& access, absl::string_view method) {
+  Caller caller(call, access);
+  RETURN_IF_ERROR(caller.CheckMethod(method));
+  return caller;
+}
+
+absl::Status Caller::CheckMethod(absl::string_view method) const {
+  return CheckCall(*access_.policy(), credentials_, method);
 }
 
 Caller::Caller(const grpc::ServerContextBase& call, const AccessControl& access)

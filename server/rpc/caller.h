@@ -1,7 +1,12 @@
-// Who made a call, and what he may do by the policy in force at the moment of asking.
+// Who made a call, and what it may do by the policy in force at the moment of asking.
 //
-// It keeps the credentials and not the principal: a stream that asks again after the policy has
-// changed learns that its token was withdrawn, too.
+// A handler gets its Caller from Admit, which checks the identity and the method first: so no
+// method can look at rights, and none can answer, before the caller is known. It is asked in each
+// handler and not by libgrpc's AuthMetadataProcessor, whose filter aborts the process when a peer
+// sends certain headers.
+//
+// It keeps the credentials and not the principal, so a stream that asks again after the policy has
+// changed learns that its token was withdrawn.
 #ifndef HOOKGATE_SERVER_RPC_CALLER_H_
 #define HOOKGATE_SERVER_RPC_CALLER_H_
 
@@ -10,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
@@ -29,9 +35,13 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
 // Thread-safe, as it is constant. Errors are those of AccessPolicy; denials are logged.
 class Caller {
  public:
-  // `access` outlives the caller.
-  Caller(const grpc::ServerContextBase& call, const AccessControl& access);
+  // Whoever makes `call`, if it may call `method` ("/hookgate.v1.EventService/GetEvent") at all.
+  // UNAUTHENTICATED or PERMISSION_DENIED as CheckCall says. `access` outlives the caller.
+  static absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& call,
+                                      const AccessControl& access, absl::string_view method);
 
+  // As Admit, by the policy in force now.
+  absl::Status CheckMethod(absl::string_view method) const;
   absl::Status CheckSources(Right right,
                             const google::protobuf::RepeatedPtrField<std::string>& sources) const;
   absl::Status CheckSources(Right right, absl::Span<const std::string> sources) const;
@@ -52,6 +62,8 @@ class Caller {
   void LogChange(absl::string_view method, absl::string_view what) const;
 
  private:
+  Caller(const grpc::ServerContextBase& call, const AccessControl& access);
+
   absl::Status Noted(absl::Status status) const;
 
   const AccessControl& access_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -36,6 +37,8 @@ class EventServiceImpl final : public ServiceBase {
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* call,
                                                         const grpc::ByteBuffer* bytes) override {
+    absl::StatusOr<Caller> caller = Admit(*call, "Subscribe");
+    if (!caller.ok()) return new RefusedStream(caller.status());
     SubscribeRequest request;
     if (!ParseByteBuffer(*bytes, request)) {
       return new RefusedStream(ErrorWithReason(absl::StatusCode::kInvalidArgument,
@@ -44,11 +47,11 @@ class EventServiceImpl final : public ServiceBase {
     }
     // gRPC keeps it as long as the call, and with it all of the block that it was read into.
     const_cast<grpc::ByteBuffer*>(bytes)->Clear();
-    Caller caller(*call, context_.access);
-    const absl::Status allowed = caller.CheckSources(Right::kSubscribe, request.filter().sources());
+    const absl::Status allowed =
+        caller->CheckSources(Right::kSubscribe, request.filter().sources());
     if (!allowed.ok()) return new RefusedStream(allowed);
     auto stream =
-        std::make_shared<SubscribeStream>(request.client_name(), std::move(caller), context_);
+        std::make_shared<SubscribeStream>(request.client_name(), *std::move(caller), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
     stream->Start(std::move(request));
@@ -58,36 +61,43 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* ListRecentFailures(
       grpc::CallbackServerContext* call, const hookgate::v1::ListRecentFailuresRequest* request,
       hookgate::v1::ListRecentFailuresResponse* response) override {
-    return calls_.Run(call, MayQuery(*call, request->filter()),
+    return calls_.Run(call, MayQuery(*call, "ListRecentFailures", request->filter()),
                       [=, this] { return queries_.ListRecentFailures(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* call,
                                        const hookgate::v1::ListEventsRequest* request,
                                        hookgate::v1::ListEventsResponse* response) override {
-    return calls_.Run(call, MayQuery(*call, request->filter()),
+    return calls_.Run(call, MayQuery(*call, "ListEvents", request->filter()),
                       [=, this] { return queries_.ListEvents(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* call,
                                      const hookgate::v1::GetEventRequest* request,
                                      hookgate::v1::GetEventResponse* response) override {
-    const Caller caller(*call, context_.access);
+    const absl::StatusOr<Caller> caller = Admit(*call, "GetEvent");
     // Of an event known by its sequence alone, only the log can tell the source.
     const absl::Status allowed =
-        request->has_webhook() ? caller.CheckSource(Right::kQuery, request->webhook().source())
-                               : absl::OkStatus();
+        caller.ok() && request->has_webhook()
+            ? caller->CheckSource(Right::kQuery, request->webhook().source())
+            : caller.status();
     return calls_.Run(call, allowed, [=, this] {
       return queries_.GetEvent(*request, *response, [&caller](const std::string& source) {
-        return caller.MayQuietly(Right::kQuery, source);
+        return caller->MayQuietly(Right::kQuery, source);
       });
     });
   }
 
  private:
-  absl::Status MayQuery(const grpc::CallbackServerContext& call,
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
+                               absl::string_view method) const {
+    return Caller::Admit(call, context_.access,
+                         absl::StrCat("/", EventService::service_full_name(), "/", method));
+  }
+  absl::Status MayQuery(const grpc::CallbackServerContext& call, absl::string_view method,
                         const hookgate::v1::EventFilter& filter) const {
-    return Caller(call, context_.access).CheckSources(Right::kQuery, filter.sources());
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    return caller.CheckSources(Right::kQuery, filter.sources());
   }
 
   const StreamContext context_;

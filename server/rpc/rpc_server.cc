@@ -1,9 +1,7 @@
 #include "server/rpc/rpc_server.h"
 
 #include <grpc/support/log.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include <algorithm>
 #include <thread>
@@ -14,7 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "hookgate/v1/admin_service.pb.h"
+#include "hookgate/v1/admin_service.grpc.pb.h"
+#include "hookgate/v1/event_service.grpc.pb.h"
+#include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/base/executor.h"
 #include "server/base/logging.h"
 #include "server/base/monotonic_mutex.h"
@@ -22,9 +22,13 @@
 #include "server/delivery/selection.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/event_service.h"
+#include "server/rpc/health_service.h"
+#include "server/rpc/reflection.h"
+#include "server/rpc/reflection_service.h"
 #include "server/rpc/server_credentials.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
+#include "server/rpc/unknown_methods.h"
 
 namespace hookgate {
 namespace {
@@ -39,10 +43,23 @@ constexpr absl::Duration kTimeToCancel = absl::Seconds(1);
 // Over how long drained clients are told to come back.
 constexpr absl::Duration kReconnectSpread = absl::Seconds(5);
 
+// By their full names, as health and reflection know them.
+const std::vector<std::string>& ServicesServed() {
+  static const auto* const kServices = new std::vector<std::string>{
+      hookgate::v1::EventService::service_full_name(),
+      hookgate::v1::SubscriptionService::service_full_name(),
+      hookgate::v1::AdminService::service_full_name(),
+      "grpc.health.v1.Health",
+      "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection",
+  };
+  return *kServices;
+}
+
 class RpcServerImpl final : public RpcServer {
  public:
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
-      : credentials_(MakeServerCredentials(context.access, context.certificates)),
+      : credentials_(MakeServerCredentials(context.certificates)),
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
         executor_(options.reader_threads),
@@ -58,7 +75,12 @@ class RpcServerImpl final : public RpcServer {
                status.set_open_streams(static_cast<int32_t>(registry_.size()));
                return fill(status);
              },
-             executor_, context.access})) {}
+             executor_, context.access})),
+        health_({ServicesServed().begin(), ServicesServed().end()}),
+        reflection_(ServicesServed(), *google::protobuf::DescriptorPool::generated_pool()),
+        reflection_v1_(MakeReflectionV1({reflection_, registry_, context.access})),
+        reflection_v1alpha_(MakeReflectionV1Alpha({reflection_, registry_, context.access})),
+        unknown_methods_(context.access) {}
 
   ~RpcServerImpl() override {
     Drain(absl::ZeroDuration());
@@ -67,14 +89,18 @@ class RpcServerImpl final : public RpcServer {
   }
 
   absl::Status Listen(const std::string& address) {
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(address, credentials_, &port);
     // Without this a second gateway would bind the same port and take half of the streams.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+    // A compressed message is bounded by its size only once it has been inflated, and a stranger's
+    // kilobyte may be a gigabyte then. Requests are small: none needs it. What comes compressed all
+    // the same is answered UNIMPLEMENTED, and nothing inflates it.
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
     // Clients may ping as often as every 10 s to keep their way through proxies open.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -84,6 +110,10 @@ class RpcServerImpl final : public RpcServer {
     builder.RegisterService(event_service_.get());
     builder.RegisterService(subscription_service_.get());
     builder.RegisterService(admin_service_.get());
+    builder.RegisterService(&health_);
+    builder.RegisterService(reflection_v1_.get());
+    builder.RegisterService(reflection_v1alpha_.get());
+    builder.RegisterCallbackGenericService(&unknown_methods_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       return absl::UnavailableError(
@@ -100,11 +130,12 @@ class RpcServerImpl final : public RpcServer {
 
   void RecheckAccess() override { registry_.RecheckAll(); }
 
-  void StopServing() override { server_->GetHealthCheckService()->SetServingStatus(false); }
+  void StopServing() override { health_.StopServing(); }
 
   bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
     if (server_ == nullptr) return true;
     StopServing();
+    health_.EndWatches();
     registry_.DrainAll(kReconnectSpread);
     registry_.WaitUntilEmpty(grace);
     const absl::Duration grace_of_queries = std::min(grace, kGraceOfQueries);
@@ -139,6 +170,11 @@ class RpcServerImpl final : public RpcServer {
   const std::unique_ptr<grpc::Service> event_service_;
   const std::unique_ptr<grpc::Service> subscription_service_;
   const std::unique_ptr<grpc::Service> admin_service_;
+  HealthService health_;
+  const Reflection reflection_;
+  const std::unique_ptr<grpc::Service> reflection_v1_;
+  const std::unique_ptr<grpc::Service> reflection_v1alpha_;
+  UnknownMethods unknown_methods_;
 
   // Constant after Listen.
   std::string address_;

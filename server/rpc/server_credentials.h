@@ -1,5 +1,5 @@
-// The door of the gRPC port: TLS with the certificates in force at each handshake, and CheckCall
-// before each call of any service on the port, gRPC's own included.
+// The gRPC port's TLS, with the certificates in force at each handshake. Who calls is checked in
+// each call (caller.h).
 #ifndef HOOKGATE_SERVER_RPC_SERVER_CREDENTIALS_H_
 #define HOOKGATE_SERVER_RPC_SERVER_CREDENTIALS_H_
 
@@ -7,14 +7,13 @@
 
 #include <memory>
 
-#include "server/access/access_control.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
 
-// Both outlive the server. Without `certificates` (null) the port is plain text.
+// `certificates` outlives the server. Without it (null) the port is plain text.
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(
-    const AccessControl& access, const CertificateStore* certificates);
+    const CertificateStore* certificates);
 
 }  // namespace hookgate
 

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/base/status.h"
 #include "server/rpc/caller.h"
@@ -48,7 +49,9 @@ class SubscriptionServiceImpl final : public ServiceBase {
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* call) override {
-    auto stream = std::make_shared<ConsumeStream>(CallerOf(call), context_);
+    absl::StatusOr<Caller> caller = Admit(*call, "Consume");
+    if (!caller.ok()) return new RefusedStream(caller.status());
+    auto stream = std::make_shared<ConsumeStream>(*std::move(caller), context_);
     const absl::Status added = context_.registry.Add(stream);
     if (!added.ok()) return new RefusedStream(added);
     stream->Start();
@@ -58,7 +61,9 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* call,
                                  const hookgate::v1::PullRequest* request,
                                  hookgate::v1::PullResponse* response) override {
-    auto pull = std::make_shared<PullCall>(*request, *response, CallerOf(call), context_);
+    absl::StatusOr<Caller> caller = Admit(*call, "Pull");
+    if (!caller.ok()) return Refuse(call, caller.status());
+    auto pull = std::make_shared<PullCall>(*request, *response, *std::move(caller), context_);
     const absl::Status added = context_.registry.Add(pull);
     if (!added.ok()) return Refuse(call, added);
     pull->Start();
@@ -68,7 +73,7 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* Acknowledge(grpc::CallbackServerContext* call,
                                         const hookgate::v1::AcknowledgeRequest* request,
                                         hookgate::v1::AcknowledgeResponse* response) override {
-    const absl::Status allowed = CallerOf(call).CheckConsume(request->subscription());
+    const absl::Status allowed = MayConsume(*call, request->subscription(), "Acknowledge");
     if (!allowed.ok()) return Refuse(call, allowed);
     const auto subscription = context_.subscriptions.Find(request->subscription());
     if (!subscription.ok()) return Refuse(call, subscription.status());
@@ -93,21 +98,21 @@ class SubscriptionServiceImpl final : public ServiceBase {
       grpc::CallbackServerContext* call, const hookgate::v1::CreateSubscriptionRequest* request,
       hookgate::v1::CreateSubscriptionResponse* response) override {
     return unary_.Run(call,
-                      MayDefine(call, request->name(), request->settings(), "CreateSubscription"),
+                      MayDefine(*call, request->name(), request->settings(), "CreateSubscription"),
                       [=, this] { return calls_.Create(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* GetSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::GetSubscriptionRequest* request,
       hookgate::v1::GetSubscriptionResponse* response) override {
-    return unary_.Run(call, CallerOf(call).CheckLookAt(request->name()),
+    return unary_.Run(call, MayLookAt(*call, request->name(), "GetSubscription"),
                       [=, this] { return calls_.Get(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListSubscriptions(
       grpc::CallbackServerContext* call, const hookgate::v1::ListSubscriptionsRequest* request,
       hookgate::v1::ListSubscriptionsResponse* response) override {
-    return unary_.Run(call, CallerOf(call).CheckAllSubscriptions(),
+    return unary_.Run(call, MayLookAtAll(*call, "ListSubscriptions"),
                       [=, this] { return calls_.List(*request, *response); });
   }
 
@@ -115,42 +120,42 @@ class SubscriptionServiceImpl final : public ServiceBase {
       grpc::CallbackServerContext* call, const hookgate::v1::UpdateSubscriptionRequest* request,
       hookgate::v1::UpdateSubscriptionResponse* response) override {
     return unary_.Run(call,
-                      MayDefine(call, request->name(), request->settings(), "UpdateSubscription"),
+                      MayDefine(*call, request->name(), request->settings(), "UpdateSubscription"),
                       [=, this] { return calls_.Update(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* DeleteSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::DeleteSubscriptionRequest* request,
       hookgate::v1::DeleteSubscriptionResponse* response) override {
-    return unary_.Run(call, MayChange(call, request->name(), "DeleteSubscription"),
+    return unary_.Run(call, MayChange(*call, request->name(), "DeleteSubscription"),
                       [=, this] { return calls_.Delete(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* SeekSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::SeekSubscriptionRequest* request,
       hookgate::v1::SeekSubscriptionResponse* response) override {
-    return unary_.Run(call, MayChange(call, request->name(), "SeekSubscription"),
+    return unary_.Run(call, MayChange(*call, request->name(), "SeekSubscription"),
                       [=, this] { return calls_.Seek(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* ListDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::ListDeadLettersRequest* request,
       hookgate::v1::ListDeadLettersResponse* response) override {
-    return unary_.Run(call, CallerOf(call).CheckConsume(request->subscription()),
+    return unary_.Run(call, MayConsume(*call, request->subscription(), "ListDeadLetters"),
                       [=, this] { return calls_.ListDeadLetters(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* RedriveDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::RedriveDeadLettersRequest* request,
       hookgate::v1::RedriveDeadLettersResponse* response) override {
-    return unary_.Run(call, MayChange(call, request->subscription(), "RedriveDeadLetters"),
+    return unary_.Run(call, MayChange(*call, request->subscription(), "RedriveDeadLetters"),
                       [=, this] { return calls_.RedriveDeadLetters(*request, *response); });
   }
 
   grpc::ServerUnaryReactor* DiscardDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::DiscardDeadLettersRequest* request,
       hookgate::v1::DiscardDeadLettersResponse* response) override {
-    return unary_.Run(call, MayChange(call, request->subscription(), "DiscardDeadLetters"),
+    return unary_.Run(call, MayChange(*call, request->subscription(), "DiscardDeadLetters"),
                       [=, this] { return calls_.DiscardDeadLetters(*request, *response); });
   }
 
@@ -162,23 +167,44 @@ class SubscriptionServiceImpl final : public ServiceBase {
     return reactor;
   }
 
-  Caller CallerOf(const grpc::CallbackServerContext* call) const {
-    return Caller(*call, context_.access);
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
+                               absl::string_view method) const {
+    return Caller::Admit(call, context_.access,
+                         absl::StrCat("/", SubscriptionService::service_full_name(), "/", method));
   }
 
-  absl::Status MayChange(const grpc::CallbackServerContext* call, const std::string& subscription,
+  absl::Status MayConsume(const grpc::CallbackServerContext& call, const std::string& subscription,
+                          absl::string_view method) const {
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    return caller.CheckConsume(subscription);
+  }
+
+  absl::Status MayLookAt(const grpc::CallbackServerContext& call, const std::string& subscription,
                          absl::string_view method) const {
-    const Caller caller = CallerOf(call);
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    return caller.CheckLookAt(subscription);
+  }
+
+  absl::Status MayLookAtAll(const grpc::CallbackServerContext& call,
+                            absl::string_view method) const {
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    return caller.CheckAllSubscriptions();
+  }
+
+  absl::Status MayChange(const grpc::CallbackServerContext& call, const std::string& subscription,
+                         absl::string_view method) const {
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
     RETURN_IF_ERROR(caller.CheckConsume(subscription));
     caller.LogChange(method, subscription);
     return absl::OkStatus();
   }
 
   // Whoever makes a subscription over sources could consume their events through it.
-  absl::Status MayDefine(const grpc::CallbackServerContext* call, const std::string& subscription,
+  absl::Status MayDefine(const grpc::CallbackServerContext& call, const std::string& subscription,
                          const hookgate::v1::SubscriptionSettings& settings,
                          absl::string_view method) const {
-    RETURN_IF_ERROR(CallerOf(call).CheckSources(Right::kSubscribe, settings.filter().sources()));
+    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(caller.CheckSources(Right::kSubscribe, settings.filter().sources()));
     return MayChange(call, subscription, method);
   }
 

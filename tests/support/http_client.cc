@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -76,7 +77,7 @@ struct HttpClient::Tls {
   SSL* connection = nullptr;
   bool connected = false;
 
-  Tls(int fd, const std::string& authority) {
+  Tls(int fd, const std::string& authority, const std::string& alpn) {
     // OpenSSL writes without MSG_NOSIGNAL.
     std::signal(SIGPIPE, SIG_IGN);
     BIO* const bio = BIO_new_mem_buf(authority.data(), static_cast<int>(authority.size()));
@@ -87,6 +88,11 @@ struct HttpClient::Tls {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     connection = SSL_new(context);
     SSL_set_fd(connection, fd);
+    const std::string offered = static_cast<char>(alpn.size()) + alpn;
+    if (!alpn.empty()) {
+      SSL_set_alpn_protos(connection, reinterpret_cast<const unsigned char*>(offered.data()),
+                          static_cast<unsigned>(offered.size()));
+    }
     connected = SSL_connect(connection) == 1;
   }
   ~Tls() {
@@ -97,8 +103,9 @@ struct HttpClient::Tls {
 
 HttpClient::HttpClient(const std::string& address) : fd_(Connect(address)) {}
 
-HttpClient::HttpClient(const std::string& address, const std::string& authority)
-    : fd_(Connect(address)), tls_(std::make_unique<Tls>(fd_, authority)) {}
+HttpClient::HttpClient(const std::string& address, const std::string& authority,
+                       const std::string& alpn)
+    : fd_(Connect(address)), tls_(std::make_unique<Tls>(fd_, authority, alpn)) {}
 
 HttpClient::~HttpClient() {
   close(fd_);
@@ -141,6 +148,11 @@ std::optional<HttpReply> HttpClient::ReadReply() {
   reply->body = unread_.substr(0, length);
   unread_.erase(0, length);
   return reply;
+}
+
+std::string HttpClient::ReadSome() {
+  if (unread_.empty()) Fill();
+  return std::exchange(unread_, "");
 }
 
 bool HttpClient::AtEnd() { return unread_.empty() && !Fill() && errno != EAGAIN; }

@@ -28,8 +28,9 @@ class HttpClient {
   // Fails the test if nothing listens at `address` (HOST:PORT, an IPv4 address).
   explicit HttpClient(const std::string& address);
   // The same through TLS, believing certificates that `authority` (PEM) has signed. Without a
-  // handshake Send and reads report the end of the connection.
-  HttpClient(const std::string& address, const std::string& authority);
+  // handshake Send and reads report the end of the connection. `alpn`: the one protocol offered.
+  HttpClient(const std::string& address, const std::string& authority,
+             const std::string& alpn = "");
   ~HttpClient();
 
   HttpClient(const HttpClient&) = delete;
@@ -45,6 +46,8 @@ class HttpClient {
   std::optional<HttpReply> ReadReply();
   // An answer without a body, whatever its fields say: to HEAD, or 100.
   std::optional<HttpReply> ReadHead();
+  // Some of the bytes that have come, as soon as there are any; "" if the connection has ended.
+  std::string ReadSome();
   // Whether the connection ends, with nothing left to read before.
   bool AtEnd();
 

@@ -1,0 +1,87 @@
+#include "server/rpc/reflection.h"
+
+#include <set>
+
+#include "absl/status/status.h"
+#include "google/protobuf/descriptor.pb.h"
+
+namespace hookgate {
+namespace {
+
+using google::protobuf::FileDescriptor;
+using grpc::reflection::v1::ServerReflectionRequest;
+using grpc::reflection::v1::ServerReflectionResponse;
+
+void SetError(absl::StatusCode code, const char* message, ServerReflectionResponse& response) {
+  response.mutable_error_response()->set_error_code(static_cast<int>(code));
+  response.mutable_error_response()->set_error_message(message);
+}
+
+void AddFile(const FileDescriptor& file, std::set<const FileDescriptor*>& added,
+             ServerReflectionResponse& response) {
+  if (!added.insert(&file).second) return;
+  for (int i = 0; i < file.dependency_count(); ++i) AddFile(*file.dependency(i), added, response);
+  google::protobuf::FileDescriptorProto proto;
+  file.CopyTo(&proto);
+  file.CopyJsonNameTo(&proto);
+  response.mutable_file_descriptor_response()->add_file_descriptor_proto(proto.SerializeAsString());
+}
+
+void SetFile(const FileDescriptor* file, ServerReflectionResponse& response) {
+  if (file == nullptr) {
+    SetError(absl::StatusCode::kNotFound, "there is no such file, symbol or extension here",
+             response);
+    return;
+  }
+  std::set<const FileDescriptor*> added;
+  AddFile(*file, added, response);
+}
+
+}  // namespace
+
+ServerReflectionResponse Reflection::Answer(const ServerReflectionRequest& request) const {
+  ServerReflectionResponse response;
+  response.set_valid_host(request.host());
+  *response.mutable_original_request() = request;
+  switch (request.message_request_case()) {
+    case ServerReflectionRequest::kListServices:
+      for (const std::string& service : services_) {
+        response.mutable_list_services_response()->add_service()->set_name(service);
+      }
+      break;
+    case ServerReflectionRequest::kFileByFilename:
+      SetFile(pool_.FindFileByName(request.file_by_filename()), response);
+      break;
+    case ServerReflectionRequest::kFileContainingSymbol:
+      SetFile(pool_.FindFileContainingSymbol(request.file_containing_symbol()), response);
+      break;
+    case ServerReflectionRequest::kFileContainingExtension: {
+      const auto& wanted = request.file_containing_extension();
+      const auto* const type = pool_.FindMessageTypeByName(wanted.containing_type());
+      const auto* const extension =
+          type == nullptr ? nullptr
+                          : pool_.FindExtensionByNumber(type, wanted.extension_number());
+      SetFile(extension == nullptr ? nullptr : extension->file(), response);
+      break;
+    }
+    case ServerReflectionRequest::kAllExtensionNumbersOfType: {
+      const auto* const type = pool_.FindMessageTypeByName(request.all_extension_numbers_of_type());
+      if (type == nullptr) {
+        SetFile(nullptr, response);
+        break;
+      }
+      auto& numbers = *response.mutable_all_extension_numbers_response();
+      numbers.set_base_type_name(type->full_name());
+      std::vector<const google::protobuf::FieldDescriptor*> extensions;
+      pool_.FindAllExtensions(type, &extensions);
+      for (const auto* extension : extensions) numbers.add_extension_number(extension->number());
+      break;
+    }
+    case ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
+      SetError(absl::StatusCode::kInvalidArgument, "the request asks for nothing", response);
+      break;
+  }
+  return response;
+}
+
+}  // namespace hookgate
