@@ -1,7 +1,7 @@
 // Who may do what over gRPC. Pure: no clock, no I/O, no gRPC; decides by what it is given.
 //
-//   credentials --Identify--> Principal --Check...--> OK, or PERMISSION_DENIED that names what is
-//   missing
+//   credentials --Identify--> Principal --Check...--> OK, or PERMISSION_DENIED that names the
+//                                                     missing right
 //
 // A policy without principals is open: everybody may do everything.
 #ifndef HOOKGATE_SERVER_ACCESS_ACCESS_POLICY_H_

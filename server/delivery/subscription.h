@@ -1,8 +1,8 @@
 // One durable subscription at work: drives its SubscriptionState, which decides, and keeps what
 // that decides in the log before anybody hears of it.
 //
-//   receivers ── acks ──▶ state ── changes ──▶ log ── committed ──▶ results, deliveries ──▶
-//   receivers
+//   receivers ── acks ──▶ state ── changes ──▶ log
+//   receivers ◀── results, deliveries ── committed ──┘
 //
 // What comes in while one commit is under way goes into the next: so acks are grouped, and there is
 // never more than one write of a subscription. When a commit fails, what the state has decided

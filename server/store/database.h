@@ -4,7 +4,8 @@
 //   UNAVAILABLE         another connection holds the lock (SQLITE_BUSY, SQLITE_LOCKED)
 //   DATA_LOSS           the file is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB)
 //   FAILED_PRECONDITION it cannot be opened or written (SQLITE_CANTOPEN, SQLITE_READONLY,
-//   SQLITE_PERM) INTERNAL            everything else, I/O errors among it
+//                       SQLITE_PERM)
+//   INTERNAL            everything else, I/O errors among it
 #ifndef HOOKGATE_SERVER_STORE_DATABASE_H_
 #define HOOKGATE_SERVER_STORE_DATABASE_H_
 

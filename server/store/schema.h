@@ -4,7 +4,7 @@
 //             has been removed by retention; also keeps sequences from being given again once all
 //             events are gone.
 // events      One row an event, written once by the writer thread, removed only by retention,
-// oldest first.
+//             oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
 // subscriptions
