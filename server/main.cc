@@ -25,6 +25,7 @@
 #include "server/gateway/signals.h"
 #include "server/tls/server_context.h"
 #include "server/verify/verify_log.h"
+#include "version/version.h"
 
 ABSL_FLAG(std::string, config, "",
           "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
@@ -168,6 +169,7 @@ int Main() {
   }
   if (absl::GetFlag(FLAGS_verify)) return VerifyAndReport(options->log.data_dir);
   InitLogging(options->logging);
+  Log(Severity::kInfo, "hookgated started", {{"version", Version()}, {"pid", getpid()}});
   BlockSignals();
   absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());
   if (!gateway.ok()) return Fail(kCouldNotStart, gateway.status());
@@ -189,6 +191,7 @@ void ConfigureHelp() {
   };
   config.contains_help_flags = is_ours;
   config.contains_helpshort_flags = is_ours;
+  config.version_string = [] { return absl::StrCat("hookgated ", Version(), "\n"); };
   absl::SetFlagsUsageConfig(config);
 }
 

@@ -11,11 +11,10 @@
 #include "client/cli/nearest.h"
 #include "client/cli/report.h"
 #include "client/cli/security_flags.h"
+#include "version/version.h"
 
 namespace hookgate::cli {
 namespace {
-
-constexpr char kVersion[] = "0.1.0";
 
 using Arguments = std::vector<std::string>;
 
@@ -138,7 +137,7 @@ int Dispatch(const Arguments& arguments, Environment& environment) {
   const Arguments rest(arguments.begin() + 1, arguments.end());
   if (name == "help" || IsHelp(name)) return Help(rest, environment);
   if (name == "--version") {
-    environment.out << "hookgate " << kVersion << "\n";
+    environment.out << "hookgate " << Version() << "\n";
     return kFine;
   }
   if (const CommandGroup* group = Find(CommandGroups(), name)) {

@@ -34,6 +34,10 @@ std::string LogText(const Response& status) {
                       " are held", epoch);
 }
 
+std::string VersionText(const Response& status) {
+  return status.version().empty() ? "not told by this gateway" : status.version();
+}
+
 std::string MebibytesText(int64_t bytes) {
   return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
 }
@@ -88,6 +92,7 @@ std::string PageOf(const Response& status, const Reader& reader) {
   std::ostringstream page;
   page << FieldLines(
       {{"ready", ReadyText(status), status.ready() ? Look::kGood : Look::kBad},
+       {"version", VersionText(status)},
        {"running since", WhenLine(status.has_start_time(), status.start_time(), reader)},
        {"config applied", WhenLine(status.has_config_time(), status.config_time(), reader)},
        {"log", LogText(status)},

@@ -20,6 +20,7 @@ class StatusTest : public CliTest {
     *status_.mutable_start_time() = ToProto(clock_.WallNow() - absl::Hours(72));
     *status_.mutable_config_time() = ToProto(clock_.WallNow() - absl::Hours(5));
     status_.set_ready(true);
+    status_.set_version("0.2.0");
     status_.set_epoch("e1");
     status_.set_earliest_sequence(1);
     status_.set_head_sequence(42);
@@ -53,6 +54,7 @@ TEST_F(StatusTest, TellsAllThatAnOperatorAsks) {
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "ready           yes\n"
+            "version         0.2.0\n"
             "running since   2025-06-12 17:16:40+02:00 (3 d ago)\n"
             "config applied  2025-06-15 12:16:40+02:00 (5 h ago)\n"
             "log             events 1 to 42 are held (epoch e1)\n"
@@ -102,6 +104,11 @@ TEST_F(StatusTest, JsonIsOneObjectWithoutHoles) {
   EXPECT_THAT(outcome.out, HasSubstr(R"("ready":true,"not_ready_reasons":[],)"));
   EXPECT_THAT(outcome.out, HasSubstr(R"({"name":"new","scheme":"v1"})"));
   EXPECT_THAT(outcome.out, HasSubstr(R"("duplicates":"0")"));
+}
+
+TEST_F(StatusTest, AGatewayWithoutAVersionIsOlder) {
+  status_.clear_version();
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("version         not told by this gateway\n"));
 }
 
 TEST_F(StatusTest, AnOlderGatewayIsExplained) {

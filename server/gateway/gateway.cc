@@ -9,6 +9,7 @@
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/gateway/reload.h"
+#include "version/version.h"
 
 namespace hookgate {
 namespace {
@@ -166,6 +167,7 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
 }
 
 absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
+  status.set_version(std::string(Version()));
   *status.mutable_start_time() = ToProto(start_time_);
   {
     absl::MutexLock lock(&mu_);

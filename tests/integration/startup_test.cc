@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/program.h"
+#include "version/version.h"
 
 namespace hookgate {
 namespace {
@@ -49,6 +50,19 @@ TEST_F(StartupTest, FreePortsAreTakenAndPrinted) {
   EXPECT_THAT(gateway_->grpc(), Not(testing::EndsWith(":0")));
   EXPECT_THAT(gateway_->admin(), Not(testing::EndsWith(":0")));
   Store({});
+}
+
+// Nothing told which hookgated was running: not the program, not its log, not GetStatus.
+TEST_F(StartupTest, EveryPlaceTellsTheSameVersion) {
+  const auto outcome = RunProgram(kHookgated, {"--version"}, {});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, absl::StrCat("hookgated ", Version(), "\n"));
+  Start();
+  EXPECT_EQ(GetStatus().version(), Version());
+  const std::string log = gateway_->log();
+  const std::string first_line = log.substr(0, log.find('\n'));
+  EXPECT_THAT(first_line, HasSubstr("hookgated started"));
+  EXPECT_THAT(first_line, HasSubstr(std::string(Version())));
 }
 
 TEST_F(StartupTest, NoSecretNoStart) {
