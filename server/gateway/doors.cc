@@ -6,7 +6,6 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
@@ -18,6 +17,11 @@ using hookgate::config::v1::Config;
 
 constexpr size_t kMaxNameBytes = 100;
 
+// Abseil's HexStringToBytes is deprecated from Debian 13 on; Debian 12 has no other.
+int HexValue(char digit) {
+  return absl::ascii_isdigit(digit) ? digit - '0' : absl::ascii_tolower(digit) - 'a' + 10;
+}
+
 // A message never repeats the value: it may be a token in the wrong place.
 absl::StatusOr<TokenDigest> ParseDigest(const std::string& hex, const std::string& key) {
   TokenDigest digest;
@@ -27,8 +31,9 @@ absl::StatusOr<TokenDigest> ParseDigest(const std::string& hex, const std::strin
                         "must be the SHA-256 of a token, 64 hexadecimal digits: tr -d '\\n' < "
                         "TOKEN_FILE | sha256sum");
   }
-  const std::string bytes = absl::HexStringToBytes(hex);
-  std::copy(bytes.begin(), bytes.end(), digest.begin());
+  for (size_t i = 0; i < digest.size(); ++i) {
+    digest[i] = static_cast<unsigned char>(16 * HexValue(hex[2 * i]) + HexValue(hex[2 * i + 1]));
+  }
   if (digest == DigestOf("")) return InvalidField(key, "is the SHA-256 of an empty token");
   return digest;
 }
