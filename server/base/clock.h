@@ -1,5 +1,7 @@
-// The only way to ask what time it is. Code takes a Clock& at construction, so that a test can move
-// time by hand (tests/support/fake_clock.h).
+// How code that decides by time asks what time it is. It takes a Clock& at construction, so that a
+// test can move time by hand (tests/support/fake_clock.h). Timers and waits that a library makes
+// (Asio's timers, gRPC's deadlines, waiting on a condition) use the machine's own clocks; so does
+// the stamp of a log line.
 #ifndef HOOKGATE_SERVER_BASE_CLOCK_H_
 #define HOOKGATE_SERVER_BASE_CLOCK_H_
 
