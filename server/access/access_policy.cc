@@ -49,6 +49,9 @@ bool HasToken(const Principal& principal, const TokenDigest& token) {
   return found;
 }
 
+// A name that the caller chose, as much of it as a message repeats.
+absl::string_view Shown(absl::string_view name) { return name.substr(0, 100); }
+
 }  // namespace
 
 TokenDigest DigestOf(absl::string_view token) {
@@ -148,7 +151,8 @@ absl::Status AccessPolicy::CheckSources(const Credentials& credentials, Right ri
   }
   for (const std::string& source : sources) {
     if (!allowed.Contains(source)) {
-      return MissingRight(*principal, right, absl::StrCat(" for the source \"", source, "\""));
+      return MissingRight(*principal, right,
+                          absl::StrCat(" for the source \"", Shown(source), "\""));
     }
   }
   return absl::OkStatus();
@@ -160,7 +164,7 @@ absl::Status AccessPolicy::CheckConsume(const Credentials& credentials,
   ASSIGN_OR_RETURN(const Principal* principal, Identify(credentials));
   if (principal->consume.Contains(subscription)) return absl::OkStatus();
   return MissingRight(*principal, Right::kConsume,
-                      absl::StrCat(" for the subscription \"", subscription, "\""));
+                      absl::StrCat(" for the subscription \"", Shown(subscription), "\""));
 }
 
 absl::Status AccessPolicy::CheckAdmin(const Credentials& credentials) const {

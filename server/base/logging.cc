@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "server/base/printable.h"
 
 namespace hookgate {
@@ -79,7 +80,7 @@ std::string TextValue(const LogField& field) {
   return IsPlain(value) ? value : PrintableJsonString(value);
 }
 
-std::string FormatText(absl::string_view message, std::initializer_list<LogField> fields) {
+std::string FormatText(absl::string_view message, absl::Span<const LogField> fields) {
   std::string line = Printable(message);
   for (const LogField& field : fields)
     absl::StrAppend(&line, " ", field.name, "=", TextValue(field));
@@ -91,7 +92,7 @@ void AddJsonMember(absl::string_view name, absl::string_view value, std::string&
 }
 
 // Of a JSON object that `object` begins, or of a new one if it is empty.
-void AddJsonFields(absl::string_view message, std::initializer_list<LogField> fields,
+void AddJsonFields(absl::string_view message, absl::Span<const LogField> fields,
                    std::string& object) {
   AddJsonMember("message", PrintableJsonString(message), object);
   for (const LogField& field : fields) {
@@ -140,6 +141,10 @@ LogField::LogField(absl::string_view name, size_t value)
     : LogField(name, static_cast<int64_t>(value)) {}
 
 void Log(Severity severity, absl::string_view message, std::initializer_list<LogField> fields) {
+  LogFields(severity, message, fields);
+}
+
+void LogFields(Severity severity, absl::string_view message, const std::vector<LogField>& fields) {
   if (!Logger().should_log(ToSpdlog(severity))) return;
   // A log line is read by people and machines, not decided upon: the one place that asks the
   // machine's clock directly.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -53,6 +54,9 @@ struct LogField {
 
 // Writes a line if `severity` is high enough.
 void Log(Severity severity, absl::string_view message, std::initializer_list<LogField> fields = {});
+
+// The same, for fields that were put together.
+void LogFields(Severity severity, absl::string_view message, const std::vector<LogField>& fields);
 
 // The line that Log writes, without time; for tests.
 std::string FormatLogLine(LogFormat format, absl::string_view message,

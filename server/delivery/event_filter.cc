@@ -10,7 +10,7 @@ namespace hookgate {
 namespace {
 
 constexpr int kMaxEntries = 100;
-constexpr size_t kMaxEntryBytes = 256;
+constexpr size_t kMaxEntryBytes = 1024;  // As long as a type or a subject can be.
 
 using Entries = google::protobuf::RepeatedPtrField<std::string>;
 

@@ -132,7 +132,8 @@ absl::Status Gateway::StartRpc() {
                                   .certificates = grpc_certificates_.get(),
                                   .get_status = [this](hookgate::v1::GetStatusResponse& status) {
                                     return FillStatus(status);
-                                  }});
+                                  },
+                                  .source_names = [this] { return sources_.Names(); }});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();

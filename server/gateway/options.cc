@@ -303,7 +303,7 @@ absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, cons
   }
   const double burst = limit.burst() > 0 ? limit.burst() : limit.webhooks_per_second();
   source.rate_limit =
-      RateLimit{.webhooks_per_second = limit.webhooks_per_second(), .burst = std::max(burst, 1.0)};
+      RateLimit{.per_second = limit.webhooks_per_second(), .burst = std::max(burst, 1.0)};
   return absl::OkStatus();
 }
 

@@ -145,7 +145,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(source.secrets[1].name(), "environment");
   EXPECT_EQ(source.secrets[2].key(), "a");
   EXPECT_EQ(source.timestamp_tolerance, absl::Seconds(60));
-  EXPECT_EQ(source.rate_limit->webhooks_per_second, 2.5);
+  EXPECT_EQ(source.rate_limit->per_second, 2.5);
   EXPECT_EQ(source.rate_limit->burst, 10);
 }
 

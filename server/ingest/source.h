@@ -12,7 +12,7 @@
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/ingest/network.h"
-#include "server/ingest/rate_limiter.h"
+#include "server/base/rate_limiter.h"
 #include "server/signature/standard_webhooks.h"
 
 namespace hookgate {

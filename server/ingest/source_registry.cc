@@ -22,6 +22,13 @@ std::vector<std::shared_ptr<const Source>> SourceRegistry::All() const {
   return sources;
 }
 
+std::vector<std::string> SourceRegistry::Names() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::string> names;
+  for (const auto& [name, source] : sources_) names.push_back(name);
+  return names;
+}
+
 void SourceRegistry::Replace(std::vector<WebhookSource> configs) {
   Map sources;
   for (WebhookSource& config : configs) {

@@ -26,6 +26,9 @@ class SourceRegistry {
   // By name.
   std::vector<std::shared_ptr<const Source>> All() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // In order.
+  std::vector<std::string> Names() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // All at once: a webhook is checked against the old sources or the new ones. Rates begin afresh.
   void Replace(std::vector<WebhookSource> sources) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -59,7 +59,7 @@ TEST(SourceRegistryTest, WhenASecretVerifiedIsRememberedAcrossReplacement) {
 TEST(SourceRegistryTest, RateIsTheConfiguredOne) {
   FakeClock clock;
   WebhookSource limited = MakeSource("limited");
-  limited.rate_limit = RateLimit{.webhooks_per_second = 1, .burst = 1};
+  limited.rate_limit = RateLimit{.per_second = 1, .burst = 1};
   SourceRegistry registry({limited, MakeSource("unlimited")}, clock);
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::ZeroDuration());
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::Seconds(1));

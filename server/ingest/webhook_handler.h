@@ -20,7 +20,7 @@
 #include "server/base/clock.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
-#include "server/ingest/log_limiter.h"
+#include "server/base/log_limiter.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source_registry.h"
 

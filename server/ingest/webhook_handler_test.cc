@@ -464,7 +464,7 @@ TEST_F(WebhookHandlerTest, SourceThatIsReplacedWhileTheBodyComesAdmitsOnlyItsOwn
 
 TEST_F(WebhookHandlerTest, WebhooksAboveTheRateAreToBeSentLater) {
   WebhookSource limited = Source();
-  limited.rate_limit = RateLimit{.webhooks_per_second = 0.1, .burst = 2};
+  limited.rate_limit = RateLimit{.per_second = 0.1, .burst = 2};
   WebhookSource other = Source();
   other.name = "other";
   Configure({limited, other});
@@ -486,7 +486,7 @@ TEST_F(WebhookHandlerTest, WebhooksAboveTheRateAreToBeSentLater) {
 
 TEST_F(WebhookHandlerTest, UnsignedRequestsDoNotUseUpTheRate) {
   WebhookSource source = Source();
-  source.rate_limit = RateLimit{.webhooks_per_second = 1, .burst = 1};
+  source.rate_limit = RateLimit{.per_second = 1, .burst = 1};
   Configure({source});
   SignedWebhook forged = Webhook();
   forged.secret = kOtherSecret;
@@ -556,7 +556,7 @@ TEST_F(WebhookHandlerLogTest, StoredWebhooksLeaveNoLine) {
 
 TEST_F(WebhookHandlerLogTest, NoLineHoldsASecretASignatureOrTheBody) {
   WebhookSource source = Source();
-  source.rate_limit = RateLimit{.webhooks_per_second = 1, .burst = 3};
+  source.rate_limit = RateLimit{.per_second = 1, .burst = 3};
   Configure({source});
   for (const std::string& body :
        {std::string(R"({"id":"e","created_at":1,"type":"batch.failed","data":{"id":["PRIVATE"]}})"),

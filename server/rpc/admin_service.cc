@@ -22,20 +22,27 @@ class AdminServiceImpl final : public AdminService::CallbackService {
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* call,
                                       const hookgate::v1::GetStatusRequest*,
                                       hookgate::v1::GetStatusResponse* response) override {
-    return calls_.Run(call, MayAdmin(*call, "GetStatus"), [=, this] { return context_.get_status(*response); });
+    return calls_.Run(call, MayAdmin(*call, "GetStatus").status(),
+                      [=, this] { return context_.get_status(*response); });
   }
 
   grpc::ServerUnaryReactor* ListQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::ListQuarantinedRequest* request,
       hookgate::v1::ListQuarantinedResponse* response) override {
-    return calls_.Run(call, MayAdmin(*call, "ListQuarantined"),
-                      [=, this] { return quarantine_.List(*request, *response); });
+    const absl::StatusOr<Caller> caller = MayAdmin(*call, "ListQuarantined");
+    return calls_.Run(call, caller.status(), [=, this] {
+      RETURN_IF_ERROR(quarantine_.List(*request, *response));
+      if (request->source().empty() || !response->webhooks().empty()) return absl::OkStatus();
+      google::protobuf::RepeatedPtrField<std::string> sources;
+      *sources.Add() = request->source();
+      return caller->CheckSourcesExist(sources, "source");
+    });
   }
 
   grpc::ServerUnaryReactor* GetQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::GetQuarantinedRequest* request,
       hookgate::v1::GetQuarantinedResponse* response) override {
-    return calls_.Run(call, MayAdmin(*call, "GetQuarantined"),
+    return calls_.Run(call, MayAdmin(*call, "GetQuarantined").status(),
                       [=, this] { return quarantine_.Get(*request, *response); });
   }
 
@@ -56,12 +63,14 @@ class AdminServiceImpl final : public AdminService::CallbackService {
  private:
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
                                absl::string_view method) const {
-    return Caller::Admit(call, context_.access,
+    return Caller::Admit(call, context_.gate,
                          absl::StrCat("/", AdminService::service_full_name(), "/", method));
   }
-  absl::Status MayAdmin(const grpc::CallbackServerContext& call, absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    return caller.CheckAdmin();
+  absl::StatusOr<Caller> MayAdmin(const grpc::CallbackServerContext& call,
+                                  absl::string_view method) const {
+    ASSIGN_OR_RETURN(Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(caller.CheckAdmin());
+    return caller;
   }
   absl::Status MayChange(const grpc::CallbackServerContext& call, absl::string_view method) const {
     ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));

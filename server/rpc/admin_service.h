@@ -7,9 +7,9 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "server/access/access_control.h"
 #include "server/base/executor.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/rpc/call_gate.h"
 
 namespace grpc {
 class Service;
@@ -29,7 +29,7 @@ struct AdminContext {
   // threads.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
   Executor& executor;
-  const AccessControl& access;
+  CallGate& gate;
 };
 
 std::unique_ptr<grpc::Service> MakeAdminService(const AdminContext& context);

@@ -49,19 +49,19 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
   return credentials;
 }
 
-absl::StatusOr<Caller> Caller::Admit(const grpc::ServerContextBase& call,
-                                     const AccessControl& access, absl::string_view method) {
-  Caller caller(call, access);
+absl::StatusOr<Caller> Caller::Admit(const grpc::ServerContextBase& call, CallGate& gate,
+                                     absl::string_view method) {
+  Caller caller(call, gate);
   RETURN_IF_ERROR(caller.CheckMethod(method));
   return caller;
 }
 
 absl::Status Caller::CheckMethod(absl::string_view method) const {
-  return CheckCall(*access_.policy(), credentials_, method);
+  return CheckCall(*gate_.policy(), credentials_, method);
 }
 
-Caller::Caller(const grpc::ServerContextBase& call, const AccessControl& access)
-    : access_(access), credentials_(CredentialsOf(call)), peer_(call.peer()) {}
+Caller::Caller(const grpc::ServerContextBase& call, CallGate& gate)
+    : gate_(gate), credentials_(CredentialsOf(call)), peer_(call.peer()) {}
 
 absl::Status Caller::CheckSources(
     Right right, const google::protobuf::RepeatedPtrField<std::string>& sources) const {
@@ -69,7 +69,7 @@ absl::Status Caller::CheckSources(
 }
 
 absl::Status Caller::CheckSources(Right right, absl::Span<const std::string> sources) const {
-  return Noted(access_.policy()->CheckSources(credentials_, right, sources));
+  return Noted(gate_.policy()->CheckSources(credentials_, right, sources));
 }
 
 absl::Status Caller::CheckSource(Right right, const std::string& source) const {
@@ -77,37 +77,52 @@ absl::Status Caller::CheckSource(Right right, const std::string& source) const {
 }
 
 bool Caller::MayQuietly(Right right, const std::string& source) const {
-  return access_.policy()->CheckSources(credentials_, right, {source}).ok();
+  return gate_.policy()->CheckSources(credentials_, right, {source}).ok();
 }
 
 absl::Status Caller::CheckConsume(absl::string_view subscription) const {
-  return Noted(access_.policy()->CheckConsume(credentials_, subscription));
+  return Noted(gate_.policy()->CheckConsume(credentials_, subscription));
 }
 
 absl::Status Caller::CheckLookAt(absl::string_view subscription) const {
-  const auto policy = access_.policy();
+  const auto policy = gate_.policy();
   if (policy->CheckAdmin(credentials_).ok()) return absl::OkStatus();
   return Noted(policy->CheckConsume(credentials_, subscription));
 }
 
 absl::Status Caller::CheckAllSubscriptions() const {
-  return Noted(access_.policy()->CheckAllSubscriptions(credentials_));
+  return Noted(gate_.policy()->CheckAllSubscriptions(credentials_));
 }
 
-absl::Status Caller::CheckAdmin() const {
-  return Noted(access_.policy()->CheckAdmin(credentials_));
+absl::Status Caller::CheckAdmin() const { return Noted(gate_.policy()->CheckAdmin(credentials_)); }
+
+absl::Status Caller::CheckSourcesExist(
+    const google::protobuf::RepeatedPtrField<std::string>& sources, absl::string_view field) const {
+  const bool may_know_all = gate_.policy()->CheckSources(credentials_, Right::kQuery, {}).ok() ||
+                            gate_.policy()->CheckSources(credentials_, Right::kSubscribe, {}).ok();
+  return gate_.CheckSourcesExist(sources, field, may_know_all);
 }
 
 void Caller::LogChange(absl::string_view method, absl::string_view what) const {
-  Log(Severity::kInfo, "change asked for",
-      {{"method", method}, {"of", what}, {"principal", name()}, {"peer", peer_}});
+  LogLine(Severity::kInfo, "change asked for", {{"method", method}, {"of", what}});
+}
+
+void Caller::LogLine(Severity severity, absl::string_view message,
+                     std::initializer_list<LogField> fields) const {
+  const std::string principal = name();
+  const absl::optional<int64_t> left_out = gate_.TakeLine(principal);
+  if (!left_out.has_value()) return;
+  std::vector<LogField> all(fields);
+  all.emplace_back("principal", principal);
+  all.emplace_back("peer", peer_);
+  if (*left_out > 0) all.emplace_back("lines_left_out", *left_out);
+  LogFields(severity, message, all);
 }
 
 // Strangers are not logged: they could fill the disk with lines.
 absl::Status Caller::Noted(absl::Status status) const {
   if (absl::IsPermissionDenied(status)) {
-    Log(Severity::kWarning, "call denied",
-        {{"error", std::string(status.message())}, {"peer", peer_}});
+    LogLine(Severity::kWarning, "call denied", {{"error", std::string(status.message())}});
   }
   return status;
 }

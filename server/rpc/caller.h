@@ -10,6 +10,7 @@
 #ifndef HOOKGATE_SERVER_RPC_CALLER_H_
 #define HOOKGATE_SERVER_RPC_CALLER_H_
 
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
-#include "server/access/access_control.h"
+#include "server/base/logging.h"
+#include "server/rpc/call_gate.h"
 
 namespace grpc {
 class ServerContextBase;
@@ -36,9 +38,9 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
 class Caller {
  public:
   // Whoever makes `call`, if it may call `method` ("/hookgate.v1.EventService/GetEvent") at all.
-  // UNAUTHENTICATED or PERMISSION_DENIED as CheckCall says. `access` outlives the caller.
-  static absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& call,
-                                      const AccessControl& access, absl::string_view method);
+  // UNAUTHENTICATED or PERMISSION_DENIED as CheckCall says. `gate` outlives the caller.
+  static absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& call, CallGate& gate,
+                                      absl::string_view method);
 
   // As Admit, by the policy in force now.
   absl::Status CheckMethod(absl::string_view method) const;
@@ -54,19 +56,26 @@ class Caller {
   absl::Status CheckAllSubscriptions() const;
   absl::Status CheckAdmin() const;
 
+  // Whether each of `sources` exists, as CallGate says. Ask for the right to them first.
+  absl::Status CheckSourcesExist(const google::protobuf::RepeatedPtrField<std::string>& sources,
+                                 absl::string_view field) const;
+
   // The principal's name; "" if the gateway has no principals.
-  std::string name() const { return access_.policy()->NameOfCaller(credentials_); }
+  std::string name() const { return gate_.policy()->NameOfCaller(credentials_); }
   // As gRPC writes it: "ipv4:127.0.0.1:50123".
   const std::string& peer() const { return peer_; }
-  // A log line about a call that changes something.
+  // A log line about a call that changes something. `what` has been checked.
   void LogChange(absl::string_view method, absl::string_view what) const;
+  // A log line that this caller has caused; left out if it has caused too many.
+  void LogLine(Severity severity, absl::string_view message,
+               std::initializer_list<LogField> fields) const;
 
  private:
-  Caller(const grpc::ServerContextBase& call, const AccessControl& access);
+  Caller(const grpc::ServerContextBase& call, CallGate& gate);
 
   absl::Status Noted(absl::Status status) const;
 
-  const AccessControl& access_;
+  CallGate& gate_;
   const Credentials credentials_;
   const std::string peer_;
 };

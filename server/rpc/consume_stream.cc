@@ -171,11 +171,8 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
     if (!ended) frames_.push_front({FrameKind::kOpened, response.SerializeAsString()});
   }
   if (ended) subscription_->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
-  Log(Severity::kInfo, "consumer attached",
-      {{"subscription", open.subscription()},
-       {"consumer", open.consumer_name()},
-       {"principal", caller_.name()},
-       {"peer", caller_.peer()}});
+  caller_.LogLine(Severity::kInfo, "consumer attached",
+                  {{"subscription", open.subscription()}, {"consumer", open.consumer_name()}});
   AwaitHeartbeat();
   Pump();
   return absl::OkStatus();
@@ -294,8 +291,8 @@ void ConsumeStream::Pump() {
     StartWrite(&frame_);
     return;
   }
-  Log(Severity::kInfo, "consumer detached",
-      {{"from", description}, {"peer", caller_.peer()}, {"status", end->ToString()}});
+  caller_.LogLine(Severity::kInfo, "consumer detached",
+                  {{"from", description}, {"status", end->ToString()}});
   Finish(ToGrpcStatus(*end));
 }
 

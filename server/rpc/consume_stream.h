@@ -40,7 +40,7 @@ struct ConsumeContext {
   Executor& executor;  // where reading the log may block
   StreamRegistry& registry;
   const Clock& clock;
-  const AccessControl& access;
+  CallGate& gate;
 };
 
 // Held by the registry from Start to OnDone; by others only while they call it.

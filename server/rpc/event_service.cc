@@ -47,8 +47,9 @@ class EventServiceImpl final : public ServiceBase {
     }
     // gRPC keeps it as long as the call, and with it all of the block that it was read into.
     const_cast<grpc::ByteBuffer*>(bytes)->Clear();
-    const absl::Status allowed =
-        caller->CheckSources(Right::kSubscribe, request.filter().sources());
+    absl::Status allowed = caller->CheckSources(Right::kSubscribe, request.filter().sources());
+    // After the rights: who has none for a source must not learn whether there is one.
+    allowed.Update(caller->CheckSourcesExist(request.filter().sources(), "filter.sources"));
     if (!allowed.ok()) return new RefusedStream(allowed);
     auto stream =
         std::make_shared<SubscribeStream>(request.client_name(), *std::move(caller), context_);
@@ -61,15 +62,21 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* ListRecentFailures(
       grpc::CallbackServerContext* call, const hookgate::v1::ListRecentFailuresRequest* request,
       hookgate::v1::ListRecentFailuresResponse* response) override {
-    return calls_.Run(call, MayQuery(*call, "ListRecentFailures", request->filter()),
-                      [=, this] { return queries_.ListRecentFailures(*request, *response); });
+    const absl::StatusOr<Caller> caller = MayQuery(*call, "ListRecentFailures", request->filter());
+    return calls_.Run(call, caller.status(), [=, this] {
+      RETURN_IF_ERROR(queries_.ListRecentFailures(*request, *response));
+      return CheckFound(*caller, request->filter(), *response);
+    });
   }
 
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* call,
                                        const hookgate::v1::ListEventsRequest* request,
                                        hookgate::v1::ListEventsResponse* response) override {
-    return calls_.Run(call, MayQuery(*call, "ListEvents", request->filter()),
-                      [=, this] { return queries_.ListEvents(*request, *response); });
+    const absl::StatusOr<Caller> caller = MayQuery(*call, "ListEvents", request->filter());
+    return calls_.Run(call, caller.status(), [=, this] {
+      RETURN_IF_ERROR(queries_.ListEvents(*request, *response));
+      return CheckFound(*caller, request->filter(), *response);
+    });
   }
 
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* call,
@@ -82,22 +89,38 @@ class EventServiceImpl final : public ServiceBase {
             ? caller->CheckSource(Right::kQuery, request->webhook().source())
             : caller.status();
     return calls_.Run(call, allowed, [=, this] {
-      return queries_.GetEvent(*request, *response, [&caller](const std::string& source) {
-        return caller->MayQuietly(Right::kQuery, source);
-      });
+      const absl::Status found =
+          queries_.GetEvent(*request, *response, [&caller](const std::string& source) {
+            return caller->MayQuietly(Right::kQuery, source);
+          });
+      if (!absl::IsNotFound(found) || !request->has_webhook()) return found;
+      google::protobuf::RepeatedPtrField<std::string> sources;
+      *sources.Add() = request->webhook().source();
+      const absl::Status exists = caller->CheckSourcesExist(sources, "webhook.source");
+      return exists.ok() ? found : exists;
     });
   }
 
  private:
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
                                absl::string_view method) const {
-    return Caller::Admit(call, context_.access,
+    return Caller::Admit(call, context_.gate,
                          absl::StrCat("/", EventService::service_full_name(), "/", method));
   }
-  absl::Status MayQuery(const grpc::CallbackServerContext& call, absl::string_view method,
-                        const hookgate::v1::EventFilter& filter) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    return caller.CheckSources(Right::kQuery, filter.sources());
+  absl::StatusOr<Caller> MayQuery(const grpc::CallbackServerContext& call, absl::string_view method,
+                                  const hookgate::v1::EventFilter& filter) const {
+    ASSIGN_OR_RETURN(Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(caller.CheckSources(Right::kQuery, filter.sources()));
+    return caller;
+  }
+
+  // Nothing found may mean a typo in a source. Events of a source that the config no longer names
+  // are found as long as there are any.
+  template <typename Response>
+  static absl::Status CheckFound(const Caller& caller, const hookgate::v1::EventFilter& filter,
+                                 const Response& response) {
+    if (!response.events().empty() || !response.next_page_token().empty()) return absl::OkStatus();
+    return caller.CheckSourcesExist(filter.sources(), "filter.sources");
   }
 
   const StreamContext context_;

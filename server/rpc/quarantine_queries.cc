@@ -12,6 +12,7 @@
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
 #include "server/eventlog/compose_event.h"
+#include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
 
 namespace hookgate {
@@ -77,7 +78,18 @@ absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
     response.set_next_page_token(
         FormatPageToken({.after = {.sequence = entries.back().id}}, epoch_, fingerprint));
   }
-  for (const QuarantineEntry& entry : entries) *response.add_webhooks() = ToProto(entry);
+  PageBytes bytes;
+  int64_t last = 0;
+  for (const QuarantineEntry& entry : entries) {
+    hookgate::v1::QuarantinedWebhook webhook = ToProto(entry);
+    if (!bytes.Take(webhook)) {
+      response.set_next_page_token(
+          FormatPageToken({.after = {.sequence = last}}, epoch_, fingerprint));
+      break;
+    }
+    last = entry.id;
+    *response.add_webhooks() = std::move(webhook);
+  }
   return absl::OkStatus();
 }
 

@@ -101,10 +101,9 @@ class ReflectionStream final : public Reactor,
 
 Reactor* Open(const grpc::CallbackServerContext& call, std::string method,
               const ReflectionContext& context) {
-  absl::StatusOr<Caller> caller = Caller::Admit(call, context.access, method);
+  absl::StatusOr<Caller> caller = Caller::Admit(call, context.gate, method);
   if (!caller.ok()) return new RefusedStream(caller.status());
-  auto stream =
-      std::make_shared<ReflectionStream>(*std::move(caller), std::move(method), context);
+  auto stream = std::make_shared<ReflectionStream>(*std::move(caller), std::move(method), context);
   const absl::Status added = context.registry.Add(stream);
   if (!added.ok()) return new RefusedStream(added);
   stream->Start();
@@ -113,9 +112,8 @@ Reactor* Open(const grpc::CallbackServerContext& call, std::string method,
 
 // The messages of both versions are the same bytes, so one stream serves both.
 template <typename Version>
-class ReflectionService final
-    : public Version::template WithRawCallbackMethod_ServerReflectionInfo<
-          typename Version::Service> {
+class ReflectionService final : public Version::template WithRawCallbackMethod_ServerReflectionInfo<
+                                    typename Version::Service> {
  public:
   explicit ReflectionService(const ReflectionContext& context) : context_(context) {}
 
@@ -135,6 +133,9 @@ std::unique_ptr<grpc::Service> MakeReflectionV1(const ReflectionContext& context
 }
 
 std::unique_ptr<grpc::Service> MakeReflectionV1Alpha(const ReflectionContext& context) {
+  // Nothing else uses the messages of this version, and the linker would leave their description
+  // out, so that the service could not describe itself.
+  grpc::reflection::v1alpha::ServerReflectionRequest::descriptor();
   return std::make_unique<ReflectionService<grpc::reflection::v1alpha::ServerReflection>>(context);
 }
 

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "server/access/access_control.h"
+#include "server/rpc/call_gate.h"
 #include "server/rpc/reflection.h"
 #include "server/rpc/stream_registry.h"
 
@@ -17,7 +17,7 @@ namespace hookgate {
 struct ReflectionContext {
   const Reflection& reflection;
   StreamRegistry& registry;
-  const AccessControl& access;
+  CallGate& gate;
 };
 
 std::unique_ptr<grpc::Service> MakeReflectionV1(const ReflectionContext& context);

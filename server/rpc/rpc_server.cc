@@ -21,6 +21,7 @@
 #include "server/delivery/batch_source.h"
 #include "server/delivery/selection.h"
 #include "server/rpc/admin_service.h"
+#include "server/rpc/call_gate.h"
 #include "server/rpc/event_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/reflection.h"
@@ -60,14 +61,15 @@ class RpcServerImpl final : public RpcServer {
  public:
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
       : credentials_(MakeServerCredentials(context.certificates)),
+        gate_(context.access, context.clock, context.source_names),
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
         executor_(options.reader_threads),
         event_service_(MakeEventService({context.log, selections_, batches_, context.watch,
-                                         executor_, registry_, context.clock, context.access})),
+                                         executor_, registry_, context.clock, gate_})),
         subscription_service_(
             MakeSubscriptionService({context.subscriptions, context.watch, executor_, registry_,
-                                     context.clock, context.access},
+                                     context.clock, gate_},
                                     context.log)),
         admin_service_(MakeAdminService(
             {context.quarantine, context.log.epoch(),
@@ -75,12 +77,12 @@ class RpcServerImpl final : public RpcServer {
                status.set_open_streams(static_cast<int32_t>(registry_.size()));
                return fill(status);
              },
-             executor_, context.access})),
+             executor_, gate_})),
         health_({ServicesServed().begin(), ServicesServed().end()}),
         reflection_(ServicesServed(), *google::protobuf::DescriptorPool::generated_pool()),
-        reflection_v1_(MakeReflectionV1({reflection_, registry_, context.access})),
-        reflection_v1alpha_(MakeReflectionV1Alpha({reflection_, registry_, context.access})),
-        unknown_methods_(context.access) {}
+        reflection_v1_(MakeReflectionV1({reflection_, registry_, gate_})),
+        reflection_v1alpha_(MakeReflectionV1Alpha({reflection_, registry_, gate_})),
+        unknown_methods_(gate_) {}
 
   ~RpcServerImpl() override {
     Drain(absl::ZeroDuration());
@@ -163,6 +165,7 @@ class RpcServerImpl final : public RpcServer {
   const std::shared_ptr<grpc::ServerCredentials> credentials_;
 
   // Each does its own locking.
+  CallGate gate_;
   StreamRegistry registry_;
   SelectionPool selections_;
   BatchSource batches_;

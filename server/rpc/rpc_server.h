@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -42,6 +43,8 @@ struct RpcServerContext {
   const CertificateStore* certificates;  // null: plain text
   // As in AdminContext.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
+  // The names of the sources that are configured now; null: every name is a source. Any thread.
+  std::function<std::vector<std::string>()> source_names;
 };
 
 // Thread-safe.

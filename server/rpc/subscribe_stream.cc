@@ -35,11 +35,8 @@ void SubscribeStream::Open(const hookgate::v1::SubscribeRequest& request) {
     return;
   }
   session_.emplace(*std::move(settings), context_.batches, context_.log, context_.clock);
-  Log(Severity::kInfo, "stream opened",
-      {{"client", client_name_},
-       {"principal", caller_.name()},
-       {"peer", caller_.peer()},
-       {"after", session_->position()}});
+  caller_.LogLine(Severity::kInfo, "stream opened",
+                  {{"client", client_name_}, {"after", session_->position()}});
   Advance();
 }
 
@@ -155,8 +152,8 @@ bool SubscribeStream::Rest(const Step& step) {
 }
 
 void SubscribeStream::End(const absl::Status& status) {
-  Log(Severity::kInfo, "stream ended",
-      {{"client", client_name_}, {"peer", caller_.peer()}, {"status", status.ToString()}});
+  caller_.LogLine(Severity::kInfo, "stream ended",
+                  {{"client", client_name_}, {"status", status.ToString()}});
   Finish(ToGrpcStatus(status));
 }
 

@@ -43,7 +43,7 @@ struct StreamContext {
   Executor& executor;  // where reading the log may block
   StreamRegistry& registry;
   const Clock& clock;
-  const AccessControl& access;
+  CallGate& gate;
 };
 
 // Held by the registry from Start to OnDone; by others only while they call it.

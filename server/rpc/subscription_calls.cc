@@ -11,6 +11,7 @@
 #include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/delivery/event_encoding.h"
+#include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/subscription_messages.h"
 
@@ -98,9 +99,15 @@ absl::Status SubscriptionCalls::List(const hookgate::v1::ListSubscriptionsReques
     page.resize(page_size);
     response.set_next_page_token(page.back()->name());
   }
+  PageBytes bytes;
   for (const auto& subscription : page) {
-    *response.add_subscriptions() = Describe(*subscription);
-    response.mutable_subscriptions()->rbegin()->clear_consumers();
+    hookgate::v1::Subscription entry = Describe(*subscription);
+    entry.clear_consumers();
+    if (!bytes.Take(entry)) {
+      response.set_next_page_token(response.subscriptions().rbegin()->name());
+      break;
+    }
+    *response.add_subscriptions() = std::move(entry);
   }
   return absl::OkStatus();
 }
@@ -160,15 +167,26 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
     response.set_next_page_token(
         FormatPageToken({.after = {.sequence = page.back().sequence}}, log_.epoch(), fingerprint));
   }
+  const bool include_events = !request.has_include_events() || request.include_events();
+  PageBytes bytes;
+  Sequence last = 0;
   for (const DeadEvent& dead : page) {
-    hookgate::v1::DeadLetter& added = *response.add_dead_letters();
-    added = ToProto(dead);
-    const absl::StatusOr<LogEventPtr> event = log_.Get(dead.sequence);
-    if (event.ok()) {
-      *added.mutable_event() = ToProto(**event, log_.epoch(), /*include_raw_body=*/false);
-    } else if (!absl::IsNotFound(event.status())) {
-      return event.status();
+    hookgate::v1::DeadLetter entry = ToProto(dead);
+    if (include_events) {
+      const absl::StatusOr<LogEventPtr> event = log_.Get(dead.sequence);
+      if (event.ok()) {
+        *entry.mutable_event() = ToProto(**event, log_.epoch(), /*include_raw_body=*/false);
+      } else if (!absl::IsNotFound(event.status())) {
+        return event.status();
+      }
     }
+    if (!bytes.Take(entry)) {
+      response.set_next_page_token(
+          FormatPageToken({.after = {.sequence = last}}, log_.epoch(), fingerprint));
+      break;
+    }
+    last = dead.sequence;
+    *response.add_dead_letters() = std::move(entry);
   }
   return absl::OkStatus();
 }

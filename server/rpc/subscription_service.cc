@@ -4,9 +4,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/base/status.h"
+#include "server/delivery/subscription_settings.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/pull_call.h"
@@ -169,19 +171,28 @@ class SubscriptionServiceImpl final : public ServiceBase {
 
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
                                absl::string_view method) const {
-    return Caller::Admit(call, context_.access,
+    return Caller::Admit(call, context_.gate,
                          absl::StrCat("/", SubscriptionService::service_full_name(), "/", method));
   }
 
+  // Where the field is called `subscription` and where `name`, its path says.
+  static absl::Status CheckName(const std::string& subscription, absl::string_view method) {
+    return CheckSubscriptionName(subscription,
+                                 absl::EndsWith(method, "Subscription") ? "name" : "subscription");
+  }
+
+  // A name that cannot be one goes no further: neither rights nor log lines repeat it.
   absl::Status MayConsume(const grpc::CallbackServerContext& call, const std::string& subscription,
                           absl::string_view method) const {
     ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(CheckName(subscription, method));
     return caller.CheckConsume(subscription);
   }
 
   absl::Status MayLookAt(const grpc::CallbackServerContext& call, const std::string& subscription,
                          absl::string_view method) const {
     ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(CheckName(subscription, method));
     return caller.CheckLookAt(subscription);
   }
 
@@ -194,6 +205,7 @@ class SubscriptionServiceImpl final : public ServiceBase {
   absl::Status MayChange(const grpc::CallbackServerContext& call, const std::string& subscription,
                          absl::string_view method) const {
     ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(CheckName(subscription, method));
     RETURN_IF_ERROR(caller.CheckConsume(subscription));
     caller.LogChange(method, subscription);
     return absl::OkStatus();
@@ -204,8 +216,13 @@ class SubscriptionServiceImpl final : public ServiceBase {
                          const hookgate::v1::SubscriptionSettings& settings,
                          absl::string_view method) const {
     ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
+    RETURN_IF_ERROR(CheckName(subscription, method));
     RETURN_IF_ERROR(caller.CheckSources(Right::kSubscribe, settings.filter().sources()));
-    return MayChange(call, subscription, method);
+    RETURN_IF_ERROR(caller.CheckConsume(subscription));
+    RETURN_IF_ERROR(
+        caller.CheckSourcesExist(settings.filter().sources(), "settings.filter.sources"));
+    caller.LogChange(method, subscription);
+    return absl::OkStatus();
   }
 
   const ConsumeContext context_;

@@ -18,7 +18,7 @@ class RefusedCall final : public grpc::ServerGenericBidiReactor {
 
 grpc::ServerGenericBidiReactor* UnknownMethods::CreateReactor(
     grpc::GenericCallbackServerContext* call) {
-  const absl::Status admitted = Caller::Admit(*call, access_, call->method()).status();
+  const absl::Status admitted = Caller::Admit(*call, gate_, call->method()).status();
   if (!admitted.ok()) return new RefusedCall(admitted);
   return new RefusedCall(absl::UnimplementedError(
       absl::StrCat("there is no method ", call->method().substr(0, 200), " here")));

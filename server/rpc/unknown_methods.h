@@ -5,20 +5,20 @@
 
 #include <grpcpp/generic/async_generic_service.h>
 
-#include "server/access/access_control.h"
+#include "server/rpc/call_gate.h"
 
 namespace hookgate {
 
 // Thread-safe.
 class UnknownMethods final : public grpc::CallbackGenericService {
  public:
-  // `access` outlives it.
-  explicit UnknownMethods(const AccessControl& access) : access_(access) {}
+  // `gate` outlives it.
+  explicit UnknownMethods(CallGate& gate) : gate_(gate) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* call) override;
 
  private:
-  const AccessControl& access_;
+  CallGate& gate_;
 };
 
 }  // namespace hookgate

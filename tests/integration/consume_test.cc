@@ -299,6 +299,41 @@ TEST_F(ConsumeTest, DeadLettersArePagedAndSurviveACrash) {
   EXPECT_THAT(sequences, ElementsAre(1, 2, 3, 4, 5));
 }
 
+// Sixty dead letters of 100 kB made one answer of 6 MB, which no default client takes: so they
+// could neither be looked at nor redriven.
+TEST_F(ConsumeTest, APageOfDeadLettersIsBoundedInBytes) {
+  StartGateway();
+  Create();
+  for (int i = 0; i < 12; ++i) {
+    Store({.body = absl::StrCat(R"({"type":"moon.landed","data":{"id":"m"},"text":")",
+                                std::string(200'000, 'x'), "\"}")});
+  }
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  for (const v1::Delivery& delivery : call.NextDeliveries(12)) {
+    call.Nack(delivery.delivery_id(), "dead_letter: true");
+  }
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+  std::vector<int64_t> sequences;
+  std::string token;
+  int pages = 0;
+  do {
+    const auto page =
+        Call(&Stub::ListDeadLetters,
+             absl::StrCat("subscription: 'billing' page_size: 1000 page_token: '", token, "'"));
+    EXPECT_LT(page.ByteSizeLong(), (1u << 20) + 1000);
+    for (const auto& letter : page.dead_letters()) sequences.push_back(letter.sequence());
+    token = page.next_page_token();
+    ++pages;
+  } while (!token.empty());
+  EXPECT_EQ(sequences.size(), 12u);
+  EXPECT_GT(pages, 2);
+  const auto bare =
+      Call(&Stub::ListDeadLetters, "subscription: 'billing' page_size: 1000 include_events: false");
+  EXPECT_EQ(bare.dead_letters_size(), 12);
+  EXPECT_LT(bare.ByteSizeLong(), 5000u);
+  EXPECT_FALSE(bare.dead_letters(0).has_event());
+}
+
 // The shortest deadline there is: the test lasts as long.
 TEST_F(ConsumeTest, ALeaseEndsAtItsDeadlineAndALateAckHolds) {
   StartGateway();

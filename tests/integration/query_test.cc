@@ -4,8 +4,15 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "grpc/reflection/v1/reflection.pb.h"
+#include "hookgate/v1/admin_service.grpc.pb.h"
+#include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/grpc_watch.h"
@@ -89,6 +96,98 @@ TEST_F(QueryTest, OneEventIsFoundByEitherKey) {
   EXPECT_THAT(status.error_details(), HasSubstr("EVENT_NOT_FOUND"));
 }
 
+// "--source opnai" was answered with nothing by queries, and kept subscribers waiting for ever.
+TEST_F(QueryTest, UnknownSourceIsRefusedByEveryCallThatNamesOne) {
+  const auto expect_refused = [](const grpc::Status& status, const char* field) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << field;
+    EXPECT_THAT(status.error_message(), HasSubstr("\"opnai\""));
+    EXPECT_THAT(status.error_message(), HasSubstr("openai"));
+    EXPECT_THAT(status.error_message(), HasSubstr(field));
+  };
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
+  const auto subscriptions = v1::SubscriptionService::NewStub(
+      grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
+  const auto admin = v1::AdminService::NewStub(
+      grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::ListRecentFailuresRequest request;
+    request.mutable_filter()->add_sources("opnai");
+    v1::ListRecentFailuresResponse response;
+    expect_refused(stub_->ListRecentFailures(&call, request, &response), "filter.sources[0]");
+  }
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::ListEventsRequest request;
+    request.mutable_filter()->add_sources("openai");
+    request.mutable_filter()->add_sources("opnai");
+    v1::ListEventsResponse response;
+    expect_refused(stub_->ListEvents(&call, request, &response), "filter.sources[1]");
+  }
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::GetEventRequest request;
+    request.mutable_webhook()->set_source("opnai");
+    request.mutable_webhook()->set_webhook_id("wh_1");
+    v1::GetEventResponse response;
+    expect_refused(stub_->GetEvent(&call, request, &response), "webhook.source");
+  }
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::SubscribeRequest request;
+    request.mutable_filter()->add_sources("opnai");
+    const auto stream = stub_->Subscribe(&call, request);
+    v1::SubscribeResponse frame;
+    EXPECT_FALSE(stream->Read(&frame));
+    expect_refused(stream->Finish(), "filter.sources[0]");
+  }
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::CreateSubscriptionRequest request;
+    request.set_name("billing");
+    request.mutable_settings()->mutable_filter()->add_sources("opnai");
+    request.mutable_start()->set_start_position(v1::START_POSITION_EARLIEST);
+    v1::CreateSubscriptionResponse response;
+    expect_refused(subscriptions->CreateSubscription(&call, request, &response),
+                   "settings.filter.sources[0]");
+  }
+  {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::ListQuarantinedRequest request;
+    request.set_source("opnai");
+    v1::ListQuarantinedResponse response;
+    expect_refused(admin->ListQuarantined(&call, request, &response), "source");
+  }
+}
+
+// A name of 900 kB went into the log with each call, before anybody had looked at it.
+TEST_F(QueryTest, NamesThatCannotBeOnesAreNotLogged) {
+  const auto stub = v1::SubscriptionService::NewStub(
+      grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials()));
+  const std::string name(900'000, 'n');
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext remove;
+    v1::DeleteSubscriptionRequest request;
+    request.set_name(name);
+    v1::DeleteSubscriptionResponse response;
+    const grpc::Status status = stub->DeleteSubscription(&remove, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_LT(status.error_message().size(), 1000u);
+    grpc::ClientContext subscribe;
+    v1::SubscribeRequest subscription;
+    subscription.set_client_name(name);
+    const auto stream = stub_->Subscribe(&subscribe, subscription);
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  EXPECT_LT(gateway_->log().size(), 200'000u);
+}
+
 // Calls a method that the test has no stub for, with the bytes of one request message.
 std::string CallRaw(const std::string& address, const std::string& method,
                     const std::string& request) {
@@ -127,6 +226,10 @@ std::string CallRaw(const std::string& address, const std::string& method,
 TEST_F(QueryTest, StandardHealthServiceSaysServing) {
   // HealthCheckResponse { status: SERVING }
   EXPECT_EQ(CallRaw(gateway_->grpc(), "/grpc.health.v1.Health/Check", ""), "\x08\x01");
+  // HealthCheckRequest { service: "hookgate.v1.EventService" }
+  EXPECT_EQ(
+      CallRaw(gateway_->grpc(), "/grpc.health.v1.Health/Check", "\x0a\x18hookgate.v1.EventService"),
+      "\x08\x01");
 }
 
 TEST_F(QueryTest, ReflectionListsTheServices) {
@@ -140,6 +243,41 @@ TEST_F(QueryTest, ReflectionListsTheServices) {
       CallRaw(gateway_->grpc(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
               std::string("\x22\x18") + "hookgate.v1.EventService");
   EXPECT_THAT(file, HasSubstr("SubscribeRequest"));
+}
+
+// The health service was listed, and could not be described.
+TEST_F(QueryTest, ReflectionDescribesEverythingThatItLists) {
+  for (const char* version : {"v1", "v1alpha"}) {
+    const std::string method =
+        absl::StrCat("/grpc.reflection.", version, ".ServerReflection/ServerReflectionInfo");
+    grpc::reflection::v1::ServerReflectionRequest question;
+    question.set_list_services("");
+    grpc::reflection::v1::ServerReflectionResponse listed;
+    ASSERT_TRUE(
+        listed.ParseFromString(CallRaw(gateway_->grpc(), method, question.SerializeAsString())));
+    EXPECT_EQ(listed.list_services_response().service_size(), 6);
+    for (const auto& service : listed.list_services_response().service()) {
+      question.set_file_containing_symbol(service.name());
+      grpc::reflection::v1::ServerReflectionResponse described;
+      ASSERT_TRUE(described.ParseFromString(
+          CallRaw(gateway_->grpc(), method, question.SerializeAsString())));
+      ASSERT_TRUE(described.has_file_descriptor_response()) << service.name();
+      // With all that it imports, in an order in which a pool can be built of it.
+      google::protobuf::DescriptorPool pool;
+      for (const std::string& bytes :
+           described.file_descriptor_response().file_descriptor_proto()) {
+        google::protobuf::FileDescriptorProto file;
+        ASSERT_TRUE(file.ParseFromString(bytes));
+        ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
+      }
+      EXPECT_NE(pool.FindServiceByName(service.name()), nullptr) << service.name();
+    }
+    question.set_file_containing_symbol("no.such.Symbol");
+    grpc::reflection::v1::ServerReflectionResponse missing;
+    ASSERT_TRUE(
+        missing.ParseFromString(CallRaw(gateway_->grpc(), method, question.SerializeAsString())));
+    EXPECT_EQ(missing.error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  }
 }
 
 TEST_F(QueryTest, AdminPortSaysHealthyAndReady) {

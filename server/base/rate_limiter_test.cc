@@ -1,4 +1,4 @@
-#include "server/ingest/rate_limiter.h"
+#include "server/base/rate_limiter.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ namespace {
 
 TEST(RateLimiterTest, BurstPassesAndTheNextIsToldHowLongToWait) {
   FakeClock clock;
-  RateLimiter limiter({.webhooks_per_second = 2, .burst = 3}, clock);
+  RateLimiter limiter({.per_second = 2, .burst = 3}, clock);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(limiter.Take(), absl::ZeroDuration());
   EXPECT_EQ(limiter.Take(), absl::Milliseconds(500));
   clock.Advance(absl::Milliseconds(500));
@@ -19,7 +19,7 @@ TEST(RateLimiterTest, BurstPassesAndTheNextIsToldHowLongToWait) {
 
 TEST(RateLimiterTest, RestFillsTheBucketNoFurtherThanTheBurst) {
   FakeClock clock;
-  RateLimiter limiter({.webhooks_per_second = 1, .burst = 2}, clock);
+  RateLimiter limiter({.per_second = 1, .burst = 2}, clock);
   clock.Advance(absl::Hours(1));
   EXPECT_EQ(limiter.Take(), absl::ZeroDuration());
   EXPECT_EQ(limiter.Take(), absl::ZeroDuration());

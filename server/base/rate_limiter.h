@@ -1,6 +1,6 @@
-// A token bucket: so many webhooks a second, and so many at once.
-#ifndef HOOKGATE_SERVER_INGEST_RATE_LIMITER_H_
-#define HOOKGATE_SERVER_INGEST_RATE_LIMITER_H_
+// A token bucket: so many a second, and so many at once.
+#ifndef HOOKGATE_SERVER_BASE_RATE_LIMITER_H_
+#define HOOKGATE_SERVER_BASE_RATE_LIMITER_H_
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -10,7 +10,7 @@
 namespace hookgate {
 
 struct RateLimit {
-  double webhooks_per_second = 0;  // more than 0
+  double per_second = 0;  // more than 0
   double burst = 1;                // at least 1
 };
 
@@ -35,4 +35,4 @@ class RateLimiter {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_INGEST_RATE_LIMITER_H_
+#endif  // HOOKGATE_SERVER_BASE_RATE_LIMITER_H_

@@ -1,9 +1,9 @@
-#include "server/ingest/log_limiter.h"
+#include "server/base/log_limiter.h"
 
 namespace hookgate {
 
 LogLimiter::LogLimiter(const Clock& clock)
-    : lines_({.webhooks_per_second = kLinesPerSecond, .burst = kBurst}, clock) {}
+    : lines_({.per_second = kLinesPerSecond, .burst = kBurst}, clock) {}
 
 absl::optional<int64_t> LogLimiter::Take() {
   if (lines_.Take() > absl::ZeroDuration()) {

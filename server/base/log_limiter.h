@@ -1,14 +1,14 @@
 // Bounds how much of the log others can fill: whoever reaches the port can cause refusals, each of
 // which is worth a line, at any rate.
-#ifndef HOOKGATE_SERVER_INGEST_LOG_LIMITER_H_
-#define HOOKGATE_SERVER_INGEST_LOG_LIMITER_H_
+#ifndef HOOKGATE_SERVER_BASE_LOG_LIMITER_H_
+#define HOOKGATE_SERVER_BASE_LOG_LIMITER_H_
 
 #include <atomic>
 #include <cstdint>
 
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
-#include "server/ingest/rate_limiter.h"
+#include "server/base/rate_limiter.h"
 
 namespace hookgate {
 
@@ -35,4 +35,4 @@ class LogLimiter {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_INGEST_LOG_LIMITER_H_
+#endif  // HOOKGATE_SERVER_BASE_LOG_LIMITER_H_

@@ -1,4 +1,4 @@
-#include "server/ingest/rate_limiter.h"
+#include "server/base/rate_limiter.h"
 
 #include <algorithm>
 
@@ -10,10 +10,10 @@ RateLimiter::RateLimiter(const RateLimit& limit, const Clock& clock)
 absl::Duration RateLimiter::Take() {
   absl::MutexLock lock(&mu_);
   const absl::Duration now = clock_.MonotonicNow();
-  const double earned = absl::ToDoubleSeconds(now - counted_at_) * limit_.webhooks_per_second;
+  const double earned = absl::ToDoubleSeconds(now - counted_at_) * limit_.per_second;
   tokens_ = std::min(limit_.burst, tokens_ + earned);
   counted_at_ = now;
-  if (tokens_ < 1) return absl::Seconds((1 - tokens_) / limit_.webhooks_per_second);
+  if (tokens_ < 1) return absl::Seconds((1 - tokens_) / limit_.per_second);
   tokens_ -= 1;
   return absl::ZeroDuration();
 }

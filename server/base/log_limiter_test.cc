@@ -1,4 +1,4 @@
-#include "server/ingest/log_limiter.h"
+#include "server/base/log_limiter.h"
 
 #include <gtest/gtest.h>
 
