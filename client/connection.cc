@@ -1,8 +1,10 @@
 #include "client/connection.h"
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
+#include "client/target.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -10,6 +12,17 @@
 
 namespace hookgate {
 namespace {
+
+// An event of 64 MiB, the largest that a gateway can be configured to take, comes with its raw body
+// and, if its type is unknown, with the same bytes as text; what is left is for framing.
+constexpr int kMaxReceivedBytes = 256 << 20;
+
+// http_proxy and https_proxy are meant for the web, and are set on many machines whose gateway the
+// proxy cannot reach; gRPC takes them for its calls, even to loopback.
+bool UsesProxy(const std::string& target) {
+  const char* proxy = std::getenv("grpc_proxy");
+  return proxy != nullptr && *proxy != '\0' && !IsLoopback(target);
+}
 
 // gRPC sends call credentials over TLS alone; a token may also go to loopback.
 class TokenSender final : public grpc::experimental::Interceptor {
@@ -55,8 +68,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  // A page of events with raw bodies is more than gRPC's 4 MiB.
-  arguments.SetMaxReceiveMessageSize(64 << 20);
+  // One event with its raw body may be more than gRPC's 4 MiB.
+  arguments.SetMaxReceiveMessageSize(kMaxReceivedBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, UsesProxy(target) ? 1 : 0);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> senders;
   if (!security.token.empty() && CheckSecurity(target, security).ok()) {
     senders.push_back(std::make_unique<TokenSenderFactory>(security.token));

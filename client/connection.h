@@ -21,7 +21,9 @@ class Connection {
  public:
   // Connects to `target` ("host:port", or another gRPC name) when the first call is made, and again
   // whenever needed. By default plain text: for loopback, or behind something that encrypts.
-  // A token that CheckSecurity does not accept is not sent.
+  // A token that CheckSecurity does not accept is not sent. Messages of up to 256 MiB are received.
+  // Calls go through an HTTP proxy only if the environment variable grpc_proxy names one, and never
+  // to loopback: http_proxy, https_proxy and all_proxy do not count.
   explicit Connection(const std::string& target, const ConnectionSecurity& security = {});
 
   // Calls go through `channel`, such as one with credentials; `target` is what messages call it.

@@ -1,9 +1,13 @@
 #include "client/consumer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/connection.h"
 #include "client/gateway_error.h"
 #include "client/watchdog.h"
@@ -19,22 +23,11 @@ constexpr double kIntervalsUntilDead = 2.5;
 // A lease is extended when a third of it has passed: two more tries fit.
 constexpr int kExtensionsPerLease = 3;
 constexpr int64_t kMostBytes = 64 << 20;
+// How long a gateway may take to answer the end of a stream, before the stream is cut off: long
+// enough for acks that wait for a slow disk.
+constexpr absl::Duration kEndPatience = absl::Seconds(10);
 
 absl::Duration Now() { return SystemClock().MonotonicNow(); }
-
-bool IsPermanent(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
-}
 
 v1::ConsumeRequest OpenFrame(const Consumer::Options& options) {
   v1::ConsumeRequest frame;
@@ -65,7 +58,48 @@ v1::ConsumeRequest VerdictFrame(const std::string& delivery_id, const Verdict& v
   return frame;
 }
 
+Consumer::Options WithName(Consumer::Options options) {
+  if (options.consumer_name.empty()) options.consumer_name = UniqueConsumerName();
+  return options;
+}
+
 }  // namespace
+
+std::string UniqueConsumerName() {
+  char host[65] = "";  // Linux knows none that is longer than 64 bytes.
+  gethostname(host, sizeof(host) - 1);
+  std::string name = host[0] == '\0' ? "localhost" : host;
+  for (char& c : name) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) c = '_';
+  }
+  // Containers have process ids, and often host names, in common.
+  absl::BitGen random;
+  return absl::StrFormat("%s-%d-%012x", name, getpid(),
+                         absl::Uniform<uint64_t>(random, 0, uint64_t{1} << 48));
+}
+
+bool Hold::lost() const {
+  absl::MutexLock lock(&mu_);
+  return lost_;
+}
+
+void Hold::OnLost(std::function<void()> then) {
+  absl::MutexLock lock(&mu_);
+  then_ = std::move(then);
+  if (lost_ && then_) std::exchange(then_, nullptr)();
+}
+
+void Hold::Lose() {
+  // With the lock held, so that what `then_` refers to is still there.
+  absl::MutexLock lock(&mu_);
+  lost_ = true;
+  if (then_) std::exchange(then_, nullptr)();
+}
+
+void Hold::Close() {
+  absl::MutexLock lock(&mu_);
+  then_ = nullptr;
+}
 
 // How one stream ended, and what that means for the next.
 struct Consumer::StreamEnd {
@@ -79,16 +113,20 @@ struct Consumer::StreamEnd {
 };
 
 Consumer::Consumer(Options options)
-    : options_(std::move(options)),
+    : options_(WithName(std::move(options))),
       own_connection_(std::make_unique<Connection>(options_.target, options_.security)),
       connection_(*own_connection_) {}
 
 Consumer::Consumer(Connection& connection, Options options)
-    : options_(std::move(options)), connection_(connection) {}
+    : options_(WithName(std::move(options))), connection_(connection) {}
 
 Consumer::~Consumer() = default;
 
 absl::Status Consumer::Run(const Handler& handler) {
+  return Run([&handler](const v1::Delivery& delivery, Hold&) { return handler(delivery); });
+}
+
+absl::Status Consumer::Run(const HoldingHandler& handler) {
   threads_.emplace_back([this] { Keep(); });
   for (int i = 0; i < std::max(options_.concurrency, 1); ++i) {
     threads_.emplace_back([this, &handler] { Work(handler); });
@@ -116,6 +154,23 @@ void Consumer::Stop() {
   StopTaking();
 }
 
+void Consumer::StopAndGiveBack() {
+  Holds holds;
+  {
+    absl::MutexLock lock(&mu_);
+    StopTaking();
+    BeginGivingBack(Now());
+    holds = AllHolds();
+  }
+  LoseAll(holds);
+}
+
+void Consumer::BeginGivingBack(absl::Duration now) {
+  stop_deadline_ = absl::InfiniteDuration();
+  end_deadline_ = std::min(end_deadline_, now + options_.give_back_grace);
+  changed_.SignalAll();
+}
+
 void Consumer::StopTaking() {
   if (stopped_) return;
   stopped_ = true;
@@ -123,7 +178,7 @@ void Consumer::StopTaking() {
   // The stream's end gives them back.
   for (const v1::Delivery& delivery : waiting_) leases_.erase(delivery.delivery_id());
   waiting_.clear();
-  // A stream that is not open yet has nothing to finish.
+  // A call that has not reached a gateway has nothing to finish.
   if (stream_ == nullptr && call_ != nullptr) call_->TryCancel();
   changed_.SignalAll();
 }
@@ -140,10 +195,9 @@ Consumer::StreamEnd Consumer::RunStream() {
   heartbeat_interval_ = options_.heartbeat_interval;
   watchdog.Arm(options_.open_timeout);
   const auto stream = connection_.subscriptions().Consume(&context);
-  stream->Write(OpenFrame(options_));
+  if (stream->Write(OpenFrame(options_))) BeginStream(stream.get());
   v1::ConsumeResponse frame;
   while (stream->Read(&frame)) {
-    if (frame.has_opened()) BeginStream(stream.get());
     HandleFrame(frame, end);
     watchdog.Arm(kIntervalsUntilDead * heartbeat_interval_);
   }
@@ -151,18 +205,19 @@ Consumer::StreamEnd Consumer::RunStream() {
   const GatewayError error = ReadGatewayError(stream->Finish());
   SetCall(nullptr);
   if (stopped()) return end;
-  end.why = Explain(error, "cannot consume", connection_.target());
-  if (silent) {
-    end.why = absl::UnavailableError(
-        absl::StrCat("nothing came from the gateway at ", connection_.target(), " for too long"));
-  } else if (IsPermanent(end.why.code())) {
-    end.result = end.why;
-  } else if (end.why.ok()) {
-    end.why = absl::UnavailableError(
-        absl::StrCat("the gateway at ", connection_.target(), " ended the stream"));
-  }
   end.retry_delay = error.retry_delay;
+  end.why = silent ? absl::UnavailableError(absl::StrCat("nothing came from the gateway at ",
+                                                         connection_.target(), " for too long"))
+                   : WhyEnded(error, end);
   return end;
+}
+
+absl::Status Consumer::WhyEnded(const GatewayError& error, StreamEnd& end) const {
+  const absl::Status why = Explain(error, "cannot consume", connection_.target());
+  if (IsPermanent(error)) end.result = why;
+  if (!why.ok()) return why;
+  return absl::UnavailableError(
+      absl::StrCat("the gateway at ", connection_.target(), " ended the stream"));
 }
 
 void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
@@ -170,9 +225,7 @@ void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
   if (frame.has_opened()) {
     const auto interval = FromProto(frame.opened().heartbeat_interval(), "heartbeat_interval");
     if (interval.ok() && *interval > absl::ZeroDuration()) heartbeat_interval_ = *interval;
-    const auto deadline = FromProto(frame.opened().ack_deadline(), "ack_deadline");
-    absl::MutexLock lock(&mu_);
-    if (deadline.ok() && *deadline > absl::ZeroDuration()) ack_deadline_ = *deadline;
+    OnOpened(frame.opened());
   } else if (frame.has_deliveries()) {
     Accept(frame.deliveries());
   } else if (frame.has_ack_results()) {
@@ -188,8 +241,9 @@ void Consumer::Accept(const v1::ConsumeResponse::Deliveries& deliveries) {
   if (stopped_) return;  // Given back when the stream ends.
   const absl::Duration now = Now();
   for (const v1::Delivery& delivery : deliveries.deliveries()) {
-    leases_[delivery.delivery_id()] = {now + ack_deadline_ / kExtensionsPerLease,
-                                       now + options_.longest_lease};
+    leases_[delivery.delivery_id()] = {.extend_at = now + ack_deadline_ / kExtensionsPerLease,
+                                       .until = now + options_.longest_lease,
+                                       .ends = now + ack_deadline_};
     TakeOver(delivery);
   }
   changed_.SignalAll();
@@ -200,8 +254,9 @@ void Consumer::TakeOver(const v1::Delivery& delivery) {
   const int64_t sequence = delivery.event().sequence();
   const auto running = running_.find(sequence);
   if (running != running_.end()) {
-    leases_.erase(running->second);
-    running->second = delivery.delivery_id();
+    leases_.erase(running->second.delivery_id);
+    running->second.delivery_id = delivery.delivery_id();
+    running->second.again = delivery;
     return;
   }
   const auto waiting = std::find_if(
@@ -216,34 +271,91 @@ void Consumer::TakeOver(const v1::Delivery& delivery) {
 }
 
 void Consumer::OnResults(const v1::ConsumeResponse::AckResults& results) {
-  absl::MutexLock lock(&mu_);
-  for (const v1::AckResult& result : results.results()) {
-    const auto extension = extensions_.find(result.delivery_id());
-    if (extension == extensions_.end()) {
-      unanswered_.erase(result.delivery_id());
-    } else if (--extension->second == 0) {
-      extensions_.erase(extension);
+  Holds lost;
+  {
+    absl::MutexLock lock(&mu_);
+    for (const v1::AckResult& result : results.results()) {
+      const auto extensions = extensions_.find(result.delivery_id());
+      if (extensions == extensions_.end()) {
+        unanswered_.erase(result.delivery_id());
+        continue;
+      }
+      const absl::Duration asked_at = extensions->second.front();
+      extensions->second.pop_front();
+      if (extensions->second.empty()) extensions_.erase(extensions);
+      const auto lease = leases_.find(result.delivery_id());
+      if (lease == leases_.end()) continue;
+      if (result.result() == v1::AckResult::RESULT_ALREADY ||
+          result.result() == v1::AckResult::RESULT_LEASE_LOST ||
+          result.result() == v1::AckResult::RESULT_UNKNOWN) {
+        leases_.erase(lease);
+        const Holds holds = TakeHoldOf(result.delivery_id());
+        lost.insert(lost.end(), holds.begin(), holds.end());
+      } else {
+        lease->second.ends = std::max(lease->second.ends, asked_at + ack_deadline_);
+      }
     }
+    changed_.SignalAll();
   }
-  changed_.SignalAll();
+  LoseAll(lost);
 }
 
 void Consumer::BeginStream(Stream* stream) {
   absl::MutexLock lock(&mu_);
   stream_ = stream;
+  opened_ = false;
   ended_ = false;
   changed_.SignalAll();
 }
 
-void Consumer::EndStream() {
+void Consumer::OnOpened(const v1::ConsumeResponse::Opened& opened) {
+  const auto deadline = FromProto(opened.ack_deadline(), "ack_deadline");
   absl::MutexLock lock(&mu_);
-  stream_ = nullptr;
-  while (writing_) changed_.Wait(&mu_);
-  waiting_.clear();  // The gateway has them back.
-  leases_.clear();
-  extensions_.clear();
-  outbox_.clear();
-  for (const auto& [id, verdict] : unanswered_) outbox_.push_back(verdict);
+  if (deadline.ok() && *deadline > absl::ZeroDuration()) ack_deadline_ = *deadline;
+  opened_ = true;
+  changed_.SignalAll();
+}
+
+void Consumer::EndStream() {
+  Holds lost;
+  {
+    absl::MutexLock lock(&mu_);
+    stream_ = nullptr;
+    opened_ = false;
+    while (writing_) changed_.Wait(&mu_);
+    // The gateway has them back.
+    lost = AllHolds();
+    for (auto& [sequence, running] : running_) running.again.reset();
+    waiting_.clear();
+    leases_.clear();
+    extensions_.clear();
+    outbox_.clear();
+    for (const auto& [id, verdict] : unanswered_) outbox_.push_back(verdict);
+  }
+  LoseAll(lost);
+}
+
+Consumer::Holds Consumer::AllHolds() const {
+  Holds holds;
+  for (const auto& [sequence, running] : running_) holds.push_back(running.hold);
+  return holds;
+}
+
+Consumer::Holds Consumer::TakeHoldOf(const std::string& delivery_id) {
+  const auto is_it = [&delivery_id](const v1::Delivery& waiting) {
+    return waiting.delivery_id() == delivery_id;
+  };
+  waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(), is_it), waiting_.end());
+  for (auto& [sequence, running] : running_) {
+    if (running.delivery_id != delivery_id) continue;
+    running.again.reset();
+    return {running.hold};
+  }
+  return {};
+}
+
+void Consumer::LoseAll(const Holds& holds) {
+  for (const std::shared_ptr<Hold>& hold : holds) hold->Lose();
 }
 
 void Consumer::SetCall(grpc::ClientContext* call) {
@@ -261,27 +373,40 @@ absl::Duration Consumer::DelayAfter(const StreamEnd& end) {
   return std::max(BackoffDelay(options_.backoff, failures_, random_), end.retry_delay);
 }
 
-void Consumer::Work(const Handler& handler) {
+void Consumer::Work(const HoldingHandler& handler) {
   while (true) {
     v1::Delivery delivery;
+    const auto hold = std::make_shared<Hold>();
     {
       absl::MutexLock lock(&mu_);
       while (waiting_.empty() && !over_) changed_.Wait(&mu_);
       if (waiting_.empty()) return;
       delivery = std::move(waiting_.front());
       waiting_.pop_front();
-      running_[delivery.event().sequence()] = delivery.delivery_id();
+      running_[delivery.event().sequence()] = {delivery.delivery_id(), hold, std::nullopt};
       if (++begun_ == options_.max_events) StopTaking();
     }
-    const Verdict verdict = handler(delivery);
+    const Verdict verdict = handler(delivery, *hold);
+    hold->Close();
     absl::MutexLock lock(&mu_);
-    const auto running = running_.find(delivery.event().sequence());
-    const std::string id = running->second;
-    running_.erase(running);
+    Settle(delivery.event().sequence(), verdict);
+    changed_.SignalAll();
+  }
+}
+
+void Consumer::Settle(int64_t sequence, const Verdict& verdict) {
+  const auto found = running_.find(sequence);
+  Running running = std::move(found->second);
+  running_.erase(found);
+  const std::string& id = running.delivery_id;
+  if (verdict.kind != Verdict::Kind::kGiveBack) {
     leases_.erase(id);
     outbox_.push_back(VerdictFrame(id, verdict));
     unanswered_[id] = outbox_.back();
-    changed_.SignalAll();
+  } else if (!running.hold->lost()) {
+    StopTaking();  // The lease stays, and is extended, until the stream ends.
+  } else if (running.again.has_value() && !stopped_) {
+    waiting_.push_front(*std::move(running.again));
   }
 }
 
@@ -289,40 +414,72 @@ void Consumer::Keep() {
   absl::MutexLock lock(&mu_);
   while (!over_) {
     const absl::Duration now = Now();
-    if (now >= stop_deadline_ && call_ != nullptr) call_->TryCancel();
-    QueueExtensions(now);
-    if (stream_ == nullptr || ended_ || (outbox_.empty() && !(stopped_ && Settled()))) {
-      changed_.WaitWithTimeout(&mu_, NextWake(now) - now);
+    Holds lost = TakeLapsed(now);
+    if (now >= stop_deadline_) {
+      BeginGivingBack(now);
+      lost = AllHolds();
+    }
+    if (!lost.empty()) {
+      mu_.Unlock();
+      LoseAll(lost);
+      mu_.Lock();
       continue;
     }
-    Stream* const stream = stream_;
-    std::optional<v1::ConsumeRequest> frame;
-    if (!outbox_.empty()) {
-      frame = std::move(outbox_.front());
-      outbox_.pop_front();
-    }
-    ended_ = !frame.has_value();
-    writing_ = true;
-    mu_.Unlock();  // A write may wait for the network.
-    if (frame.has_value()) {
-      stream->Write(*frame);
+    if (now >= cut_deadline_ && call_ != nullptr) call_->TryCancel();
+    QueueExtensions(now);
+    const bool can_write = stream_ != nullptr && !ended_;
+    if (can_write && ((opened_ && !outbox_.empty()) || ShouldEnd(now))) {
+      WriteNext();
     } else {
-      stream->WritesDone();
+      changed_.WaitWithTimeout(&mu_, NextWake(now) - now);
     }
-    mu_.Lock();
-    writing_ = false;
-    changed_.SignalAll();
   }
 }
 
+void Consumer::WriteNext() {
+  Stream* const stream = stream_;
+  std::optional<v1::ConsumeRequest> frame;
+  if (opened_ && !outbox_.empty()) {
+    frame = std::move(outbox_.front());
+    outbox_.pop_front();
+  } else {
+    ended_ = true;
+    cut_deadline_ = Now() + kEndPatience;
+  }
+  writing_ = true;
+  mu_.Unlock();  // A write may wait for the network.
+  if (frame.has_value()) {
+    stream->Write(*frame);
+  } else {
+    stream->WritesDone();
+  }
+  mu_.Lock();
+  writing_ = false;
+  changed_.SignalAll();
+}
+
+Consumer::Holds Consumer::TakeLapsed(absl::Duration now) {
+  Holds lost;
+  for (auto lease = leases_.begin(); lease != leases_.end();) {
+    if (now < lease->second.ends) {
+      ++lease;
+      continue;
+    }
+    const Holds holds = TakeHoldOf(lease->first);
+    lost.insert(lost.end(), holds.begin(), holds.end());
+    lease = leases_.erase(lease);
+  }
+  return lost;
+}
+
 void Consumer::QueueExtensions(absl::Duration now) {
-  if (stream_ == nullptr || ended_) return;
+  if (stream_ == nullptr || !opened_ || ended_) return;
   v1::ConsumeRequest frame;
   for (auto& [id, lease] : leases_) {
     if (now < lease.extend_at || now >= lease.until) continue;
     lease.extend_at = now + ack_deadline_ / kExtensionsPerLease;
     frame.mutable_extend()->add_items()->set_delivery_id(id);
-    ++extensions_[id];
+    extensions_[id].push_back(now);
   }
   if (frame.has_extend()) outbox_.push_back(std::move(frame));
 }
@@ -331,11 +488,20 @@ bool Consumer::Settled() const {
   return running_.empty() && outbox_.empty() && unanswered_.empty();
 }
 
+bool Consumer::ShouldEnd(absl::Duration now) const {
+  return stopped_ && (Settled() || !opened_ || now >= end_deadline_);
+}
+
 absl::Duration Consumer::NextWake(absl::Duration now) const {
-  absl::Duration next = now < stop_deadline_ ? stop_deadline_ : absl::InfiniteDuration();
-  if (stream_ == nullptr || ended_) return next;
+  absl::Duration next = stop_deadline_;
+  if (stream_ != nullptr && !ended_) next = std::min(next, end_deadline_);
+  // Once it has cut off the stream there is nothing more to do.
+  if (now < cut_deadline_) next = std::min(next, cut_deadline_);
   for (const auto& [id, lease] : leases_) {
-    if (lease.extend_at < lease.until) next = std::min(next, lease.extend_at);
+    next = std::min(next, lease.ends);
+    if (stream_ != nullptr && !ended_ && lease.extend_at < lease.until) {
+      next = std::min(next, std::max(lease.extend_at, now));
+    }
   }
   return next;
 }

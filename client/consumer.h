@@ -11,7 +11,10 @@
 // comes twice if a stream breaks, or a lease ends, before the gateway has the ack; handlers should
 // be idempotent, and (source, webhook_id) is the key. Within one Consumer no event is handled twice
 // at a time: when one comes again while its handler runs, that handler's verdict counts for the
-// newer delivery.
+// newer delivery, unless it is GiveBack: then the event is handled again.
+//
+// While a handler runs, its lease is extended. A handler that must not work on an event that others
+// may have by now asks its Hold, or is told by it (OnLost).
 #ifndef HOOKGATE_CLIENT_CONSUMER_H_
 #define HOOKGATE_CLIENT_CONSUMER_H_
 
@@ -43,10 +46,14 @@ class ClientContext;
 namespace hookgate {
 
 class Connection;
+struct GatewayError;
+
+// "HOST-PID-RANDOM": a consumer name that no other process has, and that tells where to look.
+std::string UniqueConsumerName();
 
 // What a handler decides about one delivery.
 struct Verdict {
-  enum class Kind { kAck, kNack, kDeadLetter };
+  enum class Kind { kAck, kNack, kDeadLetter, kGiveBack };
 
   // Done with it.
   static Verdict Ack() { return {}; }
@@ -56,13 +63,39 @@ struct Verdict {
   }
   // Never again, whatever attempts are left.
   static Verdict DeadLetter(std::string reason) { return {Kind::kDeadLetter, std::move(reason)}; }
+  // Not handled, through no fault of the event: it counts as no attempt. If the event is still held
+  // (Hold::lost is false), the consumer stops as by Stop, because only the end of its stream gives
+  // an event back; until then the lease is extended.
+  static Verdict GiveBack() { return {Kind::kGiveBack, ""}; }
 
   Kind kind = Kind::kAck;
   std::string reason;
   std::optional<absl::Duration> delay;
 };
 
-// Stop may be called from any thread, all else from one.
+// Whether an event is still the handler's alone. Thread-safe.
+class Hold {
+ public:
+  // True from the moment when the event may be offered to another consumer: its stream has ended,
+  // its lease was lost or has run out, or a stop gives it back.
+  bool lost() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Calls `then` once when the event is lost, at once if it is already; never after the handler has
+  // returned. `then` runs on a thread of the consumer's or in this call, and must neither block nor
+  // use the Hold or the Consumer. A second call replaces what the first one set.
+  void OnLost(std::function<void()> then) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  friend class Consumer;
+  void Lose() ABSL_LOCKS_EXCLUDED(mu_);
+  // From here on nothing is called.
+  void Close() ABSL_LOCKS_EXCLUDED(mu_);
+
+  mutable absl::Mutex mu_;
+  bool lost_ ABSL_GUARDED_BY(mu_) = false;
+  std::function<void()> then_ ABSL_GUARDED_BY(mu_);
+};
+
+// Stop and StopAndGiveBack may be called from any thread, all else from one.
 class Consumer {
  public:
   struct Options {
@@ -70,18 +103,23 @@ class Consumer {
     std::string target = "127.0.0.1:50051";
     ConnectionSecurity security;  // TLS and token; not used with a Connection of your own
     std::string subscription;
-    // Consumers of one name share their limits.
-    std::string consumer_name = "consumer";
+    // Who consumes, as the gateway shows it. Consumers of one name share one limit, that of the
+    // last one that opened a stream; so each process should have its own. Empty:
+    // UniqueConsumerName().
+    std::string consumer_name;
     // How many deliveries are handled at a time, each on a thread; no more than these are taken.
     int concurrency = 1;
     // Stops after so many have been begun; 0: never.
     int64_t max_events = 0;
     // How long one delivery's lease is extended, from its arrival: a handler that hangs for longer
-    // loses it.
+    // loses it, which counts as an attempt.
     absl::Duration longest_lease = absl::Hours(1);
-    // How long Stop waits for handlers and for the gateway's answers, before it gives their
-    // deliveries back.
+    // How long Stop waits for handlers and for the gateway's answers, before it goes on as
+    // StopAndGiveBack.
     absl::Duration stop_grace = absl::Seconds(30);
+    // How long StopAndGiveBack waits for handlers whose event is lost to them, before it gives the
+    // event back all the same.
+    absl::Duration give_back_grace = absl::Seconds(10);
     // The longest silence of a living stream. One that is silent for 2.5 times as long is dead.
     absl::Duration heartbeat_interval = absl::Seconds(15);
     // How long connecting and opening a stream may take.
@@ -92,8 +130,10 @@ class Consumer {
     std::function<void(const absl::Status& why, absl::Duration delay)> disconnected;
   };
 
-  // Called on up to `concurrency` threads of the consumer's at a time. It may call Stop.
+  // Called on up to `concurrency` threads of the consumer's at a time. It may call Stop. `hold`
+  // lives until it returns.
   using Handler = std::function<Verdict(const v1::Delivery&)>;
+  using HoldingHandler = std::function<Verdict(const v1::Delivery&, Hold& hold)>;
 
   explicit Consumer(Options options);
   // `connection` outlives the consumer.
@@ -103,46 +143,77 @@ class Consumer {
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
 
-  // Handles deliveries until Stop (OK), or an answer that would not change by trying again:
-  // INVALID_ARGUMENT, NOT_FOUND (there is no such subscription, or no more), FAILED_PRECONDITION,
-  // PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED. All else is tried again for ever, with
-  // back-off. Returns when no handler runs any more. Blocks; once only.
+  // Handles deliveries until a stop (OK), or an answer that would not change by trying again
+  // (IsPermanent in gateway_error.h): INVALID_ARGUMENT, NOT_FOUND (there is no such subscription,
+  // or no more), PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED, and RESOURCE_EXHAUSTED if a
+  // message of the gateway is larger than the connection takes. All else is tried again for ever,
+  // with back-off. Returns when no handler runs any more. Blocks; once only.
   absl::Status Run(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Run(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Takes nothing more. What has not begun is given back, which counts as no attempt; what runs is
   // finished and acked, or given back when stop_grace has passed. Stays in force.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+  // The same without stop_grace: handlers that run lose their events at once, and the events are
+  // given back as soon as those handlers have returned, or give_back_grace has passed. May follow
+  // Stop. Must not be called with a lock held that a function given to Hold::OnLost takes.
+  void StopAndGiveBack() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   using Stream = grpc::ClientReaderWriterInterface<v1::ConsumeRequest, v1::ConsumeResponse>;
   struct StreamEnd;
 
-  // A delivery that has not been settled.
+  using Holds = std::vector<std::shared_ptr<Hold>>;
+
+  // A delivery that has not been settled. Times are on the monotonic clock.
   struct Lease {
-    absl::Duration extend_at;  // On the monotonic clock.
-    absl::Duration until;      // Not extended from here on.
+    absl::Duration extend_at;
+    absl::Duration until;  // Not extended from here on.
+    absl::Duration ends;   // As far as this side knows: the gateway has confirmed no more.
+  };
+
+  // An event that a handler works on.
+  struct Running {
+    std::string delivery_id;  // The newest of the event.
+    std::shared_ptr<Hold> hold;
+    // The newer delivery, if the event came again on the open stream.
+    std::optional<v1::Delivery> again;
   };
 
   StreamEnd RunStream();
+  absl::Status WhyEnded(const GatewayError& error, StreamEnd& end) const;
   void HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
   void Accept(const v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
   void TakeOver(const v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnResults(const v1::ConsumeResponse::AckResults& results) ABSL_LOCKS_EXCLUDED(mu_);
-  // From here on Keep writes to `stream`.
+  // From here on Keep may end `stream`.
   void BeginStream(Stream* stream) ABSL_LOCKS_EXCLUDED(mu_);
-  // From here on nobody does. What was not answered is sent again on the next stream.
+  // From here on it writes to it as well.
+  void OnOpened(const v1::ConsumeResponse::Opened& opened) ABSL_LOCKS_EXCLUDED(mu_);
+  // From here on it does neither. What was not answered is sent again on the next stream.
   void EndStream() ABSL_LOCKS_EXCLUDED(mu_);
   void SetCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Duration DelayAfter(const StreamEnd& end);
 
   // A worker thread's life.
-  void Work(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
-  // The keeper thread's life: writes verdicts and extensions, and ends the stream after Stop.
+  void Work(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
+  void Settle(int64_t sequence, const Verdict& verdict) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The keeper thread's life: writes verdicts and extensions, and ends the stream after a stop.
   void Keep() ABSL_LOCKS_EXCLUDED(mu_);
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void QueueExtensions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What is lost by `now`, to be told without the lock.
+  Holds TakeLapsed(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Holds TakeHoldOf(const std::string& delivery_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Holds AllHolds() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static void LoseAll(const Holds& holds);
   void StopTaking() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // From here on only give_back_grace counts.
+  void BeginGivingBack(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Nothing is left that a graceful stop has to wait for.
   bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The stream is to be ended, rather than written to.
+  bool ShouldEnd(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration NextWake(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndThreads() ABSL_LOCKS_EXCLUDED(mu_);
   bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -162,25 +233,29 @@ class Consumer {
   MonotonicCondVar changed_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // The threads shall end.
+  // When a stop begins to give back, when it ends the stream, and when it cuts it off.
   absl::Duration stop_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  absl::Duration end_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  absl::Duration cut_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
   Stream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool opened_ ABSL_GUARDED_BY(mu_) = false;   // The gateway has answered Open on stream_.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // Keep is in a call to stream_.
   bool ended_ ABSL_GUARDED_BY(mu_) = false;    // Keep has closed stream_'s sending side.
   absl::Duration ack_deadline_ ABSL_GUARDED_BY(mu_) = absl::Seconds(30);
   // Not begun, all of the stream that is open: the limits that were asked for bound it.
   std::deque<v1::Delivery> waiting_ ABSL_GUARDED_BY(mu_);
   int64_t begun_ ABSL_GUARDED_BY(mu_) = 0;
-  // What handlers run for: sequence to the newest delivery id of it.
-  std::map<int64_t, std::string> running_ ABSL_GUARDED_BY(mu_);
+  // What handlers run for, by sequence.
+  std::map<int64_t, Running> running_ ABSL_GUARDED_BY(mu_);
   // By delivery id: what waits or runs, of the stream that is open.
   std::map<std::string, Lease> leases_ ABSL_GUARDED_BY(mu_);
   // Verdicts and extensions to write. Bounded by what was delivered.
   std::deque<v1::ConsumeRequest> outbox_ ABSL_GUARDED_BY(mu_);
-  // By delivery id: verdicts that the gateway has not answered, and how many extensions before
-  // them.
+  // By delivery id: verdicts that the gateway has not answered, and when each of the extensions
+  // before them was asked for.
   std::map<std::string, v1::ConsumeRequest> unanswered_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, int> extensions_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::deque<absl::Duration>> extensions_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace hookgate

@@ -6,8 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "client/connection.h"
 #include "client/testing/fake_gateway.h"
 #include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/support/channel_arguments.h"
 #include "gtest/gtest.h"
 #include "server/base/proto_time.h"
 
@@ -50,9 +54,12 @@ class ConsumerTest : public ::testing::Test {
     }
     stream.Write(response);
   }
-  static void Answer(Stream& stream, const std::string& id) {
+  static void Answer(Stream& stream, const std::string& id,
+                     v1::AckResult::Result result = v1::AckResult::RESULT_OK) {
     v1::ConsumeResponse response;
-    response.mutable_ack_results()->add_results()->set_delivery_id(id);
+    v1::AckResult& answer = *response.mutable_ack_results()->add_results();
+    answer.set_delivery_id(id);
+    answer.set_result(result);
     stream.Write(response);
   }
   // Whether the client ends the stream, with nothing said before.
@@ -186,7 +193,7 @@ TEST_F(ConsumerTest, ANackSaysWhyAndWhatNext) {
 TEST_F(ConsumerTest, ALeaseIsExtendedWhileTheHandlerRuns) {
   absl::Notification extended_twice;
   gateway_.subscriptions.AddStream([&](Stream& stream) {
-    Open(stream, absl::Milliseconds(30));
+    Open(stream, absl::Seconds(2));  // A third of it, twice: long enough for a slow machine.
     Deliver(stream, {"d1"});
     v1::ConsumeRequest request;
     for (int extensions = 0; stream.Read(&request);) {
@@ -280,6 +287,7 @@ TEST_F(ConsumerTest, WhatDoesNotFinishInTimeIsGivenBack) {
   });
   Consumer::Options options = Options();
   options.stop_grace = absl::Milliseconds(20);
+  options.give_back_grace = absl::Milliseconds(20);
   Consumer consumer(options);
   EXPECT_TRUE(consumer
                   .Run([&](const v1::Delivery&) {
@@ -288,6 +296,192 @@ TEST_F(ConsumerTest, WhatDoesNotFinishInTimeIsGivenBack) {
                     return Verdict::Ack();
                   })
                   .ok());
+}
+
+// A program that ran for an event that was given back went on while another consumer had the event.
+// It hears first, and the event is given back when it has ended: by the end of the stream, not by a
+// call that is cut off, which counts.
+TEST_F(ConsumerTest, StopAndGiveBackLosesWhatRunsBeforeItIsGivenBack) {
+  std::atomic<bool> handler_ended = false;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1"});
+    EXPECT_TRUE(AtEnd(stream));
+    EXPECT_TRUE(handler_ended);
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&, Hold& hold) {
+                    absl::Notification lost;
+                    hold.OnLost([&lost] { lost.Notify(); });
+                    EXPECT_FALSE(hold.lost());
+                    consumer.Stop();
+                    EXPECT_FALSE(hold.lost()) << "it waits for stop_grace";
+                    consumer.StopAndGiveBack();
+                    lost.WaitForNotification();
+                    EXPECT_TRUE(hold.lost());
+                    handler_ended = true;
+                    return Verdict::GiveBack();
+                  })
+                  .ok());
+}
+
+TEST_F(ConsumerTest, AHandlerLosesItsEventWithItsStreamAndHandlesItWhenItComesAgain) {
+  absl::Notification begun;
+  absl::Notification came_again;
+  v1::ConsumeRequest ack;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"first"}, 7);
+    begun.WaitForNotification();
+    return kBroken;
+  });
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"second"}, 7);
+    Deliver(stream, {"other"}, 8);
+    stream.Read(&ack);  // Of the other event, which came behind.
+    Answer(stream, "other");
+    came_again.Notify();
+    stream.Read(&ack);
+    Answer(stream, "second");
+    EXPECT_TRUE(AtEnd(stream));
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.concurrency = 2;
+  Consumer consumer(options);
+  std::atomic<int> handled_sevens = 0;
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery& delivery, Hold& hold) {
+                    if (delivery.event().sequence() != 7) return Verdict::Ack();
+                    if (++handled_sevens == 2) {
+                      EXPECT_EQ(delivery.delivery_id(), "second");
+                      EXPECT_FALSE(hold.lost());
+                      consumer.Stop();
+                      return Verdict::Ack();
+                    }
+                    absl::Notification lost;
+                    hold.OnLost([&lost] { lost.Notify(); });
+                    begun.Notify();
+                    lost.WaitForNotification();
+                    came_again.WaitForNotification();
+                    return Verdict::GiveBack();
+                  })
+                  .ok());
+  EXPECT_EQ(handled_sevens, 2);
+  EXPECT_EQ(ack.ack().delivery_ids(0), "second");
+}
+
+TEST_F(ConsumerTest, AHandlerHearsThatItsLeaseIsLost) {
+  for (const v1::AckResult::Result result :
+       {v1::AckResult::RESULT_LEASE_LOST, v1::AckResult::RESULT_ALREADY,
+        v1::AckResult::RESULT_UNKNOWN}) {
+    gateway_.subscriptions.AddStream([&](Stream& stream) {
+      Open(stream, absl::Milliseconds(600));
+      Deliver(stream, {"d1"});
+      v1::ConsumeRequest request;
+      stream.Read(&request);
+      EXPECT_TRUE(request.has_extend());
+      Answer(stream, "d1", result);
+      EXPECT_TRUE(AtEnd(stream)) << "there is nothing to say about it any more";
+      return grpc::Status::OK;
+    });
+    Consumer consumer(Options());
+    EXPECT_TRUE(consumer
+                    .Run([&](const v1::Delivery&, Hold& hold) {
+                      absl::Notification lost;
+                      hold.OnLost([&lost] { lost.Notify(); });
+                      lost.WaitForNotification();
+                      consumer.Stop();
+                      return Verdict::GiveBack();
+                    })
+                    .ok());
+  }
+}
+
+// A gateway that cannot be heard gives the event to others when the lease ends by its clock.
+TEST_F(ConsumerTest, ALeaseThatIsNotConfirmedInTimeIsLost) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream, absl::Milliseconds(60));
+    Deliver(stream, {"d1"});
+    v1::ConsumeRequest request;
+    while (stream.Read(&request)) {
+    }
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&, Hold& hold) {
+                    absl::Notification lost;
+                    hold.OnLost([&lost] { lost.Notify(); });
+                    lost.WaitForNotification();
+                    consumer.Stop();
+                    return Verdict::GiveBack();
+                  })
+                  .ok());
+}
+
+// A program that cannot be started is not the event's fault: nothing is nacked, the consumer stops,
+// and the end of the stream gives the event back.
+TEST_F(ConsumerTest, GivingBackStopsTheConsumerAndSaysNothingAboutTheEvent) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1", "d2"});
+    EXPECT_TRUE(AtEnd(stream));
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  std::atomic<int> handled = 0;
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    ++handled;
+                    return Verdict::GiveBack();
+                  })
+                  .ok());
+  EXPECT_EQ(handled, 1);
+}
+
+// Consumers on one machine were all called "consumer", shared one limit, and all but one starved.
+TEST_F(ConsumerTest, NamesAreUniqueUnlessGiven) {
+  std::vector<std::string> names;
+  const auto name_of = [&](const std::string& given) {
+    v1::ConsumeRequest open;
+    Consumer::Options options = Options();
+    options.consumer_name = given;
+    Consumer consumer(options);
+    gateway_.subscriptions.AddStream([&](Stream& stream) {
+      open = Open(stream);
+      consumer.Stop();
+      AtEnd(stream);
+      return grpc::Status::OK;
+    });
+    EXPECT_TRUE(consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
+    return open.open().consumer_name();
+  };
+  EXPECT_EQ(name_of("billing-1"), "billing-1");
+  const std::string first = name_of("");
+  EXPECT_THAT(first, ::testing::MatchesRegex("[!-~]+-[0-9]+-[0-9a-f]+"));
+  EXPECT_NE(first, name_of(""));
+}
+
+// A frame above the channel's limit ended the stream on this side, and came again, for ever.
+TEST_F(ConsumerTest, AMessageThatIsTooLargeForThisSideEndsIt) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {std::string(1000, 'x')});
+    return kBroken;
+  });
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(500);
+  Connection connection(
+      gateway_.target(),
+      grpc::CreateCustomChannel(gateway_.target(), grpc::InsecureChannelCredentials(), arguments));
+  Consumer consumer(connection, Options());
+  const absl::Status end = consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); });
+  EXPECT_EQ(end.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(end.message()), HasSubstr("larger than max"));
 }
 
 TEST_F(ConsumerTest, NoSuchSubscriptionEndsIt) {

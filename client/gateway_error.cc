@@ -13,6 +13,23 @@ namespace {
 
 constexpr char kDomain[] = "hookgate";
 
+// By gRPC itself, on this side. It is the only one that has no code of its own.
+bool IsTooLargeMessage(const GatewayError& error) {
+  return !error.FromGateway() && error.status.code() == absl::StatusCode::kResourceExhausted &&
+         absl::StrContains(error.status.message(), "larger than max");
+}
+
+// Reasons that say nothing about the request: it may be right, and succeed later, whatever the
+// code.
+bool IsOfTheMoment(absl::string_view reason) {
+  for (absl::string_view word :
+       {"DRAINING", "STORE_UNAVAILABLE", "TOO_MANY_STREAMS", "TOO_MANY_QUERIES",
+        "TOO_MANY_CONSUMERS", "TOO_MANY_CONNECTIONS", "RATE_LIMITED", "QUEUE_FULL"}) {
+    if (reason == word) return true;
+  }
+  return false;
+}
+
 std::string EarliestCursor(const GatewayError& error) {
   const auto found = error.metadata.find("earliest_cursor");
   return found == error.metadata.end() ? std::string() : found->second;
@@ -70,6 +87,11 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
       return absl::StrCat("Check that a gateway runs there and that ", target,
                           " is its gRPC address.");
     case absl::StatusCode::kResourceExhausted:
+      if (IsTooLargeMessage(error)) {
+        return "Trying again would not help: give this client's channel a larger limit for "
+               "messages "
+               "that it receives, or have it ask for no raw bodies.";
+      }
       return "Try again later.";
     default:
       return "";
@@ -98,6 +120,24 @@ GatewayError ReadGatewayError(const grpc::Status& status) {
     }
   }
   return error;
+}
+
+bool IsPermanent(const GatewayError& error) {
+  if (IsTooLargeMessage(error)) return true;
+  if (IsOfTheMoment(error.reason)) return false;
+  switch (error.status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kUnimplemented:
+      return true;
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kFailedPrecondition:
+      return error.FromGateway();
+    default:
+      return false;
+  }
 }
 
 absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target) {

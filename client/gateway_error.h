@@ -33,6 +33,14 @@ struct GatewayError {
 // Details that cannot be read are left out.
 GatewayError ReadGatewayError(const grpc::Status& status);
 
+// Whether the same call would fail again however often it is tried. Of a gateway's errors the
+// reason decides; one that this build does not know is judged by its code. An error that comes from
+// elsewhere is taken for final only if it is about the caller, not about the cursor or the
+// subscription, which only a gateway can judge: INVALID_ARGUMENT, PERMISSION_DENIED,
+// UNAUTHENTICATED, UNIMPLEMENTED. So is a message that is larger than the connection takes, since
+// it would come again. False if the call was fine.
+bool IsPermanent(const GatewayError& error);
+
 // The error for people: what happened (`what`, such as "cannot list events"), at which gateway, and
 // the next safe step. Code as received; metadata's earliest_cursor is in the message.
 absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target);

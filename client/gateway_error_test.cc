@@ -49,6 +49,31 @@ TEST(GatewayErrorTest, IsEmptyWhenTheCallWasFine) {
   EXPECT_TRUE(Explain({}, "cannot list events", "gateway:50051").ok());
 }
 
+// The code alone does not tell: a gateway may answer FAILED_PRECONDITION for a moment, and a proxy
+// NOT_FOUND for the time that it takes to restart.
+TEST(IsPermanentTest, GoesByTheReasonOfAGatewayAndElseByTheCode) {
+  using Code = grpc::StatusCode;
+  const auto of_gateway = [](Code code, const char* reason) {
+    return IsPermanent(ReadGatewayError(GatewayStatus(code, reason, "")));
+  };
+  EXPECT_TRUE(of_gateway(Code::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_LOG"));
+  EXPECT_TRUE(of_gateway(Code::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND"));
+  EXPECT_TRUE(of_gateway(Code::OUT_OF_RANGE, "NOT_KNOWN_YET"));
+  EXPECT_FALSE(of_gateway(Code::FAILED_PRECONDITION, "STORE_UNAVAILABLE"));
+  EXPECT_FALSE(of_gateway(Code::RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"));
+  EXPECT_FALSE(of_gateway(Code::UNAVAILABLE, "DRAINING"));
+  const auto of_the_way = [](Code code, const char* message) {
+    return IsPermanent(ReadGatewayError(grpc::Status(code, message)));
+  };
+  EXPECT_TRUE(of_the_way(Code::UNAUTHENTICATED, "no"));
+  EXPECT_TRUE(of_the_way(Code::UNIMPLEMENTED, "no"));
+  EXPECT_FALSE(of_the_way(Code::NOT_FOUND, "no"));
+  EXPECT_FALSE(of_the_way(Code::FAILED_PRECONDITION, "no"));
+  EXPECT_FALSE(of_the_way(Code::RESOURCE_EXHAUSTED, "try later"));
+  EXPECT_TRUE(of_the_way(Code::RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 4)"));
+  EXPECT_FALSE(IsPermanent({}));
+}
+
 TEST(ExplainTest, NamesTheEarliestCursorWhenRetentionWasFaster) {
   EXPECT_THAT(Explained(GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN",
                                       "cursor overtaken", {{"earliest_cursor", "c7"}})),

@@ -21,20 +21,6 @@ namespace {
 // slow network.
 constexpr double kIntervalsUntilDead = 2.5;
 
-bool IsPermanent(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
-}
-
 struct SetStart {
   v1::SubscribeRequest& request;
 
@@ -173,7 +159,7 @@ Subscriber::StreamEnd Subscriber::RunStream(const Handler& handler) {
     return end;
   }
   const absl::Status why = Explain(error, "cannot subscribe", connection_.target());
-  if (IsPermanent(why.code())) {
+  if (IsPermanent(error)) {
     end.result = why;
     return end;
   }

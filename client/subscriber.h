@@ -75,7 +75,7 @@ class Subscriber {
     v1::EventFilter filter;
     // Used when `cursor_store` is null or holds no cursor.
     Start start = Latest{};
-    // The longest silence of a living stream; the gateway takes 1 s to 10 min. A stream that is
+    // The longest silence of a living stream; the gateway takes 100 ms to 10 min. A stream that is
     // silent for 2.5 times as long is dead: it is given up and opened again.
     absl::Duration heartbeat_interval = absl::Seconds(15);
     // How long connecting and opening a stream may take.
@@ -114,9 +114,12 @@ class Subscriber {
   //   OUT_OF_RANGE         events after the position are no longer held; names the earliest cursor
   //   FAILED_PRECONDITION  the position is one of another log; names the earliest cursor
   //   PERMISSION_DENIED, UNAUTHENTICATED   this client may not subscribe
+  //   NOT_FOUND            the gateway has no such source
   //   UNIMPLEMENTED        there is no (recent) gateway behind the target
-  // Everything else (no route, a crash, a silent stream, a drain, a full gateway) is tried again
-  // for ever, with back-off, from the position.
+  //   RESOURCE_EXHAUSTED   an event is larger than the connection takes, as this side has found
+  // A gateway's answer is judged by its reason (IsPermanent in gateway_error.h). Everything else (no
+  // route, a crash, a silent stream, a drain, a full gateway) is tried again for ever, with back-off,
+  // from the position.
   absl::Status Run(const Handler& handler);
 
   // Ends Run: at once when it waits, after the handler returns when it is in it. Stays in force: a

@@ -7,8 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "client/connection.h"
 #include "client/testing/fake_gateway.h"
 #include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "grpcpp/support/channel_arguments.h"
 #include "grpcpp/support/status.h"
 #include "gtest/gtest.h"
 #include "tests/support/fake_clock.h"
@@ -183,13 +187,45 @@ TEST_F(SubscriberTest, StreamThatNeverOpensIsGivenUp) {
 
 TEST_F(SubscriberTest, PermanentErrorsEndRun) {
   for (const grpc::StatusCode code :
-       {grpc::StatusCode::INVALID_ARGUMENT, grpc::StatusCode::OUT_OF_RANGE,
-        grpc::StatusCode::FAILED_PRECONDITION, grpc::StatusCode::PERMISSION_DENIED,
+       {grpc::StatusCode::INVALID_ARGUMENT, grpc::StatusCode::PERMISSION_DENIED,
         grpc::StatusCode::UNAUTHENTICATED, grpc::StatusCode::UNIMPLEMENTED}) {
     gateway_.AddStream({}, grpc::Status(code, "no"));
     EXPECT_EQ(RunUntil(1, Options()).code(), static_cast<absl::StatusCode>(code));
   }
+  for (const grpc::StatusCode code :
+       {grpc::StatusCode::OUT_OF_RANGE, grpc::StatusCode::FAILED_PRECONDITION,
+        grpc::StatusCode::NOT_FOUND}) {
+    gateway_.AddStream({}, GatewayStatus(code, "A_REASON_OF_A_NEWER_GATEWAY", "no"));
+    EXPECT_EQ(RunUntil(1, Options()).code(), static_cast<absl::StatusCode>(code));
+  }
   EXPECT_THAT(handled_, IsEmpty());
+}
+
+// A gateway that was short of file descriptors answered FAILED_PRECONDITION, and subscribers ended
+// for good. The reason decides.
+TEST_F(SubscriberTest, AReasonOfTheMomentIsTriedAgainWhateverItsCode) {
+  for (const char* reason : {"STORE_UNAVAILABLE", "DRAINING", "TOO_MANY_STREAMS"}) {
+    gateway_.AddStream({}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, reason, "later"));
+  }
+  gateway_.AddStream({OpenedFrame("c0"), EventsFrame(1, 1)}, kBroken);
+  EXPECT_EQ(RunUntil(1, Options()), absl::OkStatus());
+}
+
+// An event that is larger than the channel takes ended the stream on this side, again and again.
+TEST_F(SubscriberTest, AMessageThatIsTooLargeForThisSideEndsRun) {
+  v1::SubscribeResponse large = EventsFrame(1, 1);
+  large.mutable_event_batch()->mutable_events(0)->set_raw_body(std::string(1000, 'x'));
+  gateway_.AddStream({OpenedFrame("c0"), large}, kBroken);
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(500);
+  Connection connection(
+      gateway_.target(),
+      grpc::CreateCustomChannel(gateway_.target(), grpc::InsecureChannelCredentials(), arguments));
+  Subscriber subscriber(connection, Options());
+  const absl::Status end = subscriber.Run([](const v1::Event&) { return absl::OkStatus(); });
+  EXPECT_EQ(end.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(end.message()),
+              AllOf(HasSubstr("larger than max"), HasSubstr("larger limit")));
 }
 
 TEST_F(SubscriberTest, OvertakenCursorEndsRunAndNamesTheEarliest) {
@@ -205,7 +241,8 @@ TEST_F(SubscriberTest, OtherErrorsAreTriedAgain) {
   for (const grpc::StatusCode code :
        {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::RESOURCE_EXHAUSTED,
         grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN, grpc::StatusCode::ABORTED,
-        grpc::StatusCode::NOT_FOUND, grpc::StatusCode::OK}) {
+        grpc::StatusCode::NOT_FOUND, grpc::StatusCode::FAILED_PRECONDITION,
+        grpc::StatusCode::OUT_OF_RANGE, grpc::StatusCode::OK}) {
     gateway_.AddStream({}, grpc::Status(code, "later"));
   }
   gateway_.AddStream({OpenedFrame("c0"), EventsFrame(1, 1)}, kBroken);
