@@ -1,10 +1,11 @@
 #include "client/cli/consume_command.h"
 
-#include <unistd.h>
-
 #include <memory>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
@@ -15,6 +16,7 @@
 #include "client/cli/message_json.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
+#include "client/cli/security_flags.h"
 #include "client/cli/time_format.h"
 #include "client/connection.h"
 #include "client/consumer.h"
@@ -23,6 +25,8 @@ namespace hookgate::cli {
 namespace {
 
 constexpr char kName[] = "consume";
+// Between SIGTERM and SIGKILL, for a program that is ended.
+constexpr absl::Duration kKillGrace = absl::Seconds(5);
 
 // "redriven", of DELIVERY_REASON_REDRIVEN.
 std::string ReasonText(v1::DeliveryReason reason) {
@@ -32,15 +36,37 @@ std::string ReasonText(v1::DeliveryReason reason) {
   return text;
 }
 
+// Longer values are left out: Linux starts no program with a variable above 128 KiB, or with all of
+// them above a few MiB, and no id that a program would act on is as long as this.
+constexpr size_t kLongestValue = 4096;
+
+// NAME=VALUE for the program. One whose value is too long, or holds a NUL, which no variable can,
+// is not there at all: cut off it would be the id of something else.
 std::vector<std::string> VariablesOf(const v1::Delivery& delivery) {
   const v1::Event& event = delivery.event();
-  return {absl::StrCat("HOOKGATE_EVENT_TYPE=", event.type()),
-          absl::StrCat("HOOKGATE_EVENT_SUBJECT=", event.subject()),
-          absl::StrCat("HOOKGATE_EVENT_SOURCE=", event.source()),
-          absl::StrCat("HOOKGATE_WEBHOOK_ID=", event.webhook_id()),
-          absl::StrCat("HOOKGATE_SEQUENCE=", event.sequence()),
-          absl::StrCat("HOOKGATE_ATTEMPT=", delivery.attempt()),
-          absl::StrCat("HOOKGATE_DELIVERY_REASON=", ReasonText(delivery.reason()))};
+  const std::pair<const char*, std::string> all[] = {
+      {"HOOKGATE_EVENT_TYPE", event.type()},
+      {"HOOKGATE_EVENT_SUBJECT", event.subject()},
+      {"HOOKGATE_EVENT_SOURCE", event.source()},
+      {"HOOKGATE_WEBHOOK_ID", event.webhook_id()},
+      {"HOOKGATE_SEQUENCE", absl::StrCat(event.sequence())},
+      {"HOOKGATE_ATTEMPT", absl::StrCat(delivery.attempt())},
+      {"HOOKGATE_DELIVERY_REASON", ReasonText(delivery.reason())}};
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : all) {
+    if (value.size() > kLongestValue || absl::StrContains(value, '\0')) continue;
+    variables.push_back(absl::StrCat(name, "=", value));
+  }
+  return variables;
+}
+
+// Variables of ours that the program does not get: secrets, and what an event of an outer consume
+// left, since VariablesOf may leave it out.
+std::vector<std::string> WithheldVariables() {
+  std::vector<std::string> names = SecretVariables();
+  names.insert(names.end(), {"HOOKGATE_EVENT_TYPE", "HOOKGATE_EVENT_SUBJECT",
+                             "HOOKGATE_EVENT_SOURCE", "HOOKGATE_WEBHOOK_ID"});
+  return names;
 }
 
 // From the first stream to the last. Handle runs on several threads.
@@ -54,12 +80,20 @@ class Consumption {
         consumer_(*connection_, MakeOptions()) {}
 
   int Run() {
-    const Interrupt::Handler on_interrupt(environment_.interrupt, [this] { consumer_.Stop(); });
-    const absl::Status end =
-        consumer_.Run([this](const v1::Delivery& delivery) { return Handle(delivery); });
+    const Interrupt::Handler on_interrupt(
+        environment_.interrupt, [this] { consumer_.Stop(); },
+        [this] { consumer_.StopAndGiveBack(); });
+    const absl::Status end = consumer_.Run(
+        [this](const v1::Delivery& delivery, Hold& hold) { return Handle(delivery, hold); });
     absl::MutexLock lock(&mu_);
     if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
     Say(absl::StrCat(acked_, " acked, ", nacked_, " nacked"), environment_);
+    if (!not_started_.empty()) {
+      return Fail(kNotStarted,
+                  absl::StrCat("the program cannot be started: ", not_started_,
+                               ". Its events were given back, and no attempt was counted"),
+                  environment_);
+    }
     if (absl::IsNotFound(end)) return Fail(kNotFound, end.message(), environment_);
     if (!end.ok()) return Fail(kFailed, end.message(), environment_);
     return kFine;
@@ -69,10 +103,13 @@ class Consumption {
   Consumer::Options MakeOptions() {
     Consumer::Options options;
     options.subscription = flags_.arguments()[0];
-    options.consumer_name = flags_.Text("name");
+    options.consumer_name = flags_.Text("name");  // Without one the consumer makes one up.
     options.concurrency = static_cast<int>(flags_.Int("concurrency"));
     if (flags_.Has("max-events")) options.max_events = flags_.Int("max-events");
     options.open_timeout = flags_.Duration("timeout");
+    // The program is ended first, and nacked.
+    options.longest_lease = flags_.Duration("exec-timeout") + kKillGrace + absl::Minutes(1);
+    options.give_back_grace = kKillGrace + absl::Seconds(5);
     options.include_raw_body = flags_.Bool("raw");
     options.disconnected = [this](const absl::Status& why, absl::Duration delay) {
       absl::MutexLock lock(&mu_);
@@ -83,10 +120,11 @@ class Consumption {
     return options;
   }
 
-  Verdict Handle(const v1::Delivery& delivery) {
-    Verdict verdict = flags_.Has("exec") ? Execute(delivery) : Print(delivery);
+  Verdict Handle(const v1::Delivery& delivery, Hold& hold) {
+    Verdict verdict = flags_.Has("exec") ? Execute(delivery, hold) : Print(delivery);
     absl::MutexLock lock(&mu_);
-    ++(verdict.kind == Verdict::Kind::kAck ? acked_ : nacked_);
+    if (verdict.kind == Verdict::Kind::kAck) ++acked_;
+    if (verdict.kind == Verdict::Kind::kNack) ++nacked_;
     return verdict;
   }
 
@@ -102,23 +140,37 @@ class Consumption {
     return Verdict::Nack("the output cannot be written", absl::ZeroDuration());
   }
 
-  Verdict Execute(const v1::Delivery& delivery) {
-    const ProgramResult result =
-        RunShell(flags_.Text("exec"),
-                 {.in = EventJson(delivery.event()) + "\n",
-                  .environment = VariablesOf(delivery),
-                  .timeout = flags_.Has("exec-timeout") ? flags_.Duration("exec-timeout")
-                                                        : absl::InfiniteDuration()});
+  Verdict Execute(const v1::Delivery& delivery, Hold& hold) {
+    ProgramStop stop;
+    hold.OnLost([&stop] { stop.Request(); });
+    const ProgramResult result = RunShell(flags_.Text("exec"),
+                                          {.in = EventJson(delivery.event()) + "\n",
+                                           .environment = VariablesOf(delivery),
+                                           .withheld = WithheldVariables(),
+                                           .timeout = flags_.Duration("exec-timeout"),
+                                           .kill_grace = kKillGrace},
+                                          &stop);
+    hold.OnLost(nullptr);  // Before `stop` is gone.
     absl::MutexLock lock(&mu_);
     environment_.out << result.out;
     environment_.out.flush();
     environment_.err << result.err;
-    if (result.succeeded) return Verdict::Ack();
+    if (result.succeeded()) return Verdict::Ack();
     const std::string reason = Printable(result.reason);
-    Say(absl::StrCat("#", delivery.event().sequence(), ", attempt ", delivery.attempt(),
-                     ", nacked: ", reason),
-        environment_);
-    return Verdict::Nack(reason);
+    const std::string which =
+        absl::StrCat("#", delivery.event().sequence(), ", attempt ", delivery.attempt());
+    switch (result.end) {
+      case ProgramResult::End::kNotStarted:
+        not_started_ = reason;
+        return Verdict::GiveBack();
+      case ProgramResult::End::kStopped:
+        Say(absl::StrCat(which, ", was ended: its event is given back, or others may have it"),
+            environment_);
+        return Verdict::GiveBack();
+      default:
+        Say(absl::StrCat(which, ", nacked: ", reason), environment_);
+        return Verdict::Nack(reason);
+    }
   }
 
   // Constant after construction.
@@ -130,19 +182,13 @@ class Consumption {
   absl::Mutex mu_;  // Also of the environment's streams.
   int64_t acked_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nacked_ ABSL_GUARDED_BY(mu_) = 0;
+  std::string not_started_ ABSL_GUARDED_BY(mu_);  // Why, if a program could not be.
 
   Consumer consumer_;  // Does its own locking. Last: its threads use the above.
 };
 
 int Run(const Flags& flags, Environment& environment) {
   return Consumption(flags, environment).Run();
-}
-
-// What tells this process from others of the same kind.
-std::string DefaultName() {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat("hookgate@", host[0] == '\0' ? "localhost" : host);
 }
 
 }  // namespace
@@ -158,17 +204,32 @@ Command ConsumeCommand() {
           "With --exec a program runs for each event, with the event as one line of JSON on its "
           "standard input and HOOKGATE_EVENT_TYPE, HOOKGATE_EVENT_SUBJECT, HOOKGATE_EVENT_SOURCE, "
           "HOOKGATE_WEBHOOK_ID, HOOKGATE_SEQUENCE, HOOKGATE_ATTEMPT and HOOKGATE_DELIVERY_REASON "
-          "in its environment. Exit 0 acks; anything else nacks, with the last line of its "
-          "standard error as the reason, and the event comes again after a back-off. Its lease is "
-          "extended while it runs. Without --exec events are printed and acked.\n\n"
-          "Ctrl-C lets what runs finish, and gives back the rest; a second one ends at once.",
+          "in its environment (those above 4 KiB are left out; the JSON has them), without "
+          "HOOKGATE_TOKEN and OPENAI_WEBHOOK_SECRET. Exit 0 acks; anything else nacks, with the "
+          "last line of its standard error as the reason, and the event comes again after a "
+          "back-off. Its exit decides: what it leaves in the background is neither waited for nor, "
+          "if it exited with 0, ended. Without --exec events are printed and acked.\n\n"
+          "While the program runs, the lease of its event is extended. When the event may be with "
+          "another consumer (the stream broke, the lease was lost), or is given back, the program "
+          "and its children are ended: SIGTERM, after 5 s SIGKILL, and if hookgate itself is "
+          "killed, SIGKILL at once. It is not acked then, whatever its exit status.\n\n"
+          "A program that cannot be started (exit status 127 or 126, as of a shell that does not "
+          "find it or may not execute it) is not its event's fault: hookgate gives the events "
+          "back, "
+          "which costs them no attempt, and ends with exit code 6.\n\n"
+          "Ctrl-C, SIGTERM or SIGHUP lets what runs finish, for 30 s at most, and gives back the "
+          "rest; a second one ends what runs and gives it back, too; a third one ends hookgate at "
+          "once.",
       .arguments = {.usage = "SUBSCRIPTION", .least = 1, .most = 1},
       .flags = {{.name = "exec", .value = "COMMAND", .help = "What sh -c runs for each event."},
                 {.name = "exec-timeout",
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",
-                 .help = "Kill the program, and nack, when it runs for longer.",
-                 .shortest = absl::Milliseconds(1)},
+                 .help = "End the program, and nack, when it runs for longer: its lease is not "
+                         "held for ever.",
+                 .default_value = "1h",
+                 .shortest = absl::Milliseconds(1),
+                 .longest = absl::Hours(7 * 24)},
                 {.name = "concurrency",
                  .kind = FlagKind::kInt,
                  .value = "N",
@@ -184,8 +245,8 @@ Command ConsumeCommand() {
                 {.name = "name",
                  .value = "NAME",
                  .help = "Who consumes, as the gateway shows it. Consumers of one name share "
-                         "their limits.",
-                 .default_value = DefaultName()},
+                         "one limit, so each should have its own. Default: host, process id and a "
+                         "random number."},
                 {.name = "raw",
                  .kind = FlagKind::kBool,
                  .help = "With the body as received, in JSON as raw_body, in base64."},
@@ -197,10 +258,11 @@ Command ConsumeCommand() {
                     "Four at a time; each until ./retry-batch exits 0."},
                    {"hookgate consume billing --max-events 1 --output json",
                     "Take one, print and ack it."}},
-      .exits = {{kFine, "It was ended by Ctrl-C or SIGTERM, or by --max-events."},
+      .exits = {{kFine, "It was ended by Ctrl-C, SIGTERM or SIGHUP, or by --max-events."},
                 {kFailed, "The gateway refused for good, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong."},
-                {kNotFound, "There is no such subscription, or no more."}},
+                {kNotFound, "There is no such subscription, or no more."},
+                {kNotStarted, "The program of --exec could not be started."}},
       .run = Run};
 }
 

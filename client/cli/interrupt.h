@@ -1,7 +1,8 @@
-// The user's wish that a command ends: Ctrl-C, or SIGTERM.
+// The user's wish that a command ends: Ctrl-C, SIGTERM, or a terminal that closes.
 #ifndef HOOKGATE_CLIENT_CLI_INTERRUPT_H_
 #define HOOKGATE_CLIENT_CLI_INTERRUPT_H_
 
+#include <deque>
 #include <functional>
 #include <utility>
 
@@ -13,14 +14,15 @@ namespace hookgate::cli {
 // Thread-safe.
 class Interrupt {
  public:
-  // While it lives, Trigger calls `handler`, which must neither block nor use the Interrupt. One at
-  // a time.
+  // While it lives, the first Trigger calls `first` and the second `second`, which may be empty.
+  // They must neither block nor use the Interrupt. One Handler at a time.
   class Handler {
    public:
-    Handler(Interrupt& interrupt, std::function<void()> handler) : interrupt_(interrupt) {
-      interrupt_.Set(std::move(handler));
+    Handler(Interrupt& interrupt, std::function<void()> first, std::function<void()> second = {})
+        : interrupt_(interrupt) {
+      interrupt_.Set({std::move(first), std::move(second)});
     }
-    ~Handler() { interrupt_.Set(nullptr); }
+    ~Handler() { interrupt_.Set({}); }
     Handler(const Handler&) = delete;
     Handler& operator=(const Handler&) = delete;
 
@@ -28,22 +30,25 @@ class Interrupt {
     Interrupt& interrupt_;
   };
 
-  // Returns whether a handler took it; if none did, nobody will end politely.
+  // Returns whether a handler took it; if none did, nothing will end gracefully.
   bool Trigger() {
     // With the lock held, so that what the handler refers to is still there.
     absl::MutexLock lock(&mu_);
-    if (handler_) handler_();
-    return handler_ != nullptr;
+    if (handlers_.empty()) return false;
+    const std::function<void()> handler = std::move(handlers_.front());
+    handlers_.pop_front();
+    if (handler) handler();
+    return handler != nullptr;
   }
 
  private:
-  void Set(std::function<void()> handler) {
+  void Set(std::deque<std::function<void()>> handlers) {
     absl::MutexLock lock(&mu_);
-    handler_ = std::move(handler);
+    handlers_ = std::move(handlers);
   }
 
   absl::Mutex mu_;
-  std::function<void()> handler_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::function<void()>> handlers_ ABSL_GUARDED_BY(mu_);  // Those still to be called.
 };
 
 }  // namespace hookgate::cli

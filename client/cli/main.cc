@@ -29,21 +29,30 @@ std::string FreshWebhookId() {
                          absl::Uniform<uint32_t>(random));
 }
 
-// From now on a thread takes SIGINT and SIGTERM: the first asks the command to end, if one listens;
-// otherwise, and the second time, the process ends as if the signal had its usual way. Called
-// before other threads start.
+bool IsIgnored(int number) {
+  struct sigaction action;
+  return sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// From now on a thread takes SIGINT, SIGTERM and SIGHUP, by which a terminal closes: they ask the
+// command to end, as often as it listens; after that the process ends as if the signal had its
+// usual way. Called before other threads start.
 void WatchSignals(Interrupt& interrupt) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  if (!IsIgnored(SIGHUP)) sigaddset(&signals, SIGHUP);  // Under nohup it stays ignored.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // A reader that closes the pipe shows as a failed write.
   signal(SIGPIPE, SIG_IGN);
+  // Ignored, as some parents leave it, it would hide how programs of --exec have ended.
+  signal(SIGCHLD, SIG_DFL);
   std::thread([signals, &interrupt] {
     int number = 0;
-    sigwait(&signals, &number);
-    if (interrupt.Trigger()) sigwait(&signals, &number);
+    do {
+      sigwait(&signals, &number);
+    } while (interrupt.Trigger());
     _exit(128 + number);
   }).detach();
 }

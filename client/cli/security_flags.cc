@@ -11,6 +11,7 @@ namespace hookgate::cli {
 namespace {
 
 constexpr char kTlsCa[] = "tls-ca";
+constexpr char kTokenVariable[] = "HOOKGATE_TOKEN";
 constexpr size_t kMaxFileBytes = 1 << 20;
 
 // The file that the flag names; "" if it names none.
@@ -38,6 +39,8 @@ FlagSpec TlsCaFlag() {
               "trusts, if not given.",
           .variable = "HOOKGATE_TLS_CA"};
 }
+
+std::vector<std::string> SecretVariables() { return {kTokenVariable, kSigningSecretVariable}; }
 
 absl::StatusOr<std::string> TlsCaOf(const Flags& flags) { return FileOf(flags, kTlsCa); }
 
@@ -68,7 +71,7 @@ absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVaria
   ASSIGN_OR_RETURN(security.key, FileOf(flags, "tls-key"));
   ASSIGN_OR_RETURN(const std::string token, FileOf(flags, "token-file"));
   security.token = std::string(absl::StripAsciiWhitespace(
-      flags.Has("token-file") ? token : get_variable("HOOKGATE_TOKEN").value_or("")));
+      flags.Has("token-file") ? token : get_variable(kTokenVariable).value_or("")));
   security.tls = flags.Bool("tls") || !security.ca.empty() || !security.certificate.empty();
   RETURN_IF_ERROR(CheckSecurity(flags.Text("grpc"), security));
   return security;

@@ -14,6 +14,13 @@ namespace hookgate::cli {
 // --tls, --tls-ca, --tls-cert, --tls-key, --token-file.
 std::vector<FlagSpec> SecurityFlags();
 
+// Environment variables that hold secrets themselves, as HOOKGATE_TOKEN does, or that hookgate
+// takes for one unless told otherwise: programs that hookgate runs do not get them. Those that name
+// a file are not among them.
+std::vector<std::string> SecretVariables();
+// Where `send` finds the secret to sign with, unless told otherwise.
+inline constexpr char kSigningSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
+
 // --tls-ca alone, for commands that call a gateway by HTTP.
 FlagSpec TlsCaFlag();
 // The file that it names; "" if it names none. INVALID_ARGUMENT.

@@ -217,7 +217,7 @@ std::vector<FlagSpec> SigningFlags() {
       {.name = "secret-env",
        .value = "VARIABLE",
        .help = "The environment variable that holds the signing secret.",
-       .default_value = "OPENAI_WEBHOOK_SECRET"},
+       .default_value = kSigningSecretVariable},
       {.name = "secret-file", .value = "FILE", .help = "The file that holds the signing secret."},
       {.name = "webhook-id",
        .value = "ID",

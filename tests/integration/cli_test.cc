@@ -9,6 +9,8 @@
 #include <fstream>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/integration/gateway_fixture.h"
@@ -47,6 +49,37 @@ class CliTest : public GatewayTest {
   }
   static size_t LinesOf(const std::string& text) {
     return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+  static void WaitForLines(const std::string& path, size_t count) {
+    while (LinesOf(ReadTestFile(path)) < count) std::this_thread::yield();
+  }
+  // A consumer of "billing" whose program runs on, with a child; both process ids are in the file
+  // `pids`, each on a line, as soon as they run.
+  pid_t StartConsumerThatHangs(const std::string& pids) {
+    Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+    Hookgate({"send"});
+    const pid_t consumer = StartHookgate(
+        {"consume", "billing", "--exec",
+         absl::StrCat("echo $$ >> ", pids, "; sleep 1000 & echo $! >> ", pids, "; wait; true")});
+    WaitForLines(pids, 2);
+    return consumer;
+  }
+  // Every process that the file names has ended.
+  static void WaitUntilGone(const std::string& pids) {
+    for (absl::string_view pid : absl::StrSplit(ReadTestFile(pids), '\n', absl::SkipEmpty())) {
+      const std::string stat = absl::StrCat("/proc/", pid, "/stat");
+      for (std::string now = ReadTestFile(stat); !now.empty() && !absl::StrContains(now, ") Z ");) {
+        std::this_thread::yield();
+        now = ReadTestFile(stat);
+      }
+    }
+  }
+  // What the next consumer is told of the event that another had.
+  std::string NextAttempt() {
+    const ProgramOutcome next =
+        Hookgate({"consume", "billing", "--max-events", "1", "--exec", "echo $HOOKGATE_ATTEMPT"});
+    EXPECT_EQ(next.exit_code, 0) << next.err;
+    return next.out;
   }
 };
 
@@ -229,6 +262,104 @@ TEST_F(CliTest, AConsumerThatIsInterruptedFinishesWhatItRuns) {
   EXPECT_EQ(WaitForProgram(consumer), 0);
   EXPECT_EQ(LinesOf(ReadTestFile(begun)), 1u);
   EXPECT_THAT(Hookgate({"subscriptions", "show", "billing"}).out, HasSubstr("1 event,"));
+}
+
+// The program of a consumer that was interrupted twice ran on while its event was with another one.
+TEST_F(CliTest, ASecondInterruptEndsWhatRunsAndGivesItBack) {
+  const std::string pids = FreshTestFile("pids");
+  const pid_t consumer = StartConsumerThatHangs(pids);
+  kill(consumer, SIGINT);
+  kill(consumer, SIGHUP);  // As when the terminal closes: it ended hookgate, and nothing else.
+  EXPECT_EQ(WaitForProgram(consumer), 0);
+  WaitUntilGone(pids);
+  EXPECT_EQ(NextAttempt(), "1\n") << "a graceful end counts as no attempt";
+}
+
+// Only the shell died, or nothing did; the program ran on.
+TEST_F(CliTest, AKilledConsumerTakesItsProgramsWithIt) {
+  const std::string pids = FreshTestFile("pids");
+  const pid_t consumer = StartConsumerThatHangs(pids);
+  kill(consumer, SIGKILL);
+  WaitForProgram(consumer);
+  WaitUntilGone(pids);
+}
+
+TEST_F(CliTest, AProgramIsEndedWithTheStreamOfItsEvent) {
+  const std::string pids = FreshTestFile("pids");
+  const pid_t consumer = StartConsumerThatHangs(pids);
+  gateway_->Kill();
+  WaitUntilGone(pids);
+  kill(consumer, SIGTERM);
+  EXPECT_EQ(WaitForProgram(consumer), 0);
+}
+
+// A typing error in --exec made a dead letter of every event.
+TEST_F(CliTest, AProgramThatCannotBeStartedEndsTheConsumerAndCostsNoAttempt) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest", "--max-attempts", "1"});
+  Hookgate({"send", "--count", "3"});
+  const ProgramOutcome outcome =
+      Hookgate({"consume", "billing", "--concurrency", "2", "--exec", "no-such-program --flag"});
+  EXPECT_EQ(outcome.exit_code, 6) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("no-such-program"), HasSubstr("0 acked, 0 nacked"),
+                                 HasSubstr("no attempt was counted")));
+  EXPECT_THAT(Hookgate({"dead-letters", "list", "billing"}).out, HasSubstr("no dead letters"));
+  EXPECT_EQ(NextAttempt(), "1\n");
+}
+
+// The program read nothing from a socket as its standard input, and a child that it left in the
+// background was waited for.
+TEST_F(CliTest, AProgramHasAPipeForItsInputAndItsExitDecides) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  Hookgate({"send"});
+  const ProgramOutcome outcome =
+      Hookgate({"consume", "billing", "--max-events", "1", "--exec",
+                "cat /dev/stdin; sleep 1000 & echo; echo left $!; exit 0"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr(R"("type":"batch.failed")"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 acked, 0 nacked"));
+  const std::vector<std::string> parts = absl::StrSplit(outcome.out, "left ");
+  pid_t left = 0;
+  ASSERT_EQ(parts.size(), 2u);
+  ASSERT_TRUE(absl::SimpleAtoi(parts[1], &left));
+  kill(left, SIGKILL);
+}
+
+TEST_F(CliTest, AProgramDoesNotGetTheSecretsOfItsConsumer) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  Hookgate({"send"});
+  const ProgramOutcome outcome = RunProgram(
+      kHookgate,
+      {"consume", "billing", "--max-events", "1", "--exec",
+       "echo token ${HOOKGATE_TOKEN-none} secret ${OPENAI_WEBHOOK_SECRET-none} $OTHER"},
+      {absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc()), "HOOKGATE_TOKEN=a-token-of-the-consumer",
+       absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret), "OTHER=kept"});
+  EXPECT_EQ(outcome.out, "token none secret none kept\n") << outcome.err;
+}
+
+// All consumers of one machine had one name, and so one limit: one worked, and the others starved.
+TEST_F(CliTest, TwoConsumersOfOneMachineBothWork) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  const std::string begun = FreshTestFile("begun");
+  const std::string hang = absl::StrCat("echo >> ", begun, "; exec sleep 1000");
+  const pid_t first = StartHookgate({"consume", "billing", "--exec", hang});
+  const pid_t second = StartHookgate({"consume", "billing", "--exec", hang});
+  Hookgate({"send", "--count", "2"});
+  WaitForLines(begun, 2);
+  for (const pid_t consumer : {first, second}) {
+    kill(consumer, SIGTERM);
+    kill(consumer, SIGINT);
+    EXPECT_EQ(WaitForProgram(consumer), 0);
+  }
+}
+
+// http_proxy, which many machines have for the web, diverted calls even to 127.0.0.1.
+TEST_F(CliTest, AProxyForTheWebIsNotForTheGateway) {
+  const std::string grpc = absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc());
+  for (const char* proxy : {"http_proxy", "https_proxy", "grpc_proxy"}) {
+    const ProgramOutcome outcome =
+        RunProgram(kHookgate, {"status"}, {grpc, absl::StrCat(proxy, "=http://127.0.0.1:1")});
+    EXPECT_EQ(outcome.exit_code, 0) << proxy << ": " << outcome.err;
+  }
 }
 
 TEST_F(CliTest, WhatIsWrongHasAnExitCodeOfItsOwn) {
