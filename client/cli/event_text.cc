@@ -61,11 +61,11 @@ std::string PayloadText(const v1::Event& event) {
 std::string EventLine(const v1::Event& event, const Reader& reader) {
   const Style& style = reader.style;
   const WhenText when = ReceiveTime(event, reader);
-  const std::string type = Printable(OrNone(event.type()));
+  const std::string type = Shortened(Printable(OrNone(event.type())));
   const std::vector<std::string> parts = {
       absl::StrCat(when.local, " ", style(Look::kFaint, absl::StrCat("(", when.age, ")"))),
       absl::StrCat("#", event.sequence()), style(LookOfType(event.type()), type),
-      style(Look::kHeading, Printable(OrNone(event.subject()))),
+      style(Look::kHeading, Shortened(Printable(OrNone(event.subject())))),
       Printable(absl::StrCat(event.source(), "/", event.webhook_id()))};
   return absl::StrJoin(parts, "  ");
 }

@@ -78,6 +78,18 @@ std::string Printable(absl::string_view text) { return Escape(text, ""); }
 
 std::string PrintableLines(absl::string_view text) { return Escape(text, "\n\t"); }
 
+std::string Shortened(absl::string_view text) {
+  constexpr absl::string_view kEllipsis = "...";
+  size_t columns = 0;
+  size_t cut = 0;  // where what is left leaves room for kEllipsis
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (IsContinuation(text[at])) continue;
+    if (columns == kMaxShown - kEllipsis.size()) cut = at;
+    if (++columns > kMaxShown) return std::string(text.substr(0, cut)).append(kEllipsis.data());
+  }
+  return std::string(text);
+}
+
 size_t Width(absl::string_view text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char byte) { return !IsContinuation(byte); }));

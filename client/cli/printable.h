@@ -18,6 +18,14 @@ std::string Printable(absl::string_view text);
 // The same, with line feeds and tabs as they are: for bodies shown as a block of their own.
 std::string PrintableLines(absl::string_view text);
 
+// The longest value that a line or a table shows whole: a webhook-id has at most 256 bytes, and
+// another value of that length is not read by anybody.
+constexpr size_t kMaxShown = 256;
+
+// `text`, which is Printable, if it takes at most kMaxShown columns; otherwise its beginning and
+// "...", in so many.
+std::string Shortened(absl::string_view text);
+
 // How many columns `text` takes, if it is Printable and each of its characters takes one.
 size_t Width(absl::string_view text);
 

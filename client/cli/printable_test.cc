@@ -37,6 +37,16 @@ TEST(PrintableTest, KeepsLinesOfABlock) {
   EXPECT_EQ(PrintableLines("{\n\t\"a\": 1\r\n}\x1b"), "{\n\t\"a\": 1\\r\n}\\x1b");
 }
 
+TEST(ShortenedTest, CutsBetweenCharacters) {
+  std::string longest;
+  for (size_t i = 0; i < kMaxShown; ++i) longest += "ü";
+  EXPECT_EQ(Shortened(longest), longest);
+  EXPECT_EQ(Shortened(""), "");
+  const std::string cut = Shortened(longest + "x");
+  EXPECT_EQ(cut, longest.substr(0, 2 * (kMaxShown - 3)) + "...");
+  EXPECT_EQ(Width(cut), kMaxShown);
+}
+
 TEST(WidthTest, CountsCharactersNotBytes) {
   EXPECT_EQ(Width(""), 0u);
   EXPECT_EQ(Width("abc"), 3u);

@@ -14,7 +14,7 @@ Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
 void Table::AddRow(std::vector<Cell> cells) {
   cells.resize(columns_.size());
   for (size_t i = 0; i < cells.size(); ++i) {
-    cells[i].text = Printable(cells[i].text);
+    cells[i].text = Shortened(Printable(cells[i].text));
     widths_[i] = std::max(widths_[i], Width(cells[i].text));
   }
   rows_.push_back(std::move(cells));

@@ -1,11 +1,17 @@
 #include "client/cli/table.h"
 
-#include <sstream>
+#include <gmock/gmock.h>
 
+#include <sstream>
+#include <string>
+
+#include "client/cli/printable.h"
 #include "gtest/gtest.h"
 
 namespace hookgate::cli {
 namespace {
+
+using testing::HasSubstr;
 
 std::string Printed(const Table& table, bool colour = false) {
   std::ostringstream out;
@@ -42,6 +48,16 @@ TEST(TableTest, AlignsByCharactersAndIgnoresColour) {
             "\x1b[1mA\x1b[0m      \x1b[1mB\x1b[0m\n"
             "\x1b[31mGrüße\x1b[0m  1\n"
             "abcde  \x1b[2m2\x1b[0m\n");
+}
+
+// A subject of 200 kB made each line of a table as long.
+TEST(TableTest, CutsCellsThatNobodyReads) {
+  Table table({{"SUBJECT"}, {"N"}});
+  table.AddRow({{std::string(200'000, 's')}, {"1"}});
+  table.AddRow({{std::string(kMaxShown, 't')}, {"2"}});
+  const std::string printed = Printed(table);
+  EXPECT_THAT(printed, HasSubstr(std::string(kMaxShown - 3, 's') + "...  1\n"));
+  EXPECT_THAT(printed, HasSubstr(std::string(kMaxShown, 't') + "  2\n"));
 }
 
 TEST(TableTest, EscapesWhatCellsBring) {
