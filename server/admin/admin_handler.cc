@@ -44,7 +44,7 @@ void AdminHandler::Handle(const HttpHead& head, std::string, absl::Time, Respond
   std::move(respond)(std::move(response));
 }
 
-HttpResponse AdminHandler::Refuse(HttpRefusal refusal, absl::string_view detail) {
+HttpResponse AdminHandler::Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead&) {
   return ToHttpResponse(RefusalError(refusal, detail));
 }
 

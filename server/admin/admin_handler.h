@@ -24,7 +24,7 @@ class AdminHandler final : public HttpHandler {
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
   void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
               Respond respond) override;
-  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override;
+  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead& head) override;
 
  private:
   HttpResponse Readiness() const;

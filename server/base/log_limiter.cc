@@ -2,8 +2,9 @@
 
 namespace hookgate {
 
-LogLimiter::LogLimiter(const Clock& clock)
-    : lines_({.per_second = kLinesPerSecond, .burst = kBurst}, clock) {}
+LogLimiter::LogLimiter(const Clock& clock, int lines_per_second)
+    : lines_({.per_second = static_cast<double>(lines_per_second), .burst = kBurst},
+             clock) {}
 
 absl::optional<int64_t> LogLimiter::Take() {
   if (lines_.Take() > absl::ZeroDuration()) {

@@ -1,5 +1,5 @@
-// Bounds how much of the log others can fill: whoever reaches the port can cause refusals, each of
-// which is worth a line, at any rate.
+// Bounds how many log lines others can cause: anybody who reaches the port can cause refusals at
+// any rate, and each of them is worth a line.
 #ifndef HOOKGATE_SERVER_BASE_LOG_LIMITER_H_
 #define HOOKGATE_SERVER_BASE_LOG_LIMITER_H_
 
@@ -20,10 +20,12 @@ namespace hookgate {
 class LogLimiter {
  public:
   static constexpr int kLinesPerSecond = 10;
+  // About strangers: 86,400 lines a day of at most some 500 bytes each, which is 43 MB.
+  static constexpr int kStrangerLinesPerSecond = 1;
   static constexpr int kBurst = 20;
 
   // `clock` outlives the limiter.
-  explicit LogLimiter(const Clock& clock);
+  explicit LogLimiter(const Clock& clock, int lines_per_second = kLinesPerSecond);
 
   // How many lines were suppressed since the one before; nullopt if this one is, too.
   absl::optional<int64_t> Take();

@@ -9,6 +9,7 @@ namespace hookgate::reason {
 inline constexpr char kMalformedRequest[] = "malformed_request";
 inline constexpr char kRequestTimeout[] = "request_timeout";
 inline constexpr char kTooManyConnections[] = "too_many_connections";
+inline constexpr char kTooManyBodies[] = "too_many_bodies";
 inline constexpr char kHeaderTooLarge[] = "header_too_large";
 inline constexpr char kBodyTooLarge[] = "body_too_large";
 

@@ -16,6 +16,8 @@ namespace {
 
 constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
 constexpr int kSubscriptionThreads = 2;
+constexpr int kMaxAdminConnections = 256;
+constexpr int64_t kMaxAdminBodyBytes = 4096;
 
 void FillSource(const Source& source, hookgate::v1::GetStatusResponse::Source& status) {
   status.set_name(source.config().name);
@@ -142,8 +144,12 @@ absl::Status Gateway::StartRpc() {
 absl::Status Gateway::StartWebhooks() {
   ASSIGN_OR_RETURN(http_certificates_,
                    OpenCertificates(options_.http_certificates, "http.tls", clock_));
-  auto server =
-      HttpServer::Start(options_.http, *webhook_handler_, clock_, http_certificates_.get());
+  HttpServerOptions options = options_.http;
+  options.is_proxy = [&proxies = options_.trusted_proxies](const std::string& address) {
+    const absl::optional<IpAddress> parsed = IpAddress::Parse(address.substr(0, address.find('%')));
+    return parsed.has_value() && IsInAny(proxies, *parsed);
+  };
+  auto server = HttpServer::Start(options, *webhook_handler_, clock_, http_certificates_.get());
   if (!server.ok()) return Annotate(server.status(), "http.address");
   webhook_server_ = *std::move(server);
   return absl::OkStatus();
@@ -153,6 +159,9 @@ absl::Status Gateway::StartAdmin() {
   admin_handler_ = std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); });
   HttpServerOptions options = options_.admin;
   options.threads = 1;
+  // Whoever asks there sends a GET.
+  options.max_connections = kMaxAdminConnections;
+  options.max_body_bytes = kMaxAdminBodyBytes;
   auto server = HttpServer::Start(options, *admin_handler_, clock_);
   if (!server.ok()) return Annotate(server.status(), "admin.address");
   admin_server_ = *std::move(server);
@@ -220,11 +229,13 @@ bool Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
-  draining_ = true;                                           // Balancers look elsewhere:
-  rpc_server_->StopServing();                                 // those of gRPC too.
-  webhook_handler_->BeginDrain();                             // New webhooks: 503, come back.
-  const bool answered = webhook_server_->Drain(time_left());  // Those under way: stored, answered.
-  const bool said_goodbye = rpc_server_->Drain(time_left());  // Streams hear goodbye and end.
+  draining_ = true;                // Balancers look elsewhere,
+  rpc_server_->StopServing();      // those of gRPC too.
+  webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
+  webhook_server_->BeginDrain();   // What is still arriving has a moment; signed ones are stored.
+  // Beside that: nothing that a sender or a stranger does makes a stream wait for its goodbye.
+  const bool said_goodbye = rpc_server_->Drain(time_left());
+  const bool answered = webhook_server_->Drain(time_left());
   const bool all_ended = answered && said_goodbye;
   Log(all_ended ? Severity::kInfo : Severity::kWarning, "drained",
       {{"all_webhooks_answered", answered ? "yes" : "no"},

@@ -16,6 +16,7 @@
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
+#include "server/base/memory_releaser.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
@@ -51,10 +52,11 @@ class Gateway {
   // that says why, nothing: FAILED_PRECONDITION if something differs that cannot change.
   absl::Status Reload(const Options& options) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // The polite end: takes no more webhooks, commits and answers those under way, says goodbye to
-  // streams. Takes `options.drain_timeout`, and a moment more for those that have to be cut off.
-  // False if some peer or the disk still holds something: then the destructor would wait for it,
-  // and ending the process loses nothing that was answered.
+  // The graceful shutdown: says goodbye to streams at once, takes no more webhooks, and commits and
+  // answers those whose signatures hold. Requests that are still arriving have a moment
+  // (HttpServer::BeginDrain). Takes `options.drain_timeout`, and a moment more for those that have
+  // to be cut off. False if some peer or the disk still holds something: then the destructor would
+  // wait for it, and ending the process loses nothing that was answered.
   bool Drain();
 
  private:
@@ -81,6 +83,7 @@ class Gateway {
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
+  MemoryReleaser memory_;
   SourceRegistry sources_;
   AccessControl access_;
   std::unique_ptr<CertificateStore> grpc_certificates_;  // null: gRPC is plain text

@@ -169,6 +169,18 @@ absl::Status ResolveHttp(const Config& config, Options& options) {
                             options.http.max_body_bytes));
   RETURN_IF_ERROR(SetNumber(http.max_connections(), "http.max_connections", 1'000'000,
                             options.http.max_connections));
+  RETURN_IF_ERROR(SetNumber(http.max_connections_per_address(), "http.max_connections_per_address",
+                            1'000'000, options.http.max_connections_per_address));
+  RETURN_IF_ERROR(SetNumber(http.max_unverified_bytes(), "http.max_unverified_bytes",
+                            std::numeric_limits<int64_t>::max(),
+                            options.http.max_unverified_bytes));
+  if (options.http.max_unverified_bytes < options.http.max_body_bytes) {
+    return InvalidField("http.max_unverified_bytes",
+                        absl::StrCat("is ", options.http.max_unverified_bytes,
+                                     "; it must be at least http.max_body_bytes, which is ",
+                                     options.http.max_body_bytes,
+                                     ", or the largest webhooks would never be taken"));
+  }
   RETURN_IF_ERROR(SetDuration(http.has_header_timeout(), http.header_timeout(),
                               "http.header_timeout", absl::Milliseconds(1), absl::Hours(1),
                               options.http.header_timeout));

@@ -76,7 +76,8 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   EXPECT_EQ(options.http.max_connections, 1024);
   EXPECT_EQ(options.http.header_timeout, absl::Seconds(10));
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(30));
-  EXPECT_EQ(options.http.idle_timeout, absl::Seconds(60));
+  EXPECT_EQ(options.http.idle_timeout, absl::Seconds(75));
+  EXPECT_EQ(options.http.max_unverified_bytes, 64 << 20);
   EXPECT_EQ(options.rpc.address, "127.0.0.1:50051");
   EXPECT_EQ(options.rpc.max_streams, 10'000u);
   EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
@@ -101,6 +102,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
       http {
         address: "0.0.0.0:80" max_body_bytes: 2000000 max_connections: 7
         header_timeout { seconds: 1 } body_timeout { seconds: 2 } idle_timeout { nanos: 3000000 }
+        max_connections_per_address: 3 max_unverified_bytes: 2000000
       }
       grpc { address: "[::1]:0" max_streams: 8 }
       admin { address: "localhost:65535" }
@@ -124,6 +126,8 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(options.http.address, "0.0.0.0:80");
   EXPECT_EQ(options.http.max_body_bytes, 2'000'000);
   EXPECT_EQ(options.http.max_connections, 7);
+  EXPECT_EQ(options.http.max_connections_per_address, 3);
+  EXPECT_EQ(options.http.max_unverified_bytes, 2'000'000);
   EXPECT_EQ(options.http.header_timeout, absl::Seconds(1));
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(2));
   EXPECT_EQ(options.http.idle_timeout, absl::Milliseconds(3));
@@ -242,8 +246,12 @@ TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
     const char* key;
     const char* too_large;
   } cases[] = {
-      {"http", "max_body_bytes", "67108865"}, {"http", "max_connections", "1000001"},
-      {"grpc", "max_streams", "1000001"},     {"storage", "max_queued_webhooks", "1000001"},
+      {"http", "max_body_bytes", "67108865"},
+      {"http", "max_connections", "1000001"},
+      {"http", "max_connections_per_address", "1000001"},
+      {"http", "max_unverified_bytes", "-2"},
+      {"grpc", "max_streams", "1000001"},
+      {"storage", "max_queued_webhooks", "1000001"},
       {"storage", "max_queued_bytes", "-2"},
   };
   for (const auto& c : cases) {
@@ -253,6 +261,15 @@ TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
                   HasSubstr(absl::StrCat("is ", value, "; it must be from 1 to ")));
     }
   }
+}
+
+TEST_F(OptionsTest, LargestBodyFitsIntoTheMemoryOfUnverifiedOnes) {
+  EXPECT_EQ(
+      Right("http { max_body_bytes: 1000 max_unverified_bytes: 1000 }").http.max_unverified_bytes,
+      1000);
+  EXPECT_THAT(ErrorOf("http { max_body_bytes: 1000 max_unverified_bytes: 999 }",
+                      "http.max_unverified_bytes"),
+              HasSubstr("at least http.max_body_bytes, which is 1000"));
 }
 
 TEST_F(OptionsTest, MaxBytesHasAFloor) {

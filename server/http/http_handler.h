@@ -20,7 +20,8 @@ class HttpHead {
   virtual ~HttpHead() = default;
 
   virtual absl::string_view method() const = 0;
-  // As received: path and query.
+  // Path and query: "/webhooks/openai?x=y". Of an absolute-form target, "http://HOST/PATH", the
+  // part behind HOST (RFC 9112, section 3.2.2); otherwise as received.
   virtual absl::string_view target() const = 0;
   // The IP address at the other end of the connection, which may be a proxy's: "192.0.2.1",
   // "2001:db8::1". "" if it had gone before it could be asked.
@@ -47,6 +48,8 @@ enum class HttpRefusal {
   kHeaderTimeout,       // 408; a connection that sent nothing at all is closed without an answer
   kBodyTimeout,         // 408
   kTooManyConnections,  // 503
+  kTooManyBodies,       // 503: there is no memory for the body (HttpServerOptions)
+  kDraining,            // 503: the server goes down, and the request was not whole in time
 };
 
 // Calls are made from the server's threads, many at a time.
@@ -67,8 +70,10 @@ class HttpHandler {
                       Respond respond) = 0;
 
   // The answer to a request that never reached Handle, so that all errors of an edge look alike.
-  // `detail` says what was wrong with it.
-  virtual HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) = 0;
+  // `detail` says what was wrong with it. Of `head` only the peer is sure: it may be malformed, in
+  // part or not at all there.
+  virtual HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail,
+                              const HttpHead& head) = 0;
 };
 
 }  // namespace hookgate

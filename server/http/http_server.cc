@@ -7,12 +7,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/btree_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +22,8 @@
 #include "server/base/monotonic_mutex.h"
 #include "server/base/status.h"
 #include "server/http/answer_queue.h"
+#include "server/http/body_budget.h"
+#include "server/http/connection_table.h"
 #include "server/http/http_session.h"
 #include "server/http/tls_acceptor.h"
 
@@ -32,8 +34,8 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-// Connections beyond the limit that are told so; more than these are closed without a word.
-constexpr size_t kMaxRefusing = 64;
+// Without it, a quarter of all connections is one address's, but not less than these.
+constexpr int kMinPerAddress = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr absl::Duration kAcceptLineInterval = absl::Seconds(10);
 
@@ -69,6 +71,40 @@ std::string FormatEndpoint(const tcp::endpoint& endpoint) {
                                     : absl::StrCat(host, ":", endpoint.port());
 }
 
+// As text, and as what connections are counted by.
+struct Peer {
+  std::string text;
+  ConnectionTable::Address address;
+};
+
+// Nothing if it has gone again.
+std::optional<Peer> PeerOf(const HttpSocket& socket) {
+  error_code error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error) return std::nullopt;
+  return Peer{address.to_string(),
+              address.is_v6()
+                  ? address.to_v6().to_bytes()
+                  : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes()};
+}
+
+ConnectionTable::Limits LimitsOf(const HttpServerOptions& options) {
+  int of_an_address = options.max_connections_per_address;
+  if (of_an_address == 0) of_an_address = std::max(options.max_connections / 4, kMinPerAddress);
+  return {.all = static_cast<size_t>(options.max_connections),
+          .of_an_address = static_cast<size_t>(of_an_address)};
+}
+
+std::string RefusalText(ConnectionTable::Admission admission, const Peer& peer,
+                        const ConnectionTable::Limits& limits) {
+  if (admission == ConnectionTable::Admission::kAddressFull) {
+    return absl::StrCat("the gateway has ", limits.of_an_address, " connections from ", peer.text,
+                        " with requests under way already, and takes no more from one address");
+  }
+  return absl::StrCat("the gateway has ", limits.all,
+                      " connections with requests under way already, and takes no more");
+}
+
 // Those that this process may run on, which in a container may be fewer than there are.
 int UsableCores() {
   cpu_set_t cores;
@@ -83,6 +119,8 @@ class HttpServerImpl final : public HttpServer {
       : options_(options),
         handler_(handler),
         clock_(clock),
+        bodies_(options.max_unverified_bytes, clock),
+        connections_(LimitsOf(options)),
         loops_(MakeLoops(options.threads)),
         tls_(certificates),
         acceptor_(loops_.front()->io),
@@ -128,13 +166,17 @@ class HttpServerImpl final : public HttpServer {
 
   std::string address() const override { return bound_; }
 
-  bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
+  void BeginDrain() override ABSL_LOCKS_EXCLUDED(mu_) {
     asio::post(acceptor_.get_executor(), [this] {
       error_code ignored;
       acceptor_.close(ignored);
       accept_pause_.cancel();
     });
     for (const auto& session : DrainingSessions()) session->Drain();
+  }
+
+  bool Drain(absl::Duration grace) override ABSL_LOCKS_EXCLUDED(mu_) {
+    BeginDrain();
     const bool all_finished = WaitUntilEmpty(grace);
     if (!all_finished) {
       for (const auto& session : DrainingSessions()) session->Close();
@@ -203,33 +245,53 @@ class HttpServerImpl final : public HttpServer {
   }
 
   void AddSession(HttpSocket socket, AnswerQueue& answers) ABSL_LOCKS_EXCLUDED(mu_) {
+    const std::optional<Peer> peer = PeerOf(socket);
+    if (!peer.has_value()) return;
+    const bool exempt = options_.is_proxy && options_.is_proxy(peer->text);
     std::shared_ptr<asio::ssl::context> tls = tls_.Context();
     // Closed rather than served in plain text.
     if (tls == nullptr && tls_.has_tls()) return;
     std::shared_ptr<HttpSession> session;
-    bool refuse = false;
+    ConnectionTable::Decision decision;
     {
       MonotonicMutexLock lock(&mu_);
-      refuse = sessions_.size() - refusing_ >= static_cast<size_t>(options_.max_connections);
-      if (draining_ || (refuse && refusing_ >= kMaxRefusing)) return;
-      if (refuse) ++refusing_;
-      const int64_t id = ++last_id_;
-      session = std::make_shared<HttpSession>(std::move(socket), std::move(tls), options_, handler_,
-                                              clock_, answers,
-                                              [this, id, refuse] { RemoveSession(id, refuse); });
-      sessions_.emplace(id, session);
+      if (draining_) return;
+      decision = connections_.Admit(peer->address, exempt);
+      if (decision.admission != ConnectionTable::Admission::kDropped) {
+        session =
+            std::make_shared<HttpSession>(std::move(socket), peer->text, std::move(tls),
+                                          HttpSession::Shared{options_, handler_, clock_, bodies_},
+                                          answers, [this, id = decision.id] { RemoveSession(id); });
+        connections_.Add(decision.id, session);
+      }
     }
-    if (refuse) {
-      session->StartRefusing();
-    } else {
+    if (decision.leaving != nullptr) decision.leaving->MakeRoom();
+    const bool admitted = decision.admission == ConnectionTable::Admission::kAdmitted;
+    if (decision.leaving != nullptr || !admitted) NoteFull(admitted, *peer);
+    if (admitted) {
       session->Start();
+    } else if (session != nullptr) {
+      session->StartRefusing(RefusalText(decision.admission, *peer, LimitsOf(options_)));
     }
   }
 
-  void RemoveSession(int64_t id, bool refused) ABSL_LOCKS_EXCLUDED(mu_) {
+  // A sender that is refused, or whose idle connection is closed, is worth a line; few of them.
+  void NoteFull(bool admitted, const Peer& peer) {
+    ++(admitted ? made_room_ : refused_);
+    const absl::Duration now = clock_.MonotonicNow();
+    if (now < next_full_line_) return;
+    next_full_line_ = now + kAcceptLineInterval;
+    Log(Severity::kWarning,
+        "connections are at their limit; the one that is idle for longest makes room",
+        {{"address", bound_},
+         {"newest_peer", peer.text},
+         {"closed_idle", made_room_},
+         {"refused", refused_}});
+  }
+
+  void RemoveSession(int64_t id) ABSL_LOCKS_EXCLUDED(mu_) {
     MonotonicMutexLock lock(&mu_);
-    sessions_.erase(id);
-    if (refused) --refusing_;
+    connections_.Remove(id);
   }
 
   // The oldest first.
@@ -237,15 +299,14 @@ class HttpServerImpl final : public HttpServer {
     std::vector<std::shared_ptr<HttpSession>> sessions;
     MonotonicMutexLock lock(&mu_);
     draining_ = true;
-    for (const auto& [id, weak] : sessions_) {
-      std::shared_ptr<HttpSession> session = weak.lock();
-      if (session != nullptr) sessions.push_back(std::move(session));
+    for (auto& connection : connections_.All()) {
+      sessions.push_back(std::static_pointer_cast<HttpSession>(std::move(connection)));
     }
     return sessions;
   }
 
   bool WaitUntilEmpty(absl::Duration grace) ABSL_LOCKS_EXCLUDED(mu_) {
-    const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return sessions_.empty(); };
+    const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return connections_.empty(); };
     MonotonicMutexLock lock(&mu_);
     return mu_.AwaitWithTimeout(empty, grace);
   }
@@ -256,11 +317,11 @@ class HttpServerImpl final : public HttpServer {
   const Clock& clock_;
   std::string bound_;
 
+  BodyBudget bodies_;  // does its own locking
+
   MonotonicMutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  absl::btree_map<int64_t, std::weak_ptr<HttpSession>> sessions_ ABSL_GUARDED_BY(mu_);
-  int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
-  size_t refusing_ ABSL_GUARDED_BY(mu_) = 0;  // those of sessions_ that are only told to go
+  ConnectionTable connections_ ABSL_GUARDED_BY(mu_);  // each is an HttpSession
 
   // As many as threads; they do their own locking.
   const std::vector<std::unique_ptr<Loop>> loops_;
@@ -271,6 +332,9 @@ class HttpServerImpl final : public HttpServer {
   int64_t accept_failures_ = 0;  // since the last line that said it goes on
   bool accept_failure_logged_ = false;
   absl::Duration next_accept_line_ = -absl::InfiniteDuration();
+  int64_t made_room_ = 0;  // connections that were closed for others
+  int64_t refused_ = 0;    // those for which none was
+  absl::Duration next_full_line_ = -absl::InfiniteDuration();
   asio::basic_socket_acceptor<tcp, HttpExecutor> acceptor_;
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, HttpExecutor>

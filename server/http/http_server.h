@@ -32,9 +32,14 @@ class HttpServer {
   // HOST:PORT as bound.
   virtual std::string address() const = 0;
 
-  // Takes no new connections, closes those with no request under way, and lets the others finish
-  // theirs with Connection: close. Returns when the last is gone or after `grace`, whichever comes
-  // first: true if all finished; otherwise closes what is left. Calling it again is harmless.
+  // Begins what Drain waits for, and returns at once: takes no new connections, closes those with
+  // no request under way, and gives what is still arriving `options.drain_patience`, after which it
+  // is answered 503. Nothing that arrives later is read. Calling it again is harmless.
+  virtual void BeginDrain() = 0;
+
+  // BeginDrain, and then lets requests that the handler has finish, with Connection: close. Returns
+  // when the last connection is gone or after `grace`, whichever comes first: true if all have
+  // finished; otherwise closes what is left. Calling it again is harmless.
   virtual bool Drain(absl::Duration grace) = 0;
 };
 

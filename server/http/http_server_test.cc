@@ -15,7 +15,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "server/base/clock.h"
 #include "server/http/problem.h"
 #include "server/tls/certificate_store.h"
 #include "tests/support/fake_clock.h"
@@ -31,6 +33,17 @@ using testing::IsEmpty;
 
 constexpr absl::Duration kShort = absl::Milliseconds(50);
 
+// The wall clock of a test beside the machine's monotonic one, by which connections time out.
+class TestClock final : public Clock {
+ public:
+  absl::Time WallNow() const override { return wall_.WallNow(); }
+  absl::Duration MonotonicNow() const override { return SystemClock().MonotonicNow(); }
+  void SetWall(absl::Time wall) { wall_.SetWall(wall); }
+
+ private:
+  FakeClock wall_;
+};
+
 struct Handled {
   std::string line;                           // "POST /path body"
   std::map<std::string, std::string> fields;  // names in lower case
@@ -42,7 +55,7 @@ struct Handled {
 //   /refused  refused by its head
 //   /later    not answered until the test takes the Respond
 //   /drop     never answered
-//   /large    with 64 MiB
+//   /large    with 64 MiB; /large-refusal the same with 401
 class TestHandler final : public HttpHandler {
  public:
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override {
@@ -65,7 +78,8 @@ class TestHandler final : public HttpHandler {
     HttpResponse response;
     response.body = handled.line;
     response.fields.emplace_back("X-Test", "yes");
-    if (head.target() == "/large") response.body = std::string(64 << 20, 'x');
+    if (absl::StartsWith(head.target(), "/large")) response.body = std::string(64 << 20, 'x');
+    if (head.target() == "/large-refusal") response.status = 401;
     {
       absl::MutexLock lock(&mu_);
       handled_.push_back(std::move(handled));
@@ -78,7 +92,7 @@ class TestHandler final : public HttpHandler {
     std::move(respond)(std::move(response));
   }
 
-  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override {
+  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead&) override {
     return ToHttpResponse(RefusalError(refusal, detail));
   }
 
@@ -148,7 +162,7 @@ class HttpServerTest : public testing::Test {
     EXPECT_TRUE(client.AtEnd());
   }
 
-  FakeClock clock_;
+  TestClock clock_;
   TestHandler handler_;
   std::unique_ptr<HttpServer> server_;
 };
@@ -286,7 +300,8 @@ TEST_F(HttpServerTest, SenderThatHalfClosesStillGetsItsAnswer) {
 }
 
 TEST_F(HttpServerTest, SenderThatVanishesInTheMiddleIsForgotten) {
-  for (const char* part : {"POST / HT", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"}) {
+  for (const char* part :
+       {"POST / HT", "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf"}) {
     HttpClient client(server_->address());
     client.Send(part);
     client.FinishSending();
@@ -374,6 +389,94 @@ TEST_F(HttpServerTest, RequestOfDoubtfulLengthIsAnsweredAndClosed) {
   old.Send(absl::StrCat("POST / HTTP/1.0\r\n", kChunked, "\r\n0\r\n\r\n", Get("/smuggled")));
   ExpectRefused(old, 400, "malformed_request");
   EXPECT_THAT(handler_.lines(), IsEmpty());
+}
+
+// Which server a request is for, a proxy in front may have read otherwise.
+TEST_F(HttpServerTest, RequestOfDoubtfulHostIsAnsweredAndClosed) {
+  for (const char* fields :
+       {"", "Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n", "Host: a b\r\n", "Host: a, b\r\n",
+        "Host: a/b\r\n", "Host: user@a\r\n", "Host: \x80\r\n"}) {
+    SCOPED_TRACE(fields);
+    HttpClient client(server_->address());
+    client.Send(absl::StrCat("GET / HTTP/1.1\r\n", fields, "\r\n", Get("/smuggled")));
+    ExpectRefused(client, 400, "malformed_request");
+  }
+  HttpClient old(server_->address());
+  old.Send("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n");
+  ExpectRefused(old, 400, "malformed_request");
+  EXPECT_THAT(handler_.lines(), IsEmpty());
+  for (const char* host :
+       {"", "a.example", "A-b_c:80", "[::1]:8080", "192.0.2.1", "xn--e1afmkfd"}) {
+    EXPECT_EQ(
+        Exchange(server_->address(), absl::StrCat("GET / HTTP/1.1\r\nHost: ", host, "\r\n\r\n"))
+            ->status,
+        200)
+        << host;
+  }
+}
+
+// Beast takes a folded line for one with blanks; a proxy that passes it on may take it for two.
+TEST_F(HttpServerTest, FoldedLineIsAnsweredAndClosedInWhateverPiecesItComes) {
+  Start({.threads = 1});
+  for (const char* fields : {"Transfer-Encoding:\r\n chunked\r\n", "Content-Length:\r\n\t5\r\n",
+                             "Content-Length: 5\r\n \r\n", "X: a\r\n b\r\n",
+                             "X: a\r\n\tContent-Length: 5\r\n", " X: a\r\n"}) {
+    for (const bool in_pieces : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(fields, in_pieces));
+      HttpClient client(server_->address());
+      for (const absl::string_view line : absl::StrSplit(
+               absl::StrCat("POST / HTTP/1.1\r\nHost: t\r\n", fields, "\r\n0\r\n\r\n"), '\n')) {
+        client.Send(absl::StrCat(line, "\n"));
+        // So that it comes by itself.
+        if (!in_pieces) continue;
+        ASSERT_EQ(Exchange(server_->address(), Get("/"))->status, 200);
+      }
+      ExpectRefused(client, 400, "malformed_request");
+    }
+  }
+}
+
+TEST_F(HttpServerTest, EmptyLinesBeforeARequestArePassedOver) {
+  HttpClient client(server_->address());
+  client.Send(absl::StrCat("\r\n\r\n", Post("/", "1"), "\r\n", Get("/2")));
+  EXPECT_EQ(client.ReadReply()->body, "POST / 1");
+  EXPECT_EQ(client.ReadReply()->body, "GET /2 ");
+  for (char byte : absl::StrCat("\r\n", Get("/3"))) client.Send(absl::string_view(&byte, 1));
+  EXPECT_EQ(client.ReadReply()->body, "GET /3 ");
+  for (const char* begin : {"\n", "\r\r\n", " \r\n"}) {
+    HttpClient bad(server_->address());
+    bad.Send(absl::StrCat(begin, Get("/")));
+    ExpectRefused(bad, 400, "malformed_request");
+  }
+}
+
+// An empty line is not the beginning of a request: the connection still rests.
+TEST_F(HttpServerTest, EmptyLinesDoNotKeepAConnectionOpen) {
+  Start({.header_timeout = kShort});
+  HttpClient client(server_->address());
+  client.Send("\r\n\r");
+  EXPECT_TRUE(client.AtEnd());
+  Start({.max_header_bytes = 1000});
+  std::string lines;
+  for (int i = 0; i < 600; ++i) lines += "\r\n";
+  HttpClient endless(server_->address());
+  endless.Send(lines);
+  ExpectRefused(endless, 431, "header_too_large");
+}
+
+TEST_F(HttpServerTest, AbsoluteFormIsTakenForItsPath) {
+  const std::map<std::string, std::string> paths = {
+      {"http://gateway.example/a?b=c", "/a?b=c"},
+      {"HTTPS://gateway.example:8443/a", "/a"},
+      {"http://[::1]:80/", "/"},
+      {"http://gateway.example", "/"},
+      {"http:///a", "http:///a"},
+      {"ftp://gateway.example/a", "ftp://gateway.example/a"},
+      {"/http://gateway.example/a", "/http://gateway.example/a"},
+  };
+  for (const auto& [target, path] : paths) {
+    EXPECT_EQ(Exchange(server_->address(), Get(target))->body, absl::StrCat("GET ", path, " "));
+  }
 }
 
 TEST_F(HttpServerTest, BadChunkIsAnsweredAndClosed) {
@@ -489,18 +592,148 @@ TEST_F(HttpServerTest, AnswerArrivesAlthoughTheRefusedBodyIsStillBeingSent) {
   EXPECT_THAT(handler_.lines(), IsEmpty());
 }
 
-TEST_F(HttpServerTest, ConnectionsAboveTheLimitAreRefusedUntilOneEnds) {
+// Mute connections once closed the port until they timed out: a place was held by doing nothing.
+TEST_F(HttpServerTest, WhenFullTheLongestIdleConnectionMakesRoom) {
+  Start({.threads = 1, .max_connections = 3});
+  HttpClient proven(server_->address());
+  proven.Send(Get("/1"));
+  EXPECT_EQ(proven.ReadReply()->status, 200);
+  HttpClient silent(server_->address());
+  HttpClient resting(server_->address());
+  resting.Send(Get("/"));
+  EXPECT_EQ(resting.ReadReply()->status, 200);
+
+  EXPECT_EQ(Exchange(server_->address(), Get("/2"))->status, 200);
+  EXPECT_TRUE(silent.AtEnd());
+  proven.Send(Get("/3"));
+  EXPECT_EQ(proven.ReadReply()->status, 200);
+  HttpClient fourth(server_->address());
+  fourth.Send(Get("/4"));
+  EXPECT_EQ(fourth.ReadReply()->status, 200);
+  HttpClient fifth(server_->address());
+  fifth.Send(Get("/5"));
+  EXPECT_EQ(fifth.ReadReply()->status, 200);
+}
+
+TEST_F(HttpServerTest, HalfSentRequestsMakeRoomWhenNothingIsIdle) {
+  Start({.threads = 1, .max_connections = 2});
+  HttpClient half_head(server_->address());
+  half_head.Send("GET / HT");
+  HttpClient half_body(server_->address());
+  half_body.Send("POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+  EXPECT_EQ(half_body.ReadHead()->status, 100);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Exchange(server_->address(), Get("/"))->status, 200);
+  EXPECT_TRUE(half_head.AtEnd());
+}
+
+TEST_F(HttpServerTest, ConnectionsAboveTheLimitAreRefusedWhileAllAreAtWork) {
   Start({.max_connections = 1});
   auto first = std::make_unique<HttpClient>(server_->address());
-  first->Send(Get("/1"));
-  EXPECT_EQ(first->ReadReply()->status, 200);
+  first->Send(Get("/later"));
+  HttpHandler::Respond respond = handler_.TakeOwed();
   HttpClient second(server_->address());
   ExpectRefused(second, 503, "too_many_connections");
-  first.reset();
-  // The server hears of the end a moment later.
+  std::move(respond)(Text("late"));
+  EXPECT_EQ(first->ReadReply()->body, "late");
+  EXPECT_EQ(Exchange(server_->address(), Get("/3"))->status, 200);
+}
+
+TEST_F(HttpServerTest, AddressHasItsShareOfConnectionsUnlessItIsAProxys) {
+  const auto start_with = [this](const std::string& proxy) {
+    Start({.max_connections_per_address = 1,
+           .is_proxy = [proxy](const std::string& address) { return address == proxy; }});
+  };
+  start_with("127.0.0.1");
+  HttpClient first(server_->address());
+  first.Send(Get("/later"));
+  HttpHandler::Respond respond = handler_.TakeOwed();
+  EXPECT_EQ(Exchange(server_->address(), Get("/"))->status, 200);
+  std::move(respond)(Text("late"));
+  EXPECT_EQ(first.ReadReply()->body, "late");
+
+  start_with("192.0.2.1");
+  HttpClient second(server_->address());
+  second.Send(Get("/later"));
+  respond = handler_.TakeOwed();
+  HttpClient third(server_->address());
+  ExpectRefused(third, 503, "too_many_connections");
+  std::move(respond)(Text("late"));
+  EXPECT_EQ(second.ReadReply()->body, "late");
+  // It is idle now, and makes room.
+  EXPECT_EQ(Exchange(server_->address(), Get("/"))->status, 200);
+  EXPECT_TRUE(second.AtEnd());
+}
+
+// --- Memory of bodies -------------------------------------------------------------------------
+
+std::string HeadOf(size_t body_bytes) {
+  return absl::StrCat("POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: ",
+                      body_bytes, "\r\n\r\n");
+}
+
+// Connections that announce large bodies and send nothing must keep nobody out.
+TEST_F(HttpServerTest, AnnouncedBodiesTakeNoMemoryUntilTheyCome) {
+  constexpr size_t kLarge = 500'000;
+  Start({.max_unverified_bytes = 600'000});
+  std::vector<std::unique_ptr<HttpClient>> announcing;
+  for (int i = 0; i < 20; ++i) {
+    announcing.push_back(std::make_unique<HttpClient>(server_->address()));
+    announcing.back()->Send(HeadOf(kLarge));
+    ASSERT_EQ(announcing.back()->ReadHead()->status, 100);
+  }
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Exchange(server_->address(), Post("/", std::string(kLarge, 'x')))->status, 200);
+  }
+}
+
+// 1,000 bodies of 1 MiB that had come but for a byte once held 1 GiB.
+TEST_F(HttpServerTest, BodiesAreRefusedBeforeTheyComeWhenTheirMemoryIsUsedUp) {
+  constexpr size_t kLarge = 500'000;
+  Start({.threads = 1, .max_unverified_bytes = 600'000});
+  HttpClient half(server_->address());
+  half.Send(HeadOf(kLarge));
+  ASSERT_EQ(half.ReadHead()->status, 100);
+  half.Send(std::string(kLarge - 1, 'x'));
+  // Until all of it has been read. Usual webhooks are taken all the while.
+  int status = 100;
+  while (status == 100) {
+    HttpClient large(server_->address());
+    large.Send(HeadOf(kLarge));
+    const auto reply = large.ReadHead();
+    ASSERT_TRUE(reply.has_value());
+    status = reply->status;
+    EXPECT_EQ(reply->field("retry-after"), status == 503 ? "5" : "");
+  }
+  EXPECT_EQ(status, 503);
+  HttpClient large(server_->address());
+  large.Send(HeadOf(kLarge));
+  ExpectRefused(large, 503, "too_many_bodies");
+  EXPECT_EQ(Exchange(server_->address(), Post("/", std::string(10'000, 'x')))->status, 200);
+  EXPECT_EQ(Exchange(server_->address(), Chunked("3\r\nabc\r\n0\r\n\r\n"))->status, 200);
+  // Chunks do not say before how many they will be.
+  HttpClient chunks(server_->address());
+  chunks.Send(Chunked(absl::StrCat("61a80\r\n", std::string(400'000, 'x'))));
+  ExpectRefused(chunks, 503, "too_many_bodies");
+  // The one that was there first ends well, and gives its memory back.
+  half.Send("x");
+  EXPECT_EQ(half.ReadReply()->status, 200);
+  EXPECT_EQ(Exchange(server_->address(), Post("/", std::string(kLarge, 'x')))->status, 200);
+}
+
+TEST_F(HttpServerTest, SlowBodyGivesItsMemoryUpWhenOthersNeedIt) {
+  constexpr size_t kLarge = 500'000;
+  Start({.threads = 1, .max_unverified_bytes = 600'000});
+  HttpClient slow(server_->address());
+  slow.Send(absl::StrCat("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: ", kLarge, "\r\n\r\n",
+                         std::string(kLarge - 1, 'x')));
+  // Far below the time-out of a body, which is 30 s.
   int status = 503;
-  while (status == 503) status = Exchange(server_->address(), Get("/3"))->status;
+  while (status == 503) {
+    const auto reply = Exchange(server_->address(), Post("/", std::string(kLarge, 'x')));
+    if (reply.has_value()) status = reply->status;
+  }
   EXPECT_EQ(status, 200);
+  ExpectRefused(slow, 503, "too_many_bodies");
 }
 
 // --- Time-outs --------------------------------------------------------------------------------
@@ -552,10 +785,15 @@ TEST_F(HttpServerTest, TimeoutHoldsAgainstSendersThatDripBytes) {
   }
 }
 
-TEST_F(HttpServerTest, IdleConnectionIsClosedWithoutAnAnswer) {
-  Start({.idle_timeout = kShort});
+// The first byte once had idle_timeout, so that silence held a place for a minute.
+TEST_F(HttpServerTest, ConnectionThatSendsNothingIsClosedAfterTheHeadersTime) {
+  Start({.header_timeout = kShort});
   HttpClient silent(server_->address());
   EXPECT_TRUE(silent.AtEnd());
+}
+
+TEST_F(HttpServerTest, IdleConnectionIsClosedWithoutAnAnswer) {
+  Start({.idle_timeout = kShort});
   HttpClient resting(server_->address());
   resting.Send(Get("/"));
   EXPECT_EQ(resting.ReadReply()->status, 200);
@@ -604,6 +842,7 @@ TEST_F(HttpServerTest, DrainClosesIdleConnectionsAndTakesNoNewOnes) {
 }
 
 TEST_F(HttpServerTest, DrainLetsRequestsUnderWayFinish) {
+  Start({.drain_patience = absl::Minutes(10)});
   HttpClient handled(server_->address());
   handled.Send(Get("/later"));
   HttpHandler::Respond respond = handler_.TakeOwed();
@@ -630,6 +869,37 @@ TEST_F(HttpServerTest, DrainLetsRequestsUnderWayFinish) {
   }
   drain.join();
   EXPECT_TRUE(all_finished);
+}
+
+// Somebody who sent half a request, or did not take an answer, once delayed each drain by all of
+// its time.
+TEST_F(HttpServerTest, DrainDoesNotWaitForRequestsThatAreStillArriving) {
+  Start({.threads = 1,
+         .header_timeout = absl::Minutes(10),
+         .body_timeout = absl::Minutes(10),
+         .write_timeout = absl::Minutes(10),
+         .drain_patience = kShort});
+  HttpClient half_head(server_->address());
+  half_head.Send("POST / HT");
+  HttpClient half_body(server_->address());
+  half_body.Send(absl::StrCat(HeadOf(5), "half"));
+  EXPECT_EQ(half_body.ReadHead()->status, 100);
+  HttpClient lingering(server_->address());
+  lingering.Send(Get("/refused"));
+  EXPECT_EQ(lingering.ReadReply()->status, 403);
+  HttpClient not_reading(server_->address());
+  not_reading.Send(Get("/large-refusal"));
+  while (handler_.lines().size() < 1) std::this_thread::yield();
+  HttpClient handled(server_->address());
+  handled.Send(Get("/later"));
+  HttpHandler::Respond respond = handler_.TakeOwed();
+
+  server_->BeginDrain();
+  ExpectRefused(half_head, 503, "draining");
+  ExpectRefused(half_body, 503, "draining");
+  std::move(respond)(Text("late"));
+  EXPECT_EQ(handled.ReadReply()->body, "late");
+  EXPECT_TRUE(server_->Drain(absl::InfiniteDuration()));
 }
 
 TEST_F(HttpServerTest, DrainIsFalseAndClosesIfOneDoesNotFinishInTime) {
@@ -777,11 +1047,29 @@ TEST_F(HttpsServerTest, NewConnectionsAreShownTheRenewedCertificate) {
   EXPECT_TRUE(before.ReadReply().has_value());
 }
 
+// The first request has what the handshake has left of the time.
+TEST_F(HttpsServerTest, ConnectionThatSendsNothingAfterItsHandshakeIsClosed) {
+  StartTls({.header_timeout = absl::Milliseconds(500)});
+  HttpClient client = Connect();
+  EXPECT_TRUE(client.AtEnd());
+}
+
+TEST_F(HttpsServerTest, HandshakeMakesRoomWhenAllPlacesAreTaken) {
+  StartTls({.threads = 1, .max_connections = 2});
+  HttpClient silent(server_->address());
+  HttpClient half(server_->address());
+  ASSERT_TRUE(half.Send(absl::string_view("\x16\x03\x01\x02\x00", 5)));
+  HttpClient third = Connect();
+  ASSERT_TRUE(third.Send(Get("/")));
+  ASSERT_TRUE(third.ReadReply().has_value());
+  EXPECT_TRUE(silent.AtEnd());
+}
+
 TEST_F(HttpsServerTest, ConnectionsAboveTheLimitAreToldSo) {
   StartTls({.max_connections = 1});
   HttpClient first = Connect();
-  ASSERT_TRUE(first.Send(Get("/")));
-  ASSERT_TRUE(first.ReadReply().has_value());
+  ASSERT_TRUE(first.Send(Get("/later")));
+  HttpHandler::Respond respond = handler_.TakeOwed();
   HttpClient second = Connect();
   const auto reply = second.ReadReply();
   ASSERT_TRUE(reply.has_value());

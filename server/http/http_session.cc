@@ -1,14 +1,16 @@
 #include "server/http/http_session.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
-#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/status.hpp>
 #include <limits>
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -21,26 +23,49 @@ using boost::system::error_code;
 
 constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr size_t kFirstRead = 4096;
+constexpr size_t kBodyRead = 16 << 10;
+// What a resting connection keeps of its buffer for reading.
+constexpr size_t kKeptBuffer = 8 << 10;
 constexpr absl::Duration kLingerTime = absl::Seconds(2);
-constexpr std::chrono::milliseconds kCancelAgain(20);
+
+constexpr char kNoRoomForBody[] =
+    "the gateway has no memory left for bodies that are still arriving: send the webhook again";
 
 absl::string_view View(boost::beast::string_view view) { return {view.data(), view.size()}; }
 
+// What a handler asks for, of whichever form `target` is.
+absl::string_view PathOf(absl::string_view target) {
+  for (const absl::string_view scheme : {"http://", "https://"}) {
+    if (!absl::StartsWithIgnoreCase(target, scheme)) continue;
+    const absl::string_view rest = target.substr(scheme.size());
+    const size_t path = rest.find_first_of("/?");
+    if (path == 0 || rest.empty()) return target;  // It names no host.
+    if (path == absl::string_view::npos) return "/";
+    return rest[path] == '/' ? rest.substr(path) : target;
+  }
+  return target;
+}
+
+// `head` may be null: nothing has come but the connection.
 class BeastHead final : public HttpHead {
  public:
-  BeastHead(const HttpSession::Head& header, const std::string& peer)
-      : header_(header), peer_(peer) {}
+  BeastHead(const HttpSession::Head* head, const std::string& peer) : head_(head), peer_(peer) {}
 
-  absl::string_view method() const override { return View(header_.method_string()); }
-  absl::string_view target() const override { return View(header_.target()); }
+  absl::string_view method() const override {
+    return head_ == nullptr ? "" : View(head_->method_string());
+  }
+  absl::string_view target() const override {
+    return head_ == nullptr ? "" : PathOf(View(head_->target()));
+  }
   absl::string_view peer() const override { return peer_; }
   void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
       const override {
-    for (const auto& field : header_) visit(View(field.name_string()), View(field.value()));
+    if (head_ == nullptr) return;
+    for (const auto& field : *head_) visit(View(field.name_string()), View(field.value()));
   }
 
  private:
-  const HttpSession::Head& header_;
+  const HttpSession::Head* const head_;
   const std::string& peer_;
 };
 
@@ -99,6 +124,19 @@ bool HasDoubtfulLength(const HttpSession::Head& header) {
          !absl::EqualsIgnoreCase(View(header[http::field::transfer_encoding]), "chunked");
 }
 
+// A proxy in front chooses by Host where a request goes; two of them, none, or one that is none,
+// may be read in more than one way (RFC 9112, section 3.2).
+bool HasDoubtfulHost(const HttpSession::Head& header) {
+  const auto hosts = header.count(http::field::host);
+  if (hosts != 1) return hosts > 1 || header.version() >= 11;
+  const absl::string_view host = View(header[http::field::host]);
+  constexpr absl::string_view kMarks = "-._~!$&'()*+,;=%:[]";
+  return !std::all_of(host.begin(), host.end(), [&kMarks](char byte) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(byte)) ||
+           kMarks.find(byte) != absl::string_view::npos;
+  });
+}
+
 // Beast's own errors say that what came is not HTTP; the rest, that the connection is gone.
 bool IsParseError(const error_code& error) {
   return error.category() == http::make_error_code(http::error::bad_method).category() &&
@@ -125,32 +163,39 @@ class HttpSession::AnswerDue {
   std::shared_ptr<HttpSession> session_;
 };
 
-HttpSession::HttpSession(HttpSocket socket, std::shared_ptr<asio::ssl::context> tls,
-                         const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
+HttpSession::HttpSession(HttpSocket socket, std::string peer,
+                         std::shared_ptr<asio::ssl::context> tls, const Shared& shared,
                          AnswerQueue& answers, std::function<void()> on_end)
     : at_end_{std::move(on_end)},
-      options_(options),
-      handler_(handler),
-      clock_(clock),
+      options_(shared.options),
+      handler_(shared.handler),
+      clock_(shared.clock),
+      bodies_(shared.bodies),
       answers_(answers),
+      peer_(std::move(peer)),
       stream_(std::move(socket), std::move(tls)),
       socket_(stream_.socket()),
       timer_(socket_.get_executor()),
       // Bounds what Beast collects before it can parse it: a head, a chunk's header, the trailer.
-      buffer_(static_cast<size_t>(options.max_header_bytes) + kFirstRead) {}
+      buffer_(static_cast<size_t>(options_.max_header_bytes) + kFirstRead) {
+  SetState(ConnectionState::kIdleUnproven, clock_.MonotonicNow());
+}
 
 void HttpSession::Start() { Connect(&HttpSession::ReadRequest); }
 
-void HttpSession::StartRefusing() { Connect(&HttpSession::RefuseConnection); }
+void HttpSession::StartRefusing(std::string detail) {
+  refusal_ = std::move(detail);
+  Connect(&HttpSession::RefuseConnection);
+}
 
 void HttpSession::Connect(void (HttpSession::*next)()) {
   asio::post(socket_.get_executor(), [self = shared_from_this(), next] {
+    if (self->draining_ || !self->socket_.is_open()) return self->CloseNow();
     error_code ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    const auto endpoint = self->socket_.remote_endpoint(ignored);
-    if (!ignored) self->peer_ = endpoint.address().to_string(ignored);
+    self->share_.emplace(self->bodies_, self->weak_from_this());
+    self->SetPhase(Phase::kConnecting, self->options_.header_timeout);
     if (!self->stream_.has_tls()) return (self.get()->*next)();
-    self->SetPhase(Phase::kHandshake, self->options_.header_timeout);
     self->stream_.async_handshake([self, next](error_code error) {
       if (error || self->draining_) return self->CloseNow();
       (self.get()->*next)();
@@ -158,15 +203,16 @@ void HttpSession::Connect(void (HttpSession::*next)()) {
   });
 }
 
-void HttpSession::RefuseConnection() {
-  Refuse(HttpRefusal::kTooManyConnections, "the gateway has as many connections as it takes");
-}
+void HttpSession::RefuseConnection() { Refuse(HttpRefusal::kTooManyConnections, refusal_); }
 
 void HttpSession::Drain() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->draining_ = true;
-    const bool idle = self->phase_ == Phase::kRest || self->phase_ == Phase::kHandshake;
-    if (idle) self->CloseNow();
+    if (self->IsIdle()) return self->CloseNow();
+    const bool slow_peer = self->phase_ == Phase::kAnswering && !self->answer_accepts_;
+    if (self->IsArriving() || slow_peer || self->phase_ == Phase::kLingering) {
+      self->ShortenPhase(self->options_.drain_patience);
+    }
   });
 }
 
@@ -174,8 +220,25 @@ void HttpSession::Close() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] { self->CloseNow(); });
 }
 
+void HttpSession::MakeRoom() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->leaving_ = true;
+    const bool busy = self->phase_ == Phase::kHandling || self->phase_ == Phase::kAnswering;
+    if (!busy) self->CloseNow();
+  });
+}
+
+void HttpSession::GiveUpBody() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->phase_ != Phase::kBody) return;
+    self->body_given_up_ = true;
+    self->ShortenPhase(absl::ZeroDuration());
+  });
+}
+
 void HttpSession::ReadRequest() {
   head_request_ = false;
+  body_given_up_ = false;
   head_before_trailer_.reset();
   parser_.reset();
   fields_memory_.release();
@@ -183,36 +246,50 @@ void HttpSession::ReadRequest() {
                   std::make_tuple(Fields::allocator_type(&fields_memory_)));
   parser_->header_limit(static_cast<uint32_t>(options_.max_header_bytes));
   parser_->body_limit(static_cast<uint64_t>(options_.max_body_bytes));
-  if (buffer_.size() > 0) {  // A pipelined request.
-    ReadHead();
-    return;
+  parser_->get().body().share = &*share_;
+  head_bytes_ = 0;
+  after_line_ = false;
+  folded_ = false;
+  if (buffer_.size() == 0 && buffer_.capacity() > kKeptBuffer) buffer_.shrink_to_fit();
+  // The first request has what is left of the time for connecting.
+  if (phase_ != Phase::kConnecting) SetPhase(Phase::kRest, options_.idle_timeout);
+  AwaitRequest();
+}
+
+// Empty lines before a request are passed over, and are not its beginning: some clients send one
+// after a body (RFC 9112, section 2.2).
+void HttpSession::AwaitRequest() {
+  const auto bytes = [this] {
+    return absl::string_view(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+  };
+  while (absl::StartsWith(bytes(), "\r\n")) {
+    buffer_.consume(2);
+    head_bytes_ += 2;
   }
-  SetPhase(Phase::kRest, options_.idle_timeout);
+  const bool too_many = head_bytes_ > static_cast<size_t>(options_.max_header_bytes);
+  if (too_many || (!bytes().empty() && bytes() != "\r")) return ParseHead();
   stream_.async_read_some(buffer_.prepare(kFirstRead),
-                          [self = shared_from_this()](error_code error, size_t bytes) {
+                          [self = shared_from_this()](error_code error, size_t count) {
                             if (error) return self->CloseNow();
-                            self->buffer_.commit(bytes);
-                            self->ReadHead();
+                            self->buffer_.commit(count);
+                            self->AwaitRequest();
                           });
 }
 
-void HttpSession::ReadHead() {
-  head_bytes_ = 0;
-  ParseHead();
-}
-
 // By hand, because Beast measures only what is not parsed yet: of a head that comes field by field,
-// it would keep as much as is sent.
+// it would keep as much as is sent. And because it takes a folded line (RFC 9112, section 5.2) for
+// one with blanks, where a proxy in front may see two.
 void HttpSession::ParseHead() {
   const size_t limit = static_cast<size_t>(options_.max_header_bytes);
   error_code error;
   const size_t parsed = parser_->put(buffer_.data(), error);
+  LookForFold({static_cast<const char*>(buffer_.data().data()), parsed});
   buffer_.consume(parsed);
   head_bytes_ += parsed;
   const bool incomplete = error == http::error::need_more;
-  const size_t bytes = head_bytes_ + (incomplete ? buffer_.size() : 0);
-  if (bytes > limit) error = http::error::header_limit;
-  if (!incomplete || bytes > limit) return OnHead(error);
+  const size_t all = head_bytes_ + (incomplete ? buffer_.size() : 0);
+  if (all > limit) error = http::error::header_limit;
+  if (!incomplete || all > limit) return OnHead(error);
   // Most heads come whole, and never get here.
   if (phase_ != Phase::kHead) SetPhase(Phase::kHead, options_.header_timeout);
   stream_.async_read_some(buffer_.prepare(kFirstRead),
@@ -223,26 +300,58 @@ void HttpSession::ParseHead() {
                           });
 }
 
+// `bytes` are the next ones of the head.
+void HttpSession::LookForFold(absl::string_view bytes) {
+  const auto is_blank = [bytes](size_t at) {
+    return at < bytes.size() && (bytes[at] == ' ' || bytes[at] == '\t');
+  };
+  folded_ = folded_ || (after_line_ && is_blank(0));
+  for (size_t line = bytes.find('\n'); line != absl::string_view::npos;
+       line = bytes.find('\n', line + 1)) {
+    folded_ = folded_ || is_blank(line + 1);
+  }
+  if (!bytes.empty()) after_line_ = bytes.back() == '\n';
+}
+
 void HttpSession::OnHead(error_code error) {
   if (error) {
-    if (timed_out_) return Refuse(HttpRefusal::kHeaderTimeout, "the header came too slowly");
+    if (deadline_.expired()) {
+      return RefuseLate(HttpRefusal::kHeaderTimeout, "the header came too slowly");
+    }
     if (IsParseError(error)) return Refuse(RefusalOf(error), DetailOf(error, options_));
     return CloseNow();
   }
   if (!socket_.is_open()) return;  // Closed while the head was on its way to here.
   const Head& head = parser_->get();
   head_request_ = head.method() == http::verb::head;
-  if (HasDoubtfulLength(head)) {
-    return Refuse(HttpRefusal::kMalformed, "the only Transfer-Encoding is chunked, in HTTP/1.1");
+  if (const std::string problem = ProblemOfHead(); !problem.empty()) {
+    return Refuse(HttpRefusal::kMalformed, problem);
   }
-  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(head, peer_));
+  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(&head, peer_));
   if (refusal.has_value()) return Answer(*refusal, /*then_close=*/true);
+  // Before any of the body is read, or asked for. Of chunks it is not known how much they will be.
+  if (const auto length = parser_->content_length();
+      length && !bodies_.HasRoomFor(static_cast<int64_t>(*length))) {
+    return Refuse(HttpRefusal::kTooManyBodies, kNoRoomForBody);
+  }
   if (parser_->chunked()) head_before_trailer_ = head;
   if (!parser_->is_done() && head.version() >= 11 &&
       absl::EqualsIgnoreCase(View(head[http::field::expect]), "100-continue")) {
     return SendContinue();
   }
   ReadBody();
+}
+
+std::string HttpSession::ProblemOfHead() const {
+  const Head& head = parser_->get();
+  if (folded_) return "a header field goes on in the next line, which begins with a blank";
+  if (HasDoubtfulLength(head)) return "the only Transfer-Encoding is chunked, in HTTP/1.1";
+  if (HasDoubtfulHost(head)) {
+    return head.count(http::field::host) == 1
+               ? "the field Host holds bytes that no name or address of a host has"
+               : absl::StrCat("there must be one field Host, not ", head.count(http::field::host));
+  }
+  return "";
 }
 
 void HttpSession::SendContinue() {
@@ -254,23 +363,42 @@ void HttpSession::SendContinue() {
                     });
 }
 
+// Most bodies come with their head.
 void HttpSession::ReadBody() {
-  // Most bodies come with their head. Not chunks: of a chunk that is cut, Beast's parser must not
-  // be asked twice before there is more.
-  if (!parser_->is_done() && !parser_->chunked() && buffer_.size() > 0) {
-    error_code error;
-    buffer_.consume(parser_->put(buffer_.data(), error));
-    if (error) return OnBody(error);
-  }
   if (parser_->is_done()) return Handle();
-  SetPhase(Phase::kBody, options_.body_timeout);
-  http::async_read(stream_, buffer_, *parser_,
-                   [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+  parser_->eager(true);
+  if (buffer_.size() > 0) return ParseBody();
+  ReadMoreOfBody();
+}
+
+// Only when there is more than the last time: of a chunk that is cut, Beast's parser must not be
+// asked twice about the same bytes.
+void HttpSession::ParseBody() {
+  error_code error;
+  buffer_.consume(parser_->put(buffer_.data(), error));
+  if (error && error != http::error::need_more) return OnBody(error);
+  if (parser_->is_done()) return Handle();
+  ReadMoreOfBody();
+}
+
+void HttpSession::ReadMoreOfBody() {
+  if (phase_ != Phase::kBody) SetPhase(Phase::kBody, options_.body_timeout);
+  const size_t room = buffer_.max_size() - buffer_.size();
+  if (room == 0) return OnBody(http::error::buffer_overflow);
+  stream_.async_read_some(buffer_.prepare(std::min(kBodyRead, room)),
+                          [self = shared_from_this()](error_code error, size_t count) {
+                            if (error) return self->OnBody(error);
+                            self->buffer_.commit(count);
+                            self->ParseBody();
+                          });
 }
 
 void HttpSession::OnBody(error_code error) {
-  if (!error) return Handle();
-  if (timed_out_) return Refuse(HttpRefusal::kBodyTimeout, "the body came too slowly");
+  const bool no_room = body_given_up_ || parser_->get().body().no_room;
+  if (no_room) return Refuse(HttpRefusal::kTooManyBodies, kNoRoomForBody);
+  if (deadline_.expired()) {
+    return RefuseLate(HttpRefusal::kBodyTimeout, "the body came too slowly");
+  }
   if (IsParseError(error)) return Refuse(RefusalOf(error), DetailOf(error, options_));
   CloseNow();
 }
@@ -280,8 +408,9 @@ void HttpSession::Handle() {
   SetPhase(Phase::kHandling, absl::InfiniteDuration());
   auto& request = parser_->get();
   const Head& head = head_before_trailer_.has_value() ? *head_before_trailer_ : request;
-  handler_.Handle(BeastHead(head, peer_), std::move(request.body()), clock_.WallNow(),
+  handler_.Handle(BeastHead(&head, peer_), std::move(request.body().text), clock_.WallNow(),
                   AnswerDue(shared_from_this()));
+  FreeBody();
 }
 
 void HttpSession::TakeAnswer(const HttpResponse& response) {
@@ -289,17 +418,34 @@ void HttpSession::TakeAnswer(const HttpResponse& response) {
 }
 
 void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
-  Answer(handler_.Refuse(refusal, detail), /*then_close=*/true);
+  const Head* head = nullptr;
+  if (parser_.has_value()) head = &parser_->get();
+  if (head_before_trailer_.has_value()) head = &*head_before_trailer_;
+  FreeBody();
+  Answer(handler_.Refuse(refusal, detail, BeastHead(head, peer_)), /*then_close=*/true);
+}
+
+void HttpSession::RefuseLate(HttpRefusal otherwise, absl::string_view detail) {
+  if (!draining_) return Refuse(otherwise, detail);
+  Refuse(HttpRefusal::kDraining, "the gateway is going down: send the webhook again");
+}
+
+void HttpSession::FreeBody() {
+  if (parser_.has_value()) std::string().swap(parser_->get().body().text);
+  if (share_.has_value()) share_->Release();
 }
 
 void HttpSession::Answer(const HttpResponse& response, bool then_close) {
   if (!socket_.is_open()) return;
   // HTTP/1.0 keeps connections only by an agreement that is not made here.
-  const bool keep_alive = !then_close && !draining_ && parser_.has_value() &&
+  const bool keep_alive = !then_close && !draining_ && !leaving_ && parser_.has_value() &&
                           parser_->get().version() >= 11 && parser_->get().keep_alive();
   close_after_answer_ = !keep_alive;
+  answer_accepts_ = response.status / 100 == 2;
+  proven_ = proven_ || answer_accepts_;
   Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_, answer_);
-  SetPhase(Phase::kAnswering, options_.write_timeout);
+  SetPhase(Phase::kAnswering,
+           answer_accepts_ ? options_.write_timeout : LimitWhileDraining(options_.write_timeout));
   asio::async_write(
       stream_, asio::buffer(answer_),
       [self = shared_from_this()](error_code error, size_t) { self->OnAnswered(error); });
@@ -307,7 +453,7 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
 
 void HttpSession::OnAnswered(error_code error) {
   if (error) return CloseNow();
-  if (close_after_answer_ || draining_) return Linger();
+  if (close_after_answer_ || draining_ || leaving_) return Linger();
   ReadRequest();
 }
 
@@ -315,7 +461,7 @@ void HttpSession::Linger() {
   error_code error;
   socket_.shutdown(HttpSocket::shutdown_send, error);
   if (error) return CloseNow();
-  SetPhase(Phase::kLingering, kLingerTime);
+  SetPhase(Phase::kLingering, LimitWhileDraining(kLingerTime));
   buffer_.consume(buffer_.size());
   ReadAndDiscard();
 }
@@ -337,34 +483,48 @@ void HttpSession::CloseNow() {
 }
 
 void HttpSession::SetPhase(Phase phase, absl::Duration limit) {
+  const absl::Duration now = clock_.MonotonicNow();
+  const bool was_arriving = IsArriving();
   phase_ = phase;
-  timed_out_ = false;
-  deadline_ = limit == absl::InfiniteDuration()
-                  ? SteadyClock::time_point::max()
-                  : SteadyClock::now() + absl::ToChronoNanoseconds(limit);
-  // A closed connection has nothing to wait for, and its timer would keep it alive.
-  if (socket_.is_open() && deadline_ < timer_expiry_) WatchDeadline();
+  if (IsArriving()) {
+    limit = LimitWhileDraining(limit);
+    if (!was_arriving) arriving_since_ = now;
+    SetState(ConnectionState::kArriving, arriving_since_);
+  } else if (phase_ == Phase::kHandling || phase_ == Phase::kAnswering) {
+    SetState(ConnectionState::kBusy, now);
+  } else {
+    const bool proven = proven_ && phase_ != Phase::kLingering;
+    SetState(proven ? ConnectionState::kIdleProven : ConnectionState::kIdleUnproven, now);
+  }
+  deadline_.Begin(now, limit);
+  SetTimer(now);
 }
 
-// Moving the timer with each phase would cost more than the request. It is only moved to an earlier
-// moment; when it fires too early, it looks how far the deadline has moved meanwhile.
-void HttpSession::WatchDeadline() {
-  timer_expiry_ = deadline_;
-  timer_.expires_at(deadline_);  // Ends the wait before, if there is one, with an error.
+void HttpSession::ShortenPhase(absl::Duration limit) {
+  const absl::Duration now = clock_.MonotonicNow();
+  deadline_.Shorten(now, limit);
+  SetTimer(now);
+}
+
+absl::Duration HttpSession::LimitWhileDraining(absl::Duration limit) const {
+  return draining_ ? std::min(limit, options_.drain_patience) : limit;
+}
+
+void HttpSession::SetTimer(absl::Duration now) {
+  // A closed connection has nothing to wait for, and its timer would keep it alive.
+  if (!socket_.is_open()) return;
+  const absl::optional<absl::Duration> at = deadline_.TimerMoment();
+  if (!at.has_value()) return;
+  // Ends the wait before, if there is one, with an error.
+  timer_.expires_after(absl::ToChronoNanoseconds(*at - now));
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (error || !self->socket_.is_open()) return;
-    self->timer_expiry_ = SteadyClock::time_point::max();
-    if (SteadyClock::now() < self->deadline_) {
-      if (self->deadline_ != SteadyClock::time_point::max()) self->WatchDeadline();
-      return;
+    const absl::Duration woken_at = self->clock_.MonotonicNow();
+    if (self->deadline_.OnTimer(woken_at)) {
+      error_code ignored;
+      self->socket_.cancel(ignored);
     }
-    self->timed_out_ = true;
-    error_code ignored;
-    self->socket_.cancel(ignored);
-    // A read that ended just before escapes this, and is followed by the next one of its phase:
-    // cancel again until the phase has changed.
-    self->deadline_ = SteadyClock::now() + kCancelAgain;
-    self->WatchDeadline();
+    self->SetTimer(woken_at);
   });
 }
 

@@ -1,13 +1,17 @@
 // One HTTP connection: reads a request, has it handled, writes the answer, and so on.
 //
-//   handshake  TLS, where there is any                           header_timeout
-//   rest       nothing has come yet, or since the last answer    idle_timeout
+//   connecting until the first byte of the first request, with   header_timeout
+//              the TLS handshake where there is one
+//   rest       since the last answer                             idle_timeout
 //   head       a request's first byte has come                   header_timeout
 //   body       its head has been accepted                        body_timeout
 //   handling   the handler has it                                no limit: it always answers
 //   answering  the answer is being sent                          write_timeout
 //   lingering  an answer was sent before all had been read: what still comes is thrown away for a
 //              moment, since closing at once would reset the connection and destroy the answer
+//
+// While the server drains, and when the place of the connection is needed, less: see Drain and
+// MakeRoom.
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SESSION_H_
 
@@ -17,7 +21,6 @@
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -28,43 +31,61 @@
 
 #include "server/base/clock.h"
 #include "server/http/answer_queue.h"
+#include "server/http/body_budget.h"
+#include "server/http/connection_table.h"
+#include "server/http/counted_body.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
 #include "server/http/http_stream.h"
+#include "server/http/session_deadline.h"
 
 namespace hookgate {
 
 // All work runs on the one thread that runs the socket's io_context. Lives as long as an operation
 // is pending or the handler owes an answer.
-class HttpSession final : public AnswerRecipient, public std::enable_shared_from_this<HttpSession> {
+class HttpSession final : public AnswerRecipient,
+                          public TrackedConnection,
+                          public BodyHolder,
+                          public std::enable_shared_from_this<HttpSession> {
  public:
   using Fields = boost::beast::http::basic_fields<std::pmr::polymorphic_allocator<char>>;
   using Head = boost::beast::http::request_header<Fields>;
 
-  // `tls` is null for plain text. The references outlive the session; `answers` is of the socket's
-  // io_context. `on_end` runs once, at the very end of its destruction: nothing of the session uses
-  // its io_context afterwards.
-  HttpSession(HttpSocket socket, std::shared_ptr<boost::asio::ssl::context> tls,
-              const HttpServerOptions& options, HttpHandler& handler, const Clock& clock,
-              AnswerQueue& answers, std::function<void()> on_end);
+  // What all sessions of a server share, and what outlives them.
+  struct Shared {
+    const HttpServerOptions& options;
+    HttpHandler& handler;
+    const Clock& clock;
+    BodyBudget& bodies;
+  };
+
+  // `peer` is the address at the other end. `tls` is null for plain text. `answers` is of the
+  // socket's io_context, and outlives the session. `on_end` runs once, at the very end of its
+  // destruction: nothing of the session uses its io_context afterwards.
+  HttpSession(HttpSocket socket, std::string peer, std::shared_ptr<boost::asio::ssl::context> tls,
+              const Shared& shared, AnswerQueue& answers, std::function<void()> on_end);
 
   // One of these, once; any thread.
   void Start();
-  void StartRefusing();
+  // Answers 503 with `detail` instead of reading a request.
+  void StartRefusing(std::string detail);
 
-  // Closes if no request is under way; otherwise after its answer. Any thread.
+  // Closes if no request is under way. A request that is still arriving has drain_patience, then it
+  // is answered 503; one that the handler has is answered, and then the connection closes. A peer
+  // that takes its answer slowly has drain_patience too, unless its request was accepted. Any
+  // thread.
   void Drain();
   // Closes now. Any thread.
   void Close();
+  void MakeRoom() override;
+  void GiveUpBody() override;
 
   // What the handler owed.
   void TakeAnswer(const HttpResponse& response) override;
 
  private:
-  using Parser =
-      boost::beast::http::request_parser<boost::beast::http::string_body, Fields::allocator_type>;
-  using SteadyClock = std::chrono::steady_clock;
-  enum class Phase { kHandshake, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
+  using Parser = boost::beast::http::request_parser<CountedBody, Fields::allocator_type>;
+  enum class Phase { kConnecting, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
   class AnswerDue;
   struct AtEnd {
     ~AtEnd() { run(); }
@@ -75,14 +96,22 @@ class HttpSession final : public AnswerRecipient, public std::enable_shared_from
   void Connect(void (HttpSession::*next)());
   void RefuseConnection();
   void ReadRequest();
-  void ReadHead();
+  void AwaitRequest();
   void ParseHead();
+  void LookForFold(absl::string_view bytes);
   void OnHead(boost::system::error_code error);
+  // Why a head that Beast takes is refused, or "".
+  std::string ProblemOfHead() const;
   void SendContinue();
   void ReadBody();
+  void ParseBody();
+  void ReadMoreOfBody();
   void OnBody(boost::system::error_code error);
   void Handle();
   void Refuse(HttpRefusal refusal, absl::string_view detail);
+  // Because the server drains, or `otherwise`.
+  void RefuseLate(HttpRefusal otherwise, absl::string_view detail);
+  void FreeBody();
   // Sends `response`; `then_close`: nothing more is read from this connection.
   void Answer(const HttpResponse& response, bool then_close);
   void OnAnswered(boost::system::error_code error);
@@ -90,28 +119,38 @@ class HttpSession final : public AnswerRecipient, public std::enable_shared_from
   void ReadAndDiscard();
   void CloseNow();
 
+  bool IsIdle() const { return phase_ == Phase::kConnecting || phase_ == Phase::kRest; }
+  bool IsArriving() const { return phase_ == Phase::kHead || phase_ == Phase::kBody; }
   void SetPhase(Phase phase, absl::Duration limit);
-  void WatchDeadline();
+  void ShortenPhase(absl::Duration limit);
+  void SetTimer(absl::Duration now);
+  absl::Duration LimitWhileDraining(absl::Duration limit) const;
 
   // Constant after construction.
   const AtEnd at_end_;  // first, since the first member is destroyed last
   const HttpServerOptions& options_;
   HttpHandler& handler_;
   const Clock& clock_;
+  BodyBudget& bodies_;
   AnswerQueue& answers_;
+  const std::string peer_;
 
   // Touched only on the io_context's thread.
+  std::string refusal_;  // of the connection as such
   HttpStream stream_;
   HttpSocket& socket_;  // of stream_
-  std::string peer_;
-  boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>,
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>,
                                     HttpExecutor>
-      timer_;
-  SteadyClock::time_point deadline_ = SteadyClock::time_point::max();
-  Phase phase_ = Phase::kHandshake;
-  SteadyClock::time_point timer_expiry_ = SteadyClock::time_point::max();  // max: it is not set
-  bool timed_out_ = false;  // it was the deadline that cancelled the operation under way
+      timer_;  // only wakes: what time it is, clock_ says
+  SessionDeadline deadline_;
+  Phase phase_ = Phase::kConnecting;
+  absl::Duration arriving_since_;  // the request that is in kHead or kBody
   bool draining_ = false;
+  bool leaving_ = false;         // its place is needed
+  bool proven_ = false;          // a request on it was answered 2xx
+  bool answer_accepts_ = false;  // the answer that is being sent is a 2xx
+  bool body_given_up_ = false;   // others need the memory of the body that is being read
   bool close_after_answer_ = false;
   bool head_request_ = false;  // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
@@ -120,6 +159,10 @@ class HttpSession final : public AnswerRecipient, public std::enable_shared_from
   std::pmr::monotonic_buffer_resource fields_memory_{fields_room_.data(), fields_room_.size()};
   std::optional<Parser> parser_;  // a new one for each request
   size_t head_bytes_ = 0;         // of the head that is being read, as far as it is parsed
+  bool after_line_ = false;       // the last of these was a line feed
+  bool folded_ = false;           // a line of the head goes on in the next one
+  // Of the body that is being read. Made in Connect, since it refers to the session.
+  std::optional<BodyBudget::Share> share_;
   // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
   std::optional<Head> head_before_trailer_;
   std::string answer_;  // Asio's while it is being sent

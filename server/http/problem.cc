@@ -100,7 +100,7 @@ absl::Status RefusalError(HttpRefusal refusal, absl::string_view detail) {
   switch (refusal) {
     case HttpRefusal::kMalformed:
       return ErrorWithReason(Code::kInvalidArgument, reason::kMalformedRequest,
-                             absl::StrCat("the request is no proper HTTP/1.1: ", detail));
+                             absl::StrCat("the request is not valid HTTP/1.1: ", detail));
     case HttpRefusal::kHeaderTooLarge:
       return ErrorWithReason(Code::kInvalidArgument, reason::kHeaderTooLarge, detail);
     case HttpRefusal::kBodyTooLarge:
@@ -110,6 +110,10 @@ absl::Status RefusalError(HttpRefusal refusal, absl::string_view detail) {
       return ErrorWithReason(Code::kDeadlineExceeded, reason::kRequestTimeout, detail);
     case HttpRefusal::kTooManyConnections:
       return ErrorWithReason(Code::kUnavailable, reason::kTooManyConnections, detail);
+    case HttpRefusal::kTooManyBodies:
+      return ErrorWithReason(Code::kUnavailable, reason::kTooManyBodies, detail);
+    case HttpRefusal::kDraining:
+      return ErrorWithReason(Code::kUnavailable, reason::kDraining, detail);
   }
   return absl::InternalError(detail);
 }

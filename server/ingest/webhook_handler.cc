@@ -25,6 +25,26 @@ absl::Status DrainingError() {
   return error;
 }
 
+// What a sender is told of an error of the log, which speaks of the disk and the database to the
+// operator: that it is to send the webhook again.
+absl::Status ForSender(const absl::Status& error) {
+  const std::string reason = ReasonOf(error);
+  if (reason == reason::kDraining) return DrainingError();
+  if (reason == reason::kQueueFull) {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kQueueFull,
+                           "too many webhooks wait to be stored: send the webhook again");
+  }
+  return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kStoreUnavailable,
+                         "the gateway cannot store webhooks now: send the webhook again");
+}
+
+// `error` of DecodeEvent with what the head adds to it.
+absl::Status Explained(const absl::Status& error, const HttpHead& head) {
+  if (ReasonOf(error) != reason::kBodyNotJson) return error;
+  return ErrorWithReason(error.code(), reason::kBodyNotJson,
+                         absl::StrCat(error.message(), ContentTypeProblem(head)));
+}
+
 HttpResponse Accepted(absl::string_view status, Sequence sequence) {
   HttpResponse response;
   response.body = absl::StrCat("{\"status\":\"", status, "\",\"sequence\":\"", sequence, "\"}");
@@ -50,6 +70,7 @@ absl::Time WholeMicroseconds(absl::Time time) {
 struct WebhookHandler::Delivery {
   std::shared_ptr<Source> source;
   WebhookOrigin origin;
+  Origin from;
   bool verified = false;
   DecodedEvent decoded;
 };
@@ -59,35 +80,46 @@ WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log, con
     : sources_(sources),
       log_(log),
       trusted_proxies_(std::move(trusted_proxies)),
-      stranger_lines_(clock),
+      stranger_lines_(clock, LogLimiter::kStrangerLinesPerSecond),
       sender_lines_(clock) {}
 
 WebhookHandler::~WebhookHandler() = default;
 
 absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   const absl::StatusOr<std::shared_ptr<Source>> source = FindSource(head.target());
-  if (!source.ok()) return AnswerError("", "", source.status(), stranger_lines_);
-  const std::string& name = (*source)->config().name;
+  const auto refuse = [&](const absl::Status& error) {
+    Origin origin = OriginOf(head);
+    if (source.ok()) origin.source = (*source)->config().name;
+    return AnswerError(origin, error, stranger_lines_);
+  };
+  if (!source.ok()) return refuse(source.status());
   const absl::Status allowed = CheckAddress(**source, head);
-  if (!allowed.ok()) return AnswerError(name, "", allowed, stranger_lines_);
+  if (!allowed.ok()) return refuse(allowed);
   if (head.method() != "POST") {
     HttpResponse response =
-        AnswerError(name, "",
-                    ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMethodNotAllowed,
-                                    "webhooks are sent by POST"),
-                    stranger_lines_);
+        refuse(ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMethodNotAllowed,
+                               "webhooks are sent by POST"));
     response.fields.emplace_back("Allow", "POST");
     return response;
   }
-  if (draining_) return AnswerError(name, "", DrainingError(), stranger_lines_);
+  if (draining_) return refuse(DrainingError());
   if (IsEncoded(head)) {
-    return AnswerError(
-        name, "",
+    return refuse(
         ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kEncodedBody,
-                        "a body with a Content-Encoding is not taken: send it as it was signed"),
-        stranger_lines_);
+                        "a body with a Content-Encoding is not taken: send it as it was signed"));
   }
   return absl::nullopt;
+}
+
+WebhookHandler::Origin WebhookHandler::OriginOf(const HttpHead& head) const {
+  Origin origin;
+  origin.peer = std::string(head.peer());
+  if (trusted_proxies_.empty()) {
+    origin.client = origin.peer;
+  } else if (const auto client = ClientAddress(head, trusted_proxies_); client.has_value()) {
+    origin.client = client->ToString();
+  }
+  return origin;
 }
 
 absl::StatusOr<std::shared_ptr<Source>> WebhookHandler::FindSource(absl::string_view target) {
@@ -118,15 +150,19 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
                             Respond respond) {
   Delivery delivery;
   delivery.origin.receive_time = WholeMicroseconds(receive_time);
+  delivery.from = OriginOf(head);
   const absl::Status admitted = Admit(head, body, delivery);
+  delivery.from.source = delivery.origin.source;
+  delivery.from.webhook_id = delivery.origin.webhook_id;
   if (!admitted.ok()) {
-    std::move(respond)(AnswerError(delivery.origin.source, delivery.origin.webhook_id, admitted,
-                                   delivery.verified ? sender_lines_ : stranger_lines_));
+    std::move(respond)(
+        AnswerError(delivery.from, admitted, delivery.verified ? sender_lines_ : stranger_lines_));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   if (!decoded.ok()) {
-    Quarantine(std::move(delivery), decoded.status(), std::move(body), std::move(respond));
+    Quarantine(std::move(delivery), Explained(decoded.status(), head), std::move(body),
+               std::move(respond));
     return;
   }
   delivery.decoded = *std::move(decoded);
@@ -143,7 +179,8 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   origin.source = config.name;
   // Again, since the sources may be others than when the head came.
   RETURN_IF_ERROR(CheckAddress(source, head));
-  ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head));
+  std::string joined;
+  ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head, joined));
   origin.webhook_id = std::string(WellFormedIdOf(headers));
   ASSIGN_OR_RETURN(
       const VerifiedWebhook verified,
@@ -168,29 +205,41 @@ void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond
   std::unique_ptr<LogEvent> event =
       ComposeEvent(std::move(delivery.decoded), delivery.origin, std::move(body));
   log_.Append(std::move(event),
-              [this, origin = std::move(delivery.origin),
+              [this, from = std::move(delivery.from),
                respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
-                std::move(respond)(AnswerAppend(origin.source, origin.webhook_id, result));
+                std::move(respond)(AnswerAppend(from, result));
               });
 }
 
-HttpResponse WebhookHandler::AnswerAppend(const std::string& source, const std::string& webhook_id,
+HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
                                           const absl::StatusOr<AppendResult>& result) {
-  if (!result.ok()) return AnswerError(source, webhook_id, result.status(), sender_lines_);
+  if (!result.ok()) return AnswerNotStored(origin, result.status());
+  const auto log_arrival = [&](absl::string_view what) {
+    Log(Severity::kDebug, what,
+        {{"source", origin.source},
+         {"webhook_id", origin.webhook_id},
+         {"sequence", result->sequence},
+         {"peer", origin.peer},
+         {"client", origin.client}});
+  };
   switch (result->outcome) {
     case AppendResult::Outcome::kStored:
       ++stats_.stored;
+      log_arrival("webhook stored");
       return Accepted("stored", result->sequence);
     case AppendResult::Outcome::kDuplicate:
       ++stats_.duplicates;
+      log_arrival("webhook repeated; it was stored before");
       break;
     case AppendResult::Outcome::kConflict:
       ++stats_.conflicts;
       if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
         Log(Severity::kWarning, "webhook-id repeated with another body; the first one is kept",
-            {{"source", source},
-             {"webhook_id", webhook_id},
+            {{"source", origin.source},
+             {"webhook_id", origin.webhook_id},
              {"sequence", result->sequence},
+             {"peer", origin.peer},
+             {"client", origin.client},
              {"suppressed", *suppressed}});
       }
       break;
@@ -208,42 +257,58 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
   webhook->reason = ReasonOf(error);
   webhook->detail = std::string(error.message());
   webhook->raw_body = std::move(body);
-  log_.Quarantine(
-      std::move(webhook), [this, error, origin = std::move(delivery.origin),
-                           respond = std::move(respond)](const absl::Status& kept) mutable {
-        if (!kept.ok()) {
-          std::move(respond)(AnswerError(origin.source, origin.webhook_id, kept, sender_lines_));
-          return;
-        }
-        ++stats_.quarantined;
-        if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
-          Log(Severity::kWarning, "webhook put into quarantine",
-              {{"source", origin.source},
-               {"webhook_id", origin.webhook_id},
-               {"reason", ReasonOf(error)},
-               {"field", FieldPathOf(error)},
-               {"suppressed", *suppressed}});
-        }
-        std::move(respond)(ToHttpResponse(error));
-      });
+  log_.Quarantine(std::move(webhook),
+                  [this, error, from = std::move(delivery.from),
+                   respond = std::move(respond)](const absl::Status& kept) mutable {
+                    if (!kept.ok()) {
+                      std::move(respond)(AnswerNotStored(from, kept));
+                      return;
+                    }
+                    ++stats_.quarantined;
+                    if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+                      Log(Severity::kWarning, "webhook put into quarantine",
+                          {{"source", from.source},
+                           {"webhook_id", from.webhook_id},
+                           {"reason", ReasonOf(error)},
+                           {"field", FieldPathOf(error)},
+                           {"peer", from.peer},
+                           {"client", from.client},
+                           {"suppressed", *suppressed}});
+                    }
+                    std::move(respond)(ToHttpResponse(error));
+                  });
 }
 
-HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail) {
-  return AnswerError("", "", RefusalError(refusal, detail), stranger_lines_);
+HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail,
+                                    const HttpHead& head) {
+  return AnswerError(OriginOf(head), RefusalError(refusal, detail), stranger_lines_);
 }
 
-HttpResponse WebhookHandler::AnswerError(absl::string_view source, absl::string_view webhook_id,
-                                         const absl::Status& error, LogLimiter& lines) {
+HttpResponse WebhookHandler::AnswerNotStored(const Origin& origin, const absl::Status& error) {
   ++stats_.refused;
-  if (const auto suppressed = lines.Take(); suppressed.has_value()) {
-    Log(Severity::kInfo, "webhook refused",
-        {{"source", source},
-         {"webhook_id", webhook_id},
-         {"reason", ReasonOf(error)},
-         {"detail", std::string(error.message())},
-         {"suppressed", *suppressed}});
-  }
+  LogRefusal(origin, error, sender_lines_);
+  return ToHttpResponse(ForSender(error));
+}
+
+HttpResponse WebhookHandler::AnswerError(const Origin& origin, const absl::Status& error,
+                                         LogLimiter& lines) {
+  ++stats_.refused;
+  LogRefusal(origin, error, lines);
   return ToHttpResponse(error);
+}
+
+void WebhookHandler::LogRefusal(const Origin& origin, const absl::Status& error,
+                                LogLimiter& lines) {
+  const auto suppressed = lines.Take();
+  if (!suppressed.has_value()) return;
+  Log(Severity::kInfo, "webhook refused",
+      {{"source", origin.source},
+       {"webhook_id", origin.webhook_id},
+       {"reason", ReasonOf(error)},
+       {"detail", std::string(error.message())},
+       {"peer", origin.peer},
+       {"client", origin.client},
+       {"suppressed", *suppressed}});
 }
 
 }  // namespace hookgate

@@ -52,21 +52,31 @@ class WebhookHandler final : public HttpHandler {
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
   void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
               Respond respond) override;
-  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override;
+  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead& head) override;
 
  private:
   struct Delivery;  // one request on its way through steps 2 to 5
 
+  // What log lines say of a request besides what became of it.
+  struct Origin {
+    std::string source;      // "" if it is not known
+    std::string webhook_id;  // "" if it is not known, or not well-formed
+    std::string peer;        // the other end of the connection
+    std::string client;      // whom a trusted proxy names; otherwise as `peer`
+  };
+
   absl::StatusOr<std::shared_ptr<Source>> FindSource(absl::string_view target);
   absl::Status CheckAddress(const Source& source, const HttpHead& head) const;
+  Origin OriginOf(const HttpHead& head) const;
   absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
   void Append(Delivery delivery, std::string body, Respond respond);
   void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
-  HttpResponse AnswerAppend(const std::string& source, const std::string& webhook_id,
-                            const absl::StatusOr<AppendResult>& result);
-  // Counts and logs, and makes the answer. `webhook_id` may be empty.
-  HttpResponse AnswerError(absl::string_view source, absl::string_view webhook_id,
-                           const absl::Status& error, LogLimiter& lines);
+  HttpResponse AnswerAppend(const Origin& origin, const absl::StatusOr<AppendResult>& result);
+  // The log did not take a signed webhook.
+  HttpResponse AnswerNotStored(const Origin& origin, const absl::Status& error);
+  // Counts and logs, and makes the answer.
+  HttpResponse AnswerError(const Origin& origin, const absl::Status& error, LogLimiter& lines);
+  void LogRefusal(const Origin& origin, const absl::Status& error, LogLimiter& lines);
 
   // Constant after construction.
   const SourceRegistry& sources_;

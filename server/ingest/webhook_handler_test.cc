@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "hookgate/v1/event.pb.h"
+#include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -103,9 +104,10 @@ class WebhookHandlerTest : public testing::Test {
     }
     return source;
   }
-  void Configure(const std::vector<WebhookSource>& sources) {
+  void Configure(const std::vector<WebhookSource>& sources,
+                 const std::vector<Network>& trusted_proxies = {}) {
     sources_ = std::make_unique<SourceRegistry>(sources, clock_);
-    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, clock_);
+    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, clock_, trusted_proxies);
   }
 
   // A right webhook of now.
@@ -505,6 +507,37 @@ TEST_F(WebhookHandlerTest, WhatTheLogDoesNotTakeIsToBeSentAgain) {
   EXPECT_EQ(Send(Webhook()).body, R"({"status":"stored","sequence":"1"})");
 }
 
+// Senders were once told which statement failed on which table.
+TEST_F(WebhookHandlerTest, SendersAreNotToldHowStoringFailed) {
+  for (const absl::Status& error :
+       {absl::InternalError("INSERT INTO events: disk I/O error"),
+        absl::ResourceExhaustedError("BEGIN IMMEDIATE: database or disk is full"),
+        ErrorWithReason(absl::StatusCode::kUnavailable, reason::kStoreUnavailable,
+                        "COMMIT: database is locked")}) {
+    log_.refuse_appends = error;
+    const HttpResponse response = Send(Webhook());
+    ExpectRefused(response, 503, reason::kStoreUnavailable);
+    EXPECT_EQ(DetailOf(response), "the gateway cannot store webhooks now: send the webhook again");
+  }
+}
+
+// It was blamed on the secret.
+TEST_F(WebhookHandlerTest, EmptyBodyIsNamedAsWhatDoesNotMatch) {
+  const HttpResponse response = Send(FakeHead::With(Webhook().SignedFields()), "");
+  ExpectRefused(response, 401, reason::kSignatureMismatch);
+  EXPECT_THAT(DetailOf(response), HasSubstr("the body is empty"));
+}
+
+// It was a syntax error at byte 0.
+TEST_F(WebhookHandlerTest, FormIsNamedAsWhatIsNoJson) {
+  SignedWebhook webhook = Webhook();
+  webhook.body = "payload=%7B%7D";
+  webhook.more_fields = {{"Content-Type", "application/x-www-form-urlencoded"}};
+  const HttpResponse response = Send(webhook);
+  ExpectRefused(response, 400, reason::kBodyNotJson);
+  EXPECT_THAT(DetailOf(response), HasSubstr("it is a form"));
+}
+
 TEST_F(WebhookHandlerTest, DrainRefusesNewWebhooksAndFinishesThoseUnderWay) {
   SignedWebhook webhook = Webhook();
   const FakeHead head = FakeHead::With(webhook.SignedFields());
@@ -523,8 +556,10 @@ TEST_F(WebhookHandlerTest, DrainRefusesNewWebhooksAndFinishesThoseUnderWay) {
 }
 
 TEST_F(WebhookHandlerTest, RefusalsOfTheConnectionLayerLookAlikeAndAreCounted) {
-  ExpectRefused(handler_->Refuse(HttpRefusal::kBodyTooLarge, "why"), 413, reason::kBodyTooLarge);
-  ExpectRefused(handler_->Refuse(HttpRefusal::kTooManyConnections, "why"), 503,
+  const FakeHead head = FakeHead::With({});
+  ExpectRefused(handler_->Refuse(HttpRefusal::kBodyTooLarge, "why", head), 413,
+                reason::kBodyTooLarge);
+  ExpectRefused(handler_->Refuse(HttpRefusal::kTooManyConnections, "why", head), 503,
                 reason::kTooManyConnections);
   EXPECT_EQ(handler_->stats().refused, 2);
 }
@@ -552,6 +587,40 @@ TEST_F(WebhookHandlerLogTest, StoredWebhooksLeaveNoLine) {
   Send(webhook);
   Send(webhook);
   EXPECT_THAT(LogLines(), IsEmpty());
+}
+
+// At no level could it be seen that a webhook had come in.
+TEST_F(WebhookHandlerLogTest, EachWebhookLeavesOneLineAtDebug) {
+  SignedWebhook webhook = Webhook();
+  webhook.webhook_id = "wh_1";
+  SetLeastSeverity(Severity::kDebug);
+  Send(webhook);
+  Send(webhook);
+  SetLeastSeverity(Severity::kInfo);
+  EXPECT_THAT(LogLines(),
+              ElementsAre(HasSubstr("webhook stored source=openai webhook_id=wh_1 sequence=1 "
+                                    "peer=127.0.0.1 client=127.0.0.1"),
+                          HasSubstr("webhook repeated; it was stored before source=openai "
+                                    "webhook_id=wh_1 sequence=1")));
+}
+
+// A refusal could not be traced to anybody.
+TEST_F(WebhookHandlerLogTest, RefusalNamesThePeerAndWhomATrustedProxyNames) {
+  Configure({Source()}, {*Network::Parse("10.0.0.0/8")});
+  const auto line_of = [this](const std::string& peer, const std::string& forwarded) {
+    FakeHead head = FakeHead::With({{"X-Forwarded-For", forwarded}});
+    head.set_peer(peer);
+    Send(head, "");
+    handler_->Refuse(HttpRefusal::kBodyTimeout, "why", head);
+    const std::vector<std::string> lines = LogLines();
+    EXPECT_EQ(lines.size(), 2u);
+    EXPECT_EQ(lines[0].substr(lines[0].find("peer=")), lines[1].substr(lines[1].find("peer=")));
+    return lines[0];
+  };
+  EXPECT_THAT(line_of("10.1.2.3", "203.0.113.9"), HasSubstr("peer=10.1.2.3 client=203.0.113.9"));
+  EXPECT_THAT(line_of("192.0.2.7", "203.0.113.9"), HasSubstr("peer=192.0.2.7 client=192.0.2.7"));
+  EXPECT_THAT(line_of("10.1.2.3", std::string(60'000, 'x')),
+              HasSubstr("peer=10.1.2.3 client=\"\""));
 }
 
 TEST_F(WebhookHandlerLogTest, NoLineHoldsASecretASignatureOrTheBody) {
@@ -623,7 +692,7 @@ TEST_F(WebhookHandlerLogTest, PathsOfStrangersAreNotLogged) {
   handler_->CheckHead(FakeHead::To("/webhooks/openai?" + name, {}, name));
   const std::vector<std::string> lines = LogLines();
   EXPECT_EQ(lines.size(), 3u);
-  for (const std::string& line : lines) EXPECT_LT(line.size(), 400u);
+  for (const std::string& line : lines) EXPECT_LT(line.size(), 500u);
 }
 
 // Refusals cost a stranger nothing; one line each would let anybody fill the disk.
@@ -632,7 +701,7 @@ TEST_F(WebhookHandlerLogTest, StrangersCannotFillTheLogNorHideWhatIsSaidAboutSen
     Send(FakeHead::With({}), "");
     Send(FakeHead::To("/elsewhere"), "");
     Send(FakeHead::To("/webhooks/openai", {}, "GET"), "");
-    handler_->Refuse(HttpRefusal::kMalformed, "why");
+    handler_->Refuse(HttpRefusal::kMalformed, "why", FakeHead::With({}));
   }
   EXPECT_EQ(LogLines().size(), static_cast<size_t>(LogLimiter::kBurst));
   EXPECT_EQ(handler_->stats().refused, 1000);

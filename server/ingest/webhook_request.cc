@@ -1,10 +1,13 @@
 #include "server/ingest/webhook_request.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -30,11 +33,20 @@ bool ConsumePrefixIgnoreCase(absl::string_view& text, absl::string_view prefix) 
   return true;
 }
 
+// Entries are separated by blanks. One line is left where it is.
+absl::string_view List(const std::vector<absl::string_view>& lines, std::string& joined) {
+  if (lines.size() == 1) return lines.front();
+  joined = absl::StrJoin(lines, " ");
+  return joined;
+}
+
 }  // namespace
 
 absl::StatusOr<absl::string_view> SourceNameOf(absl::string_view target) {
   absl::string_view path = target.substr(0, target.find('?'));
-  if (!absl::ConsumePrefix(&path, kPathPrefix) || path.empty() || absl::StrContains(path, '/')) {
+  const bool has_prefix = absl::ConsumePrefix(&path, kPathPrefix);
+  absl::ConsumeSuffix(&path, "/");
+  if (!has_prefix || path.empty() || absl::StrContains(path, '/')) {
     return ErrorWithReason(absl::StatusCode::kNotFound, reason::kNotFound,
                            "there is nothing at this path; webhooks go to /webhooks/{source}");
   }
@@ -52,26 +64,68 @@ bool IsEncoded(const HttpHead& head) {
   return encoded;
 }
 
-absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head) {
-  SignedHeaders headers;
-  absl::Status conflict;
-  head.ForEachField([&](absl::string_view name, absl::string_view value) {
-    if (!ConsumePrefixIgnoreCase(name, "webhook-") && !ConsumePrefixIgnoreCase(name, "svix-")) {
-      return;
-    }
-    for (const SignedHeader& header : kSignedHeaders) {
-      if (!absl::EqualsIgnoreCase(name, header.suffix)) continue;
-      absl::string_view& slot = headers.*header.value;
-      if (slot.data() != nullptr && slot != value) {
-        conflict = ErrorWithReason(absl::StatusCode::kUnauthenticated, reason::kConflictingHeaders,
-                                   absl::StrCat("the header webhook-", header.suffix, " (or svix-",
-                                                header.suffix, ") is there with different values"));
-      }
-      // An empty value is there, too.
-      slot = value.data() != nullptr ? value : absl::string_view("");
+absl::string_view ContentTypeProblem(const HttpHead& head) {
+  struct Kind {
+    absl::string_view media_type;
+    absl::string_view problem;
+  };
+  static constexpr Kind kKinds[] = {
+      {"application/x-www-form-urlencoded",
+       "; its Content-Type says that it is a form: have the sender send application/json"},
+      {"multipart/form-data",
+       "; its Content-Type says that it is multipart: have the sender send application/json"},
+      {"application/xml",
+       "; its Content-Type says that it is XML: have the sender send application/json"},
+      {"text/xml", "; its Content-Type says that it is XML: have the sender send application/json"},
+  };
+  absl::string_view problem;
+  head.ForEachField([&problem](absl::string_view name, absl::string_view value) {
+    if (!absl::EqualsIgnoreCase(name, "content-type")) return;
+    const absl::string_view media_type =
+        absl::StripAsciiWhitespace(value.substr(0, value.find(';')));
+    for (const Kind& kind : kKinds) {
+      if (absl::EqualsIgnoreCase(media_type, kind.media_type)) problem = kind.problem;
     }
   });
-  if (!conflict.ok()) return conflict;
+  return problem;
+}
+
+absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string& joined) {
+  SignedHeaders headers;
+  absl::string_view conflicting;
+  const auto set = [&](const SignedHeader& header, absl::string_view value) {
+    absl::string_view& slot = headers.*header.value;
+    if (slot.data() != nullptr && slot != value) conflicting = header.suffix;
+    // An empty value is there, too.
+    slot = value.data() != nullptr ? value : absl::string_view("");
+  };
+  std::vector<absl::string_view> webhook_signatures;
+  std::vector<absl::string_view> svix_signatures;
+  head.ForEachField([&](absl::string_view name, absl::string_view value) {
+    const bool webhook = ConsumePrefixIgnoreCase(name, "webhook-");
+    if (!webhook && !ConsumePrefixIgnoreCase(name, "svix-")) return;
+    for (const SignedHeader& header : kSignedHeaders) {
+      if (!absl::EqualsIgnoreCase(name, header.suffix)) continue;
+      if (header.value == &SignedHeaders::signature) {
+        (webhook ? webhook_signatures : svix_signatures).push_back(value);
+      } else {
+        set(header, value);
+      }
+    }
+  });
+  const SignedHeader signature = {"signature", &SignedHeaders::signature};
+  std::string other;  // The names' lists are equal, or the one is not needed after this.
+  if (!svix_signatures.empty()) set(signature, List(svix_signatures, other));
+  if (!webhook_signatures.empty()) set(signature, List(webhook_signatures, joined));
+  if (!conflicting.empty()) {
+    return ErrorWithReason(absl::StatusCode::kUnauthenticated, reason::kConflictingHeaders,
+                           absl::StrCat("the header webhook-", conflicting, " (or svix-",
+                                        conflicting, ") is there with different values"));
+  }
+  if (webhook_signatures.empty() && svix_signatures.size() > 1) {
+    joined = std::move(other);
+    headers.signature = joined;
+  }
   return headers;
 }
 

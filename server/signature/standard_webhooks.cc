@@ -121,6 +121,8 @@ absl::StatusOr<SignatureEntries> ParseSignature(absl::string_view header) {
   SignatureEntries entries;
   for (absl::string_view entry :
        absl::StrSplit(header, absl::ByAnyChar(" \t\n\v\f\r"), absl::SkipEmpty())) {
+    // Of a proxy that joined several lines (RFC 9110, section 5.3); base64 has none.
+    absl::ConsumeSuffix(&entry, ",");
     if (absl::ConsumePrefix(&entry, kV1Tag)) {
       entries.v1.push_back(entry);
     } else if (absl::ConsumePrefix(&entry, kV1aTag)) {
@@ -190,7 +192,8 @@ Candidates CandidatesFor(absl::Span<const Secret> secrets, const SignatureEntrie
   return {.count = entries.v1.size() + entries.v1a.size(), .tags = "v1 or v1a"};
 }
 
-absl::Status Mismatch(absl::Span<const Secret> secrets, const SignatureEntries& entries) {
+absl::Status Mismatch(absl::Span<const Secret> secrets, const SignatureEntries& entries,
+                      bool empty_body) {
   const Candidates candidates = CandidatesFor(secrets, entries);
   if (candidates.count == 0) {
     const size_t all = entries.v1.size() + entries.v1a.size() + entries.others;
@@ -198,6 +201,11 @@ absl::Status Mismatch(absl::Span<const Secret> secrets, const SignatureEntries& 
                   absl::StrCat("webhook-signature has no ", candidates.tags, " entry, and ", all,
                                " of other kinds; the configured secrets check \"v1,<base64>\" by a "
                                "shared secret, \"v1a,<base64>\" by a public key"));
+  }
+  if (empty_body) {
+    return Refuse(reason::kSignatureMismatch,
+                  "the body is empty, and that is not what was signed: it was lost on its way, or "
+                  "never sent");
   }
   return Refuse(reason::kSignatureMismatch,
                 absl::StrCat("none of the ", candidates.tags, " entries in webhook-signature (",
@@ -266,7 +274,7 @@ absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::strin
                              : MatchesSharedSecret(secrets[i].hmac_key(), entries.v1, parts);
     if (matches) matching.push_back(i);
   }
-  if (matching.empty()) return Mismatch(secrets, entries);
+  if (matching.empty()) return Mismatch(secrets, entries, body.empty());
   return VerifiedWebhook{.webhook_time = webhook_time, .secret_indices = std::move(matching)};
 }
 

@@ -31,7 +31,7 @@ struct SignedHeaders {
   absl::string_view timestamp;
   // webhook-signature: entries "v1,<base64>" and "v1a,<base64>", separated by blanks, in at most
   // 4096 bytes: at most 64 entries, 8 of them with the tag v1a. Entries with other tags are
-  // skipped.
+  // skipped, and so is a comma behind an entry, which a proxy adds when it joins several lines.
   absl::string_view signature;
 };
 

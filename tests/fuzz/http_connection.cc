@@ -57,7 +57,7 @@ class RecordingHandler final : public HttpHandler {
     }
     std::move(respond)(HttpResponse());
   }
-  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail) override {
+  HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead&) override {
     return ToHttpResponse(RefusalError(refusal, detail));
   }
 

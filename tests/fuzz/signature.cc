@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -73,6 +74,7 @@ void CheckRefusal(const absl::Status& error, absl::string_view expected_signatur
 // The text of an entry is what lets a request in: all of it.
 bool HasEntry(absl::string_view header, absl::string_view entry) {
   for (absl::string_view one : absl::StrSplit(header, absl::ByAnyChar(" \t\n\v\f\r"))) {
+    absl::ConsumeSuffix(&one, ",");
     if (one == entry) return true;
   }
   return false;
@@ -99,7 +101,8 @@ void CheckSigned(SignedHeaders headers, const std::string& body, absl::string_vi
 
 void CheckRequest(const Request& request) {
   const FakeHead head = FakeHead::With(request.fields);
-  const absl::StatusOr<SignedHeaders> headers = SignedHeadersOf(head);
+  std::string joined;
+  const absl::StatusOr<SignedHeaders> headers = SignedHeadersOf(head, joined);
   if (!headers.ok()) {
     CheckRefusal(headers.status(), "v1,");
     return;
@@ -121,7 +124,9 @@ void CheckTarget(absl::string_view target) {
   const absl::StatusOr<absl::string_view> source = SourceNameOf(target);
   if (!source.ok()) return;
   const std::string path = absl::StrCat("/webhooks/", *source);
-  Expect(target == path || absl::StartsWith(target, absl::StrCat(path, "?")),
+  Expect(target == path || target == absl::StrCat(path, "/") ||
+             absl::StartsWith(target, absl::StrCat(path, "?")) ||
+             absl::StartsWith(target, absl::StrCat(path, "/?")),
          "the source is the rest of the path", target);
 }
 

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <csignal>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
@@ -45,21 +47,33 @@ TEST_F(DrainTest, StreamsHearGoodbyeAndTheProcessEndsWithZero) {
   EXPECT_EQ(gateway_->WaitForExit(), 0);
 }
 
-TEST_F(DrainTest, WebhookUnderWayIsStoredAndAnswered) {
-  Start();
-  // The gateway has accepted the head once it asks for the body.
-  SignedWebhook webhook = {.more_fields = {{"Expect", "100-continue"}}};
-  const std::string request = webhook.Request();
-  HttpClient client(gateway_->http());
-  const size_t head_size = request.find("\r\n\r\n") + 4;
-  client.Send(request.substr(0, head_size));
-  ASSERT_EQ(client.ReadHead()->status, 100);
-
-  gateway_->Signal(SIGTERM);
-  while (Readiness().status != 503) {
+// Holds the log's write lock, so that no commit goes through.
+class WriteLock {
+ public:
+  explicit WriteLock(const std::string& data_dir) {
+    EXPECT_EQ(sqlite3_open((data_dir + "/events.db").c_str(), &database_), SQLITE_OK);
+    EXPECT_EQ(sqlite3_busy_timeout(database_, 10'000), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database_, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
   }
-  EXPECT_THAT(Readiness().body, HasSubstr("draining"));
-  client.Send(request.substr(head_size));
+  ~WriteLock() { sqlite3_close(database_); }
+
+ private:
+  sqlite3* database_ = nullptr;
+};
+
+TEST_F(DrainTest, SignedWebhookThatWaitsForItsCommitIsStoredAndAnswered) {
+  Start();
+  HttpClient client(gateway_->http());
+  {
+    const WriteLock lock(data_dir_);
+    client.Send(SignedWebhook().Request());
+    while (!GetStatus().sources(0).secrets(0).has_last_verified_time()) {
+    }
+    gateway_->Signal(SIGTERM);
+    while (Readiness().status != 503) {
+    }
+    EXPECT_THAT(Readiness().body, HasSubstr("draining"));
+  }
   const auto reply = client.ReadReply();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200);
@@ -69,40 +83,64 @@ TEST_F(DrainTest, WebhookUnderWayIsStoredAndAnswered) {
   EXPECT_EQ(StoredEvents().size(), 1u);
 }
 
-TEST_F(DrainTest, SenderThatNeverFinishesHoldsTheEndUpForTheDrainTimeoutAlone) {
-  StartWithConfig("drain_timeout { nanos: 200000000 }");
-  SignedWebhook webhook = {.more_fields = {{"Expect", "100-continue"}}};
-  const std::string request = webhook.Request();
-  HttpClient client(gateway_->http());
-  client.Send(request.substr(0, request.find("\r\n\r\n") + 4));
-  ASSERT_EQ(client.ReadHead()->status, 100);
-  gateway_->Signal(SIGTERM);
-  EXPECT_EQ(gateway_->WaitForExit(), 0);
-  EXPECT_TRUE(client.AtEnd());
-}
-
-TEST_F(DrainTest, SubscriberThatDoesNotReadHoldsTheEndUpForTheDrainTimeoutAlone) {
-  StartWithConfig("drain_timeout { nanos: 500000000 }");
-  EventStream stalled(gateway_->grpc(), absl::StrCat(kEarliest, " include_raw_body: true"));
-  ASSERT_TRUE(stalled.Next().has_opened());
-  HttpClient client(gateway_->http());
-  for (int i = 0; i < 40; ++i) {
-    client.Send(SignedWebhook{
-        .body = absl::StrCat(R"({"type":"big","text":")", std::string(500'000, 'x'), "\"}")}
-                    .Request());
-    ASSERT_EQ(client.ReadReply()->status, 200);
-  }
-  gateway_->Signal(SIGTERM);
-  EXPECT_EQ(gateway_->WaitForExit(), 0);
-}
-
-TEST_F(DrainTest, SecondSignalEndsAtOnce) {
+// Half a request of a stranger once delayed each shutdown by 20 s, and streams were cut off in the
+// end instead of hearing goodbye.
+TEST_F(DrainTest, HalfSentRequestsDelayNeitherGoodbyeNorTheEnd) {
   StartWithConfig("drain_timeout { seconds: 600 }");
+  HttpClient half_head(gateway_->http());
+  half_head.Send("POST /webhooks/openai HTTP/1.1\r\nHost: t\r\n");
   SignedWebhook webhook = {.more_fields = {{"Expect", "100-continue"}}};
   const std::string request = webhook.Request();
-  HttpClient client(gateway_->http());
-  client.Send(request.substr(0, request.find("\r\n\r\n") + 4));
-  ASSERT_EQ(client.ReadHead()->status, 100);
+  HttpClient half_body(gateway_->http());
+  half_body.Send(request.substr(0, request.find("\r\n\r\n") + 4));
+  ASSERT_EQ(half_body.ReadHead()->status, 100);
+  EventStream stream(gateway_->grpc(), kEarliest);
+  ASSERT_TRUE(stream.Next().has_opened());
+  EXPECT_TRUE(stream.EventsUntilCaughtUp().empty());
+
+  gateway_->Signal(SIGTERM);
+  EXPECT_TRUE(stream.Next().has_draining());
+  EXPECT_EQ(stream.Next().frame_case(), v1::SubscribeResponse::FRAME_NOT_SET);
+  stream.Finish();
+  for (HttpClient* client : {&half_head, &half_body}) {
+    const auto reply = client->ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 503);
+    EXPECT_THAT(reply->body, HasSubstr("draining"));
+    EXPECT_EQ(reply->field("retry-after"), "5");
+  }
+  EXPECT_EQ(gateway_->WaitForExit(), 0);
+}
+
+// A subscriber that does not read: it is waited for until drain_timeout.
+class StalledDrainTest : public DrainTest {
+ protected:
+  void StartWithStalledSubscriber(const std::string& config) {
+    StartWithConfig(config);
+    stalled_ = std::make_unique<EventStream>(gateway_->grpc(),
+                                             absl::StrCat(kEarliest, " include_raw_body: true"));
+    ASSERT_TRUE(stalled_->Next().has_opened());
+    HttpClient client(gateway_->http());
+    for (int i = 0; i < 40; ++i) {
+      client.Send(SignedWebhook{
+          .body = absl::StrCat(R"({"type":"big","text":")", std::string(500'000, 'x'), "\"}")}
+                      .Request());
+      ASSERT_EQ(client.ReadReply()->status, 200);
+    }
+  }
+
+ private:
+  std::unique_ptr<EventStream> stalled_;
+};
+
+TEST_F(StalledDrainTest, HoldsTheEndUpForTheDrainTimeoutAlone) {
+  StartWithStalledSubscriber("drain_timeout { nanos: 500000000 }");
+  gateway_->Signal(SIGTERM);
+  EXPECT_EQ(gateway_->WaitForExit(), 0);
+}
+
+TEST_F(StalledDrainTest, SecondSignalEndsAtOnce) {
+  StartWithStalledSubscriber("drain_timeout { seconds: 600 }");
   gateway_->Signal(SIGTERM);
   while (Readiness().status != 503) {
   }

@@ -1,0 +1,118 @@
+#include "server/http/connection_table.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hookgate {
+namespace {
+
+constexpr size_t kFoundAtOnce = 64;
+constexpr size_t kV4Offset = 12;
+
+ConnectionTable::Address NetworkOf(const ConnectionTable::Address& address) {
+  constexpr std::array<uint8_t, kV4Offset> kV4Prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(kV4Prefix.begin(), kV4Prefix.end(), address.begin())) return address;
+  ConnectionTable::Address network = address;
+  std::fill(network.begin() + network.size() / 2, network.end(), uint8_t{0});
+  return network;
+}
+
+}  // namespace
+
+ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool exempt) {
+  Entry entry = {.exempt = exempt, .network = NetworkOf(address)};
+  Decision decision;
+  const auto network = exempt ? networks_.end() : networks_.find(entry.network);
+  if (network != networks_.end() && network->second.size() >= limits_.of_an_address) {
+    decision.leaving = TakeNextOf(network->second);
+    if (decision.leaving == nullptr) decision.admission = Admission::kAddressFull;
+  } else if (counted_ >= limits_.all) {
+    decision.leaving = TakeNextOfAll();
+    if (decision.leaving == nullptr) decision.admission = Admission::kFull;
+  }
+  if (decision.admission != Admission::kAdmitted) {
+    if (refusing_ >= limits_.refusing) return {.admission = Admission::kDropped};
+    entry.kind = Kind::kRefusing;
+    ++refusing_;
+  }
+  decision.id = ++last_id_;
+  if (entry.kind == Kind::kCounted) {
+    ++counted_;
+    if (!exempt) networks_[entry.network].insert(decision.id);
+  }
+  entries_.emplace(decision.id, std::move(entry));
+  return decision;
+}
+
+void ConnectionTable::Add(int64_t id, std::weak_ptr<TrackedConnection> connection) {
+  entries_.find(id)->second.connection = std::move(connection);
+}
+
+void ConnectionTable::Remove(int64_t id) {
+  const auto entry = entries_.find(id);
+  if (entry->second.kind == Kind::kCounted) StopCounting(id, entry->second);
+  if (entry->second.kind == Kind::kRefusing) --refusing_;
+  entries_.erase(entry);
+}
+
+std::vector<std::shared_ptr<TrackedConnection>> ConnectionTable::All() const {
+  std::vector<std::shared_ptr<TrackedConnection>> all;
+  for (const auto& [id, entry] : entries_) {
+    std::shared_ptr<TrackedConnection> connection = entry.connection.lock();
+    if (connection != nullptr) all.push_back(std::move(connection));
+  }
+  return all;
+}
+
+std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOfAll() {
+  while (!mute_.empty()) {
+    const Turn turn = mute_.back();
+    mute_.pop_back();
+    if (auto connection = TakeIfItsTurn(turn); connection != nullptr) return connection;
+  }
+  Turn next = {.turn = TrackedConnection::kNever};
+  for (const auto& [id, entry] : entries_) {
+    if (entry.kind != Kind::kCounted) continue;
+    const std::shared_ptr<TrackedConnection> connection = entry.connection.lock();
+    if (connection == nullptr) continue;
+    const Turn turn = {connection->turn(), id};
+    next = std::min(next, turn);
+    if (turn.turn < TrackedConnection::kFirstProven) mute_.push_back(turn);
+  }
+  const size_t kept = std::min(mute_.size(), kFoundAtOnce);
+  std::partial_sort(mute_.begin(), mute_.begin() + static_cast<ptrdiff_t>(kept), mute_.end());
+  mute_.resize(kept);
+  std::reverse(mute_.begin(), mute_.end());
+  return TakeIfItsTurn(next);
+}
+
+std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOf(const Ids& ids) {
+  Turn next = {.turn = TrackedConnection::kNever};
+  for (const int64_t id : ids) {
+    const auto connection = entries_.find(id)->second.connection.lock();
+    if (connection == nullptr) continue;
+    next = std::min(next, Turn{connection->turn(), id});
+  }
+  return TakeIfItsTurn(next);
+}
+
+std::shared_ptr<TrackedConnection> ConnectionTable::TakeIfItsTurn(const Turn& turn) {
+  if (turn.turn == TrackedConnection::kNever) return nullptr;
+  const auto entry = entries_.find(turn.id);
+  if (entry == entries_.end() || entry->second.kind != Kind::kCounted) return nullptr;
+  std::shared_ptr<TrackedConnection> connection = entry->second.connection.lock();
+  if (connection == nullptr || connection->turn() != turn.turn) return nullptr;
+  StopCounting(turn.id, entry->second);
+  entry->second.kind = Kind::kLeaving;
+  return connection;
+}
+
+void ConnectionTable::StopCounting(int64_t id, const Entry& entry) {
+  --counted_;
+  if (entry.exempt) return;
+  const auto network = networks_.find(entry.network);
+  network->second.erase(id);
+  if (network->second.empty()) networks_.erase(network);
+}
+
+}  // namespace hookgate
