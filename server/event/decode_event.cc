@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/message.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -60,15 +61,23 @@ absl::Status DecodeKnown(const EventType& type, const json::object& body, Event&
   return absl::OkStatus();
 }
 
-void DecodeUnrecognized(const json::object& object, absl::string_view body, Event& event) {
-  if (const json::value* data = object.if_contains("data"); data != nullptr && data->is_object()) {
-    if (const json::string* id = FindText(data->get_object(), "id"); id != nullptr) {
-      event.set_subject(std::string(id->data(), id->size()));
-    }
-  }
+// data.id of `object` if it is a text and can be a key, otherwise "".
+std::string SubjectOfUnknown(const json::object& object) {
+  const json::value* data = object.if_contains("data");
+  if (data == nullptr || !data->is_object()) return "";
+  const json::string* id = FindText(data->get_object(), "id");
+  if (id == nullptr || id->size() > kMaxKeyBytes) return "";
+  return std::string(id->data(), id->size());
+}
+
+// Whatever was decoded into `event` besides its type is replaced.
+void SetUnrecognized(absl::string_view body, std::string subject, Event& event) {
+  event.set_subject(std::move(subject));
   hookgate::v1::UnrecognizedEvent& unrecognized = *event.mutable_unrecognized();
   unrecognized.set_type(event.type());
   unrecognized.set_subject(event.subject());
+  // It is for JSON parsers, most of which do not take the mark.
+  absl::ConsumePrefix(&body, kByteOrderMark);
   unrecognized.set_raw_json(std::string(body));
 }
 
@@ -85,13 +94,21 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   }
 
   DecodedEvent decoded;
-  ASSIGN_OR_RETURN(*decoded.event.mutable_type(), TypeOf(*object));
-  decoded.failure = IsFailureType(decoded.event.type());
-  if (const EventType* type = FindEventType(decoded.event.type()); type != nullptr) {
-    RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded.event));
-  } else {
-    DecodeUnrecognized(*object, body, decoded.event);
+  Event& event = decoded.event;
+  ASSIGN_OR_RETURN(std::string name, TypeOf(*object));
+  if (name.size() > kMaxKeyBytes) {
+    SetUnrecognized(body, "", event);
+    return decoded;
   }
+  const EventType* const type = FindEventType(name);
+  decoded.failure = IsFailureType(name);
+  event.set_type(std::move(name));
+  if (type == nullptr) {
+    SetUnrecognized(body, SubjectOfUnknown(*object), event);
+    return decoded;
+  }
+  RETURN_IF_ERROR(DecodeKnown(*type, *object, event));
+  if (event.subject().size() > kMaxKeyBytes) SetUnrecognized(body, "", event);
   return decoded;
 }
 

@@ -15,16 +15,23 @@
 
 namespace hookgate {
 
+// A type or subject of more bytes is not a key: nobody filters by it, and tables, environment
+// variables and the log's indexes are not made for it.
+inline constexpr size_t kMaxKeyBytes = 1024;
+
 struct DecodedEvent {
   // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
   hookgate::v1::Event event;
-  bool failure = false;  // as IsFailureType says
+  bool failure = false;  // as IsFailureType says of event.type()
 };
 
-// Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent.
+// Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent, and so does a
+// body whose type or subject is longer than kMaxKeyBytes: without its subject then, and without the
+// type if that is too long. `raw_json` has both.
 // Pure; safe from any thread. Takes bounded stack and time for any input.
 // Errors, both INVALID_ARGUMENT, told apart by reason (base/reason.h):
-//   body_not_json  not UTF-8 JSON, or nested deeper than 32; a lone surrogate, also as "\ud800", is
+//   body_not_json  not UTF-8 JSON, or nested deeper than 128; a lone surrogate, also as "\ud800",
+//   is
 //                  not UTF-8. A byte order mark before the JSON is passed over
 //   invalid_event  no object with a text member `type`, or not the shape of that type; the message
 //                  begins with the path of the field, such as "data.id: ..."

@@ -250,6 +250,12 @@ TEST(DecodeEventTest, ErrorsInJsonSayWhere) {
   EXPECT_EQ(Outcome(R"({"id": oops})"),
             "body_not_json: the body is not JSON: syntax error at byte 7");
   EXPECT_EQ(Outcome(""), "body_not_json: the body is not JSON: it is empty");
+  // It was "syntax error at byte 0".
+  EXPECT_EQ(
+      Outcome("payload=%7B%7D"),
+      "body_not_json: the body is not JSON: no JSON value begins with what stands at byte 0; a "
+      "webhook's body begins with {");
+  EXPECT_THAT(Outcome("\r\n <xml/>"), HasSubstr("stands at byte 3;"));
 }
 
 TEST(DecodeEventTest, TextsThatAreNotUtf8AreRefused) {
@@ -275,15 +281,15 @@ TEST(DecodeEventTest, ByteOrderMarkIsPassedOver) {
               HasSubstr("at byte 3"));
 }
 
-TEST(DecodeEventTest, NestingIsBoundedAt32Levels) {
+TEST(DecodeEventTest, NestingIsBoundedAt128Levels) {
   const auto nested = [](int levels) {
     return absl::StrCat(R"({"type": "new", "x": )", std::string(levels - 1, '['),
                         std::string(levels - 1, ']'), "}");
   };
-  EXPECT_EQ(Outcome(nested(32)), "OK");
-  EXPECT_EQ(Outcome(nested(33)),
-            "body_not_json: the body is not JSON: it nests deeper than 32 levels");
-  EXPECT_THAT(Outcome(std::string(1'000'000, '[')), HasSubstr("32 levels"));
+  EXPECT_EQ(Outcome(nested(128)), "OK");
+  EXPECT_EQ(Outcome(nested(129)),
+            "body_not_json: the body is not JSON: it nests deeper than 128 levels");
+  EXPECT_THAT(Outcome(std::string(1'000'000, '[')), HasSubstr("128 levels"));
 }
 
 TEST(DecodeEventTest, BodyThatIsNoObjectIsNoEvent) {
@@ -303,7 +309,48 @@ TEST(DecodeEventTest, UnknownTypeKeepsTheWholeBody) {
   ASSERT_TRUE(decoded.event.has_unrecognized());
   EXPECT_EQ(decoded.event.unrecognized().type(), "thing.happened");
   EXPECT_EQ(decoded.event.unrecognized().subject(), "t_1");
-  EXPECT_EQ(decoded.event.unrecognized().raw_json(), body);
+  // Without the mark, which JSON parsers do not take.
+  EXPECT_EQ(decoded.event.unrecognized().raw_json(), body.substr(3));
+}
+
+// A subject of 200 kB could not be handed to a program, and made tables 7 MB wide.
+TEST(DecodeEventTest, TypeOrSubjectBeyond1KiBIsNoKey) {
+  const std::string longest(kMaxKeyBytes, 's');
+  EXPECT_EQ(Decode(With("batch_1", longest)).subject(), longest);
+  EXPECT_TRUE(Decode(With("batch_1", longest)).has_batch_failed());
+
+  const std::string too_long = longest + "s";
+  const std::string known = With("batch_1", too_long);
+  const DecodedEvent decoded = DecodeEvent(known).value();
+  EXPECT_TRUE(decoded.failure);
+  EXPECT_EQ(decoded.event.type(), "batch.failed");
+  EXPECT_EQ(decoded.event.subject(), "");
+  ASSERT_TRUE(decoded.event.has_unrecognized());
+  EXPECT_EQ(decoded.event.unrecognized().type(), "batch.failed");
+  EXPECT_EQ(decoded.event.unrecognized().subject(), "");
+  EXPECT_EQ(decoded.event.unrecognized().raw_json(), known);
+  // Counted as the text is, not as it is written.
+  EXPECT_TRUE(
+      Decode(With("batch_1", absl::StrCat(longest.substr(1), "\\u0073"))).has_batch_failed());
+
+  for (const std::string& subject : {longest, too_long}) {
+    const v1::Event event =
+        Decode(absl::StrCat(R"({"type": "new", "data": {"id": ")", subject, R"("}})"));
+    EXPECT_EQ(event.type(), "new");
+    EXPECT_EQ(event.subject(), subject == longest ? longest : "");
+    EXPECT_EQ(event.unrecognized().subject(), event.subject());
+  }
+  for (const std::string& type : {longest, too_long}) {
+    const v1::Event event =
+        Decode(absl::StrCat(R"({"type": ")", type, R"(", "data": {"id": "t_1"}})"));
+    EXPECT_EQ(event.type(), type == longest ? longest : "");
+    EXPECT_EQ(event.unrecognized().type(), event.type());
+    EXPECT_EQ(event.subject(), type == longest ? "t_1" : "");
+    EXPECT_THAT(event.unrecognized().raw_json(), HasSubstr(type));
+  }
+  // A known type that is not valid is refused, however long its subject is.
+  EXPECT_THAT(Outcome(absl::StrReplaceAll(known, {{R"("object": "event")", R"("object": "x")"}})),
+              StartsWith("invalid_event: object: "));
 }
 
 TEST(DecodeEventTest, UnknownTypeNeedsNothingButItsType) {

@@ -1,5 +1,6 @@
 #include "server/event/parse_json.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
@@ -26,7 +27,6 @@ namespace {
 namespace json = boost::json;
 using boost::system::error_code;
 
-constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 // Room on the stack for the parser's work on a usual body.
 constexpr size_t kScratchBytes = 1024;
 
@@ -121,6 +121,10 @@ class Builder {
   json::value_stack stack_;
 };
 
+size_t FirstVisible(absl::string_view text) {
+  return std::min(text.find_first_not_of(" \t\r\n"), text.size());
+}
+
 absl::Status NotJson(absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kBodyNotJson,
                          absl::StrCat("the body is not JSON: ", why));
@@ -141,6 +145,11 @@ absl::Status ParseJson(absl::string_view text, json::value& document) {
   if (!error && consumed < text.size()) error = json::error::extra_data;
   if (error == json::error::too_deep) {
     return NotJson(absl::StrCat("it nests deeper than ", kMaxJsonDepth, " levels"));
+  }
+  // A form, XML or plain text: what the parser says of its first byte helps nobody.
+  if (error == json::error::syntax && consumed == FirstVisible(text)) {
+    return NotJson(absl::StrCat("no JSON value begins with what stands at byte ",
+                                skipped + consumed, "; a webhook's body begins with {"));
   }
   if (error) return NotJson(absl::StrCat(error.message(), " at byte ", skipped + consumed));
   document = parser.handler().Release();

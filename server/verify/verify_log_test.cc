@@ -304,6 +304,38 @@ TEST_F(VerifyLogTest, EventThatWasStoredWithFewerFieldsIsNoFinding) {
   EXPECT_EQ(report.older_schema, 1);
 }
 
+// Older versions took a subject of any length for a key, and kept a byte order mark.
+TEST_F(VerifyLogTest, EventsThatWouldBeDecodedOtherwiseTodayAreNoFindings) {
+  auto log = OpenTemporaryLog(nullptr, folder_);
+  const auto append = [&log](const std::string& webhook_id, DecodedEvent decoded,
+                             const std::string& body) {
+    absl::Notification done;
+    log->Append(ComposeEvent(std::move(decoded),
+                             {.source = "openai",
+                              .webhook_id = webhook_id,
+                              .webhook_time = kReceiveTime,
+                              .receive_time = kReceiveTime},
+                             body),
+                [&](const absl::StatusOr<AppendResult>&) { done.Notify(); });
+    done.WaitForNotification();
+  };
+  const std::string subject(2 * kMaxKeyBytes, 's');
+  DecodedEvent typed = *DecodeEvent(BodyOf("batch.failed"));
+  typed.event.set_subject(subject);
+  typed.event.mutable_batch_failed()->mutable_data()->set_id(subject);
+  append("long", std::move(typed),
+         SampleEventBody(*FindEventType("batch.failed"), subject, kReceiveTime));
+  const std::string marked = "\xef\xbb\xbf{\"type\":\"unknown.thing\"}";
+  DecodedEvent untyped = *DecodeEvent(marked);
+  untyped.event.mutable_unrecognized()->set_raw_json(marked);
+  append("marked", std::move(untyped), marked);
+  append("unmarked", *DecodeEvent(marked), marked);
+  log.reset();
+  const LogReport report = Verify();
+  EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
+  EXPECT_EQ(report.older_schema, 1);
+}
+
 TEST_F(VerifyLogTest, DamagedQuarantineIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE quarantine SET reason = ''"),
               ElementsAre(About("quarantine entry 1", "lacks")));

@@ -268,7 +268,7 @@ class Maker:
             else:
                 put(Raw(self.pick(ODD_EXPONENTS)))
         elif kind == "deep":
-            levels = self.pick([5, 29, 30, 31, 32, 33, 34, 100, 100, 3000])
+            levels = self.pick([5, 100, 125, 126, 127, 128, 129, 130, 3000])
             document.append(["extra", nested(levels)])
         elif kind == "digits":
             number = self.pick(["7", "0", "-7", "0."]) + "7" * self.pick([20, 4298, 4299, 4300, 4301, 5000])

@@ -125,8 +125,8 @@ BODIES = [
     ),
     Difference(
         "nested_too_deeply",
-        "the sender chooses the nesting, the gateway its stack: 32 levels",
-        lambda case: _not_json_here(case) and _says(case, "deeper than 32") and _depth(case.body) > 32,
+        "the sender chooses the nesting, the gateway its stack: 128 levels",
+        lambda case: _not_json_here(case) and _says(case, "deeper than 128") and _depth(case.body) > 128,
     ),
     Difference(
         "utf_16_or_32",
