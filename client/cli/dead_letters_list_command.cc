@@ -21,6 +21,8 @@ std::string CauseText(const v1::DeadLetter& letter) {
       return "deadline passed";
     case v1::DeadLetter::CAUSE_CONSUMER_DECIDED:
       return "consumer decided";
+    case v1::DeadLetter::CAUSE_STREAM_LOST:
+      return absl::StrCat("its consumer was lost, ", letter.lost_deliveries(), " times");
     default:
       return v1::DeadLetter::Cause_Name(letter.cause());
   }

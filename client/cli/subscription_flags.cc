@@ -21,6 +21,14 @@ std::vector<FlagSpec> SubscriptionFlags() {
                          "said.",
                  .minimum = 1,
                  .maximum = 1000},
+                {.name = "max-lost-deliveries",
+                 .kind = FlagKind::kInt,
+                 .value = "N",
+                 .help = "An event becomes a dead letter after its consumer crashed, was killed or "
+                         "lost its connection so often while it held the event; the first time is "
+                         "forgiven and does not count. 5 unless said.",
+                 .minimum = 1,
+                 .maximum = 1000},
                 {.name = "min-backoff",
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",
@@ -45,6 +53,9 @@ void ApplySubscriptionFlags(const Flags& flags, v1::SubscriptionSettings& settin
   }
   if (flags.Has("max-attempts")) {
     settings.set_max_attempts(static_cast<int32_t>(flags.Int("max-attempts")));
+  }
+  if (flags.Has("max-lost-deliveries")) {
+    settings.set_max_lost_deliveries(static_cast<int32_t>(flags.Int("max-lost-deliveries")));
   }
   if (flags.Has("min-backoff")) {
     *settings.mutable_minimum_backoff() = ToProto(flags.Duration("min-backoff"));

@@ -39,6 +39,38 @@ std::string BacklogText(const v1::Backlog& backlog) {
   return text;
 }
 
+std::string LostText(const v1::Backlog& backlog) {
+  const int64_t owed = backlog.lost_events() - backlog.lost_unread_events();
+  std::string text;
+  if (owed > 0) {
+    text = absl::StrCat(owed, owed == 1 ? " event" : " events",
+                        ": retention removed them before they were acked");
+  }
+  if (backlog.lost_unread_events() > 0) {
+    absl::StrAppend(&text, text.empty() ? "" : "; and ", "up to ", backlog.lost_unread_events(),
+                    backlog.lost_unread_events() == 1 ? " event" : " events",
+                    ": retention removed them before the filter had looked at them");
+  }
+  return text;
+}
+
+// Empty: none that this build knows.
+absl::string_view ConditionText(int condition) {
+  switch (condition) {
+    case v1::SUBSCRIPTION_CONDITION_LEASES_FULL:
+      return "as many events are leased as can be: nothing is handed out until some are acked";
+    case v1::SUBSCRIPTION_CONDITION_UNSETTLED_FULL:
+      return "as many events wait to be acked as can: nothing new is taken until some are";
+    case v1::SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL:
+      return "the dead letters are full: events out of attempts are tried on; redrive or discard "
+             "some";
+    case v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE:
+      return "the filter has not admitted one event of all that passed: is it right?";
+    default:
+      return "";
+  }
+}
+
 Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) {
   Table table({{"CONSUMER"},
                {"STREAMS", true},
@@ -78,17 +110,24 @@ std::string SubscriptionPage(const v1::Subscription& subscription, const Reader&
       {"attempts", absl::StrCat("at most ", settings.max_attempts(), ", with ",
                                 DurationOf(settings.minimum_backoff()), " to ",
                                 DurationOf(settings.maximum_backoff()), " between them")},
+      {"lost deliveries",
+       absl::StrCat("at most ", settings.max_lost_deliveries(), ", besides the first")},
       {"position", subscription.position_cursor()},
       {"backlog", BacklogText(subscription.backlog())},
       {"in flight", absl::StrCat(subscription.in_flight())},
       {"to come again", absl::StrCat(subscription.awaiting_redelivery())},
       {"dead letters", absl::StrCat(subscription.dead_letters()),
        subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain}};
+  if (subscription.passed_events() > 0) {
+    fields.push_back({"filter", absl::StrCat("admitted ", subscription.admitted_events(), " of ",
+                                             subscription.passed_events(), " that passed")});
+  }
   if (subscription.backlog().lost_events() > 0) {
-    fields.push_back({"LOST",
-                      absl::StrCat(subscription.backlog().lost_events(),
-                                   " events: retention removed them before they were acked"),
-                      Look::kBad});
+    fields.push_back({"LOST", LostText(subscription.backlog()), Look::kBad});
+  }
+  for (const int condition : subscription.conditions()) {
+    const absl::string_view text = ConditionText(condition);
+    if (!text.empty()) fields.push_back({"NOTE", std::string(text), Look::kBad});
   }
   std::ostringstream page;
   page << FieldLines(fields, reader.style) << "\n";

@@ -131,6 +131,31 @@ TEST_F(SubscriptionsTest, ShowTellsHowFarBehindItIsAndWhoIsOnIt) {
   EXPECT_THAT(outcome.out, HasSubstr("1.2"));
 }
 
+// A filter with a typo, and a full list, were silence.
+TEST_F(SubscriptionsTest, ShowTellsWhyNothingComes) {
+  shown_.set_passed_events(1200);
+  shown_.add_conditions(v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE);
+  shown_.add_conditions(v1::SUBSCRIPTION_CONDITION_UNSETTLED_FULL);
+  shown_.mutable_backlog()->set_lost_events(10);
+  shown_.mutable_backlog()->set_lost_unread_events(9);
+  const Outcome outcome = Run({"subscriptions", "show", "billing"});
+  EXPECT_THAT(outcome.out, HasSubstr("admitted 0 of 1200 that passed"));
+  EXPECT_THAT(outcome.out, HasSubstr("is it right?"));
+  EXPECT_THAT(outcome.out, HasSubstr("nothing new is taken"));
+  EXPECT_THAT(outcome.out, HasSubstr("1 event: retention removed them before they were acked; and "
+                                     "up to 9 events"));
+}
+
+TEST_F(SubscriptionsTest, LostDeliveriesCanBeLimited) {
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--max-lost-deliveries", "2"}).exit_code,
+            kFine);
+  ASSERT_EQ(updated_.size(), 1u);
+  EXPECT_EQ(updated_[0].settings().max_lost_deliveries(), 2);
+  EXPECT_EQ(updated_[0].settings().max_attempts(), 10);
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--max-lost-deliveries", "0"}).exit_code,
+            kWrongUsage);
+}
+
 TEST_F(SubscriptionsTest, ShowInJsonIsTheMessage) {
   const Outcome outcome = Run({"subscriptions", "show", "billing", "--output", "json"});
   EXPECT_THAT(outcome.out, HasSubstr(R"("backlog":{"events":"7")"));

@@ -23,6 +23,8 @@ hookgate::v1::DeliveryReason ReasonFor(DeliveryCause cause) {
       return hookgate::v1::DELIVERY_REASON_GATEWAY_RESTARTED;
     case DeliveryCause::kRedriven:
       return hookgate::v1::DELIVERY_REASON_REDRIVEN;
+    case DeliveryCause::kStreamLost:
+      return hookgate::v1::DELIVERY_REASON_STREAM_LOST;
     case DeliveryCause::kConsumerDecided:
       break;
   }
@@ -36,6 +38,7 @@ hookgate::v1::Delivery WithoutEvent(const Lease& lease, int64_t subscription) {
   *proto.mutable_lease_expire_time() = ToProto(lease.expire_time);
   proto.set_reason(ReasonFor(lease.cause));
   proto.set_nack_reason(lease.nack_reason);
+  proto.set_lost_deliveries(lease.lost_deliveries);
   return proto;
 }
 

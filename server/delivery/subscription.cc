@@ -17,12 +17,31 @@ namespace {
 constexpr size_t kMaxBatchEvents = 512;
 constexpr int64_t kMaxBatchBytes = 256 << 10;
 
+// Between two warnings about the same subscription that takes nothing more.
+constexpr absl::Duration kWarnEvery = absl::Minutes(1);
+
 // After the log could not be read.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
 int64_t BytesOf(const LogEvent& event, bool include_raw_body) {
   return static_cast<int64_t>(event.envelope.size() +
                               (include_raw_body ? event.raw_body.size() : 0));
+}
+
+// Empty: a hint for those who look, not a warning.
+absl::string_view WarningOf(SubscriptionCondition condition) {
+  switch (condition) {
+    case SubscriptionCondition::kLeasesFull:
+      return "too many events are leased: nothing is handed out until some are acked";
+    case SubscriptionCondition::kUnsettledFull:
+      return "too many events are neither acked nor dead: nothing new is taken until some are";
+    case SubscriptionCondition::kDeadLettersFull:
+      return "the dead letters are full: events out of attempts are tried on until some are redriven "
+             "or discarded";
+    case SubscriptionCondition::kFilterAdmitsNone:
+      break;
+  }
+  return "";
 }
 
 absl::StatusOr<SubscriptionSettings> StoredSettings(const StoredSubscription& stored) {
@@ -49,7 +68,9 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       create_time_(stored.create_time),
       context_(context),
       settings_(std::make_shared<const SubscriptionSettings>(std::move(settings))),
-      state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now())) {}
+      state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(),
+                                                 context.bounds)),
+      dead_letters_(state_->dead_letters()) {}
 
 Instant Subscription::Now() const {
   return {context_.clock.WallNow(), context_.clock.MonotonicNow()};
@@ -64,7 +85,7 @@ absl::StatusOr<StreamId> Subscription::Attach(const std::string& name, const Con
   Schedule();
   if (!refusal_.ok()) return refusal_;
   const StreamId stream = ++last_stream_;
-  if (!state_->Attach(stream, name, limits)) {
+  if (!state_->Attach(stream, name, limits, include_raw_body)) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, reason::kTooManyConsumers,
         absl::StrCat("subscription ", name_, " has ", SubscriptionState::kMaxConsumers,
@@ -87,9 +108,17 @@ void Subscription::SetLimits(StreamId stream, const ConsumerLimits& limits) {
 void Subscription::Ready(StreamId stream) {
   absl::MutexLock lock(&mu_);
   const auto found = streams_.find(stream);
-  if (found == streams_.end()) return;
+  if (found == streams_.end() || found->second.stopped) return;
   found->second.ready = true;
   Schedule();
+}
+
+void Subscription::StopDeliveries(StreamId stream) {
+  absl::MutexLock lock(&mu_);
+  const auto found = streams_.find(stream);
+  if (found == streams_.end()) return;
+  found->second.ready = false;
+  found->second.stopped = true;
 }
 
 void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) {
@@ -99,7 +128,13 @@ void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) 
   if (found == streams_.end()) return;
   last = std::move(found->second.receiver);
   streams_.erase(found);
-  state_->Detach(stream, why, keep_leases, Now());
+  state_->Detach(stream, why, keep_leases, Now(), random_);
+  Schedule();
+}
+
+void Subscription::Lose(const std::vector<DeliveryId>& ids) {
+  absl::MutexLock lock(&mu_);
+  for (const DeliveryId& id : ids) state_->Lose(id, Now(), random_);
   Schedule();
 }
 
@@ -120,8 +155,11 @@ AckOutcome Subscription::SettleOne(const AckItem& item, Instant now) {
       return state_->Ack(*item.id, now);
     case AckItem::Kind::kNack:
       return state_->Nack(*item.id, item.nack, now, random_);
-    case AckItem::Kind::kExtend:
-      return state_->Extend(*item.id, item.deadline, now);
+    case AckItem::Kind::kExtend: {
+      const AckOutcome outcome = state_->Extend(*item.id, item.deadline, now);
+      if (outcome == AckOutcome::kOk) extensions_.push_back({*item.id, item.deadline});
+      return outcome;
+    }
   }
   return AckOutcome::kUnknown;
 }
@@ -129,6 +167,7 @@ AckOutcome Subscription::SettleOne(const AckItem& item, Instant now) {
 void Subscription::Update(SubscriptionSettings settings, Done<Decided> done) {
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     new_settings_ = settings.effective.SerializeAsString();
+    if (settings.filter.key() != settings_->filter.key()) state_->NoteNewFilter();
     settings_ = std::make_shared<const SubscriptionSettings>(std::move(settings));
     state_->SetPolicy(settings_->policy);
     ReadAnew();
@@ -199,19 +238,21 @@ SubscriptionStatus Subscription::GetStatus() {
   return {.settings = settings_->effective,
           .position = state_->position(),
           .in_flight = state_->in_flight(),
-          .awaiting_redelivery = state_->unsettled() - state_->in_flight(),
-          .dead_letters = static_cast<int64_t>(state_->dead().size()),
+          .awaiting_redelivery = state_->waiting(),
+          .dead_letters = dead_letters_,
+          .passed = state_->passed(),
+          .admitted = state_->admitted(),
+          .conditions = state_->conditions(),
           .consumers = state_->consumers(Now())};
 }
 
-std::vector<DeadEvent> Subscription::DeadLetters(Sequence after, size_t max) {
+std::vector<SubscriptionCondition> Subscription::Conditions() {
   absl::MutexLock lock(&mu_);
-  std::vector<DeadEvent> found;
-  const auto& dead = state_->dead();
-  for (auto at = dead.upper_bound(after); at != dead.end() && found.size() < max; ++at) {
-    found.push_back(at->second);
-  }
-  return found;
+  return state_->conditions();
+}
+
+absl::StatusOr<std::vector<DeadEvent>> Subscription::DeadLetters(Sequence after, size_t max) {
+  return context_.store.LoadDeadLetters(id_, after, max);
 }
 
 Backlog Subscription::GetBacklog() {
@@ -224,6 +265,7 @@ Backlog Subscription::GetBacklog() {
     position = state_->position();
     backlog.events = state_->unsettled() + std::max<int64_t>(head - position, 0);
     backlog.lost = state_->lost();
+    backlog.lost_unread = state_->lost_unread();
     oldest = state_->oldest_receive_time();
   }
   if (!oldest.has_value() && position < head) {
@@ -303,7 +345,9 @@ bool Subscription::Reload() {
   absl::MutexLock lock(&mu_);
   if (closed_ || !settings.ok()) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
-  state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now());
+  state_ =
+      std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
+  dead_letters_ = state_->dead_letters();
   refusal_ = absl::OkStatus();
   return true;
 }
@@ -317,17 +361,42 @@ void Subscription::Pause() {
 
 void Subscription::LookAtClockAndLog() {
   const Sequence earliest = context_.log.Position().earliest;
-  int64_t lost = 0;
+  Loss lost;
   {
     absl::MutexLock lock(&mu_);
     woken_ = false;
     state_->Tick(Now(), random_);
-    lost = state_->Overtaken(earliest);
-    if (lost > 0) ReadAnew();
+    lost = state_->Overtaken(earliest, settings_->filter.admits_all());
+    if (lost.events > 0) ReadAnew();
   }
-  if (lost > 0) {
+  if (lost.events > 0) {
     Log(Severity::kWarning, "retention removed events that a subscription had not settled",
-        {{"subscription", name_}, {"events", lost}, {"earliest", earliest}});
+        {{"subscription", name_},
+         {"events", lost.events},
+         {"not_judged_by_its_filter", lost.unread},
+         {"earliest", earliest}});
+  }
+  WarnOfConditions();
+}
+
+// Once a minute at most, while they last and something happens.
+void Subscription::WarnOfConditions() {
+  std::vector<SubscriptionCondition> conditions;
+  {
+    absl::MutexLock lock(&mu_);
+    conditions = state_->conditions();
+    conditions.erase(std::remove_if(conditions.begin(), conditions.end(),
+                                    [](SubscriptionCondition condition) {
+                                      return WarningOf(condition).empty();
+                                    }),
+                     conditions.end());
+    const absl::Duration now = context_.clock.MonotonicNow();
+    if (conditions.empty() || now < warn_at_) return;
+    warn_at_ = now + kWarnEvery;
+  }
+  for (const SubscriptionCondition condition : conditions) {
+    Log(Severity::kWarning, "a subscription is full",
+        {{"subscription", name_}, {"what", WarningOf(condition)}});
   }
 }
 
@@ -356,7 +425,7 @@ void Subscription::ReadOn() {
     }
     std::vector<OfferedEvent> offers;
     for (const LogEventPtr& event : page->events) {
-      offers.push_back({event->sequence, BytesOf(*event, include_raw_body), event->receive_time});
+      offers.push_back({event->sequence, event->receive_time});
       page_[event->sequence] = event;
     }
     state_->Offer(offers, page->scanned_to);
@@ -395,8 +464,14 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
     absl::MutexLock lock(&mu_);
     assigned_at_ = Now();
     if (assigned_at_.monotonic < retry_at_) return deliveries;
+    const auto size_of = [this](Sequence sequence, bool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      const auto known = page_.find(sequence);
+      return absl::optional<int64_t>(known == page_.end()
+                                         ? state_->BytesOf(sequence)
+                                         : BytesOf(*known->second, include_raw_body_));
+    };
     for (Lease& lease :
-         state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_)) {
+         state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_, size_of)) {
       auto known = page_.extract(lease.id.sequence);
       deliveries.push_back({std::move(lease), known.empty() ? nullptr : std::move(known.mapped())});
     }
@@ -406,7 +481,34 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
   };
   deliveries.erase(std::remove_if(deliveries.begin(), deliveries.end(), unreadable),
                    deliveries.end());
+  FillInReasons(deliveries);
   return deliveries;
+}
+
+// Of redeliveries: why they were nacked. Without it none of them goes out.
+void Subscription::FillInReasons(std::vector<Delivery>& deliveries) {
+  std::vector<Sequence> sequences;
+  for (const Delivery& delivery : deliveries) {
+    if (delivery.lease.reason_is_stored) sequences.push_back(delivery.lease.id.sequence);
+  }
+  if (sequences.empty()) return;
+  absl::StatusOr<std::vector<std::string>> reasons =
+      context_.store.LoadNackReasons(id_, sequences);
+  if (reasons.ok()) {
+    auto next = reasons->begin();
+    for (Delivery& delivery : deliveries) {
+      if (delivery.lease.reason_is_stored) delivery.lease.nack_reason = std::move(*next++);
+    }
+    return;
+  }
+  absl::MutexLock lock(&mu_);
+  const auto give_back = [this](const Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (delivery.lease.reason_is_stored) state_->GiveBack(delivery.lease.id, Now());
+    return delivery.lease.reason_is_stored;
+  };
+  deliveries.erase(std::remove_if(deliveries.begin(), deliveries.end(), give_back),
+                   deliveries.end());
+  retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
 }
 
 // The event of a redelivery. False: it cannot be read now, or retention has just removed it.
@@ -437,6 +539,8 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     *changes = state_->TakeChanges();
     changes->settings = std::exchange(new_settings_, absl::nullopt);
     batch.answers = std::exchange(answers_, {});
+    batch.extensions = std::exchange(extensions_, {});
+    batch.dead_letters = state_->dead_letters();
     if (!changes->empty()) batch_ = std::exchange(batch, {});
   }
   if (changes->empty()) {
@@ -468,10 +572,21 @@ void Subscription::LetOut(Batch batch) {
   std::map<StreamId, std::pair<std::shared_ptr<Receiver>, std::vector<Delivery>>> by_stream;
   {
     absl::MutexLock lock(&mu_);
+    const Instant now = Now();
+    dead_letters_ = batch.dead_letters;
+    for (const Extension& extension : batch.extensions) {
+      state_->Extend(extension.id, extension.deadline, now);
+    }
     for (Delivery& delivery : batch.deliveries) {
-      if (!state_->Holds(delivery.lease.id)) continue;  // Detached or sought meanwhile.
       const auto stream = streams_.find(delivery.lease.stream);
-      if (stream == streams_.end()) continue;
+      if (stream == streams_.end()) continue;  // Detach has given it back.
+      if (stream->second.stopped) {
+        state_->GiveBack(delivery.lease.id, now);
+        continue;
+      }
+      const absl::optional<absl::Time> expire_time = state_->HandOut(delivery.lease.id, now);
+      if (!expire_time.has_value()) continue;  // A seek came in between.
+      delivery.lease.expire_time = *expire_time;
       stream->second.ready = false;
       auto& [receiver, deliveries] = by_stream[delivery.lease.stream];
       receiver = stream->second.receiver;
@@ -492,6 +607,7 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
     receivers = TakeReceivers();
     std::move(answers_.begin(), answers_.end(), std::back_inserter(batch.answers));
     answers_.clear();
+    extensions_.clear();
     new_settings_.reset();
     ReadAnew();
   }

@@ -48,6 +48,7 @@ struct SubscriptionContext {
   HeadWatch& watch;
   Executor& executor;  // where reading the log may block
   const Clock& clock;
+  SubscriptionBounds bounds = {};
 };
 
 // A lease that is durable, with its event.
@@ -81,6 +82,7 @@ struct Backlog {
   int64_t events = 0;
   absl::optional<absl::Duration> oldest_unacked_age;
   int64_t lost = 0;
+  int64_t lost_unread = 0;  // of `lost`: removed before the filter had judged them
 };
 
 struct SubscriptionStatus {
@@ -89,10 +91,13 @@ struct SubscriptionStatus {
   int64_t in_flight = 0;
   int64_t awaiting_redelivery = 0;
   int64_t dead_letters = 0;
+  int64_t passed = 0;    // since the filter is what it is
+  int64_t admitted = 0;  // of these
+  std::vector<SubscriptionCondition> conditions;
   std::vector<ConsumerStatus> consumers;
 };
 
-// Thread-safe. No call but GetBacklog blocks. Callbacks run once, on an executor's thread or on the
+// Thread-safe. No call but GetBacklog and DeadLetters blocks. Callbacks run once, on an executor's thread or on the
 // caller's, when what they say is durable; errors are NOT_FOUND subscription_not_found (deleted)
 // and UNAVAILABLE store_unavailable (nothing was changed).
 class Subscription final : public HeadWatch::Waiter,
@@ -118,8 +123,12 @@ class Subscription final : public HeadWatch::Waiter,
   void SetLimits(StreamId stream, const ConsumerLimits& limits);
   // What OnDeliveries brought has been passed on.
   void Ready(StreamId stream);
+  // Nothing more is handed out to it; what it holds, it holds until Detach.
+  void StopDeliveries(StreamId stream);
   // `why` and `keep_leases` as in SubscriptionState. Harmless when repeated.
   void Detach(StreamId stream, DeliveryCause why, bool keep_leases);
+  // These were handed out, and their consumer was lost before it had them.
+  void Lose(const std::vector<DeliveryId>& ids);
 
   // One outcome an item, in their order.
   void Settle(std::vector<AckItem> items, Done<std::vector<AckOutcome>> done);
@@ -133,8 +142,9 @@ class Subscription final : public HeadWatch::Waiter,
   void Discard(std::vector<Sequence> sequences, Done<std::vector<bool>> done);
 
   SubscriptionStatus GetStatus();
-  // Those after `after`, by sequence, at most `max`.
-  std::vector<DeadEvent> DeadLetters(Sequence after, size_t max);
+  std::vector<SubscriptionCondition> Conditions();
+  // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
+  absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
   // May read the log.
   Backlog GetBacklog();
 
@@ -150,12 +160,20 @@ class Subscription final : public HeadWatch::Waiter,
   struct Stream {
     std::shared_ptr<Receiver> receiver;
     bool ready = true;
+    bool stopped = false;
+  };
+  // An Extend whose result has not been told: it holds from then on.
+  struct Extension {
+    DeliveryId id;
+    absl::optional<absl::Duration> deadline;
   };
   using Answer = absl::AnyInvocable<void(const absl::Status&) &&>;
   // What one commit lets out.
   struct Batch {
     std::vector<Delivery> deliveries;
     std::vector<Answer> answers;
+    std::vector<Extension> extensions;
+    int64_t dead_letters = 0;
   };
 
   Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
@@ -181,6 +199,8 @@ class Subscription final : public HeadWatch::Waiter,
   bool Reload() ABSL_LOCKS_EXCLUDED(mu_);  // false: it is not in working order
   void Pause() ABSL_LOCKS_EXCLUDED(mu_);
   bool FillIn(Delivery& delivery) ABSL_LOCKS_EXCLUDED(mu_);
+  void FillInReasons(std::vector<Delivery>& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
+  void WarnOfConditions() ABSL_LOCKS_EXCLUDED(mu_);
   bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
 
   absl::StatusOr<LogPage> ReadPage(Sequence after, const EventFilter& filter,
@@ -212,9 +232,12 @@ class Subscription final : public HeadWatch::Waiter,
   Instant assigned_at_ ABSL_GUARDED_BY(mu_);      // when what was due was given out last
   absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet
   std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
+  std::vector<Extension> extensions_ ABSL_GUARDED_BY(mu_);         // for the next commit
   Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way
   bool turn_taken_ ABSL_GUARDED_BY(mu_) = false;
   bool woken_ ABSL_GUARDED_BY(mu_) = false;  // while the turn was taken
+  absl::Duration warn_at_ ABSL_GUARDED_BY(mu_);  // of conditions: not before this
+  int64_t dead_letters_ ABSL_GUARDED_BY(mu_);    // as committed: those that DeadLetters finds
 };
 
 }  // namespace hookgate

@@ -1,9 +1,11 @@
-// P7 against random schedules: consumers, limits, acks, nacks, lapses, seeks, retention, jumps of
-// the wall clock, and a crash between any two writes. Whatever the order:
+// P7 against random schedules: consumers that stop politely and consumers that die with what they
+// hold, limits, acks, nacks, lapses, seeks, filters that change, retention, jumps of the wall clock,
+// commits that take minutes, and a crash between any two writes. Whatever the order:
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
-//   attempts count only what counts; limits hold; in the end every event is acked or dead, or
-//   retention has removed it and it was counted as lost.
+//   attempts and lost deliveries count only what counts; no lease ends before it was handed out, or
+//   sooner after that than it should; what is redriven is delivered; limits hold; in the end every
+//   event is acked or dead, or retention has removed it and it was counted as lost.
 //
 // The consumers' side knows only what was committed: leases are handed over, and acks answered,
 // then.
@@ -31,6 +33,8 @@ constexpr int kSchedules = 100'000;
 constexpr int kSteps = 40;
 constexpr Sequence kEvents = 6;
 constexpr int kMaxAttempts = 3;
+constexpr int kMaxLost = 2;
+constexpr absl::Duration kAckDeadline = absl::Seconds(30);
 constexpr int64_t kMaxMessages = 2;
 
 class World {
@@ -65,16 +69,31 @@ class World {
     stored_.dead.clear();
     for (const auto& [sequence, event] : dead_) stored_.dead.push_back(event);
     state_ = std::make_unique<SubscriptionState>(
-        stored_, DeliveryPolicy{.max_attempts = kMaxAttempts}, now_);
+        stored_,
+        DeliveryPolicy{.ack_deadline = kAckDeadline,
+                       .max_attempts = kMaxAttempts,
+                       .max_lost_deliveries = kMaxLost},
+        now_);
     held_.clear();
-    state_->Overtaken(earliest_);
+    handed_out_.clear();
+    state_->Overtaken(earliest_, true);
+  }
+
+  // A polite end counts nothing; an end that takes leases with it counts each that was handed out.
+  void Detach(StreamId stream, bool lost) {
+    streams_.erase(stream);
+    for (const auto& [sequence, out] : handed_out_) {
+      if (lost && out.stream == stream && state_->Holds(out.id)) lost_.insert(sequence);
+    }
+    state_->Detach(stream, lost ? DeliveryCause::kStreamLost : DeliveryCause::kStreamEnded, false,
+                   now_, random_);
   }
 
   // Four streams of two names.
   void AttachOrDetach() {
     const StreamId stream = 1 + Pick(4);
-    if (streams_.erase(stream) > 0) {
-      state_->Detach(stream, DeliveryCause::kStreamEnded, false, now_);
+    if (streams_.contains(stream)) {
+      Detach(stream, /*lost=*/Pick(2) == 0);
     } else {
       state_->Attach(stream, stream % 2 == 0 ? "even" : "odd", {.max_messages = kMaxMessages});
       streams_.insert(stream);
@@ -85,9 +104,15 @@ class World {
     const std::vector<StreamId> ready(streams_.begin(), streams_.end());
     if (state_->WantsOffers(ready)) {
       const Sequence next = state_->offered_to() + 1;
-      if (next <= kEvents) state_->Offer({{.sequence = next, .bytes = 1}}, next);
+      if (next <= kEvents && filtered_.contains(next)) {
+        state_->Offer({}, next);
+        passed_.insert(next);
+      } else if (next <= kEvents) {
+        state_->Offer({{.sequence = next}}, next);
+      }
     }
-    leases_ = state_->Assign(ready, 10, 1000, now_);
+    leases_ = state_->Assign(ready, 10, 1000, now_,
+                             [](Sequence, bool) { return absl::optional<int64_t>(1); });
     // One that cannot be read goes back.
     if (!leases_.empty() && Pick(5) == 0) {
       state_->GiveBack(leases_.back().id, now_);
@@ -105,9 +130,9 @@ class World {
     earliest_ = std::min<Sequence>(kEvents, earliest_ + Pick(2));
     int64_t expected = std::max<Sequence>(earliest_ - 1 - state_->position(), 0);
     for (const auto& [sequence, event] : state_->unsettled_events()) {
-      if (sequence < earliest_) ++expected;
+      if (sequence < earliest_ && sequence <= state_->position()) ++expected;
     }
-    EXPECT_EQ(state_->Overtaken(earliest_), expected);
+    EXPECT_EQ(state_->Overtaken(earliest_, true).events, expected);
   }
 
   DeliveryId AnyId() {
@@ -120,7 +145,8 @@ class World {
     leases_.clear();
     const auto before = state_->unsettled_events();
     std::set<Sequence> counted;
-    switch (Pick(14)) {
+    lost_.clear();
+    switch (Pick(15)) {
       case 0:
         AttachOrDetach();
         break;
@@ -140,7 +166,7 @@ class World {
         Nack(counted);
         break;
       case 7:
-        state_->Extend(AnyId(), absl::Minutes(5), now_);
+        Extend();
         break;
       case 8:
         Pass(absl::Seconds(Pick(40)));
@@ -153,7 +179,7 @@ class World {
         break;
       case 10:
         if (Pick(10) == 0) {
-          state_->Seek(Pick(kEvents + 1));
+          state_->Seek(std::max<Sequence>(earliest_ - 1, Pick(kEvents + 1)));
           write.seek = true;
         } else {
           const Sequence sequence = 1 + Pick(kEvents);
@@ -161,6 +187,7 @@ class World {
               SubscriptionState::RedriveOutcome::kRedriven) {
             write.redriven = sequence;
             EXPECT_GE(sequence, earliest_) << "its event is gone";
+            EXPECT_TRUE(state_->unsettled_events().contains(sequence)) << "it would never come";
           }
         }
         break;
@@ -177,6 +204,15 @@ class World {
           return;
         }
         break;
+      case 14:
+        // Another filter, which may not admit what comes next.
+        if (filtered_.empty() && Pick(4) == 0) {
+          filtered_.insert(1 + Pick(kEvents));
+        } else {
+          filtered_.clear();
+        }
+        state_->ForgetOffers();
+        break;
     }
     CheckCounted(before, counted);
     write.changes = state_->TakeChanges();
@@ -191,9 +227,18 @@ class World {
     if (state_->Nack(id, nack, now_, random_) == AckOutcome::kOk) counted.insert(id.sequence);
   }
 
+  void Extend() {
+    const DeliveryId id = AnyId();
+    const auto out = handed_out_.find(id.sequence);
+    if (state_->Extend(id, absl::Minutes(5), now_) != AckOutcome::kOk) return;
+    ASSERT_TRUE(out != handed_out_.end() && out->second.id.number == id.number)
+        << "a lease was extended that nobody had";
+    out->second.until = now_.monotonic + absl::Minutes(5);
+  }
+
   // Of what is unsettled now, that which was in `before` has one attempt more exactly if it is in
-  // `counted` and its lease ended; the rest has none. A stream's end, a seek and a restart count
-  // nothing.
+  // `counted` and its lease ended, and one lost delivery more exactly if it is in lost_; the rest has
+  // none. A polite end, a seek and a restart count nothing.
   template <typename Events>
   void CheckCounted(const Events& before, const std::set<Sequence>& counted) {
     for (const auto& [sequence, event] : state_->unsettled_events()) {
@@ -201,13 +246,33 @@ class World {
       int expected = found == before.end() ? 0 : found->second.attempts;
       if (counted.contains(sequence) && !event.leased) ++expected;
       EXPECT_EQ(event.attempts, expected) << "of event " << sequence;
+      const int lost_before = found == before.end() ? 0 : found->second.lost;
+      EXPECT_EQ(event.lost, lost_before + (lost_.contains(sequence) ? 1 : 0))
+          << "of event " << sequence;
+    }
+    for (const Sequence sequence : lost_) {
+      EXPECT_TRUE(state_->unsettled_events().contains(sequence) ||
+                  (state_->IsDead(sequence) && before.at(sequence).lost == kMaxLost))
+          << "event " << sequence << " was lost with its stream and forgotten";
     }
   }
 
   void Pass(absl::Duration duration) {
     now_.wall += duration;
     now_.monotonic += duration;
+    std::set<Sequence> held;
+    const auto before = state_->unsettled_events();
+    for (const auto& [sequence, event] : before) {
+      const auto out = handed_out_.find(sequence);
+      const bool is_out =
+          out != handed_out_.end() && out->second.id.number == event.delivery && event.leased;
+      if (event.leased && (!is_out || now_.monotonic < out->second.until)) held.insert(sequence);
+    }
     state_->Tick(now_, random_);
+    for (const Sequence sequence : held) {
+      EXPECT_TRUE(state_->Holds({sequence, before.at(sequence).delivery}))
+          << "the lease of event " << sequence << " ended before its time";
+    }
   }
 
   void Commit() {
@@ -230,8 +295,13 @@ class World {
 
   // The consumer gets it.
   void Hand(const Lease& lease) {
+    const absl::optional<absl::Time> until = state_->HandOut(lease.id, now_);
+    if (!until.has_value()) return;  // Given back or sought before its commit was through.
+    EXPECT_EQ(*until, now_.wall + kAckDeadline) << "what the consumer is told";
+    handed_out_[lease.id.sequence] = {lease.id, lease.stream, now_.monotonic + kAckDeadline};
     EXPECT_FALSE(acked_.contains(lease.id.sequence)) << "an acked event came back";
     EXPECT_GE(lease.attempt, 1);
+    EXPECT_LE(lease.lost_deliveries, kMaxLost);
     EXPECT_LE(lease.attempt, kMaxAttempts);
     const bool numbered_anew = !numbers_.insert(lease.id.number).second;
     EXPECT_FALSE(numbered_anew) << "a delivery id was given twice";
@@ -240,6 +310,7 @@ class World {
 
   void Apply(const SubscriptionChanges& changes) {
     if (changes.position.has_value()) stored_.position = *changes.position;
+    if (changes.forget_unsettled) unsettled_.clear();
     for (const UnsettledEvent& event : changes.unsettled) unsettled_[event.sequence] = event;
     for (const Sequence sequence : changes.settled) unsettled_.erase(sequence);
     for (const DeadEvent& event : changes.dead) dead_[event.sequence] = event;
@@ -250,11 +321,15 @@ class World {
   void CheckAttempts() {
     for (const auto& [sequence, event] : unsettled_) {
       ASSERT_LT(event.attempts, kMaxAttempts) << "attempts went beyond the last";
-      EXPECT_LE(sequence, stored_.position.position);
+      ASSERT_LE(event.lost, kMaxLost) << "lost deliveries went beyond the last";
+      EXPECT_TRUE(sequence <= stored_.position.position ||
+                  (event.cause == DeliveryCause::kRedriven && !event.leased));
     }
     for (const auto& [sequence, event] : dead_) {
-      EXPECT_TRUE(event.attempts == kMaxAttempts || event.cause == DeliveryCause::kConsumerDecided)
-          << "dead after " << event.attempts << " attempts";
+      EXPECT_TRUE(event.attempts == kMaxAttempts ||
+                  event.cause == DeliveryCause::kConsumerDecided ||
+                  (event.cause == DeliveryCause::kStreamLost && event.lost == kMaxLost + 1))
+          << "dead after " << event.attempts << " attempts, " << event.lost << " lost";
     }
   }
 
@@ -274,9 +349,8 @@ class World {
   void Settle() {
     for (; !writes_.empty();) Commit();
     if (Pick(2) == 0) Restart();
-    for (const StreamId stream : streams_) {
-      state_->Detach(stream, DeliveryCause::kStreamEnded, false, now_);
-    }
+    for (const StreamId stream : std::set<StreamId>(streams_)) Detach(stream, /*lost=*/false);
+    filtered_.clear();
     streams_ = {9};
     state_->Attach(9, "last", {.max_messages = kMaxMessages});
     for (int round = 0; round < 100 && !Done(); ++round) {
@@ -299,8 +373,8 @@ class World {
     }
     EXPECT_EQ(state_->unsettled(), 0);
     for (Sequence sequence = 1; sequence <= kEvents; ++sequence) {
-      EXPECT_TRUE(acked_.contains(sequence) || state_->dead().contains(sequence) ||
-                  sequence < earliest_)
+      EXPECT_TRUE(acked_.contains(sequence) || state_->IsDead(sequence) || sequence < earliest_ ||
+                  passed_.contains(sequence))
           << "event " << sequence << " was forgotten";
     }
   }
@@ -313,6 +387,14 @@ class World {
   std::unique_ptr<SubscriptionState> state_;
   std::set<StreamId> streams_;
   std::map<std::string, int64_t> held_;  // by consumer, after the step before
+  std::set<Sequence> filtered_;          // not admitted now
+  std::set<Sequence> lost_;              // in this step, with their stream
+  struct Out {
+    DeliveryId id;
+    StreamId stream = 0;
+    absl::Duration until;
+  };
+  std::map<Sequence, Out> handed_out_;  // the newest delivery of each, since the start
   std::vector<Lease> leases_;
   std::deque<Write> writes_;  // not committed yet
 
@@ -320,6 +402,7 @@ class World {
   StoredSubscription stored_;
   std::map<Sequence, UnsettledEvent> unsettled_;
   std::map<Sequence, DeadEvent> dead_;
+  std::set<Sequence> passed_;  // ever not admitted by a filter
   // What the outside was told.
   std::set<Sequence> acked_;
   std::set<int64_t> numbers_;

@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMaxNameBytes = 100;
 constexpr size_t kMaxConsumerNameBytes = 200;
 constexpr int kLeastAttempts = 1;
-constexpr int kMostAttempts = 1000;
+constexpr int kMostAttempts = 1000;  // and lost deliveries
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(100);
 
 using hookgate::v1::SubscriptionStart;
@@ -51,6 +51,15 @@ absl::StatusOr<DeliveryPolicy> PolicyOf(const hookgate::v1::SubscriptionSettings
     if (policy.max_attempts < kLeastAttempts || policy.max_attempts > kMostAttempts) {
       return InvalidField(Below(field, "max_attempts"),
                           absl::StrCat("is ", policy.max_attempts, "; it must be from ",
+                                       kLeastAttempts, " to ", kMostAttempts));
+    }
+  }
+  if (proto.has_max_lost_deliveries()) {
+    policy.max_lost_deliveries = proto.max_lost_deliveries();
+    if (policy.max_lost_deliveries < kLeastAttempts ||
+        policy.max_lost_deliveries > kMostAttempts) {
+      return InvalidField(Below(field, "max_lost_deliveries"),
+                          absl::StrCat("is ", policy.max_lost_deliveries, "; it must be from ",
                                        kLeastAttempts, " to ", kMostAttempts));
     }
   }
@@ -92,6 +101,7 @@ absl::StatusOr<SubscriptionSettings> SubscriptionSettings::FromProto(
   settings.effective = proto;
   settings.effective.mutable_filter();
   settings.effective.set_max_attempts(settings.policy.max_attempts);
+  settings.effective.set_max_lost_deliveries(settings.policy.max_lost_deliveries);
   *settings.effective.mutable_ack_deadline() = ToProto(settings.policy.ack_deadline);
   *settings.effective.mutable_minimum_backoff() = ToProto(settings.policy.minimum_backoff);
   *settings.effective.mutable_maximum_backoff() = ToProto(settings.policy.maximum_backoff);

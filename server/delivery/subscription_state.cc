@@ -13,8 +13,18 @@ namespace {
 // How far the position may run ahead of what is stored while nothing else is written: events that
 // the filter does not admit are looked at again after a restart, which costs less than a commit
 // each.
-constexpr Sequence kLazyPositions = 1000;
+constexpr Sequence kLazyPositions = 10'000;
 constexpr double kRateSeconds = 60;
+
+// What a stream may hold of suspicion in all. An event with one loss left weighs as much; each loss
+// more that it has left makes it a quarter.
+constexpr int64_t kMaxSuspicion = int64_t{1} << 20;
+constexpr int kSuspicionSteps = 10;
+
+// How many due events are given before one that is new, if there is one: of those that failed, one;
+// of those that came back through nobody's fault, a few, so that they stay about in order.
+constexpr int kFailedInARow = 1;
+constexpr int kFreeInARow = 4;
 
 // To kMaxReasonBytes, between characters: a message that carries it must be valid UTF-8.
 absl::string_view Shortened(absl::string_view reason) {
@@ -22,6 +32,15 @@ absl::string_view Shortened(absl::string_view reason) {
   size_t end = SubscriptionState::kMaxReasonBytes;
   while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;
   return reason.substr(0, end);
+}
+
+int64_t Us(absl::Duration monotonic) { return absl::ToInt64Microseconds(monotonic); }
+int64_t Us(absl::Time wall) { return absl::ToUnixMicros(wall); }
+absl::Time WallAt(int64_t us) { return absl::FromUnixMicros(us); }
+
+bool IsFree(DeliveryCause cause, int lost) {
+  return cause != DeliveryCause::kNacked && cause != DeliveryCause::kDeadlinePassed &&
+         (cause != DeliveryCause::kStreamLost || lost <= 1);
 }
 
 double Decay(absl::Duration passed) {
@@ -39,34 +58,58 @@ absl::Duration RedeliveryDelay(const DeliveryPolicy& policy, int attempt, absl::
 }
 
 SubscriptionState::SubscriptionState(const StoredSubscription& stored, const DeliveryPolicy& policy,
-                                     Instant now)
-    : policy_(policy),
+                                     Instant now, const SubscriptionBounds& bounds)
+    : bounds_(bounds),
+      policy_(policy),
       row_(stored.position),
       offered_to_(stored.position.position),
       stored_position_(stored.position.position) {
-  for (UnsettledEvent event : stored.unsettled) {
+  for (const UnsettledEvent& event : stored.unsettled) {
+    Record& record = events_[event.sequence];
+    record.bytes = event.bytes;
+    record.receive_us = Us(event.receive_time);
+    record.delivery = event.delivery;
+    record.first_us = Us(event.first_delivery_time);
+    record.last_us = Us(event.last_delivery_time);
+    record.attempts = event.attempts;
+    record.lost = event.lost;
+    record.nacked = event.nacked || !event.nack_reason.value_or("").empty();
     absl::Duration wait = absl::ZeroDuration();
     if (event.leased) {
-      event.leased = false;
-      event.due = now.wall;
-      event.delay = absl::ZeroDuration();
-      event.cause = DeliveryCause::kGatewayRestarted;
+      record.due_us = Us(now.wall);
+      record.cause = DeliveryCause::kGatewayRestarted;
     } else {
       wait = std::clamp(event.due - now.wall, absl::ZeroDuration(), event.delay);
+      record.due_us = Us(event.due);
+      record.delay_us = Us(event.delay);
+      record.cause = event.cause;
     }
-    const Sequence sequence = event.sequence;
-    unsettled_[sequence] = {.when = now.monotonic + wait};
-    waiting_.insert({now.monotonic + wait, sequence});
-    stored_view_[sequence] = std::move(event);
+    record.when_us = Us(now.monotonic + wait);
+    StartWaiting(event.sequence, record);
   }
-  for (const DeadEvent& event : stored.dead) dead_[event.sequence] = event;
+  for (const DeadEvent& event : stored.dead) {
+    dead_[event.sequence] = {.bytes = event.bytes,
+                             .receive_us = Us(event.receive_time),
+                             .delivery = event.delivery,
+                             .first_us = Us(event.first_delivery_time),
+                             .last_us = Us(event.last_delivery_time),
+                             .nacked = event.nacked || !event.nack_reason.value_or("").empty()};
+  }
+}
+
+void SubscriptionState::NoteNewFilter() {
+  row_.passed = 0;
+  row_.admitted = 0;
+  row_changed_ = true;
 }
 
 bool SubscriptionState::Attach(StreamId stream, const std::string& name,
-                               const ConsumerLimits& limits) {
+                               const ConsumerLimits& limits, bool include_raw_body) {
   if (streams_.size() >= kMaxConsumers) return false;
   if (!consumers_.contains(name) && consumers_.size() >= kMaxConsumers) return false;
-  streams_[stream] = name;
+  Stream& added = streams_[stream];
+  added.consumer = name;
+  added.include_raw_body = include_raw_body;
   Consumer& consumer = consumers_[name];
   consumer.limits = limits;
   ++consumer.streams;
@@ -75,30 +118,56 @@ bool SubscriptionState::Attach(StreamId stream, const std::string& name,
 
 void SubscriptionState::SetLimits(StreamId stream, const ConsumerLimits& limits) {
   const auto found = streams_.find(stream);
-  if (found != streams_.end()) consumers_[found->second].limits = limits;
+  if (found != streams_.end()) consumers_[found->second.consumer].limits = limits;
 }
 
-void SubscriptionState::Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now) {
+void SubscriptionState::Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now,
+                               absl::BitGenRef random) {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
-  const std::string name = found->second;
+  const Stream ended = std::move(found->second);
   streams_.erase(found);
-  for (auto& [sequence, entry] : unsettled_) {
-    if (entry.stream != stream) continue;
-    if (keep_leases) {
-      entry.stream = 0;
+  for (const Sequence sequence : ended.leases) {
+    const Record& record = events_[sequence];
+    if (record.place == Place::kAssigned) {
+      Wait(sequence, absl::ZeroDuration(), record.cause, now);
+    } else if (keep_leases) {
+      record.holder->stream = 0;
+    } else if (why == DeliveryCause::kStreamLost) {
+      LoseOne(sequence, now, random);
     } else {
       Wait(sequence, absl::ZeroDuration(), why, now);
     }
   }
-  --consumers_[name].streams;
-  ForgetIdle(name);
+  --consumers_[ended.consumer].streams;
+  ForgetIdle(ended.consumer);
 }
 
 void SubscriptionState::Offer(absl::Span<const OfferedEvent> events, Sequence scanned_to) {
   offered_.insert(offered_.end(), events.begin(), events.end());
   offered_to_ = std::max(offered_to_, scanned_to);
-  if (offered_.empty()) row_.position = offered_to_;
+  DropKnownOffers();
+  if (offered_.empty()) MovePosition(offered_to_);
+}
+
+// What was redriven beyond the position is unsettled already: it comes by itself.
+void SubscriptionState::DropKnownOffers() {
+  while (!offered_.empty() && events_.contains(offered_.front().sequence)) {
+    const Sequence sequence = offered_.front().sequence;
+    ++row_.admitted;
+    offered_.pop_front();
+    MovePosition(offered_.empty() ? offered_to_ : sequence);
+  }
+}
+
+void SubscriptionState::MovePosition(Sequence to) {
+  row_.passed += std::max<int64_t>(to - row_.position, 0);
+  row_.position = to;
+  while (!ahead_.empty() && *ahead_.begin() <= to) {
+    const Sequence reached = *ahead_.begin();
+    ahead_.erase(ahead_.begin());
+    StartWaiting(reached, events_[reached]);
+  }
 }
 
 void SubscriptionState::ForgetOffers() {
@@ -107,11 +176,43 @@ void SubscriptionState::ForgetOffers() {
 }
 
 bool SubscriptionState::WantsOffers(absl::Span<const StreamId> ready) const {
-  if (!offered_.empty() || unsettled_.size() >= kMaxUnsettled) return false;
-  return std::any_of(ready.begin(), ready.end(), [this](StreamId stream) {
+  if (!offered_.empty() || events_.size() >= bounds_.max_unsettled) return false;
+  return WantsRawBodies(ready).has_value();
+}
+
+absl::optional<bool> SubscriptionState::WantsRawBodies(absl::Span<const StreamId> ready) const {
+  absl::optional<bool> wants;
+  if (in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) return wants;
+  for (const StreamId stream : ready) {
     const auto found = streams_.find(stream);
-    return found != streams_.end() && HasCredit(consumers_.at(found->second), 0);
-  });
+    if (found == streams_.end() || !HasCredit(consumers_.at(found->second.consumer), 0)) continue;
+    wants = wants.value_or(false) || found->second.include_raw_body;
+  }
+  return wants;
+}
+
+WantedEvents SubscriptionState::Wanted(absl::Span<const StreamId> ready, size_t max, Instant now,
+                                       SizeOf size_of) const {
+  WantedEvents wanted;
+  const absl::optional<bool> bodies = WantsRawBodies(ready);
+  if (!bodies.has_value()) return wanted;
+  wanted.include_raw_body = *bodies;
+  // Adds those of one source that are not at hand, unless its first one is.
+  const auto add = [&](Sequence sequence, bool first) {
+    const bool at_hand = size_of(sequence, *bodies).has_value();
+    if (!at_hand && wanted.sequences.size() < max) wanted.sequences.push_back(sequence);
+    return !(first && at_hand) && wanted.sequences.size() < max;
+  };
+  for (const Timeline* const timeline : {&waiting_, &suspects_}) {
+    for (auto at = timeline->begin(); at != timeline->end(); ++at) {
+      if (at->first > Us(now.monotonic) || !add(at->second, at == timeline->begin())) break;
+    }
+  }
+  if (!MayTakeNew()) return wanted;
+  for (auto at = offered_.begin(); at != offered_.end(); ++at) {
+    if (!add(at->sequence, at == offered_.begin())) break;
+  }
+  return wanted;
 }
 
 bool SubscriptionState::HasCredit(const Consumer& consumer, int64_t bytes) const {
@@ -120,130 +221,226 @@ bool SubscriptionState::HasCredit(const Consumer& consumer, int64_t bytes) const
   return consumer.messages == 0 || consumer.bytes + bytes <= consumer.limits.max_bytes;
 }
 
-absl::optional<Sequence> SubscriptionState::NextDue(Instant now) const {
-  if (waiting_.empty() || waiting_.begin()->first > now.monotonic) return absl::nullopt;
-  return waiting_.begin()->second;
+int64_t SubscriptionState::Suspicion(const Record& record) const {
+  if (record.lost == 0) return 0;
+  const int left = std::clamp(policy_.max_lost_deliveries + 1 - record.lost, 1, kSuspicionSteps);
+  return kMaxSuspicion >> (2 * (left - 1));
+}
+
+bool SubscriptionState::MayTakeNew() const {
+  return !offered_.empty() && events_.size() < bounds_.max_unsettled;
+}
+
+const std::pair<int64_t, Sequence>* SubscriptionState::Due(const Timeline& timeline,
+                                                           Instant now) const {
+  if (timeline.empty() || timeline.begin()->first > Us(now.monotonic)) return nullptr;
+  return &*timeline.begin();
+}
+
+// The one that has been due for longer. A suspect for which no stream has room keeps nobody else
+// waiting; but streams that lack nothing but bytes for it save them up.
+absl::optional<Sequence> SubscriptionState::NextDue(std::vector<Share>& shares, Instant now,
+                                                    size_t max_messages, SizeOf size_of) const {
+  const auto* const waiting = Due(waiting_, now);
+  const auto* const suspect = Due(suspects_, now);
+  if (suspect != nullptr && (waiting == nullptr || *suspect < *waiting)) {
+    const int64_t suspicion = Suspicion(events_.at(suspect->second));
+    bool fits = false;
+    for (Share& share : shares) {
+      const absl::optional<int64_t> size = size_of(suspect->second, share.state->include_raw_body);
+      if (!size.has_value() || share.messages >= max_messages || !HasCredit(*share.consumer, 0) ||
+          share.state->suspicion + suspicion > kMaxSuspicion) {
+        continue;
+      }
+      const bool has_bytes = HasCredit(*share.consumer, *size);
+      fits = fits || has_bytes;
+      share.held_back = share.held_back || !has_bytes;
+    }
+    if (fits) return suspect->second;
+  }
+  if (waiting == nullptr) return absl::nullopt;
+  const bool at_hand = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
+    return size_of(waiting->second, share.state->include_raw_body).has_value();
+  });
+  if (!at_hand) return absl::nullopt;
+  return waiting->second;
 }
 
 std::vector<Lease> SubscriptionState::Assign(absl::Span<const StreamId> ready, size_t max_messages,
-                                             int64_t max_bytes, Instant now) {
-  struct Share {
-    StreamId stream;
-    Consumer* consumer;
-    size_t messages = 0;
-    int64_t bytes = 0;
-  };
+                                             int64_t max_bytes, Instant now, SizeOf size_of) {
   std::vector<Share> shares;
   for (const StreamId stream : ready) {
     const auto found = streams_.find(stream);
-    if (found != streams_.end()) shares.push_back({stream, &consumers_[found->second]});
+    if (found == streams_.end()) continue;
+    shares.push_back({stream, &found->second, &consumers_[found->second.consumer]});
   }
   std::vector<Lease> leases;
-  while (true) {
-    const absl::optional<Sequence> due = NextDue(now);
-    const bool may_take = !offered_.empty() && unsettled_.size() < kMaxUnsettled;
-    if (!due.has_value() && !may_take) return leases;
-    const int64_t bytes = due.has_value() ? stored_view_[*due].bytes : offered_.front().bytes;
+  while (in_flight_ < static_cast<int64_t>(bounds_.max_leased)) {
+    DropKnownOffers();
+    absl::optional<Sequence> due = NextDue(shares, now, max_messages, size_of);
+    if (due.has_value() && MayTakeNew()) {
+      const Record& record = events_[*due];
+      const int most = IsFree(record.cause, record.lost) ? kFreeInARow : kFailedInARow;
+      if (due_in_a_row_ >= most) due.reset();
+    }
+    if (!due.has_value() && !MayTakeNew()) break;
+    const Sequence sequence = due.has_value() ? *due : offered_.front().sequence;
+    const int64_t suspicion = due.has_value() ? Suspicion(events_[sequence]) : 0;
     Share* best = nullptr;
+    int64_t bytes = 0;  // on the best
     for (Share& share : shares) {
-      const bool full =
-          share.messages >= max_messages || (share.messages > 0 && share.bytes + bytes > max_bytes);
-      if (full || !HasCredit(*share.consumer, bytes)) continue;
+      const absl::optional<int64_t> size = size_of(sequence, share.state->include_raw_body);
+      if (!size.has_value() || share.messages >= max_messages ||
+          (share.messages > 0 && share.bytes + *size > max_bytes) ||
+          !HasCredit(*share.consumer, *size) || (share.held_back && suspicion == 0) ||
+          share.state->suspicion + suspicion > kMaxSuspicion) {
+        continue;
+      }
       if (best == nullptr || std::pair(share.consumer->messages, share.messages) <
                                  std::pair(best->consumer->messages, best->messages)) {
         best = &share;
+        bytes = *size;
       }
     }
-    if (best == nullptr) return leases;
+    if (best == nullptr) break;
     ++best->messages;
     best->bytes += bytes;
-    Sequence sequence = 0;
     if (due.has_value()) {
-      sequence = *due;
+      ++due_in_a_row_;
     } else {
+      due_in_a_row_ = 0;
       const OfferedEvent event = offered_.front();
       offered_.pop_front();
-      sequence = event.sequence;
-      row_.position = offered_.empty() ? offered_to_ : sequence;
-      stored_view_[sequence] = {.sequence = sequence,
-                                .bytes = event.bytes,
-                                .receive_time = event.receive_time,
-                                .first_delivery_time = now.wall};
-      unsettled_[sequence] = {};
+      ++row_.admitted;
+      reasons_.erase(sequence);  // Of before a seek.
+      Record& record = events_[sequence];
+      record.receive_us = Us(event.receive_time);
+      record.first_us = Us(now.wall);
+      MovePosition(offered_.empty() ? offered_to_ : sequence);
     }
-    leases.push_back(MakeLease(sequence, best->stream, now));
+    leases.push_back(MakeLease(sequence, best->stream, bytes, now));
   }
+  return leases;
 }
 
-Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, Instant now) {
-  UnsettledEvent& event = Dirty(sequence);
-  Entry& entry = unsettled_[sequence];
-  waiting_.erase({entry.when, sequence});
-  entry = {now.monotonic + policy_.ack_deadline, stream, streams_[stream]};
-  leases_.insert({entry.when, sequence});
-  Consumer& consumer = consumers_[entry.consumer];
+Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, int64_t bytes, Instant now) {
+  Record& record = Dirty(sequence);
+  Leave(sequence, record);
+  Stream& state = streams_[stream];
+  record.holder = std::make_unique<Holder>(
+      Holder{.stream = stream, .consumer = state.consumer, .suspicion = Suspicion(record)});
+  state.suspicion += record.holder->suspicion;
+  state.leases.insert(sequence);
+  Consumer& consumer = consumers_[state.consumer];
   ++consumer.messages;
-  consumer.bytes += event.bytes;
-  event.leased = true;
-  event.delivery = ++row_.last_delivery;
+  consumer.bytes += bytes;
+  ++in_flight_;
+  record.bytes = bytes;
+  record.place = Place::kAssigned;
+  record.delivery = ++row_.last_delivery;
   row_changed_ = true;
-  event.last_delivery_time = now.wall;
-  return {.stream = stream,
-          .id = {sequence, event.delivery},
-          .attempt = event.attempts + 1,
-          .expire_time = now.wall + policy_.ack_deadline,
-          .cause = event.cause,
-          .nack_reason = event.nack_reason};
+  record.last_us = Us(now.wall);
+  Lease lease = {.stream = stream,
+                 .id = {sequence, record.delivery},
+                 .attempt = record.attempts + 1,
+                 .lost_deliveries = record.lost,
+                 .cause = record.cause};
+  const auto reason = reasons_.find(sequence);
+  if (reason != reasons_.end()) {
+    lease.nack_reason = reason->second;
+  } else {
+    lease.reason_is_stored = record.nacked;
+  }
+  return lease;
+}
+
+absl::optional<absl::Time> SubscriptionState::HandOut(const DeliveryId& id, Instant now) {
+  if (!Holds(id)) return absl::nullopt;
+  Record& record = events_[id.sequence];
+  if (record.place == Place::kAssigned) {
+    record.place = Place::kLeased;
+    record.when_us = Us(now.monotonic + policy_.ack_deadline);
+    leases_.insert({record.when_us, id.sequence});
+  }
+  return now.wall + policy_.ack_deadline;
+}
+
+int64_t SubscriptionState::BytesOf(Sequence sequence) const {
+  const auto found = events_.find(sequence);
+  return found == events_.end() ? 0 : found->second.bytes;
 }
 
 bool SubscriptionState::Holds(const DeliveryId& id) const {
-  const auto found = stored_view_.find(id.sequence);
-  return found != stored_view_.end() && found->second.leased && found->second.delivery == id.number;
+  const auto found = events_.find(id.sequence);
+  return found != events_.end() && found->second.holder != nullptr &&
+         found->second.delivery == id.number;
 }
 
 void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
   if (!Holds(id)) return;
-  Wait(id.sequence, absl::ZeroDuration(), stored_view_[id.sequence].cause, now);
+  Wait(id.sequence, absl::ZeroDuration(), events_[id.sequence].cause, now);
 }
 
-AckOutcome SubscriptionState::OutcomeOfSettled(const DeliveryId& id) const {
-  const bool never_given = id.number <= row_.void_delivery || id.number > row_.last_delivery ||
-                           id.sequence <= 0 || id.sequence > row_.position;
-  return never_given ? AckOutcome::kUnknown : AckOutcome::kAlready;
+void SubscriptionState::Lose(const DeliveryId& id, Instant now, absl::BitGenRef random) {
+  if (!Holds(id)) return;
+  if (events_[id.sequence].place == Place::kAssigned) return GiveBack(id, now);
+  LoseOne(id.sequence, now, random);
+}
+
+absl::optional<AckOutcome> SubscriptionState::OutcomeByNumber(const DeliveryId& id) const {
+  if (id.number <= row_.void_delivery || id.number > row_.last_delivery || id.sequence <= 0 ||
+      id.sequence > row_.position) {
+    return AckOutcome::kUnknown;
+  }
+  const auto found = events_.find(id.sequence);
+  if (found != events_.end()) {
+    const Record& record = found->second;
+    const bool not_out = id.number == record.delivery && record.place == Place::kAssigned;
+    if (id.number > record.delivery || not_out) return AckOutcome::kUnknown;
+    return absl::nullopt;
+  }
+  const auto dead = dead_.find(id.sequence);
+  if (dead != dead_.end()) {
+    if (id.number > dead->second.delivery) return AckOutcome::kUnknown;
+    return absl::nullopt;
+  }
+  // Settled, or taken by retention: of what is gone nobody knows which.
+  return id.sequence < earliest_ ? AckOutcome::kUnknown : AckOutcome::kAlready;
 }
 
 AckOutcome SubscriptionState::Ack(const DeliveryId& id, Instant now) {
-  if (OutcomeOfSettled(id) == AckOutcome::kUnknown) return AckOutcome::kUnknown;
-  const auto dead = dead_.find(id.sequence);
-  const auto found = stored_view_.find(id.sequence);
-  if (found == stored_view_.end()) {
-    if (dead == dead_.end() || id.number > dead->second.delivery) return AckOutcome::kAlready;
-    dead_.erase(dead);
-    dead_changed_.insert(id.sequence);
-    return AckOutcome::kOk;
+  const absl::optional<AckOutcome> outcome = OutcomeByNumber(id);
+  if (outcome.has_value()) return *outcome;
+  const auto found = events_.find(id.sequence);
+  if (found != events_.end()) {
+    const Record& record = found->second;
+    if (id.number == record.delivery && record.holder != nullptr) {
+      NoteAck(record.holder->consumer, now);
+    }
+    Remove(id.sequence);
   }
-  if (id.number > found->second.delivery) return AckOutcome::kUnknown;
-  const std::string consumer = unsettled_[id.sequence].consumer;
-  if (id.number == found->second.delivery && !consumer.empty()) NoteAck(consumer, now);
-  Remove(id.sequence);
-  Discard(id.sequence);  // Of before a seek: it is handled now.
+  Discard(id.sequence);  // If it is one, or was before a seek: it is handled now.
+  return AckOutcome::kOk;
+}
+
+AckOutcome SubscriptionState::FindHeld(const DeliveryId& id, Record** held) {
+  const absl::optional<AckOutcome> outcome = OutcomeByNumber(id);
+  if (outcome.has_value()) return *outcome;
+  if (!Holds(id)) return AckOutcome::kLeaseLost;
+  *held = &events_[id.sequence];
   return AckOutcome::kOk;
 }
 
 AckOutcome SubscriptionState::Nack(const DeliveryId& id, const NackRequest& nack, Instant now,
                                    absl::BitGenRef random) {
-  const AckOutcome settled = OutcomeOfSettled(id);
-  if (settled == AckOutcome::kUnknown) return settled;
-  const auto found = stored_view_.find(id.sequence);
-  if (found == stored_view_.end()) {
-    return dead_.contains(id.sequence) ? AckOutcome::kLeaseLost : settled;
-  }
-  if (id.number > found->second.delivery) return AckOutcome::kUnknown;
-  if (!found->second.leased || id.number != found->second.delivery) return AckOutcome::kLeaseLost;
-  found->second.nack_reason = std::string(Shortened(nack.reason));
+  Record* held = nullptr;
+  const AckOutcome outcome = FindHeld(id, &held);
+  if (held == nullptr) return outcome;
+  reasons_[id.sequence] = std::string(Shortened(nack.reason));
+  held->nacked = !nack.reason.empty();
   if (nack.dead_letter) {
-    ++found->second.attempts;
-    if (!Bury(id.sequence, DeliveryCause::kConsumerDecided, now)) {
+    ++Dirty(id.sequence).attempts;
+    if (!MakeDeadLetter(id.sequence, DeliveryCause::kConsumerDecided, now)) {
       Wait(id.sequence, policy_.maximum_backoff, DeliveryCause::kNacked, now);
     }
   } else {
@@ -254,35 +451,35 @@ AckOutcome SubscriptionState::Nack(const DeliveryId& id, const NackRequest& nack
 
 AckOutcome SubscriptionState::Extend(const DeliveryId& id, absl::optional<absl::Duration> deadline,
                                      Instant now) {
-  const AckOutcome settled = OutcomeOfSettled(id);
-  if (settled == AckOutcome::kUnknown) return settled;
-  const auto found = stored_view_.find(id.sequence);
-  if (found == stored_view_.end()) {
-    return dead_.contains(id.sequence) ? AckOutcome::kLeaseLost : settled;
-  }
-  if (id.number > found->second.delivery) return AckOutcome::kUnknown;
-  if (!found->second.leased || id.number != found->second.delivery) return AckOutcome::kLeaseLost;
-  Entry& entry = unsettled_[id.sequence];
-  leases_.erase({entry.when, id.sequence});
-  entry.when =
-      now.monotonic + std::clamp(deadline.value_or(policy_.ack_deadline), kMinLease, kMaxDelay);
-  leases_.insert({entry.when, id.sequence});
+  Record* held = nullptr;
+  const AckOutcome outcome = FindHeld(id, &held);
+  if (held == nullptr) return outcome;
+  leases_.erase({held->when_us, id.sequence});
+  held->when_us = Us(now.monotonic + std::clamp(deadline.value_or(policy_.ack_deadline), kMinLease,
+                                                kMaxDelay));
+  leases_.insert({held->when_us, id.sequence});
   return AckOutcome::kOk;
 }
 
 void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
-  while (!leases_.empty() && leases_.begin()->first <= now.monotonic) {
+  while (!leases_.empty() && leases_.begin()->first <= Us(now.monotonic)) {
     Fail(leases_.begin()->second, DeliveryCause::kDeadlinePassed, absl::nullopt, now, random);
   }
 }
 
 // What is due and not assigned waits for a consumer, not for the clock.
 absl::Duration SubscriptionState::NextTick(Instant now) const {
-  absl::Duration next = absl::InfiniteDuration();
+  int64_t next = std::numeric_limits<int64_t>::max();
   if (!leases_.empty()) next = leases_.begin()->first;
-  if (streams_.empty()) return next;
-  const auto not_due = waiting_.upper_bound({now.monotonic, std::numeric_limits<Sequence>::max()});
-  return not_due == waiting_.end() ? next : std::min(next, not_due->first);
+  if (!streams_.empty()) {
+    const std::pair<int64_t, Sequence> due(Us(now.monotonic), std::numeric_limits<Sequence>::max());
+    for (const Timeline* const timeline : {&waiting_, &suspects_}) {
+      const auto not_due = timeline->upper_bound(due);
+      if (not_due != timeline->end()) next = std::min(next, not_due->first);
+    }
+  }
+  return next == std::numeric_limits<int64_t>::max() ? absl::InfiniteDuration()
+                                                     : absl::Microseconds(next);
 }
 
 void SubscriptionState::Fail(Sequence sequence, DeliveryCause cause,
@@ -290,58 +487,94 @@ void SubscriptionState::Fail(Sequence sequence, DeliveryCause cause,
                              absl::BitGenRef random) {
   const int attempts = ++Dirty(sequence).attempts;
   if (attempts >= policy_.max_attempts) {
-    if (Bury(sequence, cause, now)) return;
+    if (MakeDeadLetter(sequence, cause, now)) return;
     delay = policy_.maximum_backoff;  // No room for it there: it must not get lost.
   }
   const absl::Duration wait = delay.value_or(RedeliveryDelay(policy_, attempts, random));
   Wait(sequence, std::clamp(wait, absl::ZeroDuration(), kMaxDelay), cause, now);
 }
 
+void SubscriptionState::LoseOne(Sequence sequence, Instant now, absl::BitGenRef random) {
+  // It leaves before it counts: where it waits depends on that.
+  Leave(sequence, Dirty(sequence));
+  const int counted = events_[sequence].lost++;  // without the first
+  absl::Duration delay = absl::ZeroDuration();
+  if (counted >= policy_.max_lost_deliveries) {
+    if (MakeDeadLetter(sequence, DeliveryCause::kStreamLost, now)) return;
+    delay = policy_.maximum_backoff;
+  } else if (counted > 0) {
+    delay = RedeliveryDelay(policy_, counted, random);
+  }
+  Wait(sequence, delay, DeliveryCause::kStreamLost, now);
+}
+
 void SubscriptionState::Wait(Sequence sequence, absl::Duration delay, DeliveryCause cause,
                              Instant now) {
-  EndLease(sequence);
-  UnsettledEvent& event = Dirty(sequence);
-  event.leased = false;
-  event.due = now.wall + delay;
-  event.delay = delay;
-  event.cause = cause;
-  unsettled_[sequence] = {.when = now.monotonic + delay};
-  waiting_.insert({now.monotonic + delay, sequence});
+  Record& record = Dirty(sequence);
+  Leave(sequence, record);
+  record.due_us = Us(now.wall + delay);
+  record.delay_us = Us(delay);
+  record.cause = cause;
+  record.when_us = Us(now.monotonic + delay);
+  StartWaiting(sequence, record);
 }
 
-// Also takes it from those that wait.
-void SubscriptionState::EndLease(Sequence sequence) {
-  const Entry entry = unsettled_[sequence];
-  waiting_.erase({entry.when, sequence});
-  if (leases_.erase({entry.when, sequence}) == 0) return;
-  Consumer& consumer = consumers_[entry.consumer];
+void SubscriptionState::StartWaiting(Sequence sequence, Record& record) {
+  if (sequence > row_.position) {
+    record.place = Place::kAhead;
+    ahead_.insert(sequence);
+  } else {
+    record.place = Place::kWaiting;
+    TimelineOf(record).insert({record.when_us, sequence});
+  }
+}
+
+void SubscriptionState::Leave(Sequence sequence, Record& record) {
+  leases_.erase({record.when_us, sequence});
+  TimelineOf(record).erase({record.when_us, sequence});
+  ahead_.erase(sequence);
+  if (record.holder == nullptr) return;
+  const Holder holder = *std::exchange(record.holder, nullptr);
+  --in_flight_;
+  const auto stream = streams_.find(holder.stream);
+  if (stream != streams_.end()) {
+    stream->second.leases.erase(sequence);
+    stream->second.suspicion -= holder.suspicion;
+  }
+  Consumer& consumer = consumers_[holder.consumer];
   --consumer.messages;
-  consumer.bytes -= stored_view_[sequence].bytes;
-  ForgetIdle(entry.consumer);
+  consumer.bytes -= record.bytes;
+  ForgetIdle(holder.consumer);
 }
 
-bool SubscriptionState::Bury(Sequence sequence, DeliveryCause cause, Instant now) {
-  if (dead_.size() >= kMaxDeadLetters) return false;
-  const UnsettledEvent event = stored_view_[sequence];
-  dead_[sequence] = {.sequence = sequence,
+bool SubscriptionState::MakeDeadLetter(Sequence sequence, DeliveryCause cause, Instant now) {
+  if (dead_.size() >= bounds_.max_dead_letters && !dead_.contains(sequence)) return false;
+  const UnsettledEvent event = RowOf(sequence, events_[sequence]);
+  dead_[sequence] = {.bytes = event.bytes,
+                     .receive_us = Us(event.receive_time),
                      .delivery = event.delivery,
-                     .attempts = event.attempts,
-                     .cause = cause,
-                     .nack_reason = event.nack_reason,
-                     .bytes = event.bytes,
-                     .receive_time = event.receive_time,
-                     .first_delivery_time = event.first_delivery_time,
-                     .last_delivery_time = event.last_delivery_time,
-                     .dead_letter_time = now.wall};
-  dead_changed_.insert(sequence);
+                     .first_us = Us(event.first_delivery_time),
+                     .last_us = Us(event.last_delivery_time),
+                     .nacked = event.nacked};
+  dead_changed_[sequence] = DeadEvent{.sequence = sequence,
+                                      .delivery = event.delivery,
+                                      .attempts = event.attempts,
+                                      .lost = event.lost,
+                                      .cause = cause,
+                                      .nack_reason = event.nack_reason,
+                                      .bytes = event.bytes,
+                                      .receive_time = event.receive_time,
+                                      .first_delivery_time = event.first_delivery_time,
+                                      .last_delivery_time = event.last_delivery_time,
+                                      .dead_letter_time = now.wall};
   Remove(sequence);
   return true;
 }
 
 void SubscriptionState::Remove(Sequence sequence) {
-  EndLease(sequence);
-  unsettled_.erase(sequence);
-  stored_view_.erase(sequence);
+  const auto found = events_.find(sequence);
+  Leave(sequence, found->second);
+  events_.erase(found);
   changed_.insert(sequence);
 }
 
@@ -359,13 +592,29 @@ void SubscriptionState::ForgetIdle(const std::string& name) {
   if (found->second.streams == 0 && found->second.messages == 0) consumers_.erase(found);
 }
 
-UnsettledEvent& SubscriptionState::Dirty(Sequence sequence) {
+SubscriptionState::Record& SubscriptionState::Dirty(Sequence sequence) {
   changed_.insert(sequence);
-  return stored_view_[sequence];
+  return events_[sequence];
 }
 
 void SubscriptionState::Seek(Sequence position) {
-  while (!unsettled_.empty()) Remove(unsettled_.begin()->first);
+  events_.clear();
+  leases_.clear();
+  waiting_.clear();
+  suspects_.clear();
+  ahead_.clear();
+  changed_.clear();
+  forget_unsettled_ = true;
+  in_flight_ = 0;
+  for (auto& [id, stream] : streams_) {
+    stream.leases.clear();
+    stream.suspicion = 0;
+  }
+  for (auto at = consumers_.begin(); at != consumers_.end();) {
+    at->second.messages = 0;
+    at->second.bytes = 0;
+    at = at->second.streams == 0 ? consumers_.erase(at) : std::next(at);
+  }
   row_.position = position;
   row_.void_delivery = row_.last_delivery;
   row_changed_ = true;
@@ -377,66 +626,95 @@ SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, 
   const auto found = dead_.find(sequence);
   if (found == dead_.end()) return RedriveOutcome::kNotFound;
   if (sequence < earliest) return RedriveOutcome::kEventRemoved;
-  // After a seek it may be on its way, or come, anyhow.
-  if (!stored_view_.contains(sequence) && sequence <= row_.position) {
-    if (unsettled_.size() >= kMaxUnsettled) return RedriveOutcome::kTooMany;
-    const DeadEvent& dead = found->second;
-    stored_view_[sequence] = {.sequence = sequence,
-                              .bytes = dead.bytes,
-                              .receive_time = dead.receive_time,
-                              .delivery = dead.delivery,
-                              .nack_reason = dead.nack_reason,
-                              .first_delivery_time = dead.first_delivery_time,
-                              .last_delivery_time = dead.last_delivery_time};
+  // After a seek back it may have been taken again: then it is on its way.
+  if (!events_.contains(sequence)) {
+    if (events_.size() >= bounds_.max_unsettled) return RedriveOutcome::kTooMany;
+    const DeadRecord& dead = found->second;
+    Record& record = Dirty(sequence);
+    record.bytes = dead.bytes;
+    record.receive_us = dead.receive_us;
+    record.delivery = dead.delivery;
+    record.first_us = dead.first_us;
+    record.last_us = dead.last_us;
+    record.nacked = dead.nacked;
     Wait(sequence, absl::ZeroDuration(), DeliveryCause::kRedriven, now);
   }
-  dead_.erase(found);
-  dead_changed_.insert(sequence);
+  Discard(sequence);
   return RedriveOutcome::kRedriven;
 }
 
 bool SubscriptionState::Discard(Sequence sequence) {
   if (dead_.erase(sequence) == 0) return false;
-  dead_changed_.insert(sequence);
+  dead_changed_[sequence] = absl::nullopt;
   return true;
 }
 
-int64_t SubscriptionState::Overtaken(Sequence earliest) {
-  int64_t lost = 0;
-  while (!unsettled_.empty() && unsettled_.begin()->first < earliest) {
-    Remove(unsettled_.begin()->first);
-    ++lost;
+Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all) {
+  earliest_ = std::max(earliest_, earliest);
+  Loss loss;
+  int64_t redriven = 0;  // Of those beyond the position.
+  while (!events_.empty() && events_.begin()->first < earliest) {
+    if (events_.begin()->first > row_.position) ++redriven;
+    Remove(events_.begin()->first);
+    ++loss.events;
   }
   if (row_.position + 1 < earliest) {
-    lost += earliest - 1 - row_.position;
+    const int64_t beyond = earliest - 1 - row_.position - redriven;
+    loss.events += beyond;
+    if (!admits_all) loss.unread = beyond;
     row_.position = earliest - 1;
     ForgetOffers();
   }
-  row_.lost += lost;
-  row_changed_ = row_changed_ || lost > 0;
-  return lost;
+  row_.lost += loss.events;
+  row_.lost_unread += loss.unread;
+  row_changed_ = row_changed_ || loss.events > 0;
+  return loss;
+}
+
+UnsettledEvent SubscriptionState::RowOf(Sequence sequence, const Record& record) const {
+  UnsettledEvent row = {.sequence = sequence,
+                        .bytes = record.bytes,
+                        .receive_time = WallAt(record.receive_us),
+                        .delivery = record.delivery,
+                        .attempts = record.attempts,
+                        .lost = record.lost,
+                        .leased = record.holder != nullptr,
+                        .due = WallAt(record.due_us),
+                        .delay = absl::Microseconds(record.delay_us),
+                        .cause = record.cause,
+                        .nacked = record.nacked,
+                        .first_delivery_time = WallAt(record.first_us),
+                        .last_delivery_time = WallAt(record.last_us)};
+  const auto reason = reasons_.find(sequence);
+  if (reason != reasons_.end()) {
+    row.nack_reason = reason->second;
+  } else if (!record.nacked) {
+    row.nack_reason = "";
+  }
+  return row;
 }
 
 SubscriptionChanges SubscriptionState::TakeChanges() {
   SubscriptionChanges changes;
+  changes.forget_unsettled = std::exchange(forget_unsettled_, false);
   for (const Sequence sequence : changed_) {
-    const auto found = stored_view_.find(sequence);
-    if (found == stored_view_.end()) {
+    const auto found = events_.find(sequence);
+    if (found == events_.end()) {
       changes.settled.push_back(sequence);
     } else {
-      changes.unsettled.push_back(found->second);
+      changes.unsettled.push_back(RowOf(sequence, found->second));
     }
   }
-  for (const Sequence sequence : dead_changed_) {
-    const auto found = dead_.find(sequence);
-    if (found == dead_.end()) {
-      changes.no_longer_dead.push_back(sequence);
+  for (auto& [sequence, dead] : dead_changed_) {
+    if (dead.has_value()) {
+      changes.dead.push_back(*std::move(dead));
     } else {
-      changes.dead.push_back(found->second);
+      changes.no_longer_dead.push_back(sequence);
     }
   }
   changed_.clear();
   dead_changed_.clear();
+  reasons_.clear();
   const Sequence ahead = row_.position - stored_position_;
   if (row_changed_ || ahead >= kLazyPositions || (ahead != 0 && !changes.empty())) {
     changes.position = row_;
@@ -447,8 +725,25 @@ SubscriptionChanges SubscriptionState::TakeChanges() {
 }
 
 absl::optional<absl::Time> SubscriptionState::oldest_receive_time() const {
-  if (stored_view_.empty()) return absl::nullopt;
-  return stored_view_.begin()->second.receive_time;
+  if (events_.empty()) return absl::nullopt;
+  return WallAt(events_.begin()->second.receive_us);
+}
+
+std::vector<SubscriptionCondition> SubscriptionState::conditions() const {
+  std::vector<SubscriptionCondition> found;
+  if (in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) {
+    found.push_back(SubscriptionCondition::kLeasesFull);
+  }
+  if (events_.size() >= bounds_.max_unsettled) {
+    found.push_back(SubscriptionCondition::kUnsettledFull);
+  }
+  if (dead_.size() >= bounds_.max_dead_letters) {
+    found.push_back(SubscriptionCondition::kDeadLettersFull);
+  }
+  if (row_.admitted == 0 && row_.passed >= kPassedWithoutMatch) {
+    found.push_back(SubscriptionCondition::kFilterAdmitsNone);
+  }
+  return found;
 }
 
 std::vector<ConsumerStatus> SubscriptionState::consumers(Instant now) const {
@@ -461,6 +756,12 @@ std::vector<ConsumerStatus> SubscriptionState::consumers(Instant now) const {
     status.last_ack = consumer.last_ack.wall;
   }
   return all;
+}
+
+absl::btree_map<Sequence, UnsettledEvent> SubscriptionState::unsettled_events() const {
+  absl::btree_map<Sequence, UnsettledEvent> rows;
+  for (const auto& [sequence, record] : events_) rows[sequence] = RowOf(sequence, record);
+  return rows;
 }
 
 }  // namespace hookgate

@@ -7,26 +7,39 @@
 //
 // An event between two places:
 //
-//   offered ─Assign─▶ leased ─Ack─▶ settled
-//                     │  ▲ └─out of attempts, or a nack that asks for it─▶ dead ─Redrive─▶ waiting
-//   nack, deadline,   ▼  │ Assign, once due
-//   stream ended     waiting
+//   offered ─Assign─▶ assigned ─HandOut─▶ leased ─Ack─▶ settled
+//                       ▲ │                 │ └─out of attempts or of lost deliveries, or a nack
+//                       │ │not handed out   │   that asks for it─▶ dead ─Redrive─▶ waiting
+//           Assign, when│ ▼                 │
+//                   due waiting ◀───────────┘ nack, deadline, stream ended or lost
 //
-//   1. Everything up to position() is settled, dead, leased or waiting; nothing beyond it is.
+//   1. Everything up to position() is settled, dead, assigned, leased or waiting. Beyond it there is
+//      nothing but dead letters from before a seek, and those of them that were redriven: they wait
+//      until the position gets there, and are delivered whatever the filter admits by then.
 //   2. At most one delivery of an event holds the lease: the one numbered last.
 //   3. What a consumer name holds is within its limits, except that limits may be lowered below it,
 //      and that one event may exceed the bytes alone.
+//   4. A lease begins when it is handed out, after the commit that stored it: time that a commit
+//      takes counts against nobody.
+//   5. What is due and what is new take turns, so that neither keeps the other from a consumer.
+//   6. An event whose deliveries were lost before is suspected of having ended its consumers. The
+//      fewer losses it has left, the fewer such events a stream holds at a time; with one left, it
+//      is the only one. So whoever stood beside the guilty one does not share its sentence.
+//
+// Memory: about 150 bytes an unsettled event, 60 a dead letter; reasons of nacks are on the disk.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/random/bit_gen_ref.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -39,6 +52,7 @@ namespace hookgate {
 struct DeliveryPolicy {
   absl::Duration ack_deadline = absl::Seconds(30);
   int max_attempts = 10;
+  int max_lost_deliveries = 5;  // besides the first, which is forgiven
   absl::Duration minimum_backoff = absl::Seconds(1);
   absl::Duration maximum_backoff = absl::Minutes(10);
 };
@@ -57,11 +71,35 @@ struct ConsumerLimits {
   int64_t max_bytes = 16 << 20;
 };
 
+// What a subscription holds at most. Of these only the leases are memory of note.
+struct SubscriptionBounds {
+  size_t max_leased = 100'000;
+  size_t max_unsettled = 1'000'000;     // leased and waiting
+  size_t max_dead_letters = 1'000'000;  // while there are so many, events are tried on instead
+};
+
+// What keeps a subscription from working as one would expect.
+enum class SubscriptionCondition {
+  kLeasesFull,        // nothing is handed out until some lease ends
+  kUnsettledFull,     // nothing new is taken until something is settled
+  kDeadLettersFull,   // what is out of attempts is tried on, at the maximum back-off
+  kFilterAdmitsNone,  // many events have passed the filter, and it has not admitted one
+};
+
 // An event that matches the filter and has not been taken.
 struct OfferedEvent {
   Sequence sequence = 0;
-  int64_t bytes = 0;
   absl::Time receive_time;
+};
+
+// How many bytes a stream is sent of an event, with its raw body or without; nullopt: the event is
+// not at hand in that form, and has to be read first.
+using SizeOf = absl::FunctionRef<absl::optional<int64_t>(Sequence sequence, bool include_raw_body)>;
+
+// What has to be at hand before it can be assigned.
+struct WantedEvents {
+  std::vector<Sequence> sequences;  // the most urgent first
+  bool include_raw_body = false;    // one of the streams that could take them wants it
 };
 
 // Names a delivery to its consumer.
@@ -77,9 +115,11 @@ struct Lease {
   StreamId stream = 0;
   DeliveryId id;
   int attempt = 1;
-  absl::Time expire_time;
+  int lost_deliveries = 0;  // of this event, before
+  absl::Time expire_time;   // set when it is handed out
   DeliveryCause cause = DeliveryCause::kNew;
   std::string nack_reason;
+  bool reason_is_stored = false;  // nack_reason is still to be read from SubscriptionLog
 };
 
 enum class AckOutcome { kOk, kAlready, kLeaseLost, kUnknown };
@@ -100,28 +140,42 @@ struct ConsumerStatus {
   absl::optional<absl::Time> last_ack;
 };
 
+// What retention took from a subscription.
+struct Loss {
+  int64_t events = 0;
+  // Of these, what the filter had not judged: how many of them it would have admitted, nobody knows.
+  int64_t unread = 0;
+};
+
 // Not thread-safe.
 class SubscriptionState {
  public:
-  static constexpr size_t kMaxUnsettled = 10'000;
-  static constexpr size_t kMaxDeadLetters = 10'000;
   static constexpr size_t kMaxConsumers = 1'000;  // names, and streams
   static constexpr size_t kMaxReasonBytes = 1024;
   static constexpr absl::Duration kMinLease = absl::Seconds(5);
   static constexpr absl::Duration kMaxDelay = absl::Hours(12);
+  // Fewer that pass a filter without a match say nothing about it.
+  static constexpr int64_t kPassedWithoutMatch = 100;
 
   // As committed. Leases of before are void, and do not count.
-  SubscriptionState(const StoredSubscription& stored, const DeliveryPolicy& policy, Instant now);
+  SubscriptionState(const StoredSubscription& stored, const DeliveryPolicy& policy, Instant now,
+                    const SubscriptionBounds& bounds = {});
 
   void SetPolicy(const DeliveryPolicy& policy) { policy_ = policy; }
+  // The filter is another one: counts afresh what passes it and what it admits.
+  void NoteNewFilter();
 
   // A stream of the consumer `name` is there. False: too many.
-  bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits);
+  bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits,
+              bool include_raw_body = false);
   // For all streams of the name.
   void SetLimits(StreamId stream, const ConsumerLimits& limits);
-  // The stream has ended; what it holds comes again at once and uncounted, or, with `keep_leases`,
-  // when their deadline passes.
-  void Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now);
+  // The stream has ended. With kStreamLost as `why`, each event that it holds was lost with it: the
+  // first time it comes again at once; later ones count, and it comes after the back-off, or becomes
+  // a dead letter. With another `why` it comes again at once and uncounted. With `keep_leases`, what
+  // was handed out stays with the consumer's name until its deadline passes.
+  void Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now,
+              absl::BitGenRef random);
 
   // The next events of the log that match, after those offered before; everything up to
   // `scanned_to` was looked at.
@@ -132,15 +186,31 @@ class SubscriptionState {
   Sequence offered_to() const { return offered_to_; }
   // Whether a further offer could be delivered to one of `ready` now.
   bool WantsOffers(absl::Span<const StreamId> ready) const;
+  // Whether one of `ready` could take something now; if so, whether one of those that could wants
+  // raw bodies.
+  absl::optional<bool> WantsRawBodies(absl::Span<const StreamId> ready) const;
+  // What Assign could give next if it was at hand, at most `max`. None if what comes next, of what
+  // is due and of what is new, is at hand already: then it is a matter of credit.
+  WantedEvents Wanted(absl::Span<const StreamId> ready, size_t max, Instant now,
+                      SizeOf size_of) const;
 
-  // Gives what is due to those of `ready` that have credit, least loaded name first, at most
-  // `max_messages` and about `max_bytes` a stream.
+  // Gives what is at hand, due or new, to those of `ready` that have credit, least loaded name
+  // first, at most `max_messages` and about `max_bytes` a stream. A lease counts as many bytes as
+  // its stream is sent. No deadline runs before HandOut.
   std::vector<Lease> Assign(absl::Span<const StreamId> ready, size_t max_messages,
-                            int64_t max_bytes, Instant now);
+                            int64_t max_bytes, Instant now, SizeOf size_of);
+  // The delivery goes to its consumer now: its lease begins. Returns when that ends; nullopt: it
+  // holds no lease (any more), and must not go out.
+  absl::optional<absl::Time> HandOut(const DeliveryId& id, Instant now);
   // A lease could not be handed over: gives it back, as if it had not been.
   void GiveBack(const DeliveryId& id, Instant now);
+  // A lease was handed out, and did not reach its consumer, or was lost with it: as Detach with
+  // kStreamLost, for this one.
+  void Lose(const DeliveryId& id, Instant now, absl::BitGenRef random);
 
-  // Whether this delivery is the newest of its event and its lease holds.
+  // What the newest delivery of an unsettled event was; 0 if it is none.
+  int64_t BytesOf(Sequence sequence) const;
+  // Whether this delivery is the newest of its event, assigned or leased.
   bool Holds(const DeliveryId& id) const;
 
   AckOutcome Ack(const DeliveryId& id, Instant now);
@@ -159,22 +229,62 @@ class SubscriptionState {
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
   bool Discard(Sequence sequence);
-  // Retention has removed everything below `earliest`. Returns how many unsettled events that lost.
-  int64_t Overtaken(Sequence earliest);
+  // Retention has removed everything below `earliest`. `admits_all`: so does the filter.
+  Loss Overtaken(Sequence earliest, bool admits_all);
 
-  // What changed since it was last taken.
+  // What changed since it was last taken. Whoever takes it has committed what was taken before.
   SubscriptionChanges TakeChanges();
 
   Sequence position() const { return row_.position; }
   int64_t lost() const { return row_.lost; }
-  int64_t unsettled() const { return static_cast<int64_t>(unsettled_.size()); }
-  int64_t in_flight() const { return static_cast<int64_t>(leases_.size()); }
+  int64_t lost_unread() const { return row_.lost_unread; }
+  // Since the filter is what it is.
+  int64_t passed() const { return row_.passed; }
+  int64_t admitted() const { return row_.admitted; }
+  // Taken and not settled; without what was redriven beyond the position.
+  int64_t unsettled() const { return static_cast<int64_t>(events_.size() - ahead_.size()); }
+  int64_t waiting() const { return static_cast<int64_t>(events_.size()) - in_flight_; }
+  int64_t in_flight() const { return in_flight_; }
+  int64_t dead_letters() const { return static_cast<int64_t>(dead_.size()); }
   absl::optional<absl::Time> oldest_receive_time() const;  // of what is unsettled
+  std::vector<SubscriptionCondition> conditions() const;
   std::vector<ConsumerStatus> consumers(Instant now) const;
-  const absl::btree_map<Sequence, DeadEvent>& dead() const { return dead_; }
-  const absl::btree_map<Sequence, UnsettledEvent>& unsettled_events() const { return stored_view_; }
+  bool IsDead(Sequence sequence) const { return dead_.contains(sequence); }
+  // As they will be stored, without reasons. For tests.
+  absl::btree_map<Sequence, UnsettledEvent> unsettled_events() const;
 
  private:
+  // Times are microseconds, wall clock's since the epoch, which is what is stored.
+  struct Holder {
+    StreamId stream = 0;  // 0: the lease is kept by the name alone
+    std::string consumer;
+    int64_t suspicion = 0;
+  };
+  enum class Place : int8_t { kAhead, kWaiting, kAssigned, kLeased };
+  struct Record {
+    int64_t when_us = 0;  // on the monotonic clock: deadline if leased, due if it waits
+    int64_t bytes = 0;
+    int64_t receive_us = 0;
+    int64_t delivery = 0;
+    int64_t due_us = 0;
+    int64_t delay_us = 0;
+    int64_t first_us = 0;
+    int64_t last_us = 0;
+    std::unique_ptr<Holder> holder;  // while assigned or leased
+    int32_t attempts = 0;
+    int32_t lost = 0;
+    DeliveryCause cause = DeliveryCause::kNew;
+    Place place = Place::kWaiting;
+    bool nacked = false;  // there is a reason: in reasons_, or stored
+  };
+  struct DeadRecord {
+    int64_t bytes = 0;
+    int64_t receive_us = 0;
+    int64_t delivery = 0;
+    int64_t first_us = 0;
+    int64_t last_us = 0;
+    bool nacked = false;
+  };
   struct Consumer {
     ConsumerLimits limits;
     int streams = 0;
@@ -184,46 +294,79 @@ class SubscriptionState {
     Instant last_ack;
     bool has_acked = false;
   };
-  struct Entry {
-    absl::Duration when;  // on the monotonic clock: deadline if leased, due if not
-    StreamId stream = 0;  // 0: none, or the lease is kept by the name alone
+  struct Stream {
     std::string consumer;
+    bool include_raw_body = false;
+    int64_t suspicion = 0;  // the sum of what it holds
+    absl::btree_set<Sequence> leases;
   };
-  using Unsettled = absl::btree_map<Sequence, Entry>;
-  using Timeline = absl::btree_set<std::pair<absl::Duration, Sequence>>;
+  // What one stream gets of one Assign.
+  struct Share {
+    StreamId stream;
+    const Stream* state;
+    const Consumer* consumer;
+    size_t messages = 0;
+    int64_t bytes = 0;
+    bool held_back = false;  // saves its credit for a large one that is due
+  };
+  using Records = absl::btree_map<Sequence, Record>;
+  using Timeline = absl::btree_set<std::pair<int64_t, Sequence>>;
 
   bool HasCredit(const Consumer& consumer, int64_t bytes) const;
-  void EndLease(Sequence sequence);
+  int64_t Suspicion(const Record& record) const;
+  bool MayTakeNew() const;
+  const std::pair<int64_t, Sequence>* Due(const Timeline& timeline, Instant now) const;
+  // The next of what is due that somebody can take; nullopt: none.
+  absl::optional<Sequence> NextDue(std::vector<Share>& shares, Instant now, size_t max_messages,
+                                   SizeOf size_of) const;
+  void DropKnownOffers();
+  void MovePosition(Sequence to);
+  Timeline& TimelineOf(const Record& record) { return record.lost > 0 ? suspects_ : waiting_; }
+  void StartWaiting(Sequence sequence, Record& record);
+
+  // Takes it from where it is: its holder, or those that wait.
+  void Leave(Sequence sequence, Record& record);
   void Wait(Sequence sequence, absl::Duration delay, DeliveryCause cause, Instant now);
   // An attempt that counts has ended.
   void Fail(Sequence sequence, DeliveryCause cause, absl::optional<absl::Duration> delay,
             Instant now, absl::BitGenRef random);
-  bool Bury(Sequence sequence, DeliveryCause cause, Instant now);
+  void LoseOne(Sequence sequence, Instant now, absl::BitGenRef random);
+  bool MakeDeadLetter(Sequence sequence, DeliveryCause cause, Instant now);
   void Remove(Sequence sequence);
   void NoteAck(const std::string& consumer, Instant now);
   void ForgetIdle(const std::string& consumer);
-  AckOutcome OutcomeOfSettled(const DeliveryId& id) const;
-  UnsettledEvent& Dirty(Sequence sequence);
-  Lease MakeLease(Sequence sequence, StreamId stream, Instant now);
-  absl::optional<Sequence> NextDue(Instant now) const;
+  // kUnknown: no such delivery was ever made, or it is void; nullopt: it is to be looked for.
+  absl::optional<AckOutcome> OutcomeByNumber(const DeliveryId& id) const;
+  // For Nack and Extend: the record that this delivery holds, or why not.
+  AckOutcome FindHeld(const DeliveryId& id, Record** held);
+  Record& Dirty(Sequence sequence);
+  Lease MakeLease(Sequence sequence, StreamId stream, int64_t bytes, Instant now);
+  UnsettledEvent RowOf(Sequence sequence, const Record& record) const;
 
+  const SubscriptionBounds bounds_;
   DeliveryPolicy policy_;
   SubscriptionPosition row_;
-  absl::btree_map<Sequence, UnsettledEvent> stored_view_;  // as it will be stored
-  Unsettled unsettled_;  // the same events, and what is not stored
-  absl::btree_map<Sequence, DeadEvent> dead_;
+  Sequence earliest_ = 0;  // below it retention has removed everything
+  Records events_;         // unsettled
+  absl::btree_map<Sequence, DeadRecord> dead_;
+  int64_t in_flight_ = 0;  // assigned or leased
   Timeline leases_;
-  Timeline waiting_;
+  Timeline waiting_;   // of no lost deliveries
+  Timeline suspects_;  // waiting, with some
+  absl::btree_set<Sequence> ahead_;
+  int due_in_a_row_ = 0;  // given since something new was
   absl::btree_map<std::string, Consumer> consumers_;
-  absl::btree_map<StreamId, std::string> streams_;
+  absl::btree_map<StreamId, Stream> streams_;
 
   std::deque<OfferedEvent> offered_;
   Sequence offered_to_ = 0;
 
   bool row_changed_ = false;
   Sequence stored_position_ = 0;
+  bool forget_unsettled_ = false;
   absl::btree_set<Sequence> changed_;
-  absl::btree_set<Sequence> dead_changed_;
+  absl::btree_map<Sequence, absl::optional<DeadEvent>> dead_changed_;  // nullopt: no longer dead
+  absl::btree_map<Sequence, std::string> reasons_;                     // not stored yet
 };
 
 }  // namespace hookgate

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <random>
+#include <set>
 
 namespace hookgate {
 namespace {
@@ -16,9 +19,19 @@ class SubscriptionStateTest : public testing::Test {
   SubscriptionStateTest() { state_.Attach(1, "a", {}); }
 
   void OfferMany(Sequence first, Sequence last) {
-    for (Sequence s = first; s <= last; ++s) state_.Offer({{.sequence = s, .bytes = 10}}, s);
+    for (Sequence s = first; s <= last; ++s) state_.Offer({{.sequence = s}}, s);
   }
-  std::vector<Lease> Take(StreamId stream = 1) { return state_.Assign({stream}, 100, 1000, now_); }
+  // Assigned, and not handed out.
+  std::vector<Lease> Assign(std::vector<StreamId> streams, size_t max = 100) {
+    const auto ten_bytes = [](Sequence, bool) { return absl::optional<int64_t>(10); };
+    return state_.Assign(streams, max, 1000, now_, ten_bytes);
+  }
+  std::vector<Lease> Take(std::vector<StreamId> streams, size_t max = 100) {
+    std::vector<Lease> leases = Assign(streams, max);
+    for (Lease& lease : leases) lease.expire_time = *state_.HandOut(lease.id, now_);
+    return leases;
+  }
+  std::vector<Lease> Take(StreamId stream = 1) { return Take(std::vector<StreamId>{stream}); }
   Lease TakeOne(StreamId stream = 1) {
     const std::vector<Lease> leases = Take(stream);
     EXPECT_THAT(leases, SizeIs(1));
@@ -71,9 +84,11 @@ TEST_F(SubscriptionStateTest, LapsedEventDiesAfterItsLastAttemptAndCanBeRedriven
     Pass(absl::Minutes(10));
   }
   EXPECT_THAT(Take(), IsEmpty());
-  ASSERT_THAT(state_.dead(), SizeIs(1));
-  EXPECT_EQ(state_.dead().at(1).attempts, 2);
-  EXPECT_EQ(state_.dead().at(1).cause, DeliveryCause::kDeadlinePassed);
+  const SubscriptionChanges changes = state_.TakeChanges();
+  ASSERT_THAT(changes.dead, SizeIs(1));
+  const DeadEvent& dead = changes.dead[0];
+  EXPECT_EQ(dead.attempts, 2);
+  EXPECT_EQ(dead.cause, DeliveryCause::kDeadlinePassed);
   EXPECT_EQ(state_.Redrive(1, 1, now_), SubscriptionState::RedriveOutcome::kRedriven);
   EXPECT_EQ(state_.Redrive(1, 1, now_), SubscriptionState::RedriveOutcome::kNotFound);
   const Lease again = TakeOne();
@@ -84,7 +99,7 @@ TEST_F(SubscriptionStateTest, LapsedEventDiesAfterItsLastAttemptAndCanBeRedriven
 TEST_F(SubscriptionStateTest, EndOfTheStreamGivesBackAtOnceWithoutCounting) {
   OfferMany(1, 1);
   TakeOne();
-  state_.Detach(1, DeliveryCause::kStreamEnded, /*keep_leases=*/false, now_);
+  state_.Detach(1, DeliveryCause::kStreamEnded, /*keep_leases=*/false, now_, random_);
   state_.Attach(2, "b", {});
   const Lease again = TakeOne(2);
   EXPECT_EQ(again.attempt, 1);
@@ -102,7 +117,8 @@ TEST_F(SubscriptionStateTest, RestartGivesBackAtOnceWithoutCounting) {
   stored.unsettled = changes.unsettled;
   SubscriptionState restarted(stored, policy_, now_);
   restarted.Attach(1, "a", {});
-  const std::vector<Lease> again = restarted.Assign({1}, 100, 1000, now_);
+  const std::vector<Lease> again = restarted.Assign(
+      {1}, 100, 1000, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); });
   ASSERT_THAT(again, SizeIs(1));
   EXPECT_EQ(again[0].id.sequence, 1);
   EXPECT_EQ(again[0].attempt, 1);
@@ -135,7 +151,7 @@ TEST_F(SubscriptionStateTest, ExtendedLeaseLapsesLater) {
 TEST_F(SubscriptionStateTest, LimitsHoldPerNameAndNewLimitsTakeNothingBack) {
   state_.Attach(2, "a", {.max_messages = 3});
   OfferMany(1, 10);
-  EXPECT_THAT(state_.Assign({1, 2}, 100, 1000, now_), SizeIs(3));
+  EXPECT_THAT(Take({1, 2}), SizeIs(3));
   state_.SetLimits(1, {.max_messages = 0});
   EXPECT_EQ(state_.in_flight(), 3);
   EXPECT_THAT(Take(), IsEmpty());
@@ -166,11 +182,416 @@ TEST_F(SubscriptionStateTest, SeekForgetsDeliveries) {
 TEST_F(SubscriptionStateTest, WhatRetentionRemovedUnsettledIsCounted) {
   OfferMany(1, 2);
   ASSERT_THAT(Take(), SizeIs(2));
-  EXPECT_EQ(state_.Overtaken(2), 1);
-  EXPECT_EQ(state_.Overtaken(6), 4);  // 2, and 3 to 5, which had not been taken
-  EXPECT_EQ(state_.Overtaken(6), 0);
-  EXPECT_EQ(state_.lost(), 5);
-  EXPECT_EQ(state_.position(), 5);
+  EXPECT_EQ(state_.Overtaken(2, /*admits_all=*/false).events, 1);
+  const Loss loss = state_.Overtaken(6, /*admits_all=*/false);
+  EXPECT_EQ(loss.events, 4);  // 2, and 3 to 5, which had not been taken
+  EXPECT_EQ(loss.unread, 3);
+  EXPECT_EQ(state_.Overtaken(6, /*admits_all=*/false).events, 0);
+  EXPECT_EQ(state_.Overtaken(8, /*admits_all=*/true).unread, 0) << "each of them was owed";
+  EXPECT_EQ(state_.lost(), 7);
+  EXPECT_EQ(state_.lost_unread(), 3);
+  EXPECT_EQ(state_.position(), 7);
+}
+
+// A commit that waited for six seconds made leases of five: events reached their consumer with no
+// time left, and were dead letters at once.
+TEST_F(SubscriptionStateTest, ALeaseBeginsWhenItIsHandedOut) {
+  OfferMany(1, 1);
+  const std::vector<Lease> assigned = Assign({1});
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_EQ(state_.NextTick(now_), absl::InfiniteDuration());
+  Pass(absl::Minutes(10));  // So long takes its commit.
+  ASSERT_TRUE(state_.Holds(assigned[0].id));
+  EXPECT_EQ(state_.Extend(assigned[0].id, absl::nullopt, now_), AckOutcome::kUnknown);
+  EXPECT_EQ(state_.HandOut(assigned[0].id, now_), now_.wall + policy_.ack_deadline);
+  EXPECT_EQ(state_.NextTick(now_), now_.monotonic + policy_.ack_deadline);
+  Pass(policy_.ack_deadline - absl::Microseconds(1));
+  EXPECT_TRUE(state_.Holds(assigned[0].id));
+  Pass(absl::Microseconds(1));
+  EXPECT_FALSE(state_.Holds(assigned[0].id));
+  EXPECT_EQ(state_.HandOut(assigned[0].id, now_), absl::nullopt);
+}
+
+// An event that kills its consumer came first again, at once and as attempt 1, for ever, and nothing
+// behind it was reached.
+TEST_F(SubscriptionStateTest, AnEventThatEndsItsConsumersEndsAsADeadLetterAndHoldsUpNobody) {
+  OfferMany(1, 20);
+  std::vector<int> lost_before;
+  std::vector<Sequence> handled;
+  for (int life = 0; life < 1000 && state_.dead_letters() == 0; ++life) {
+    state_.Attach(2, "b", {.max_messages = 1});
+    const std::vector<Lease> leases = Take(2);
+    DeliveryCause end = DeliveryCause::kStreamEnded;
+    if (leases.empty()) {
+      Pass(absl::Seconds(1));
+    } else if (leases[0].id.sequence == 1) {
+      EXPECT_EQ(leases[0].attempt, 1) << "it is no attempt";
+      lost_before.push_back(leases[0].lost_deliveries);
+      end = DeliveryCause::kStreamLost;
+    } else {
+      state_.Ack(leases[0].id, now_);
+      handled.push_back(leases[0].id.sequence);
+    }
+    state_.Detach(2, end, /*keep_leases=*/false, now_, random_);
+  }
+  EXPECT_THAT(lost_before, testing::ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(handled, SizeIs(19)) << "what was behind it was reached meanwhile";
+  const SubscriptionChanges changes = state_.TakeChanges();
+  ASSERT_THAT(changes.dead, SizeIs(1));
+  EXPECT_EQ(changes.dead[0].sequence, 1);
+  EXPECT_EQ(changes.dead[0].cause, DeliveryCause::kStreamLost);
+  EXPECT_EQ(changes.dead[0].lost, 6);
+  EXPECT_EQ(changes.dead[0].attempts, 0);
+}
+
+TEST_F(SubscriptionStateTest, TheFirstLostDeliveryIsForgivenAndLaterOnesBackOff) {
+  OfferMany(1, 1);
+  TakeOne();
+  state_.Detach(1, DeliveryCause::kStreamLost, false, now_, random_);
+  state_.Attach(2, "b", {});
+  const Lease second = TakeOne(2);
+  EXPECT_EQ(second.cause, DeliveryCause::kStreamLost);
+  EXPECT_EQ(second.lost_deliveries, 1);
+  state_.Detach(2, DeliveryCause::kStreamLost, false, now_, random_);
+  state_.Attach(3, "c", {});
+  EXPECT_THAT(Take(3), IsEmpty());
+  Pass(policy_.minimum_backoff);
+  EXPECT_EQ(TakeOne(3).lost_deliveries, 2);
+}
+
+// What was assigned, and whose commit was not through, never reached the consumer that was lost.
+TEST_F(SubscriptionStateTest, OnlyWhatWasHandedOutCanBeLost) {
+  OfferMany(1, 1);
+  ASSERT_THAT(Assign({1}), SizeIs(1));
+  state_.Detach(1, DeliveryCause::kStreamLost, false, now_, random_);
+  state_.Attach(2, "b", {});
+  const Lease again = TakeOne(2);
+  EXPECT_EQ(again.lost_deliveries, 0);
+  EXPECT_EQ(again.cause, DeliveryCause::kNew);
+}
+
+// A consumer holds a thousand events when one of them kills it, again and again: the others must not
+// end as dead letters with it.
+TEST_F(SubscriptionStateTest, ThoseBesideTheGuiltyOneDoNotShareItsSentence) {
+  constexpr Sequence kPoison = 500;
+  OfferMany(1, 1000);
+  int ends = 0;
+  while (state_.unsettled() > 0 || state_.position() < 1000) {
+    ASSERT_LT(++ends, 1000);
+    state_.Attach(2, "b", {.max_messages = 1000});
+    bool dead = false;
+    while (!dead) {
+      std::vector<Lease> leases;
+      for (int batch = 0; batch < 10; ++batch) {
+        for (Lease& lease : Take(2)) leases.push_back(std::move(lease));
+      }
+      if (leases.empty()) break;
+      // It handles a few of them, if it lives so long.
+      for (const Lease& lease : leases) {
+        dead = dead || lease.id.sequence == kPoison;
+      }
+      for (size_t i = 0; !dead && i < leases.size(); ++i) state_.Ack(leases[i].id, now_);
+    }
+    state_.Detach(2, dead ? DeliveryCause::kStreamLost : DeliveryCause::kStreamEnded, false, now_,
+                  random_);
+    Pass(absl::Minutes(1));
+  }
+  EXPECT_EQ(state_.dead_letters(), 1);
+  EXPECT_TRUE(state_.IsDead(kPoison));
+}
+
+// Events that were due came before new ones, always: with enough of them nothing new was reached.
+TEST_F(SubscriptionStateTest, WhatIsDueAndWhatIsNewTakeTurns) {
+  OfferMany(1, 10);
+  for (const Lease& lease : Take(std::vector<StreamId>{1}, 6)) {
+    state_.Nack(lease.id, {.delay = absl::ZeroDuration()}, now_, random_);
+  }
+  std::vector<bool> is_new;
+  while (is_new.size() < 8) {
+    const std::vector<Lease> leases = Take(std::vector<StreamId>{1}, 1);
+    ASSERT_THAT(leases, SizeIs(1));
+    is_new.push_back(leases[0].cause == DeliveryCause::kNew);
+    state_.Ack(leases[0].id, now_);
+  }
+  EXPECT_EQ(std::count(is_new.begin(), is_new.end(), true), 4);
+}
+
+// A redelivery of an event that cannot be read keeps new ones from nobody.
+TEST_F(SubscriptionStateTest, WhatIsNotAtHandHoldsUpNobody) {
+  OfferMany(1, 1);
+  state_.Nack(TakeOne().id, {.delay = absl::ZeroDuration()}, now_, random_);
+  OfferMany(2, 2);
+  const auto only_the_second = [](Sequence sequence, bool) {
+    return sequence == 2 ? absl::optional<int64_t>(10) : absl::nullopt;
+  };
+  EXPECT_THAT(state_.Wanted({1}, 10, now_, only_the_second).sequences, testing::ElementsAre(1));
+  EXPECT_THAT(state_.Assign({1}, 10, 1000, now_, only_the_second), SizeIs(1));
+}
+
+// Ten thousand events that merely waited for their back-off stopped a subscription without a word.
+TEST_F(SubscriptionStateTest, WaitingEventsStopNothing) {
+  OfferMany(1, 20'001);
+  for (int batch = 0; batch < 20; ++batch) {
+    for (const Lease& lease : state_.Assign(
+             {1}, 1000, 1 << 20, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); })) {
+      state_.HandOut(lease.id, now_);
+      state_.Nack(lease.id, {.delay = absl::Hours(1)}, now_, random_);
+    }
+  }
+  EXPECT_EQ(state_.waiting(), 20'000);
+  EXPECT_THAT(state_.conditions(), IsEmpty());
+  EXPECT_EQ(TakeOne().id.sequence, 20'001);
+}
+
+TEST_F(SubscriptionStateTest, EachBoundIsToldAndEndsWithItsCause) {
+  SubscriptionState state(StoredSubscription(), policy_, now_,
+                          {.max_leased = 2, .max_unsettled = 3, .max_dead_letters = 1});
+  state.Attach(1, "a", {});
+  for (Sequence s = 1; s <= 5; ++s) state.Offer({{.sequence = s}}, s);
+  const auto take = [&] {
+    const std::vector<Lease> leases = state.Assign(
+        {1}, 100, 1000, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); });
+    for (const Lease& lease : leases) state.HandOut(lease.id, now_);
+    return leases;
+  };
+  const std::vector<Lease> first = take();
+  ASSERT_THAT(first, SizeIs(2));
+  EXPECT_THAT(state.conditions(), testing::ElementsAre(SubscriptionCondition::kLeasesFull));
+  state.Nack(first[0].id, {.delay = absl::Hours(1)}, now_, random_);
+  EXPECT_THAT(state.conditions(), IsEmpty());
+  const std::vector<Lease> third = take();
+  ASSERT_THAT(third, SizeIs(1));
+  EXPECT_THAT(state.conditions(), testing::ElementsAre(SubscriptionCondition::kLeasesFull,
+                                                       SubscriptionCondition::kUnsettledFull));
+  state.Nack(third[0].id, {.delay = absl::Hours(1)}, now_, random_);
+  EXPECT_THAT(take(), IsEmpty()) << "three are unsettled";
+  EXPECT_FALSE(state.WantsOffers({1}));
+  state.Nack(first[1].id, {.dead_letter = true}, now_, random_);
+  EXPECT_THAT(state.conditions(), testing::ElementsAre(SubscriptionCondition::kDeadLettersFull));
+  const std::vector<Lease> fourth = take();
+  ASSERT_THAT(fourth, SizeIs(1));
+  state.Nack(fourth[0].id, {.dead_letter = true}, now_, random_);
+  EXPECT_EQ(state.dead_letters(), 1) << "there is room for one";
+  EXPECT_EQ(state.Redrive(first[1].id.sequence, 1, now_),
+            SubscriptionState::RedriveOutcome::kTooMany);
+  EXPECT_TRUE(state.Discard(first[1].id.sequence));
+  EXPECT_THAT(state.conditions(), testing::ElementsAre(SubscriptionCondition::kUnsettledFull));
+}
+
+TEST_F(SubscriptionStateTest, AFilterThatAdmitsNothingIsHintedAt) {
+  state_.Offer({}, 99);
+  EXPECT_THAT(state_.conditions(), IsEmpty());
+  state_.Offer({}, 100);
+  EXPECT_THAT(state_.conditions(), testing::ElementsAre(SubscriptionCondition::kFilterAdmitsNone));
+  state_.NoteNewFilter();
+  EXPECT_THAT(state_.conditions(), IsEmpty());
+  EXPECT_EQ(state_.passed(), 0);
+  OfferMany(101, 101);
+  TakeOne();
+  state_.Offer({}, 1000);
+  EXPECT_THAT(state_.conditions(), IsEmpty());
+  EXPECT_EQ(state_.passed(), 900);
+  EXPECT_EQ(state_.admitted(), 1);
+}
+
+// A dead letter from before a seek back was answered REDRIVEN, and never came, because the filter no
+// longer admitted it.
+TEST_F(SubscriptionStateTest, WhatIsRedrivenComesWhateverTheFilterAdmits) {
+  OfferMany(1, 3);
+  const std::vector<Lease> leases = Take();
+  ASSERT_THAT(leases, SizeIs(3));
+  state_.Nack(leases[1].id, {.reason = "no", .dead_letter = true}, now_, random_);
+  state_.Seek(0);
+  EXPECT_EQ(state_.Redrive(2, 1, now_), SubscriptionState::RedriveOutcome::kRedriven);
+  EXPECT_EQ(state_.Redrive(2, 1, now_), SubscriptionState::RedriveOutcome::kNotFound);
+  EXPECT_EQ(state_.unsettled(), 0) << "its place in the backlog is beyond the position";
+  EXPECT_THAT(Take(), IsEmpty()) << "it keeps its place";
+
+  // A restart in between.
+  SubscriptionChanges changes = state_.TakeChanges();
+  SubscriptionState restarted(
+      {.position = *changes.position, .unsettled = changes.unsettled, .dead = changes.dead},
+      policy_, now_);
+  for (SubscriptionState* const state : {&state_, &restarted}) {
+    state->Attach(1, "a", {});
+    state->Offer({{.sequence = 1}}, 3);  // The new filter admits the first alone.
+    const std::vector<Lease> again = state->Assign(
+        {1}, 100, 1000, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); });
+    ASSERT_THAT(again, SizeIs(2));
+    EXPECT_EQ(again[1].id.sequence, 2);
+    EXPECT_EQ(again[1].attempt, 1);
+    EXPECT_EQ(again[1].cause, DeliveryCause::kRedriven);
+    state->HandOut(again[1].id, now_);
+    EXPECT_EQ(state->Ack(again[1].id, now_), AckOutcome::kOk);
+  }
+}
+
+TEST_F(SubscriptionStateTest, WhatIsRedrivenBeyondThePositionComesOnceIfTheFilterAdmitsIt) {
+  OfferMany(1, 3);
+  const std::vector<Lease> leases = Take();
+  state_.Nack(leases[1].id, {.dead_letter = true}, now_, random_);
+  state_.Seek(0);
+  state_.Redrive(2, 1, now_);
+  OfferMany(1, 3);
+  std::set<Sequence> taken;
+  for (const Lease& lease : Take()) EXPECT_TRUE(taken.insert(lease.id.sequence).second);
+  EXPECT_THAT(taken, testing::ElementsAre(1, 2, 3));
+  EXPECT_EQ(state_.position(), 3);
+}
+
+// --- What Ack, Nack, Extend, Redrive and Discard answer, in every state of an event. ---
+
+using RedriveOutcome = SubscriptionState::RedriveOutcome;
+
+struct OutcomeCase {
+  const char* state;
+  // Brings event 1, whose first delivery is given, there.
+  std::function<void(SubscriptionState&, DeliveryId, Instant&, std::mt19937_64&)> bring;
+  AckOutcome ack, nack, extend;  // of the first delivery
+  RedriveOutcome redrive;
+  bool discard;
+};
+
+constexpr AckOutcome kOk = AckOutcome::kOk;
+constexpr AckOutcome kAlready = AckOutcome::kAlready;
+constexpr AckOutcome kLost = AckOutcome::kLeaseLost;
+constexpr AckOutcome kUnknown = AckOutcome::kUnknown;
+
+Lease TakeFirst(SubscriptionState& state, Instant now) {
+  const std::vector<Lease> leases = state.Assign(
+      {1}, 1, 1000, now, [](Sequence, bool) { return absl::optional<int64_t>(10); });
+  EXPECT_THAT(leases, SizeIs(1));
+  if (leases.empty()) return {};
+  state.HandOut(leases[0].id, now);
+  return leases[0];
+}
+
+void Lapse(SubscriptionState& state, Instant& now, std::mt19937_64& random) {
+  now.wall += absl::Hours(1);
+  now.monotonic += absl::Hours(1);
+  state.Tick(now, random);
+}
+
+void MakeDead(SubscriptionState& state, DeliveryId id, Instant now, std::mt19937_64& random) {
+  EXPECT_EQ(state.Nack(id, {.dead_letter = true}, now, random), kOk);
+}
+
+const OutcomeCase kOutcomes[] = {
+    {"leased", [](auto&, auto, auto&, auto&) {}, kOk, kOk, kOk, RedriveOutcome::kNotFound, false},
+    {"waiting after a nack",
+     [](auto& state, auto id, auto& now, auto& random) { state.Nack(id, {}, now, random); }, kOk,
+     kLost, kLost, RedriveOutcome::kNotFound, false},
+    {"waiting after its deadline",
+     [](auto& state, auto, auto& now, auto& random) { Lapse(state, now, random); }, kOk, kLost,
+     kLost, RedriveOutcome::kNotFound, false},
+    {"waiting after its stream was lost",
+     [](auto& state, auto, auto& now, auto& random) {
+       state.Detach(1, DeliveryCause::kStreamLost, false, now, random);
+     },
+     kOk, kLost, kLost, RedriveOutcome::kNotFound, false},
+    {"with somebody else",
+     [](auto& state, auto, auto& now, auto& random) {
+       Lapse(state, now, random);
+       Lapse(state, now, random);
+       TakeFirst(state, now);
+     },
+     kOk, kLost, kLost, RedriveOutcome::kNotFound, false},
+    {"acked", [](auto& state, auto id, auto& now, auto&) { state.Ack(id, now); }, kAlready,
+     kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"a dead letter",
+     [](auto& state, auto id, auto& now, auto& random) { MakeDead(state, id, now, random); }, kOk,
+     kLost, kLost, RedriveOutcome::kRedriven, true},
+    {"discarded",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       state.Discard(1);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"redriven",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       state.Redrive(1, 1, now);
+     },
+     kOk, kLost, kLost, RedriveOutcome::kNotFound, false},
+    {"before a seek forward", [](auto& state, auto, auto&, auto&) { state.Seek(5); }, kUnknown,
+     kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"beyond a seek back", [](auto& state, auto, auto&, auto&) { state.Seek(0); }, kUnknown,
+     kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"taken again after a seek back",
+     [](auto& state, auto, auto& now, auto&) {
+       state.Seek(0);
+       state.Offer({{.sequence = 1}}, 1);
+       TakeFirst(state, now);
+     },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"a dead letter, taken again after a seek back",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       state.Seek(0);
+       state.Offer({{.sequence = 1}}, 1);
+       TakeFirst(state, now);
+     },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kRedriven, true},
+    {"a dead letter beyond a seek back",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       state.Seek(0);
+     },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kRedriven, true},
+    {"removed by retention while leased",
+     [](auto& state, auto, auto&, auto&) { state.Overtaken(2, true); }, kUnknown, kUnknown,
+     kUnknown, RedriveOutcome::kNotFound, false},
+    {"removed by retention after its ack",
+     [](auto& state, auto id, auto& now, auto&) {
+       state.Ack(id, now);
+       state.Overtaken(2, true);
+     },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"a dead letter whose event was removed by retention",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       state.Overtaken(2, true);
+     },
+     kOk, kLost, kLost, RedriveOutcome::kEventRemoved, true},
+};
+
+// The manual of AckResult and RedriveDeadLettersResponse.
+TEST(SubscriptionOutcomesTest, AreThoseOfTheManual) {
+  for (const OutcomeCase& c : kOutcomes) {
+    SCOPED_TRACE(c.state);
+    const auto run = [&](const auto& ask) {
+      std::mt19937_64 random;
+      Instant now{absl::FromUnixSeconds(1'750'000'000), absl::Hours(1)};
+      SubscriptionState state(StoredSubscription(), {}, now);
+      state.Attach(1, "a", {});
+      state.Offer({{.sequence = 1}}, 1);
+      const DeliveryId id = TakeFirst(state, now).id;
+      c.bring(state, id, now, random);
+      const Sequence earliest = c.redrive == RedriveOutcome::kEventRemoved ? 2 : 1;
+      return ask(state, id, now, random, earliest);
+    };
+    EXPECT_EQ(run([](auto& state, auto id, auto now, auto&, auto) { return state.Ack(id, now); }),
+              c.ack);
+    EXPECT_EQ(run([](auto& state, auto id, auto now, auto& random, auto) {
+                return state.Nack(id, {}, now, random);
+              }),
+              c.nack);
+    EXPECT_EQ(run([](auto& state, auto id, auto now, auto&, auto) {
+                return state.Extend(id, absl::nullopt, now);
+              }),
+              c.extend);
+    EXPECT_EQ(run([](auto& state, auto, auto now, auto&, auto earliest) {
+                return state.Redrive(1, earliest, now);
+              }),
+              c.redrive);
+    EXPECT_EQ(run([](auto& state, auto, auto, auto&, auto) { return state.Discard(1); }),
+              c.discard);
+    // Numbers that were never given to this event.
+    EXPECT_EQ(run([](auto& state, auto id, auto now, auto&, auto) {
+                return state.Ack({id.sequence, 99}, now);
+              }),
+              kUnknown);
+  }
 }
 
 }  // namespace

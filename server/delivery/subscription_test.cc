@@ -5,6 +5,7 @@
 
 #include <deque>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/base/reason.h"
@@ -42,11 +43,45 @@ class FailingStore final : public SubscriptionLog {
     {
       absl::MutexLock lock(&mu_);
       ++writes_;
+      if (held_) {
+        waiting_ = [this, id, changes = std::move(changes), done = std::move(done)]() mutable {
+          log_.WriteSubscription(id, std::move(changes), std::move(done));
+        };
+        return;
+      }
     }
     if (writes_fail()) return std::move(done)(Failure());
     log_.WriteSubscription(id, std::move(changes), std::move(done));
   }
   absl::Status DeleteSubscription(int64_t id) override { return log_.DeleteSubscription(id); }
+  absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
+                                                         size_t max) override {
+    return log_.LoadDeadLetters(id, after, max);
+  }
+  absl::StatusOr<std::vector<std::string>> LoadNackReasons(
+      int64_t id, const std::vector<Sequence>& sequences) override {
+    return log_.LoadNackReasons(id, sequences);
+  }
+
+  // Writes wait until Release.
+  void Hold() {
+    absl::MutexLock lock(&mu_);
+    held_ = true;
+  }
+  void WaitForHeld() {
+    const auto waits = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return waiting_ != nullptr; };
+    absl::MutexLock lock(&mu_);
+    EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&waits), kPatience));
+  }
+  void Release() {
+    absl::AnyInvocable<void() &&> waiting;
+    {
+      absl::MutexLock lock(&mu_);
+      held_ = false;
+      waiting = std::exchange(waiting_, nullptr);
+    }
+    if (waiting) std::move(waiting)();
+  }
 
   void Fail(bool writes, bool loads) {
     absl::MutexLock lock(&mu_);
@@ -76,6 +111,8 @@ class FailingStore final : public SubscriptionLog {
   bool writes_fail_ ABSL_GUARDED_BY(mu_) = false;
   bool loads_fail_ ABSL_GUARDED_BY(mu_) = false;
   int writes_ ABSL_GUARDED_BY(mu_) = 0;
+  bool held_ ABSL_GUARDED_BY(mu_) = false;
+  absl::AnyInvocable<void() &&> waiting_ ABSL_GUARDED_BY(mu_);  // there is one write at a time
 };
 
 class FakeReceiver final : public Receiver {
@@ -270,6 +307,77 @@ TEST_F(SubscriptionTest, AnExtendedLeaseHolds) {
   EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
 }
 
+// Somebody held the database's lock for 6.3 s: events reached a consumer whose lease of 5 s was over
+// by then, and that had one attempt.
+TEST_F(SubscriptionTest, ASlowCommitCostsNoLease) {
+  const auto subscription = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  Attach(*subscription, receiver);
+  store_.Hold();
+  AppendEvent(*log_);
+  store_.WaitForHeld();
+  Pass(absl::Minutes(5));
+  store_.Release();
+  const Delivery delivery = receiver->Next();
+  EXPECT_EQ(delivery.lease.expire_time, clock_.WallNow() + absl::Seconds(30));
+  Pass(absl::Seconds(29));
+  ASSERT_TRUE(Settle(*subscription).ok());
+  EXPECT_EQ(subscription->GetStatus().in_flight, 1);
+  EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
+}
+
+// An extension was answered when half of it had passed.
+TEST_F(SubscriptionTest, AnExtensionBeginsWhenItIsAnswered) {
+  const auto subscription = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  AppendEvent(*log_);
+  const Delivery delivery = receiver->Next();
+  store_.Hold();
+  AppendEvent(*log_);
+  subscription->Ready(stream);
+  store_.WaitForHeld();
+  absl::Notification extended;
+  subscription->Settle({{.kind = AckItem::Kind::kExtend, .id = delivery.lease.id}},
+                       [&](const absl::StatusOr<std::vector<AckOutcome>>& outcomes) {
+                         EXPECT_EQ(outcomes->at(0), AckOutcome::kOk);
+                         extended.Notify();
+                       });
+  Pass(absl::Seconds(29));
+  store_.Release();
+  extended.WaitForNotification();
+  Pass(absl::Seconds(29));
+  ASSERT_TRUE(Settle(*subscription).ok());
+  EXPECT_EQ(subscription->GetStatus().in_flight, 2);
+}
+
+// Why an event was nacked is on the disk alone, until it is delivered again or is looked at.
+TEST_F(SubscriptionTest, TheReasonOfANackIsReadWithItsNextDelivery) {
+  const auto subscription = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  AppendEvent(*log_);
+  const Delivery first = receiver->Next();
+  const auto nack = [&](DeliveryId id, NackRequest request) {
+    EXPECT_TRUE(Settle(*subscription,
+                       {{.kind = AckItem::Kind::kNack, .id = id, .nack = std::move(request)}})
+                    .ok());
+  };
+  nack(first.lease.id, {.reason = "no route", .delay = absl::ZeroDuration()});
+  subscription->Ready(stream);
+  const Delivery second = receiver->Next();
+  EXPECT_EQ(second.lease.nack_reason, "no route");
+  nack(second.lease.id, {.reason = "never", .dead_letter = true});
+  EXPECT_EQ(subscription->DeadLetters(0, 10)->at(0).nack_reason, "never");
+  absl::Notification redriven;
+  subscription->Redrive({1}, [&](const auto&) { redriven.Notify(); });
+  redriven.WaitForNotification();
+  subscription->Ready(stream);
+  const Delivery third = receiver->Next();
+  EXPECT_EQ(third.lease.cause, DeliveryCause::kRedriven);
+  EXPECT_EQ(third.lease.nack_reason, "never");
+}
+
 TEST_F(SubscriptionTest, DeadlinesThatPassEndInADeadLetter) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
@@ -282,7 +390,7 @@ TEST_F(SubscriptionTest, DeadlinesThatPassEndInADeadLetter) {
     ASSERT_TRUE(Settle(*subscription).ok());
     Pass(absl::Minutes(20));
   }
-  const std::vector<DeadEvent> dead = subscription->DeadLetters(0, 10);
+  const std::vector<DeadEvent> dead = subscription->DeadLetters(0, 10).value();
   ASSERT_EQ(dead.size(), 1u);
   EXPECT_EQ(dead[0].attempts, 3);
   EXPECT_EQ(dead[0].cause, DeliveryCause::kDeadlinePassed);

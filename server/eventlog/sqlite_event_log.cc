@@ -236,6 +236,20 @@ absl::StatusOr<StoredSubscription> SqliteEventLog::LoadSubscription(int64_t id) 
   return reader.Load(id);
 }
 
+absl::StatusOr<std::vector<DeadEvent>> SqliteEventLog::LoadDeadLetters(int64_t id, Sequence after,
+                                                                       size_t max) {
+  ASSIGN_OR_RETURN(SubscriptionReader reader,
+                   SubscriptionReader::Open(directory_->database_path()));
+  return reader.LoadDeadLetters(id, after, max);
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
+    int64_t id, const std::vector<Sequence>& sequences) {
+  ASSIGN_OR_RETURN(SubscriptionReader reader,
+                   SubscriptionReader::Open(directory_->database_path()));
+  return reader.LoadNackReasons(id, sequences);
+}
+
 absl::StatusOr<int64_t> SqliteEventLog::CreateSubscription(const std::string& name,
                                                            const std::string& settings,
                                                            absl::Time create_time,

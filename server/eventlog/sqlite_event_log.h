@@ -73,6 +73,10 @@ class SqliteEventLog final : public EventLog,
 
   absl::StatusOr<std::vector<StoredSubscription>> LoadSubscriptions() override;
   absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) override;
+  absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
+                                                         size_t max) override;
+  absl::StatusOr<std::vector<std::string>> LoadNackReasons(
+      int64_t id, const std::vector<Sequence>& sequences) override;
   absl::StatusOr<int64_t> CreateSubscription(const std::string& name, const std::string& settings,
                                              absl::Time create_time, Sequence position) override;
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,

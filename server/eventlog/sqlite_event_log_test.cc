@@ -286,6 +286,11 @@ TEST(SqliteEventLogTest, OlderLogIsListedInTheSameOrder) {
   ASSERT_TRUE((*Database::Open(folder + "/events.db", Database::Mode::kReadWrite))
                   ->Execute("DROP INDEX other_events_by_time;"
                             "CREATE INDEX events_by_time ON events (receive_time_us);"
+                            "ALTER TABLE unsettled_events DROP COLUMN lost;"
+                            "ALTER TABLE dead_letters DROP COLUMN lost;"
+                            "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
+                            "ALTER TABLE subscriptions DROP COLUMN passed;"
+                            "ALTER TABLE subscriptions DROP COLUMN admitted;"
                             "PRAGMA user_version = 3")
                   .ok());
   auto log = OpenLog(folder);

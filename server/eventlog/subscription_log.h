@@ -33,6 +33,14 @@ class SubscriptionLog {
   // NOT_FOUND subscription_not_found.
   virtual absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) = 0;
 
+  // Those after the sequence `after`, by sequence, at most `max`, as committed.
+  virtual absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
+                                                                 size_t max) = 0;
+  // Of the last nack of each of these unsettled events or dead letters, as committed; empty if there
+  // was none.
+  virtual absl::StatusOr<std::vector<std::string>> LoadNackReasons(
+      int64_t id, const std::vector<Sequence>& sequences) = 0;
+
   // Makes one at `position`, and returns its id. Blocks until that is durable.
   // ALREADY_EXISTS subscription_exists; RESOURCE_EXHAUSTED too_many_subscriptions; UNAVAILABLE as
   // EventLog::Append.

@@ -9,6 +9,7 @@
 #include "absl/synchronization/notification.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/store/database.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -40,6 +41,7 @@ UnsettledEvent Unsettled(Sequence sequence) {
           .receive_time = At(50),
           .delivery = 7,
           .attempts = 2,
+          .lost = 3,
           .leased = true,
           .due = At(60),
           .delay = absl::Milliseconds(1500),
@@ -56,11 +58,12 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
     const auto log = OpenTemporaryLog(nullptr, folder);
     id = Create(*log, "billing", 4);
     SubscriptionChanges changes;
-    changes.position = SubscriptionPosition{9, 8, 3, 1};
+    changes.position = SubscriptionPosition{9, 8, 3, 5, 4, 20, 10};
     changes.unsettled = {Unsettled(5), Unsettled(6)};
     changes.dead = {{.sequence = 7,
                      .delivery = 6,
                      .attempts = 10,
+                     .lost = 2,
                      .cause = DeliveryCause::kDeadlinePassed,
                      .nack_reason = "slow",
                      .bytes = 11,
@@ -83,7 +86,10 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(stored->position.position, 9);
   EXPECT_EQ(stored->position.last_delivery, 8);
   EXPECT_EQ(stored->position.void_delivery, 3);
-  EXPECT_EQ(stored->position.lost, 1);
+  EXPECT_EQ(stored->position.lost, 5);
+  EXPECT_EQ(stored->position.lost_unread, 4);
+  EXPECT_EQ(stored->position.passed, 20);
+  EXPECT_EQ(stored->position.admitted, 10);
   ASSERT_EQ(stored->unsettled.size(), 1u);
   const UnsettledEvent& event = stored->unsettled[0];
   EXPECT_EQ(event.sequence, 6);
@@ -95,14 +101,22 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(event.due, At(60));
   EXPECT_EQ(event.delay, absl::Milliseconds(1500));
   EXPECT_EQ(event.cause, DeliveryCause::kNacked);
-  EXPECT_EQ(event.nack_reason, "no route");
+  EXPECT_TRUE(event.nacked);
+  EXPECT_EQ(event.lost, 3);
+  EXPECT_EQ(log->LoadNackReasons(id, {6, 7, 8}).value(),
+            (std::vector<std::string>{"no route", "slow", ""}));
   EXPECT_EQ(event.first_delivery_time, At(51));
   EXPECT_EQ(event.last_delivery_time, At(52));
   ASSERT_EQ(stored->dead.size(), 1u);
-  const DeadEvent& dead = stored->dead[0];
+  EXPECT_TRUE(stored->dead[0].nacked);
+  const auto listed = log->LoadDeadLetters(id, 0, 10);
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(log->LoadDeadLetters(id, 7, 10)->size(), 0u);
+  const DeadEvent& dead = listed->front();
   EXPECT_EQ(dead.sequence, 7);
   EXPECT_EQ(dead.delivery, 6);
   EXPECT_EQ(dead.attempts, 10);
+  EXPECT_EQ(dead.lost, 2);
   EXPECT_EQ(dead.cause, DeliveryCause::kDeadlinePassed);
   EXPECT_EQ(dead.nack_reason, "slow");
   EXPECT_EQ(dead.bytes, 11);
@@ -110,6 +124,63 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(dead.first_delivery_time, At(2));
   EXPECT_EQ(dead.last_delivery_time, At(3));
   EXPECT_EQ(dead.dead_letter_time, At(4));
+}
+
+// What version 4 of the schema left: nothing of it was ever lost with its stream.
+TEST(SubscriptionLogTest, SubscriptionsOfAnOlderLogGoOn) {
+  const std::string folder = FreshTestFolder();
+  int64_t id = 0;
+  {
+    const auto log = OpenTemporaryLog(nullptr, folder);
+    id = Create(*log, "billing", 4);
+    SubscriptionChanges changes;
+    changes.position = SubscriptionPosition{9, 8, 3, 5, 4, 20, 10};
+    changes.unsettled = {Unsettled(6)};
+    changes.dead = {{.sequence = 7, .delivery = 6, .attempts = 10, .nack_reason = "slow"}};
+    ASSERT_TRUE(Write(*log, id, changes).ok());
+  }
+  auto database = Database::Open(folder + "/events.db", Database::Mode::kReadWrite);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const absl::Status undone =
+      (*database)->Execute("ALTER TABLE unsettled_events DROP COLUMN lost;"
+                           "ALTER TABLE dead_letters DROP COLUMN lost;"
+                           "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
+                           "ALTER TABLE subscriptions DROP COLUMN passed;"
+                           "ALTER TABLE subscriptions DROP COLUMN admitted;"
+                           "PRAGMA user_version = 4");
+  ASSERT_TRUE(undone.ok()) << undone;
+  database->reset();
+  const auto log = OpenTemporaryLog(nullptr, folder);
+  const auto stored = log->LoadSubscription(id);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->position.position, 9);
+  EXPECT_EQ(stored->position.lost, 5);
+  EXPECT_EQ(stored->position.lost_unread, 0);
+  ASSERT_EQ(stored->unsettled.size(), 1u);
+  EXPECT_EQ(stored->unsettled[0].attempts, 2);
+  EXPECT_EQ(stored->unsettled[0].lost, 0);
+  EXPECT_EQ(log->LoadDeadLetters(id, 0, 10)->at(0).nack_reason, "slow");
+}
+
+// A reason is written once, with the nack, and stays with its event wherever that goes.
+TEST(SubscriptionLogTest, AReasonThatIsNotGivenStaysWhatItIs) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  const auto reason = [&] { return log->LoadNackReasons(id, {5})->at(0); };
+  ASSERT_TRUE(Write(*log, id, {.unsettled = {Unsettled(5)}}).ok());
+  ASSERT_TRUE(Write(*log, id, {.unsettled = {{.sequence = 5, .delivery = 8}}}).ok());
+  EXPECT_EQ(reason(), "no route");
+  ASSERT_TRUE(Write(*log, id, {.settled = {5}, .dead = {{.sequence = 5}}}).ok());
+  EXPECT_EQ(log->LoadDeadLetters(id, 0, 1)->at(0).nack_reason, "no route");
+  ASSERT_TRUE(Write(*log, id, {.unsettled = {{.sequence = 5}}, .no_longer_dead = {5}}).ok());
+  EXPECT_EQ(reason(), "no route");
+  ASSERT_TRUE(Write(*log, id, {.unsettled = {{.sequence = 5, .nack_reason = ""}}}).ok());
+  EXPECT_EQ(reason(), "");
+  ASSERT_TRUE(Write(*log, id, {.unsettled = {Unsettled(5)}}).ok());
+  ASSERT_TRUE(
+      Write(*log, id, {.forget_unsettled = true, .unsettled = {{.sequence = 6}}}).ok());
+  EXPECT_EQ(log->LoadSubscription(id)->unsettled.size(), 1u);
+  EXPECT_EQ(reason(), "");
 }
 
 TEST(SubscriptionLogTest, ANameIsTakenOnce) {

@@ -10,16 +10,29 @@ namespace hookgate {
 namespace {
 
 constexpr char kSubscriptions[] =
-    "SELECT id, name, settings, create_time_us, position, last_delivery, void_delivery, lost "
+    "SELECT id, name, settings, create_time_us, position, last_delivery, void_delivery, lost, "
+    "lost_unread, passed, admitted "
     "FROM subscriptions WHERE id BETWEEN ?1 AND ?2 ORDER BY name";
+// Without the reasons: there may be a million rows, and the rest of one is small.
 constexpr char kUnsettled[] =
     "SELECT sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, cause, "
-    "nack_reason, first_delivery_time_us, last_delivery_time_us "
+    "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, lost "
     "FROM unsettled_events WHERE subscription = ?1 ORDER BY sequence";
-constexpr char kDead[] =
-    "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason, "
-    "first_delivery_time_us, last_delivery_time_us, dead_letter_time_us "
-    "FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
+#define HOOKGATE_DEAD_COLUMNS                                                  \
+  "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, "       \
+  "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, "         \
+  "dead_letter_time_us, lost"
+constexpr char kDead[] = HOOKGATE_DEAD_COLUMNS
+    " FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
+constexpr char kDeadPage[] = HOOKGATE_DEAD_COLUMNS
+    ", nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence > ?2 "
+    "ORDER BY sequence LIMIT ?3";
+#undef HOOKGATE_DEAD_COLUMNS
+// One that was redriven this moment is a dead letter still.
+constexpr char kNackReason[] = R"sql(
+SELECT coalesce(
+  (SELECT nack_reason FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2),
+  (SELECT nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence = ?2), ''))sql";
 
 absl::Time TimeAt(const Statement& row, int column) {
   return absl::FromUnixMicros(row.ColumnInt(column));
@@ -34,7 +47,10 @@ StoredSubscription ReadSubscription(const Statement& row) {
   subscription.position = {.position = row.ColumnInt(4),
                            .last_delivery = row.ColumnInt(5),
                            .void_delivery = row.ColumnInt(6),
-                           .lost = row.ColumnInt(7)};
+                           .lost = row.ColumnInt(7),
+                           .lost_unread = row.ColumnInt(8),
+                           .passed = row.ColumnInt(9),
+                           .admitted = row.ColumnInt(10)};
   return subscription;
 }
 
@@ -44,11 +60,12 @@ UnsettledEvent ReadUnsettled(const Statement& row) {
           .receive_time = TimeAt(row, 2),
           .delivery = row.ColumnInt(3),
           .attempts = static_cast<int>(row.ColumnInt(4)),
+          .lost = static_cast<int>(row.ColumnInt(12)),
           .leased = row.ColumnInt(5) != 0,
           .due = TimeAt(row, 6),
           .delay = absl::Microseconds(row.ColumnInt(7)),
           .cause = static_cast<DeliveryCause>(row.ColumnInt(8)),
-          .nack_reason = std::string(row.ColumnText(9)),
+          .nacked = row.ColumnInt(9) != 0,
           .first_delivery_time = TimeAt(row, 10),
           .last_delivery_time = TimeAt(row, 11)};
 }
@@ -57,13 +74,20 @@ DeadEvent ReadDead(const Statement& row) {
   return {.sequence = row.ColumnInt(0),
           .delivery = row.ColumnInt(3),
           .attempts = static_cast<int>(row.ColumnInt(4)),
+          .lost = static_cast<int>(row.ColumnInt(10)),
           .cause = static_cast<DeliveryCause>(row.ColumnInt(5)),
-          .nack_reason = std::string(row.ColumnText(6)),
+          .nacked = row.ColumnInt(6) != 0,
           .bytes = row.ColumnInt(1),
           .receive_time = TimeAt(row, 2),
           .first_delivery_time = TimeAt(row, 7),
           .last_delivery_time = TimeAt(row, 8),
           .dead_letter_time = TimeAt(row, 9)};
+}
+
+DeadEvent ReadDeadWithReason(const Statement& row) {
+  DeadEvent dead = ReadDead(row);
+  dead.nack_reason = std::string(row.ColumnText(11));
+  return dead;
 }
 
 template <typename Row, typename ReadRow>
@@ -116,6 +140,33 @@ absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
   ASSIGN_OR_RETURN(Statement dead, database_->Prepare(kDead));
   dead.BindInt(1, subscription.id);
   return ReadRows(dead, ReadDead, subscription.dead);
+}
+
+absl::StatusOr<std::vector<DeadEvent>> SubscriptionReader::LoadDeadLetters(int64_t id,
+                                                                           Sequence after,
+                                                                           size_t max) {
+  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kDeadPage));
+  rows.BindInt(1, id);
+  rows.BindInt(2, after);
+  rows.BindInt(3, static_cast<int64_t>(max));
+  std::vector<DeadEvent> dead;
+  RETURN_IF_ERROR(ReadRows(rows, ReadDeadWithReason, dead));
+  return dead;
+}
+
+absl::StatusOr<std::vector<std::string>> SubscriptionReader::LoadNackReasons(
+    int64_t id, const std::vector<Sequence>& sequences) {
+  ASSIGN_OR_RETURN(Statement row, database_->Prepare(kNackReason));
+  std::vector<std::string> reasons;
+  reasons.reserve(sequences.size());
+  for (const Sequence sequence : sequences) {
+    row.BindInt(1, id);
+    row.BindInt(2, sequence);
+    RETURN_IF_ERROR(row.Step().status());
+    reasons.push_back(std::string(row.ColumnText(0)));
+    row.Reset();
+  }
+  return reasons;
 }
 
 }  // namespace hookgate

@@ -20,6 +20,9 @@ class SubscriptionReader {
 
   absl::StatusOr<std::vector<StoredSubscription>> LoadAll();
   absl::StatusOr<StoredSubscription> Load(int64_t id);
+  absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after, size_t max);
+  absl::StatusOr<std::vector<std::string>> LoadNackReasons(int64_t id,
+                                                           const std::vector<Sequence>& sequences);
 
  private:
   explicit SubscriptionReader(std::unique_ptr<Database> database)

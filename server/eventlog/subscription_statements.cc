@@ -11,41 +11,59 @@ constexpr char kCount[] = "SELECT count(*) FROM subscriptions";
 constexpr char kExists[] = "SELECT 1 FROM subscriptions WHERE id = ?1";
 constexpr char kInsert[] = R"sql(
 INSERT INTO subscriptions (name, settings, create_time_us, position, last_delivery, void_delivery,
-                           lost)
-VALUES (?1, ?2, ?3, ?4, 0, 0, 0)
+                           lost, lost_unread, passed, admitted)
+VALUES (?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, 0)
 ON CONFLICT (name) DO NOTHING RETURNING id)sql";
 constexpr char kDeleteSubscription[] = "DELETE FROM subscriptions WHERE id = ?1";
 constexpr char kDeleteAllUnsettled[] = "DELETE FROM unsettled_events WHERE subscription = ?1";
 constexpr char kDeleteAllDead[] = "DELETE FROM dead_letters WHERE subscription = ?1";
 
 constexpr char kSetPosition[] = R"sql(
-UPDATE subscriptions SET position = ?2, last_delivery = ?3, void_delivery = ?4, lost = ?5
+UPDATE subscriptions SET position = ?2, last_delivery = ?3, void_delivery = ?4, lost = ?5,
+                         lost_unread = ?6, passed = ?7, admitted = ?8
 WHERE id = ?1)sql";
 constexpr char kSetSettings[] = "UPDATE subscriptions SET settings = ?2 WHERE id = ?1";
 
+// A reason that is not given stays what it is, also when an event becomes a dead letter or is
+// redriven: see Apply.
 constexpr char kPutUnsettled[] = R"sql(
-INSERT OR REPLACE INTO unsettled_events (
+INSERT INTO unsettled_events (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us,
-  cause, nack_reason, first_delivery_time_us, last_delivery_time_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13))sql";
+  cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+        coalesce(?11, (SELECT nack_reason FROM dead_letters
+                       WHERE subscription = ?1 AND sequence = ?2), ''),
+        ?12, ?13, ?14)
+ON CONFLICT (subscription, sequence) DO UPDATE SET
+  bytes = ?3, receive_time_us = ?4, delivery = ?5, attempts = ?6, leased = ?7, due_us = ?8,
+  delay_us = ?9, cause = ?10, nack_reason = coalesce(?11, nack_reason),
+  first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14)sql";
 constexpr char kDeleteUnsettled[] =
     "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2";
 constexpr char kPutDead[] = R"sql(
 INSERT OR REPLACE INTO dead_letters (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason,
-  first_delivery_time_us, last_delivery_time_us, dead_letter_time_us)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11))sql";
+  first_delivery_time_us, last_delivery_time_us, dead_letter_time_us, lost)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,
+        coalesce(?8, (SELECT nack_reason FROM unsettled_events
+                      WHERE subscription = ?1 AND sequence = ?2), ''),
+        ?9, ?10, ?11, ?12))sql";
 constexpr char kDeleteDead[] = "DELETE FROM dead_letters WHERE subscription = ?1 AND sequence = ?2";
 
-// An unsettled event is never after its subscription's position. The least of each is found by the
+// One that was redriven may be after its subscription's position. The least of each is found by the
 // primary key, so this costs a step a subscription.
 constexpr char kFirstUnsettled[] = R"sql(
-SELECT min(coalesce(
+SELECT min(min(position + 1, coalesce(
   (SELECT min(sequence) FROM unsettled_events WHERE subscription = subscriptions.id),
-  position + 1))
+  position + 1)))
 FROM subscriptions HAVING count(*) > 0)sql";
 
 int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+// What is not bound is NULL.
+void BindReason(Statement& put, int index, const absl::optional<std::string>& reason) {
+  if (reason.has_value()) put.BindText(index, *reason);
+}
 
 }  // namespace
 
@@ -113,6 +131,9 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
     statements_.set_position.BindInt(3, changes.position->last_delivery);
     statements_.set_position.BindInt(4, changes.position->void_delivery);
     statements_.set_position.BindInt(5, changes.position->lost);
+    statements_.set_position.BindInt(6, changes.position->lost_unread);
+    statements_.set_position.BindInt(7, changes.position->passed);
+    statements_.set_position.BindInt(8, changes.position->admitted);
     RETURN_IF_ERROR(statements_.set_position.Run());
   }
   if (changes.settings.has_value()) {
@@ -120,13 +141,18 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
     statements_.set_settings.BindBlob(2, *changes.settings);
     RETURN_IF_ERROR(statements_.set_settings.Run());
   }
+  // In this order: a row that takes its reason from another one is written while that is there.
+  for (const DeadEvent& event : changes.dead) RETURN_IF_ERROR(PutDead(id, event));
+  if (changes.forget_unsettled) {
+    statements_.delete_all_unsettled.BindInt(1, id);
+    RETURN_IF_ERROR(statements_.delete_all_unsettled.Run());
+  }
   for (const UnsettledEvent& event : changes.unsettled) RETURN_IF_ERROR(PutUnsettled(id, event));
   for (const Sequence sequence : changes.settled) {
     statements_.delete_unsettled.BindInt(1, id);
     statements_.delete_unsettled.BindInt(2, sequence);
     RETURN_IF_ERROR(statements_.delete_unsettled.Run());
   }
-  for (const DeadEvent& event : changes.dead) RETURN_IF_ERROR(PutDead(id, event));
   for (const Sequence sequence : changes.no_longer_dead) {
     statements_.delete_dead.BindInt(1, id);
     statements_.delete_dead.BindInt(2, sequence);
@@ -147,9 +173,10 @@ absl::Status SubscriptionStatements::PutUnsettled(int64_t id, const UnsettledEve
   put.BindInt(8, Micros(event.due));
   put.BindInt(9, absl::ToInt64Microseconds(event.delay));
   put.BindInt(10, static_cast<int64_t>(event.cause));
-  put.BindText(11, event.nack_reason);
+  BindReason(put, 11, event.nack_reason);
   put.BindInt(12, Micros(event.first_delivery_time));
   put.BindInt(13, Micros(event.last_delivery_time));
+  put.BindInt(14, event.lost);
   return put.Run();
 }
 
@@ -162,10 +189,11 @@ absl::Status SubscriptionStatements::PutDead(int64_t id, const DeadEvent& event)
   put.BindInt(5, event.delivery);
   put.BindInt(6, event.attempts);
   put.BindInt(7, static_cast<int64_t>(event.cause));
-  put.BindText(8, event.nack_reason);
+  BindReason(put, 8, event.nack_reason);
   put.BindInt(9, Micros(event.first_delivery_time));
   put.BindInt(10, Micros(event.last_delivery_time));
   put.BindInt(11, Micros(event.dead_letter_time));
+  put.BindInt(12, event.lost);
   return put.Run();
 }
 

@@ -179,6 +179,11 @@ TEST(WebhooksOfALogTest, OlderLogIsIndexedWhenItIsOpened) {
                             "CREATE UNIQUE INDEX events_by_webhook ON events (source, webhook_id);"
                             "DROP INDEX other_events_by_time;"
                             "CREATE INDEX events_by_time ON events (receive_time_us);"
+                            "ALTER TABLE unsettled_events DROP COLUMN lost;"
+                            "ALTER TABLE dead_letters DROP COLUMN lost;"
+                            "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
+                            "ALTER TABLE subscriptions DROP COLUMN passed;"
+                            "ALTER TABLE subscriptions DROP COLUMN admitted;"
                             "PRAGMA user_version = 2")
                   .ok());
   auto log = OpenLog(folder, 10);

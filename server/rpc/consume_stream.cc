@@ -25,6 +25,8 @@ constexpr int64_t kMaxBytes = 256 << 20;
 constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(15);
 constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
 constexpr absl::Duration kMaxHeartbeat = absl::Minutes(10);
+// A client that has closed its side and does not read keeps its leases no longer.
+constexpr absl::Duration kCloseGrace = absl::Seconds(1);
 
 absl::Status InvalidFrame(absl::string_view problem) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest, problem);
@@ -73,8 +75,8 @@ ConsumeStream::ConsumeStream(Caller caller, const ConsumeContext& context)
 void ConsumeStream::Start() { ReadOn(); }
 
 void ConsumeStream::OnReadDone(bool ok) {
-  if (!ok) {  // The client has closed its side, or is gone.
-    End(absl::OkStatus(), DeliveryCause::kStreamEnded);
+  if (!ok) {  // The client has closed its side, or is gone: then OnCancel comes before OnDone.
+    End(absl::OkStatus(), absl::nullopt);
     return;
   }
   ConsumeRequest request;
@@ -82,7 +84,7 @@ void ConsumeStream::OnReadDone(bool ok) {
                                    ? Handle(request)
                                    : InvalidFrame("a frame is no ConsumeRequest");
   if (!handled.ok()) {
-    End(handled, DeliveryCause::kStreamEnded);
+    End(handled, DeliveryCause::kStreamLost);  // As if it had crashed: an event may lead to this.
     return;
   }
   ReadOn();
@@ -247,11 +249,13 @@ void ConsumeStream::OnCancel() {
     absl::MutexLock lock(&mu_);
     cancelled_ = true;
   }
-  End(absl::CancelledError("the client has gone"), DeliveryCause::kStreamEnded);
+  End(absl::CancelledError("the client has gone"), DeliveryCause::kStreamLost);
+  Release(DeliveryCause::kStreamLost);
   Pump();  // Also if the end has begun before: there is nobody left to wait for.
 }
 
-void ConsumeStream::End(const absl::Status& status, DeliveryCause why, std::string farewell) {
+void ConsumeStream::End(const absl::Status& status, absl::optional<DeliveryCause> why,
+                        std::string farewell) {
   StreamId stream = 0;
   {
     absl::MutexLock lock(&mu_);
@@ -262,8 +266,23 @@ void ConsumeStream::End(const absl::Status& status, DeliveryCause why, std::stri
     frames_.resize(unsent_opened ? 1 : 0, Frame{});
     stream = stream_;
   }
-  if (stream != 0) subscription_->Detach(stream, why, /*keep_leases=*/false);
+  if (why.has_value()) {
+    Release(*why);
+  } else if (stream != 0) {
+    subscription_->StopDeliveries(stream);
+    context_.watch.Await(HeadWatch::kWhateverTheHead, context_.clock.MonotonicNow() + kCloseGrace,
+                         shared_from_this());
+  }
   Pump();
+}
+
+void ConsumeStream::Release(DeliveryCause why) {
+  StreamId stream = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    stream = stream_;
+  }
+  if (stream != 0) subscription_->Detach(stream, why, /*keep_leases=*/false);
 }
 
 void ConsumeStream::Pump() {
@@ -331,7 +350,10 @@ void ConsumeStream::OnWriteDone(bool ok) {
     await_heartbeat = std::exchange(heartbeat_waits_for_write_, false);
     read_on = written == FrameKind::kResults && std::exchange(reading_paused_, false);
   }
-  if (!ok) End(absl::CancelledError("the client has gone"), DeliveryCause::kStreamEnded);
+  if (!ok) {
+    End(absl::CancelledError("the client has gone"), DeliveryCause::kStreamLost);
+    Release(DeliveryCause::kStreamLost);
+  }
   if (ok && written == FrameKind::kDeliveries) subscription_->Ready(stream);
   if (await_heartbeat || written == FrameKind::kHeartbeat) AwaitHeartbeat();
   Pump();
@@ -350,16 +372,19 @@ void ConsumeStream::AwaitHeartbeat() {
 
 void ConsumeStream::Wake() {
   bool due = false;
+  bool ended = false;
   {
     absl::MutexLock lock(&mu_);
-    if (end_.has_value()) return;
-    if (writing_) {
+    ended = end_.has_value();
+    if (!ended && writing_) {
       heartbeat_waits_for_write_ = true;
       return;
     }
     due = context_.clock.MonotonicNow() >= last_write_ + heartbeat_interval_;
   }
-  if (due) {
+  if (ended) {
+    Release(DeliveryCause::kStreamEnded);  // After kCloseGrace.
+  } else if (due) {
     context_.executor.Post([self = shared_from_this()] { self->SendHeartbeat(); });
   } else {
     AwaitHeartbeat();
@@ -371,6 +396,7 @@ void ConsumeStream::SendHeartbeat() {
   auto& heartbeat = *response.mutable_heartbeat();
   *heartbeat.mutable_backlog() = ToProto(subscription_->GetBacklog());
   *heartbeat.mutable_server_time() = ToProto(context_.clock.WallNow());
+  AddConditions(subscription_->Conditions(), *heartbeat.mutable_conditions());
   {
     absl::MutexLock lock(&mu_);
     if (end_.has_value()) return;
@@ -380,6 +406,7 @@ void ConsumeStream::SendHeartbeat() {
 }
 
 void ConsumeStream::OnDone() {
+  Release(DeliveryCause::kStreamEnded);
   context_.watch.Forget(this);
   context_.registry.Remove(this);
 }

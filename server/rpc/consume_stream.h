@@ -82,9 +82,13 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);  // unless much is unanswered
 
   // Takes nothing more from the subscription; what was read before is answered, then `farewell` is
-  // sent, if there is one, and the call ends with `status`. Harmless when repeated.
-  void End(const absl::Status& status, DeliveryCause why, std::string farewell = "")
-      ABSL_LOCKS_EXCLUDED(mu_);
+  // sent, if there is one, and the call ends with `status`. `why` is what becomes of the leases;
+  // nullopt: the client has closed its side or is gone, and Release will say which. Harmless when
+  // repeated.
+  void End(const absl::Status& status, absl::optional<DeliveryCause> why,
+           std::string farewell = "") ABSL_LOCKS_EXCLUDED(mu_);
+  // Gives the leases back, unless that was done. Harmless when repeated.
+  void Release(DeliveryCause why) ABSL_LOCKS_EXCLUDED(mu_);
   // Sends the next frame, or ends the call, if neither is under way.
   void Pump() ABSL_LOCKS_EXCLUDED(mu_);
   absl::optional<Frame> NextFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

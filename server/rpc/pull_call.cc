@@ -60,7 +60,7 @@ absl::Status PullCall::Attach() {
     absl::MutexLock lock(&mu_);
     stream_ = stream;
     ended = ended_;
-    taken = taken_;
+    taken = !taken_.empty();
   }
   if (ended) {
     subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/taken);
@@ -92,7 +92,18 @@ void PullCall::Recheck() {
   if (!allowed.ok()) End(allowed);
 }
 
-void PullCall::OnCancel() { End(absl::CancelledError("the client has gone")); }
+// Also after End, if its answer did not reach the client.
+void PullCall::OnCancel() {
+  End(absl::CancelledError("the client has gone"));
+  std::shared_ptr<Subscription> subscription;
+  std::vector<DeliveryId> taken;
+  {
+    absl::MutexLock lock(&mu_);
+    subscription = subscription_;
+    taken = taken_;
+  }
+  if (!taken.empty()) subscription->Lose(taken);
+}
 
 void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deliveries) {
   std::shared_ptr<Subscription> subscription;
@@ -101,7 +112,7 @@ void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deli
     absl::MutexLock lock(&mu_);
     if (ended_) return;
     ended_ = true;
-    taken_ = !deliveries.empty();
+    for (const Delivery& delivery : deliveries) taken_.push_back(delivery.lease.id);
     subscription = subscription_;
     stream = stream_;
   }

@@ -161,7 +161,7 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
                      ParsePageToken(request.page_token(), log_.epoch(), fingerprint));
     after = token.after.sequence;
   }
-  std::vector<DeadEvent> page = subscription->DeadLetters(after, page_size + 1);
+  ASSIGN_OR_RETURN(std::vector<DeadEvent> page, subscription->DeadLetters(after, page_size + 1));
   if (page.size() > page_size) {
     page.resize(page_size);
     response.set_next_page_token(

@@ -39,9 +39,25 @@ hookgate::v1::DeadLetter::Cause CauseOf(DeliveryCause cause) {
       return hookgate::v1::DeadLetter::CAUSE_DEADLINE_PASSED;
     case DeliveryCause::kConsumerDecided:
       return hookgate::v1::DeadLetter::CAUSE_CONSUMER_DECIDED;
+    case DeliveryCause::kStreamLost:
+      return hookgate::v1::DeadLetter::CAUSE_STREAM_LOST;
     default:
       return hookgate::v1::DeadLetter::CAUSE_UNSPECIFIED;
   }
+}
+
+hookgate::v1::SubscriptionCondition ToProto(SubscriptionCondition condition) {
+  switch (condition) {
+    case SubscriptionCondition::kLeasesFull:
+      return hookgate::v1::SUBSCRIPTION_CONDITION_LEASES_FULL;
+    case SubscriptionCondition::kUnsettledFull:
+      return hookgate::v1::SUBSCRIPTION_CONDITION_UNSETTLED_FULL;
+    case SubscriptionCondition::kDeadLettersFull:
+      return hookgate::v1::SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL;
+    case SubscriptionCondition::kFilterAdmitsNone:
+      return hookgate::v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE;
+  }
+  return hookgate::v1::SUBSCRIPTION_CONDITION_UNSPECIFIED;
 }
 
 // Whatever the numbers: SubscriptionState moves it into its range.
@@ -110,7 +126,13 @@ hookgate::v1::Backlog ToProto(const Backlog& backlog) {
     *proto.mutable_oldest_unacked_age() = ToProto(*backlog.oldest_unacked_age);
   }
   proto.set_lost_events(backlog.lost);
+  proto.set_lost_unread_events(backlog.lost_unread);
   return proto;
+}
+
+void AddConditions(const std::vector<SubscriptionCondition>& conditions,
+                   google::protobuf::RepeatedField<int>& out) {
+  for (const SubscriptionCondition condition : conditions) out.Add(ToProto(condition));
 }
 
 hookgate::v1::Subscription Describe(Subscription& subscription) {
@@ -124,6 +146,9 @@ hookgate::v1::Subscription Describe(Subscription& subscription) {
   proto.set_in_flight(status.in_flight);
   proto.set_awaiting_redelivery(status.awaiting_redelivery);
   proto.set_dead_letters(status.dead_letters);
+  AddConditions(status.conditions, *proto.mutable_conditions());
+  proto.set_passed_events(status.passed);
+  proto.set_admitted_events(status.admitted);
   for (const ConsumerStatus& consumer : status.consumers) {
     *proto.add_consumers() = DescribeConsumer(consumer);
   }
@@ -134,8 +159,9 @@ hookgate::v1::DeadLetter ToProto(const DeadEvent& dead) {
   hookgate::v1::DeadLetter proto;
   proto.set_sequence(dead.sequence);
   proto.set_cause(CauseOf(dead.cause));
-  proto.set_nack_reason(dead.nack_reason);
+  proto.set_nack_reason(dead.nack_reason.value_or(""));
   proto.set_attempts(dead.attempts);
+  proto.set_lost_deliveries(dead.lost);
   *proto.mutable_first_delivery_time() = ToProto(dead.first_delivery_time);
   *proto.mutable_last_delivery_time() = ToProto(dead.last_delivery_time);
   *proto.mutable_dead_letter_time() = ToProto(dead.dead_letter_time);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "google/protobuf/repeated_field.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/delivery/subscription.h"
 
@@ -24,6 +25,9 @@ void AppendItems(const hookgate::v1::Extend& extend, int64_t subscription, AckIt
 
 hookgate::v1::AckResult ToProto(const std::string& id, AckOutcome outcome);
 hookgate::v1::Backlog ToProto(const Backlog& backlog);
+
+void AddConditions(const std::vector<SubscriptionCondition>& conditions,
+                   google::protobuf::RepeatedField<int>& out);
 
 // All about it. May read the log.
 hookgate::v1::Subscription Describe(Subscription& subscription);

@@ -115,6 +115,16 @@ DROP INDEX events_by_webhook;
 DROP INDEX events_by_time;
 CREATE INDEX other_events_by_time ON events (receive_time_us) WHERE failure = 0;
 )sql",
+    // 4 to 5.
+    R"sql(
+-- How many deliveries of an event were lost with their stream.
+ALTER TABLE unsettled_events ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letters ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+-- What was lost before its filter had judged it; what the filter let pass and admitted.
+ALTER TABLE subscriptions ADD COLUMN lost_unread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN admitted INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {

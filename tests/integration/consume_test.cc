@@ -196,12 +196,102 @@ TEST_F(ConsumeTest, EndOfAStreamGivesBackAtOnceAndUncounted) {
                       "limits { max_outstanding_messages: 0 }");
   ConsumeCall call(gateway_->grpc(), kOpen);
   EXPECT_EQ(call.NextDeliveries(2).size(), 2u);
-  call.Cancel();
+  call.CloseSending();
+  EXPECT_TRUE(call.Finish().ok());
   waiting.Send("flow { max_outstanding_messages: 10 max_outstanding_bytes: 100000 }");
   for (const v1::Delivery& delivery : waiting.NextDeliveries(2)) {
     EXPECT_EQ(delivery.attempt(), 1);
+    EXPECT_EQ(delivery.lost_deliveries(), 0);
     EXPECT_EQ(delivery.reason(), v1::DELIVERY_REASON_STREAM_ENDED);
   }
+}
+
+// However many frames it has left unread: it said that it wants no more.
+TEST_F(ConsumeTest, AClientThatClosesAndDoesNotReadKeepsItsLeasesFromNobody) {
+  StartGateway();
+  Create();
+  StoreMany(2);
+  ConsumeCall waiting(gateway_->grpc(),
+                      "subscription: 'billing' consumer_name: 'b' "
+                      "limits { max_outstanding_messages: 0 }");
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  EXPECT_EQ(call.NextDeliveries(2).size(), 2u);
+  call.CloseSending();
+  waiting.Send("flow { max_outstanding_messages: 10 max_outstanding_bytes: 100000 }");
+  for (const v1::Delivery& delivery : waiting.NextDeliveries(2)) {
+    EXPECT_EQ(delivery.lost_deliveries(), 0);
+  }
+}
+
+// An event that killed its consumer came first, at once and as attempt 1, for ever: nothing behind it
+// was reached.
+TEST_F(ConsumeTest, AnEventThatEndsItsConsumersBecomesADeadLetterAndTheRestFlows) {
+  StartGateway();
+  Create(
+      "max_lost_deliveries: 2 minimum_backoff { nanos: 100000000 } "
+      "maximum_backoff { nanos: 100000000 }");
+  EXPECT_EQ(Get().settings().max_lost_deliveries(), 2);
+  Store({.body = BatchFailedBody("batch_poison")});
+  StoreMany(5);
+  std::vector<int> lost;
+  std::set<int64_t> acked;
+  while (lost.size() < 3) {
+    ConsumeCall call(gateway_->grpc(), absl::StrCat(kOpen,
+                                                    " limits { max_outstanding_messages: 1 "
+                                                    "max_outstanding_bytes: 100000 }"));
+    for (bool alive = true; alive;) {
+      const v1::Delivery delivery = call.NextDelivery();
+      ASSERT_FALSE(delivery.delivery_id().empty());
+      alive = delivery.event().subject() != "batch_poison";
+      if (alive) {
+        call.Ack(delivery.delivery_id());
+        ASSERT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+        acked.insert(delivery.event().sequence());
+      } else {
+        EXPECT_EQ(delivery.attempt(), 1);
+        lost.push_back(delivery.lost_deliveries());
+        EXPECT_EQ(delivery.reason(), lost.size() == 1 ? v1::DELIVERY_REASON_NEW
+                                                      : v1::DELIVERY_REASON_STREAM_LOST);
+      }
+    }
+    call.Cancel();
+    call.Finish();
+  }
+  EXPECT_THAT(lost, ElementsAre(0, 1, 2));
+  GetWhen([](const auto& now) { return now.dead_letters() == 1; });
+  const auto letters = Call(&Stub::ListDeadLetters, "subscription: 'billing'");
+  ASSERT_EQ(letters.dead_letters_size(), 1);
+  EXPECT_EQ(letters.dead_letters(0).cause(), v1::DeadLetter::CAUSE_STREAM_LOST);
+  EXPECT_EQ(letters.dead_letters(0).lost_deliveries(), 3);
+  EXPECT_EQ(letters.dead_letters(0).attempts(), 0);
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  while (acked.size() < 5) {
+    const v1::Delivery delivery = call.NextDelivery();
+    ASSERT_FALSE(delivery.delivery_id().empty());
+    call.Ack(delivery.delivery_id());
+    acked.insert(delivery.event().sequence());
+  }
+}
+
+// A typo in a filter was silence, with nothing that said so.
+TEST_F(ConsumeTest, AFilterThatAdmitsNothingIsTold) {
+  StartGateway();
+  Create("filter { types: 'batch.faild' }");
+  StoreMany(120);
+  ConsumeCall call(gateway_->grpc(), absl::StrCat(kOpen, " heartbeat_interval { nanos: 100000000 }"));
+  const v1::Subscription shown =
+      GetWhen([](const auto& now) { return now.conditions_size() > 0; });
+  EXPECT_EQ(shown.conditions(0), v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE);
+  EXPECT_GE(shown.passed_events(), 100);
+  EXPECT_EQ(shown.admitted_events(), 0);
+  ConsumeResponse frame;
+  do {
+    frame = call.Next();
+    ASSERT_NE(frame.frame_case(), ConsumeResponse::FRAME_NOT_SET);
+  } while (!frame.has_heartbeat() || frame.heartbeat().conditions_size() == 0);
+  EXPECT_EQ(frame.heartbeat().conditions(0), v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE);
+  Call(&Stub::UpdateSubscription, "name: 'billing' settings { filter { types: 'batch.failed' } }");
+  EXPECT_EQ(Get().conditions_size(), 0);
 }
 
 TEST_F(ConsumeTest, AcksBeforeAHalfCloseAreAnswered) {
