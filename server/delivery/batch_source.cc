@@ -32,17 +32,15 @@ bool BatchSource::Await(const Selection& selection, Sequence after, Done done) {
   return is_new;
 }
 
-// By value: the stream that asks may end meanwhile.
-// NOLINTNEXTLINE(performance-unnecessary-value-param)
-void BatchSource::Read(SelectionPtr selection, Sequence after) {
-  for (int ahead = 0;; ++ahead) {
-    const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(*selection, after);
-    for (Done& done : TakeWaiting(*selection, after)) std::move(done)(batch);
-    if (ahead == limits_.read_ahead || !batch.ok() || !(*batch)->full) return;
-    after = (*batch)->through;
-    absl::MutexLock lock(&mu_);
-    if (!reads_.try_emplace({selection->key(), after}).second) return;  // Somebody reads it.
-  }
+absl::optional<Sequence> BatchSource::Read(const Selection& selection, Sequence after, int ahead) {
+  const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(selection, after);
+  for (Done& done : TakeWaiting(selection, after)) std::move(done)(batch);
+  if (ahead == limits_.read_ahead || !batch.ok() || !(*batch)->full) return absl::nullopt;
+  const Sequence next = (*batch)->through;
+  absl::MutexLock lock(&mu_);
+  // Not if somebody reads it.
+  return reads_.try_emplace({selection.key(), next}).second ? absl::make_optional(next)
+                                                            : absl::nullopt;
 }
 
 std::vector<BatchSource::Done> BatchSource::TakeWaiting(const Selection& selection,

@@ -17,6 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/optional.h"
 #include "server/delivery/batch_frame.h"
 #include "server/delivery/frame_cache.h"
 #include "server/delivery/selection.h"
@@ -35,8 +36,8 @@ class BatchSource {
     int64_t max_batch_bytes = 256 << 10;
     int64_t max_cached_bytes = 32 << 20;
     // Each batch ends at a multiple of this, if not before: there streams meet. Bounds, too, how
-    // many events of which none matches are looked at in one read.
-    Sequence block = 4096;
+    // many events of which none matches are looked at in one read: about 2 ms.
+    Sequence block = 1024;
     // Batches that are read after the one asked for, while streams send that.
     int read_ahead = 3;
   };
@@ -64,8 +65,10 @@ class BatchSource {
   // Has `done` called once the batch after `after` has been read. True: nobody reads it yet, and
   // the caller has to, by Read. False: somebody does.
   bool Await(const Selection& selection, Sequence after, Done done) ABSL_LOCKS_EXCLUDED(mu_);
-  // Reads, and calls all who await that; then reads ahead. Blocks.
-  void Read(SelectionPtr selection, Sequence after) ABSL_LOCKS_EXCLUDED(mu_);
+  // Reads one batch, and calls all who await it. Blocks. Returns where it is worth to read ahead by
+  // another call, with `ahead` one more, once others have had their turn; nullopt: nowhere.
+  absl::optional<Sequence> Read(const Selection& selection, Sequence after, int ahead)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // Whether retention has left what comes after `after`.

@@ -106,6 +106,11 @@ class BatchSourceTest : public testing::Test {
     const absl::Time cutoff = absl::FromUnixSeconds(count + 1);
     ASSERT_EQ(*stored_->Trim({cutoff, cutoff}), count);
   }
+  // And what is read ahead.
+  void Read(const Selection& selection, Sequence after) {
+    absl::optional<Sequence> next = after;
+    for (int ahead = 0; next.has_value(); ++ahead) next = source_.Read(selection, *next, ahead);
+  }
   // The batch after `after`, from wherever it is.
   absl::StatusOr<BatchFramePtr> Get(const Selection& selection, Sequence after) {
     BatchSource::Next next = source_.TryNext(selection, after);
@@ -117,7 +122,7 @@ class BatchSourceTest : public testing::Test {
       result = batch;
       done.Notify();
     });
-    if (first) source_.Read(std::make_shared<const Selection>(selection), after);
+    if (first) Read(selection, after);
     done.WaitForNotification();
     return result;
   }
@@ -201,11 +206,11 @@ TEST_F(SmallBatches, OneReadServesAllWhoAwaitIt) {
   EXPECT_TRUE(source_.Await(all, 0, note));
   EXPECT_FALSE(source_.Await(all, 0, note));
   EXPECT_TRUE(source_.Await(OfType("batch.failed"), 0, note));
-  source_.Read(std::make_shared<const Selection>(all), 0);
+  Read(all, 0);
   EXPECT_EQ(log_.reads(), 1);
   ASSERT_EQ(got.size(), 2u);
   EXPECT_EQ(got[0], got[1]);
-  source_.Read(std::make_shared<const Selection>(OfType("batch.failed")), 0);
+  Read(OfType("batch.failed"), 0);
   ASSERT_EQ(got.size(), 3u);
   EXPECT_NE(got[2], got[0]);
 }

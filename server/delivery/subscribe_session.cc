@@ -7,6 +7,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
+#include "server/delivery/head_watch.h"
 #include "server/delivery/start_position.h"
 
 namespace hookgate {
@@ -83,6 +84,12 @@ SubscribeSession::Step SubscribeSession::Next() {
     absl::optional<Step> write = Take(*std::move(read));
     if (write.has_value()) return *std::move(write);
   }
+  if (reading_) {
+    if (HeartbeatIsDue()) return Heartbeat();
+    return {.action = Step::Action::kWait,
+            .seen = HeadWatch::kWhateverTheHead,
+            .deadline = last_write_ + settings_.heartbeat_interval};
+  }
   while (true) {
     if (HeartbeatIsDue()) return Heartbeat();
     BatchSource::Next next = batches_.TryNext(*settings_.selection, position_);
@@ -104,16 +111,15 @@ SubscribeSession::Step SubscribeSession::Next() {
   }
 }
 
-bool SubscribeSession::AwaitLog(absl::AnyInvocable<void() &&> done) {
-  return batches_.Await(
-      *settings_.selection, position_,
-      [this, done = std::move(done)](const absl::StatusOr<BatchFramePtr>& batch) mutable {
-        read_ = batch;
-        std::move(done)();
-      });
+bool SubscribeSession::AwaitLog(BatchSource::Done done) {
+  reading_ = true;
+  return batches_.Await(*settings_.selection, position_, std::move(done));
 }
 
-void SubscribeSession::ReadLog() { batches_.Read(settings_.selection, position_); }
+void SubscribeSession::TakeRead(absl::StatusOr<BatchFramePtr> read) {
+  reading_ = false;
+  read_ = std::move(read);
+}
 
 absl::optional<SubscribeSession::Step> SubscribeSession::Take(BatchFramePtr batch) {
   position_ = batch->through;

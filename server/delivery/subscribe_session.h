@@ -6,7 +6,7 @@
 //      which streams share.
 //   3. CaughtUp when the position has reached the head, unless the session was caught up already.
 //   4. Heartbeat when nothing was sent for the interval, also while 2 looks through much that does
-//   not match.
+//   not match, or waits for the disk.
 //   5. Draining once asked to, between frames; then the end.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIBE_SESSION_H_
@@ -14,7 +14,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -49,11 +48,11 @@ class SubscribeSession {
     enum class Action {
       kWrite,    // send `frame`, a serialised SubscribeResponse, and when that is done ask for the
                  // Next
-      kReadLog,  // call AwaitLog, and when that is done ask for the Next
+      kReadLog,  // call AwaitLog, then ask for the Next
       kPause,    // there is little more: ask for the Next in HeadWatch's next round, at the
                  // latest when the monotonic clock is at `deadline`
-      kWait,     // nothing is due before the head is beyond `seen` or the monotonic clock at
-                 // `deadline`
+      kWait,     // nothing is due before the head is beyond `seen`, the monotonic clock at
+                 // `deadline`, or what AwaitLog asked for has been read
       kEnd,      // end the call with `status`
     };
     Action action;
@@ -65,17 +64,18 @@ class SubscribeSession {
   // Never blocks.
   Step Next();
 
-  // Has `done` called once the batch that Next wants has been read; nothing else is called on the
-  // session until then. True: the caller has to call ReadLog, where blocking is allowed. False:
+  // Has `done` called once, on any thread, with the batch that Next wants: give it to TakeRead.
+  // Until then Next says what is to be done meanwhile, such as a heartbeat. True: the caller has to
+  // have the batch after position() read, where blocking is allowed (BatchSource::Read). False:
   // another stream reads the same.
-  bool AwaitLog(absl::AnyInvocable<void() &&> done);
-  void ReadLog();
+  bool AwaitLog(BatchSource::Done done);
+  void TakeRead(absl::StatusOr<BatchFramePtr> read);
 
   // From now on Next says goodbye: the frame Draining with `reconnect_delay`, then kEnd
   // UNAVAILABLE.
   void Drain(absl::Duration reconnect_delay);
 
-  const Selection& selection() const { return *settings_.selection; }
+  const SelectionPtr& selection() const { return settings_.selection; }
   // The position: everything up to here was sent or did not match.
   Sequence position() const { return position_; }
 
@@ -102,6 +102,7 @@ class SubscribeSession {
   bool caught_up_ = false;
   bool may_send_little_ = true;  // no batch that is not full was sent since the last wait
   absl::Duration last_write_;    // on the monotonic clock
+  bool reading_ = false;         // AwaitLog was called, and TakeRead was not
   absl::optional<absl::StatusOr<BatchFramePtr>> read_;  // what AwaitLog came to; not sent yet
   absl::optional<absl::Duration> drain_delay_;
   bool said_goodbye_ = false;

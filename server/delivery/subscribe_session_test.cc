@@ -62,8 +62,12 @@ class SubscribeSessionTest : public testing::Test {
     }
   }
 
-  static void ReadLog(SubscribeSession& session) {
-    if (session.AwaitLog([] {})) session.ReadLog();
+  void ReadLog(SubscribeSession& session) {
+    absl::optional<absl::StatusOr<BatchFramePtr>> read;
+    EXPECT_TRUE(session.AwaitLog([&](const auto& batch) { read = batch; }));
+    batches_.Read(*session.selection(), session.position(), /*ahead=*/0);
+    ASSERT_TRUE(read.has_value());
+    session.TakeRead(*read);
   }
 
   static std::string Describe(const std::string& frame) {
@@ -229,6 +233,34 @@ TEST_F(SmallTailTest, HeartbeatsComeWhileMuchThatDoesNotMatchIsReadFromDisk) {
   clock_.Advance(absl::Seconds(15));
   ReadLog(session);
   EXPECT_THAT(RunUntilQuiet(session), ElementsAre("heartbeat lag 0", "caught up"));
+}
+
+// Streams that waited for the disk behind others sent no heartbeats for 24 s.
+TEST_F(SmallTailTest, HeartbeatsComeWhileTheDiskLetsItWait) {
+  for (int i = 0; i < 5; ++i) AppendEvent(*log_);
+  SubscribeSession session = Open("start_position: START_POSITION_EARLIEST");
+  session.Next();
+  ASSERT_EQ(session.Next().action, Action::kReadLog);
+  absl::optional<absl::StatusOr<BatchFramePtr>> read;
+  ASSERT_TRUE(session.AwaitLog([&](const auto& batch) { read = batch; }));
+  EXPECT_EQ(session.Next().deadline, clock_.MonotonicNow() + absl::Seconds(15));
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(absl::Seconds(15));
+    EXPECT_THAT(RunUntilQuiet(session), ElementsAre("heartbeat lag 5"));
+  }
+  batches_.Read(*session.selection(), session.position(), /*ahead=*/0);
+  session.TakeRead(*read);
+  EXPECT_THAT(RunUntilQuiet(session), ElementsAre("events 1 2 3 4 5", "caught up"));
+}
+
+TEST_F(SmallTailTest, DrainDoesNotWaitForTheDisk) {
+  for (int i = 0; i < 5; ++i) AppendEvent(*log_);
+  SubscribeSession session = Open("start_position: START_POSITION_EARLIEST");
+  session.Next();
+  ASSERT_EQ(session.Next().action, Action::kReadLog);
+  ASSERT_TRUE(session.AwaitLog([](const auto&) {}));
+  session.Drain(absl::Seconds(1));
+  EXPECT_THAT(RunUntilQuiet(session), ElementsAre("draining", "end UNAVAILABLE"));
 }
 
 // Retention does not wait for subscribers; the one it overtakes must hear of it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
@@ -13,9 +14,15 @@ namespace hookgate {
 namespace {
 
 // What one delivery to a receiver holds at most, unless a single event is larger; far below the
-// 4 MiB that a gRPC client takes by default.
+// 4 MiB that a gRPC client takes by default. One read brings as much.
 constexpr size_t kMaxBatchEvents = 512;
 constexpr int64_t kMaxBatchBytes = 256 << 10;
+// Events looked at in one read, whether the filter admits them or not: about 2 ms.
+constexpr int64_t kMaxScanned = 1024;
+// Events beyond those in a page that are read at a time: each may take a look-up of its own.
+constexpr size_t kMaxWanted = 128;
+// How far a look-up reads on for the next one before it looks that up instead.
+constexpr int64_t kMaxGap = 16;
 
 // Between two warnings about the same subscription that takes nothing more.
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);
@@ -23,9 +30,8 @@ constexpr absl::Duration kWarnEvery = absl::Minutes(1);
 // After the log could not be read.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
-int64_t BytesOf(const LogEvent& event, bool include_raw_body) {
-  return static_cast<int64_t>(event.envelope.size() +
-                              (include_raw_body ? event.raw_body.size() : 0));
+int64_t BytesInMemory(const LogEvent& event) {
+  return static_cast<int64_t>(event.envelope.size() + event.raw_body.size());
 }
 
 // Empty: a hint for those who look, not a warning.
@@ -91,11 +97,7 @@ absl::StatusOr<StreamId> Subscription::Attach(const std::string& name, const Con
         absl::StrCat("subscription ", name_, " has ", SubscriptionState::kMaxConsumers,
                      " consumers already, as many as one can have"));
   }
-  streams_[stream] = {std::move(receiver)};
-  if (include_raw_body && !include_raw_body_) {
-    include_raw_body_ = true;
-    ReadAnew();
-  }
+  streams_[stream] = {.receiver = std::move(receiver), .include_raw_body = include_raw_body};
   return stream;
 }
 
@@ -121,12 +123,20 @@ void Subscription::StopDeliveries(StreamId stream) {
   found->second.stopped = true;
 }
 
-void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) {
-  std::shared_ptr<Receiver> last;  // Its destructor runs without the lock.
+void Subscription::TellIfNone(StreamId stream, None none) {
   absl::MutexLock lock(&mu_);
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
-  last = std::move(found->second.receiver);
+  found->second.none = std::move(none);
+  Schedule();
+}
+
+void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) {
+  Stream last;  // What it holds is destroyed without the lock.
+  absl::MutexLock lock(&mu_);
+  const auto found = streams_.find(stream);
+  if (found == streams_.end()) return;
+  last = std::move(found->second);
   streams_.erase(found);
   state_->Detach(stream, why, keep_leases, Now(), random_);
   Schedule();
@@ -268,12 +278,54 @@ Backlog Subscription::GetBacklog() {
     backlog.lost_unread = state_->lost_unread();
     oldest = state_->oldest_receive_time();
   }
-  if (!oldest.has_value() && position < head) {
-    const absl::StatusOr<LogEventPtr> next = FindEvent(position + 1);
-    if (next.ok()) oldest = (*next)->receive_time;
-  }
+  if (!oldest.has_value() && position < head) oldest = ReceiveTimeOf(position + 1);
   if (oldest.has_value()) {
     backlog.oldest_unacked_age = std::max(context_.clock.WallNow() - *oldest, absl::ZeroDuration());
+  }
+  return backlog;
+}
+
+// As far as it is known without the disk; otherwise it is looked up for the next time. Of one whose
+// filter admits little, the position moves on meanwhile: then the event before it says about when.
+absl::optional<absl::Time> Subscription::ReceiveTimeOf(Sequence sequence) {
+  const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
+  if (slice.has_value() && !slice->events.empty()) return slice->events.front()->receive_time;
+  {
+    absl::MutexLock lock(&mu_);
+    const Held* const next = FindHeld(sequence, /*include_raw_body=*/false);
+    if (next != nullptr) return next->event->receive_time;
+    if (oldest_.sequence == sequence) return oldest_.time;
+    if (scanned_.sequence == sequence - 1 && reading_) return scanned_.time;
+    if (looking_up_ || closed_) return absl::nullopt;
+    looking_up_ = true;
+  }
+  context_.reads.Post(
+      [self = shared_from_this(), sequence](ReadQueue::Ticket) { self->LookUpOldest(sequence); });
+  return absl::nullopt;
+}
+
+void Subscription::LookUpOldest(Sequence sequence) {
+  const absl::StatusOr<LogPage> page = context_.log.Read(
+      sequence - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  absl::MutexLock lock(&mu_);
+  looking_up_ = false;
+  if (!page.ok() || page->events.empty()) return;
+  oldest_ = {page->events.front()->sequence, page->events.front()->receive_time};
+}
+
+Backlog Subscription::ReadBacklog() {
+  Backlog backlog = GetBacklog();
+  if (backlog.oldest_unacked_age.has_value() || backlog.events == 0) return backlog;
+  Sequence next = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    next = state_->position() + 1;
+  }
+  const absl::StatusOr<LogPage> page = context_.log.Read(
+      next - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  if (page.ok() && !page->events.empty()) {
+    backlog.oldest_unacked_age = std::max(
+        context_.clock.WallNow() - page->events.front()->receive_time, absl::ZeroDuration());
   }
   return backlog;
 }
@@ -292,6 +344,10 @@ void Subscription::Schedule() {
   }
   if (closed_) return;
   turn_taken_ = true;
+  QueueForTurn();
+}
+
+void Subscription::QueueForTurn() {
   context_.executor.Post([self = shared_from_this()] { self->Advance(); });
 }
 
@@ -304,6 +360,7 @@ void Subscription::Close(const absl::Status& status) {
     refusal_ = status;
     receivers = TakeReceivers();
     answers = std::exchange(answers_, {});
+    ticket_ = {};
   }
   context_.watch.Forget(this);
   for (const auto& receiver : receivers) receiver->OnEnd(status);
@@ -311,7 +368,9 @@ void Subscription::Close(const absl::Status& status) {
 }
 
 void Subscription::WaitUntilIdle() {
-  const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return !turn_taken_; };
+  const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return !turn_taken_ && !reading_ && !looking_up_;
+  };
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(&idle));
 }
@@ -319,24 +378,36 @@ void Subscription::WaitUntilIdle() {
 // --- The turn. ---
 
 void Subscription::Advance() {
-  while (true) {
-    if (!Reload()) {
-      Pause();
-      return;
-    }
-    LookAtClockAndLog();
-    ReadOn();
-    if (Commit(TakeDeliveries())) return;  // The turn goes on in OnCommitted.
-    if (Rest()) return;
+  bool in_order = false;
+  {
+    absl::MutexLock lock(&mu_);
+    in_order = refusal_.ok();
   }
+  if (!in_order) {
+    context_.reads.Post([self = shared_from_this()](ReadQueue::Ticket) { self->Reload(); });
+    return;
+  }
+  LookAtClockAndLog();
+  ReadOn();
+  std::vector<Delivery> deliveries = TakeDeliveries();
+  TellWhoGetsNone();
+  if (Commit(std::move(deliveries))) return;  // The turn goes on in OnCommitted.
+  if (!Rest()) QueueForTurn();
 }
 
 // After a failed commit: back to what is stored, as soon as that can be read. Until then nothing is
 // decided or written: the state holds what the store does not know of.
-bool Subscription::Reload() {
+void Subscription::Reload() {
+  if (LoadStored()) {
+    QueueForTurn();
+  } else {
+    Pause();
+  }
+}
+
+bool Subscription::LoadStored() {
   {
     absl::MutexLock lock(&mu_);
-    if (refusal_.ok()) return true;
     if (closed_) return false;
   }
   const absl::StatusOr<StoredSubscription> stored = context_.store.LoadSubscription(id_);
@@ -365,6 +436,7 @@ void Subscription::LookAtClockAndLog() {
   {
     absl::MutexLock lock(&mu_);
     woken_ = false;
+    for (auto& [id, stream] : streams_) stream.is_seen = stream.none != nullptr;
     state_->Tick(Now(), random_);
     lost = state_->Overtaken(earliest, settings_->filter.admits_all());
     if (lost.events > 0) ReadAnew();
@@ -400,134 +472,248 @@ void Subscription::WarnOfConditions() {
   }
 }
 
-// Offers the next events that match, if somebody could take them.
+// Has what comes next at hand, as far as memory has it; otherwise it is read meanwhile, and another
+// turn goes on with it.
 void Subscription::ReadOn() {
-  while (true) {
-    Sequence after = 0;
-    int64_t generation = 0;
-    bool include_raw_body = false;
-    std::shared_ptr<const SubscriptionSettings> settings;
-    {
-      absl::MutexLock lock(&mu_);
-      if (context_.clock.MonotonicNow() < retry_at_) return;
-      if (!state_->WantsOffers(ReadyStreams())) return;
-      after = state_->offered_to();
-      generation = generation_;
-      include_raw_body = include_raw_body_;
-      settings = settings_;
-    }
-    const absl::StatusOr<LogPage> page = ReadPage(after, settings->filter, include_raw_body);
+  absl::optional<ReadRequest> request = NextRead();
+  if (!request.has_value() || ReadFromTail(*request)) return;
+  {
     absl::MutexLock lock(&mu_);
-    if (generation != generation_) continue;  // Something else is wanted by now.
-    if (!page.ok()) {
-      retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
-      return;
+    if (closed_) return;
+    reading_ = true;
+  }
+  context_.reads.Post(
+      [self = shared_from_this(), request = *std::move(request)](ReadQueue::Ticket ticket) mutable {
+        self->ReadFromLog(request, std::move(ticket));
+      });
+}
+
+absl::optional<Subscription::ReadRequest> Subscription::NextRead() {
+  absl::MutexLock lock(&mu_);
+  const Instant now = Now();
+  if (reading_ || now.monotonic < retry_at_) return absl::nullopt;
+  const std::vector<StreamId> ready = ReadyStreams();
+  const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
+                           mu_) { return SizeOfHeld(sequence, include_raw_body); };
+  ReadRequest request{.generation = generation_, .settings = settings_};
+  request.wanted = state_->Wanted(ready, kMaxWanted, now, size_of);
+  for (const Sequence sequence : request.wanted.sequences) {
+    if (state_->HasStoredReason(sequence)) request.reasons.insert(sequence);
+  }
+  if (!request.wanted.sequences.empty()) return request;
+  if (!state_->WantsOffers(ready)) return absl::nullopt;
+  request.after = state_->offered_to();
+  request.include_raw_body = state_->WantsRawBodies(ready).value_or(false);
+  return request;
+}
+
+bool Subscription::ReadFromTail(const ReadRequest& request) {
+  int64_t bytes = 0;
+  if (!request.wanted.sequences.empty()) {
+    HeldEvents held;
+    for (const Sequence sequence : request.wanted.sequences) {
+      if (bytes >= kMaxBatchBytes || request.reasons.contains(sequence)) break;
+      const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
+      if (!slice.has_value() || slice->events.empty()) break;
+      bytes += BytesInMemory(*slice->events.front());
+      held[sequence] = {slice->events.front(), /*has_raw_body=*/true};
     }
-    std::vector<OfferedEvent> offers;
-    for (const LogEventPtr& event : page->events) {
-      offers.push_back({event->sequence, event->receive_time});
-      page_[event->sequence] = event;
-    }
-    state_->Offer(offers, page->scanned_to);
-    if (page->scanned_to == after) return;  // That was the head.
+    if (held.empty()) return false;
+    absl::MutexLock lock(&mu_);
+    if (request.generation == generation_) KeepWanted(std::move(held));
+    return true;
+  }
+  const absl::optional<Tail::Slice> slice = context_.tail.Read(request.after, kMaxBatchEvents);
+  if (!slice.has_value()) return false;
+  Page page{.has_raw_bodies = true};
+  page.page.scanned_to = request.after;
+  for (const LogEventPtr& event : slice->events) {
+    if (bytes >= kMaxBatchBytes) break;
+    page.page.scanned_to = event->sequence;
+    page.last = {event->sequence, event->receive_time};
+    if (!request.settings->filter.Matches(*event)) continue;
+    bytes += BytesInMemory(*event);
+    page.page.events.push_back(event);
+  }
+  absl::MutexLock lock(&mu_);
+  if (request.generation == generation_) Offer(request, page);
+  return true;
+}
+
+void Subscription::ReadFromLog(const ReadRequest& request, ReadQueue::Ticket ticket) {
+  absl::StatusOr<Page> page = Page();
+  absl::StatusOr<HeldEvents> held = HeldEvents();
+  if (request.wanted.sequences.empty()) {
+    page = ReadPage(request);
+  } else {
+    held = ReadWanted(request);
+  }
+  const absl::Status status = page.ok() ? held.status() : page.status();
+  if (!status.ok() && !absl::IsOutOfRange(status)) {
+    Log(Severity::kWarning, "a subscription could not read the log; trying again",
+        {{"subscription", name_}, {"error", status.ToString()}});
+  }
+  absl::MutexLock lock(&mu_);
+  reading_ = false;
+  Schedule();
+  if (request.generation != generation_ || closed_) return;  // Something else is wanted by now.
+  if (!status.ok()) {
+    retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
+  } else if (request.wanted.sequences.empty()) {
+    Offer(request, *page);
+    ticket_ = std::move(ticket);
+  } else {
+    KeepWanted(*std::move(held));
+    ticket_ = std::move(ticket);
   }
 }
 
-absl::StatusOr<LogPage> Subscription::ReadPage(Sequence after, const EventFilter& filter,
-                                               bool include_raw_body) {
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(after, kMaxBatchEvents);
-  if (!slice.has_value()) {
-    ReadLimits limits;
-    limits.max_events = kMaxBatchEvents;
-    limits.max_bytes = kMaxBatchBytes;
-    limits.include_raw_body = include_raw_body;
-    absl::StatusOr<LogPage> page = context_.log.Read(
-        after, [&filter](const LogEvent& event) { return filter.Matches(event); }, limits);
-    if (!page.ok()) {
-      Log(Severity::kWarning, "a subscription could not read the log; trying again",
-          {{"subscription", name_}, {"error", page.status().ToString()}});
-    }
-    return page;
-  }
-  LogPage page;
-  page.scanned_to = after;
-  for (const LogEventPtr& event : slice->events) {
-    page.scanned_to = event->sequence;
-    if (filter.Matches(*event)) page.events.push_back(event);
-  }
+absl::StatusOr<Subscription::Page> Subscription::ReadPage(const ReadRequest& request) {
+  Page page{.has_raw_bodies = request.include_raw_body};
+  const auto matches = [&](const LogEvent& event) {
+    page.last = {event.sequence, event.receive_time};
+    return request.settings->filter.Matches(event);
+  };
+  ASSIGN_OR_RETURN(page.page,
+                   context_.log.Read(request.after, matches,
+                                     {.max_events = static_cast<int64_t>(kMaxBatchEvents),
+                                      .max_bytes = kMaxBatchBytes,
+                                      .max_scanned = kMaxScanned,
+                                      .include_raw_body = request.include_raw_body}));
   return page;
 }
 
-std::vector<Delivery> Subscription::TakeDeliveries() {
-  std::vector<Delivery> deliveries;
-  {
-    absl::MutexLock lock(&mu_);
-    assigned_at_ = Now();
-    if (assigned_at_.monotonic < retry_at_) return deliveries;
-    const auto size_of = [this](Sequence sequence, bool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      const auto known = page_.find(sequence);
-      return absl::optional<int64_t>(known == page_.end()
-                                         ? state_->BytesOf(sequence)
-                                         : BytesOf(*known->second, include_raw_body_));
-    };
-    for (Lease& lease :
-         state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_, size_of)) {
-      auto known = page_.extract(lease.id.sequence);
-      deliveries.push_back({std::move(lease), known.empty() ? nullptr : std::move(known.mapped())});
+// Those that are close to each other by one read; as many as fit into a batch, and the first
+// whatever its size. OUT_OF_RANGE if retention has just removed the first.
+absl::StatusOr<Subscription::HeldEvents> Subscription::ReadWanted(const ReadRequest& request) {
+  const WantedEvents& wanted = request.wanted;
+  const std::set<Sequence> all(wanted.sequences.begin(), wanted.sequences.end());
+  const auto is_wanted = [&all](const LogEvent& event) { return all.contains(event.sequence); };
+  HeldEvents held;
+  int64_t bytes = 0;
+  for (const Sequence sequence : wanted.sequences) {
+    if (bytes >= kMaxBatchBytes) break;
+    if (held.contains(sequence)) continue;
+    const absl::StatusOr<LogPage> page =
+        context_.log.Read(sequence - 1, is_wanted,
+                          {.max_events = static_cast<int64_t>(kMaxWanted),
+                           .max_bytes = kMaxBatchBytes - bytes,
+                           .max_scanned = kMaxGap,
+                           .include_raw_body = wanted.include_raw_body});
+    if (!page.ok() && held.empty()) return page.status();
+    if (!page.ok()) break;
+    for (const LogEventPtr& event : page->events) {
+      bytes += BytesInMemory(*event);
+      held[event->sequence] = {event, wanted.include_raw_body};
     }
   }
-  const auto unreadable = [this](Delivery& delivery) {
-    return delivery.event == nullptr && !FillIn(delivery);
+  if (held.empty()) {
+    return absl::DataLossError(
+        absl::StrCat("event ", wanted.sequences.front(), " is not in the log"));
+  }
+  std::vector<Sequence> nacked;
+  for (const auto& [sequence, event] : held) {
+    if (request.reasons.contains(sequence)) nacked.push_back(sequence);
+  }
+  if (nacked.empty()) return held;
+  ASSIGN_OR_RETURN(std::vector<std::string> reasons, context_.store.LoadNackReasons(id_, nacked));
+  for (size_t i = 0; i < nacked.size(); ++i) held[nacked[i]].nack_reason = std::move(reasons[i]);
+  return held;
+}
+
+// As many reads as there are kinds of events of which the first may have to wait for credit: none
+// of these is read again and again while the first of another is read.
+void Subscription::KeepWanted(HeldEvents held) {
+  constexpr size_t kKinds = 3;
+  wanted_.push_front(std::move(held));
+  if (wanted_.size() > kKinds) wanted_.pop_back();
+}
+
+void Subscription::Offer(const ReadRequest& request, const Page& page) {
+  std::vector<OfferedEvent> offers;
+  offers.reserve(page.page.events.size());
+  page_.clear();  // All of it was taken, or comes again as what was redriven.
+  for (const LogEventPtr& event : page.page.events) {
+    offers.push_back({event->sequence, event->receive_time});
+    page_[event->sequence] = {event, page.has_raw_bodies};
+  }
+  state_->Offer(offers, page.page.scanned_to);
+  if (page.page.scanned_to > request.after) scanned_ = page.last;
+}
+
+const Subscription::Held* Subscription::FindHeld(Sequence sequence, bool include_raw_body) const {
+  const bool needs_reason = state_->HasStoredReason(sequence);
+  const auto find = [&](const HeldEvents& events) -> const Held* {
+    const auto found = events.find(sequence);
+    if (found == events.end()) return nullptr;
+    const Held& held = found->second;
+    if (include_raw_body && !held.has_raw_body) return nullptr;
+    return needs_reason && !held.nack_reason.has_value() ? nullptr : &held;
   };
-  deliveries.erase(std::remove_if(deliveries.begin(), deliveries.end(), unreadable),
-                   deliveries.end());
-  FillInReasons(deliveries);
+  for (const HeldEvents& events : wanted_) {
+    const Held* const held = find(events);
+    if (held != nullptr) return held;
+  }
+  return find(page_);
+}
+
+absl::optional<int64_t> Subscription::SizeOfHeld(Sequence sequence, bool include_raw_body) const {
+  const Held* const held = FindHeld(sequence, include_raw_body);
+  if (held == nullptr) return absl::nullopt;
+  const LogEvent& event = *held->event;
+  return static_cast<int64_t>(event.envelope.size() +
+                              (include_raw_body ? event.raw_body.size() : 0));
+}
+
+bool Subscription::WantsRead(absl::Span<const StreamId> ready) const {
+  const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
+                           mu_) { return SizeOfHeld(sequence, include_raw_body); };
+  return !state_->Wanted(ready, 1, assigned_at_, size_of).sequences.empty() ||
+         (state_->WantsOffers(ready) && state_->offered_to() < context_.tail.extent().head);
+}
+
+// What is given to a stream is not taken from it before it is Ready again.
+std::vector<Delivery> Subscription::TakeDeliveries() {
+  std::vector<Delivery> deliveries;
+  absl::MutexLock lock(&mu_);
+  assigned_at_ = Now();
+  const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
+                           mu_) { return SizeOfHeld(sequence, include_raw_body); };
+  for (Lease& lease :
+       state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_, size_of)) {
+    Stream& stream = streams_[lease.stream];
+    stream.ready = false;
+    const Sequence sequence = lease.id.sequence;
+    const Held* const held = FindHeld(sequence, stream.include_raw_body);
+    if (lease.reason_is_stored) lease.nack_reason = *held->nack_reason;
+    deliveries.push_back({std::move(lease), held->event});
+    page_.erase(sequence);
+    for (HeldEvents& events : wanted_) events.erase(sequence);
+  }
   return deliveries;
 }
 
-// Of redeliveries: why they were nacked. Without it none of them goes out.
-void Subscription::FillInReasons(std::vector<Delivery>& deliveries) {
-  std::vector<Sequence> sequences;
-  for (const Delivery& delivery : deliveries) {
-    if (delivery.lease.reason_is_stored) sequences.push_back(delivery.lease.id.sequence);
-  }
-  if (sequences.empty()) return;
-  absl::StatusOr<std::vector<std::string>> reasons =
-      context_.store.LoadNackReasons(id_, sequences);
-  if (reasons.ok()) {
-    auto next = reasons->begin();
-    for (Delivery& delivery : deliveries) {
-      if (delivery.lease.reason_is_stored) delivery.lease.nack_reason = std::move(*next++);
+// Those who asked, and for whom this turn has found nothing: what is there has been looked at to
+// the end, or they could not take it.
+void Subscription::TellWhoGetsNone() {
+  std::vector<std::pair<None, absl::Status>> told;
+  {
+    absl::MutexLock lock(&mu_);
+    const bool unreadable = assigned_at_.monotonic < retry_at_;
+    for (auto& [id, stream] : streams_) {
+      if (!stream.is_seen || !stream.ready) continue;
+      const bool has_credit = state_->WantsRawBodies({id}).has_value();
+      if (has_credit && !unreadable && (reading_ || WantsRead({id}))) continue;
+      absl::Status status;
+      if (has_credit && unreadable) {
+        status = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kStoreUnavailable,
+                                 "the log cannot be read now: try again in a moment");
+      }
+      told.emplace_back(std::exchange(stream.none, nullptr), std::move(status));
+      stream.is_seen = false;
     }
-    return;
   }
-  absl::MutexLock lock(&mu_);
-  const auto give_back = [this](const Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (delivery.lease.reason_is_stored) state_->GiveBack(delivery.lease.id, Now());
-    return delivery.lease.reason_is_stored;
-  };
-  deliveries.erase(std::remove_if(deliveries.begin(), deliveries.end(), give_back),
-                   deliveries.end());
-  retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
-}
-
-// The event of a redelivery. False: it cannot be read now, or retention has just removed it.
-bool Subscription::FillIn(Delivery& delivery) {
-  absl::StatusOr<LogEventPtr> event = FindEvent(delivery.lease.id.sequence);
-  if (event.ok()) {
-    delivery.event = *std::move(event);
-    return true;
-  }
-  absl::MutexLock lock(&mu_);
-  state_->GiveBack(delivery.lease.id, Now());
-  retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
-  return false;
-}
-
-absl::StatusOr<LogEventPtr> Subscription::FindEvent(Sequence sequence) {
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
-  if (slice.has_value() && !slice->events.empty()) return slice->events.front();
-  return context_.log.Get(sequence);
+  for (auto& [none, status] : told) std::move(none)(status);
 }
 
 bool Subscription::Commit(std::vector<Delivery> deliveries) {
@@ -541,6 +727,7 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     batch.answers = std::exchange(answers_, {});
     batch.extensions = std::exchange(extensions_, {});
     batch.dead_letters = state_->dead_letters();
+    batch.ticket = std::exchange(ticket_, {});
     if (!changes->empty()) batch_ = std::exchange(batch, {});
   }
   if (changes->empty()) {
@@ -562,10 +749,11 @@ void Subscription::OnCommitted(const absl::Status& status) {
   }
   if (status.ok()) {
     LetOut(std::move(batch));
+    if (Rest()) return;
   } else {
     StartAnew(status, std::move(batch));
   }
-  Advance();
+  QueueForTurn();
 }
 
 void Subscription::LetOut(Batch batch) {
@@ -582,16 +770,21 @@ void Subscription::LetOut(Batch batch) {
       if (stream == streams_.end()) continue;  // Detach has given it back.
       if (stream->second.stopped) {
         state_->GiveBack(delivery.lease.id, now);
+        woken_ = true;
         continue;
       }
       const absl::optional<absl::Time> expire_time = state_->HandOut(delivery.lease.id, now);
-      if (!expire_time.has_value()) continue;  // A seek came in between.
+      if (!expire_time.has_value()) {  // A seek came in between.
+        stream->second.ready = true;   // Unless there is something else for it.
+        woken_ = true;
+        continue;
+      }
       delivery.lease.expire_time = *expire_time;
-      stream->second.ready = false;
       auto& [receiver, deliveries] = by_stream[delivery.lease.stream];
       receiver = stream->second.receiver;
       deliveries.push_back(std::move(delivery));
     }
+    for (const auto& [stream, out] : by_stream) streams_[stream].ready = false;
   }
   for (auto& [stream, out] : by_stream) out.first->OnDeliveries(std::move(out.second));
   for (Answer& answer : batch.answers) std::move(answer)(absl::OkStatus());
@@ -609,6 +802,7 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
     answers_.clear();
     extensions_.clear();
     new_settings_.reset();
+    ticket_ = {};
     ReadAnew();
   }
   Log(Severity::kWarning,
@@ -623,19 +817,21 @@ bool Subscription::Rest() {
   absl::Duration deadline = absl::InfiniteDuration();
   {
     absl::MutexLock lock(&mu_);
-    if (woken_) return false;
+    if (woken_ && !closed_) return false;
     // What has become due since then was not assigned, and must not be waited for in vain.
     deadline = state_->NextTick(assigned_at_);
     if (assigned_at_.monotonic < retry_at_) {
       deadline = std::min(deadline, retry_at_);
-    } else if (state_->WantsOffers(ReadyStreams())) {
-      seen = state_->offered_to();
+    } else if (!reading_) {  // What is being read wakes it.
+      const std::vector<StreamId> ready = ReadyStreams();
+      if (WantsRead(ready)) return false;
+      if (state_->WantsOffers(ready)) seen = state_->offered_to();
     }
   }
   const bool waits = seen != HeadWatch::kWhateverTheHead || deadline != absl::InfiniteDuration();
   if (waits && !context_.watch.Await(seen, deadline, shared_from_this())) return false;
   absl::MutexLock lock(&mu_);
-  if (woken_) return false;
+  if (woken_ && !closed_) return false;
   turn_taken_ = false;
   return true;
 }
@@ -652,6 +848,7 @@ std::vector<StreamId> Subscription::ReadyStreams() const {
 void Subscription::ReadAnew() {
   state_->ForgetOffers();
   page_.clear();
+  wanted_.clear();
   ++generation_;
 }
 

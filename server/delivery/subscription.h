@@ -9,14 +9,19 @@
 // since the last one is void: every receiver is told to come again, and the state starts anew from
 // what is stored.
 //
-// Work that may block runs on an executor, one piece at a time; a subscription for which there is
-// nothing to do has none, and no thread looks at it.
+// A *turn* is one step of that: look at the clock, assign what is at hand, commit. Then it is the
+// others' turn: whoever has more to do queues behind them. A turn never waits for the disk; what
+// has to be read is read meanwhile, a page at a time, in the ReadQueue, where each subscription
+// queues behind the others as well. A subscription for which there is nothing to do has neither,
+// and no thread looks at it.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +37,7 @@
 #include "server/base/clock.h"
 #include "server/base/executor.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/read_queue.h"
 #include "server/delivery/subscription_settings.h"
 #include "server/delivery/subscription_state.h"
 #include "server/delivery/tail.h"
@@ -46,7 +52,8 @@ struct SubscriptionContext {
   EventLog& log;
   const Tail& tail;
   HeadWatch& watch;
-  Executor& executor;  // where reading the log may block
+  Executor& executor;  // for turns: nothing that blocks
+  ReadQueue& reads;
   const Clock& clock;
   SubscriptionBounds bounds = {};
 };
@@ -80,7 +87,7 @@ struct AckItem {
 
 struct Backlog {
   int64_t events = 0;
-  absl::optional<absl::Duration> oldest_unacked_age;
+  absl::optional<absl::Duration> oldest_unacked_age;  // nullopt: none, or not known yet
   int64_t lost = 0;
   int64_t lost_unread = 0;  // of `lost`: removed before the filter had judged them
 };
@@ -97,9 +104,9 @@ struct SubscriptionStatus {
   std::vector<ConsumerStatus> consumers;
 };
 
-// Thread-safe. No call but GetBacklog and DeadLetters blocks. Callbacks run once, on an executor's thread or on the
-// caller's, when what they say is durable; errors are NOT_FOUND subscription_not_found (deleted)
-// and UNAVAILABLE store_unavailable (nothing was changed).
+// Thread-safe. No call blocks but ReadBacklog and DeadLetters. Callbacks run once, on an executor's
+// thread or on the caller's, when what they say is durable; errors are NOT_FOUND
+// subscription_not_found (deleted) and UNAVAILABLE store_unavailable (nothing was changed).
 class Subscription final : public HeadWatch::Waiter,
                            public std::enable_shared_from_this<Subscription> {
  public:
@@ -123,6 +130,11 @@ class Subscription final : public HeadWatch::Waiter,
   void SetLimits(StreamId stream, const ConsumerLimits& limits);
   // What OnDeliveries brought has been passed on.
   void Ready(StreamId stream);
+  // Has `none` called with OK once a turn that began after this call has found nothing to give the
+  // stream, having looked through all that the log held then; or with the error that kept it from
+  // looking. Never, if deliveries or OnEnd come first, or the stream is detached.
+  using None = absl::AnyInvocable<void(const absl::Status&) &&>;
+  void TellIfNone(StreamId stream, None none);
   // Nothing more is handed out to it; what it holds, it holds until Detach.
   void StopDeliveries(StreamId stream);
   // `why` and `keep_leases` as in SubscriptionState. Harmless when repeated.
@@ -145,8 +157,10 @@ class Subscription final : public HeadWatch::Waiter,
   std::vector<SubscriptionCondition> Conditions();
   // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
-  // May read the log.
+  // Never blocks: how old the oldest event is may not be known at once; the next call knows.
   Backlog GetBacklog();
+  // Reads the log for that.
+  Backlog ReadBacklog();
 
   // Ends every receiver with `status`, and answers all calls with it from now on.
   void Close(const absl::Status& status);
@@ -159,13 +173,42 @@ class Subscription final : public HeadWatch::Waiter,
  private:
   struct Stream {
     std::shared_ptr<Receiver> receiver;
+    bool include_raw_body = false;
     bool ready = true;
     bool stopped = false;
+    None none;             // to be told
+    bool is_seen = false;  // this turn has begun since it asked for that
   };
   // An Extend whose result has not been told: it holds from then on.
   struct Extension {
     DeliveryId id;
     absl::optional<absl::Duration> deadline;
+  };
+  // An event in memory, to be delivered.
+  struct Held {
+    LogEventPtr event;
+    bool has_raw_body = false;
+    absl::optional<std::string> nack_reason;  // if it had to be read
+  };
+  using HeldEvents = std::map<Sequence, Held>;
+  // What is to be read: `wanted`, or if that is empty the page after `after`.
+  struct ReadRequest {
+    int64_t generation = 0;
+    WantedEvents wanted;
+    std::set<Sequence> reasons;  // those of `wanted` whose nack's reason is stored
+    Sequence after = 0;
+    bool include_raw_body = false;
+    std::shared_ptr<const SubscriptionSettings> settings;
+  };
+  // When an event was received.
+  struct Received {
+    Sequence sequence = 0;
+    absl::Time time;
+  };
+  struct Page {
+    LogPage page;
+    bool has_raw_bodies = false;
+    Received last;  // that was looked at
   };
   using Answer = absl::AnyInvocable<void(const absl::Status&) &&>;
   // What one commit lets out.
@@ -174,6 +217,7 @@ class Subscription final : public HeadWatch::Waiter,
     std::vector<Answer> answers;
     std::vector<Extension> extensions;
     int64_t dead_letters = 0;
+    ReadQueue::Ticket ticket;  // of what `deliveries` hold
   };
 
   Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
@@ -186,26 +230,43 @@ class Subscription final : public HeadWatch::Waiter,
   void Decide(const Decision& decide, Done<Outcome> done) ABSL_LOCKS_EXCLUDED(mu_);
   AckOutcome SettleOne(const AckItem& item, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // The turn: one thread at a time is in Advance, or a commit is under way instead. All of these
-  // need it.
+  // The turn: one thread at a time is in Advance, or a commit or a Reload is under way instead. All
+  // of these need it.
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
+  void QueueForTurn();
   void LookAtClockAndLog() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Delivery> TakeDeliveries() ABSL_LOCKS_EXCLUDED(mu_);
+  void TellWhoGetsNone() ABSL_LOCKS_EXCLUDED(mu_);
   bool Commit(std::vector<Delivery> deliveries) ABSL_LOCKS_EXCLUDED(mu_);  // true: under way
   void OnCommitted(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void LetOut(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
-  bool Reload() ABSL_LOCKS_EXCLUDED(mu_);  // false: it is not in working order
+  void Reload() ABSL_LOCKS_EXCLUDED(mu_);  // where reading may block
+  bool LoadStored() ABSL_LOCKS_EXCLUDED(mu_);
   void Pause() ABSL_LOCKS_EXCLUDED(mu_);
-  bool FillIn(Delivery& delivery) ABSL_LOCKS_EXCLUDED(mu_);
-  void FillInReasons(std::vector<Delivery>& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
   void WarnOfConditions() ABSL_LOCKS_EXCLUDED(mu_);
   bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
 
-  absl::StatusOr<LogPage> ReadPage(Sequence after, const EventFilter& filter,
-                                   bool include_raw_body);
-  absl::StatusOr<LogEventPtr> FindEvent(Sequence sequence);
+  // Reading, from memory in a turn, or beside the turns.
+  absl::optional<ReadRequest> NextRead() ABSL_LOCKS_EXCLUDED(mu_);
+  bool ReadFromTail(const ReadRequest& request)
+      ABSL_LOCKS_EXCLUDED(mu_);  // false: not all is there
+  void ReadFromLog(const ReadRequest& request, ReadQueue::Ticket ticket) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Page> ReadPage(const ReadRequest& request);
+  absl::StatusOr<HeldEvents> ReadWanted(const ReadRequest& request);
+  void KeepWanted(HeldEvents held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Offer(const ReadRequest& request, const Page& page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // As SizeOf.
+  absl::optional<int64_t> SizeOfHeld(Sequence sequence, bool include_raw_body) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  const Held* FindHeld(Sequence sequence, bool include_raw_body) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  // Whether something has to be read before what comes next can be given.
+  bool WantsRead(absl::Span<const StreamId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::optional<absl::Time> ReceiveTimeOf(Sequence sequence);
+  void LookUpOldest(Sequence sequence) ABSL_LOCKS_EXCLUDED(mu_);
+
   std::vector<StreamId> ReadyStreams() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void ReadAnew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<Receiver>> TakeReceivers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -224,10 +285,16 @@ class Subscription final : public HeadWatch::Waiter,
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
-  bool include_raw_body_ ABSL_GUARDED_BY(mu_) = false;  // somebody wants it
-  // Offered, and not taken. Counts up when what is being read is no longer wanted.
-  std::map<Sequence, LogEventPtr> page_ ABSL_GUARDED_BY(mu_);
+  HeldEvents page_ ABSL_GUARDED_BY(mu_);    // offered, and not taken
+  // What was read last of what the state wanted, the latest first.
+  std::deque<HeldEvents> wanted_ ABSL_GUARDED_BY(mu_);
+  // Counts up when what is being read is no longer wanted.
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  bool reading_ ABSL_GUARDED_BY(mu_) = false;      // a page, or what the state wants
+  bool looking_up_ ABSL_GUARDED_BY(mu_) = false;   // when the oldest event was received
+  ReadQueue::Ticket ticket_ ABSL_GUARDED_BY(mu_);  // of what was read last, until it is committed
+  Received oldest_ ABSL_GUARDED_BY(mu_);           // as looked up last
+  Received scanned_ ABSL_GUARDED_BY(mu_);          // the event looked at last
   absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);  // reading failed: not before this
   Instant assigned_at_ ABSL_GUARDED_BY(mu_);      // when what was due was given out last
   absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet

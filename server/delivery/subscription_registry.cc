@@ -1,5 +1,6 @@
 #include "server/delivery/subscription_registry.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -25,49 +26,104 @@ absl::StatusOr<std::unique_ptr<SubscriptionRegistry>> SubscriptionRegistry::Open
 }
 
 SubscriptionRegistry::~SubscriptionRegistry() {
+  {
+    const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return writes_ == 0; };
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(&none));
+  }
   const auto all = List("", std::numeric_limits<size_t>::max());
   for (const auto& subscription : all) {
     subscription->Close(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                                         "the gateway is going down"));
   }
   for (const auto& subscription : all) subscription->WaitUntilIdle();
+  std::vector<std::weak_ptr<Subscription>> deleted;
+  {
+    absl::MutexLock lock(&mu_);
+    deleted.swap(deleted_);
+  }
+  for (const auto& subscription : deleted) {
+    if (const auto held = subscription.lock(); held != nullptr) held->WaitUntilIdle();
+  }
 }
 
-absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionRegistry::Create(
-    const std::string& name, const SubscriptionSettings& settings, Sequence position) {
+void SubscriptionRegistry::NoteWrite(int change) {
+  absl::MutexLock lock(&mu_);
+  writes_ += change;
+}
+
+void SubscriptionRegistry::Create(const std::string& name, const SubscriptionSettings& settings,
+                                  Sequence position, CreateDone done) {
   StoredSubscription stored;
   stored.name = name;
   stored.settings = settings.effective.SerializeAsString();
   stored.create_time = context_.clock.WallNow();
   stored.position.position = position;
-  ASSIGN_OR_RETURN(stored.id, context_.store.CreateSubscription(name, stored.settings,
-                                                                stored.create_time, position));
+  NoteWrite(+1);
+  context_.store.CreateSubscription(
+      name, stored.settings, stored.create_time, position,
+      [this, stored, done = std::move(done)](const absl::StatusOr<int64_t>& id) mutable {
+        stored.id = id.value_or(0);
+        context_.executor.Post([this, stored = std::move(stored), status = id.status(),
+                                done = std::move(done)]() mutable {
+          if (status.ok()) {
+            std::move(done)(Created(std::move(stored)));
+          } else {
+            std::move(done)(status);
+          }
+          NoteWrite(-1);
+        });
+      });
+}
+
+absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionRegistry::Created(
+    StoredSubscription stored) {
   ASSIGN_OR_RETURN(std::shared_ptr<Subscription> subscription,
                    Subscription::Create(stored, context_));
   {
     absl::MutexLock lock(&mu_);
-    subscriptions_[name] = subscription;
+    subscriptions_[stored.name] = subscription;
   }
-  Log(Severity::kInfo, "subscription created", {{"subscription", name}, {"after", position}});
+  Log(Severity::kInfo, "subscription created",
+      {{"subscription", stored.name}, {"after", stored.position.position}});
   return subscription;
 }
 
 // What its consumers still ask for meanwhile is refused by the log: there is nothing to write to.
-absl::Status SubscriptionRegistry::Delete(const std::string& name) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription, Find(name));
-  const absl::Status deleted = context_.store.DeleteSubscription(subscription->id());
-  if (absl::IsNotFound(deleted)) return SubscriptionNotFound(name);
-  RETURN_IF_ERROR(deleted);
+void SubscriptionRegistry::Delete(const std::string& name, DeleteDone done) {
+  const absl::StatusOr<std::shared_ptr<Subscription>> found = Find(name);
+  if (!found.ok()) {
+    std::move(done)(found.status());
+    return;
+  }
+  NoteWrite(+1);
+  context_.store.DeleteSubscription(
+      (*found)->id(),
+      [this, subscription = *found, done = std::move(done)](const absl::Status& status) mutable {
+        context_.executor.Post([this, subscription = std::move(subscription), status,
+                                done = std::move(done)]() mutable {
+          if (status.ok()) Deleted(subscription);
+          std::move(done)(absl::IsNotFound(status) ? SubscriptionNotFound(subscription->name())
+                                                   : status);
+          NoteWrite(-1);
+        });
+      });
+}
+
+void SubscriptionRegistry::Deleted(const std::shared_ptr<Subscription>& subscription) {
+  const std::string& name = subscription->name();
   {
     absl::MutexLock lock(&mu_);
     const auto found = subscriptions_.find(name);
     // By now there may be a successor of the same name.
     if (found != subscriptions_.end() && found->second == subscription) subscriptions_.erase(found);
+    deleted_.erase(std::remove_if(deleted_.begin(), deleted_.end(),
+                                  [](const auto& before) { return before.expired(); }),
+                   deleted_.end());
+    deleted_.push_back(subscription);
   }
   subscription->Close(SubscriptionNotFound(name));
-  subscription->WaitUntilIdle();
   Log(Severity::kInfo, "subscription deleted", {{"subscription", name}});
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionRegistry::Find(absl::string_view name) {

@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -26,13 +27,15 @@ class SubscriptionRegistry {
   // Ends what its subscriptions do. Nobody may be attached any more.
   ~SubscriptionRegistry();
 
-  // Stores it. Blocks. Errors as SubscriptionLog::CreateSubscription.
-  absl::StatusOr<std::shared_ptr<Subscription>> Create(const std::string& name,
-                                                       const SubscriptionSettings& settings,
-                                                       Sequence position) ABSL_LOCKS_EXCLUDED(mu_);
-  // Ends its receivers, and forgets it. Blocks. Errors as Find and
+  // Stores it. `done` is called once, when that is durable, on a thread that must not block. Errors
+  // as SubscriptionLog::CreateSubscription.
+  using CreateDone = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<Subscription>>) &&>;
+  void Create(const std::string& name, const SubscriptionSettings& settings, Sequence position,
+              CreateDone done) ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends its receivers, and forgets it. `done` as with Create. Errors as Find and
   // SubscriptionLog::DeleteSubscription.
-  absl::Status Delete(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  using DeleteDone = absl::AnyInvocable<void(const absl::Status&) &&>;
+  void Delete(const std::string& name, DeleteDone done) ABSL_LOCKS_EXCLUDED(mu_);
 
   // NOT_FOUND subscription_not_found.
   absl::StatusOr<std::shared_ptr<Subscription>> Find(absl::string_view name)
@@ -47,11 +50,19 @@ class SubscriptionRegistry {
  private:
   explicit SubscriptionRegistry(const SubscriptionContext& context) : context_(context) {}
 
+  absl::StatusOr<std::shared_ptr<Subscription>> Created(StoredSubscription stored)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void Deleted(const std::shared_ptr<Subscription>& subscription) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteWrite(int change) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Constant after construction.
   const SubscriptionContext context_;
 
   absl::Mutex mu_;
   absl::btree_map<std::string, std::shared_ptr<Subscription>> subscriptions_ ABSL_GUARDED_BY(mu_);
+  int writes_ ABSL_GUARDED_BY(mu_) = 0;  // Create and Delete that are under way
+  // Deleted, and perhaps not idle yet.
+  std::vector<std::weak_ptr<Subscription>> deleted_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace hookgate

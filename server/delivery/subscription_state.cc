@@ -354,6 +354,11 @@ Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, int64_t b
   return lease;
 }
 
+bool SubscriptionState::HasStoredReason(Sequence sequence) const {
+  const auto found = events_.find(sequence);
+  return found != events_.end() && found->second.nacked && !reasons_.contains(sequence);
+}
+
 absl::optional<absl::Time> SubscriptionState::HandOut(const DeliveryId& id, Instant now) {
   if (!Holds(id)) return absl::nullopt;
   Record& record = events_[id.sequence];
@@ -363,11 +368,6 @@ absl::optional<absl::Time> SubscriptionState::HandOut(const DeliveryId& id, Inst
     leases_.insert({record.when_us, id.sequence});
   }
   return now.wall + policy_.ack_deadline;
-}
-
-int64_t SubscriptionState::BytesOf(Sequence sequence) const {
-  const auto found = events_.find(sequence);
-  return found == events_.end() ? 0 : found->second.bytes;
 }
 
 bool SubscriptionState::Holds(const DeliveryId& id) const {

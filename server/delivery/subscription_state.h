@@ -208,8 +208,8 @@ class SubscriptionState {
   // kStreamLost, for this one.
   void Lose(const DeliveryId& id, Instant now, absl::BitGenRef random);
 
-  // What the newest delivery of an unsettled event was; 0 if it is none.
-  int64_t BytesOf(Sequence sequence) const;
+  // Whether the reason of its last nack is to be read before it is delivered.
+  bool HasStoredReason(Sequence sequence) const;
   // Whether this delivery is the newest of its event, assigned or leased.
   bool Holds(const DeliveryId& id) const;
 

@@ -11,8 +11,11 @@
 namespace hookgate {
 namespace {
 
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+
+absl::optional<int64_t> TenBytes(Sequence, bool) { return 10; }
 
 class SubscriptionStateTest : public testing::Test {
  protected:
@@ -23,8 +26,7 @@ class SubscriptionStateTest : public testing::Test {
   }
   // Assigned, and not handed out.
   std::vector<Lease> Assign(std::vector<StreamId> streams, size_t max = 100) {
-    const auto ten_bytes = [](Sequence, bool) { return absl::optional<int64_t>(10); };
-    return state_.Assign(streams, max, 1000, now_, ten_bytes);
+    return state_.Assign(streams, max, 1000, now_, TenBytes);
   }
   std::vector<Lease> Take(std::vector<StreamId> streams, size_t max = 100) {
     std::vector<Lease> leases = Assign(streams, max);
@@ -117,8 +119,7 @@ TEST_F(SubscriptionStateTest, RestartGivesBackAtOnceWithoutCounting) {
   stored.unsettled = changes.unsettled;
   SubscriptionState restarted(stored, policy_, now_);
   restarted.Attach(1, "a", {});
-  const std::vector<Lease> again = restarted.Assign(
-      {1}, 100, 1000, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); });
+  const std::vector<Lease> again = restarted.Assign({1}, 100, 1000, now_, TenBytes);
   ASSERT_THAT(again, SizeIs(1));
   EXPECT_EQ(again[0].id.sequence, 1);
   EXPECT_EQ(again[0].attempt, 1);
@@ -166,6 +167,43 @@ TEST_F(SubscriptionStateTest, EventLargerThanTheByteLimitComesAlone) {
   EXPECT_THAT(Take(), IsEmpty());
   state_.Ack(lease.id, now_);
   EXPECT_EQ(TakeOne().id.sequence, 2);
+}
+
+// Events that a stream without raw bodies had taken came to one with them as a single frame of
+// 10 MB, since they were counted as they had been sent before.
+TEST_F(SubscriptionStateTest, LeaseCountsWhatItsStreamIsSent) {
+  const auto size = [](Sequence, bool include_raw_body) { return include_raw_body ? 600 : 10; };
+  OfferMany(1, 10);
+  EXPECT_THAT(state_.Assign({1}, 100, 1000, now_, size), SizeIs(10));
+  EXPECT_EQ(state_.consumers(now_)[0].bytes, 100);
+  state_.Detach(1, DeliveryCause::kStreamEnded, /*keep_leases=*/false, now_);
+  state_.Attach(2, "b", {.max_bytes = 2000}, /*include_raw_body=*/true);
+  EXPECT_THAT(state_.Assign({2}, 100, 1000, now_, size), SizeIs(1)) << "of the frame";
+  EXPECT_THAT(state_.Assign({2}, 100, 5000, now_, size), SizeIs(2)) << "of the consumer";
+  EXPECT_EQ(state_.consumers(now_)[0].bytes, 1800);
+}
+
+TEST_F(SubscriptionStateTest, OnlyWhatIsAtHandIsGiven) {
+  OfferMany(1, 4);
+  const auto first_two = [](Sequence sequence, bool) -> absl::optional<int64_t> {
+    return sequence <= 2 ? absl::optional<int64_t>(10) : absl::nullopt;
+  };
+  EXPECT_THAT(state_.Wanted({1}, 10, now_, first_two).sequences, IsEmpty()) << "give those first";
+  EXPECT_THAT(state_.Assign({1}, 100, 1000, now_, first_two), SizeIs(2));
+  EXPECT_THAT(state_.Wanted({1}, 10, now_, first_two).sequences, ElementsAre(3, 4));
+  EXPECT_THAT(state_.Wanted({1}, 1, now_, first_two).sequences, ElementsAre(3));
+}
+
+// Bodies of 1 MB each were read for consumers that had not asked for any.
+TEST_F(SubscriptionStateTest, RawBodiesAreWantedOnlyForStreamsThatCouldTakeThem) {
+  const auto nothing = [](Sequence, bool) { return absl::optional<int64_t>(); };
+  OfferMany(1, 4);
+  state_.Attach(2, "b", {}, /*include_raw_body=*/true);
+  EXPECT_FALSE(state_.Wanted({1}, 10, now_, nothing).include_raw_body);
+  EXPECT_TRUE(state_.Wanted({1, 2}, 10, now_, nothing).include_raw_body);
+  state_.SetLimits(2, {.max_messages = 0});
+  EXPECT_FALSE(state_.Wanted({1, 2}, 10, now_, nothing).include_raw_body) << "it has no credit";
+  EXPECT_THAT(state_.Wanted({2}, 10, now_, nothing).sequences, IsEmpty());
 }
 
 TEST_F(SubscriptionStateTest, SeekForgetsDeliveries) {

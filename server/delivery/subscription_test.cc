@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <deque>
+#include <thread>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
@@ -11,7 +14,9 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/subscription_registry.h"
+#include "tests/support/await_outcome.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/held_log.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -34,9 +39,9 @@ class FailingStore final : public SubscriptionLog {
     if (loads_fail()) return Failure();
     return log_.LoadSubscription(id);
   }
-  absl::StatusOr<int64_t> CreateSubscription(const std::string& name, const std::string& settings,
-                                             absl::Time create_time, Sequence position) override {
-    return log_.CreateSubscription(name, settings, create_time, position);
+  void CreateSubscription(const std::string& name, const std::string& settings,
+                          absl::Time create_time, Sequence position, IdDone done) override {
+    log_.CreateSubscription(name, settings, create_time, position, std::move(done));
   }
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override {
@@ -53,7 +58,9 @@ class FailingStore final : public SubscriptionLog {
     if (writes_fail()) return std::move(done)(Failure());
     log_.WriteSubscription(id, std::move(changes), std::move(done));
   }
-  absl::Status DeleteSubscription(int64_t id) override { return log_.DeleteSubscription(id); }
+  void DeleteSubscription(int64_t id, Done done) override {
+    log_.DeleteSubscription(id, std::move(done));
+  }
   absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
                                                          size_t max) override {
     return log_.LoadDeadLetters(id, after, max);
@@ -119,6 +126,7 @@ class FakeReceiver final : public Receiver {
  public:
   void OnDeliveries(std::vector<Delivery> deliveries) override {
     absl::MutexLock lock(&mu_);
+    largest_ = std::max(largest_, deliveries.size());
     for (Delivery& delivery : deliveries) deliveries_.push_back(std::move(delivery));
     ++calls_;
   }
@@ -153,12 +161,18 @@ class FakeReceiver final : public Receiver {
     absl::MutexLock lock(&mu_);
     return calls_;
   }
+  // Of what came at once.
+  size_t largest() {
+    absl::MutexLock lock(&mu_);
+    return largest_;
+  }
 
  private:
   absl::Mutex mu_;
   std::deque<Delivery> deliveries_ ABSL_GUARDED_BY(mu_);
   absl::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
   int calls_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t largest_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 class SubscriptionTest : public testing::Test {
@@ -170,25 +184,31 @@ class SubscriptionTest : public testing::Test {
 
   void OpenRegistry() {
     registry_.reset();
-    auto registry = SubscriptionRegistry::Open({store_, *log_, tail_, watch_, executor_, clock_});
+    auto registry =
+        SubscriptionRegistry::Open({store_, held_, tail_, watch_, executor_, reads_, clock_});
     ASSERT_TRUE(registry.ok()) << registry.status();
     registry_ = *std::move(registry);
   }
   // Of events about `subject` alone, if it is given.
-  std::shared_ptr<Subscription> Create(const std::string& subject = "") {
+  std::shared_ptr<Subscription> Create(const std::string& subject = "",
+                                       const std::string& name = "billing") {
     hookgate::v1::SubscriptionSettings proto;
     proto.set_max_attempts(3);
     if (!subject.empty()) proto.mutable_filter()->add_subjects(subject);
     const auto settings = SubscriptionSettings::FromProto(proto, "settings");
     EXPECT_TRUE(settings.ok()) << settings.status();
-    const auto created = registry_->Create("billing", *settings, 0);
+    const auto created = AwaitOutcome<absl::StatusOr<std::shared_ptr<Subscription>>>(
+        [&](auto done) { registry_->Create(name, *settings, 0, std::move(done)); });
     EXPECT_TRUE(created.ok()) << created.status();
     return *created;
   }
+  absl::Status Delete(const std::string& name) {
+    return AwaitOutcome<absl::Status>([&](auto done) { registry_->Delete(name, std::move(done)); });
+  }
   static StreamId Attach(Subscription& subscription, const std::shared_ptr<FakeReceiver>& receiver,
-                         int64_t max_messages = 100) {
-    const auto stream = subscription.Attach("a", {.max_messages = max_messages},
-                                            /*include_raw_body=*/false, receiver);
+                         int64_t max_messages = 100, bool include_raw_body = false) {
+    const auto stream =
+        subscription.Attach("a", {.max_messages = max_messages}, include_raw_body, receiver);
     EXPECT_TRUE(stream.ok()) << stream.status();
     return stream.value_or(0);
   }
@@ -209,6 +229,11 @@ class SubscriptionTest : public testing::Test {
     EXPECT_TRUE(outcomes.ok()) << outcomes.status();
     return outcomes.ok() ? outcomes->at(0) : AckOutcome::kUnknown;
   }
+  static bool SeekTo(Subscription& subscription, Sequence position) {
+    return AwaitOutcome<absl::StatusOr<Subscription::Decided>>(
+               [&](auto done) { subscription.Seek(position, std::move(done)); })
+        .ok();
+  }
   static AckOutcome Ack(Subscription& subscription, DeliveryId id) {
     return SettleOne(subscription, AckItem::Kind::kAck, id);
   }
@@ -222,7 +247,9 @@ class SubscriptionTest : public testing::Test {
   Tail tail_{{.max_events = 4}, watch_};
   const std::unique_ptr<SqliteEventLog> log_ = OpenTemporaryLog(&tail_);
   FailingStore store_{*log_};
-  Executor executor_{2};
+  HeldLog held_{*log_};
+  ReadQueue reads_{1, 4};
+  Executor executor_{1};
   std::unique_ptr<SubscriptionRegistry> registry_;
 };
 
@@ -530,11 +557,11 @@ TEST_F(SubscriptionTest, DeletionEndsItsReceiversAndAnswersItsCalls) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
   Attach(*subscription, receiver);
-  ASSERT_TRUE(registry_->Delete("billing").ok());
+  ASSERT_TRUE(Delete("billing").ok());
   EXPECT_EQ(ReasonOf(receiver->WaitForEnd()), reason::kSubscriptionNotFound);
   EXPECT_EQ(ReasonOf(Settle(*subscription).status()), reason::kSubscriptionNotFound);
   EXPECT_EQ(ReasonOf(registry_->Find("billing").status()), reason::kSubscriptionNotFound);
-  EXPECT_EQ(ReasonOf(registry_->Delete("billing")), reason::kSubscriptionNotFound);
+  EXPECT_EQ(ReasonOf(Delete("billing")), reason::kSubscriptionNotFound);
 }
 
 TEST_F(SubscriptionTest, ThePositionMovesOverWhatDoesNotMatch) {
@@ -545,6 +572,169 @@ TEST_F(SubscriptionTest, ThePositionMovesOverWhatDoesNotMatch) {
   AppendEvent(*log_, {.subject = "batch_2"});
   EXPECT_EQ(receiver->Next().event->sequence, 7);
   EXPECT_EQ(subscription->GetStatus().position, 7);
+}
+
+// Whether there is nothing for `stream`; false: something came instead.
+bool IsToldNone(Subscription& subscription, StreamId stream, FakeReceiver& receiver) {
+  absl::Notification told;
+  subscription.TellIfNone(stream, [&](const absl::Status& status) {
+    EXPECT_TRUE(status.ok()) << status;
+    told.Notify();
+  });
+  while (!told.HasBeenNotified() && !receiver.HasMore()) std::this_thread::yield();
+  return told.HasBeenNotified();
+}
+
+// One subscription whose filter admitted nothing read to the head in one turn: on a million events
+// another consumer got nothing for 64 s.
+TEST_F(SubscriptionTest, NobodyWaitsForWhatAnotherOneReads) {
+  for (int i = 0; i < 10; ++i) AppendEvent(*log_);
+  held_.Hold();
+  const auto narrow = Create("batch_2", "narrow");
+  const auto nothing = std::make_shared<FakeReceiver>();
+  const StreamId waits = Attach(*narrow, nothing);
+  held_.AwaitReader();
+  const auto other = Create();
+  ASSERT_TRUE(SeekTo(*other, 10));
+  const auto receiver = std::make_shared<FakeReceiver>();
+  Attach(*other, receiver);
+  AppendEvent(*log_);
+  EXPECT_EQ(Ack(*other, receiver->Next().lease.id), AckOutcome::kOk);
+  // Nor does it wait itself, with anything but what it reads.
+  EXPECT_EQ(narrow->GetBacklog().events, 11);
+  EXPECT_TRUE(Settle(*narrow).ok());
+  EXPECT_TRUE(SeekTo(*narrow, 11));
+  narrow->Detach(waits, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
+  held_.Release();
+}
+
+TEST_F(SubscriptionTest, WhoReadsMuchReadsAPageAndThenItIsTheNextOnesTurn) {
+  std::atomic<int> stored = 0;
+  for (int i = 0; i < 2500; ++i) {
+    auto event = std::make_unique<LogEvent>();
+    event->source = "openai";
+    event->webhook_id = std::to_string(i);
+    log_->Append(std::move(event), [&](const absl::StatusOr<AppendResult>&) { ++stored; });
+  }
+  while (stored < 2500) std::this_thread::yield();
+  held_.Hold();
+  const auto one = Create("batch_2", "one");
+  const auto two = Create("batch_2", "two");
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream_of_one = Attach(*one, receiver);
+  held_.AwaitReader();
+  const StreamId stream_of_two = Attach(*two, receiver);
+  ASSERT_TRUE(Settle(*two).ok());  // A turn, after which it waits to read.
+  held_.Release();
+  EXPECT_TRUE(IsToldNone(*one, stream_of_one, *receiver));
+  EXPECT_TRUE(IsToldNone(*two, stream_of_two, *receiver));
+  std::vector<Sequence> reads;
+  for (const HeldLog::ReadCall& read : held_.reads()) {
+    EXPECT_LE(read.limits.max_scanned, 1024);
+    reads.push_back(read.after);
+  }
+  EXPECT_THAT(reads, ElementsAre(0, 0, 1024, 1024, 2048, 2048));
+}
+
+// 2,000 events of 1 MB that a client without raw bodies had not acked were read with their bodies,
+// all at once, when it came back: 1.9 GB.
+TEST_F(SubscriptionTest, WhatComesAgainIsReadWithoutBodiesThatNobodyAskedFor) {
+  const auto subscription = Create();
+  const auto before = std::make_shared<FakeReceiver>();
+  const StreamId gone = Attach(*subscription, before);
+  for (int i = 0; i < 10; ++i) AppendEvent(*log_, {.raw_body = std::string(200'000, ' ')});
+  for (int i = 0; i < 10; ++i) {
+    before->Next();
+    subscription->Ready(gone);
+  }
+  subscription->Detach(gone, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  for (Sequence sequence = 1; sequence <= 10; ++sequence) {
+    EXPECT_EQ(receiver->Next().event->sequence, sequence);
+    subscription->Ready(stream);
+  }
+  for (const HeldLog::ReadCall& read : held_.reads()) {
+    EXPECT_FALSE(read.limits.include_raw_body);
+  }
+}
+
+// They came to a client that wanted bodies as one frame of 10 MB, because they were counted as
+// they had been sent without.
+TEST_F(SubscriptionTest, WhatWasTakenWithoutBodiesComesWithThemInFramesOfTheUsualSize) {
+  const auto subscription = Create();
+  const auto before = std::make_shared<FakeReceiver>();
+  const StreamId gone = Attach(*subscription, before);
+  for (int i = 0; i < 10; ++i) AppendEvent(*log_, {.raw_body = std::string(100'000, ' ')});
+  for (int i = 0; i < 10; ++i) {
+    before->Next();
+    subscription->Ready(gone);
+  }
+  subscription->Detach(gone, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver, 100, /*include_raw_body=*/true);
+  for (Sequence sequence = 1; sequence <= 10; ++sequence) {
+    const Delivery delivery = receiver->Next();
+    EXPECT_EQ(delivery.event->sequence, sequence);
+    EXPECT_EQ(delivery.event->raw_body.size(), 100'000u);
+    subscription->Ready(stream);
+  }
+  EXPECT_EQ(receiver->largest(), 2u) << "events of 100 kB, of 256 KiB";
+  EXPECT_GT(subscription->GetStatus().consumers[0].bytes, 1'000'000);
+}
+
+TEST_F(SubscriptionTest, NoneIsSaidWhenThereIsNothing) {
+  for (int i = 0; i < 10; ++i) AppendEvent(*log_);
+  const auto narrow = Create("batch_2", "narrow");
+  const auto nothing = std::make_shared<FakeReceiver>();
+  EXPECT_TRUE(IsToldNone(*narrow, Attach(*narrow, nothing), *nothing));
+  EXPECT_EQ(narrow->GetStatus().position, 10) << "all of it was looked at";
+  const auto subscription = Create();
+  EXPECT_TRUE(
+      IsToldNone(*subscription, Attach(*subscription, nothing, /*max_messages=*/0), *nothing))
+      << "it takes nothing";
+}
+
+// 2.9 % of pulls without `wait` were told "none" with 29,000 events waiting.
+TEST_F(SubscriptionTest, NoneIsNotSaidWhileEventsWait) {
+  constexpr int kEvents = 200;
+  for (int i = 0; i < kEvents; ++i) AppendEvent(*log_);
+  const auto subscription = Create();
+  std::atomic<int> taken = 0;
+  std::vector<std::thread> pullers;
+  for (int i = 0; i < 4; ++i) {
+    pullers.emplace_back([&, name = std::to_string(i)] {
+      while (taken < kEvents) {
+        const auto receiver = std::make_shared<FakeReceiver>();
+        const auto stream = subscription->Attach(name, {.max_messages = 5}, false, receiver);
+        ASSERT_TRUE(stream.ok()) << stream.status();
+        const int before = taken;
+        const bool none = IsToldNone(*subscription, *stream, *receiver);
+        std::vector<AckItem> acks;
+        while (receiver->HasMore()) acks.push_back({.id = receiver->Next().lease.id});
+        // The others may have taken the rest: up to five each.
+        EXPECT_TRUE(!none || before >= kEvents - 20) << before << " were taken";
+        subscription->Detach(*stream, DeliveryCause::kStreamEnded, /*keep_leases=*/true);
+        ASSERT_TRUE(Settle(*subscription, acks).ok());
+        taken += static_cast<int>(acks.size());
+      }
+    });
+  }
+  for (std::thread& puller : pullers) puller.join();
+}
+
+TEST_F(SubscriptionTest, TheAgeOfTheOldestIsLookedUpBesideHeartbeats) {
+  AppendEvent(*log_, {.receive_time = clock_.WallNow() - absl::Minutes(5)});
+  for (int i = 0; i < 10; ++i) AppendEvent(*log_, {.receive_time = clock_.WallNow()});
+  const auto subscription = Create();
+  held_.Hold();
+  EXPECT_EQ(subscription->GetBacklog().events, 11);
+  held_.AwaitReader();
+  EXPECT_FALSE(subscription->GetBacklog().oldest_unacked_age.has_value()) << "nor did it wait";
+  held_.Release();
+  while (!subscription->GetBacklog().oldest_unacked_age.has_value()) std::this_thread::yield();
+  EXPECT_EQ(subscription->GetBacklog().oldest_unacked_age, absl::Minutes(5));
+  EXPECT_EQ(subscription->ReadBacklog().oldest_unacked_age, absl::Minutes(5));
 }
 
 }  // namespace

@@ -30,9 +30,14 @@ struct QuarantineSummary {
   int64_t removed_by_limits = 0;  // since the start, because of age or number
 };
 
-// Thread-safe. Calls block until their outcome is durable.
+// Thread-safe.
 class QuarantineLog {
  public:
+  // As EventLog::AppendDone and EventLog::QuarantineDone: once, when the outcome is durable, on the
+  // log's writer thread (or at once on the caller's, if refused): it must be quick.
+  using ReleaseDone = EventLog::AppendDone;
+  using DiscardDone = EventLog::QuarantineDone;
+
   virtual ~QuarantineLog() = default;
 
   // The entries with an id below `before`, newest first, at most `max_entries`.
@@ -46,10 +51,10 @@ class QuarantineLog {
   // Appends `event`, which was made of the entry, and removes the entry: both or neither. An event
   // that is in the log already (its sender has repeated it since) is not appended again.
   // NOT_FOUND quarantine_entry_not_found; UNAVAILABLE as EventLog::Append.
-  virtual absl::StatusOr<AppendResult> ReleaseQuarantined(int64_t id,
-                                                          std::unique_ptr<LogEvent> event) = 0;
+  virtual void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,
+                                  ReleaseDone done) = 0;
   // Removes the entry. Errors as Release.
-  virtual absl::Status DiscardQuarantined(int64_t id) = 0;
+  virtual void DiscardQuarantined(int64_t id, DiscardDone done) = 0;
 
   virtual absl::StatusOr<QuarantineSummary> SummarizeQuarantine() = 0;
 };

@@ -152,13 +152,13 @@ void UseQuarantineCalls(SqliteEventLog& log) {
   auto event = std::make_unique<LogEvent>();
   event->source = "openai";
   event->webhook_id = "q1";
-  EXPECT_TRUE(log.ReleaseQuarantined(1, std::move(event)).ok());
-  EXPECT_TRUE(log.DiscardQuarantined(2).ok());
+  EXPECT_TRUE(Release(log, 1, std::move(event)).ok());
+  EXPECT_TRUE(Discard(log, 2).ok());
   EXPECT_TRUE(log.TrimQuarantine(absl::UnixEpoch(), 10).ok());
 }
 
 void UseSubscriptionCalls(SqliteEventLog& log) {
-  const auto id = log.CreateSubscription("one", "settings", absl::UnixEpoch(), 0);
+  const auto id = CreateSubscription(log, "one", "settings", absl::UnixEpoch(), 0);
   ASSERT_TRUE(id.ok()) << id.status();
   auto changes = std::make_unique<SubscriptionChanges>();
   changes->position.emplace();
@@ -181,7 +181,7 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}).ok());
   EXPECT_TRUE(log.Trim({.max_bytes = 1}).ok());
   EXPECT_TRUE(log.UsedBytes().ok());
-  EXPECT_TRUE(log.DeleteSubscription(*id).ok());
+  EXPECT_TRUE(DeleteSubscription(log, *id).ok());
   EXPECT_TRUE(log.Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}).ok());
 }
 

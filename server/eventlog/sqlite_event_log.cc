@@ -204,16 +204,13 @@ absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
   return reader.Get(id);
 }
 
-absl::StatusOr<AppendResult> SqliteEventLog::ReleaseQuarantined(int64_t id,
-                                                                std::unique_ptr<LogEvent> event) {
-  return SubmitAndWait<absl::StatusOr<AppendResult>>([&](EventLog::AppendDone done) {
-    return MakeReleaseJob(id, std::move(event), std::move(done));
-  });
+void SqliteEventLog::ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,
+                                        AppendDone done) {
+  writer_->Submit(MakeReleaseJob(id, std::move(event), std::move(done)));
 }
 
-absl::Status SqliteEventLog::DiscardQuarantined(int64_t id) {
-  return SubmitAndWait<absl::Status>(
-      [&](EventLog::QuarantineDone done) { return MakeDiscardJob(id, std::move(done)); });
+void SqliteEventLog::DiscardQuarantined(int64_t id, QuarantineDone done) {
+  writer_->Submit(MakeDiscardJob(id, std::move(done)));
 }
 
 absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
@@ -250,17 +247,13 @@ absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
   return reader.LoadNackReasons(id, sequences);
 }
 
-absl::StatusOr<int64_t> SqliteEventLog::CreateSubscription(const std::string& name,
-                                                           const std::string& settings,
-                                                           absl::Time create_time,
-                                                           Sequence position) {
-  return SubmitAndWait<absl::StatusOr<int64_t>>([&](IdDone done) {
-    return MakeCreateSubscriptionJob({.name = name,
-                                      .settings = settings,
-                                      .create_time = create_time,
-                                      .position = {.position = position}},
-                                     std::move(done));
-  });
+void SqliteEventLog::CreateSubscription(const std::string& name, const std::string& settings,
+                                        absl::Time create_time, Sequence position, IdDone done) {
+  writer_->Submit(MakeCreateSubscriptionJob({.name = name,
+                                             .settings = settings,
+                                             .create_time = create_time,
+                                             .position = {.position = position}},
+                                            std::move(done)));
 }
 
 void SqliteEventLog::WriteSubscription(int64_t id,
@@ -269,9 +262,8 @@ void SqliteEventLog::WriteSubscription(int64_t id,
   writer_->SubmitAnyway(MakeWriteSubscriptionJob(id, std::move(changes), std::move(done)));
 }
 
-absl::Status SqliteEventLog::DeleteSubscription(int64_t id) {
-  return SubmitAndWait<absl::Status>(
-      [&](Done done) { return MakeDeleteSubscriptionJob(id, std::move(done)); });
+void SqliteEventLog::DeleteSubscription(int64_t id, Done done) {
+  writer_->Submit(MakeDeleteSubscriptionJob(id, std::move(done)));
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs,

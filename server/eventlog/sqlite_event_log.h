@@ -66,9 +66,8 @@ class SqliteEventLog final : public EventLog,
                                                                int64_t before,
                                                                int64_t max_entries) override;
   absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) override;
-  absl::StatusOr<AppendResult> ReleaseQuarantined(int64_t id,
-                                                  std::unique_ptr<LogEvent> event) override;
-  absl::Status DiscardQuarantined(int64_t id) override;
+  void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, AppendDone done) override;
+  void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
 
   absl::StatusOr<std::vector<StoredSubscription>> LoadSubscriptions() override;
@@ -77,11 +76,11 @@ class SqliteEventLog final : public EventLog,
                                                          size_t max) override;
   absl::StatusOr<std::vector<std::string>> LoadNackReasons(
       int64_t id, const std::vector<Sequence>& sequences) override;
-  absl::StatusOr<int64_t> CreateSubscription(const std::string& name, const std::string& settings,
-                                             absl::Time create_time, Sequence position) override;
+  void CreateSubscription(const std::string& name, const std::string& settings,
+                          absl::Time create_time, Sequence position, IdDone done) override;
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override;
-  absl::Status DeleteSubscription(int64_t id) override;
+  void DeleteSubscription(int64_t id, Done done) override;
 
   // In steps between which appends go on.
   absl::StatusOr<int64_t> Trim(

@@ -530,13 +530,12 @@ TEST(SqliteEventLogTest, QuarantineIsListedNewestFirstInPages) {
 TEST(SqliteEventLogTest, ReleasedWebhookIsAnEventAndNoLongerInQuarantine) {
   auto log = OpenLog(FreshFolder());
   PutIntoQuarantine(*log, "bad");
-  const auto released = log->ReleaseQuarantined(1, NewEvent("bad"));
+  const auto released = Release(*log, 1, NewEvent("bad"));
   ASSERT_TRUE(released.ok()) << released.status();
   EXPECT_EQ(released->outcome, AppendResult::Outcome::kStored);
   EXPECT_EQ(log->Find("openai", "bad")->get()->sequence, released->sequence);
   EXPECT_THAT(QuarantinedIds(*log), IsEmpty());
-  EXPECT_EQ(ReasonOf(log->ReleaseQuarantined(1, NewEvent("bad")).status()),
-            reason::kQuarantineEntryNotFound);
+  EXPECT_EQ(ReasonOf(Release(*log, 1, NewEvent("bad")).status()), reason::kQuarantineEntryNotFound);
   EXPECT_EQ(log->Position().head, 1);
 }
 
@@ -544,8 +543,7 @@ TEST(SqliteEventLogTest, ReleaseOfAnEventThatItsSenderHasRepeatedAddsNothing) {
   auto log = OpenLog(FreshFolder());
   PutIntoQuarantine(*log, "bad");
   Append(*log, NewEvent("bad")).IgnoreError();
-  EXPECT_EQ(log->ReleaseQuarantined(1, NewEvent("bad"))->outcome,
-            AppendResult::Outcome::kDuplicate);
+  EXPECT_EQ(Release(*log, 1, NewEvent("bad"))->outcome, AppendResult::Outcome::kDuplicate);
   EXPECT_THAT(QuarantinedIds(*log), IsEmpty());
   EXPECT_EQ(log->Position().head, 1);
 }
@@ -553,8 +551,8 @@ TEST(SqliteEventLogTest, ReleaseOfAnEventThatItsSenderHasRepeatedAddsNothing) {
 TEST(SqliteEventLogTest, DiscardedWebhookIsGoneAndItsIdIsNotGivenAgain) {
   auto log = OpenLog(FreshFolder());
   PutIntoQuarantine(*log, "a");
-  EXPECT_TRUE(log->DiscardQuarantined(1).ok());
-  EXPECT_EQ(ReasonOf(log->DiscardQuarantined(1)), reason::kQuarantineEntryNotFound);
+  EXPECT_TRUE(Discard(*log, 1).ok());
+  EXPECT_EQ(ReasonOf(Discard(*log, 1)), reason::kQuarantineEntryNotFound);
   EXPECT_EQ(ReasonOf(log->GetQuarantined(1).status()), reason::kQuarantineEntryNotFound);
   PutIntoQuarantine(*log, "b");
   EXPECT_THAT(QuarantinedIds(*log), ElementsAre(2));

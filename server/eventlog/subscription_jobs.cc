@@ -13,7 +13,7 @@ absl::Status NotFoundById(int64_t id) { return SubscriptionNotFound(absl::StrCat
 
 class CreateSubscriptionJob final : public LogJob {
  public:
-  CreateSubscriptionJob(StoredSubscription subscription, IdDone done)
+  CreateSubscriptionJob(StoredSubscription subscription, SubscriptionLog::IdDone done)
       : subscription_(std::move(subscription)), done_(std::move(done)) {}
 
   int64_t bytes() const override { return static_cast<int64_t>(subscription_.settings.size()); }
@@ -43,7 +43,7 @@ class CreateSubscriptionJob final : public LogJob {
 
  private:
   const StoredSubscription subscription_;
-  IdDone done_;
+  SubscriptionLog::IdDone done_;
   absl::StatusOr<int64_t> result_;
 };
 
@@ -95,7 +95,8 @@ class DeleteSubscriptionJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription, IdDone done) {
+std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
+                                                  SubscriptionLog::IdDone done) {
   return std::make_unique<CreateSubscriptionJob>(std::move(subscription), std::move(done));
 }
 

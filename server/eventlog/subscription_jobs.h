@@ -12,10 +12,9 @@
 
 namespace hookgate {
 
-using IdDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
-
 // Of `subscription`: name, settings, create_time and the position alone.
-std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription, IdDone done);
+std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
+                                                  SubscriptionLog::IdDone done);
 
 std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
                                                  std::unique_ptr<const SubscriptionChanges> changes,

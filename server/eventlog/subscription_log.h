@@ -41,12 +41,12 @@ class SubscriptionLog {
   virtual absl::StatusOr<std::vector<std::string>> LoadNackReasons(
       int64_t id, const std::vector<Sequence>& sequences) = 0;
 
-  // Makes one at `position`, and returns its id. Blocks until that is durable.
+  // Makes one at `position`; `done` gets its id, as Done.
   // ALREADY_EXISTS subscription_exists; RESOURCE_EXHAUSTED too_many_subscriptions; UNAVAILABLE as
   // EventLog::Append.
-  virtual absl::StatusOr<int64_t> CreateSubscription(const std::string& name,
-                                                     const std::string& settings,
-                                                     absl::Time create_time, Sequence position) = 0;
+  using IdDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
+  virtual void CreateSubscription(const std::string& name, const std::string& settings,
+                                  absl::Time create_time, Sequence position, IdDone done) = 0;
 
   // All of `changes` or nothing. Callers have one write of a subscription under way at a time,
   // which is what bounds them: none is refused because the queue is full. NOT_FOUND
@@ -55,9 +55,9 @@ class SubscriptionLog {
   virtual void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                                  Done done) = 0;
 
-  // Forgets it, with all that it owes and its dead letters. Blocks until that is durable.
-  // NOT_FOUND subscription_not_found; UNAVAILABLE as EventLog::Append.
-  virtual absl::Status DeleteSubscription(int64_t id) = 0;
+  // Forgets it, with all that it owes and its dead letters. NOT_FOUND subscription_not_found;
+  // UNAVAILABLE as EventLog::Append.
+  virtual void DeleteSubscription(int64_t id, Done done) = 0;
 };
 
 // NOT_FOUND subscription_not_found.

@@ -30,7 +30,7 @@ absl::Status Write(SubscriptionLog& log, int64_t id, SubscriptionChanges changes
 }
 
 int64_t Create(SubscriptionLog& log, const std::string& name, Sequence position = 0) {
-  const absl::StatusOr<int64_t> id = log.CreateSubscription(name, "settings", At(100), position);
+  const absl::StatusOr<int64_t> id = CreateSubscription(log, name, "settings", At(100), position);
   EXPECT_TRUE(id.ok()) << id.status();
   return id.value_or(0);
 }
@@ -186,7 +186,7 @@ TEST(SubscriptionLogTest, AReasonThatIsNotGivenStaysWhatItIs) {
 TEST(SubscriptionLogTest, ANameIsTakenOnce) {
   const auto log = OpenTemporaryLog();
   Create(*log, "billing");
-  const auto again = log->CreateSubscription("billing", "", At(0), 0);
+  const auto again = CreateSubscription(*log, "billing", "", At(0), 0);
   EXPECT_EQ(again.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(ReasonOf(again.status()), reason::kSubscriptionExists);
 }
@@ -194,7 +194,7 @@ TEST(SubscriptionLogTest, ANameIsTakenOnce) {
 TEST(SubscriptionLogTest, TheNumberIsBounded) {
   const auto log = OpenTemporaryLog();
   for (int64_t i = 0; i < SubscriptionLog::kMaxSubscriptions; ++i) Create(*log, absl::StrCat(i));
-  const auto one_more = log->CreateSubscription("one more", "", At(0), 0);
+  const auto one_more = CreateSubscription(*log, "one more", "", At(0), 0);
   EXPECT_EQ(ReasonOf(one_more.status()), reason::kTooManySubscriptions);
   EXPECT_EQ(log->LoadSubscriptions()->size(), 1000u);
 }
@@ -206,8 +206,8 @@ TEST(SubscriptionLogTest, ADeletedOneLeavesNothingBehind) {
   changes.unsettled = {Unsettled(5)};
   changes.dead = {{.sequence = 7}};
   ASSERT_TRUE(Write(*log, id, changes).ok());
-  ASSERT_TRUE(log->DeleteSubscription(id).ok());
-  EXPECT_EQ(ReasonOf(log->DeleteSubscription(id)), reason::kSubscriptionNotFound);
+  ASSERT_TRUE(DeleteSubscription(*log, id).ok());
+  EXPECT_EQ(ReasonOf(DeleteSubscription(*log, id)), reason::kSubscriptionNotFound);
   EXPECT_EQ(ReasonOf(log->LoadSubscription(id).status()), reason::kSubscriptionNotFound);
   EXPECT_EQ(ReasonOf(Write(*log, id, changes)), reason::kSubscriptionNotFound);
   const int64_t next = Create(*log, "billing");
@@ -267,7 +267,7 @@ TEST_F(SubscriptionRetentionTest, KeepsWhatIsYoungWhoeverHasSettledIt) {
 
 TEST_F(SubscriptionRetentionTest, ADeletedSubscriptionKeepsNothing) {
   const int64_t id = Create(*log_, "behind", 3);
-  ASSERT_TRUE(log_->DeleteSubscription(id).ok());
+  ASSERT_TRUE(DeleteSubscription(*log_, id).ok());
   EXPECT_EQ(EarliestAfterTrim({.settled = At(100), .unsettled = At(0)}), 11);
 }
 

@@ -42,7 +42,7 @@ struct SubscriptionPosition {
 // redriven, and comes when the position gets there.
 struct UnsettledEvent {
   Sequence sequence = 0;
-  int64_t bytes = 0;
+  int64_t bytes = 0;  // that the stream of the newest delivery was sent
   absl::Time receive_time;
   int64_t delivery = 0;  // the newest; 0: none since it was taken or redriven
   int attempts = 0;      // that have ended and count

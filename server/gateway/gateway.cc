@@ -18,6 +18,9 @@ constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
+constexpr int kSubscriptionReadThreads = 2;
+// Pages of subscriptions that are read and not handed over yet: of 256 KiB, or one event each.
+constexpr int kMaxSubscriptionPages = 32;
 
 void FillSource(const Source& source, hookgate::v1::GetStatusResponse::Source& status) {
   status.set_name(source.config().name);
@@ -106,12 +109,15 @@ absl::Status Gateway::OpenLog() {
 }
 
 absl::Status Gateway::OpenSubscriptions() {
+  subscription_reads_ =
+      std::make_unique<ReadQueue>(kSubscriptionReadThreads, kMaxSubscriptionPages);
   subscription_executor_ = std::make_unique<Executor>(kSubscriptionThreads);
   auto subscriptions = SubscriptionRegistry::Open({.store = *log_,
                                                    .log = *log_,
                                                    .tail = tail_,
                                                    .watch = watch_,
                                                    .executor = *subscription_executor_,
+                                                   .reads = *subscription_reads_,
                                                    .clock = clock_});
   if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
   subscriptions_ = *std::move(subscriptions);

@@ -91,6 +91,7 @@ class Gateway {
   HeadWatch watch_;
   Tail tail_;
   std::unique_ptr<SqliteEventLog> log_;
+  std::unique_ptr<ReadQueue> subscription_reads_;
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<Retention> retention_;

@@ -1,5 +1,7 @@
 #include "server/rpc/admin_service.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "server/base/status.h"
@@ -17,7 +19,7 @@ class AdminServiceImpl final : public AdminService::CallbackService {
   explicit AdminServiceImpl(const AdminContext& context)
       : context_(context),
         calls_(context.executor),
-        quarantine_(context.quarantine, context.epoch) {}
+        quarantine_(context.quarantine, context.epoch, context.executor) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* call,
                                       const hookgate::v1::GetStatusRequest*,
@@ -49,15 +51,19 @@ class AdminServiceImpl final : public AdminService::CallbackService {
   grpc::ServerUnaryReactor* RetryQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::RetryQuarantinedRequest* request,
       hookgate::v1::RetryQuarantinedResponse* response) override {
-    return calls_.Run(call, MayChange(*call, "RetryQuarantined"),
-                      [=, this] { return quarantine_.Retry(*request, *response); });
+    return calls_.Begin(call, MayChange(*call, "RetryQuarantined"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          quarantine_.Retry(*request, *response, std::move(finish));
+                        });
   }
 
   grpc::ServerUnaryReactor* DiscardQuarantined(
       grpc::CallbackServerContext* call, const hookgate::v1::DiscardQuarantinedRequest* request,
       hookgate::v1::DiscardQuarantinedResponse* response) override {
-    return calls_.Run(call, MayChange(*call, "DiscardQuarantined"),
-                      [=, this] { return quarantine_.Discard(*request, *response); });
+    return calls_.Begin(call, MayChange(*call, "DiscardQuarantined"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          quarantine_.Discard(*request, *response, std::move(finish));
+                        });
   }
 
  private:

@@ -32,11 +32,16 @@ absl::Status InvalidFrame(absl::string_view problem) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest, problem);
 }
 
-absl::StatusOr<ConsumerLimits> LimitsOf(const ConsumeRequest::Open& open) {
+// What is not set is the default.
+ConsumerLimits LimitsOf(const hookgate::v1::FlowLimits& flow) {
   ConsumerLimits limits;
-  if (!open.has_limits()) return limits;
-  limits.max_messages = open.limits().max_outstanding_messages();
-  limits.max_bytes = open.limits().max_outstanding_bytes();
+  if (flow.has_max_outstanding_messages()) limits.max_messages = flow.max_outstanding_messages();
+  if (flow.has_max_outstanding_bytes()) limits.max_bytes = flow.max_outstanding_bytes();
+  return limits;
+}
+
+absl::StatusOr<ConsumerLimits> LimitsOf(const ConsumeRequest::Open& open) {
+  const ConsumerLimits limits = LimitsOf(open.limits());
   if (limits.max_messages < 0 || limits.max_messages > kMaxMessages) {
     return InvalidField("open.limits.max_outstanding_messages",
                         absl::StrCat("must be from 0 to ", kMaxMessages));
@@ -50,8 +55,9 @@ absl::StatusOr<ConsumerLimits> LimitsOf(const ConsumeRequest::Open& open) {
 
 // A frame of a stream that works is moved into its range, rather than end the stream.
 ConsumerLimits Clamped(const hookgate::v1::FlowLimits& flow) {
-  return {.max_messages = std::clamp<int64_t>(flow.max_outstanding_messages(), 0, kMaxMessages),
-          .max_bytes = std::clamp<int64_t>(flow.max_outstanding_bytes(), 0, kMaxBytes)};
+  const ConsumerLimits limits = LimitsOf(flow);
+  return {.max_messages = std::clamp<int64_t>(limits.max_messages, 0, kMaxMessages),
+          .max_bytes = std::clamp<int64_t>(limits.max_bytes, 0, kMaxBytes)};
 }
 
 absl::StatusOr<absl::Duration> HeartbeatOf(const ConsumeRequest::Open& open) {
@@ -385,7 +391,7 @@ void ConsumeStream::Wake() {
   if (ended) {
     Release(DeliveryCause::kStreamEnded);  // After kCloseGrace.
   } else if (due) {
-    context_.executor.Post([self = shared_from_this()] { self->SendHeartbeat(); });
+    SendHeartbeat();
   } else {
     AwaitHeartbeat();
   }

@@ -37,7 +37,7 @@ namespace hookgate {
 struct ConsumeContext {
   SubscriptionRegistry& subscriptions;
   HeadWatch& watch;
-  Executor& executor;  // where reading the log may block
+  Executor& executor;  // for calls that read the log
   StreamRegistry& registry;
   const Clock& clock;
   CallGate& gate;

@@ -67,11 +67,7 @@ absl::Status PullCall::Attach() {
   } else if (wait > absl::ZeroDuration()) {
     context_.watch.Await(HeadWatch::kWhateverTheHead, end, shared_from_this());
   } else {
-    // Answered when what is there now has been handed out.
-    subscription->Settle(
-        {}, [self = shared_from_this()](const absl::StatusOr<std::vector<AckOutcome>>& settled) {
-          self->End(settled.status());
-        });
+    EndIfNone(*subscription, stream);
   }
   return absl::OkStatus();
 }
@@ -80,7 +76,23 @@ void PullCall::OnDeliveries(std::vector<Delivery> deliveries) { End(absl::OkStat
 
 void PullCall::OnEnd(const absl::Status& status) { End(status); }
 
-void PullCall::Wake() { End(absl::OkStatus()); }
+void PullCall::Wake() {
+  std::shared_ptr<Subscription> subscription;
+  StreamId stream = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    if (ended_) return;
+    subscription = subscription_;
+    stream = stream_;
+  }
+  EndIfNone(*subscription, stream);
+}
+
+// "None" is true only if somebody has looked since the call came.
+void PullCall::EndIfNone(Subscription& subscription, StreamId stream) {
+  subscription.TellIfNone(
+      stream, [self = shared_from_this()](const absl::Status& status) { self->End(status); });
+}
 
 void PullCall::Drain(absl::Duration) {
   End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,

@@ -47,6 +47,8 @@ class PullCall final : public grpc::ServerUnaryReactor,
 
  private:
   absl::Status Attach();
+  // Ends the call without deliveries, if there are none for it.
+  void EndIfNone(Subscription& subscription, StreamId stream);
   // The first end counts.
   void End(const absl::Status& status, const std::vector<Delivery>& deliveries = {})
       ABSL_LOCKS_EXCLUDED(mu_);

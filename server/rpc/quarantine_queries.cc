@@ -56,6 +56,26 @@ absl::Status CheckIds(const Ids& ids) {
   return absl::OkStatus();
 }
 
+void NotDone(RetryQuarantinedResponse::Result& result, RetryQuarantinedResponse::Outcome outcome,
+             const absl::Status& error) {
+  result.set_outcome(outcome);
+  result.set_reason(ReasonOf(error));
+  result.set_detail(std::string(error.message()));
+}
+
+void NoteReleased(RetryQuarantinedResponse::Result& result, const AppendResult& released,
+                  const std::string& source, const std::string& webhook_id) {
+  result.set_outcome(released.outcome == AppendResult::Outcome::kStored
+                         ? RetryQuarantinedResponse::OUTCOME_RELEASED
+                         : RetryQuarantinedResponse::OUTCOME_STORED_BEFORE);
+  result.set_sequence(released.sequence);
+  Log(Severity::kInfo, "webhook released from quarantine",
+      {{"id", result.id()},
+       {"source", source},
+       {"webhook_id", webhook_id},
+       {"sequence", released.sequence}});
+}
+
 }  // namespace
 
 absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
@@ -101,65 +121,82 @@ absl::Status QuarantineQueries::Get(const hookgate::v1::GetQuarantinedRequest& r
   return absl::OkStatus();
 }
 
-absl::Status QuarantineQueries::Retry(const hookgate::v1::RetryQuarantinedRequest& request,
-                                      RetryQuarantinedResponse& response) {
-  RETURN_IF_ERROR(CheckIds(request.ids()));
-  for (const int64_t id : request.ids()) RETURN_IF_ERROR(RetryOne(id, *response.add_results()));
-  return absl::OkStatus();
+void QuarantineQueries::Retry(const hookgate::v1::RetryQuarantinedRequest& request,
+                              RetryQuarantinedResponse& response, Finish finish) {
+  const absl::Status checked = CheckIds(request.ids());
+  if (!checked.ok()) return std::move(finish)(checked);
+  RetryNext({request, response, std::move(finish)});
 }
 
-// An error is the log's; what is wrong with the entry alone is in `result`.
-absl::Status QuarantineQueries::RetryOne(int64_t id, RetryQuarantinedResponse::Result& result) {
-  result.set_id(id);
-  const auto not_done = [&result](RetryQuarantinedResponse::Outcome outcome,
-                                  const absl::Status& error) {
-    result.set_outcome(outcome);
-    result.set_reason(ReasonOf(error));
-    result.set_detail(std::string(error.message()));
-    return absl::OkStatus();
+void QuarantineQueries::RetryNext(RetryCall call) {
+  const int at = call.response.results_size();
+  if (at == call.request.ids_size()) return std::move(call.finish)(absl::OkStatus());
+  const int64_t id = call.request.ids(at);
+  auto& result = *call.response.add_results();
+  absl::StatusOr<std::unique_ptr<LogEvent>> event = EventOf(id, result);
+  if (!event.ok()) return std::move(call.finish)(event.status());
+  const auto go_on = [this](RetryCall& call) {
+    executor_.Post([this, call = std::move(call)]() mutable { RetryNext(std::move(call)); });
   };
+  if (*event == nullptr) return go_on(call);
+  const std::string source = (*event)->source;
+  const std::string webhook_id = (*event)->webhook_id;
+  quarantine_.ReleaseQuarantined(
+      id, *std::move(event),
+      [=, &result, call = std::move(call)](const absl::StatusOr<AppendResult>& released) mutable {
+        if (absl::IsNotFound(released.status())) {
+          NotDone(result, RetryQuarantinedResponse::OUTCOME_NOT_FOUND, released.status());
+        } else if (!released.ok()) {
+          return std::move(call.finish)(released.status());
+        } else {
+          NoteReleased(result, *released, source, webhook_id);
+        }
+        go_on(call);
+      });
+}
+
+absl::StatusOr<std::unique_ptr<LogEvent>> QuarantineQueries::EventOf(
+    int64_t id, RetryQuarantinedResponse::Result& result) {
+  result.set_id(id);
   absl::StatusOr<QuarantineEntry> entry = quarantine_.GetQuarantined(id);
   if (absl::IsNotFound(entry.status())) {
-    return not_done(RetryQuarantinedResponse::OUTCOME_NOT_FOUND, entry.status());
+    NotDone(result, RetryQuarantinedResponse::OUTCOME_NOT_FOUND, entry.status());
+    return nullptr;
   }
   RETURN_IF_ERROR(entry.status());
   QuarantinedWebhook& webhook = entry->webhook;
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(webhook.raw_body);
   if (!decoded.ok()) {
-    return not_done(RetryQuarantinedResponse::OUTCOME_NOT_DECODED, decoded.status());
+    NotDone(result, RetryQuarantinedResponse::OUTCOME_NOT_DECODED, decoded.status());
+    return nullptr;
   }
   const WebhookOrigin origin = {webhook.source, webhook.webhook_id, webhook.webhook_time,
                                 webhook.receive_time};
-  const absl::StatusOr<AppendResult> released = quarantine_.ReleaseQuarantined(
-      id, ComposeEvent(*std::move(decoded), origin, std::move(webhook.raw_body)));
-  if (absl::IsNotFound(released.status())) {
-    return not_done(RetryQuarantinedResponse::OUTCOME_NOT_FOUND, released.status());
-  }
-  RETURN_IF_ERROR(released.status());
-  result.set_outcome(released->outcome == AppendResult::Outcome::kStored
-                         ? RetryQuarantinedResponse::OUTCOME_RELEASED
-                         : RetryQuarantinedResponse::OUTCOME_STORED_BEFORE);
-  result.set_sequence(released->sequence);
-  Log(Severity::kInfo, "webhook released from quarantine",
-      {{"id", id},
-       {"source", origin.source},
-       {"webhook_id", origin.webhook_id},
-       {"sequence", released->sequence}});
-  return absl::OkStatus();
+  return ComposeEvent(*std::move(decoded), origin, std::move(webhook.raw_body));
 }
 
-absl::Status QuarantineQueries::Discard(const hookgate::v1::DiscardQuarantinedRequest& request,
-                                        hookgate::v1::DiscardQuarantinedResponse& response) {
-  RETURN_IF_ERROR(CheckIds(request.ids()));
-  for (const int64_t id : request.ids()) {
-    absl::Status discarded = quarantine_.DiscardQuarantined(id);
-    if (!discarded.ok() && !absl::IsNotFound(discarded)) return discarded;
-    auto& result = *response.add_results();
-    result.set_id(id);
-    result.set_discarded(discarded.ok());
-    if (discarded.ok()) Log(Severity::kInfo, "webhook discarded from quarantine", {{"id", id}});
-  }
-  return absl::OkStatus();
+void QuarantineQueries::Discard(const hookgate::v1::DiscardQuarantinedRequest& request,
+                                hookgate::v1::DiscardQuarantinedResponse& response, Finish finish) {
+  const absl::Status checked = CheckIds(request.ids());
+  if (!checked.ok()) return std::move(finish)(checked);
+  DiscardNext({request, response, std::move(finish)});
+}
+
+void QuarantineQueries::DiscardNext(DiscardCall call) {
+  const int at = call.response.results_size();
+  if (at == call.request.ids_size()) return std::move(call.finish)(absl::OkStatus());
+  const int64_t id = call.request.ids(at);
+  quarantine_.DiscardQuarantined(
+      id, [this, id, call = std::move(call)](const absl::Status& discarded) mutable {
+        if (!discarded.ok() && !absl::IsNotFound(discarded)) {
+          return std::move(call.finish)(discarded);
+        }
+        auto& result = *call.response.add_results();
+        result.set_id(id);
+        result.set_discarded(discarded.ok());
+        if (discarded.ok()) Log(Severity::kInfo, "webhook discarded from quarantine", {{"id", id}});
+        executor_.Post([this, call = std::move(call)]() mutable { DiscardNext(std::move(call)); });
+      });
 }
 
 }  // namespace hookgate

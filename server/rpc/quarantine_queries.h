@@ -1,12 +1,16 @@
 // The calls of AdminService about the quarantine, without gRPC: request in, response or error out.
-// Each reads or writes the log, so it may block.
+// Each reads the log, so it may block; those that write wait for their commits in callbacks.
 #ifndef HOOKGATE_SERVER_RPC_QUARANTINE_QUERIES_H_
 #define HOOKGATE_SERVER_RPC_QUARANTINE_QUERIES_H_
 
+#include <memory>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "hookgate/v1/admin_service.pb.h"
+#include "server/base/executor.h"
 #include "server/eventlog/quarantine_log.h"
 
 namespace hookgate {
@@ -14,24 +18,46 @@ namespace hookgate {
 // Thread-safe. Errors are those that admin_service.proto names.
 class QuarantineQueries {
  public:
-  // `quarantine` outlives the queries. `epoch` is the log's.
-  QuarantineQueries(QuarantineLog& quarantine, std::string epoch)
-      : quarantine_(quarantine), epoch_(std::move(epoch)) {}
+  // `quarantine` and `executor`, where reading it may block, outlive the queries. `epoch` is the
+  // log's.
+  QuarantineQueries(QuarantineLog& quarantine, std::string epoch, Executor& executor)
+      : quarantine_(quarantine), epoch_(std::move(epoch)), executor_(executor) {}
+
+  // Called once, on any thread, with how a call that writes ended. The request and the response
+  // live until then.
+  using Finish = absl::AnyInvocable<void(const absl::Status&) &&>;
 
   absl::Status List(const hookgate::v1::ListQuarantinedRequest& request,
                     hookgate::v1::ListQuarantinedResponse& response);
   absl::Status Get(const hookgate::v1::GetQuarantinedRequest& request,
                    hookgate::v1::GetQuarantinedResponse& response);
-  absl::Status Retry(const hookgate::v1::RetryQuarantinedRequest& request,
-                     hookgate::v1::RetryQuarantinedResponse& response);
-  absl::Status Discard(const hookgate::v1::DiscardQuarantinedRequest& request,
-                       hookgate::v1::DiscardQuarantinedResponse& response);
+  // One entry after the other, each behind what else the executor has to do.
+  void Retry(const hookgate::v1::RetryQuarantinedRequest& request,
+             hookgate::v1::RetryQuarantinedResponse& response, Finish finish);
+  void Discard(const hookgate::v1::DiscardQuarantinedRequest& request,
+               hookgate::v1::DiscardQuarantinedResponse& response, Finish finish);
 
  private:
-  absl::Status RetryOne(int64_t id, hookgate::v1::RetryQuarantinedResponse::Result& result);
+  template <typename Request, typename Response>
+  struct Call {
+    const Request& request;
+    Response& response;
+    Finish finish;
+  };
+  using RetryCall =
+      Call<hookgate::v1::RetryQuarantinedRequest, hookgate::v1::RetryQuarantinedResponse>;
+  using DiscardCall =
+      Call<hookgate::v1::DiscardQuarantinedRequest, hookgate::v1::DiscardQuarantinedResponse>;
+
+  void RetryNext(RetryCall call);
+  void DiscardNext(DiscardCall call);
+  // The event of an entry; null if there is none, which `result` then says. An error is the log's.
+  absl::StatusOr<std::unique_ptr<LogEvent>> EventOf(
+      int64_t id, hookgate::v1::RetryQuarantinedResponse::Result& result);
 
   QuarantineLog& quarantine_;
   const std::string epoch_;
+  Executor& executor_;
 };
 
 }  // namespace hookgate

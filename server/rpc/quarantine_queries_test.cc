@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "tests/support/await_outcome.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
 
@@ -33,9 +34,19 @@ class QuarantineQueriesTest : public testing::Test {
     hookgate::v1::RetryQuarantinedRequest request;
     for (const int64_t id : ids) request.add_ids(id);
     RetryQuarantinedResponse response;
-    const absl::Status status = queries_.Retry(request, response);
+    const absl::Status status = TryRetry(request, response);
     EXPECT_TRUE(status.ok()) << status;
     return response;
+  }
+  absl::Status TryRetry(const hookgate::v1::RetryQuarantinedRequest& request,
+                        RetryQuarantinedResponse& response) {
+    return AwaitOutcome<absl::Status>(
+        [&](auto done) { queries_.Retry(request, response, std::move(done)); });
+  }
+  absl::Status TryDiscard(const hookgate::v1::DiscardQuarantinedRequest& request,
+                          hookgate::v1::DiscardQuarantinedResponse& response) {
+    return AwaitOutcome<absl::Status>(
+        [&](auto done) { queries_.Discard(request, response, std::move(done)); });
   }
   std::vector<int64_t> ListedIds() {
     hookgate::v1::ListQuarantinedResponse response;
@@ -46,7 +57,8 @@ class QuarantineQueriesTest : public testing::Test {
   }
 
   const std::unique_ptr<SqliteEventLog> log_ = OpenTemporaryLog();
-  QuarantineQueries queries_{*log_, log_->epoch()};
+  Executor executor_{1};
+  QuarantineQueries queries_{*log_, log_->epoch(), executor_};
 };
 
 TEST_F(QuarantineQueriesTest, EntriesAreListedNewestFirstInPages) {
@@ -142,7 +154,7 @@ TEST_F(QuarantineQueriesTest, DiscardedEntriesAreGone) {
   request.add_ids(1);
   request.add_ids(9);
   hookgate::v1::DiscardQuarantinedResponse response;
-  ASSERT_TRUE(queries_.Discard(request, response).ok());
+  ASSERT_TRUE(TryDiscard(request, response).ok());
   EXPECT_TRUE(response.results(0).discarded());
   EXPECT_FALSE(response.results(1).discarded());
   EXPECT_THAT(ListedIds(), ElementsAre(2));
@@ -151,11 +163,11 @@ TEST_F(QuarantineQueriesTest, DiscardedEntriesAreGone) {
 TEST_F(QuarantineQueriesTest, NoIdsAndTooManyAreRefused) {
   hookgate::v1::RetryQuarantinedRequest retry;
   RetryQuarantinedResponse retried;
-  EXPECT_EQ(FieldOf(queries_.Retry(retry, retried)), "ids");
+  EXPECT_EQ(FieldOf(TryRetry(retry, retried)), "ids");
   hookgate::v1::DiscardQuarantinedRequest discard;
   hookgate::v1::DiscardQuarantinedResponse discarded;
   for (int i = 0; i < 1001; ++i) discard.add_ids(i);
-  EXPECT_EQ(FieldOf(queries_.Discard(discard, discarded)), "ids");
+  EXPECT_EQ(FieldOf(TryDiscard(discard, discarded)), "ids");
 }
 
 }  // namespace

@@ -64,9 +64,12 @@ class RpcServerImpl final : public RpcServer {
         gate_(context.access, context.clock, context.source_names),
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
-        executor_(options.reader_threads),
-        event_service_(MakeEventService({context.log, selections_, batches_, context.watch,
-                                         executor_, registry_, context.clock, gate_})),
+        pages_(options.page_threads),
+        openings_(1),
+        executor_(options.query_threads),
+        event_service_(
+            MakeEventService({context.log, selections_, batches_, context.watch, executor_, pages_,
+                              openings_, registry_, context.clock, gate_})),
         subscription_service_(
             MakeSubscriptionService({context.subscriptions, context.watch, executor_, registry_,
                                      context.clock, gate_},
@@ -169,7 +172,11 @@ class RpcServerImpl final : public RpcServer {
   StreamRegistry registry_;
   SelectionPool selections_;
   BatchSource batches_;
-  Executor executor_;  // work in it uses the service's streams, which the server has ended by then
+  // Work in these uses the services' streams, which the server has ended by then. Each kind has
+  // threads of its own: none waits behind another.
+  Executor pages_;
+  Executor openings_;
+  Executor executor_;  // queries
   const std::unique_ptr<grpc::Service> event_service_;
   const std::unique_ptr<grpc::Service> subscription_service_;
   const std::unique_ptr<grpc::Service> admin_service_;

@@ -28,7 +28,8 @@ class GetStatusResponse;
 struct RpcServerOptions {
   std::string address = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
   size_t max_streams = 10'000;
-  int reader_threads = 4;  // for queries and for streams that have fallen behind
+  int query_threads = 3;
+  int page_threads = 2;  // for streams that have fallen behind
 };
 
 // What is served. All of it outlives the server.

@@ -47,7 +47,7 @@ class RpcServerTest : public testing::Test {
   }
   std::unique_ptr<SubscriptionRegistry> OpenSubscriptions() {
     auto subscriptions =
-        SubscriptionRegistry::Open({*log_, *log_, tail_, watch_, executor_, SystemClock()});
+        SubscriptionRegistry::Open({*log_, *log_, tail_, watch_, executor_, reads_, SystemClock()});
     EXPECT_TRUE(subscriptions.ok()) << subscriptions.status();
     return *std::move(subscriptions);
   }
@@ -56,6 +56,7 @@ class RpcServerTest : public testing::Test {
   HeadWatch watch_{SystemClock()};
   Tail tail_{{}, watch_};
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();
+  ReadQueue reads_{1, 1};
   Executor executor_{1};
   const std::unique_ptr<SubscriptionRegistry> subscriptions_ = OpenSubscriptions();
   std::unique_ptr<RpcServer> server_;

@@ -11,6 +11,15 @@ namespace {
 
 using Step = SubscribeSession::Step;
 
+// Reads a batch, and, behind what others want by then, the next ones ahead.
+void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Sequence after,
+               int ahead) {
+  pages.Post([&batches, &pages, selection = std::move(selection), after, ahead] {
+    const absl::optional<Sequence> next = batches.Read(*selection, after, ahead);
+    if (next.has_value()) ReadPages(batches, pages, selection, *next, ahead + 1);
+  });
+}
+
 }  // namespace
 
 SubscribeStream::SubscribeStream(std::string client_name, Caller caller,
@@ -18,7 +27,11 @@ SubscribeStream::SubscribeStream(std::string client_name, Caller caller,
     : client_name_(std::move(client_name)), caller_(std::move(caller)), context_(context) {}
 
 void SubscribeStream::Start(hookgate::v1::SubscribeRequest request) {
-  context_.executor.Post(
+  if (request.has_start_position()) {  // Known without the disk.
+    Open(request);
+    return;
+  }
+  context_.openings.Post(
       [self = shared_from_this(), request = std::move(request)] { self->Open(request); });
 }
 
@@ -101,8 +114,8 @@ void SubscribeStream::Advance() {
         StartWrite(&frame_);
         return;
       case Step::Action::kReadLog:
-        ReadLog();
-        return;
+        StartReading();
+        break;
       case Step::Action::kPause:
       case Step::Action::kWait:
         if (Rest(step)) return;
@@ -114,11 +127,22 @@ void SubscribeStream::Advance() {
   }
 }
 
-void SubscribeStream::ReadLog() {
-  const std::shared_ptr<SubscribeStream> self = shared_from_this();
-  if (session_->AwaitLog([self] { self->Advance(); })) {
-    context_.executor.Post([self] { self->session_->ReadLog(); });
+void SubscribeStream::StartReading() {
+  const auto note = [self = shared_from_this()](const absl::StatusOr<BatchFramePtr>& batch) {
+    self->OnRead(batch);
+  };
+  if (session_->AwaitLog(note)) {
+    ReadPages(context_.batches, context_.pages, session_->selection(), session_->position(),
+              /*ahead=*/0);
   }
+}
+
+void SubscribeStream::OnRead(const absl::StatusOr<BatchFramePtr>& batch) {
+  {
+    absl::MutexLock lock(&mu_);
+    read_ = batch;
+  }
+  Wake();
 }
 
 absl::Status SubscribeStream::HearNotes() {
@@ -126,12 +150,13 @@ absl::Status SubscribeStream::HearNotes() {
   {
     absl::MutexLock lock(&mu_);
     woken_ = false;
+    if (read_.has_value()) session_->TakeRead(*std::exchange(read_, absl::nullopt));
     if (cancelled_) return absl::CancelledError("the client has gone");
     if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
     recheck = std::exchange(recheck_, false);
   }
   if (!recheck) return absl::OkStatus();
-  return caller_.CheckSources(Right::kSubscribe, session_->selection().filter().sources());
+  return caller_.CheckSources(Right::kSubscribe, session_->selection()->filter().sources());
 }
 
 bool SubscribeStream::Rest(const Step& step) {

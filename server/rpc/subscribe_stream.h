@@ -3,7 +3,8 @@
 // At any moment one thread at most has the stream's *turn* and drives the session: whoever opens
 // it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the
 // stream while it rests. Others who want something leave a note and are heard at the end of the
-// turn. So there is no thread and no queue per stream, and at most one frame in memory.
+// turn; so is what has been read from the log, which takes as long as it takes. So there is no
+// thread and no queue per stream, and at most one frame in memory.
 //
 // There may be ten thousand of them, mostly idle: what a stream does not need then, it does not
 // hold.
@@ -40,7 +41,9 @@ struct StreamContext {
   SelectionPool& selections;
   BatchSource& batches;
   HeadWatch& watch;
-  Executor& executor;  // where reading the log may block
+  Executor& executor;  // for queries
+  Executor& pages;     // for what streams read that are behind the tail
+  Executor& openings;  // for finding where a stream starts, if that takes a look-up
   StreamRegistry& registry;
   const Clock& clock;
   CallGate& gate;
@@ -66,10 +69,13 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnDone() override;  // gRPC's last call here
 
  private:
+  // What the session awaits has been read.
+  void OnRead(const absl::StatusOr<BatchFramePtr>& batch) ABSL_LOCKS_EXCLUDED(mu_);
+
   // All of these need the turn.
   void Open(const hookgate::v1::SubscribeRequest& request);
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
-  void ReadLog();
+  void StartReading();
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   bool Rest(const SubscribeSession::Step& step)
       ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
@@ -92,6 +98,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   bool recheck_ ABSL_GUARDED_BY(mu_) = false;  // rights may have been lost
   absl::optional<absl::Duration> drain_delay_ ABSL_GUARDED_BY(mu_);
+  absl::optional<absl::StatusOr<BatchFramePtr>> read_ ABSL_GUARDED_BY(mu_);  // for the session
 };
 
 }  // namespace hookgate

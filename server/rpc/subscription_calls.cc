@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
 #include "server/delivery/event_encoding.h"
@@ -38,17 +38,13 @@ absl::Status CheckSequences(int count) {
   return absl::OkStatus();
 }
 
-// Waits for what `start` begins with a callback.
-template <typename Outcome, typename Start>
-absl::StatusOr<Outcome> Await(Start start) {
-  absl::Notification done;
-  absl::StatusOr<Outcome> result;
-  start([&](absl::StatusOr<Outcome> outcome) {
-    result = std::move(outcome);
-    done.Notify();
-  });
-  done.WaitForNotification();
-  return result;
+using Finish = SubscriptionCalls::Finish;
+
+// Calls `begin`, which takes `finish` along once it has begun something; with an error it has not,
+// and the call ends with that.
+void BeginOrFinish(Finish finish, absl::FunctionRef<absl::Status(Finish& finish)> begin) {
+  const absl::Status begun = begin(finish);
+  if (!begun.ok()) std::move(finish)(begun);
 }
 
 RedriveDeadLettersResponse::Outcome OutcomeOf(Subscription::RedriveOutcome outcome) {
@@ -67,16 +63,32 @@ RedriveDeadLettersResponse::Outcome OutcomeOf(Subscription::RedriveOutcome outco
 
 }  // namespace
 
-absl::Status SubscriptionCalls::Create(const hookgate::v1::CreateSubscriptionRequest& request,
-                                       hookgate::v1::CreateSubscriptionResponse& response) {
-  RETURN_IF_ERROR(CheckSubscriptionName(request.name(), "name"));
-  ASSIGN_OR_RETURN(const SubscriptionSettings settings,
-                   SubscriptionSettings::FromProto(request.settings(), "settings"));
-  ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.start(), "start", log_));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   subscriptions_.Create(request.name(), settings, position));
-  *response.mutable_subscription() = Describe(*subscription);
-  return absl::OkStatus();
+void SubscriptionCalls::FinishWith(std::shared_ptr<Subscription> subscription,
+                                   hookgate::v1::Subscription& response, Finish finish) {
+  executor_.Post(
+      [subscription = std::move(subscription), &response, finish = std::move(finish)]() mutable {
+        response = Describe(*subscription);
+        subscription.reset();
+        std::move(finish)(absl::OkStatus());
+      });
+}
+
+void SubscriptionCalls::Create(const hookgate::v1::CreateSubscriptionRequest& request,
+                               hookgate::v1::CreateSubscriptionResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    RETURN_IF_ERROR(CheckSubscriptionName(request.name(), "name"));
+    ASSIGN_OR_RETURN(const SubscriptionSettings settings,
+                     SubscriptionSettings::FromProto(request.settings(), "settings"));
+    ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.start(), "start", log_));
+    subscriptions_.Create(request.name(), settings, position,
+                          [this, &response, finish = std::move(finish)](
+                              absl::StatusOr<std::shared_ptr<Subscription>> created) mutable {
+                            if (!created.ok()) return std::move(finish)(created.status());
+                            FinishWith(*std::move(created), *response.mutable_subscription(),
+                                       std::move(finish));
+                          });
+    return absl::OkStatus();
+  });
 }
 
 absl::Status SubscriptionCalls::Get(const hookgate::v1::GetSubscriptionRequest& request,
@@ -112,40 +124,49 @@ absl::Status SubscriptionCalls::List(const hookgate::v1::ListSubscriptionsReques
   return absl::OkStatus();
 }
 
-absl::Status SubscriptionCalls::Update(const hookgate::v1::UpdateSubscriptionRequest& request,
-                                       hookgate::v1::UpdateSubscriptionResponse& response) {
-  if (!request.has_settings()) {
-    return InvalidField("settings", "is missing: give all of them, as GetSubscription shows them");
-  }
-  ASSIGN_OR_RETURN(SubscriptionSettings settings,
-                   SubscriptionSettings::FromProto(request.settings(), "settings"));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   subscriptions_.Find(request.name()));
-  RETURN_IF_ERROR(Await<Subscription::Decided>([&](Subscription::Done<Subscription::Decided> done) {
-                    subscription->Update(std::move(settings), std::move(done));
-                  }).status());
-  Log(Severity::kInfo, "subscription updated", {{"subscription", request.name()}});
-  *response.mutable_subscription() = Describe(*subscription);
-  return absl::OkStatus();
+void SubscriptionCalls::Update(const hookgate::v1::UpdateSubscriptionRequest& request,
+                               hookgate::v1::UpdateSubscriptionResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    if (!request.has_settings()) {
+      return InvalidField("settings",
+                          "is missing: give all of them, as GetSubscription shows them");
+    }
+    ASSIGN_OR_RETURN(SubscriptionSettings settings,
+                     SubscriptionSettings::FromProto(request.settings(), "settings"));
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.name()));
+    subscription->Update(
+        std::move(settings), [this, subscription, &response, finish = std::move(finish)](
+                                 const absl::StatusOr<Subscription::Decided>& updated) mutable {
+          if (!updated.ok()) return std::move(finish)(updated.status());
+          Log(Severity::kInfo, "subscription updated", {{"subscription", subscription->name()}});
+          FinishWith(std::move(subscription), *response.mutable_subscription(), std::move(finish));
+        });
+    return absl::OkStatus();
+  });
 }
 
-absl::Status SubscriptionCalls::Delete(const hookgate::v1::DeleteSubscriptionRequest& request,
-                                       hookgate::v1::DeleteSubscriptionResponse&) {
-  return subscriptions_.Delete(request.name());
+void SubscriptionCalls::Delete(const hookgate::v1::DeleteSubscriptionRequest& request,
+                               hookgate::v1::DeleteSubscriptionResponse&, Finish finish) {
+  subscriptions_.Delete(request.name(), std::move(finish));
 }
 
-absl::Status SubscriptionCalls::Seek(const hookgate::v1::SeekSubscriptionRequest& request,
-                                     hookgate::v1::SeekSubscriptionResponse& response) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   subscriptions_.Find(request.name()));
-  ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.target(), "target", log_));
-  RETURN_IF_ERROR(Await<Subscription::Decided>([&](Subscription::Done<Subscription::Decided> done) {
-                    subscription->Seek(position, std::move(done));
-                  }).status());
-  Log(Severity::kInfo, "subscription sought",
-      {{"subscription", request.name()}, {"after", position}});
-  *response.mutable_subscription() = Describe(*subscription);
-  return absl::OkStatus();
+void SubscriptionCalls::Seek(const hookgate::v1::SeekSubscriptionRequest& request,
+                             hookgate::v1::SeekSubscriptionResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.name()));
+    ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.target(), "target", log_));
+    subscription->Seek(
+        position, [this, subscription, position, &response, finish = std::move(finish)](
+                      const absl::StatusOr<Subscription::Decided>& moved) mutable {
+          if (!moved.ok()) return std::move(finish)(moved.status());
+          Log(Severity::kInfo, "subscription moved by a seek",
+              {{"subscription", subscription->name()}, {"after", position}});
+          FinishWith(std::move(subscription), *response.mutable_subscription(), std::move(finish));
+        });
+    return absl::OkStatus();
+  });
 }
 
 absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLettersRequest& request,
@@ -191,48 +212,56 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
   return absl::OkStatus();
 }
 
-absl::Status SubscriptionCalls::RedriveDeadLetters(
-    const hookgate::v1::RedriveDeadLettersRequest& request, RedriveDeadLettersResponse& response) {
-  RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   subscriptions_.Find(request.subscription()));
-  using Outcomes = std::vector<Subscription::RedriveOutcome>;
-  ASSIGN_OR_RETURN(const Outcomes outcomes, Await<Outcomes>([&](Subscription::Done<Outcomes> done) {
-                     subscription->Redrive({request.sequences().begin(), request.sequences().end()},
-                                           std::move(done));
-                   }));
-  int redriven = 0;
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    auto& result = *response.add_results();
-    result.set_sequence(request.sequences(static_cast<int>(i)));
-    result.set_outcome(OutcomeOf(outcomes[i]));
-    if (outcomes[i] == Subscription::RedriveOutcome::kRedriven) ++redriven;
-  }
-  Log(Severity::kInfo, "dead letters redriven",
-      {{"subscription", request.subscription()}, {"events", redriven}});
-  return absl::OkStatus();
+void SubscriptionCalls::RedriveDeadLetters(const hookgate::v1::RedriveDeadLettersRequest& request,
+                                           RedriveDeadLettersResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.subscription()));
+    using Outcomes = std::vector<Subscription::RedriveOutcome>;
+    subscription->Redrive({request.sequences().begin(), request.sequences().end()},
+                          [&request, &response, finish = std::move(finish)](
+                              const absl::StatusOr<Outcomes>& outcomes) mutable {
+                            if (!outcomes.ok()) return std::move(finish)(outcomes.status());
+                            for (size_t i = 0; i < outcomes->size(); ++i) {
+                              auto& result = *response.add_results();
+                              result.set_sequence(request.sequences(static_cast<int>(i)));
+                              result.set_outcome(OutcomeOf((*outcomes)[i]));
+                            }
+                            Log(Severity::kInfo, "dead letters redriven",
+                                {{"subscription", request.subscription()},
+                                 {"events", std::count(outcomes->begin(), outcomes->end(),
+                                                       Subscription::RedriveOutcome::kRedriven)}});
+                            std::move(finish)(absl::OkStatus());
+                          });
+    return absl::OkStatus();
+  });
 }
 
-absl::Status SubscriptionCalls::DiscardDeadLetters(
-    const hookgate::v1::DiscardDeadLettersRequest& request,
-    hookgate::v1::DiscardDeadLettersResponse& response) {
-  RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                   subscriptions_.Find(request.subscription()));
-  using Outcomes = std::vector<bool>;
-  ASSIGN_OR_RETURN(const Outcomes outcomes, Await<Outcomes>([&](Subscription::Done<Outcomes> done) {
-                     subscription->Discard({request.sequences().begin(), request.sequences().end()},
-                                           std::move(done));
-                   }));
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    auto& result = *response.add_results();
-    result.set_sequence(request.sequences(static_cast<int>(i)));
-    result.set_discarded(outcomes[i]);
-  }
-  Log(Severity::kInfo, "dead letters discarded",
-      {{"subscription", request.subscription()},
-       {"events", std::count(outcomes.begin(), outcomes.end(), true)}});
-  return absl::OkStatus();
+void SubscriptionCalls::DiscardDeadLetters(const hookgate::v1::DiscardDeadLettersRequest& request,
+                                           hookgate::v1::DiscardDeadLettersResponse& response,
+                                           Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.subscription()));
+    using Outcomes = std::vector<bool>;
+    subscription->Discard({request.sequences().begin(), request.sequences().end()},
+                          [&request, &response, finish = std::move(finish)](
+                              const absl::StatusOr<Outcomes>& outcomes) mutable {
+                            if (!outcomes.ok()) return std::move(finish)(outcomes.status());
+                            for (size_t i = 0; i < outcomes->size(); ++i) {
+                              auto& result = *response.add_results();
+                              result.set_sequence(request.sequences(static_cast<int>(i)));
+                              result.set_discarded((*outcomes)[i]);
+                            }
+                            Log(Severity::kInfo, "dead letters discarded",
+                                {{"subscription", request.subscription()},
+                                 {"events", std::count(outcomes->begin(), outcomes->end(), true)}});
+                            std::move(finish)(absl::OkStatus());
+                          });
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace hookgate

@@ -142,7 +142,7 @@ hookgate::v1::Subscription Describe(Subscription& subscription) {
   *proto.mutable_settings() = status.settings;
   *proto.mutable_create_time() = ToProto(subscription.create_time());
   proto.set_position_cursor(FormatCursor(subscription.epoch(), status.position));
-  *proto.mutable_backlog() = ToProto(subscription.GetBacklog());
+  *proto.mutable_backlog() = ToProto(subscription.ReadBacklog());
   proto.set_in_flight(status.in_flight);
   proto.set_awaiting_redelivery(status.awaiting_redelivery);
   proto.set_dead_letters(status.dead_letters);

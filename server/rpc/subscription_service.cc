@@ -47,7 +47,9 @@ using ServiceBase = SubscriptionService::WithRawCallbackMethod_Consume<
 class SubscriptionServiceImpl final : public ServiceBase {
  public:
   SubscriptionServiceImpl(const ConsumeContext& context, EventLog& log)
-      : context_(context), unary_(context.executor), calls_(context.subscriptions, log) {}
+      : context_(context),
+        unary_(context.executor),
+        calls_(context.subscriptions, log, context.executor) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* call) override {
@@ -99,9 +101,11 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* CreateSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::CreateSubscriptionRequest* request,
       hookgate::v1::CreateSubscriptionResponse* response) override {
-    return unary_.Run(call,
-                      MayDefine(*call, request->name(), request->settings(), "CreateSubscription"),
-                      [=, this] { return calls_.Create(*request, *response); });
+    return unary_.Begin(
+        call, MayDefine(*call, request->name(), request->settings(), "CreateSubscription"),
+        [=, this](UnaryCalls::Finish finish) {
+          calls_.Create(*request, *response, std::move(finish));
+        });
   }
 
   grpc::ServerUnaryReactor* GetSubscription(
@@ -121,23 +125,29 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* UpdateSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::UpdateSubscriptionRequest* request,
       hookgate::v1::UpdateSubscriptionResponse* response) override {
-    return unary_.Run(call,
-                      MayDefine(*call, request->name(), request->settings(), "UpdateSubscription"),
-                      [=, this] { return calls_.Update(*request, *response); });
+    return unary_.Begin(
+        call, MayDefine(*call, request->name(), request->settings(), "UpdateSubscription"),
+        [=, this](UnaryCalls::Finish finish) {
+          calls_.Update(*request, *response, std::move(finish));
+        });
   }
 
   grpc::ServerUnaryReactor* DeleteSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::DeleteSubscriptionRequest* request,
       hookgate::v1::DeleteSubscriptionResponse* response) override {
-    return unary_.Run(call, MayChange(*call, request->name(), "DeleteSubscription"),
-                      [=, this] { return calls_.Delete(*request, *response); });
+    return unary_.Begin(call, MayChange(*call, request->name(), "DeleteSubscription"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          calls_.Delete(*request, *response, std::move(finish));
+                        });
   }
 
   grpc::ServerUnaryReactor* SeekSubscription(
       grpc::CallbackServerContext* call, const hookgate::v1::SeekSubscriptionRequest* request,
       hookgate::v1::SeekSubscriptionResponse* response) override {
-    return unary_.Run(call, MayChange(*call, request->name(), "SeekSubscription"),
-                      [=, this] { return calls_.Seek(*request, *response); });
+    return unary_.Begin(call, MayChange(*call, request->name(), "SeekSubscription"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          calls_.Seek(*request, *response, std::move(finish));
+                        });
   }
 
   grpc::ServerUnaryReactor* ListDeadLetters(
@@ -150,15 +160,19 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerUnaryReactor* RedriveDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::RedriveDeadLettersRequest* request,
       hookgate::v1::RedriveDeadLettersResponse* response) override {
-    return unary_.Run(call, MayChange(*call, request->subscription(), "RedriveDeadLetters"),
-                      [=, this] { return calls_.RedriveDeadLetters(*request, *response); });
+    return unary_.Begin(call, MayChange(*call, request->subscription(), "RedriveDeadLetters"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          calls_.RedriveDeadLetters(*request, *response, std::move(finish));
+                        });
   }
 
   grpc::ServerUnaryReactor* DiscardDeadLetters(
       grpc::CallbackServerContext* call, const hookgate::v1::DiscardDeadLettersRequest* request,
       hookgate::v1::DiscardDeadLettersResponse* response) override {
-    return unary_.Run(call, MayChange(*call, request->subscription(), "DiscardDeadLetters"),
-                      [=, this] { return calls_.DiscardDeadLetters(*request, *response); });
+    return unary_.Begin(call, MayChange(*call, request->subscription(), "DiscardDeadLetters"),
+                        [=, this](UnaryCalls::Finish finish) {
+                          calls_.DiscardDeadLetters(*request, *response, std::move(finish));
+                        });
   }
 
  private:

@@ -1,4 +1,6 @@
-// Runs unary calls on threads that may block, and bounds how many wait for one.
+// Runs unary calls on threads that may read the disk, and bounds how many wait for one. A call that
+// waits for a commit holds no thread meanwhile: however long somebody locks the database, reading
+// goes on.
 #ifndef HOOKGATE_SERVER_RPC_UNARY_CALLS_H_
 #define HOOKGATE_SERVER_RPC_UNARY_CALLS_H_
 
@@ -25,9 +27,20 @@ class UnaryCalls {
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* call, const absl::Status& allowed,
                                 absl::AnyInvocable<absl::Status() &&> work);
 
+  // The same for a call that writes: `begin` reads on the executor what it needs, and has `finish`
+  // called once, now or later, on any thread. Bounded apart from those that read.
+  using Finish = absl::AnyInvocable<void(const absl::Status&) &&>;
+  grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* call, const absl::Status& allowed,
+                                  absl::AnyInvocable<void(Finish finish) &&> begin);
+
  private:
+  // The call if it is refused at once; otherwise counted in `under_way`.
+  static bool Refuse(grpc::ServerUnaryReactor& reactor, const absl::Status& allowed,
+                     std::atomic<int>& under_way);
+
   Executor& executor_;
-  std::atomic<int> under_way_ = 0;
+  std::atomic<int> reading_ = 0;
+  std::atomic<int> writing_ = 0;
 };
 
 }  // namespace hookgate

@@ -8,11 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "hookgate/v1/event.pb.h"
+#include "server/base/executor.h"
 #include "server/base/logging.h"
 #include "server/event/decode_event.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/rpc/quarantine_queries.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/await_outcome.h"
 
 namespace hookgate {
 namespace {
@@ -43,13 +45,14 @@ class OneEntry final : public QuarantineLog {
     if (id != kId || released_ != nullptr) return QuarantineEntryNotFound(id);
     return entry_;
   }
-  absl::StatusOr<AppendResult> ReleaseQuarantined(int64_t id,
-                                                  std::unique_ptr<LogEvent> event) override {
-    if (id != kId || released_ != nullptr) return QuarantineEntryNotFound(id);
+  void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, ReleaseDone done) override {
+    if (id != kId || released_ != nullptr) return std::move(done)(QuarantineEntryNotFound(id));
     released_ = std::move(event);
-    return AppendResult{.outcome = AppendResult::Outcome::kStored, .sequence = 1};
+    std::move(done)(AppendResult{.outcome = AppendResult::Outcome::kStored, .sequence = 1});
   }
-  absl::Status DiscardQuarantined(int64_t id) override { return QuarantineEntryNotFound(id); }
+  void DiscardQuarantined(int64_t id, DiscardDone done) override {
+    std::move(done)(QuarantineEntryNotFound(id));
+  }
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override { return QuarantineSummary{}; }
 
  private:
@@ -61,7 +64,9 @@ RetryQuarantinedResponse::Result Retry(QuarantineQueries& queries) {
   hookgate::v1::RetryQuarantinedRequest request;
   request.add_ids(kId);
   RetryQuarantinedResponse response;
-  Expect(queries.Retry(request, response).ok(), "what is wrong with a body is no error");
+  const auto status = AwaitOutcome<absl::Status>(
+      [&](auto done) { queries.Retry(request, response, std::move(done)); });
+  Expect(status.ok(), "what is wrong with a body is no error");
   Expect(response.results_size() == 1, "one result an id");
   return response.results(0);
 }
@@ -79,7 +84,8 @@ void CheckReleased(const LogEvent& released, const std::string& body) {
 
 void CheckRetry(const std::string& body) {
   OneEntry log(body);
-  QuarantineQueries queries(log, "0123456789abcdef");
+  static Executor& executor = *new Executor(1);
+  QuarantineQueries queries(log, "0123456789abcdef", executor);
   const RetryQuarantinedResponse::Result result = Retry(queries);
   const absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   if (!decoded.ok()) {

@@ -11,6 +11,7 @@
 #include "absl/synchronization/notification.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/base/proto_time.h"
+#include "tests/support/await_outcome.h"
 
 namespace hookgate {
 namespace {
@@ -69,6 +70,30 @@ Sequence AppendEvent(EventLog& log, const TestEvent& event) {
   EXPECT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->outcome, AppendResult::Outcome::kStored);
   return result->sequence;
+}
+
+absl::StatusOr<AppendResult> Release(QuarantineLog& log, int64_t id,
+                                     std::unique_ptr<LogEvent> event) {
+  return AwaitOutcome<absl::StatusOr<AppendResult>>(
+      [&](auto done) { log.ReleaseQuarantined(id, std::move(event), std::move(done)); });
+}
+
+absl::Status Discard(QuarantineLog& log, int64_t id) {
+  return AwaitOutcome<absl::Status>(
+      [&](auto done) { log.DiscardQuarantined(id, std::move(done)); });
+}
+
+absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::string& name,
+                                           const std::string& settings, absl::Time create_time,
+                                           Sequence position) {
+  return AwaitOutcome<absl::StatusOr<int64_t>>([&](auto done) {
+    log.CreateSubscription(name, settings, create_time, position, std::move(done));
+  });
+}
+
+absl::Status DeleteSubscription(SubscriptionLog& log, int64_t id) {
+  return AwaitOutcome<absl::Status>(
+      [&](auto done) { log.DeleteSubscription(id, std::move(done)); });
 }
 
 void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook) {

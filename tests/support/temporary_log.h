@@ -34,6 +34,15 @@ absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& event = {
 // The same. Fails the test if it is not stored as a new event.
 Sequence AppendEvent(EventLog& log, const TestEvent& event = {});
 
+// Each waits for the outcome of the call of its name.
+absl::StatusOr<AppendResult> Release(QuarantineLog& log, int64_t id,
+                                     std::unique_ptr<LogEvent> event);
+absl::Status Discard(QuarantineLog& log, int64_t id);
+absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::string& name,
+                                           const std::string& settings, absl::Time create_time,
+                                           Sequence position);
+absl::Status DeleteSubscription(SubscriptionLog& log, int64_t id);
+
 // Puts `webhook` into quarantine and waits until that is durable. Fails the test if it is not.
 void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook);
 
