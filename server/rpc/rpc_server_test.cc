@@ -9,7 +9,11 @@
 #include <thread>
 
 #include "hookgate/v1/event_service.grpc.pb.h"
+#include "tests/support/await_outcome.h"
+#include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/held_log.h"
+#include "tests/support/held_store.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -20,6 +24,8 @@ using hookgate::v1::SubscribeResponse;
 
 class RpcServerTest : public testing::Test {
  protected:
+  explicit RpcServerTest(Tail::Limits tail = {}) : tail_(tail, watch_) {}
+
   void SetUp() override { Start({}); }
 
   void Start(const RpcServerOptions& options) {
@@ -30,7 +36,7 @@ class RpcServerTest : public testing::Test {
     stub_ = ConnectTo(server_->address());
   }
   RpcServerContext Context() {
-    return {.log = *log_,
+    return {.log = held_,
             .quarantine = *log_,
             .tail = tail_,
             .watch = watch_,
@@ -47,15 +53,17 @@ class RpcServerTest : public testing::Test {
   }
   std::unique_ptr<SubscriptionRegistry> OpenSubscriptions() {
     auto subscriptions =
-        SubscriptionRegistry::Open({*log_, *log_, tail_, watch_, executor_, reads_, SystemClock()});
+        SubscriptionRegistry::Open({store_, held_, tail_, watch_, executor_, reads_, SystemClock()});
     EXPECT_TRUE(subscriptions.ok()) << subscriptions.status();
     return *std::move(subscriptions);
   }
 
   AccessControl access_;
   HeadWatch watch_{SystemClock()};
-  Tail tail_{{}, watch_};
+  Tail tail_;
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();
+  HeldLog held_{*log_};
+  HeldStore store_{*log_};
   ReadQueue reads_{1, 1};
   Executor executor_{1};
   const std::unique_ptr<SubscriptionRegistry> subscriptions_ = OpenSubscriptions();
@@ -155,6 +163,76 @@ TEST_F(RpcServerTest, QueriesAnswerWithErrorsOfTheirOwn) {
   request.set_sequence(2);
   EXPECT_EQ(stub_->GetEvent(&missing_context, request, &response).error_code(),
             grpc::StatusCode::NOT_FOUND);
+}
+
+// Eight changes that waited for somebody's BEGIN IMMEDIATE held all threads for queries: ListEvents
+// took 14.5 s.
+TEST_F(RpcServerTest, QueriesGoOnWhileChangesWaitForTheirCommit) {
+  Start({.query_threads = 1});
+  AppendEvent(*log_);
+  store_.Hold();
+  const auto subscriptions = ConnectToSubscriptions(server_->address());
+  std::vector<std::thread> changes;
+  for (int i = 0; i < 8; ++i) {
+    changes.emplace_back([&subscriptions, i] {
+      grpc::ClientContext context;
+      hookgate::v1::CreateSubscriptionRequest request;
+      request.set_name(std::to_string(i));
+      request.mutable_start()->set_start_position(hookgate::v1::START_POSITION_LATEST);
+      hookgate::v1::CreateSubscriptionResponse response;
+      EXPECT_EQ(subscriptions->CreateSubscription(&context, request, &response).error_code(),
+                grpc::StatusCode::UNAVAILABLE);
+    });
+  }
+  store_.AwaitHeld(8);
+  grpc::ClientContext context;
+  hookgate::v1::ListEventsResponse response;
+  EXPECT_TRUE(stub_->ListEvents(&context, {}, &response).ok());
+  EXPECT_EQ(response.events_size(), 1);
+  store_.LetGo();
+  for (std::thread& change : changes) change.join();
+}
+
+class SlowDiskTest : public RpcServerTest {
+ protected:
+  SlowDiskTest() : RpcServerTest({.max_events = 1}) {}  // The others are on the disk alone.
+};
+
+// While others read, a heartbeat each second came after 24 s.
+TEST_F(SlowDiskTest, StreamsOpenAndProveThatTheyLiveWhateverTheDiskDoes) {
+  for (int i = 0; i < 3; ++i) AppendEvent(*log_);
+  held_.Hold();
+  const std::string heartbeats = " heartbeat_interval { nanos: 100000000 }";
+  EventStream waiting(*stub_, kEarliest + heartbeats);
+  ASSERT_TRUE(waiting.Next().has_opened());
+  held_.AwaitReader();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(waiting.Next().has_heartbeat());
+  EventStream other(*stub_, "start_time {}" + heartbeats);
+  EXPECT_TRUE(other.Next().has_opened());
+  EXPECT_TRUE(other.Next().has_heartbeat());
+  held_.Release();
+  EXPECT_THAT(waiting.NextSequences(3), testing::ElementsAre(1, 2, 3));
+  EXPECT_THAT(other.NextSequences(3), testing::ElementsAre(1, 2, 3));
+}
+
+TEST_F(SlowDiskTest, SoDoConsumers) {
+  for (int i = 0; i < 3; ++i) AppendEvent(*log_);
+  const auto settings = SubscriptionSettings::FromProto({}, "settings");
+  ASSERT_TRUE(AwaitOutcome<absl::StatusOr<std::shared_ptr<Subscription>>>([&](auto done) {
+                subscriptions_->Create("billing", *settings, 0, std::move(done));
+              }).ok());
+  held_.Hold();
+  ConsumeCall call(server_->address(),
+                   "subscription: 'billing' consumer_name: 'a' "
+                   "heartbeat_interval { nanos: 100000000 }");
+  EXPECT_TRUE(call.Next().has_opened());
+  held_.AwaitReader();
+  for (int i = 0; i < 3; ++i) {
+    const auto frame = call.Next();
+    EXPECT_EQ(frame.heartbeat().backlog().events(), 3) << frame.DebugString();
+  }
+  held_.Release();
+  EXPECT_EQ(call.NextDeliveries(3).size(), 3u);
 }
 
 TEST_F(RpcServerTest, AddressInUseIsAnErrorThatNamesIt) {
