@@ -14,11 +14,45 @@ _COPTS = [
     "-Wno-missing-field-initializers",
 ]
 
-def hookgate_cc_library(name, copts = [], **kwargs):
-    cc_library(name = name, copts = _COPTS + copts, **kwargs)
+# For what is installed. bazel/hardening looks whether they are there.
+_HARDENED_COPTS = select({
+    "//bazel:opt": [
+        # Checks the bounds of what the C library writes. Bazel asks for 1, which checks less.
+        "-U_FORTIFY_SOURCE",
+        "-D_FORTIFY_SOURCE=2",
+        "-fstack-protector-strong",
+        # Touches each page of a large frame, so that no frame jumps over the guard page.
+        "-fstack-clash-protection",
+        "-fPIE",
+    ],
+    "//conditions:default": [],
+}) + select({
+    # Marks the targets of indirect jumps (IBT) and keeps return addresses apart (SHSTK).
+    "//bazel:opt_x86_64": ["-fcf-protection=full"],
+    "//conditions:default": [],
+})
 
-def hookgate_cc_binary(name, copts = [], **kwargs):
-    cc_binary(name = name, copts = _COPTS + copts, **kwargs)
+# At another address each time, and its tables cannot be written once it runs.
+_HARDENED_LINKOPTS = select({
+    "//bazel:opt": [
+        "-pie",
+        "-Wl,-z,relro",
+        "-Wl,-z,now",
+        "-Wl,-z,noexecstack",
+    ],
+    "//conditions:default": [],
+})
+
+def hookgate_cc_library(name, copts = [], **kwargs):
+    cc_library(name = name, copts = _COPTS + copts + _HARDENED_COPTS, **kwargs)
+
+def hookgate_cc_binary(name, copts = [], linkopts = [], **kwargs):
+    cc_binary(
+        name = name,
+        copts = _COPTS + copts + _HARDENED_COPTS,
+        linkopts = linkopts + _HARDENED_LINKOPTS,
+        **kwargs
+    )
 
 def hookgate_cc_test(name, size = "small", copts = [], deps = [], **kwargs):
     """A GoogleTest with its main; small (60 s) unless said."""
