@@ -46,6 +46,20 @@ absl::Status MakeFolder(const std::string& path) {
   return absl::OkStatus();
 }
 
+// SQLite would follow a link, to whatever whoever can write in the folder has chosen.
+absl::Status CheckNoLinks(const std::string& path) {
+  for (const char* name : {"lock", "events.db", "events.db-wal", "events.db-shm"}) {
+    const std::string file = absl::StrCat(path, "/", name);
+    struct stat found = {};
+    if (::lstat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(file, " is ", S_ISLNK(found.st_mode) ? "a symbolic link" : "not a plain file",
+                     ", through which others could have files changed elsewhere: move the file "
+                     "itself here, or name the folder where it is"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
@@ -63,8 +77,10 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenExisting(
 }
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::string& path) {
+  RETURN_IF_ERROR(CheckNoLinks(path));
   const std::string lock_path = path + "/lock";
-  const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                          S_IRUSR | S_IWUSR);
   if (file < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data folder ", path, " cannot be written: ", std::strerror(errno)));

@@ -1,4 +1,5 @@
-// The folder that holds a log, locked for one process.
+// The folder that holds a log, locked for one process. Whoever may write in the folder may replace
+// the log; nobody can make this process write outside of it.
 #ifndef HOOKGATE_SERVER_STORE_DATA_DIRECTORY_H_
 #define HOOKGATE_SERVER_STORE_DATA_DIRECTORY_H_
 
@@ -14,7 +15,8 @@ namespace hookgate {
 class DataDirectory {
  public:
   // Makes the folder (and its parents) if it is missing, readable by its owner alone, and locks it.
-  // FAILED_PRECONDITION if it cannot be made or written, or another process holds it.
+  // FAILED_PRECONDITION if it cannot be made or written, another process holds it, or the lock or
+  // the database in it is a symbolic link.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(const std::string& path);
 
   // The same for one that holds a log already; makes nothing but the lock, and no log is opened.

@@ -192,5 +192,29 @@ TEST(DataDirectoryTest, FileInTheWayIsNamed) {
   EXPECT_THAT(std::string(DataDirectory::Open(path).status().message()), HasSubstr(path));
 }
 
+// The lock was opened through a link, so that a process of root made files wherever it pointed.
+TEST(DataDirectoryTest, LinksInTheFolderAreNotFollowed) {
+  for (const char* name : {"lock", "events.db", "events.db-wal", "events.db-shm"}) {
+    const std::string path = FreshPath();
+    std::filesystem::create_directories(path);
+    const std::string target = FreshPath();
+    std::filesystem::create_symlink(target, absl::StrCat(path, "/", name));
+    const absl::Status status = DataDirectory::Open(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(absl::StrCat(name, " is a symbolic link")));
+    EXPECT_FALSE(std::filesystem::exists(target));
+  }
+}
+
+// A folder may well be a link: its owner has put it there.
+TEST(DataDirectoryTest, FolderItselfMayBeALink) {
+  const std::string path = FreshPath();
+  std::filesystem::create_directories(path);
+  const std::string link = FreshPath();
+  std::filesystem::create_directory_symlink(path, link);
+  EXPECT_TRUE(DataDirectory::Open(link).ok());
+}
+
 }  // namespace
 }  // namespace hookgate
