@@ -9,19 +9,27 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/base/logging.h"
+#include "server/base/printable.h"
 #include "server/base/status.h"
+#include "server/gateway/command_line.h"
+#include "server/gateway/descriptors.h"
+#include "server/gateway/file_permissions.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/options.h"
+#include "server/gateway/problems.h"
+#include "server/gateway/process.h"
 #include "server/gateway/signals.h"
 #include "server/tls/server_context.h"
 #include "server/verify/verify_log.h"
@@ -31,7 +39,7 @@ ABSL_FLAG(std::string, config, "",
           "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
           "over it.");
 ABSL_FLAG(bool, check_config, false,
-          "Check flags, config file and secrets, say what is wrong, exit.");
+          "Check flags, config file and secrets, say all that is wrong, exit.");
 ABSL_FLAG(bool, verify, false,
           "Check the whole log, say what is wrong with it, exit. No hookgated may be running on "
           "it.");
@@ -45,6 +53,8 @@ ABSL_FLAG(std::string, data_dir, "",
           "Folder of the event log, made if it is missing. Default ./hookgate-data.");
 ABSL_FLAG(bool, allow_insecure_grpc, false,
           "Serve gRPC without TLS on an address that other machines reach.");
+ABSL_FLAG(bool, allow_core_dumps, false,
+          "Let a crash write a core file, and debuggers attach. Both see secrets and bodies.");
 ABSL_FLAG(std::string, log_format, "",
           "text or json. Default: text on a terminal, json otherwise.");
 ABSL_FLAG(std::string, log_level, "", "debug, info, warning or error. Default info.");
@@ -66,7 +76,10 @@ Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM en
 one at once. SIGHUP has the config file and the secrets read again.
 
 Exit codes: 0 ended as asked, 1 could not start, or the log is not sound, 2 flags or config are
-wrong.)";
+wrong. With --check_config warnings alone are exit code 0.)";
+
+// Whose flags are ours; the libraries have some, too.
+constexpr char kThisFile[] = "server/main.cc";
 
 constexpr int kCouldNotStart = 1;
 constexpr int kNotSound = 1;
@@ -90,11 +103,15 @@ void Overwrite(const absl::Flag<std::string>& flag, std::string* value) {
   if (!absl::GetFlag(flag).empty()) *value = absl::GetFlag(flag);
 }
 
-absl::StatusOr<Options> OptionsFromFlags() {
-  hookgate::config::v1::Config config;
+// What is only good if it added no error.
+Options OptionsFromFlags(Problems& problems) {
+  hookgate::config::v1::Config file;
   if (!absl::GetFlag(FLAGS_config).empty()) {
-    ASSIGN_OR_RETURN(config, LoadConfig(FromWhereTyped(absl::GetFlag(FLAGS_config))));
+    auto loaded = LoadConfig(FromWhereTyped(absl::GetFlag(FLAGS_config)), problems);
+    if (!loaded.has_value()) return {};  // What else could be said would be guessed.
+    file = *std::move(loaded);
   }
+  hookgate::config::v1::Config config = file;
   Overwrite(FLAGS_http_address, config.mutable_http()->mutable_address());
   Overwrite(FLAGS_grpc_address, config.mutable_grpc()->mutable_address());
   Overwrite(FLAGS_admin_address, config.mutable_admin()->mutable_address());
@@ -102,25 +119,59 @@ absl::StatusOr<Options> OptionsFromFlags() {
   Overwrite(FLAGS_log_format, config.mutable_logging()->mutable_format());
   Overwrite(FLAGS_log_level, config.mutable_logging()->mutable_level());
   if (absl::GetFlag(FLAGS_allow_insecure_grpc)) config.mutable_grpc()->set_allow_insecure(true);
-  ASSIGN_OR_RETURN(Options options, ResolveOptions(config, GetEnvironment));
+  if (absl::GetFlag(FLAGS_allow_core_dumps)) config.set_allow_core_dumps(true);
+  Options options = ResolveOptions(config, GetEnvironment, problems);
+  options.config.file = std::move(file);
   options.log.data_dir = FromWhereTyped(options.log.data_dir);
+  CheckDataFolderPermissions(options.log.data_dir, problems);
+  FitDescriptors(RaiseDescriptorLimit(), options, problems);
+  options.warnings = problems.warnings();
   return options;
 }
 
+void Print(const Problems& problems) {
+  for (const std::string& error : problems.errors()) std::cerr << "hookgated: " << error << "\n";
+  for (const std::string& warning : problems.warnings()) {
+    std::cerr << "hookgated: warning: " << warning << "\n";
+  }
+}
+
 int Fail(int exit_code, const absl::Status& status) {
-  std::cerr << "hookgated: " << status.message() << "\n";
+  std::cerr << "hookgated: " << Printable(std::string(status.message())) << "\n";
   return exit_code;
 }
 
-void Reload(Gateway& gateway) {
-  absl::StatusOr<Options> options = OptionsFromFlags();
-  const absl::Status status = options.ok() ? gateway.Reload(*options) : options.status();
-  if (status.ok()) {
-    Log(Severity::kInfo, "config applied", {{"sources", options->sources.size()}});
-  } else {
-    Log(Severity::kError, "config not applied; the one before stays in force",
-        {{"error", std::string(status.message())}});
+void LogWarnings(const Problems& problems) {
+  for (const std::string& warning : problems.warnings()) {
+    Log(Severity::kWarning, "config warning", {{"warning", warning}});
   }
+}
+
+void Reload(Gateway& gateway) {
+  Problems problems;
+  const Options options = OptionsFromFlags(problems);
+  if (problems.ok()) gateway.Reload(options, problems);
+  gateway.NoteReload(problems);
+  LogWarnings(problems);
+  if (problems.ok()) {
+    Log(Severity::kInfo, "config applied", {{"sources", options.sources.size()}});
+    return;
+  }
+  for (const std::string& error : problems.errors()) {
+    Log(Severity::kError, "config error", {{"error", error}});
+  }
+  Log(Severity::kError, "config not applied; the one before stays in force",
+      {{"errors", problems.errors().size()}});
+}
+
+int CheckConfig(const Options& options, const Problems& problems) {
+  Print(problems);
+  if (!problems.ok()) return kBadConfig;
+  std::cout << "config is right: " << options.sources.size() << " source(s)";
+  if (!problems.warnings().empty())
+    std::cout << ", " << problems.warnings().size() << " warning(s)";
+  std::cout << "\n";
+  return EXIT_SUCCESS;
 }
 
 int VerifyAndReport(const std::string& data_dir) {
@@ -161,15 +212,19 @@ int VerifyAndReport(const std::string& data_dir) {
 }
 
 int Main() {
-  absl::StatusOr<Options> options = OptionsFromFlags();
-  if (!options.ok()) return Fail(kBadConfig, options.status());
-  if (absl::GetFlag(FLAGS_check_config)) {
-    std::cout << "config is right: " << options->sources.size() << " source(s)\n";
-    return EXIT_SUCCESS;
+  Problems problems;
+  const Options resolved = OptionsFromFlags(problems);
+  const Options* options = &resolved;
+  if (absl::GetFlag(FLAGS_check_config)) return CheckConfig(resolved, problems);
+  if (!problems.ok()) {
+    Print(problems);
+    return kBadConfig;
   }
   if (absl::GetFlag(FLAGS_verify)) return VerifyAndReport(options->log.data_dir);
+  if (options->config.whole.allow_core_dumps()) AllowCoreDumps();
   InitLogging(options->logging);
   Log(Severity::kInfo, "hookgated started", {{"version", Version()}, {"pid", getpid()}});
+  LogWarnings(problems);
   BlockSignals();
   absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());
   if (!gateway.ok()) return Fail(kCouldNotStart, gateway.status());
@@ -182,23 +237,33 @@ int Main() {
   return EXIT_SUCCESS;
 }
 
-// Shows the flags of this file alone in --help, not those of the libraries.
-void ConfigureHelp() {
+// Nothing if the command line is right; otherwise the exit code after all has been said.
+absl::optional<int> ReadCommandLine(int argc, char** argv) {
   absl::SetProgramUsageMessage(kUsage);
-  absl::FlagsUsageConfig config;
-  const auto is_ours = [](absl::string_view file) {
-    return absl::EndsWith(file, "server/main.cc");
-  };
-  config.contains_help_flags = is_ours;
-  config.contains_helpshort_flags = is_ours;
-  config.version_string = [] { return absl::StrCat("hookgated ", Version(), "\n"); };
-  absl::SetFlagsUsageConfig(config);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (AsksForHelp(words)) {
+    std::cout << HelpText(kThisFile);
+    return EXIT_SUCCESS;
+  }
+  if (AsksForVersion(words)) {
+    std::cout << "hookgated " << Version() << "\n";
+    return EXIT_SUCCESS;
+  }
+  Problems problems;
+  CheckCommandLine(words, kThisFile, problems);
+  if (!problems.ok()) {
+    Print(problems);
+    return kBadConfig;
+  }
+  absl::ParseCommandLine(argc, argv);
+  return absl::nullopt;
 }
 
 }  // namespace
 }  // namespace hookgate
 
 int main(int argc, char** argv) {
+  hookgate::HideProcess();
   // libgrpc would take any suites that it finds there.
   setenv("GRPC_SSL_CIPHER_SUITES", hookgate::kTls12Suites, /*replace=*/1);
 #ifdef NDEBUG
@@ -208,11 +273,6 @@ int main(int argc, char** argv) {
 #endif
   std::set_new_handler(hookgate::EndWithoutMemory);
   std::set_terminate(hookgate::EndAfterException);
-  hookgate::ConfigureHelp();
-  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
-  if (arguments.size() > 1) {
-    std::cerr << "hookgated: \"" << arguments[1] << "\" is no flag; see hookgated --help\n";
-    return hookgate::kBadConfig;
-  }
-  return hookgate::Main();
+  const absl::optional<int> end = hookgate::ReadCommandLine(argc, argv);
+  return end.has_value() ? *end : hookgate::Main();
 }

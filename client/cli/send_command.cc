@@ -17,6 +17,7 @@
 #include "server/base/status.h"
 #include "server/event/event_schema.h"
 #include "server/event/sample_event.h"
+#include "server/signature/pasted_secret.h"
 
 namespace hookgate::cli {
 namespace {
@@ -64,7 +65,7 @@ absl::Status CheckFlags(const Flags& flags) {
 absl::StatusOr<std::string> ReadSecretText(const Flags& flags, const Environment& environment) {
   if (flags.Has("secret-file")) {
     ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.Text("secret-file")));
-    return std::string(absl::StripAsciiWhitespace(text));  // Editors end files with a line feed.
+    return text;
   }
   const std::string& name = flags.Text("secret-env");
   if (absl::StartsWith(name, "whsec_")) {
@@ -85,7 +86,12 @@ absl::StatusOr<Secret> ReadSecret(const Flags& flags, const Environment& environ
   ASSIGN_OR_RETURN(const std::string text, ReadSecretText(flags, environment));
   const std::string name =
       flags.Has("secret-file") ? flags.Text("secret-file") : flags.Text("secret-env");
-  ASSIGN_OR_RETURN(Secret secret, Secret::Parse(name, text));
+  // A gateway reads it in the same way, so that one never takes what the other refuses.
+  ASSIGN_OR_RETURN(PastedSecret pasted,
+                   ReadPastedSecret(name, text,
+                                    {.raw = flags.Bool("raw-secret"),
+                                     .how_to_ask_for_raw = "give --raw-secret"}));
+  Secret& secret = pasted.secret;
   if (secret.public_key() != nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(name,
@@ -219,6 +225,9 @@ std::vector<FlagSpec> SigningFlags() {
        .help = "The environment variable that holds the signing secret.",
        .default_value = kSigningSecretVariable},
       {.name = "secret-file", .value = "FILE", .help = "The file that holds the signing secret."},
+      {.name = "raw-secret",
+       .kind = FlagKind::kBool,
+       .help = "The secret is plain text without whsec_, as a source with raw: true has it."},
       {.name = "webhook-id",
        .value = "ID",
        .help = "Repeat one to see it answered as a duplicate. Default: a new one."},

@@ -100,11 +100,11 @@ TEST_F(SendTest, SendsStandardInput) {
 }
 
 TEST_F(SendTest, TakesTheSecretFromAnotherVariableOrAFile) {
-  variables_["STAGING"] = "whsec_b3RoZXI=";
+  variables_["STAGING"] = "whsec_b3RoZXItb3RoZXI=";
   Run({"send", "--secret-env=STAGING"});
-  EXPECT_TRUE(Verified("whsec_b3RoZXI=").ok());
-  Run({"send", "--secret-file", WriteFile("secret", "whsec_ZmlsZQ==\n")});
-  EXPECT_TRUE(Verified("whsec_ZmlsZQ==").ok());
+  EXPECT_TRUE(Verified("whsec_b3RoZXItb3RoZXI=").ok());
+  Run({"send", "--secret-file", WriteFile("secret", "whsec_ZmlsZS1maWxl\n")});
+  EXPECT_TRUE(Verified("whsec_ZmlsZS1maWxl").ok());
 }
 
 TEST_F(SendTest, ACorruptSignatureIsNotAccepted) {
@@ -238,6 +238,37 @@ TEST_F(SendTest, APublicKeySignsNothing) {
   EXPECT_THAT(posted_, IsEmpty());
 }
 
+// It once signed with whatever text there was, and a gateway that had been given the same one said
+// that all was well: until the sender's first webhook.
+TEST_F(SendTest, SecretThatWasPastedWronglyIsRefused) {
+  const std::string secret = kSecret;
+  const std::string texts[] = {
+      "\"" + secret + "\"", "v1," + secret,         "\xef\xbb\xbf" + secret, "NAME=" + secret,
+      "Bearer " + secret,   secret + "\n" + secret, secret.substr(0, 20),    "x",
+      secret + " # mine",   "plain text secret"};
+  for (const std::string& text : texts) {
+    variables_["OPENAI_WEBHOOK_SECRET"] = text;
+    for (const Outcome& outcome :
+         {Run({"send"}), Run({"send", "--secret-file", WriteFile("wrong", text + "\n")})}) {
+      EXPECT_EQ(outcome.exit_code, kWrongUsage) << text;
+      EXPECT_THAT(outcome.err, HasSubstr("secret \"")) << text;
+      EXPECT_THAT(outcome.err, Not(HasSubstr("c2VjcmV0"))) << text;
+    }
+  }
+  EXPECT_THAT(posted_, IsEmpty());
+}
+
+TEST_F(SendTest, RawSecretIsAskedFor) {
+  variables_["OPENAI_WEBHOOK_SECRET"] = "plain text secret";
+  EXPECT_THAT(Run({"send"}).err, HasSubstr("give --raw-secret"));
+  EXPECT_EQ(Run({"send", "--raw-secret"}).exit_code, kFine);
+  const HttpRequest& request = posted_.at(0);
+  EXPECT_TRUE(Verify({Field("webhook-id"), Field("webhook-timestamp"), Field("webhook-signature")},
+                     request.body, {Secret::FromRawText("test", "plain text secret").value()},
+                     clock_.WallNow(), absl::Minutes(5))
+                  .ok());
+}
+
 TEST_F(SendTest, ASecretInTheWrongPlaceIsNotShown) {
   const Outcome as_name = Run({"send", "--secret-env", kSecret});
   EXPECT_EQ(as_name.exit_code, kWrongUsage);
@@ -247,7 +278,7 @@ TEST_F(SendTest, ASecretInTheWrongPlaceIsNotShown) {
   variables_["BAD"] = "whsec_c2VjcmV0-";
   const Outcome bad = Run({"send", "--secret-env=BAD"});
   EXPECT_EQ(bad.exit_code, kWrongUsage);
-  EXPECT_THAT(bad.err, HasSubstr("secret \"BAD\" is not base64"));
+  EXPECT_THAT(bad.err, HasSubstr("secret \"BAD\" is base64 for URLs"));
   for (const std::string& err : {as_name.err, as_flag.err, bad.err}) {
     EXPECT_THAT(err, Not(HasSubstr("c2VjcmV0")));
   }

@@ -1,6 +1,7 @@
 #include "client/cli/status_command.h"
 
 #include <sstream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -10,6 +11,7 @@
 #include "client/cli/gateway_calls.h"
 #include "client/cli/message_json.h"
 #include "client/cli/page_text.h"
+#include "client/cli/printable.h"
 #include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/connection.h"
@@ -72,6 +74,27 @@ std::string QuarantineText(const Response::Quarantine& quarantine) {
   return text;
 }
 
+// Of the last SIGHUP.
+std::string ReloadText(const Response& status, const Reader& reader) {
+  const Response::Reload& reload = status.last_reload();
+  const std::string when = WhenLine(reload.has_time(), reload.time(), reader);
+  if (reload.applied()) return absl::StrCat("applied ", when);
+  return absl::StrCat("REFUSED ", when, "; the config before stays in force");
+}
+
+// One line for each error and warning of the config.
+std::string ConfigText(const Response& status) {
+  std::string text;
+  const Response::Reload& reload = status.last_reload();
+  for (const std::string& error : reload.errors()) {
+    absl::StrAppend(&text, "config error: ", Printable(error), "\n");
+  }
+  for (const std::string& warning : status.config_warnings()) {
+    absl::StrAppend(&text, "config warning: ", Printable(warning), "\n");
+  }
+  return text;
+}
+
 Table SecretTable(const Response& status, const Reader& reader) {
   Table table({{"SOURCE"}, {"SECRET"}, {"SCHEME"}, {"LAST VERIFIED A WEBHOOK"}});
   for (const Response::Source& source : status.sources()) {
@@ -89,20 +112,26 @@ Table SecretTable(const Response& status, const Reader& reader) {
 }
 
 std::string PageOf(const Response& status, const Reader& reader) {
+  std::vector<Field> fields = {
+      {"ready", ReadyText(status), status.ready() ? Look::kGood : Look::kBad},
+      {"version", VersionText(status)},
+      {"running since", WhenLine(status.has_start_time(), status.start_time(), reader)},
+      {"config applied", WhenLine(status.has_config_time(), status.config_time(), reader)}};
+  if (status.has_last_reload()) {
+    fields.push_back({"last reload", ReloadText(status, reader),
+                      status.last_reload().applied() ? Look::kPlain : Look::kBad});
+  }
+  fields.insert(fields.end(), {{"log", LogText(status)},
+                               {"storage", StorageText(status),
+                                IsAboveItsLimit(status.storage()) ? Look::kBad : Look::kPlain},
+                               {"open streams", absl::StrCat(status.open_streams())},
+                               {"webhooks", WebhooksText(status.ingest())},
+                               {"quarantine", QuarantineText(status.quarantine())}});
   std::ostringstream page;
-  page << FieldLines(
-      {{"ready", ReadyText(status), status.ready() ? Look::kGood : Look::kBad},
-       {"version", VersionText(status)},
-       {"running since", WhenLine(status.has_start_time(), status.start_time(), reader)},
-       {"config applied", WhenLine(status.has_config_time(), status.config_time(), reader)},
-       {"log", LogText(status)},
-       {"storage", StorageText(status),
-        IsAboveItsLimit(status.storage()) ? Look::kBad : Look::kPlain},
-       {"open streams", absl::StrCat(status.open_streams())},
-       {"webhooks", WebhooksText(status.ingest())},
-       {"quarantine", QuarantineText(status.quarantine())}},
-      reader.style);
+  page << FieldLines(fields, reader.style);
   page << "\n";
+  const std::string config = ConfigText(status);
+  if (!config.empty()) page << config << "\n";
   SecretTable(status, reader).Print(reader.style, page);
   return page.str();
 }
@@ -133,7 +162,8 @@ Command StatusCommand() {
       .summary = "Tell how the gateway is",
       .description =
           "Tells whether the gateway takes webhooks, and if not, why; since when it runs and has "
-          "its config; what its log holds; what became of webhooks; and for each secret when it "
+          "its config, whether the last reload (SIGHUP) was applied, and if not, why; what its log "
+          "holds; what became of webhooks; and for each secret when it "
           "last verified one.\n\n"
           "While a secret is being rotated: once the new one verifies webhooks and the old one "
           "has not for as long as its sender may retry, the old one can go from the config.",

@@ -97,6 +97,26 @@ TEST_F(StatusTest, StorageIsToldWithItsLimit) {
   EXPECT_THAT(Run({"status"}).out, HasSubstr("storage         not told by this gateway\n"));
 }
 
+// A reload that had failed was only in the log: the config looked applied.
+TEST_F(StatusTest, ReloadThatWasRefusedIsToldWithAllItsErrors) {
+  auto& reload = *status_.mutable_last_reload();
+  *reload.mutable_time() = ToProto(clock_.WallNow() - absl::Minutes(3));
+  reload.add_errors("principals: there were 2");
+  reload.add_errors("http.address: \x1b[2J");
+  status_.add_config_warnings("grpc: open");
+  const Outcome outcome = Run({"status"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(outcome.out, HasSubstr("last reload     REFUSED "));
+  EXPECT_THAT(outcome.out, HasSubstr("(3 min ago); the config before stays in force\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("\nconfig error: principals: there were 2\n"
+                                     "config error: http.address: \\x1b[2J\n"
+                                     "config warning: grpc: open\n\n"));
+  reload.clear_errors();
+  reload.set_applied(true);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("last reload     applied "));
+  EXPECT_THAT(Run({"status", "--output=json"}).out, HasSubstr(R"("last_reload":{)"));
+}
+
 TEST_F(StatusTest, JsonIsOneObjectWithoutHoles) {
   const Outcome outcome = Run({"status", "--output", "json"});
   EXPECT_EQ(outcome.exit_code, kFine);

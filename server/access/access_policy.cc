@@ -111,7 +111,7 @@ absl::StatusOr<const Principal*> AccessPolicy::Identify(const Credentials& crede
     return found;
   }
   for (const Principal& principal : principals_) {
-    for (const std::string& name : credentials.certificate_names) {
+    for (const CertificateName& name : credentials.certificate_names) {
       if (principal.certificate_names.count(name) == 0) continue;
       if (found != nullptr && found != &principal) {
         return Unauthenticated("the names in the client certificate are those of two principals");
@@ -126,7 +126,10 @@ absl::StatusOr<const Principal*> AccessPolicy::Identify(const Credentials& crede
         "certificate if it verifies them");
   }
   return Unauthenticated(absl::StrCat("no principal has a name of the client certificate: ",
-                                      absl::StrJoin(credentials.certificate_names, ", ")));
+                                      absl::StrJoin(credentials.certificate_names, ", ",
+                                                    [](std::string* out, const auto& name) {
+                                                      out->append(name.ToString());
+                                                    })));
 }
 
 absl::Status AccessPolicy::CheckAny(const Credentials& credentials, Right right) const {

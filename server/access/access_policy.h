@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "server/access/certificate_name.h"
 
 namespace hookgate {
 
@@ -49,17 +50,17 @@ class NameSet {
 
 struct Principal {
   std::string name;
-  std::set<std::string, std::less<>> certificate_names;  // any of them, in a client's certificate
-  std::vector<TokenDigest> tokens;                       // any of them
-  NameSet subscribe;                                     // sources
-  NameSet query;                                         // sources
-  NameSet consume;                                       // durable subscriptions
+  std::set<CertificateName> certificate_names;  // any of them, in a client's certificate
+  std::vector<TokenDigest> tokens;              // any of them
+  NameSet subscribe;                            // sources
+  NameSet query;                                // sources
+  NameSet consume;                              // durable subscriptions
   bool admin = false;
 };
 
 // What a caller shows. A token counts more than a certificate: whoever sends one means it.
 struct Credentials {
-  std::vector<std::string> certificate_names;  // of a certificate that has been verified
+  std::vector<CertificateName> certificate_names;  // of a certificate that has been verified
   absl::optional<TokenDigest> token;
   // Not empty: what was shown is malformed, and this says how. It identifies nobody then.
   std::string problem;

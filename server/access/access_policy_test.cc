@@ -12,7 +12,10 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 Credentials WithToken(absl::string_view token) { return {.token = DigestOf(token)}; }
-Credentials WithCertificate(const std::string& name) { return {.certificate_names = {name}}; }
+CertificateName Name(const std::string& text) { return ParseCertificateName(text).value(); }
+Credentials WithCertificate(const std::string& name) {
+  return {.certificate_names = {Name(name)}};
+}
 
 std::string Said(const absl::Status& status) { return std::string(status.message()); }
 
@@ -21,7 +24,8 @@ class AccessPolicyTest : public testing::Test {
   AccessPolicyTest() {
     Principal worker;
     worker.name = "worker";
-    worker.certificate_names = {"spiffe://example/worker", "worker.internal"};
+    worker.certificate_names = {Name("spiffe://example/worker"), Name("worker.internal"),
+                                Name("worker@example"), Name("10.0.0.1")};
     worker.tokens = {DigestOf("worker token"), DigestOf("worker token of last year")};
     worker.subscribe = NameSet({"openai", "staging"});
     worker.consume = NameSet({"jobs", "mail.*"});
@@ -30,7 +34,7 @@ class AccessPolicyTest : public testing::Test {
     operators.tokens = {DigestOf("operator token")};
     operators.query = NameSet({"*"});
     operators.admin = true;
-    operators.certificate_names = {"operator.internal"};
+    operators.certificate_names = {Name("operator.internal")};
     policy_ = AccessPolicy({worker, operators});
   }
   AccessPolicy policy_;
@@ -50,7 +54,8 @@ TEST_F(AccessPolicyTest, WithoutPrincipalsEverythingIsAllowed) {
 TEST_F(AccessPolicyTest, AnyTokenOrCertificateNameIdentifies) {
   for (const Credentials& credentials :
        {worker_, WithToken("worker token of last year"), WithCertificate("worker.internal"),
-        Credentials{.certificate_names = {"other", "spiffe://example/worker"}}}) {
+        WithCertificate("worker@example"), WithCertificate("10.0.0.1"),
+        Credentials{.certificate_names = {Name("other"), Name("spiffe://example/worker")}}}) {
     EXPECT_EQ(policy_.NameOfCaller(credentials), "worker");
   }
   EXPECT_EQ(policy_.NameOfCaller(operator_), "operator");
@@ -60,8 +65,8 @@ TEST_F(AccessPolicyTest, WhoIsNotKnownIsUnauthenticated) {
   for (const Credentials& credentials :
        {Credentials{}, WithToken(""), WithToken("worker token "),
         WithCertificate("WORKER.internal"),
-        Credentials{.certificate_names = {"worker.internal"}, .problem = "odd"},
-        Credentials{.certificate_names = {"worker.internal", "operator.internal"}}}) {
+        Credentials{.certificate_names = {Name("worker.internal")}, .problem = "odd"},
+        Credentials{.certificate_names = {Name("worker.internal"), Name("operator.internal")}}}) {
     const absl::Status status = policy_.CheckSources(credentials, Right::kSubscribe, {});
     EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated) << status;
     EXPECT_EQ(ReasonOf(status), "unauthenticated");
@@ -69,6 +74,22 @@ TEST_F(AccessPolicyTest, WhoIsNotKnownIsUnauthenticated) {
     EXPECT_EQ(policy_.CheckConsume(credentials, "jobs").code(), status.code());
     EXPECT_EQ(policy_.CheckAllSubscriptions(credentials).code(), status.code());
   }
+}
+
+// All names of a certificate were once compared as texts: whoever could have a certificate for an
+// e-mail address or a URI that reads like the host's name was the host.
+TEST_F(AccessPolicyTest, NameOfAnotherKindIsAnotherName) {
+  using Kind = CertificateName::Kind;
+  for (const Kind kind : {Kind::kDns, Kind::kUri, Kind::kEmail, Kind::kIp}) {
+    for (const char* text :
+         {"worker.internal", "spiffe://example/worker", "worker@example", "10.0.0.1"}) {
+      const Credentials credentials = {.certificate_names = {{kind, text}}};
+      const bool same_kind = kind == Name(text).kind;
+      EXPECT_EQ(policy_.NameOfCaller(credentials), same_kind ? "worker" : "") << text;
+    }
+  }
+  const Credentials wildcard = {.certificate_names = {{Kind::kDns, "*.internal"}}};
+  EXPECT_EQ(policy_.NameOfCaller(wildcard), "");
 }
 
 // A token that has been withdrawn must not be made good by a certificate: its sender should know.

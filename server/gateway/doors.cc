@@ -4,11 +4,14 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/base/status.h"
+#include "server/gateway/file_permissions.h"
 
 namespace hookgate {
 namespace {
@@ -49,126 +52,182 @@ std::string ProblemOf(const std::string& name, bool prefixes) {
                       prefixes ? ", or \"mail.*\" for all that begin with \"mail.\"" : "");
 }
 
-absl::StatusOr<NameSet> ResolveNames(const google::protobuf::RepeatedPtrField<std::string>& names,
-                                     const std::string& key, bool prefixes = false) {
+NameSet ResolveNames(const google::protobuf::RepeatedPtrField<std::string>& names,
+                     const std::string& key, Problems& problems, bool prefixes = false) {
   for (int i = 0; i < names.size(); ++i) {
     const std::string problem = ProblemOf(names[i], prefixes);
-    if (!problem.empty()) return InvalidField(absl::StrCat(key, "[", i, "]"), problem);
+    if (!problem.empty()) problems.AddError(absl::StrCat(key, "[", i, "]"), problem);
   }
   const std::vector<std::string> all(names.begin(), names.end());
   return NameSet(all);
 }
 
-absl::StatusOr<Principal> ResolvePrincipal(const hookgate::config::v1::Principal& config,
-                                           const std::string& key, bool verifies_clients) {
+void ResolveCertificateNames(const hookgate::config::v1::Principal& config, const std::string& key,
+                             bool verifies_clients, Principal& principal, Problems& problems) {
+  if (!config.certificate_names().empty() && !verifies_clients) {
+    problems.AddError(absl::StrCat(key, ".certificate_names"),
+                      "needs grpc.tls.client_ca_file, which says whose certificates are believed");
+  }
+  for (int i = 0; i < config.certificate_names_size(); ++i) {
+    const auto name = ParseCertificateName(config.certificate_names(i));
+    if (name.ok()) {
+      principal.certificate_names.insert(*name);
+    } else {
+      problems.AddError(absl::StrCat(key, ".certificate_names[", i, "]"), name.status().message());
+    }
+  }
+}
+
+Principal ResolvePrincipal(const hookgate::config::v1::Principal& config, const std::string& key,
+                           bool verifies_clients, Problems& problems) {
   Principal principal;
   principal.name = config.name();
   if (principal.name.empty() || principal.name.size() > kMaxNameBytes ||
       !std::all_of(principal.name.begin(), principal.name.end(), absl::ascii_isgraph)) {
-    return InvalidField(absl::StrCat(key, ".name"),
-                        absl::StrCat("must be 1 to ", kMaxNameBytes,
-                                     " printable characters without spaces; errors and the log "
-                                     "call it by that"));
+    problems.AddError(absl::StrCat(key, ".name"),
+                      absl::StrCat("must be 1 to ", kMaxNameBytes,
+                                   " printable characters without spaces; errors and the log "
+                                   "call it by that"));
   }
-  if (!config.certificate_names().empty() && !verifies_clients) {
-    return InvalidField(
-        absl::StrCat(key, ".certificate_names"),
-        "needs grpc.tls.client_ca_file, which says whose certificates are believed");
-  }
-  for (int i = 0; i < config.certificate_names_size(); ++i) {
-    if (config.certificate_names(i).empty()) {
-      return InvalidField(absl::StrCat(key, ".certificate_names[", i, "]"), "is empty");
-    }
-    principal.certificate_names.insert(config.certificate_names(i));
-  }
+  ResolveCertificateNames(config, key, verifies_clients, principal, problems);
   for (int i = 0; i < config.token_sha256_size(); ++i) {
-    ASSIGN_OR_RETURN(
-        const TokenDigest digest,
-        ParseDigest(config.token_sha256(i), absl::StrCat(key, ".token_sha256[", i, "]")));
-    principal.tokens.push_back(digest);
+    const auto digest =
+        ParseDigest(config.token_sha256(i), absl::StrCat(key, ".token_sha256[", i, "]"));
+    if (digest.ok()) {
+      principal.tokens.push_back(*digest);
+    } else {
+      problems.AddError(digest.status());
+    }
   }
-  if (principal.tokens.empty() && principal.certificate_names.empty()) {
-    return InvalidField(key,
-                        "can never be known: give token_sha256, or certificate_names with "
-                        "grpc.tls.client_ca_file");
+  if (config.token_sha256().empty() && config.certificate_names().empty()) {
+    problems.AddError(key,
+                      "can never be known: give token_sha256, or certificate_names with "
+                      "grpc.tls.client_ca_file");
   }
   const auto& rights = config.rights();
   const std::string under = absl::StrCat(key, ".rights.");
-  ASSIGN_OR_RETURN(principal.subscribe, ResolveNames(rights.subscribe(), under + "subscribe"));
-  ASSIGN_OR_RETURN(principal.query, ResolveNames(rights.query(), under + "query"));
-  ASSIGN_OR_RETURN(principal.consume, ResolveNames(rights.consume(), under + "consume", true));
+  principal.subscribe = ResolveNames(rights.subscribe(), under + "subscribe", problems);
+  principal.query = ResolveNames(rights.query(), under + "query", problems);
+  principal.consume = ResolveNames(rights.consume(), under + "consume", problems, true);
   principal.admin = rights.admin();
   return principal;
 }
 
 // What identifies one principal must not identify another.
-absl::Status CheckUnique(const std::vector<Principal>& principals) {
+void CheckUnique(const std::vector<Principal>& principals, Problems& problems) {
   std::set<std::string> names;
-  std::map<std::string, size_t> certificate_names;
+  std::map<CertificateName, size_t> certificate_names;
   std::map<TokenDigest, size_t> tokens;
   for (size_t i = 0; i < principals.size(); ++i) {
     const std::string key = absl::StrCat("principals[", i, "]");
-    if (!names.insert(principals[i].name).second) {
-      return InvalidField(absl::StrCat(key, ".name"),
-                          absl::StrCat("\"", principals[i].name,
-                                       "\" is there twice; each principal needs its own name"));
+    if (!principals[i].name.empty() && !names.insert(principals[i].name).second) {
+      problems.AddError(absl::StrCat(key, ".name"),
+                        absl::StrCat("\"", principals[i].name,
+                                     "\" is there twice; each principal needs its own name"));
     }
-    for (const std::string& name : principals[i].certificate_names) {
+    for (const CertificateName& name : principals[i].certificate_names) {
       if (certificate_names.emplace(name, i).second) continue;
-      return InvalidField(absl::StrCat(key, ".certificate_names"),
-                          absl::StrCat("\"", name, "\" belongs to another principal already"));
+      problems.AddError(absl::StrCat(key, ".certificate_names"),
+                        absl::StrCat("\"", name.text, "\" belongs to another principal already"));
     }
     for (const TokenDigest& token : principals[i].tokens) {
       if (tokens.emplace(token, i).first->second == i) continue;
-      return InvalidField(absl::StrCat(key, ".token_sha256"),
-                          "holds a token that belongs to another principal already");
+      problems.AddError(absl::StrCat(key, ".token_sha256"),
+                        "holds a token that belongs to another principal already");
     }
   }
-  return absl::OkStatus();
+}
+
+// A source may be gone from the config while its events are still there, so this is no error.
+void WarnOfUnknownSources(const Config& config, Problems& problems) {
+  std::vector<std::string> sources;
+  for (const auto& source : config.sources()) sources.push_back(source.name());
+  if (sources.empty()) sources.push_back(kDefaultSource);
+  const auto check = [&](const google::protobuf::RepeatedPtrField<std::string>& names,
+                         const std::string& key) {
+    for (int i = 0; i < names.size(); ++i) {
+      if (names[i] == "*" || std::find(sources.begin(), sources.end(), names[i]) != sources.end()) {
+        continue;
+      }
+      problems.AddWarning(
+          absl::StrCat(key, "[", i, "]"),
+          absl::StrCat("there is no source \"", names[i],
+                       "\" in this config; there are: ", absl::StrJoin(sources, ", ")));
+    }
+  };
+  for (int i = 0; i < config.principals_size(); ++i) {
+    const std::string under = absl::StrCat("principals[", i, "].rights.");
+    check(config.principals(i).rights().subscribe(), under + "subscribe");
+    check(config.principals(i).rights().query(), under + "query");
+  }
+}
+
+// Says what is open, as an error unless it is allowed, or reached from this machine alone.
+void CheckOpenDoors(const Config& config, bool has_tls, const std::string& address, bool exposed,
+                    Problems& problems) {
+  const bool open = config.principals().empty();
+  if (exposed && (open || !has_tls) && !config.grpc().allow_insecure()) {
+    const char* missing = "without TLS: set grpc.tls";
+    if (open) missing = "to everybody: name principals";
+    if (open && !has_tls)
+      missing = "without TLS and to everybody: set grpc.tls and name principals";
+    problems.AddError(
+        "grpc.address",
+        absl::StrCat("can be reached from other machines, and gRPC would be served ", missing,
+                     ", use a loopback address, or set grpc.allow_insecure "
+                     "(--allow_insecure_grpc) if the network itself is trusted"));
+    return;
+  }
+  if (open) {
+    problems.AddWarning(
+        "principals",
+        absl::StrCat("there are none, so gRPC is open: ",
+                     exposed ? "everybody in the network" : "every user of this machine",
+                     " who reaches ", address,
+                     " may read all events and change subscriptions; name principals to close it"));
+  }
+  if (exposed && !has_tls) {
+    problems.AddWarning("grpc.allow_insecure",
+                        absl::StrCat("gRPC is served without TLS on ", address,
+                                     ", which other machines reach: tokens and events can be read "
+                                     "on their way; set grpc.tls"));
+  }
 }
 
 }  // namespace
 
-absl::StatusOr<CertificateFiles> ResolveTls(const hookgate::config::v1::Tls& tls,
-                                            const std::string& key) {
+CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
+                            Problems& problems) {
   CertificateFiles files = {tls.certificate_file(), tls.key_file(), tls.client_ca_file()};
-  if (files.certificate.empty() || files.key.empty()) {
-    return InvalidField(
-        absl::StrCat(key, files.certificate.empty() ? ".certificate_file" : ".key_file"),
-        "is missing: TLS needs a certificate and its key, each in a PEM file");
+  for (const auto& [file, field] :
+       {std::pair{&files.certificate, ".certificate_file"}, std::pair{&files.key, ".key_file"}}) {
+    if (!file->empty()) continue;
+    problems.AddError(absl::StrCat(key, field),
+                      "is missing: TLS needs a certificate and its key, each in a PEM file");
   }
+  if (files.certificate.empty() || files.key.empty()) return files;
   const absl::Status loaded = LoadCertificates(files).status();
-  if (!loaded.ok()) return InvalidField(key, loaded.message());
+  if (!loaded.ok()) problems.AddError(key, loaded.message());
+  CheckPermissions(files.certificate, FileUse::kTrust, key + ".certificate_file", problems);
+  CheckPermissions(files.key, FileUse::kSecret, key + ".key_file", problems);
+  CheckPermissions(files.client_ca, FileUse::kTrust, key + ".client_ca_file", problems);
   return files;
 }
 
-absl::StatusOr<Doors> ResolveDoors(const Config& config, bool exposed) {
+Doors ResolveDoors(const Config& config, const std::string& address, bool exposed,
+                   Problems& problems) {
   Doors doors;
-  if (config.grpc().has_tls()) {
-    ASSIGN_OR_RETURN(doors.certificates, ResolveTls(config.grpc().tls(), "grpc.tls"));
-  }
-  const bool verifies_clients =
-      doors.certificates.has_value() && !doors.certificates->client_ca.empty();
+  const bool has_tls = config.grpc().has_tls();
+  if (has_tls) doors.certificates = ResolveTls(config.grpc().tls(), "grpc.tls", problems);
+  const bool verifies_clients = has_tls && !config.grpc().tls().client_ca_file().empty();
   for (int i = 0; i < config.principals_size(); ++i) {
-    ASSIGN_OR_RETURN(Principal principal,
-                     ResolvePrincipal(config.principals(i), absl::StrCat("principals[", i, "]"),
-                                      verifies_clients));
-    doors.principals.push_back(std::move(principal));
+    doors.principals.push_back(ResolvePrincipal(
+        config.principals(i), absl::StrCat("principals[", i, "]"), verifies_clients, problems));
   }
-  RETURN_IF_ERROR(CheckUnique(doors.principals));
-  if (!exposed || config.grpc().allow_insecure()) return doors;
-  const char* missing = nullptr;
-  if (!doors.certificates.has_value()) missing = "without TLS: set grpc.tls";
-  if (doors.principals.empty()) missing = "to everybody: name principals";
-  if (!doors.certificates.has_value() && doors.principals.empty()) {
-    missing = "without TLS and to everybody: set grpc.tls and name principals";
-  }
-  if (missing == nullptr) return doors;
-  return InvalidField(
-      "grpc.address",
-      absl::StrCat("can be reached from other machines, and gRPC would be served ", missing,
-                   ", use a loopback address, or set grpc.allow_insecure (--allow_insecure_grpc) "
-                   "if the network itself is trusted"));
+  CheckUnique(doors.principals, problems);
+  WarnOfUnknownSources(config, problems);
+  CheckOpenDoors(config, has_tls, address, exposed, problems);
+  return doors;
 }
 
 }  // namespace hookgate

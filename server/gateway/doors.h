@@ -5,13 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
 #include "server/access/access_policy.h"
+#include "server/gateway/problems.h"
 #include "server/tls/certificates.h"
 
 namespace hookgate {
+
+// The source that there is when the config names none.
+inline constexpr char kDefaultSource[] = "openai";
 
 struct Doors {
   absl::optional<CertificateFiles> certificates;  // none: plain text
@@ -19,14 +22,17 @@ struct Doors {
 };
 
 // Where the certificates of one listener are, once they have been read to see that they are right.
-// INVALID_ARGUMENT that begins with `key`, such as "grpc.tls", and says what would be right.
-absl::StatusOr<CertificateFiles> ResolveTls(const hookgate::config::v1::Tls& tls,
-                                            const std::string& key);
+// Adds errors and warnings under `key`, such as "grpc.tls".
+CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
+                            Problems& problems);
 
 // Checks what `config` says about doors, and reads the certificates to see that they are right.
-//   exposed  the address can be reached from other machines
-// INVALID_ARGUMENT that begins with the key at fault and says what would be right.
-absl::StatusOr<Doors> ResolveDoors(const hookgate::config::v1::Config& config, bool exposed);
+// Warns of doors that are open, and of rights for sources that are not there.
+//   address  where gRPC listens
+//   exposed  it can be reached from other machines
+// What it returns is only good if it added no error.
+Doors ResolveDoors(const hookgate::config::v1::Config& config, const std::string& address,
+                   bool exposed, Problems& problems);
 
 }  // namespace hookgate
 

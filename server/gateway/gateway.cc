@@ -43,6 +43,14 @@ void FillIngest(const IngestStats& stats, hookgate::v1::GetStatusResponse::Inges
   status.set_refused(stats.refused);
 }
 
+void FillReload(absl::Time time, const Problems& problems,
+                hookgate::v1::GetStatusResponse::Reload& status) {
+  *status.mutable_time() = ToProto(time);
+  status.set_applied(problems.ok());
+  for (const std::string& error : problems.errors()) status.add_errors(error);
+  for (const std::string& warning : problems.warnings()) status.add_warnings(warning);
+}
+
 // Null for plain text. `key` is where the config says so.
 absl::StatusOr<std::unique_ptr<CertificateStore>> OpenCertificates(
     const absl::optional<CertificateFiles>& files, absl::string_view key, const Clock& clock) {
@@ -83,6 +91,7 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       clock_(clock),
       start_time_(clock.WallNow()),
       config_(options.config),
+      config_warnings_(options.warnings),
       config_time_(start_time_),
       sources_(options.sources, clock),
       access_(AccessPolicy(options.doors.principals)),
@@ -188,7 +197,11 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   {
     absl::MutexLock lock(&mu_);
     *status.mutable_config_time() = ToProto(config_time_);
-    status.mutable_storage()->set_max_bytes(config_.storage().max_bytes());
+    status.mutable_storage()->set_max_bytes(config_.whole.storage().max_bytes());
+    for (const std::string& warning : config_warnings_) status.add_config_warnings(warning);
+    if (last_reload_time_.has_value()) {
+      FillReload(*last_reload_time_, last_reload_, *status.mutable_last_reload());
+    }
   }
   for (std::string& reason : ReasonsNotReady()) status.add_not_ready_reasons(std::move(reason));
   status.set_ready(status.not_ready_reasons().empty());
@@ -207,24 +220,29 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   return absl::OkStatus();
 }
 
-absl::Status Gateway::Reload(const Options& options) {
+void Gateway::Reload(const Options& options, Problems& problems) {
   absl::MutexLock lock(&mu_);
-  RETURN_IF_ERROR(CheckReload(config_, options.config));
   // What can fail comes first, all of it.
-  ASSIGN_OR_RETURN(CertificateStore::Reading for_grpc,
-                   ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
-  ASSIGN_OR_RETURN(CertificateStore::Reading for_http,
-                   ReadCertificates(http_certificates_.get(), "http.tls"));
+  CheckReload(config_, options.config, problems);
+  auto for_grpc = problems.ValueOrDefault(ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
+  auto for_http = problems.ValueOrDefault(ReadCertificates(http_certificates_.get(), "http.tls"));
+  if (!problems.ok()) return;
   TakeCertificates(grpc_certificates_.get(), std::move(for_grpc));
   TakeCertificates(http_certificates_.get(), std::move(for_http));
   config_ = options.config;
+  config_warnings_ = options.warnings;
   config_time_ = clock_.WallNow();
   sources_.Replace(options.sources);
   access_.Replace(AccessPolicy(options.doors.principals));
   rpc_server_->RecheckAccess();
   retention_->SetLimits(options.retention);
   SetLeastSeverity(options.logging.least_severity);
-  return absl::OkStatus();
+}
+
+void Gateway::NoteReload(const Problems& problems) {
+  absl::MutexLock lock(&mu_);
+  last_reload_ = problems;
+  last_reload_time_ = clock_.WallNow();
 }
 
 bool Gateway::Drain() {

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "hookgate/config/v1/config.pb.h"
+#include "absl/types/optional.h"
 #include "server/access/access_control.h"
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
@@ -23,6 +23,7 @@
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/options.h"
+#include "server/gateway/problems.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
@@ -47,10 +48,14 @@ class Gateway {
   std::string admin_address() const { return admin_server_->address(); }
   LogPosition log_position() const { return log_->Position(); }
 
-  // Goes on with these options: other sources, principals, retention and log level, and
-  // the certificates read again. All of it or, with an error
-  // that says why, nothing: FAILED_PRECONDITION if something differs that cannot change.
-  absl::Status Reload(const Options& options) ABSL_LOCKS_EXCLUDED(mu_);
+  // Goes on with these options: other sources, principals, retention and log level, and the
+  // certificates read again. All of it or, with an error added to `problems` that says why,
+  // nothing: what CheckReload finds, or certificates that cannot be read. REQUIRES: `problems` has
+  // no errors.
+  void Reload(const Options& options, Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // What GetStatus tells of the last reload, whether it came as far as Reload or not.
+  void NoteReload(const Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The graceful shutdown: says goodbye to streams at once, takes no more webhooks, and commits and
   // answers those whose signatures hold. Requests that are still arriving have a moment
@@ -79,8 +84,11 @@ class Gateway {
   std::atomic<bool> draining_ = false;
 
   absl::Mutex mu_;
-  hookgate::config::v1::Config config_ ABSL_GUARDED_BY(mu_);  // in force
+  AppliedConfig config_ ABSL_GUARDED_BY(mu_);  // in force
+  std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
+  Problems last_reload_ ABSL_GUARDED_BY(mu_);
+  absl::optional<absl::Time> last_reload_time_ ABSL_GUARDED_BY(mu_);  // none: not reloaded yet
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   MemoryReleaser memory_;

@@ -18,13 +18,14 @@
 #include "google/protobuf/text_format.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/gateway/file_permissions.h"
+#include "server/signature/pasted_secret.h"
 
 namespace hookgate {
 namespace {
 
 using hookgate::config::v1::Config;
 
-constexpr char kDefaultSource[] = "openai";
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
@@ -46,19 +47,26 @@ std::string WithoutQuotes(absl::string_view message) {
   return std::string(message);
 }
 
-// Keeps the first error that the text format parser reports, with its place.
-class FirstError : public google::protobuf::io::ErrorCollector {
+// Adds what the text format parser reports, each with its place.
+class ParserProblems : public google::protobuf::io::ErrorCollector {
  public:
+  ParserProblems(const std::string& path, Problems& problems) : path_(path), problems_(problems) {}
+
+  // After one of these the parser goes on only within what it is in.
   void AddError(int line, google::protobuf::io::ColumnNumber column,
                 const std::string& message) override {
     // The parser counts from 0, editors from 1.
-    if (!text_.empty()) return;
-    text_ = absl::StrCat(line + 1, ":", column + 1, ": ", WithoutQuotes(message));
+    problems_.AddError(absl::StrCat(path_, ":", line + 1, ":", column + 1), WithoutQuotes(message));
   }
-  const std::string& text() const { return text_; }
+  // A field that there is not: the parser skips it, so that all of them are found.
+  void AddWarning(int line, google::protobuf::io::ColumnNumber column,
+                  const std::string& message) override {
+    AddError(line, column, message);
+  }
 
  private:
-  std::string text_;
+  const std::string& path_;
+  Problems& problems_;
 };
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
@@ -138,67 +146,69 @@ bool IsLoopback(const std::string& address) {
          (is_v4 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
-absl::StatusOr<std::vector<Network>> ResolveNetworks(
-    const google::protobuf::RepeatedPtrField<std::string>& texts, const std::string& key) {
+std::vector<Network> ResolveNetworks(const google::protobuf::RepeatedPtrField<std::string>& texts,
+                                     const std::string& key, Problems& problems) {
   std::vector<Network> networks;
   for (int i = 0; i < texts.size(); ++i) {
     absl::StatusOr<Network> network = Network::Parse(texts[i]);
-    if (!network.ok()) {
-      return InvalidField(absl::StrCat(key, "[", i, "]"), network.status().message());
+    if (network.ok()) {
+      networks.push_back(*network);
+    } else {
+      problems.AddError(absl::StrCat(key, "[", i, "]"), network.status().message());
     }
-    networks.push_back(*network);
   }
   return networks;
 }
 
-absl::Status ResolveHttpTls(const Config& config, Options& options) {
-  if (!config.http().has_tls()) return absl::OkStatus();
+void ResolveHttpTls(const Config& config, Options& options, Problems& problems) {
+  if (!config.http().has_tls()) return;
   if (!config.http().tls().client_ca_file().empty()) {
-    return InvalidField("http.tls.client_ca_file",
-                        "means nothing: senders are known by their signatures; leave it out");
+    problems.AddError("http.tls.client_ca_file",
+                      "means nothing: senders are known by their signatures; leave it out");
   }
-  ASSIGN_OR_RETURN(options.http_certificates, ResolveTls(config.http().tls(), "http.tls"));
-  return absl::OkStatus();
+  options.http_certificates = ResolveTls(config.http().tls(), "http.tls", problems);
 }
 
-absl::Status ResolveHttp(const Config& config, Options& options) {
+void ResolveHttp(const Config& config, Options& options, Problems& problems) {
   const auto& http = config.http();
-  RETURN_IF_ERROR(
+  problems.AddError(
       SetAddress(http.address(), "http.address", "127.0.0.1:8080", options.http.address));
-  RETURN_IF_ERROR(SetNumber(http.max_body_bytes(), "http.max_body_bytes", kMaxBodyBytes,
-                            options.http.max_body_bytes));
-  RETURN_IF_ERROR(SetNumber(http.max_connections(), "http.max_connections", 1'000'000,
-                            options.http.max_connections));
-  RETURN_IF_ERROR(SetNumber(http.max_connections_per_address(), "http.max_connections_per_address",
-                            1'000'000, options.http.max_connections_per_address));
-  RETURN_IF_ERROR(SetNumber(http.max_unverified_bytes(), "http.max_unverified_bytes",
-                            std::numeric_limits<int64_t>::max(),
-                            options.http.max_unverified_bytes));
+  problems.AddError(SetNumber(http.max_body_bytes(), "http.max_body_bytes", kMaxBodyBytes,
+                              options.http.max_body_bytes));
+  problems.AddError(SetNumber(http.max_connections(), "http.max_connections", 1'000'000,
+                              options.http.max_connections));
+  problems.AddError(SetNumber(http.max_connections_per_address(),
+                              "http.max_connections_per_address", 1'000'000,
+                              options.http.max_connections_per_address));
+  problems.AddError(SetNumber(http.max_unverified_bytes(), "http.max_unverified_bytes",
+                              std::numeric_limits<int64_t>::max(),
+                              options.http.max_unverified_bytes));
   if (options.http.max_unverified_bytes < options.http.max_body_bytes) {
-    return InvalidField("http.max_unverified_bytes",
-                        absl::StrCat("is ", options.http.max_unverified_bytes,
-                                     "; it must be at least http.max_body_bytes, which is ",
-                                     options.http.max_body_bytes,
-                                     ", or the largest webhooks would never be taken"));
+    problems.AddError("http.max_unverified_bytes",
+                      absl::StrCat("is ", options.http.max_unverified_bytes,
+                                   "; it must be at least http.max_body_bytes, which is ",
+                                   options.http.max_body_bytes,
+                                   ", or the largest webhooks would never be taken"));
   }
-  RETURN_IF_ERROR(SetDuration(http.has_header_timeout(), http.header_timeout(),
-                              "http.header_timeout", absl::Milliseconds(1), absl::Hours(1),
-                              options.http.header_timeout));
-  RETURN_IF_ERROR(SetDuration(http.has_body_timeout(), http.body_timeout(), "http.body_timeout",
-                              absl::Milliseconds(1), absl::Hours(1), options.http.body_timeout));
-  RETURN_IF_ERROR(ResolveHttpTls(config, options));
-  ASSIGN_OR_RETURN(options.trusted_proxies,
-                   ResolveNetworks(http.trusted_proxies(), "http.trusted_proxies"));
-  return SetDuration(http.has_idle_timeout(), http.idle_timeout(), "http.idle_timeout",
-                     absl::Milliseconds(1), absl::Hours(24), options.http.idle_timeout);
+  problems.AddError(SetDuration(http.has_header_timeout(), http.header_timeout(),
+                                "http.header_timeout", absl::Milliseconds(1), absl::Hours(1),
+                                options.http.header_timeout));
+  problems.AddError(SetDuration(http.has_body_timeout(), http.body_timeout(), "http.body_timeout",
+                                absl::Milliseconds(1), absl::Hours(1), options.http.body_timeout));
+  problems.AddError(SetDuration(http.has_idle_timeout(), http.idle_timeout(), "http.idle_timeout",
+                                absl::Milliseconds(1), absl::Hours(24), options.http.idle_timeout));
+  ResolveHttpTls(config, options, problems);
+  options.trusted_proxies =
+      ResolveNetworks(http.trusted_proxies(), "http.trusted_proxies", problems);
 }
 
-absl::Status ResolveRpc(const Config& config, Options& options) {
-  RETURN_IF_ERROR(
+void ResolveRpc(const Config& config, Options& options, Problems& problems) {
+  problems.AddError(
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", options.rpc.address));
-  ASSIGN_OR_RETURN(options.doors, ResolveDoors(config, !IsLoopback(options.rpc.address)));
-  return SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
-                   options.rpc.max_streams);
+  options.doors =
+      ResolveDoors(config, options.rpc.address, !IsLoopback(options.rpc.address), problems);
+  problems.AddError(SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
+                              options.rpc.max_streams));
 }
 
 absl::Status SetMaxBytes(int64_t value, int64_t& max_bytes) {
@@ -212,45 +222,50 @@ absl::Status SetMaxBytes(int64_t value, int64_t& max_bytes) {
   return absl::OkStatus();
 }
 
-absl::Status ResolveStorage(const Config& config, Options& options) {
+void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
   options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
-  RETURN_IF_ERROR(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
-                              kMinEventAge, kForever, options.retention.max_event_age));
+  problems.AddError(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
+                                kMinEventAge, kForever, options.retention.max_event_age));
   options.retention.max_unsettled_age =
       std::max(options.retention.max_unsettled_age, options.retention.max_event_age);
-  RETURN_IF_ERROR(SetDuration(storage.has_max_unsettled_age(), storage.max_unsettled_age(),
-                              "storage.max_unsettled_age", options.retention.max_event_age,
-                              kForever, options.retention.max_unsettled_age));
-  RETURN_IF_ERROR(SetMaxBytes(storage.max_bytes(), options.retention.max_bytes));
+  problems.AddError(SetDuration(storage.has_max_unsettled_age(), storage.max_unsettled_age(),
+                                "storage.max_unsettled_age", options.retention.max_event_age,
+                                kForever, options.retention.max_unsettled_age));
+  problems.AddError(SetMaxBytes(storage.max_bytes(), options.retention.max_bytes));
   const auto& quarantine = storage.quarantine();
-  RETURN_IF_ERROR(SetDuration(quarantine.has_max_age(), quarantine.max_age(),
-                              "storage.quarantine.max_age", absl::Hours(1), kForever,
-                              options.retention.max_quarantine_age));
-  RETURN_IF_ERROR(SetNumber(quarantine.max_entries(), "storage.quarantine.max_entries", 1'000'000,
-                            options.retention.max_quarantine_entries));
-  RETURN_IF_ERROR(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks", 1'000'000,
-                            options.log.limits.max_queued));
-  RETURN_IF_ERROR(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
-                            std::numeric_limits<int64_t>::max(),
-                            options.log.limits.max_queued_bytes));
+  problems.AddError(SetDuration(quarantine.has_max_age(), quarantine.max_age(),
+                                "storage.quarantine.max_age", absl::Hours(1), kForever,
+                                options.retention.max_quarantine_age));
+  problems.AddError(SetNumber(quarantine.max_entries(), "storage.quarantine.max_entries", 1'000'000,
+                              options.retention.max_quarantine_entries));
+  problems.AddError(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks",
+                              1'000'000, options.log.limits.max_queued));
+  problems.AddError(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",
+                              std::numeric_limits<int64_t>::max(),
+                              options.log.limits.max_queued_bytes));
   const int64_t needed = kQueuedBytesPerBodyByte * options.http.max_body_bytes;
-  if (options.log.limits.max_queued_bytes >= needed) return absl::OkStatus();
-  return InvalidField("storage.max_queued_bytes",
-                      absl::StrCat("is ", options.log.limits.max_queued_bytes,
-                                   "; with this http.max_body_bytes it must be at least ", needed,
-                                   ", or the largest webhooks would never be taken"));
+  if (options.log.limits.max_queued_bytes >= needed) return;
+  problems.AddError("storage.max_queued_bytes",
+                    absl::StrCat("is ", options.log.limits.max_queued_bytes,
+                                 "; with this http.max_body_bytes it must be at least ", needed,
+                                 ", or the largest webhooks would never be taken"));
 }
 
-absl::Status ResolveLogging(const Config& config, Options& options) {
-  absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
-  if (!format.ok()) return InvalidField("logging.format", format.status().message());
-  options.logging.format = *format;
-  if (config.logging().level().empty()) return absl::OkStatus();
-  absl::StatusOr<Severity> level = ParseSeverity(config.logging().level());
-  if (!level.ok()) return InvalidField("logging.level", level.status().message());
-  options.logging.least_severity = *level;
-  return absl::OkStatus();
+void ResolveLogging(const Config& config, Options& options, Problems& problems) {
+  const absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
+  if (format.ok()) {
+    options.logging.format = *format;
+  } else {
+    problems.AddError("logging.format", format.status().message());
+  }
+  if (config.logging().level().empty()) return;
+  const absl::StatusOr<Severity> level = ParseSeverity(config.logging().level());
+  if (level.ok()) {
+    options.logging.least_severity = *level;
+  } else {
+    problems.AddError("logging.level", level.status().message());
+  }
 }
 
 // The text of a secret, from wherever the config says it is.
@@ -279,15 +294,24 @@ absl::StatusOr<std::string> SecretText(const hookgate::config::v1::Secret& secre
   return InvalidField(key, "has no value: set inline, file or environment");
 }
 
-absl::StatusOr<Secret> ResolveSecret(const hookgate::config::v1::Secret& secret,
-                                     const std::string& key, Environment environment) {
+// Adds the secret to `source`, or a problem.
+//   ask_for_raw  how an error says that raw text may be asked for
+void ResolveSecret(const hookgate::config::v1::Secret& secret, const std::string& key,
+                   absl::string_view ask_for_raw, Environment environment, WebhookSource& source,
+                   Problems& problems) {
   if (secret.name().empty()) {
-    return InvalidField(absl::StrCat(key, ".name"), "is empty; logs need a name to call it by");
+    problems.AddError(absl::StrCat(key, ".name"), "is empty; logs need a name to call it by");
   }
-  ASSIGN_OR_RETURN(const std::string text, SecretText(secret, key, environment));
-  absl::StatusOr<Secret> parsed = Secret::Parse(secret.name(), absl::StripAsciiWhitespace(text));
-  if (!parsed.ok()) return InvalidField(key, parsed.status().message());
-  return parsed;
+  const absl::StatusOr<std::string> text = SecretText(secret, key, environment);
+  if (!text.ok()) return problems.AddError(text.status());
+  absl::StatusOr<PastedSecret> read = ReadPastedSecret(
+      secret.name(), *text, {.raw = secret.raw(), .how_to_ask_for_raw = ask_for_raw});
+  if (!read.ok()) return problems.AddError(key, read.status().message());
+  for (const std::string& warning : read->warnings) problems.AddWarning(key, warning);
+  if (secret.has_file()) {
+    CheckPermissions(secret.file(), FileUse::kSecret, absl::StrCat(key, ".file"), problems);
+  }
+  source.secrets.push_back(std::move(read->secret));
 }
 
 absl::Status CheckSourceName(const std::string& name, const std::string& key) {
@@ -303,8 +327,8 @@ absl::Status CheckSourceName(const std::string& name, const std::string& key) {
       absl::StrCat("must be 1 to ", kMaxBytes, " lower-case letters, digits, '-' or '_'"));
 }
 
-absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, const std::string& key,
-                              WebhookSource& source) {
+absl::Status SetRateLimit(const hookgate::config::v1::RateLimit& limit, const std::string& key,
+                          WebhookSource& source) {
   if (!(limit.webhooks_per_second() > 0) || limit.webhooks_per_second() > 1e9) {
     return InvalidField(absl::StrCat(key, ".rate_limit.webhooks_per_second"),
                         "must be more than 0 and at most 1000000000");
@@ -319,105 +343,121 @@ absl::Status ResolveRateLimit(const hookgate::config::v1::RateLimit& limit, cons
   return absl::OkStatus();
 }
 
-absl::StatusOr<WebhookSource> ResolveSource(const hookgate::config::v1::Source& config,
-                                            const std::string& key, Environment environment) {
-  RETURN_IF_ERROR(CheckSourceName(config.name(), key));
+WebhookSource ResolveSource(const hookgate::config::v1::Source& config, const std::string& key,
+                            Environment environment, Problems& problems) {
+  problems.AddError(CheckSourceName(config.name(), key));
   WebhookSource source;
   source.name = config.name();
   if (config.secrets().empty()) {
-    return InvalidField(absl::StrCat(key, ".secrets"),
-                        "is empty: without a secret no webhook can be verified");
+    problems.AddError(absl::StrCat(key, ".secrets"),
+                      "is empty: without a secret no webhook can be verified");
   }
   std::set<std::string> names;
   for (int i = 0; i < config.secrets_size(); ++i) {
+    const hookgate::config::v1::Secret& secret = config.secrets(i);
     const std::string secret_key = absl::StrCat(key, ".secrets[", i, "]");
-    if (!names.insert(config.secrets(i).name()).second) {
-      return InvalidField(absl::StrCat(secret_key, ".name"),
-                          absl::StrCat("\"", config.secrets(i).name(),
-                                       "\" is there twice; each secret needs its own name"));
+    if (!secret.name().empty() && !names.insert(secret.name()).second) {
+      problems.AddError(
+          absl::StrCat(secret_key, ".name"),
+          absl::StrCat("\"", secret.name(), "\" is there twice; each secret needs its own name"));
     }
-    ASSIGN_OR_RETURN(Secret secret, ResolveSecret(config.secrets(i), secret_key, environment));
-    source.secrets.push_back(std::move(secret));
+    ResolveSecret(secret, secret_key, "set raw: true beside it", environment, source, problems);
   }
-  RETURN_IF_ERROR(SetDuration(config.has_timestamp_tolerance(), config.timestamp_tolerance(),
-                              absl::StrCat(key, ".timestamp_tolerance"), absl::Seconds(1),
-                              absl::Hours(24), source.timestamp_tolerance));
-  if (config.has_rate_limit()) {
-    RETURN_IF_ERROR(ResolveRateLimit(config.rate_limit(), key, source));
-  }
-  ASSIGN_OR_RETURN(
-      source.allowed_networks,
-      ResolveNetworks(config.allowed_networks(), absl::StrCat(key, ".allowed_networks")));
+  problems.AddError(SetDuration(config.has_timestamp_tolerance(), config.timestamp_tolerance(),
+                                absl::StrCat(key, ".timestamp_tolerance"), absl::Seconds(1),
+                                absl::Hours(24), source.timestamp_tolerance));
+  if (config.has_rate_limit()) problems.AddError(SetRateLimit(config.rate_limit(), key, source));
+  source.allowed_networks =
+      ResolveNetworks(config.allowed_networks(), absl::StrCat(key, ".allowed_networks"), problems);
   return source;
 }
 
 // What `sources` stands for when the config names none.
-absl::StatusOr<hookgate::config::v1::Source> DefaultSource(Environment environment) {
+WebhookSource ResolveDefaultSource(Environment environment, Problems& problems) {
+  WebhookSource source;
+  source.name = kDefaultSource;
   if (!environment(kDefaultSecretVariable).has_value()) {
-    return InvalidField(
+    problems.AddError(
         "sources", absl::StrCat("there is no signing secret, so no webhook could be verified: set "
                                 "the environment variable ",
                                 kDefaultSecretVariable,
                                 " to the secret that OpenAI showed when the webhook endpoint was "
                                 "made, or name sources in --config FILE"));
+    return source;
   }
-  hookgate::config::v1::Source source;
-  source.set_name(kDefaultSource);
-  auto* secret = source.add_secrets();
-  secret->set_name("default");
-  secret->set_environment(kDefaultSecretVariable);
+  hookgate::config::v1::Secret secret;
+  secret.set_name("default");
+  secret.set_environment(kDefaultSecretVariable);
+  ResolveSecret(secret, kDefaultSecretVariable, "name its source in --config FILE, with raw: true",
+                environment, source, problems);
   return source;
 }
 
-absl::Status ResolveSources(const Config& config, Environment environment, Options& options) {
+void ResolveSources(const Config& config, Environment environment, Options& options,
+                    Problems& problems) {
   if (config.sources().empty()) {
-    ASSIGN_OR_RETURN(const auto source, DefaultSource(environment));
-    absl::StatusOr<WebhookSource> resolved = ResolveSource(source, "sources[0]", environment);
-    if (!resolved.ok()) return Annotate(resolved.status(), kDefaultSecretVariable);
-    options.sources.push_back(*std::move(resolved));
-    return absl::OkStatus();
+    options.sources.push_back(ResolveDefaultSource(environment, problems));
+    return;
   }
   std::set<std::string> names;
   for (int i = 0; i < config.sources_size(); ++i) {
     const std::string key = absl::StrCat("sources[", i, "]");
-    ASSIGN_OR_RETURN(WebhookSource source, ResolveSource(config.sources(i), key, environment));
-    if (!names.insert(source.name).second) {
-      return InvalidField(
+    WebhookSource source = ResolveSource(config.sources(i), key, environment, problems);
+    if (!source.name.empty() && !names.insert(source.name).second) {
+      problems.AddError(
           absl::StrCat(key, ".name"),
           absl::StrCat("\"", source.name, "\" is there twice; each source needs its own name"));
     }
     options.sources.push_back(std::move(source));
   }
-  return absl::OkStatus();
+}
+
+bool HoldsSecrets(const Config& config) {
+  for (const auto& source : config.sources()) {
+    for (const auto& secret : source.secrets()) {
+      if (!secret.inline_().empty()) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
-absl::StatusOr<Config> LoadConfig(const std::string& path) {
+absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
   constexpr size_t kMaxConfigBytes = 4 << 20;
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  Config config;
-  if (!parser.ParseFromString(text, &config)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
+  if (!text.ok()) {
+    problems.AddError("config", text.status().message());
+    return absl::nullopt;
   }
+  if (absl::StripAsciiWhitespace(*text).empty()) {
+    problems.AddWarning("config", absl::StrCat(path,
+                                               " is empty, so everything has its default; leave "
+                                               "--config out if that is meant"));
+  }
+  ParserProblems parser_problems(path, problems);
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&parser_problems);
+  parser.AllowUnknownField(true);
+  Config config;
+  if (!parser.ParseFromString(*text, &config)) return absl::nullopt;
+  CheckPermissions(path, HoldsSecrets(config) ? FileUse::kSecret : FileUse::kTrust, "config",
+                   problems);
   return config;
 }
 
-absl::StatusOr<Options> ResolveOptions(const Config& config, Environment environment) {
+Options ResolveOptions(const Config& config, Environment environment, Problems& problems) {
   Options options;
-  options.config = config;
-  RETURN_IF_ERROR(ResolveLogging(config, options));
-  RETURN_IF_ERROR(ResolveHttp(config, options));
-  RETURN_IF_ERROR(ResolveRpc(config, options));
-  RETURN_IF_ERROR(SetAddress(config.admin().address(), "admin.address", "127.0.0.1:9090",
-                             options.admin.address));
-  RETURN_IF_ERROR(ResolveStorage(config, options));
-  RETURN_IF_ERROR(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
-                              absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
-  RETURN_IF_ERROR(ResolveSources(config, environment, options));
+  options.config = {config, config};
+  ResolveLogging(config, options, problems);
+  ResolveHttp(config, options, problems);
+  ResolveRpc(config, options, problems);
+  problems.AddError(SetAddress(config.admin().address(), "admin.address", "127.0.0.1:9090",
+                               options.admin.address));
+  ResolveStorage(config, options, problems);
+  problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
+                                absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
+  ResolveSources(config, environment, options, problems);
   return options;
 }
 

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
@@ -14,6 +13,8 @@
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/doors.h"
+#include "server/gateway/problems.h"
+#include "server/gateway/reload.h"
 #include "server/http/http_options.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source.h"
@@ -34,24 +35,30 @@ struct Options {
   HttpServerOptions admin;                             // where the operator's tools ask
   LoggingOptions logging;
   absl::Duration drain_timeout = absl::Seconds(20);
-  // What all of this was made of.
-  hookgate::config::v1::Config config;
+  // What all of this was made of; ResolveOptions knows nothing of a file, and sets both to the
+  // same.
+  AppliedConfig config;
+  // What was warned of meanwhile; for GetStatus. Filled in by the caller of ResolveOptions.
+  std::vector<std::string> warnings;
 };
 
-// Reads a config file in protobuf text format.
-// INVALID_ARGUMENT with "FILE:LINE:COLUMN: ..." if it is not one; NOT_FOUND if it cannot be read.
-// No message holds a secret.
-absl::StatusOr<hookgate::config::v1::Config> LoadConfig(const std::string& path);
+// Reads a config file in protobuf text format, and warns if others may change it, or read secrets
+// in it. An error has "FILE:LINE:COLUMN: ..." if the file is not such a text, or has fields that
+// there are not; none holds a secret. Nothing, with an error, if the file cannot be read or the
+// parser was lost, so that all that could be said of the rest would be guessed. With fields that
+// there are not, it is what the others say.
+absl::optional<hookgate::config::v1::Config> LoadConfig(const std::string& path,
+                                                        Problems& problems);
 
 // An environment variable, or nullopt.
 using Environment = absl::FunctionRef<absl::optional<std::string>(const std::string& name)>;
 
 // Checks `config` and fills in the defaults that config.proto names. Reads the secrets, from files
-// and `environment`.
-// INVALID_ARGUMENT that begins with the key at fault, such as "sources[0].secrets[1].file: ...",
-// and says what would be right. No message holds a secret.
-absl::StatusOr<Options> ResolveOptions(const hookgate::config::v1::Config& config,
-                                       Environment environment);
+// and `environment`. Adds every problem that it finds, each with the key at fault, such as
+// "sources[0].secrets[1].file: ...", and what would be right; none holds a secret.
+// What it returns is only good if it added no error.
+Options ResolveOptions(const hookgate::config::v1::Config& config, Environment environment,
+                       Problems& problems);
 
 }  // namespace hookgate
 

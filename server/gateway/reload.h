@@ -2,15 +2,23 @@
 #ifndef HOOKGATE_SERVER_GATEWAY_RELOAD_H_
 #define HOOKGATE_SERVER_GATEWAY_RELOAD_H_
 
-#include "absl/status/status.h"
 #include "hookgate/config/v1/config.pb.h"
+#include "server/gateway/problems.h"
 
 namespace hookgate {
 
-// Whether a gateway that runs with `running` can go on with `next`. Pure.
-// FAILED_PRECONDITION names what differs, but may not. The message holds no secret.
-absl::Status CheckReload(const hookgate::config::v1::Config& running,
-                         const hookgate::config::v1::Config& next);
+// A config as it is written, and with the flags that win over it.
+struct AppliedConfig {
+  hookgate::config::v1::Config file;
+  hookgate::config::v1::Config whole;
+};
+
+// Whether a gateway that runs with `running` can go on with `next`. Pure. Adds an error for each
+// thing that differs but may not, and for each thing that is gone and whose absence opens a door or
+// removes data: principals, sources, a source's allowed_networks, the sections storage and logging.
+// A file that was cut or emptied by accident looks so; each error says what to do if it is meant.
+// Adds a warning for each right that has become larger. No message holds a secret.
+void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems);
 
 }  // namespace hookgate
 

@@ -3,13 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/text_format.h"
 
 namespace hookgate {
 namespace {
 
 using hookgate::config::v1::Config;
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 Config Parse(const std::string& text) {
   Config config;
@@ -17,17 +23,23 @@ Config Parse(const std::string& text) {
   return config;
 }
 
+Problems Check(const std::string& running, const std::string& next) {
+  Problems problems;
+  CheckReload({Parse(running), Parse(running)}, {Parse(next), Parse(next)}, problems);
+  return problems;
+}
+
 TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
-  EXPECT_TRUE(CheckReload(Parse(""), Parse(R"(
+  EXPECT_TRUE(Check("", R"(
       sources { name: "openai" secrets { name: "a" inline: "whsec_MTIz" } }
       storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 } }
-      logging { level: "debug" })"))
+      logging { level: "debug" })")
                   .ok());
 }
 
 TEST(ReloadTest, WhatCannotChangeIsNamed) {
   const auto error = [](const std::string& text) {
-    return std::string(CheckReload(Parse("http { max_connections: 1 }"), Parse(text)).message());
+    return absl::StrJoin(Check("http { max_connections: 1 }", text).errors(), "; ");
   };
   EXPECT_EQ(error("http { max_connections: 1 } grpc {}"), "");
   EXPECT_THAT(error("http { max_connections: 2 }"), HasSubstr("http.max_connections: 1 -> 2"));
@@ -37,14 +49,65 @@ TEST(ReloadTest, WhatCannotChangeIsNamed) {
               HasSubstr("storage.data_dir"));
   EXPECT_THAT(error("http { max_connections: 1 } drain_timeout { seconds: 1 }"),
               HasSubstr("drain_timeout"));
+  EXPECT_THAT(error("http { max_connections: 2 } drain_timeout { seconds: 1 }"),
+              AllOf(HasSubstr("http.max_connections"), HasSubstr("drain_timeout")));
 }
 
 TEST(ReloadTest, SecretsAreNotQuoted) {
-  const auto status = CheckReload(
-      Parse("sources { secrets { inline: 'very secret' } }"),
-      Parse("sources { secrets { inline: 'also secret' } } http { max_connections: 1 }"));
-  EXPECT_FALSE(status.ok());
-  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
+  const Problems problems =
+      Check("sources { secrets { inline: 'very secret' } }",
+            "sources { secrets { inline: 'also secret' } } http { max_connections: 1 }");
+  EXPECT_FALSE(problems.ok());
+  EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr("secret"))));
+}
+
+// A config that was emptied or cut, and SIGHUP: gRPC was open to everybody, and "config applied".
+TEST(ReloadTest, FileThatHasLostWhatClosesADoorIsRefused) {
+  constexpr char kPrincipals[] = "principals { name: 'a' } principals { name: 'b' } ";
+  constexpr char kSources[] = "sources { name: 's' } ";
+  const std::string whole = absl::StrCat(kPrincipals, kSources);
+  EXPECT_THAT(Check(whole, kSources).errors(),
+              ElementsAre(AllOf(HasSubstr("principals: there were 2"), HasSubstr("restart"))));
+  EXPECT_THAT(Check(whole, kPrincipals).errors(),
+              ElementsAre(AllOf(HasSubstr("sources: there were 1"), HasSubstr("restart"))));
+  EXPECT_THAT(Check(whole, "").errors(),
+              ElementsAre(HasSubstr("principals"), HasSubstr("sources")));
+  EXPECT_TRUE(Check(whole, "principals { name: 'c' } sources { name: 't' }").ok());
+  EXPECT_TRUE(Check("", whole).ok());
+  EXPECT_TRUE(Check("", "").ok());
+}
+
+TEST(ReloadTest, SectionThatIsGoneIsRefusedAndAnEmptyOneIsMeant) {
+  EXPECT_THAT(Check("storage { retention { seconds: 9000000 } }", "").errors(),
+              ElementsAre(AllOf(HasSubstr("storage: "), HasSubstr("write storage { }"))));
+  EXPECT_TRUE(Check("storage { retention { seconds: 9000000 } }", "storage { }").ok());
+  EXPECT_THAT(Check("logging { level: 'debug' }", "").errors(), ElementsAre(HasSubstr("logging")));
+}
+
+// Flags put sections into the config that the file does not have.
+TEST(ReloadTest, SectionThatTheFileHasLostIsMissedBehindAFlag) {
+  Problems problems;
+  CheckReload({Parse("storage { retention { seconds: 9 } }"),
+               Parse("storage { data_dir: 'x' retention { seconds: 9 } }")},
+              {Parse(""), Parse("storage { data_dir: 'x' }")}, problems);
+  EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr("storage: ")));
+}
+
+TEST(ReloadTest, NetworksOfASourceDoNotVanish) {
+  constexpr char kHeld[] = "sources { name: 's' allowed_networks: '10.0.0.0/8' }";
+  EXPECT_THAT(Check(kHeld, "sources { name: 's' }").errors(),
+              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks"), HasSubstr("0.0.0.0/0"))));
+  EXPECT_TRUE(Check(kHeld, "sources { name: 's' allowed_networks: '0.0.0.0/0' }").ok());
+  EXPECT_TRUE(Check(kHeld, "sources { name: 'other' }").ok());
+}
+
+TEST(ReloadTest, RightsForAllThatAreNewAreWarnedOf) {
+  const Problems problems =
+      Check("principals { name: 'a' rights { query: 'openai' consume: '*' } }",
+            "principals { name: 'a' rights { query: '*' consume: '*' admin: true } }");
+  EXPECT_TRUE(problems.ok());
+  EXPECT_THAT(problems.warnings(), ElementsAre(HasSubstr("principals[0].rights.query"),
+                                               HasSubstr("principals[0].rights.admin")));
 }
 
 }  // namespace

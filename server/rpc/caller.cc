@@ -14,26 +14,40 @@ namespace {
 constexpr size_t kMaxTokenBytes = 4096;
 constexpr absl::string_view kBearer = "Bearer ";
 
+// By kind: the property GRPC_X509_SAN_PROPERTY_NAME has all names as one list of texts.
+std::vector<CertificateName> NamesInCertificate(const grpc::ServerContextBase& call) {
+  using Kind = CertificateName::Kind;
+  constexpr struct {
+    const char* property;
+    Kind kind;
+  } kProperties[] = {{GRPC_PEER_DNS_PROPERTY_NAME, Kind::kDns},
+                     {GRPC_PEER_URI_PROPERTY_NAME, Kind::kUri},
+                     {GRPC_PEER_EMAIL_PROPERTY_NAME, Kind::kEmail},
+                     {GRPC_PEER_IP_PROPERTY_NAME, Kind::kIp}};
+  std::vector<CertificateName> names;
+  const auto peer = call.auth_context();
+  if (peer == nullptr) return names;
+  for (const auto& [property, kind] : kProperties) {
+    for (const grpc::string_ref& name : peer->FindPropertyValues(property)) {
+      names.push_back({kind, std::string(name.data(), name.size())});
+    }
+  }
+  return names;
+}
+
 Credentials CredentialsOf(const grpc::ServerContextBase& call) {
   std::vector<absl::string_view> authorization;
   const auto [begin, end] = call.client_metadata().equal_range("authorization");
   for (auto header = begin; header != end; ++header) {
     authorization.emplace_back(header->second.data(), header->second.size());
   }
-  std::vector<std::string> names;
-  const auto peer = call.auth_context();
-  if (peer != nullptr) {
-    for (const grpc::string_ref& name : peer->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
-      names.emplace_back(name.data(), name.size());
-    }
-  }
-  return MakeCredentials(authorization, std::move(names));
+  return MakeCredentials(authorization, NamesInCertificate(call));
 }
 
 }  // namespace
 
 Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
-                            std::vector<std::string> certificate_names) {
+                            std::vector<CertificateName> certificate_names) {
   Credentials credentials = {.certificate_names = std::move(certificate_names)};
   if (authorization.empty()) return credentials;
   const absl::string_view header = authorization.front();

@@ -30,9 +30,10 @@ class ServerContextBase;
 namespace hookgate {
 
 // The token of "Bearer TOKEN" becomes its digest. Anything else is a problem.
-//   authorization  every header of that name that the call has
+//   authorization      every header of that name that the call has
+//   certificate_names  of a client certificate that has been verified
 Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
-                            std::vector<std::string> certificate_names);
+                            std::vector<CertificateName> certificate_names);
 
 // Thread-safe, as it is constant. Errors are those of AccessPolicy; denials are logged.
 class Caller {

@@ -229,8 +229,7 @@ absl::StatusOr<Secret> Secret::Parse(absl::string_view name, absl::string_view t
   if (absl::StartsWith(text, kPrivateKeyPrefix)) {
     return refuse(
         "is a private key (whsk_), which signs: it belongs to the sender alone, not in a gateway; "
-        "give "
-        "the public key, which begins with whpk_, and consider this private key as leaked");
+        "give the public key, which begins with whpk_, and consider this private key as leaked");
   }
   if (absl::ConsumePrefix(&text, kPublicKeyPrefix)) {
     const std::optional<std::string> bytes = DecodeStrictBase64(text);
@@ -241,12 +240,19 @@ absl::StatusOr<Secret> Secret::Parse(absl::string_view name, absl::string_view t
     }
     return Secret(std::string(name), *std::move(public_key));
   }
-  if (!absl::ConsumePrefix(&text, kSecretPrefix))
-    return Secret(std::string(name), std::string(text));
-
+  if (!absl::ConsumePrefix(&text, kSecretPrefix)) {
+    return refuse("begins neither with whsec_ nor with whpk_");
+  }
   std::optional<std::string> key = DecodeStrictBase64(text);
   if (!key.has_value() || key->empty()) return refuse_base64(kSecretPrefix);
   return Secret(std::string(name), *std::move(key));
+}
+
+absl::StatusOr<Secret> Secret::FromRawText(absl::string_view name, absl::string_view text) {
+  if (absl::StripAsciiWhitespace(text).empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("secret \"", name, "\" is empty or blank"));
+  }
+  return Secret(std::string(name), std::string(text));
 }
 
 Secret::Secret(std::string name, std::string key)

@@ -39,14 +39,18 @@ struct SignedHeaders {
 // scheme v1a. Ready to use. Copies are cheap enough for configuration, and are never printed.
 class Secret {
  public:
-  // "whsec_" followed by strict base64, or without a known prefix the bytes of the text itself, as
-  // the OpenAI SDKs read it, is a shared secret; "whpk_" followed by strict base64 of 32 bytes, a
-  // public key.
+  // "whsec_" followed by strict base64 is a shared secret; "whpk_" followed by strict base64 of 32
+  // bytes, a public key.
   //   name  how logs call it
-  // INVALID_ARGUMENT if `text` is empty, blank, not base64 after the prefix, no usable public key,
-  // or begins with "whsk_": that is a sender's private key, which has no business in a gateway. No
-  // message holds any part of `text`.
+  // INVALID_ARGUMENT if `text` is anything else: empty, blank, without a known prefix, not base64
+  // after it, no usable public key, or with the prefix "whsk_": that is a sender's private key, which
+  // has no business in a gateway. No message holds any part of `text`. What people paste is read by
+  // ReadPastedSecret (pasted_secret.h), which says more.
   static absl::StatusOr<Secret> Parse(absl::string_view name, absl::string_view text);
+
+  // A shared secret that is the bytes of `text` itself, whatever they are, as the OpenAI SDKs read a
+  // text without a prefix. INVALID_ARGUMENT if `text` is empty or blank.
+  static absl::StatusOr<Secret> FromRawText(absl::string_view name, absl::string_view text);
 
   const std::string& name() const { return name_; }
   // The shared secret; empty if this is a public key, whose text is no secret.

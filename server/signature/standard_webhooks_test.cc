@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/reason.h"
@@ -31,7 +32,11 @@ constexpr char kPublicKey[] = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=
 constexpr char kPublicKeySignature[] =
     "v1a,WwgOg9VS5zhCjO1OP0r03PUcfZW8J/TKLEoW1zyEIH4H1a4x+IyVstgeDLDFYpsFsC3PvK4cJTSEVJ8715OoAg==";
 
-Secret MakeSecret(absl::string_view text) { return Secret::Parse("test", text).value(); }
+// Raw text if it has no prefix.
+Secret MakeSecret(absl::string_view text) {
+  const bool has_prefix = absl::StartsWith(text, "wh");
+  return (has_prefix ? Secret::Parse("test", text) : Secret::FromRawText("test", text)).value();
+}
 
 // What a request holds; the defaults verify against MakeSecret("key").
 struct Request {
@@ -49,17 +54,22 @@ absl::StatusOr<VerifiedWebhook> VerifyAt(absl::Time now, const Request& request,
 
 std::string ReasonFor(const Request& request) { return ReasonOf(VerifyAt(kNow, request).status()); }
 
-TEST(SecretTest, PrefixedTextIsBase64AndOtherTextIsTheKeyItself) {
+TEST(SecretTest, PrefixedTextIsBase64AndRawTextIsTheKeyItself) {
   EXPECT_EQ(MakeSecret("whsec_aGVsbG8=").key(), "hello");
-  EXPECT_EQ(MakeSecret("aGVsbG8=").key(), "aGVsbG8=");
-  EXPECT_EQ(MakeSecret(" two words\n").key(), " two words\n");
+  EXPECT_EQ(Secret::FromRawText("test", "aGVsbG8=")->key(), "aGVsbG8=");
+  EXPECT_EQ(Secret::FromRawText("test", " two words\n")->key(), " two words\n");
+  EXPECT_FALSE(Secret::FromRawText("test", "").ok());
+  EXPECT_FALSE(Secret::FromRawText("test", " \n").ok());
 }
 
-TEST(SecretTest, NameIsKept) { EXPECT_EQ(Secret::Parse("new", "key").value().name(), "new"); }
+TEST(SecretTest, NameIsKept) {
+  EXPECT_EQ(Secret::Parse("new", "whsec_aGVsbG8=").value().name(), "new");
+  EXPECT_EQ(Secret::FromRawText("new", "key").value().name(), "new");
+}
 
 TEST(SecretTest, EmptyBlankAndUndecodableTextsAreRefused) {
   for (const char* text :
-       {"", " ", "\t\r\n", "whsec_", "whsec_ ", "whsec_aGVsbG8", "whsec_aGVsbG8=\n",
+       {"", " ", "\t\r\n", "key", "aGVsbG8=", "WHSEC_aGVsbG8=", "whsec_", "whsec_ ", "whsec_aGVsbG8", "whsec_aGVsbG8=\n",
         "whsec_ aGVsbG8=", "whsec_aGVs bG8=", "whsec_aGVsbG9=", "whsec_aGVsbG8==", "whsec_aGVsbG8.",
         "whsec_aGV-bG8=", "whsec_=", "whsec_a", "whsec_\"aGVs\""}) {
     EXPECT_EQ(Secret::Parse("test", text).status().code(), absl::StatusCode::kInvalidArgument)

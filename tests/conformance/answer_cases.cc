@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "hookgate/schema/v1/options.pb.h"
@@ -85,10 +86,18 @@ json::object Decode(const json::value& body) {
   return {{"event", CanonicalEvent(*decoded)}};
 }
 
+// As the SDKs read it: a text without a prefix is the key itself.
+absl::StatusOr<Secret> SecretOf(const std::string& text) {
+  for (const char* prefix : {"whsec_", "whpk_", "whsk_"}) {
+    if (absl::StartsWith(text, prefix)) return Secret::Parse("case", text);
+  }
+  return Secret::FromRawText("case", text);
+}
+
 json::object VerifyCase(const json::object& request) {
   std::vector<Secret> secrets;
   for (const json::value& text : request.at("secrets").as_array()) {
-    absl::StatusOr<Secret> secret = Secret::Parse("case", Text(text));
+    absl::StatusOr<Secret> secret = SecretOf(Text(text));
     if (!secret.ok()) return Refusal("bad_secret", secret.status());
     secrets.push_back(*std::move(secret));
   }
@@ -105,7 +114,7 @@ json::object VerifyCase(const json::object& request) {
 }
 
 json::object SignCase(const json::object& request) {
-  const absl::StatusOr<Secret> secret = Secret::Parse("case", Text(request.at("secret")));
+  const absl::StatusOr<Secret> secret = SecretOf(Text(request.at("secret")));
   if (!secret.ok()) return Refusal("bad_secret", secret.status());
   return {{"signature", Sign(*secret, Text(request.at("id")), Text(request.at("timestamp")),
                              Bytes(request.at("body")))}};

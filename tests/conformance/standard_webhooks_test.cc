@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -74,11 +75,17 @@ absl::string_view ViewOrNull(const std::optional<std::string>& header) {
   return header.has_value() ? absl::string_view(*header) : absl::string_view();
 }
 
+// As the SDKs read it: a text without a prefix is the key itself.
+absl::StatusOr<Secret> SecretOf(const std::string& text) {
+  return absl::StartsWith(text, "wh") ? Secret::Parse("vector", text)
+                                      : Secret::FromRawText("vector", text);
+}
+
 // The answer in the words of the file's `expect` lines.
 std::string Outcome(const Vector& vector) {
   std::vector<Secret> secrets;
   for (const std::string& text : vector.secrets) {
-    absl::StatusOr<Secret> secret = Secret::Parse("vector", text);
+    absl::StatusOr<Secret> secret = SecretOf(text);
     if (!secret.ok()) return secret.status().ToString();
     secrets.push_back(*std::move(secret));
   }
@@ -104,7 +111,7 @@ TEST(StandardWebhooksConformanceTest, SignMakesThePublishedSignatures) {
   const std::vector<Vector> vectors = ReadVectors();
   ASSERT_GE(vectors.size(), 2u);
   for (const Vector& vector : {vectors[0], vectors[1]}) {
-    const Secret secret = Secret::Parse("vector", vector.secrets.at(0)).value();
+    const Secret secret = SecretOf(vector.secrets.at(0)).value();
     EXPECT_EQ(Sign(secret, *vector.id, *vector.timestamp, vector.body), *vector.signature)
         << "case: " << vector.name;
   }

@@ -301,6 +301,29 @@ TEST_F(AccessTest, ReloadRotatesTokensAndEndsStreamsThatLostTheirRight) {
   EXPECT_THAT(end.error_message(), HasSubstr("subscribe"));
 }
 
+// SIGHUP with an emptied, cut or missing config opened gRPC to everybody, and said "config applied".
+TEST_F(AccessTest, ReloadNeverOpensTheDoor) {
+  const std::string config = kSources + AllRights("right");
+  StartWith(AllRights("right"));
+  TokenStream stream(channel_, "right", kLatest);
+  ASSERT_TRUE(stream.Opened());
+  for (const std::string& next :
+       {std::string(), std::string("# nothing\n"), std::string(kSources),
+        std::string("grpc { allow_insecure: true }") + kSources,
+        config.substr(0, config.size() - 10), config.substr(0, 50)}) {
+    Reload(next);
+    EXPECT_EQ(Subscribe("", "").error_code(), StatusCode::UNAUTHENTICATED) << next;
+    EXPECT_EQ(Subscribe("", "wrong").error_code(), StatusCode::UNAUTHENTICATED) << next;
+  }
+  EXPECT_THAT(gateway_->log(), AllOf(HasSubstr("principals: there were 1"), HasSubstr("restart"),
+                                     Not(HasSubstr("\"config applied\""))));
+  // What had been open still is, and the right config is still taken.
+  Store({});
+  EXPECT_EQ(stream.NextSequence(), 1);
+  Reload(config);
+  EXPECT_THAT(gateway_->log(), HasSubstr("\"config applied\""));
+}
+
 TEST_F(AccessTest, ReloadEndsConsumersThatLostTheirRight) {
   StartWith(AllRights("right"));
   ASSERT_TRUE(Call("SubscriptionService/CreateSubscription",
@@ -395,6 +418,28 @@ TEST_F(TlsTest, NameInTheClientCertificateIsAnIdentity) {
   // The right name, signed by somebody else.
   const auto forged = other_authority_.Issue("DNS:worker.internal");
   EXPECT_EQ(Try(Connect(authority_, forged), "").error_code(), StatusCode::UNAVAILABLE);
+}
+
+// An e-mail address or a URI in the certificate that reads like the host's name once was the host.
+TEST_F(TlsTest, NamesOfTheClientCertificateAreComparedByKind) {
+  StartWithConfig(Config(R"(
+      principals { name: "host" certificate_names: "worker.internal" rights { query: "*" } }
+      principals { name: "service" certificate_names: "spiffe://example/worker"
+                   rights { query: "*" } }
+      principals { name: "person" certificate_names: "worker@example" rights { query: "*" } }
+      principals { name: "address" certificate_names: "10.0.0.1" rights { query: "*" } })"));
+  for (const char* names : {"DNS:worker.internal", "URI:spiffe://example/worker",
+                            "email:worker@example", "IP:10.0.0.1"}) {
+    const grpc::Status status = Try(Connect(authority_, authority_.Issue(names)), "");
+    EXPECT_TRUE(status.ok()) << names << ": " << status.error_message();
+  }
+  for (const char* names :
+       {"email:worker.internal", "URI:worker.internal", "DNS:spiffe://example/worker",
+        "email:spiffe://example/worker", "DNS:worker@example", "URI:worker@example", "DNS:10.0.0.1",
+        "URI:10.0.0.1", "IP:10.0.0.2", "DNS:*.internal", "DNS:WORKER.internal"}) {
+    const grpc::Status status = Try(Connect(authority_, authority_.Issue(names)), "");
+    EXPECT_EQ(status.error_code(), StatusCode::UNAUTHENTICATED) << names;
+  }
 }
 
 TEST_F(TlsTest, CertificateIsReadAgainWhenItsFilesChangeAndOnSighup) {

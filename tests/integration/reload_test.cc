@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
 
@@ -68,6 +71,49 @@ TEST_F(ReloadTest, LogLevelChanges) {
   Reload(R"(logging { level: "info" })");
   EXPECT_EQ(Send({.secret = kNewSecret}).status, 401);
   EXPECT_THAT(gateway_->log(), HasSubstr("signature_mismatch"));
+}
+
+// A reload that had failed was only in the log.
+TEST_F(ReloadTest, LastReloadIsInTheStatusWithAllItsErrors) {
+  StartWithConfig(kOnlyOpenai);
+  EXPECT_FALSE(GetStatus().has_last_reload());
+  Reload(R"(sources { name: "Bad Name" secrets { name: "a" file: "/none" } } drain_timeout { seconds: -1 })");
+  v1::GetStatusResponse::Reload last = GetStatus().last_reload();
+  EXPECT_FALSE(last.applied());
+  EXPECT_TRUE(last.has_time());
+  EXPECT_THAT(last.errors(), testing::UnorderedElementsAre(HasSubstr("drain_timeout: "),
+                                                           HasSubstr("sources[0].name: "),
+                                                           HasSubstr("sources[0].secrets[0].file: ")));
+  for (const std::string& error : last.errors()) EXPECT_THAT(gateway_->log(), HasSubstr(error));
+  Reload(kOnlyOpenai);
+  last = GetStatus().last_reload();
+  EXPECT_TRUE(last.applied());
+  EXPECT_THAT(last.errors(), testing::IsEmpty());
+}
+
+// Whatever became of the file, the sources and their secrets stay.
+TEST_F(ReloadTest, EmptiedFilesChangeNothing) {
+  const std::string secret_file = WriteFile(std::string(kTestSecret) + "\n");
+  const std::string config =
+      absl::StrCat(R"(sources { name: "openai" secrets { name: "a" file: ")", secret_file,
+                   R"(" } allowed_networks: "127.0.0.0/8" })");
+  StartWithConfig(config);
+  for (const char* next : {"", "\n", "# nothing\n", "storage { }"}) {
+    Reload(next);
+    EXPECT_THAT(GetStatus().last_reload().errors(), testing::Contains(HasSubstr("sources: ")));
+    Store({});
+  }
+  Reload(absl::StrCat(R"(sources { name: "openai" secrets { name: "a" file: ")", secret_file,
+                      R"(" } })"));
+  EXPECT_THAT(GetStatus().last_reload().errors(),
+              testing::ElementsAre(HasSubstr("sources[0].allowed_networks: ")));
+  for (const char* secret : {"", "\n", "x", "whsec_"}) {
+    std::ofstream(secret_file) << secret;
+    Reload(config);
+    EXPECT_THAT(GetStatus().last_reload().errors(),
+                testing::ElementsAre(HasSubstr("sources[0].secrets[0]: ")));
+    Store({});
+  }
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -141,7 +143,9 @@ TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {
                 {ConfigFlag("sources { name: \"a\" secrets { name: \"x\" file: \"/no/file\" } }")},
                 secret, {"sources[0].secrets[0].file", "/no/file"});
   ExpectNoStart(2, {"stray"}, secret, {"\"stray\"", "--help"});
-  ExpectNoStart(1, {"--no_such_flag"}, secret, {"no_such_flag"});
+  ExpectNoStart(2, {"--no_such_flag", "--check_config=perhaps", "stray"}, secret,
+                {"--no_such_flag", "--check_config", "\"stray\""});
+  ExpectNoStart(2, {"--config="}, secret, {"--config: is given with nothing"});
 }
 
 TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
@@ -151,6 +155,80 @@ TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
   const auto wrong = RunProgram(kHookgated, Quiet({"--check_config"}));
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("sources"));
+}
+
+// One mistake was told at a time.
+TEST_F(StartupTest, CheckConfigTellsEveryMistakeAndEveryWarningAtOnce) {
+  const std::string secret_file = WriteFile(absl::StrCat("\"", kTestSecret, "\""));
+  const auto wrong = RunProgram(
+      kHookgated,
+      Quiet({ConfigFlag(absl::StrCat("http { adress: \"x\" max_connections: -1 }\n"
+                                     "grpc { max_streams: -1 }\n"
+                                     "sources { name: \"a\" secrets { name: \"b\" file: \"",
+                                     secret_file, "\" } }\nsources { name: \"c\" }\n")),
+             "--check_config"}));
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.out, IsEmpty());
+  for (const char* part : {":1:14: ", "\"adress\"", "http.max_connections: is -1",
+                           "grpc.max_streams: is -1", "sources[0].secrets[0]: ",
+                           "quotation marks", "sources[1].secrets: ", "warning: principals: "}) {
+    EXPECT_THAT(wrong.err, HasSubstr(part));
+  }
+}
+
+TEST_F(StartupTest, WarningsAreNoErrors) {
+  const auto checked = RunProgram(kHookgated, Quiet({"--check_config"}), {SecretVariable()});
+  EXPECT_EQ(checked.exit_code, 0);
+  EXPECT_THAT(checked.out, HasSubstr("warning(s)"));
+  EXPECT_THAT(checked.err, HasSubstr("warning: principals: there are none, so gRPC is open"));
+  Start();
+  EXPECT_THAT(gateway_->log(), HasSubstr("gRPC is open"));
+  EXPECT_THAT(GetStatus().config_warnings(), testing::Contains(HasSubstr("gRPC is open")));
+}
+
+mode_t ModeOf(const std::string& path) {
+  struct stat found = {};
+  EXPECT_EQ(stat(path.c_str(), &found), 0) << path;
+  return found.st_mode & 0777;
+}
+
+// The log was for every user of the machine to read, unless hookgated had made its folder.
+TEST_F(StartupTest, LogIsItsOwnersAloneInWhateverFolder) {
+  std::filesystem::create_directories(data_dir_);
+  ASSERT_EQ(chmod(data_dir_.c_str(), 0755), 0);
+  const mode_t before = umask(022);
+  Start();
+  umask(before);
+  Store({});
+  for (const char* file : {"events.db", "events.db-wal", "events.db-shm", "lock"}) {
+    EXPECT_EQ(ModeOf(absl::StrCat(data_dir_, "/", file)), 0600u) << file;
+  }
+  EXPECT_THAT(gateway_->log(), HasSubstr(absl::StrCat("chmod 700 ", data_dir_)));
+}
+
+TEST_F(StartupTest, LinkInTheDataFolderIsNotFollowed) {
+  std::filesystem::create_directories(data_dir_);
+  const std::string target = data_dir_ + "_target";
+  std::filesystem::create_symlink(target, data_dir_ + "/lock");
+  ExpectNoStart(1, {}, {SecretVariable()}, {data_dir_ + "/lock", "symbolic link"});
+  EXPECT_FALSE(std::filesystem::exists(target));
+}
+
+std::string CoreLimitOf(pid_t pid) {
+  const std::string limits = ReadTestFile(absl::StrCat("/proc/", pid, "/limits"));
+  const size_t line = limits.find("Max core file size");
+  return limits.substr(line, limits.find('\n', line) - line);
+}
+
+TEST_F(StartupTest, CoreFilesAreWrittenOnlyWhenAskedFor) {
+  Start();
+  EXPECT_THAT(CoreLimitOf(gateway_->pid()), testing::ContainsRegex("size +0 "));
+  Start({"--allow_core_dumps"});
+  rlimit core = {};
+  ASSERT_EQ(getrlimit(RLIMIT_CORE, &core), 0);
+  if (core.rlim_max > 0) {
+    EXPECT_THAT(CoreLimitOf(gateway_->pid()), Not(testing::ContainsRegex("size +0 ")));
+  }
 }
 
 TEST_F(StartupTest, VerifySaysWhetherTheLogIsSound) {
@@ -172,6 +250,7 @@ TEST_F(StartupTest, VerifySaysWhetherTheLogIsSound) {
 
 TEST_F(StartupTest, HelpTeaches) {
   const auto outcome = RunProgram(kHookgated, {"--help"});
+  EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.out, HasSubstr("OPENAI_WEBHOOK_SECRET"));
   EXPECT_THAT(outcome.out, HasSubstr("--data_dir"));
   EXPECT_THAT(outcome.out, HasSubstr("Exit codes"));

@@ -15,9 +15,11 @@ class HookgatedProcess {
   // Starts it on `data_dir` with `flags` added, kTestSecret (secret_watch.h) as OpenAI's and
   // `environment` (NAME=VALUE) beside it, and waits until it is ready. Fails the test if that does
   // not happen; then the addresses are empty.
+  //   max_files  as in StartProgram (program.h)
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
                                                  const std::vector<std::string>& flags = {},
-                                                 const std::vector<std::string>& environment = {});
+                                                 const std::vector<std::string>& environment = {},
+                                                 int max_files = 0);
 
   // Ends it with SIGKILL if it still runs. Once it has ended, in whatever way, all that it printed,
   // and its line in the list of processes, is searched for what nobody may read (secret_watch.h),

@@ -46,8 +46,12 @@ std::string PathOfProgram(const std::string& program) {
 
 pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
                    const std::vector<std::string>& environment, const std::string& in_path,
-                   int out_fd, const std::string& err_path) {
-  std::vector<std::string> words = {PathOfProgram(program)};
+                   int out_fd, const std::string& err_path, int max_files) {
+  std::vector<std::string> words;
+  if (max_files > 0) {
+    words = {"/bin/sh", "-c", absl::StrCat("ulimit -n ", max_files, " && exec \"$0\" \"$@\"")};
+  }
+  words.push_back(PathOfProgram(program));
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables = environment;
   posix_spawn_file_actions_t actions;

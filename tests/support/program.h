@@ -32,9 +32,10 @@ ProgramOutcome RunProgram(const std::string& program, const std::vector<std::str
 
 // Starts it with stdin from the file `in_path`, stdout to `out_fd` and stderr to the file
 // `err_path`. 0, and the test has failed, if it cannot be started.
+//   max_files  how many files it may open (ulimit -n), both limits; 0: as many as this process
 pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
                    const std::vector<std::string>& environment, const std::string& in_path,
-                   int out_fd, const std::string& err_path);
+                   int out_fd, const std::string& err_path, int max_files = 0);
 
 // Waits for the end. Exit code, or 128 + signal if a signal ended it.
 int WaitForProgram(pid_t pid);

@@ -1,0 +1,36 @@
+// How the file descriptors of the process are shared out.
+//
+// A process without a free descriptor cannot accept, and libgrpc's listener never does again after
+// it has once failed for that reason. So whoever can reach the webhook port must not be able to use
+// them up: its connections get a share, and the rest stays free for the others.
+#ifndef HOOKGATE_SERVER_GATEWAY_DESCRIPTORS_H_
+#define HOOKGATE_SERVER_GATEWAY_DESCRIPTORS_H_
+
+#include <cstdint>
+
+#include "server/gateway/options.h"
+#include "server/gateway/problems.h"
+
+namespace hookgate {
+
+// What the process itself needs: the log with its readers, listeners, threads' event loops, files
+// that are read again; about 60 were counted.
+inline constexpr int64_t kDescriptorsOfProcess = 96;
+// Connections above http.max_connections that are being told so, of the two HTTP ports.
+inline constexpr int64_t kDescriptorsOfRefusals = 128;
+
+// Raises the limit of open files (ulimit -n) to the hard one, and returns what it is then.
+int64_t RaiseDescriptorLimit();
+
+// Lowers what does not fit into `limit` descriptors, with a warning that has the numbers; an error
+// if so few are left that nothing could be served. Pure.
+//   for gRPC    a quarter of `limit`, at least 64, at most rpc.max_streams
+//   for admin   a sixteenth, at least 16
+//   for HTTP    the rest, less those of the process
+// grpc.max_streams is not lowered: many streams may come over one connection; a warning says how
+// many connections fit.
+void FitDescriptors(int64_t limit, Options& options, Problems& problems);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_GATEWAY_DESCRIPTORS_H_

@@ -1,0 +1,54 @@
+#include "server/gateway/problems.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(ProblemsTest, ErrorsAndWarningsAreKeptApartInOrder) {
+  Problems problems;
+  problems.AddWarning("a", "odd");
+  EXPECT_TRUE(problems.ok());
+  problems.AddError("b", "wrong");
+  problems.AddError(InvalidField("c", "missing"));
+  problems.AddError(absl::OkStatus());
+  EXPECT_FALSE(problems.ok());
+  EXPECT_THAT(problems.errors(), ElementsAre("b: wrong", "c: missing"));
+  EXPECT_THAT(problems.warnings(), ElementsAre("a: odd"));
+}
+
+TEST(ProblemsTest, SameProblemIsToldOnce) {
+  Problems problems;
+  problems.AddError("a", "wrong");
+  problems.AddError("a", "wrong");
+  EXPECT_EQ(problems.errors().size(), 1u);
+}
+
+// What stands in a config goes to a terminal, to the log and over gRPC.
+TEST(ProblemsTest, ValuesDoNoHarmAndHaveABound) {
+  Problems problems;
+  problems.AddError("a", "\x1b[2J\xff");
+  problems.AddError("b", absl::StrCat("\"", std::string(4 << 20, 'x'), "\" is not right"));
+  EXPECT_EQ(problems.errors()[0], "a: \\x1b[2J\\xff");
+  EXPECT_LT(problems.errors()[1].size(), 1100u);
+  EXPECT_THAT(problems.errors()[1], testing::EndsWith("is not right"));
+}
+
+TEST(ProblemsTest, ThereIsAMost) {
+  Problems problems;
+  for (int i = 0; i < 1000; ++i) problems.AddError(absl::StrCat("key", i), "wrong");
+  EXPECT_EQ(problems.errors().size(), Problems::kMost + 1);
+  EXPECT_THAT(problems.errors().back(), HasSubstr("more problems"));
+  EXPECT_THAT(problems.errors().front(), StartsWith("key0: "));
+}
+
+}  // namespace
+}  // namespace hookgate
