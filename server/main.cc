@@ -152,8 +152,9 @@ void Reload(Gateway& gateway) {
   const Options options = OptionsFromFlags(problems);
   if (problems.ok()) gateway.Reload(options, problems);
   gateway.NoteReload(problems);
-  LogWarnings(problems);
   if (problems.ok()) {
+    // Those of a config that is not applied would be of doors that are not open.
+    LogWarnings(problems);
     Log(Severity::kInfo, "config applied", {{"sources", options.sources.size()}});
     return;
   }

@@ -316,7 +316,8 @@ TEST_F(AccessTest, ReloadNeverOpensTheDoor) {
     EXPECT_EQ(Subscribe("", "wrong").error_code(), StatusCode::UNAUTHENTICATED) << next;
   }
   EXPECT_THAT(gateway_->log(), AllOf(HasSubstr("principals: there were 1"), HasSubstr("restart"),
-                                     Not(HasSubstr("\"config applied\""))));
+                                     Not(HasSubstr("\"config applied\"")),
+                                     Not(HasSubstr("gRPC is open"))));
   // What had been open still is, and the right config is still taken.
   Store({});
   EXPECT_EQ(stream.NextSequence(), 1);
