@@ -11,6 +11,7 @@
 #include "client/cli/nearest.h"
 #include "client/cli/report.h"
 #include "client/cli/security_flags.h"
+#include "client/target.h"
 #include "version/version.h"
 
 namespace hookgate::cli {
@@ -85,9 +86,18 @@ absl::Status CheckArguments(const Command& command, const Arguments& arguments) 
         absl::StrCat("which one? hookgate ", command.name, " ", command.arguments.usage));
   }
   if (arguments.size() <= command.arguments.most) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("\"", arguments[command.arguments.most],
-                                                 "\" is not a flag, and there is nothing else to "
-                                                 "say"));
+  const std::string& first = arguments[command.arguments.most];
+  const std::string takes =
+      command.arguments.most == 0
+          ? "takes flags only"
+          : absl::StrCat("takes ", command.arguments.usage, " and flags only");
+  std::string message =
+      absl::StrCat("hookgate ", command.name, " ", takes, ", and \"", first, "\" is not a flag");
+  if (!command.arguments.flag_of_stray.empty()) {
+    absl::StrAppend(&message, ". Did you mean --", command.arguments.flag_of_stray, " ", first,
+                    "?");
+  }
+  return absl::InvalidArgumentError(message);
 }
 
 int RunCommand(const Command& command, const Arguments& arguments, Environment& environment) {
@@ -97,11 +107,18 @@ int RunCommand(const Command& command, const Arguments& arguments, Environment& 
     return kFine;
   }
   const absl::StatusOr<Flags> flags =
-      Flags::Parse(command.flags, arguments, environment.get_variable);
+      Flags::Parse(command.flags, arguments, environment.get_variable, environment.zone);
   if (!flags.ok()) return WrongUsage(command.name, flags.status().message(), environment);
   const absl::Status right = CheckArguments(command, flags->arguments());
   if (!right.ok()) return WrongUsage(command.name, right.message(), environment);
   if (flags->Defines("grpc")) {
+    if (const absl::Status target = CheckTarget(flags->Text("grpc")); !target.ok()) {
+      return WrongUsage(
+          command.name,
+          absl::StrCat(flags->Given("grpc") ? "--grpc" : "HOOKGATE_GRPC", ": \"",
+                       flags->Text("grpc"), "\" is not right: ", std::string(target.message())),
+          environment);
+    }
     absl::StatusOr<ConnectionSecurity> security = SecurityOf(*flags, environment.get_variable);
     if (!security.ok()) {
       return WrongUsage(command.name, security.status().message(), environment);

@@ -128,7 +128,38 @@ TEST_F(CommandLineTest, AWrongFlagNamesItsCommandsHelp) {
 TEST_F(CommandLineTest, AnArgumentThatIsNoFlagIsRefused) {
   const Outcome outcome = Run({"get", "42"});
   EXPECT_EQ(outcome.exit_code, kWrongUsage);
-  EXPECT_THAT(outcome.err, HasSubstr("\"42\" is not a flag"));
+  EXPECT_THAT(outcome.err, HasSubstr("hookgate get takes flags only, and \"42\" is not a flag. Did "
+                                     "you mean --sequence 42?"));
+  EXPECT_THAT(Run({"failures", "batch_1"}).err, HasSubstr("--subject batch_1?"));
+  EXPECT_THAT(Run({"subscriptions", "show", "a", "b"}).err,
+              HasSubstr("takes NAME and flags only, and \"b\" is not a flag"));
+}
+
+// gRPC takes anything for a name: a URL, or a host without its port, ended as "no gateway runs".
+TEST_F(CommandLineTest, AnAddressThatCannotBeOneIsRefusedBeforeAnythingIsDone) {
+  for (const char* command : {"failures", "subscribe", "status"}) {
+    for (const char* target : {"localhost", "http://127.0.0.1:50051", "::1:50051"}) {
+      const Outcome outcome = Run({command, "--grpc", target});
+      EXPECT_EQ(outcome.exit_code, kWrongUsage) << target;
+      EXPECT_THAT(outcome.err, AllOf(HasSubstr(absl::StrCat("--grpc: \"", target, "\"")),
+                                     HasSubstr("it takes ")));
+    }
+  }
+  EXPECT_EQ(Run({"status", "--grpc", ""}).exit_code, kWrongUsage);
+  variables_["HOOKGATE_GRPC"] = "https://gateway:50051";
+  EXPECT_THAT(Run({"status"}).err,
+              AllOf(HasSubstr("HOOKGATE_GRPC: "), HasSubstr("it takes gateway:50051, and TLS")));
+}
+
+TEST_F(CommandLineTest, AUrlThatIsWrongNamesWhereItStands) {
+  variables_["OPENAI_WEBHOOK_SECRET"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+  variables_["HOOKGATE_URL"] = "127.0.0.1:8080";
+  EXPECT_THAT(Run({"send"}).err, HasSubstr("HOOKGATE_URL: it begins neither with http://"));
+  EXPECT_THAT(Run({"send", "--url", "http://a b"}).err, HasSubstr("--url: "));
+}
+
+TEST_F(CommandLineTest, JsonNumbersAreExplained) {
+  EXPECT_THAT(Run({"events", "--help"}).out, HasSubstr("tonumber"));
 }
 
 TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAnError) {

@@ -29,6 +29,9 @@ struct Command {
     std::string usage;  // "ID", "ID ...", "[ID ...]"
     size_t least = 0;
     size_t most = 0;
+    // The flag, without its dashes, that somebody may have meant who gives one argument too many;
+    // "": none is likely.
+    std::string flag_of_stray = {};
   };
 
   std::string name;         // One word, or the group's and its own: "quarantine list".

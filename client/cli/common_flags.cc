@@ -7,7 +7,7 @@ namespace hookgate::cli {
 FlagSpec GrpcFlag() {
   return {.name = "grpc",
           .value = "HOST:PORT",
-          .help = "The gateway's gRPC address.",
+          .help = "The gateway's gRPC address. A proxy is used only if $grpc_proxy names one.",
           .default_value = "127.0.0.1:50051",
           .variable = "HOOKGATE_GRPC"};
 }
@@ -15,7 +15,9 @@ FlagSpec GrpcFlag() {
 FlagSpec OutputFlag() {
   return {.name = "output",
           .kind = FlagKind::kChoice,
-          .help = "For people, or one JSON object a line.",
+          .help = "For people, or one JSON object a line. In JSON the 64-bit numbers, such as "
+                  "sequences and counts, are strings, since JavaScript would round them: in jq, "
+                  "(.sequence | tonumber).",
           .default_value = "text",
           .choices = {"text", "json"}};
 }

@@ -14,6 +14,7 @@
 namespace hookgate::cli {
 
 FlagSpec GrpcFlag();
+// --output: text or json, as MessageJson has it.
 FlagSpec OutputFlag();
 FlagSpec ColorFlag();
 FlagSpec TimeoutFlag(const std::string& help, const std::string& default_value = "10s");

@@ -52,11 +52,12 @@ std::string Summary(const Listing& listing, const Shown& shown, const std::strin
     return absl::StrCat(shown.count, " ", shown.count == 1 ? listing.singular : listing.plural,
                         window);
   }
-  if (!shown.total.has_value()) {
+  if (!shown.total.has_value() || *shown.total <= shown.count) {
     return absl::StrCat("the first ", shown.count, " ", listing.plural, window,
                         "; there may be more: --limit N or --all shows them");
   }
-  return absl::StrCat(shown.count, " of ", shown.total_truncated ? "more than " : "", *shown.total,
+  // A count that was cut short says only that there are no fewer.
+  return absl::StrCat(shown.count, " of ", shown.total_truncated ? "at least " : "", *shown.total,
                       " ", listing.plural, window, "; --limit N or --all shows more");
 }
 
@@ -109,13 +110,13 @@ std::vector<FlagSpec> ListingFlags(const std::string& default_since) {
   return Join({{{.name = "since",
                  .kind = FlagKind::kTime,
                  .value = "AGO|TIME",
-                 .help = "Only what was received from then on: how long ago, such as 90s, 15m, 1h "
-                         "or 2d, or a time such as 2026-03-01T12:00:00Z.",
+                 .help = absl::StrCat("Only what was received from then on: ", kTimeForms, "."),
                  .default_value = default_since},
                 {.name = "until",
                  .kind = FlagKind::kTime,
                  .value = "AGO|TIME",
-                 .help = "Only what was received before then. Default: now."}},
+                 .help = "Only what was received before then, said as for --since. Default: "
+                         "now."}},
                FilterFlags(),
                PagedListingFlags()});
 }

@@ -30,7 +30,7 @@ std::string Json(const Message& message, bool pretty) {
   options.add_whitespace = pretty;
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
-  return json;
+  return PrintableJson(json);
 }
 
 std::string DurabilityText(v1::Durability durability) {

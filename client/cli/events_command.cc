@@ -37,6 +37,7 @@ Command EventsCommand() {
           .description =
               "Lists the events that the gateway holds, of any type, by time and filter. It ends "
               "with what is stored now; `hookgate subscribe` goes on with what comes.",
+          .arguments = {.flag_of_stray = "subject"},
           .flags = Join({{{.name = "order",
                            .kind = FlagKind::kChoice,
                            .help = "Which come first.",

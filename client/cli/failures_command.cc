@@ -36,6 +36,7 @@ Command FailuresCommand() {
           .description =
               "Lists the events that report a failure, such as batch.failed, newest first, and how "
               "many there are. Without flags: those of the last 24 hours.",
+          .arguments = {.flag_of_stray = "subject"},
           .flags = ListingFlags("24h"),
           .examples = {{"hookgate failures --since 1h", "What failed in the last hour?"},
                        {"hookgate failures --subject batch_abc --since 30d",

@@ -150,7 +150,7 @@ TEST_F(FailuresTest, SaysWhenNobodyCountedToTheEnd) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(Run({"failures", "--limit=1"}).out,
-              HasSubstr("\n1 of more than 4000 failures in the last 24 h;"));
+              HasSubstr("\n1 of at least 4000 failures in the last 24 h;"));
 }
 
 TEST_F(FailuresTest, TextFromElsewhereCannotReachTheTerminal) {
@@ -162,6 +162,38 @@ TEST_F(FailuresTest, TextFromElsewhereCannotReachTheTerminal) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(Run({"failures"}).out, HasSubstr("  \\x1b[2J\\nx  openai  a\\rb  "));
+}
+
+// protobuf's JSON leaves the marks that reorder text as they are.
+TEST_F(FailuresTest, NorCanItAsJson) {
+  gateway_.list_recent_failures = [](const Request&, Response* response) {
+    v1::Event event = MakeEvent(1);
+    event.set_subject("a\u2066b\u061Cc\u202Ed\x7f");
+    *response->add_events() = event;
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"failures", "--output", "json"}).out,
+              HasSubstr(R"("subject":"a\u2066b\u061cc\u202ed\u007f")"));
+}
+
+TEST_F(FailuresTest, LocalTimesAndDaysAreTaken) {
+  Hold(1);
+  Run({"failures", "--since", "2025-06-14", "--until", "2025-06-15 12:30"});
+  EXPECT_EQ(requests_.at(0).start_time().seconds(), 1'749'852'000) << "midnight, two hours east";
+  EXPECT_EQ(requests_.at(0).end_time().seconds(), 1'749'983'400);
+  const Outcome wrong = Run({"failures", "--since", "yesterday"});
+  EXPECT_EQ(wrong.exit_code, kWrongUsage);
+  EXPECT_THAT(wrong.err, HasSubstr("1w"));
+}
+
+// A typing error in --source was answered "No failures", with exit code 0.
+TEST_F(FailuresTest, ASourceThatThereIsNotIsAFailure) {
+  gateway_.list_recent_failures = [](const Request&, Response*) {
+    return GatewayStatus(grpc::StatusCode::NOT_FOUND, "UNKNOWN_SOURCE", "there is no source opnai");
+  };
+  const Outcome outcome = Run({"failures", "--source", "opnai"});
+  EXPECT_EQ(outcome.exit_code, kNotFound);
+  EXPECT_THAT(outcome.err, HasSubstr("there is no source opnai"));
 }
 
 TEST_F(FailuresTest, ColoursOnATerminalUnlessUnwanted) {

@@ -48,7 +48,7 @@ absl::Status CheckChoice(const FlagSpec& spec, const std::string& value) {
       absl::StrCat(absl::StrJoin(choices, " or "), DidYouMean(value, choices)));
 }
 
-absl::Status CheckKind(const FlagSpec& spec, const std::string& value) {
+absl::Status CheckKind(const FlagSpec& spec, const std::string& value, absl::TimeZone zone) {
   switch (spec.kind) {
     case FlagKind::kBool:
       if (value == "true" || value == "false") return absl::OkStatus();
@@ -63,14 +63,15 @@ absl::Status CheckKind(const FlagSpec& spec, const std::string& value) {
     case FlagKind::kDuration:
       return CheckDuration(spec, value);
     case FlagKind::kTime:
-      return ParseTime(value, absl::UnixEpoch()).status();
+      return ParseTime(value, absl::UnixEpoch(), zone).status();
   }
   return absl::OkStatus();
 }
 
 //   what  how the message calls the flag or the variable
-absl::Status Check(const FlagSpec& spec, absl::string_view what, const std::string& value) {
-  absl::Status right = CheckKind(spec, value);
+absl::Status Check(const FlagSpec& spec, absl::string_view what, const std::string& value,
+                   absl::TimeZone zone) {
+  absl::Status right = CheckKind(spec, value, zone);
   if (right.ok()) return right;
   return absl::InvalidArgumentError(absl::StrCat(
       what, ": \"", Printable(value), "\" is not right; it takes ", std::string(right.message())));
@@ -131,8 +132,9 @@ bool IsFlag(absl::string_view argument) {
 
 absl::StatusOr<Flags> Flags::Parse(const std::vector<FlagSpec>& specs,
                                    const std::vector<std::string>& arguments,
-                                   const GetVariable& get_variable) {
+                                   const GetVariable& get_variable, absl::TimeZone zone) {
   Flags flags;
+  flags.zone_ = zone;
   for (const FlagSpec& spec : specs) flags.entries_[spec.name];
   bool only_arguments = false;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -150,7 +152,7 @@ absl::StatusOr<Flags> Flags::Parse(const std::vector<FlagSpec>& specs,
     });
     if (spec == specs.end()) return UnknownFlag(typed.name, specs);
     RETURN_IF_ERROR(TakeValue(*spec, arguments, i, typed));
-    RETURN_IF_ERROR(Check(*spec, absl::StrCat("--", spec->name), *typed.value));
+    RETURN_IF_ERROR(Check(*spec, absl::StrCat("--", spec->name), *typed.value, zone));
     Entry& entry = flags.entries_[spec->name];
     if (!spec->repeated) entry.values.clear();
     entry.values.push_back(*typed.value);
@@ -162,7 +164,7 @@ absl::StatusOr<Flags> Flags::Parse(const std::vector<FlagSpec>& specs,
     const std::string variable =
         spec.variable.empty() ? "" : get_variable(spec.variable).value_or("");
     if (!variable.empty()) {
-      RETURN_IF_ERROR(Check(spec, spec.variable, variable));
+      RETURN_IF_ERROR(Check(spec, spec.variable, variable, zone));
       entry.values.push_back(variable);
     } else if (!spec.default_value.empty()) {
       entry.values.push_back(spec.default_value);
@@ -202,7 +204,7 @@ absl::Duration Flags::Duration(absl::string_view name) const {
 }
 
 absl::Time Flags::Time(absl::string_view name, absl::Time now) const {
-  const absl::StatusOr<absl::Time> time = ParseTime(Text(name), now);
+  const absl::StatusOr<absl::Time> time = ParseTime(Text(name), now, zone_);
   if (!time.ok()) NotInTable(name);
   return *time;
 }

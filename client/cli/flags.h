@@ -28,7 +28,7 @@ enum class FlagKind {
   kChoice,    // one of `choices`
   kInt,       // a whole number from `minimum` to `maximum`
   kDuration,  // ParseDuration, from `shortest` to `longest`
-  kTime,      // ParseTime: a duration ago, or a moment
+  kTime,      // ParseTime: a duration ago, a local time, or a moment
 };
 
 struct FlagSpec {
@@ -56,11 +56,12 @@ class Flags {
  public:
   // Understands --name=value, --name value, --bool, and "--" before arguments that are no flags.
   //   arguments  what follows the command
+  //   zone       of the reader, for times without one
   // INVALID_ARGUMENT says which flag, what about it, and what would be right. An unknown flag's
   // value is not repeated: it may be a secret in the wrong place.
   static absl::StatusOr<Flags> Parse(const std::vector<FlagSpec>& specs,
                                      const std::vector<std::string>& arguments,
-                                     const GetVariable& get_variable);
+                                     const GetVariable& get_variable, absl::TimeZone zone);
 
   // Whether the command has it.
   bool Defines(absl::string_view name) const {
@@ -91,6 +92,7 @@ class Flags {
 
   std::map<std::string, Entry, std::less<>> entries_;
   std::vector<std::string> arguments_;
+  absl::TimeZone zone_;
 };
 
 // INVALID_ARGUMENT if more than one of `names` was given: they contradict each other.

@@ -49,11 +49,14 @@ const std::vector<FlagSpec> kSpecs = {
 std::map<std::string, std::string> variables;
 
 absl::StatusOr<Flags> Parse(const std::vector<std::string>& arguments) {
-  return Flags::Parse(kSpecs, arguments, [](const std::string& name) -> std::optional<std::string> {
-    const auto found = variables.find(name);
-    if (found == variables.end()) return std::nullopt;
-    return found->second;
-  });
+  return Flags::Parse(
+      kSpecs, arguments,
+      [](const std::string& name) -> std::optional<std::string> {
+        const auto found = variables.find(name);
+        if (found == variables.end()) return std::nullopt;
+        return found->second;
+      },
+      absl::UTCTimeZone());
 }
 
 std::string ErrorOf(const std::vector<std::string>& arguments) {
@@ -148,7 +151,7 @@ TEST_F(FlagsTest, WrongValuesSayWhatWouldBeRight) {
   EXPECT_EQ(ErrorOf({"--output=jsn"}),
             "--output: \"jsn\" is not right; it takes text or json, did you mean json?");
   EXPECT_EQ(ErrorOf({"--heartbeat=15"}),
-            "--heartbeat: \"15\" is not right; it takes a duration such as 90s, 15m, 1h30m or 2d");
+            "--heartbeat: \"15\" is not right; it takes a duration such as 90s, 15m, 1h30m, 2d or 1w");
   EXPECT_EQ(ErrorOf({"--heartbeat=1h"}),
             "--heartbeat: \"1h\" is not right; it takes a duration from 1 s to 10 min");
   EXPECT_THAT(ErrorOf({"--since=yesterday"}), HasSubstr("--since: \"yesterday\" is not right"));

@@ -45,7 +45,7 @@ std::string ReportJson(const LogReport& report) {
                                {"dead_letters", report.dead_letters},
                                {"total_findings", report.total_findings},
                                {"findings", std::move(findings)}};
-  return json::serialize(object);
+  return PrintableJson(json::serialize(object));
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -58,7 +58,7 @@ int Run(const Flags& flags, Environment& environment) {
   if (IsJson(flags)) {
     environment.out << ReportJson(*report) << "\n";
   } else {
-    environment.out << ReportText(*report);
+    environment.out << PrintableLines(ReportText(*report));
   }
   return report->total_findings == 0 ? kFine : kFailed;
 }
@@ -81,7 +81,11 @@ Command FsckCommand() {
                  .help = "Print at most this many; all are counted.",
                  .default_value = "100",
                  .minimum = 1},
-                OutputFlag()},
+                {.name = "output",
+                 .kind = FlagKind::kChoice,
+                 .help = "For people, or one JSON object, in which numbers are numbers.",
+                 .default_value = "text",
+                 .choices = {"text", "json"}}},
       .examples = {{"hookgate fsck hookgate-data", "Is the log sound?"},
                    {"hookgate fsck /var/lib/hookgate --output json", "The same, for a script."}},
       .exits = {{kFine, "The log is sound."},

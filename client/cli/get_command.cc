@@ -77,6 +77,7 @@ Command GetCommand() {
       .description =
           "Shows one event with all its fields. The gateway knows it by its sequence, or by the "
           "sender's own key: source and webhook-id.",
+      .arguments = {.flag_of_stray = "sequence"},
       .flags = {{.name = "webhook-id",
                  .value = "ID",
                  .help = "The header webhook-id that it came with."},

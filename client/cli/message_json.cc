@@ -1,5 +1,6 @@
 #include "client/cli/message_json.h"
 
+#include "client/cli/printable.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace hookgate::cli {
@@ -10,7 +11,7 @@ std::string MessageJson(const google::protobuf::Message& message) {
   options.always_print_primitive_fields = true;
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
-  return json;
+  return PrintableJson(json);
 }
 
 }  // namespace hookgate::cli

@@ -44,7 +44,8 @@ std::vector<Command::Exit> ListingExits() {
   return {{kFine, "The list was printed, even if it is empty."},
           {kFailed, "The gateway refused, or the output could not be written."},
           {kWrongUsage, "The command line is wrong."},
-          {kUnreachable, "No gateway answered in time."}};
+          {kUnreachable, "No gateway answered in time."},
+          {kNotFound, "The gateway has no such source, or no such subscription."}};
 }
 
 int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment& environment) {

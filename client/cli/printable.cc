@@ -37,7 +37,7 @@ bool IsHarmful(uint32_t code) {
   const bool control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
   const bool separator = code == 0x2028 || code == 0x2029;
   const bool direction = code == 0x061C || code == 0x200E || code == 0x200F ||
-                         (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+                         (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x206F);
   return control || separator || direction;
 }
 
@@ -88,6 +88,22 @@ std::string Shortened(absl::string_view text) {
     if (++columns > kMaxShown) return std::string(text.substr(0, cut)).append(kEllipsis.data());
   }
   return std::string(text);
+}
+
+std::string PrintableJson(absl::string_view json) {
+  std::string result;
+  result.reserve(json.size());
+  while (!json.empty()) {
+    const Character character = FirstCharacter(json);
+    const size_t length = std::max<size_t>(character.length, 1);
+    if (character.length > 0 && IsHarmful(character.code) && json[0] != '\n' && json[0] != '\t') {
+      result += absl::StrFormat("\\u%04x", character.code);
+    } else {
+      result.append(json.data(), length);
+    }
+    json.remove_prefix(length);
+  }
+  return result;
 }
 
 size_t Width(absl::string_view text) {

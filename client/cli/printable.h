@@ -26,6 +26,11 @@ constexpr size_t kMaxShown = 256;
 // "...", in so many.
 std::string Shortened(absl::string_view text);
 
+// `json`, a JSON text, with the same characters as \uNNNN, which is the same to whatever reads
+// JSON: serializers leave most of them as they are. Safe because outside of its strings JSON has
+// none of them, except line feeds and tabs between its parts, which stay.
+std::string PrintableJson(absl::string_view json);
+
 // How many columns `text` takes, if it is Printable and each of its characters takes one.
 size_t Width(absl::string_view text);
 

@@ -47,6 +47,15 @@ TEST(ShortenedTest, CutsBetweenCharacters) {
   EXPECT_EQ(Width(cut), kMaxShown);
 }
 
+// protobuf leaves these as they are: `--output json` in a terminal could be reordered by a sender.
+TEST(PrintableJsonTest, EscapesSoThatAParserReadsTheSame) {
+  EXPECT_EQ(PrintableJson("{\"a\":\"\u061Cx\u2066y\u2069\u202E\u200F\u206A\"}"),
+            R"({"a":"\u061cx\u2066y\u2069\u202e\u200f\u206a"})");
+  EXPECT_EQ(PrintableJson("\"\x7f\xC2\x80\xC2\x9B\u2028\""), R"("\u007f\u0080\u009b\u2028")");
+  EXPECT_EQ(PrintableJson("{\n\t\"a\": \"Gr\u00FC\u00DFe \\\\ \U0001F389 \\u0007\"\n}"),
+            "{\n\t\"a\": \"Gr\u00FC\u00DFe \\\\ \U0001F389 \\u0007\"\n}");
+}
+
 TEST(WidthTest, CountsCharactersNotBytes) {
   EXPECT_EQ(Width(""), 0u);
   EXPECT_EQ(Width("abc"), 3u);

@@ -132,7 +132,9 @@ absl::StatusOr<Job> MakeJob(const Flags& flags, Environment& environment) {
   RETURN_IF_ERROR(CheckFlags(flags));
   const absl::Time now = environment.clock.WallNow();
   const absl::StatusOr<HttpUrl> gateway = ParseHttpUrl(flags.Text("url"));
-  if (!gateway.ok()) return Annotate(gateway.status(), "--url");
+  if (!gateway.ok()) {
+    return Annotate(gateway.status(), flags.Given("url") ? "--url" : "HOOKGATE_URL");
+  }
   if (!gateway->tls && flags.Given("tls-ca")) {
     return absl::InvalidArgumentError("--tls-ca: --url begins with http://, which is no TLS");
   }

@@ -75,7 +75,7 @@ std::string ResultJson(const SendResult& result) {
   // What a stranger sent may be no UTF-8, which JSON cannot hold.
   add("detail", Printable(result.detail));
   add("retry_after", Printable(result.retry_after));
-  return json::serialize(object);
+  return PrintableJson(json::serialize(object));
 }
 
 }  // namespace hookgate::cli

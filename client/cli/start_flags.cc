@@ -1,6 +1,8 @@
 #include "client/cli/start_flags.h"
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/time_format.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 
@@ -19,8 +21,7 @@ std::vector<FlagSpec> StartFlags(const std::string& default_from) {
           {.name = "since",
            .kind = FlagKind::kTime,
            .value = "AGO|TIME",
-           .help = "Begin with what was received from then on: how long ago, such as 15m or 2d, or "
-                   "a time such as 2026-03-01T12:00:00Z."}};
+           .help = absl::StrCat("Begin with what was received from then on: ", kTimeForms, ".")}};
 }
 
 absl::StatusOr<v1::SubscriptionStart> SubscriptionStartOf(const Flags& flags, absl::Time now) {

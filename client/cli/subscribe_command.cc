@@ -47,7 +47,9 @@ class Subscription {
     const absl::Status end =
         subscriber_->Run([this](const v1::Event& event) { return Handle(event); });
     if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
-    if (!end.ok()) return Fail(kFailed, end.message(), environment_);
+    if (!end.ok()) {
+      return Fail(absl::IsNotFound(end) ? kNotFound : kFailed, end.message(), environment_);
+    }
     if (!opened_) return kInterrupted;
     std::string summary = absl::StrCat(count_, count_ == 1 ? " event" : " events");
     if (cursors_ == nullptr) absl::StrAppend(&summary, "; to go on from here: --after ", cursor_);
@@ -204,6 +206,7 @@ Command SubscribeCommand() {
                  "The gateway refused for good, such as a cursor that retention has "
                  "overtaken; or the output or the cursor file could not be written."},
                 {kWrongUsage, "The command line is wrong."},
+                {kNotFound, "The gateway has no such source."},
                 {kInterrupted, "It was ended by Ctrl-C or SIGTERM before any stream had opened."}},
       .run = Run};
 }

@@ -70,6 +70,15 @@ TEST_F(SubscribeTest, PrintsOneJsonObjectALine) {
             R"("batch_failed":{"id":"evt_1","data":{"id":"batch_1"},"type":"batch.failed"}})");
 }
 
+// A source that is not configured was waited for, without end and without a word.
+TEST_F(SubscribeTest, ASourceThatThereIsNotEndsIt) {
+  gateway_.AddStream(
+      {}, GatewayStatus(grpc::StatusCode::NOT_FOUND, "UNKNOWN_SOURCE", "there is no source opnai"));
+  const Outcome outcome = Run({"subscribe", "--source", "opnai"});
+  EXPECT_EQ(outcome.exit_code, kNotFound);
+  EXPECT_THAT(outcome.err, HasSubstr("there is no source opnai"));
+}
+
 TEST_F(SubscribeTest, EndsAfterSoManyWithinAFrame) {
   Stream({OpenedFrame("c0"), EventsFrame(1, 5)});
   const Outcome outcome = Run({"subscribe", "--max-events=1"});

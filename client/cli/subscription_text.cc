@@ -95,9 +95,7 @@ Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) 
 std::string AgeOf(bool present, const google::protobuf::Duration& age) {
   const auto duration = FromProto(age, "");
   if (!present || !duration.ok()) return "-";
-  // Nobody wants the microseconds of an age.
-  return DurationText(
-      absl::Trunc(*duration, *duration < absl::Minutes(10) ? absl::Seconds(1) : absl::Minutes(1)));
+  return CoarseDurationText(*duration);
 }
 
 std::string SubscriptionPage(const v1::Subscription& subscription, const Reader& reader) {

@@ -156,6 +156,15 @@ TEST_F(SubscriptionsTest, LostDeliveriesCanBeLimited) {
             kWrongUsage);
 }
 
+// "4321 min" stood where three days were meant.
+TEST_F(SubscriptionsTest, AnAgeIsInUnitsThatNeedNoArithmetic) {
+  *shown_.mutable_backlog()->mutable_oldest_unacked_age() = ToProto(absl::Minutes(4321));
+  EXPECT_THAT(Run({"subscriptions", "show", "billing"}).out,
+              HasSubstr("7 events, the oldest received 3 d ago"));
+  *shown_.mutable_backlog()->mutable_oldest_unacked_age() = ToProto(absl::Minutes(312.5));
+  EXPECT_THAT(Run({"subscriptions", "show", "billing"}).out, HasSubstr("received 5 h 12 min ago"));
+}
+
 TEST_F(SubscriptionsTest, ShowInJsonIsTheMessage) {
   const Outcome outcome = Run({"subscriptions", "show", "billing", "--output", "json"});
   EXPECT_THAT(outcome.out, HasSubstr(R"("backlog":{"events":"7")"));
