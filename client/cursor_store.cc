@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 
@@ -54,8 +56,26 @@ absl::Status WriteAll(int file, absl::string_view content, absl::string_view pat
   return absl::OkStatus();
 }
 
+// The file that `path` leads to, over any number of symbolic links, whether it is there yet or not.
+absl::StatusOr<std::string> Resolve(std::string path) {
+  constexpr int kMostLinks = 40;  // As the kernel.
+  for (int i = 0; i < kMostLinks; ++i) {
+    char buffer[PATH_MAX];
+    const ssize_t size = ::readlink(path.c_str(), buffer, sizeof(buffer));
+    if (size < 0 && (errno == EINVAL || errno == ENOENT)) return path;  // Not a link, or nothing.
+    if (size < 0) return SystemError("cannot read the link", path);
+    const absl::string_view target(buffer, static_cast<size_t>(size));
+    // A relative one begins in the folder of its link.
+    const size_t folder = absl::StartsWith(target, "/") ? 0 : path.rfind('/') + 1;
+    path = absl::StrCat(path.substr(0, folder), target);
+  }
+  errno = ELOOP;
+  return SystemError("cannot follow the links of the cursor file", path);
+}
+
 absl::Status WriteSynced(const std::string& path, absl::string_view content) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int file =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (file < 0) return SystemError("cannot create", path);
   absl::Cleanup close_file = [file] { ::close(file); };
   RETURN_IF_ERROR(WriteAll(file, content, path));
@@ -101,12 +121,15 @@ absl::Status FileCursorStore::Save(absl::string_view cursor) {
   if (!LooksLikeCursor(cursor)) {
     return absl::InvalidArgumentError(absl::StrCat("not a cursor to save in ", path_));
   }
-  const std::string temporary = path_ + ".tmp";
+  // Renaming over a link would leave the file that it leads to, which is the one that is kept, as
+  // it was.
+  ASSIGN_OR_RETURN(const std::string path, Resolve(path_));
+  const std::string temporary = path + ".tmp";
   RETURN_IF_ERROR(WriteSynced(temporary, absl::StrCat(cursor, "\n")));
-  if (::rename(temporary.c_str(), path_.c_str()) != 0) {
-    return SystemError("cannot replace the cursor file", path_);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return SystemError("cannot replace the cursor file", path);
   }
-  return SyncFolderOf(path_);
+  return SyncFolderOf(path);
 }
 
 }  // namespace hookgate

@@ -30,7 +30,8 @@ class CursorStore {
 // or the new one. For one writer at a time.
 class FileCursorStore final : public CursorStore {
  public:
-  // `path`: the file; its folder must exist. A neighbour called `path`.tmp is used while saving.
+  // `path`: the file, or a symbolic link to it, which stays; the file's folder must exist. A
+  // neighbour of the file, called as it is with .tmp at the end, is used while saving.
   explicit FileCursorStore(absl::string_view path);
 
   // DATA_LOSS if the file is there but holds no cursor (empty, cut off, not text);

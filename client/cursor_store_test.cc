@@ -60,6 +60,38 @@ TEST_F(FileCursorStoreTest, OverwritesWhatACrashLeftWhileSaving) {
   EXPECT_EQ(store_.Load()->value_or("none"), "cursor");
 }
 
+// The link was replaced by a file, and the one that it led to, on the disk that is kept, stayed as
+// it was.
+TEST_F(FileCursorStoreTest, ALinkIsFollowedAndStays) {
+  namespace fs = std::filesystem;
+  fs::create_directories(folder_ + "/kept");
+  const std::string kept = folder_ + "/kept/cursor";
+  fs::create_symlink("kept/second", path_);  // Relative, to another one, to what is not there yet.
+  fs::create_symlink(kept, folder_ + "/kept/second");
+  EXPECT_FALSE(store_.Load()->has_value());
+  for (const char* cursor : {"first", "second"}) {
+    ASSERT_TRUE(store_.Save(cursor).ok());
+    EXPECT_TRUE(fs::is_symlink(path_));
+    EXPECT_TRUE(fs::is_symlink(folder_ + "/kept/second"));
+    EXPECT_EQ(FileCursorStore(kept).Load()->value_or("none"), cursor);
+    EXPECT_EQ(store_.Load()->value_or("none"), cursor);
+  }
+}
+
+TEST_F(FileCursorStoreTest, LinksInACircleAreAnError) {
+  std::filesystem::create_symlink("cursor", path_);
+  EXPECT_THAT(std::string(store_.Save("cursor").message()), HasSubstr(path_));
+}
+
+TEST_F(FileCursorStoreTest, ALinkInPlaceOfTheTemporaryFileIsNotFollowed) {
+  Write("old\n");
+  std::ofstream(folder_ + "/precious") << "precious";
+  std::filesystem::create_symlink("precious", path_ + ".tmp");
+  EXPECT_FALSE(store_.Save("new").ok());
+  EXPECT_EQ(std::filesystem::file_size(folder_ + "/precious"), 8u);
+  EXPECT_EQ(store_.Load()->value_or("none"), "old");
+}
+
 TEST_F(FileCursorStoreTest, EmptyFileIsAnErrorThatSaysSo) {
   Write("");
   const auto cursor = store_.Load();
