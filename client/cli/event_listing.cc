@@ -53,7 +53,9 @@ std::string Summary(const Listing& listing, const Shown& shown, const std::strin
                         window);
   }
   if (!shown.total.has_value() || *shown.total <= shown.count) {
-    return absl::StrCat("the first ", shown.count, " ", listing.plural, window,
+    const std::string first =
+        shown.count == 1 ? listing.singular : absl::StrCat(shown.count, " ", listing.plural);
+    return absl::StrCat("the first ", first, window,
                         "; there may be more: --limit N or --all shows them");
   }
   // A count that was cut short says only that there are no fewer.

@@ -20,8 +20,9 @@ std::string Closing(const PagedListing& listing, int64_t count, bool more) {
   if (!more) {
     return absl::StrCat("\n", count, " ", count == 1 ? listing.singular : listing.plural, "\n");
   }
-  return absl::StrCat("\nthe first ", count, " ", listing.plural,
-                      "; there are more: --limit N or --all shows them\n");
+  const std::string first =
+      count == 1 ? listing.singular : absl::StrCat(count, " ", listing.plural);
+  return absl::StrCat("\nthe first ", first, "; there are more: --limit N or --all shows them\n");
 }
 
 }  // namespace

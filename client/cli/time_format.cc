@@ -93,13 +93,13 @@ absl::StatusOr<absl::Time> OnlyMomentOf(absl::CivilSecond second, absl::TimeZone
       return info.pre;
     case absl::TimeZone::TimeInfo::REPEATED:
       return absl::InvalidArgumentError(absl::StrCat(
-          "a time that is there once. Clocks are set back then, and it comes twice: it is \"",
-          LocalTime(info.pre, zone), "\" or \"", LocalTime(info.post, zone), "\""));
+          "a time that is not ambiguous. Clocks are set back then, and this one comes twice: \"",
+          LocalTime(info.pre, zone), "\" and \"", LocalTime(info.post, zone), "\""));
     case absl::TimeZone::TimeInfo::SKIPPED:
       break;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("a time that there is. Clocks are set forward then, and pass over it, to \"",
+      absl::StrCat("a time that exists. Clocks are set forward then and skip this one, to \"",
                    LocalTime(info.trans, zone), "\""));
 }
 
