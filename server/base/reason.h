@@ -44,6 +44,7 @@ inline constexpr char kMissingRight[] = "missing_right";
 inline constexpr char kInvalidRequest[] = "invalid_request";
 inline constexpr char kCursorOvertaken[] = "cursor_overtaken";
 inline constexpr char kCursorOfAnotherLog[] = "cursor_of_another_log";
+inline constexpr char kCursorOfAnotherHistory[] = "cursor_of_another_history";
 inline constexpr char kTooManyStreams[] = "too_many_streams";
 inline constexpr char kTooManyQueries[] = "too_many_queries";
 inline constexpr char kEventNotFound[] = "event_not_found";

@@ -79,7 +79,7 @@ BatchFramePtr BatchSource::FromTail(const Selection& selection, Sequence after,
     if (static_cast<int64_t>(elements.size()) >= limits_.max_batch_bytes) break;
     frame.through = event->sequence;
     if (!selection.filter().Matches(*event)) continue;
-    AppendBatchElement(event->content(), log_.epoch(), selection.include_raw_body(), elements);
+    AppendBatchElement(event->content(), log_.history(), selection.include_raw_body(), elements);
     ++matching;
   }
   return Finish(selection, std::move(frame), elements, matching);
@@ -98,7 +98,7 @@ absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, S
   elements.reserve(static_cast<size_t>(limits_.max_batch_bytes));
   size_t matching = 0;
   const auto append = [&](const EventContent& event) {
-    AppendBatchElement(event, log_.epoch(), selection.include_raw_body(), elements);
+    AppendBatchElement(event, log_.history(), selection.include_raw_body(), elements);
     ++matching;
   };
   ASSIGN_OR_RETURN(const Sequence through, log_.Scan(after, matches, limits, append));

@@ -31,9 +31,9 @@ hookgate::v1::DeliveryReason ReasonFor(DeliveryCause cause) {
   return hookgate::v1::DELIVERY_REASON_UNSPECIFIED;
 }
 
-hookgate::v1::Delivery WithoutEvent(const Lease& lease, int64_t subscription) {
+hookgate::v1::Delivery WithoutEvent(const Lease& lease, const DeliveryIds& ids) {
   hookgate::v1::Delivery proto;
-  proto.set_delivery_id(FormatDeliveryId(subscription, lease.id));
+  proto.set_delivery_id(FormatDeliveryId(ids, lease.id));
   proto.set_attempt(lease.attempt);
   *proto.mutable_lease_expire_time() = ToProto(lease.expire_time);
   proto.set_reason(ReasonFor(lease.cause));
@@ -49,9 +49,9 @@ std::string EncodeDeliveriesFrame(const std::vector<Delivery>& deliveries,
   std::string elements;
   std::string element;
   for (const Delivery& delivery : deliveries) {
-    element = WithoutEvent(delivery.lease, format.subscription).SerializeAsString();
+    element = WithoutEvent(delivery.lease, format.ids).SerializeAsString();
     AppendEventField(hookgate::v1::Delivery::kEventFieldNumber, delivery.event->content(),
-                     format.epoch, format.include_raw_body, element);
+                     format.history, format.include_raw_body, element);
     AppendFieldHead(ConsumeResponse::Deliveries::kDeliveriesFieldNumber, element.size(), elements);
     elements += element;
   }
@@ -62,8 +62,8 @@ std::string EncodeDeliveriesFrame(const std::vector<Delivery>& deliveries,
 }
 
 hookgate::v1::Delivery ToProto(const Delivery& delivery, const DeliveryFormat& format) {
-  hookgate::v1::Delivery proto = WithoutEvent(delivery.lease, format.subscription);
-  *proto.mutable_event() = ToProto(*delivery.event, format.epoch, format.include_raw_body);
+  hookgate::v1::Delivery proto = WithoutEvent(delivery.lease, format.ids);
+  *proto.mutable_event() = ToProto(*delivery.event, format.history, format.include_raw_body);
   return proto;
 }
 

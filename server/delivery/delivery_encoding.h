@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "hookgate/v1/subscription_service.pb.h"
+#include "server/delivery/delivery_id.h"
 #include "server/delivery/subscription.h"
 
 namespace hookgate {
 
 // What is the same for all deliveries to one receiver.
 struct DeliveryFormat {
-  int64_t subscription = 0;  // its id
-  std::string epoch;         // the log's
+  // Both outlive the format.
+  const DeliveryIds& ids;
+  const LogHistory& history;
   bool include_raw_body = false;
 };
 

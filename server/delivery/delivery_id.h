@@ -1,5 +1,7 @@
-// How consumers name a delivery: "<subscription>.<sequence>.<number>". Opaque to them. The
-// subscription's id is in it, so that one of a deleted subscription means nothing to its successor.
+// How consumers name a delivery: "<subscription>.<sequence>.<number>.<mark>". Opaque to them. The
+// subscription's id is in it, so that one of a deleted subscription means nothing to its successor;
+// the mark of the delivery's number (eventlog/log_history.h), so that one that was given before the
+// log was put back means nothing to the log that went on from the backup.
 #ifndef HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 #define HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 
@@ -9,13 +11,21 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "server/delivery/subscription_state.h"
+#include "server/eventlog/log_history.h"
 
 namespace hookgate {
 
-std::string FormatDeliveryId(int64_t subscription, const DeliveryId& id);
+// What the ids of one subscription have in common.
+struct DeliveryIds {
+  int64_t subscription = 0;  // its id
+  Stretches numbers;         // of its deliveries
+};
 
-// Nullopt: no delivery id of this subscription.
-absl::optional<DeliveryId> ParseDeliveryId(absl::string_view text, int64_t subscription);
+std::string FormatDeliveryId(const DeliveryIds& ids, const DeliveryId& id);
+
+// Nullopt: not a delivery id of this subscription, or of another history. Ids of Hookgate 0.1 have
+// no mark: they are taken for deliveries of before the subscription's first stretch.
+absl::optional<DeliveryId> ParseDeliveryId(absl::string_view text, const DeliveryIds& ids);
 
 }  // namespace hookgate
 

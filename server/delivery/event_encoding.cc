@@ -45,9 +45,9 @@ class ShortBytes {
 };
 
 // What is known only once the event has its place in the log.
-ShortBytes EncodePosition(const EventContent& event, absl::string_view epoch) {
+ShortBytes EncodePosition(const EventContent& event, const LogHistory& history) {
   char cursor[kMaxCursorBytes];
-  const char* const cursor_end = FormatCursorTo(cursor, epoch, event.sequence);
+  const char* const cursor_end = FormatCursorTo(cursor, history, event.sequence);
   ShortBytes position;
   position.AppendTag(Event::kSequenceFieldNumber, WireFormatLite::WIRETYPE_VARINT);
   position.AppendVarint(static_cast<uint64_t>(event.sequence));
@@ -68,9 +68,9 @@ void Append(absl::string_view bytes, std::string& out) { out.append(bytes.data()
 
 }  // namespace
 
-void AppendBatchElement(const EventContent& event, absl::string_view epoch, bool include_raw_body,
+void AppendBatchElement(const EventContent& event, const LogHistory& history, bool include_raw_body,
                         std::string& out) {
-  AppendEventField(SubscribeResponse::EventBatch::kEventsFieldNumber, event, epoch,
+  AppendEventField(SubscribeResponse::EventBatch::kEventsFieldNumber, event, history,
                    include_raw_body, out);
 }
 
@@ -78,9 +78,9 @@ void AppendFieldHead(int field, size_t size, std::string& out) {
   Append(HeadOf(field, size).view(), out);
 }
 
-void AppendEventField(int field, const EventContent& event, absl::string_view epoch,
+void AppendEventField(int field, const EventContent& event, const LogHistory& history,
                       bool include_raw_body, std::string& out) {
-  const ShortBytes position = EncodePosition(event, epoch);
+  const ShortBytes position = EncodePosition(event, history);
   size_t size = event.envelope.size() + position.size();
   ShortBytes raw_body_head;
   if (include_raw_body) {
@@ -104,11 +104,11 @@ std::string EncodeBatchFrame(absl::string_view elements) {
   return frame;
 }
 
-Event ToProto(const LogEvent& event, absl::string_view epoch, bool include_raw_body) {
+Event ToProto(const LogEvent& event, const LogHistory& history, bool include_raw_body) {
   Event proto;
   proto.ParseFromString(event.envelope);
   proto.set_sequence(event.sequence);
-  proto.set_cursor(FormatCursor(epoch, event.sequence));
+  proto.set_cursor(FormatCursor(history, event.sequence));
   if (include_raw_body) proto.set_raw_body(event.raw_body);
   return proto;
 }

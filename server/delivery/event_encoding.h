@@ -17,11 +17,11 @@ namespace hookgate {
 
 // Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold
 // it.
-void AppendBatchElement(const EventContent& event, absl::string_view epoch, bool include_raw_body,
+void AppendBatchElement(const EventContent& event, const LogHistory& history, bool include_raw_body,
                         std::string& out);
 
 // Appends `event` as the field `field` of whatever message `out` holds.
-void AppendEventField(int field, const EventContent& event, absl::string_view epoch,
+void AppendEventField(int field, const EventContent& event, const LogHistory& history,
                       bool include_raw_body, std::string& out);
 
 // Appends the head of a length-delimited field, behind which `size` bytes follow.
@@ -31,7 +31,7 @@ void AppendFieldHead(int field, size_t size, std::string& out);
 std::string EncodeBatchFrame(absl::string_view elements);
 
 // The whole message, for queries.
-hookgate::v1::Event ToProto(const LogEvent& event, absl::string_view epoch, bool include_raw_body);
+hookgate::v1::Event ToProto(const LogEvent& event, const LogHistory& history, bool include_raw_body);
 
 }  // namespace hookgate
 

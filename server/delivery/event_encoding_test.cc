@@ -23,20 +23,23 @@ LogEvent SampleEvent() {
 // The bytes that are put together by hand are the bytes that protobuf would have written.
 TEST(EventEncodingTest, FramesParseAsTheMessagesTheyStandFor) {
   const LogEvent event = SampleEvent();
+  LogHistory history;
+  history.epoch = "00000000000000aa";
+  history.sequences = Stretches({{1, 0x1234abcd}});
   for (bool include_raw_body : {false, true}) {
     std::string elements;
-    AppendBatchElement(event.content(), "00000000000000aa", include_raw_body, elements);
-    AppendBatchElement(event.content(), "00000000000000aa", include_raw_body, elements);
+    AppendBatchElement(event.content(), history, include_raw_body, elements);
+    AppendBatchElement(event.content(), history, include_raw_body, elements);
     hookgate::v1::SubscribeResponse response;
     ASSERT_TRUE(response.ParseFromString(EncodeBatchFrame(elements)));
     ASSERT_EQ(response.event_batch().events_size(), 2);
     for (const hookgate::v1::Event& parsed : response.event_batch().events()) {
       EXPECT_EQ(parsed.sequence(), 300);
-      EXPECT_EQ(parsed.cursor(), "00000000000000aa-300");
+      EXPECT_EQ(parsed.cursor(), "00000000000000aa-300-1234abcd");
       EXPECT_EQ(parsed.batch_failed().data().id(), "batch_1");
       EXPECT_EQ(parsed.raw_body(), include_raw_body ? event.raw_body : "");
       EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
-          parsed, ToProto(event, "00000000000000aa", include_raw_body)));
+          parsed, ToProto(event, history, include_raw_body)));
     }
   }
 }

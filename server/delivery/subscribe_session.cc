@@ -192,6 +192,6 @@ SubscribeSession::Step SubscribeSession::Goodbye() {
   return Write(response);
 }
 
-std::string SubscribeSession::CursorHere() const { return FormatCursor(log_.epoch(), position_); }
+std::string SubscribeSession::CursorHere() const { return FormatCursor(log_.history(), position_); }
 
 }  // namespace hookgate

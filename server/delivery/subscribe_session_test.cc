@@ -132,7 +132,7 @@ TEST_F(SubscribeSessionTest, LatestSkipsWhatIsStored) {
 
 TEST_F(SubscribeSessionTest, CursorGoesOnExactlyAfterItsEvent) {
   for (int i = 0; i < 3; ++i) AppendEvent(*log_);
-  SubscribeSession session = Open("after_cursor: \"" + FormatCursor(log_->epoch(), 1) + "\"");
+  SubscribeSession session = Open("after_cursor: \"" + FormatCursor(log_->history(), 1) + "\"");
   EXPECT_THAT(RunUntilQuiet(session), ElementsAre("opened", "events 2 3", "caught up"));
 }
 
@@ -274,7 +274,7 @@ TEST_F(SmallTailTest, OvertakenWhileReadingIsAnErrorThatNamesTheEarliest) {
   const SubscribeSession::Step end = session.Next();
   ASSERT_EQ(end.action, Action::kEnd);
   EXPECT_EQ(ReasonOf(end.status), reason::kCursorOvertaken);
-  EXPECT_EQ(MetadataOf(end.status).at("earliest_cursor"), FormatCursor(log_->epoch(), 2));
+  EXPECT_EQ(MetadataOf(end.status).at("earliest_cursor"), FormatCursor(log_->history(), 2));
 }
 
 }  // namespace

@@ -59,6 +59,15 @@ absl::StatusOr<SubscriptionSettings> StoredSettings(const StoredSubscription& st
   return SubscriptionSettings::FromProto(proto, "settings");
 }
 
+// What is delivered from now on has this process's mark, also where that could not be stored yet.
+DeliveryIds IdsOf(const StoredSubscription& stored, HistoryMark mark) {
+  std::vector<Stretch> numbers = stored.deliveries;
+  if (numbers.empty() || numbers.back().mark != mark) {
+    numbers.push_back({stored.position.last_delivery + 1, mark});
+  }
+  return {stored.id, Stretches(std::move(numbers))};
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Create(
@@ -73,6 +82,7 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       name_(stored.name),
       create_time_(stored.create_time),
       context_(context),
+      delivery_ids_(IdsOf(stored, context.log.history().mark)),
       settings_(std::make_shared<const SubscriptionSettings>(std::move(settings))),
       state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(),
                                                  context.bounds)),

@@ -36,6 +36,7 @@
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
+#include "server/delivery/delivery_id.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/read_queue.h"
 #include "server/delivery/subscription_settings.h"
@@ -121,7 +122,8 @@ class Subscription final : public HeadWatch::Waiter,
   int64_t id() const { return id_; }
   const std::string& name() const { return name_; }
   absl::Time create_time() const { return create_time_; }
-  const std::string& epoch() const { return context_.log.epoch(); }
+  const LogHistory& history() const { return context_.log.history(); }
+  const DeliveryIds& delivery_ids() const { return delivery_ids_; }
 
   // `receiver` takes deliveries as the consumer `name`, from now until Detach or its OnEnd.
   // RESOURCE_EXHAUSTED too_many_consumers, and as callbacks.
@@ -276,6 +278,7 @@ class Subscription final : public HeadWatch::Waiter,
   const std::string name_;
   const absl::Time create_time_;
   const SubscriptionContext context_;
+  const DeliveryIds delivery_ids_;
 
   mutable absl::Mutex mu_;
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);

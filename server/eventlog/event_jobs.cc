@@ -24,6 +24,7 @@ class AppendJob final : public LogJob {
     if (found) return absl::OkStatus();
     LogEvent& event = *event_;
     event.sequence = state.position.head + 1;
+    if (event.sequence == statements.stretch.first) RETURN_IF_ERROR(statements.BeginStretch());
     Statement& insert = statements.insert_event;
     insert.BindInt(1, event.sequence);
     insert.BindText(2, event.source);

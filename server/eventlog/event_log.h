@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "server/eventlog/log_history.h"
 
 namespace hookgate {
 
@@ -144,8 +145,10 @@ class EventLog {
   // OK while appends can succeed; otherwise why they can't.
   virtual absl::Status Health() const = 0;
 
-  // Random id made with the log: 16 lower-case hex digits.
+  // history().epoch.
   virtual const std::string& epoch() const = 0;
+  // As it was when the log was opened: what has been appended since is its last stretch.
+  virtual const LogHistory& history() const = 0;
   virtual LogPosition Position() const = 0;
 
   // Events after `after` that `matches` admits. The metadata it sees lacks envelope and raw_body.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -40,7 +41,8 @@ DELETE FROM quarantine WHERE id IN (
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database,
-                                                                      WebhookIndex& webhooks) {
+                                                                      WebhookIndex& webhooks,
+                                                                      const Stretch& stretch) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
@@ -55,6 +57,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .webhooks = webhooks,
+                    .stretch = stretch,
                     .insert_event = std::move(insert_event),
                     .get_webhook = std::move(get_webhook),
                     .webhook_page = std::move(webhook_page),
@@ -66,6 +69,17 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .trim_quarantine_by_age = std::move(by_age),
                     .trim_quarantine_by_count = std::move(by_count),
                     .subscriptions = std::move(subscriptions)});
+}
+
+// Once a process: nothing is prepared for it. The stretch in which the position before the earliest
+// event lies stays: a cursor may be there.
+absl::Status LogStatements::BeginStretch() {
+  RETURN_IF_ERROR(database.Execute(
+      "DELETE FROM stretches WHERE first_sequence < (SELECT max(first_sequence) FROM stretches "
+      "WHERE first_sequence < (SELECT earliest_sequence FROM log WHERE id = 1))"));
+  return database.Execute(
+      absl::StrCat("INSERT INTO stretches (first_sequence, mark) VALUES (", stretch.first, ", ",
+                   stretch.mark, ")"));
 }
 
 }  // namespace hookgate

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "server/eventlog/log_history.h"
 #include "server/eventlog/subscription_statements.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
@@ -15,10 +16,16 @@ namespace hookgate {
 struct LogStatements {
   // The database and the index outlive the statements.
   static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database,
-                                                                WebhookIndex& webhooks);
+                                                                WebhookIndex& webhooks,
+                                                                const Stretch& stretch);
+
+  // For the transaction that appends the first event of `stretch`. Stretches that retention is past
+  // make room.
+  absl::Status BeginStretch();
 
   Database& database;
   WebhookIndex& webhooks;
+  const Stretch stretch;  // what the writer appends
 
   Statement insert_event;
   Statement get_webhook;

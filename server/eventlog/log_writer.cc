@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     WebhookIndex& webhooks, const Limits& limits, CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
-                   LogStatements::Prepare(*database, webhooks));
+                   LogStatements::Prepare(*database, webhooks, disk.stretch));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits,
                                         listener));

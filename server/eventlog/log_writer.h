@@ -39,6 +39,7 @@ class LogWriter {
   // What is on the disk when the writer starts.
   struct Disk {
     LogPosition position;  // what the database holds
+    Stretch stretch;       // what the writer will append
     FileWatch files;       // the database's
     // Not OK: why the write-ahead log that was found could not be written anew. Nothing is added to
     // it until it could.

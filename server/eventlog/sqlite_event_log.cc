@@ -3,8 +3,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
-#include "absl/random/random.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
@@ -24,15 +23,59 @@ namespace {
 // bytes as well, since every page that a large body leaves free is visited.
 constexpr TrimStep kTrimStep = {.max_events = 64, .max_bytes = 1 << 20};
 
-std::string NewEpoch() {
-  absl::BitGen random;
-  return absl::StrFormat("%016x", absl::Uniform<uint64_t>(random));
+struct StoredState {
+  LogHistory history;
+  LogPosition position;
+  Stretch stretch;  // what this process will append; the last one of the history
+};
+
+// Those of the log, and the one that begins now. It is stored with its first event.
+absl::Status LoadHistory(Database& database, StoredState& state) {
+  std::vector<Stretch> stretches;
+  ASSIGN_OR_RETURN(Statement rows,
+                   database.Prepare("SELECT first_sequence, mark FROM stretches "
+                                    "ORDER BY first_sequence"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) break;
+    stretches.push_back({rows.ColumnInt(0), static_cast<HistoryMark>(rows.ColumnInt(1))});
+  }
+  state.history.mark = NewHistoryMark();
+  state.stretch = {state.position.head + 1, state.history.mark};
+  stretches.push_back(state.stretch);
+  state.history.sequences = Stretches(std::move(stretches));
+  ASSIGN_OR_RETURN(Statement former,
+                   database.Prepare("SELECT epoch, head_sequence, restore_time_us "
+                                    "FROM former_epochs ORDER BY restore_time_us"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, former.Step());
+    if (!row) return absl::OkStatus();
+    state.history.former.push_back({std::string(former.ColumnText(0)), former.ColumnInt(1),
+                                    absl::FromUnixMicros(former.ColumnInt(2))});
+  }
 }
 
-struct StoredState {
-  std::string epoch;
-  LogPosition position;
-};
+// How many stretches of deliveries are kept of a subscription: delivery ids of longer ago, by so
+// many restarts, are no longer known.
+constexpr int kMaxDeliveryStretches = 16;
+
+// What each subscription will deliver from now on. One that has delivered nothing since the last
+// start has that one's row replaced.
+absl::Status BeginDeliveryStretches(Database& database, HistoryMark mark) {
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(database, Transaction::Kind::kWrite));
+  RETURN_IF_ERROR(database.Execute(absl::StrCat(
+      "INSERT OR REPLACE INTO delivery_stretches (subscription, first_delivery, mark) "
+      "SELECT id, last_delivery + 1, ",
+      mark, " FROM subscriptions")));
+  RETURN_IF_ERROR(database.Execute(
+      absl::StrCat("DELETE FROM delivery_stretches WHERE "
+                   "(SELECT count(*) FROM delivery_stretches AS newer "
+                   "WHERE newer.subscription = delivery_stretches.subscription "
+                   "AND newer.first_delivery > delivery_stretches.first_delivery) >= ",
+                   kMaxDeliveryStretches)));
+  return transaction.Commit();
+}
 
 absl::StatusOr<StoredState> LoadState(Database& database) {
   ASSIGN_OR_RETURN(Statement statement,
@@ -41,10 +84,11 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) return absl::DataLossError("the log's table `log` is empty");
   StoredState state;
-  state.epoch = std::string(statement.ColumnText(0));
+  state.history.epoch = std::string(statement.ColumnText(0));
   state.position.earliest = statement.ColumnInt(1);
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
+  RETURN_IF_ERROR(LoadHistory(database, state));
   return state;
 }
 
@@ -72,6 +116,19 @@ bool MayPass(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
     const SqliteEventLogOptions& options, CommitListener* listener) {
+  absl::StatusOr<std::unique_ptr<SqliteEventLog>> log = OpenFolder(options, listener);
+  if (!absl::IsDataLoss(log.status())) return log;
+  return absl::DataLossError(
+      absl::StrCat(log.status().message(),
+                   ". The log is damaged. It looks so, too, when a backup was copied over events.db "
+                   "while the events.db-wal of before was left beside it. To put a backup in place, "
+                   "run hookgated --restore FILE --data_dir ",
+                   options.data_dir, "; hookgate fsck ", options.data_dir,
+                   " says what is damaged"));
+}
+
+absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
+    const SqliteEventLogOptions& options, CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
@@ -81,6 +138,10 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   if (!state.ok()) return Annotate(state.status(), path);
   absl::Status rewritten = RewriteWhatWasFound(*database);
   if (!rewritten.ok() && !MayPass(rewritten)) return Annotate(rewritten, path);
+  if (rewritten.ok()) {
+    const absl::Status begun = BeginDeliveryStretches(*database, state->history.mark);
+    if (!begun.ok() && !MayPass(begun)) return Annotate(begun, path);
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<WebhookIndex> webhooks,
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
@@ -91,18 +152,19 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
                    LogWriter::Start(std::move(database),
                                     std::make_unique<Checkpointer>(std::move(checkpoint_database)),
                                     {.position = state->position,
+                                     .stretch = state->stretch,
                                      .files = FileWatch({path, path + "-wal"}),
                                      .rewritten = std::move(rewritten)},
                                     *webhooks, options.limits, listener));
-  return absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->epoch),
+  return absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                              std::move(webhooks), std::move(writer)));
 }
 
-SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
+SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
                                std::unique_ptr<WebhookIndex> webhooks,
                                std::unique_ptr<LogWriter> writer)
     : directory_(std::move(directory)),
-      epoch_(std::move(epoch)),
+      history_(std::move(history)),
       webhooks_(std::move(webhooks)),
       writer_(std::move(writer)) {}
 
@@ -252,7 +314,8 @@ void SqliteEventLog::CreateSubscription(const std::string& name, const std::stri
   writer_->Submit(MakeCreateSubscriptionJob({.name = name,
                                              .settings = settings,
                                              .create_time = create_time,
-                                             .position = {.position = position}},
+                                             .position = {.position = position},
+                                             .deliveries = {{.first = 1, .mark = history_.mark}}},
                                             std::move(done)));
 }
 

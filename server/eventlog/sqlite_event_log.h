@@ -47,7 +47,8 @@ class SqliteEventLog final : public EventLog,
   void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
   absl::Status Health() const override;
-  const std::string& epoch() const override { return epoch_; }
+  const std::string& epoch() const override { return history_.epoch; }
+  const LogHistory& history() const override { return history_; }
   LogPosition Position() const override;
   absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
                                const ReadLimits& limits) override;
@@ -89,7 +90,9 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
 
  private:
-  SqliteEventLog(std::unique_ptr<DataDirectory> directory, std::string epoch,
+  static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
+      const SqliteEventLogOptions& options, CommitListener* listener);
+  SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
                  std::unique_ptr<WebhookIndex> webhooks, std::unique_ptr<LogWriter> writer);
 
   // Has the writer thread do the job that `make_job` makes of a callback, and waits for its
@@ -102,7 +105,7 @@ class SqliteEventLog final : public EventLog,
 
   // Constant after construction.
   const std::unique_ptr<DataDirectory> directory_;
-  const std::string epoch_;
+  const LogHistory history_;
 
   // As many as there ever were reads at one time; who calls bounds that.
   absl::Mutex mu_;

@@ -576,6 +576,29 @@ TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {
       absl::IsFailedPrecondition(SqliteEventLog::Open({.data_dir = folder}, nullptr).status()));
 }
 
+// Each process that appends leaves a row; without an end to them a gateway that is started often
+// would read more and more.
+TEST(SqliteEventLogTest, StretchesThatRetentionIsPastAreForgotten) {
+  const std::string folder = FreshFolder();
+  for (int run = 1; run <= 4; ++run) {
+    auto log = OpenLog(folder);
+    EXPECT_TRUE(Append(*log, NewEvent(absl::StrCat("first", run), At(run))).ok());
+    EXPECT_TRUE(Append(*log, NewEvent(absl::StrCat("second", run), At(run))).ok());
+    if (run == 3) {
+      EXPECT_EQ(*log->Trim({At(3), At(3)}), 4);
+    }
+  }
+  auto database = *Database::Open(folder + "/events.db", Database::Mode::kReadOnly);
+  auto rows = *database->Prepare("SELECT first_sequence, mark FROM stretches ORDER BY 1");
+  std::vector<int64_t> first;
+  while (*rows.Step()) {
+    first.push_back(rows.ColumnInt(0));
+    EXPECT_NE(rows.ColumnInt(1), 0);
+  }
+  // The first of them has the place before event 5, where a cursor may be.
+  EXPECT_THAT(first, ElementsAre(3, 5, 7));
+}
+
 // After a failure that leaves the state of the disk unknown, nothing may be promised any more.
 TEST(SqliteEventLogTest, UnknownFailureRefusesWritesUntilARestart) {
   const std::string folder = FreshFolder();

@@ -1,5 +1,6 @@
 #include "server/eventlog/subscription_log.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -14,6 +15,8 @@
 
 namespace hookgate {
 namespace {
+
+using ::testing::ElementsAre;
 
 absl::Time At(int64_t seconds) { return absl::FromUnixSeconds(seconds); }
 
@@ -269,6 +272,51 @@ TEST_F(SubscriptionRetentionTest, ADeletedSubscriptionKeepsNothing) {
   const int64_t id = Create(*log_, "behind", 3);
   ASSERT_TRUE(DeleteSubscription(*log_, id).ok());
   EXPECT_EQ(EarliestAfterTrim({.settled = At(100), .unsettled = At(0)}), 11);
+}
+
+// Which process gave a delivery its number: what a backup does not have is not taken for its own.
+TEST(SubscriptionLogTest, DeliveriesKnowTheProcessThatNumberedThem) {
+  const std::string folder = FreshTestFolder();
+  const auto deliver = [](SqliteEventLog& log, int64_t id, int64_t last) {
+    auto changes = std::make_unique<SubscriptionChanges>();
+    changes->position = SubscriptionPosition{.last_delivery = last};
+    absl::Notification done;
+    log.WriteSubscription(id, std::move(changes), [&](const absl::Status& status) {
+      EXPECT_TRUE(status.ok()) << status;
+      done.Notify();
+    });
+    done.WaitForNotification();
+  };
+  const auto first_of = [](const std::vector<Stretch>& stretches) {
+    std::vector<int64_t> first;
+    for (const Stretch& stretch : stretches) first.push_back(stretch.first);
+    return first;
+  };
+  int64_t id = 0;
+  std::string backup;
+  {
+    auto log = OpenTemporaryLog(nullptr, folder);
+    id = *log->CreateSubscription("s", "", absl::UnixEpoch(), 0);
+    deliver(*log, id, 5);
+    backup = BackUpLog(folder);
+    deliver(*log, id, 9);
+  }
+  std::vector<Stretch> here;
+  std::vector<Stretch> there;
+  for (int start = 0; start < 3; ++start) {  // Starts without a delivery leave no more rows.
+    here = OpenTemporaryLog(nullptr, folder)->LoadSubscription(id)->deliveries;
+    there = OpenTemporaryLog(nullptr, backup)->LoadSubscription(id)->deliveries;
+  }
+  EXPECT_THAT(first_of(here), ElementsAre(1, 10));
+  EXPECT_THAT(first_of(there), ElementsAre(1, 6));
+  EXPECT_EQ(here[0].mark, there[0].mark);
+  EXPECT_NE(here[1].mark, there[1].mark);
+  // As many as are kept, whatever the number of starts.
+  for (int64_t last = 10; last < 40; ++last) {
+    auto log = OpenTemporaryLog(nullptr, folder);
+    deliver(*log, id, last);
+  }
+  EXPECT_EQ(OpenTemporaryLog(nullptr, folder)->LoadSubscription(id)->deliveries.size(), 16);
 }
 
 }  // namespace

@@ -34,6 +34,10 @@ SELECT coalesce(
   (SELECT nack_reason FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2),
   (SELECT nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence = ?2), ''))sql";
 
+constexpr char kStretches[] =
+    "SELECT first_delivery, mark FROM delivery_stretches WHERE subscription = ?1 "
+    "ORDER BY first_delivery";
+
 absl::Time TimeAt(const Statement& row, int column) {
   return absl::FromUnixMicros(row.ColumnInt(column));
 }
@@ -90,6 +94,10 @@ DeadEvent ReadDeadWithReason(const Statement& row) {
   return dead;
 }
 
+Stretch ReadStretch(const Statement& row) {
+  return {.first = row.ColumnInt(0), .mark = static_cast<HistoryMark>(row.ColumnInt(1))};
+}
+
 template <typename Row, typename ReadRow>
 absl::Status ReadRows(Statement& rows, ReadRow read_row, std::vector<Row>& out) {
   while (true) {
@@ -139,7 +147,10 @@ absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
   RETURN_IF_ERROR(ReadRows(unsettled, ReadUnsettled, subscription.unsettled));
   ASSIGN_OR_RETURN(Statement dead, database_->Prepare(kDead));
   dead.BindInt(1, subscription.id);
-  return ReadRows(dead, ReadDead, subscription.dead);
+  RETURN_IF_ERROR(ReadRows(dead, ReadDead, subscription.dead));
+  ASSIGN_OR_RETURN(Statement stretches, database_->Prepare(kStretches));
+  stretches.BindInt(1, subscription.id);
+  return ReadRows(stretches, ReadStretch, subscription.deliveries);
 }
 
 absl::StatusOr<std::vector<DeadEvent>> SubscriptionReader::LoadDeadLetters(int64_t id,

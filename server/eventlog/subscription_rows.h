@@ -98,6 +98,8 @@ struct StoredSubscription {
   SubscriptionPosition position;
   std::vector<UnsettledEvent> unsettled;  // by sequence, without their nack_reason
   std::vector<DeadEvent> dead;            // by sequence, without their nack_reason
+  // Of its delivery numbers, in ascending order; the last one is what this process delivers.
+  std::vector<Stretch> deliveries;
 };
 
 }  // namespace hookgate

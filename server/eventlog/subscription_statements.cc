@@ -17,6 +17,9 @@ ON CONFLICT (name) DO NOTHING RETURNING id)sql";
 constexpr char kDeleteSubscription[] = "DELETE FROM subscriptions WHERE id = ?1";
 constexpr char kDeleteAllUnsettled[] = "DELETE FROM unsettled_events WHERE subscription = ?1";
 constexpr char kDeleteAllDead[] = "DELETE FROM dead_letters WHERE subscription = ?1";
+constexpr char kInsertStretch[] =
+    "INSERT INTO delivery_stretches (subscription, first_delivery, mark) VALUES (?1, ?2, ?3)";
+constexpr char kDeleteStretches[] = "DELETE FROM delivery_stretches WHERE subscription = ?1";
 
 constexpr char kSetPosition[] = R"sql(
 UPDATE subscriptions SET position = ?2, last_delivery = ?3, void_delivery = ?4, lost = ?5,
@@ -74,6 +77,8 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
   ASSIGN_OR_RETURN(Statement delete_subscription, database.Prepare(kDeleteSubscription));
   ASSIGN_OR_RETURN(Statement delete_all_unsettled, database.Prepare(kDeleteAllUnsettled));
   ASSIGN_OR_RETURN(Statement delete_all_dead, database.Prepare(kDeleteAllDead));
+  ASSIGN_OR_RETURN(Statement insert_stretch, database.Prepare(kInsertStretch));
+  ASSIGN_OR_RETURN(Statement delete_stretches, database.Prepare(kDeleteStretches));
   ASSIGN_OR_RETURN(Statement set_position, database.Prepare(kSetPosition));
   ASSIGN_OR_RETURN(Statement set_settings, database.Prepare(kSetSettings));
   ASSIGN_OR_RETURN(Statement put_unsettled, database.Prepare(kPutUnsettled));
@@ -85,7 +90,8 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
       database,
       Prepared{std::move(count), std::move(exists), std::move(insert),
                std::move(delete_subscription), std::move(delete_all_unsettled),
-               std::move(delete_all_dead), std::move(set_position), std::move(set_settings),
+               std::move(delete_all_dead), std::move(insert_stretch), std::move(delete_stretches),
+               std::move(set_position), std::move(set_settings),
                std::move(put_unsettled), std::move(delete_unsettled), std::move(put_dead),
                std::move(delete_dead), std::move(first_unsettled)});
 }
@@ -110,7 +116,16 @@ absl::StatusOr<int64_t> SubscriptionStatements::Insert(const StoredSubscription&
   insert.BindInt(3, Micros(subscription.create_time));
   insert.BindInt(4, subscription.position.position);
   ASSIGN_OR_RETURN(const bool inserted, insert.Step());
-  return inserted ? insert.ColumnInt(0) : 0;
+  if (!inserted) return 0;
+  const int64_t id = insert.ColumnInt(0);
+  insert.Reset();
+  for (const Stretch& stretch : subscription.deliveries) {
+    statements_.insert_stretch.BindInt(1, id);
+    statements_.insert_stretch.BindInt(2, stretch.first);
+    statements_.insert_stretch.BindInt(3, stretch.mark);
+    RETURN_IF_ERROR(statements_.insert_stretch.Run());
+  }
+  return id;
 }
 
 absl::StatusOr<bool> SubscriptionStatements::Delete(int64_t id) {
@@ -121,6 +136,8 @@ absl::StatusOr<bool> SubscriptionStatements::Delete(int64_t id) {
   RETURN_IF_ERROR(statements_.delete_all_unsettled.Run());
   statements_.delete_all_dead.BindInt(1, id);
   RETURN_IF_ERROR(statements_.delete_all_dead.Run());
+  statements_.delete_stretches.BindInt(1, id);
+  RETURN_IF_ERROR(statements_.delete_stretches.Run());
   return found;
 }
 

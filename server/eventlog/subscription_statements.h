@@ -31,6 +31,7 @@ class SubscriptionStatements {
   // By the sentence that each runs, in the .cc file.
   struct Prepared {
     Statement count, exists, insert, delete_subscription, delete_all_unsettled, delete_all_dead;
+    Statement insert_stretch, delete_stretches;
     Statement set_position, set_settings;
     Statement put_unsettled, delete_unsettled, put_dead, delete_dead;
     Statement first_unsettled;

@@ -46,6 +46,7 @@ class TestLog final : public EventLog {
   }
   absl::Status Health() const override { return log_->Health(); }
   const std::string& epoch() const override { return log_->epoch(); }
+  const LogHistory& history() const override { return log_->history(); }
   LogPosition Position() const override { return log_->Position(); }
   absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
                                const ReadLimits& limits) override {

@@ -19,7 +19,7 @@ class AdminServiceImpl final : public AdminService::CallbackService {
   explicit AdminServiceImpl(const AdminContext& context)
       : context_(context),
         calls_(context.executor),
-        quarantine_(context.quarantine, context.epoch, context.executor) {}
+        quarantine_(context.quarantine, context.log, context.executor) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* call,
                                       const hookgate::v1::GetStatusRequest*,

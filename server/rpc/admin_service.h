@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/executor.h"
+#include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/rpc/call_gate.h"
 
@@ -24,7 +25,7 @@ class GetStatusResponse;
 // What the service works with. All of it outlives the service.
 struct AdminContext {
   QuarantineLog& quarantine;
-  std::string epoch;  // the log's
+  const EventLog& log;  // that the quarantine belongs to
   // Fills in how the whole gateway is, which only the whole knows. May block; called on many
   // threads.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;

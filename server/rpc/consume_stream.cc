@@ -122,13 +122,13 @@ absl::Status ConsumeStream::Handle(const ConsumeRequest& request) {
     case ConsumeRequest::kOpen:
       return InvalidFrame("Open was sent twice; a stream serves one subscription");
     case ConsumeRequest::kAck:
-      AppendItems(request.ack(), subscription_->id(), items);
+      AppendItems(request.ack(), subscription_->delivery_ids(), items);
       break;
     case ConsumeRequest::kNack:
-      AppendItems(request.nack(), subscription_->id(), items);
+      AppendItems(request.nack(), subscription_->delivery_ids(), items);
       break;
     case ConsumeRequest::kExtend:
-      AppendItems(request.extend(), subscription_->id(), items);
+      AppendItems(request.extend(), subscription_->delivery_ids(), items);
       break;
     case ConsumeRequest::kFlow: {
       StreamId stream = 0;
@@ -156,13 +156,13 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   ASSIGN_OR_RETURN(const ConsumerLimits limits, LimitsOf(open));
   ASSIGN_OR_RETURN(heartbeat_interval_, HeartbeatOf(open));
   ASSIGN_OR_RETURN(subscription_, context_.subscriptions.Find(open.subscription()));
-  format_ = {subscription_->id(), subscription_->epoch(), open.include_raw_body()};
+  include_raw_body_ = open.include_raw_body();
   ASSIGN_OR_RETURN(const StreamId stream,
                    subscription_->Attach(open.consumer_name(), limits, open.include_raw_body(),
                                          shared_from_this()));
   ConsumeResponse response;
   auto& opened = *response.mutable_opened();
-  opened.set_epoch(format_.epoch);
+  opened.set_epoch(subscription_->history().epoch);
   opened.set_subscription(subscription_->name());
   opened.set_consumer_name(open.consumer_name());
   opened.mutable_limits()->set_max_outstanding_messages(limits.max_messages);
@@ -215,7 +215,9 @@ void ConsumeStream::OnSettled(const std::vector<std::string>& ids,
 }
 
 void ConsumeStream::OnDeliveries(std::vector<Delivery> deliveries) {
-  std::string frame = EncodeDeliveriesFrame(deliveries, format_);
+  std::string frame = EncodeDeliveriesFrame(
+      deliveries,
+      {subscription_->delivery_ids(), subscription_->history(), include_raw_body_});
   {
     absl::MutexLock lock(&mu_);
     if (end_.has_value()) return;  // Detach has given them back, or is about to.

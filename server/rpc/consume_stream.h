@@ -101,7 +101,7 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 
   // Touched only in reading; constant once opened.
   std::shared_ptr<Subscription> subscription_;
-  DeliveryFormat format_;
+  bool include_raw_body_ = false;
   absl::Duration heartbeat_interval_;
   grpc::ByteBuffer request_;  // gRPC's while it reads
 

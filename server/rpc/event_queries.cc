@@ -84,7 +84,7 @@ absl::StatusOr<ListPlan> MakePlan(const Request& request, const EventLog& log, a
     RETURN_IF_ERROR(SetWindow(request, now, plan.query));
   } else {
     ASSIGN_OR_RETURN(const PageToken token,
-                     ParsePageToken(request.page_token(), log.epoch(), plan.fingerprint));
+                     ParsePageToken(request.page_token(), PointOf(log), plan.fingerprint));
     plan.query.start = token.start;
     plan.query.end = token.end;
     plan.query.after = token.after;
@@ -98,11 +98,11 @@ absl::Status RunPlan(const ListPlan& plan, EventLog& log, Response& response) {
   const auto matches = [&plan](const LogEvent& event) { return plan.filter.Matches(event); };
   ASSIGN_OR_RETURN(const ListPage page, log.List(plan.query, matches, plan.limits));
   for (const LogEventPtr& event : page.events) {
-    *response.add_events() = ToProto(*event, log.epoch(), plan.limits.include_raw_body);
+    *response.add_events() = ToProto(*event, log.history(), plan.limits.include_raw_body);
   }
   if (page.next.has_value()) {
     response.set_next_page_token(FormatPageToken({plan.query.start, plan.query.end, *page.next},
-                                                 log.epoch(), plan.fingerprint));
+                                                 PointOf(log), plan.fingerprint));
   }
   return absl::OkStatus();
 }
@@ -157,7 +157,7 @@ absl::Status EventQueries::GetEvent(const GetEventRequest& request, GetEventResp
       return InvalidField("key", "is missing: set sequence or webhook");
   }
   RETURN_IF_ERROR(event.status());
-  *response.mutable_event() = ToProto(**event, log_.epoch(), request.include_raw_body());
+  *response.mutable_event() = ToProto(**event, log_.history(), request.include_raw_body());
   return absl::OkStatus();
 }
 

@@ -1,5 +1,5 @@
-// Where the next page of a list begins, as clients carry it: opaque, bound to the log and the
-// request.
+// Where the next page of a list begins, as clients carry it: opaque, bound to the log, its history
+// and the request.
 #ifndef HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 #define HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 
@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/log_history.h"
 
 namespace hookgate {
 
@@ -23,10 +24,20 @@ struct PageToken {
 // Stands for everything in a request that must not change between pages.
 uint64_t RequestFingerprint(absl::string_view request_bytes);
 
-std::string FormatPageToken(const PageToken& token, absl::string_view epoch, uint64_t fingerprint);
+// Where a log is when a page of it is listed.
+struct LogPoint {
+  const LogHistory& history;
+  Sequence head = 0;
+};
+LogPoint PointOf(const EventLog& log);
 
-// Errors: InvalidField "page_token" if it is none, or of another log or request.
-absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, absl::string_view epoch,
+// The token carries the point as well, and thereby proves that the pages before were of what this
+// log still is: it was not put back to an older state in between.
+std::string FormatPageToken(const PageToken& token, const LogPoint& point, uint64_t fingerprint);
+
+// Errors: InvalidField "page_token" if it is none, or of another request, log or history. Tokens
+// of Hookgate 0.1 carry no point, and are taken as they are.
+absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, const LogPoint& point,
                                          uint64_t fingerprint);
 
 }  // namespace hookgate

@@ -8,7 +8,19 @@
 namespace hookgate {
 namespace {
 
-constexpr char kEpoch[] = "00000000000000aa";
+// A log that two processes have written: 1 to 9, and from 10 on.
+LogHistory SampleHistory(HistoryMark newest = 0xb) {
+  LogHistory history;
+  history.epoch = "00000000000000aa";
+  history.sequences = Stretches({{1, 0xa}, {10, newest}});
+  return history;
+}
+
+class PageTokenTest : public testing::Test {
+ protected:
+  const LogHistory history_ = SampleHistory();
+  const LogPoint point_ = {history_, 12};
+};
 
 PageToken SampleToken() {
   return {.start = absl::InfinitePast(),
@@ -16,8 +28,8 @@ PageToken SampleToken() {
           .after = {.receive_time = absl::FromUnixMicros(1'234'567), .sequence = 42}};
 }
 
-TEST(PageTokenTest, ComesBackAsItWas) {
-  const auto token = ParsePageToken(FormatPageToken(SampleToken(), kEpoch, 7), kEpoch, 7);
+TEST_F(PageTokenTest, ComesBackAsItWas) {
+  const auto token = ParsePageToken(FormatPageToken(SampleToken(), point_, 7), point_, 7);
   ASSERT_TRUE(token.ok()) << token.status();
   EXPECT_EQ(token->start, absl::InfinitePast());
   EXPECT_EQ(token->end, SampleToken().end);
@@ -25,27 +37,51 @@ TEST(PageTokenTest, ComesBackAsItWas) {
   EXPECT_EQ(token->after.sequence, 42);
 }
 
-TEST(PageTokenTest, TokenOfAnotherRequestOrLogIsRefused) {
-  const std::string text = FormatPageToken(SampleToken(), kEpoch, 7);
-  EXPECT_EQ(FieldOf(ParsePageToken(text, kEpoch, 8).status()), "page_token");
-  EXPECT_EQ(FieldOf(ParsePageToken(text, "00000000000000bb", 7).status()), "page_token");
+TEST_F(PageTokenTest, TokenOfAnotherRequestOrLogIsRefused) {
+  const std::string text = FormatPageToken(SampleToken(), point_, 7);
+  EXPECT_EQ(FieldOf(ParsePageToken(text, point_, 8).status()), "page_token");
+  LogHistory other = SampleHistory();
+  other.epoch = "00000000000000bb";
+  EXPECT_EQ(FieldOf(ParsePageToken(text, {other, 12}, 7).status()), "page_token");
 }
 
-TEST(PageTokenTest, TextThatIsNoTokenIsRefused) {
-  const std::string text = FormatPageToken(SampleToken(), kEpoch, 7);
+// A list was continued over a log that had been put back in between, and mixed two histories.
+TEST_F(PageTokenTest, TokenOfAnotherHistoryIsRefused) {
+  const std::string text = FormatPageToken(SampleToken(), point_, 7);
+  const LogHistory put_back = SampleHistory(/*newest=*/0xc);
+  EXPECT_EQ(FieldOf(ParsePageToken(text, {put_back, 9}, 7).status()), "page_token");
+  EXPECT_EQ(FieldOf(ParsePageToken(text, {put_back, 20}, 7).status()), "page_token");
+  // What both have in common is the same list.
+  const std::string before = FormatPageToken(SampleToken(), {history_, 9}, 7);
+  EXPECT_TRUE(ParsePageToken(before, {put_back, 20}, 7).ok());
+}
+
+TEST_F(PageTokenTest, TokenWithoutAPointIsTaken) {
+  EXPECT_TRUE(
+      ParsePageToken(absl::WebSafeBase64Escape("00000000000000aa.7.1.2.3.4"), point_, 7).ok());
+}
+
+TEST_F(PageTokenTest, TextThatIsNoTokenIsRefused) {
+  const std::string text = FormatPageToken(SampleToken(), point_, 7);
   for (const std::string& bad :
        {std::string("x"), std::string("!!!!"), text.substr(1), text.substr(0, text.size() / 2),
         text + text, std::string(100'000, 'A')}) {
-    EXPECT_EQ(FieldOf(ParsePageToken(bad, kEpoch, 7).status()), "page_token") << bad.substr(0, 50);
+    EXPECT_EQ(FieldOf(ParsePageToken(bad, point_, 7).status()), "page_token") << bad.substr(0, 50);
   }
 }
 
 // A fuzzer found that blanks and signs before the numbers were passed over.
-TEST(PageTokenTest, OtherSpellingsOfATokenAreRefused) {
-  for (const char* const plain : {"00000000000000aa.7.1.2.3.4", "00000000000000aa.7. 1.2.3.4",
-                                  "00000000000000aa.7.1.2.3.+4", "00000000000000aa.07.1.2.3.4"}) {
-    const bool as_written = absl::string_view(plain) == "00000000000000aa.7.1.2.3.4";
-    EXPECT_EQ(ParsePageToken(absl::WebSafeBase64Escape(plain), kEpoch, 7).ok(), as_written)
+TEST_F(PageTokenTest, OtherSpellingsOfATokenAreRefused) {
+  constexpr absl::string_view kWritten = "00000000000000aa.7.1.2.3.4.12.11";
+  for (const absl::string_view plain :
+       {kWritten, absl::string_view("00000000000000aa.7. 1.2.3.4.12.11"),
+        absl::string_view("00000000000000aa.7.1.2.3.+4.12.11"),
+        absl::string_view("00000000000000aa.07.1.2.3.4.12.11"),
+        absl::string_view("00000000000000aa.7.1.2.3.4.012.11"),
+        absl::string_view("00000000000000aa.7.1.2.3.4.12.+11"),
+        absl::string_view("00000000000000aa.7.1.2.3.4.12")}) {
+    const bool as_written = plain == kWritten;
+    EXPECT_EQ(ParsePageToken(absl::WebSafeBase64Escape(plain), point_, 7).ok(), as_written)
         << plain;
   }
 }

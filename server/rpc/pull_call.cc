@@ -133,7 +133,8 @@ void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deli
   }
   for (const Delivery& delivery : deliveries) {
     *response_.add_deliveries() =
-        ToProto(delivery, {subscription->id(), subscription->epoch(), request_.include_raw_body()});
+        ToProto(delivery, {subscription->delivery_ids(), subscription->history(),
+                           request_.include_raw_body()});
   }
   Finish(ToGrpcStatus(status));
 }

@@ -87,7 +87,7 @@ absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
   int64_t before = std::numeric_limits<int64_t>::max();
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,
-                     ParsePageToken(request.page_token(), epoch_, fingerprint));
+                     ParsePageToken(request.page_token(), PointOf(log_), fingerprint));
     before = token.after.sequence;
   }
   // One more than asked for tells whether there is another page.
@@ -96,7 +96,7 @@ absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
   if (entries.size() > static_cast<size_t>(page_size)) {
     entries.resize(static_cast<size_t>(page_size));
     response.set_next_page_token(
-        FormatPageToken({.after = {.sequence = entries.back().id}}, epoch_, fingerprint));
+        FormatPageToken({.after = {.sequence = entries.back().id}}, PointOf(log_), fingerprint));
   }
   PageBytes bytes;
   int64_t last = 0;
@@ -104,7 +104,7 @@ absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
     hookgate::v1::QuarantinedWebhook webhook = ToProto(entry);
     if (!bytes.Take(webhook)) {
       response.set_next_page_token(
-          FormatPageToken({.after = {.sequence = last}}, epoch_, fingerprint));
+          FormatPageToken({.after = {.sequence = last}}, PointOf(log_), fingerprint));
       break;
     }
     last = entry.id;

@@ -4,13 +4,13 @@
 #define HOOKGATE_SERVER_RPC_QUARANTINE_QUERIES_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/executor.h"
+#include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
 
 namespace hookgate {
@@ -18,10 +18,10 @@ namespace hookgate {
 // Thread-safe. Errors are those that admin_service.proto names.
 class QuarantineQueries {
  public:
-  // `quarantine` and `executor`, where reading it may block, outlive the queries. `epoch` is the
-  // log's.
-  QuarantineQueries(QuarantineLog& quarantine, std::string epoch, Executor& executor)
-      : quarantine_(quarantine), epoch_(std::move(epoch)), executor_(executor) {}
+  // `log` is the one that the quarantine belongs to. Both, and `executor`, where reading them may
+  // block, outlive the queries.
+  QuarantineQueries(QuarantineLog& quarantine, const EventLog& log, Executor& executor)
+      : quarantine_(quarantine), log_(log), executor_(executor) {}
 
   // Called once, on any thread, with how a call that writes ended. The request and the response
   // live until then.
@@ -56,7 +56,7 @@ class QuarantineQueries {
       int64_t id, hookgate::v1::RetryQuarantinedResponse::Result& result);
 
   QuarantineLog& quarantine_;
-  const std::string epoch_;
+  const EventLog& log_;
   Executor& executor_;
 };
 

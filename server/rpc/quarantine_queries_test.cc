@@ -58,7 +58,7 @@ class QuarantineQueriesTest : public testing::Test {
 
   const std::unique_ptr<SqliteEventLog> log_ = OpenTemporaryLog();
   Executor executor_{1};
-  QuarantineQueries queries_{*log_, log_->epoch(), executor_};
+  QuarantineQueries queries_{*log_, *log_, executor_};
 };
 
 TEST_F(QuarantineQueriesTest, EntriesAreListedNewestFirstInPages) {

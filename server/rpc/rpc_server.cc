@@ -75,7 +75,7 @@ class RpcServerImpl final : public RpcServer {
                                      context.clock, gate_},
                                     context.log)),
         admin_service_(MakeAdminService(
-            {context.quarantine, context.log.epoch(),
+            {context.quarantine, context.log,
              [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
                status.set_open_streams(static_cast<int32_t>(registry_.size()));
                return fill(status);

@@ -179,14 +179,14 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
   Sequence after = 0;
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,
-                     ParsePageToken(request.page_token(), log_.epoch(), fingerprint));
+                     ParsePageToken(request.page_token(), PointOf(log_), fingerprint));
     after = token.after.sequence;
   }
   ASSIGN_OR_RETURN(std::vector<DeadEvent> page, subscription->DeadLetters(after, page_size + 1));
   if (page.size() > page_size) {
     page.resize(page_size);
     response.set_next_page_token(
-        FormatPageToken({.after = {.sequence = page.back().sequence}}, log_.epoch(), fingerprint));
+        FormatPageToken({.after = {.sequence = page.back().sequence}}, PointOf(log_), fingerprint));
   }
   const bool include_events = !request.has_include_events() || request.include_events();
   PageBytes bytes;
@@ -196,14 +196,14 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
     if (include_events) {
       const absl::StatusOr<LogEventPtr> event = log_.Get(dead.sequence);
       if (event.ok()) {
-        *entry.mutable_event() = ToProto(**event, log_.epoch(), /*include_raw_body=*/false);
+        *entry.mutable_event() = ToProto(**event, log_.history(), /*include_raw_body=*/false);
       } else if (!absl::IsNotFound(event.status())) {
         return event.status();
       }
     }
     if (!bytes.Take(entry)) {
       response.set_next_page_token(
-          FormatPageToken({.after = {.sequence = last}}, log_.epoch(), fingerprint));
+          FormatPageToken({.after = {.sequence = last}}, PointOf(log_), fingerprint));
       break;
     }
     last = dead.sequence;

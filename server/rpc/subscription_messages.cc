@@ -14,8 +14,8 @@ using hookgate::v1::AckResult;
 
 constexpr int kMaxItems = 10'000;
 
-absl::optional<DeliveryId> IdOf(const std::string& text, int index, int64_t subscription) {
-  return index < kMaxItems ? ParseDeliveryId(text, subscription) : absl::nullopt;
+absl::optional<DeliveryId> IdOf(const std::string& text, int index, const DeliveryIds& ids) {
+  return index < kMaxItems ? ParseDeliveryId(text, ids) : absl::nullopt;
 }
 
 hookgate::v1::Subscription::Consumer DescribeConsumer(const ConsumerStatus& status) {
@@ -67,20 +67,20 @@ absl::Duration Saturating(const google::protobuf::Duration& proto) {
 
 }  // namespace
 
-void AppendItems(const hookgate::v1::Ack& ack, int64_t subscription, AckItems& out) {
+void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems& out) {
   for (int i = 0; i < ack.delivery_ids_size(); ++i) {
     out.ids.push_back(ack.delivery_ids(i));
     out.items.push_back(
-        {.kind = AckItem::Kind::kAck, .id = IdOf(ack.delivery_ids(i), i, subscription)});
+        {.kind = AckItem::Kind::kAck, .id = IdOf(ack.delivery_ids(i), i, ids)});
   }
 }
 
-void AppendItems(const hookgate::v1::Nack& nack, int64_t subscription, AckItems& out) {
+void AppendItems(const hookgate::v1::Nack& nack, const DeliveryIds& ids, AckItems& out) {
   for (int i = 0; i < nack.items_size(); ++i) {
     const hookgate::v1::Nack::Item& item = nack.items(i);
     AckItem& added = out.items.emplace_back();
     added.kind = AckItem::Kind::kNack;
-    added.id = IdOf(item.delivery_id(), i, subscription);
+    added.id = IdOf(item.delivery_id(), i, ids);
     added.nack.reason = item.reason();
     if (item.has_delay()) added.nack.delay = Saturating(item.delay());
     added.nack.dead_letter = item.dead_letter();
@@ -88,12 +88,12 @@ void AppendItems(const hookgate::v1::Nack& nack, int64_t subscription, AckItems&
   }
 }
 
-void AppendItems(const hookgate::v1::Extend& extend, int64_t subscription, AckItems& out) {
+void AppendItems(const hookgate::v1::Extend& extend, const DeliveryIds& ids, AckItems& out) {
   for (int i = 0; i < extend.items_size(); ++i) {
     const hookgate::v1::Extend::Item& item = extend.items(i);
     AckItem& added = out.items.emplace_back();
     added.kind = AckItem::Kind::kExtend;
-    added.id = IdOf(item.delivery_id(), i, subscription);
+    added.id = IdOf(item.delivery_id(), i, ids);
     if (item.has_deadline()) added.deadline = Saturating(item.deadline());
     out.ids.push_back(item.delivery_id());
   }
@@ -141,7 +141,7 @@ hookgate::v1::Subscription Describe(Subscription& subscription) {
   proto.set_name(subscription.name());
   *proto.mutable_settings() = status.settings;
   *proto.mutable_create_time() = ToProto(subscription.create_time());
-  proto.set_position_cursor(FormatCursor(subscription.epoch(), status.position));
+  proto.set_position_cursor(FormatCursor(subscription.history(), status.position));
   *proto.mutable_backlog() = ToProto(subscription.ReadBacklog());
   proto.set_in_flight(status.in_flight);
   proto.set_awaiting_redelivery(status.awaiting_redelivery);

@@ -19,9 +19,9 @@ struct AckItems {
 };
 
 // At most 10,000 items of one message mean something; those after are of no known delivery.
-void AppendItems(const hookgate::v1::Ack& ack, int64_t subscription, AckItems& out);
-void AppendItems(const hookgate::v1::Nack& nack, int64_t subscription, AckItems& out);
-void AppendItems(const hookgate::v1::Extend& extend, int64_t subscription, AckItems& out);
+void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems& out);
+void AppendItems(const hookgate::v1::Nack& nack, const DeliveryIds& ids, AckItems& out);
+void AppendItems(const hookgate::v1::Extend& extend, const DeliveryIds& ids, AckItems& out);
 
 hookgate::v1::AckResult ToProto(const std::string& id, AckOutcome outcome);
 hookgate::v1::Backlog ToProto(const Backlog& backlog);

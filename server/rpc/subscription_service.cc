@@ -82,9 +82,9 @@ class SubscriptionServiceImpl final : public ServiceBase {
     const auto subscription = context_.subscriptions.Find(request->subscription());
     if (!subscription.ok()) return Refuse(call, subscription.status());
     AckItems items;
-    AppendItems(request->ack(), (*subscription)->id(), items);
-    AppendItems(request->nack(), (*subscription)->id(), items);
-    AppendItems(request->extend(), (*subscription)->id(), items);
+    AppendItems(request->ack(), (*subscription)->delivery_ids(), items);
+    AppendItems(request->nack(), (*subscription)->delivery_ids(), items);
+    AppendItems(request->extend(), (*subscription)->delivery_ids(), items);
     grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
     (*subscription)
         ->Settle(std::move(items.items),

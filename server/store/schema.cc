@@ -124,6 +124,22 @@ ALTER TABLE dead_letters ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN lost_unread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN admitted INTEGER NOT NULL DEFAULT 0;
+-- Which history a sequence, a delivery and an epoch belong to. What was numbered before has no mark.
+CREATE TABLE IF NOT EXISTS stretches (
+  first_sequence INTEGER PRIMARY KEY,
+  mark INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS delivery_stretches (
+  subscription INTEGER NOT NULL,
+  first_delivery INTEGER NOT NULL,
+  mark INTEGER NOT NULL,
+  PRIMARY KEY (subscription, first_delivery)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS former_epochs (
+  epoch TEXT PRIMARY KEY,
+  head_sequence INTEGER NOT NULL,
+  restore_time_us INTEGER NOT NULL
+) WITHOUT ROWID;
 )sql",
 };
 
@@ -181,19 +197,25 @@ absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSchema(Database& database) {
+absl::Status CheckIsLog(Database& database) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
   RETURN_IF_ERROR(CheckNotForeign(version, application_id));
   if (version == 0) {
     return absl::FailedPreconditionError("the file is empty: no log was ever written into it");
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSchema(Database& database) {
+  RETURN_IF_ERROR(CheckIsLog(database));
+  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   if (version == SchemaVersion()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the log has schema version ", version, ", and this build knows how version ",
                    SchemaVersion(),
-                   " has to be: start hookgated on it, which migrates it, or use "
-                   "the build that wrote it"));
+                   " has to be: start hookgated on it, or restore it if it is a backup, which "
+                   "migrates it; or use the build that wrote it"));
 }
 
 }  // namespace hookgate

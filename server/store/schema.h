@@ -1,8 +1,8 @@
 // The tables of the log, and how an older file becomes a newer one.
 //
-// log         One row. epoch: random id made with the file. earliest_sequence: every event below it
-//             has been removed by retention; also keeps sequences from being given again once all
-//             events are gone.
+// log         One row. epoch: random id made with the file, or when it was restored.
+//             earliest_sequence: every event below it has been removed by retention; also keeps
+//             sequences from being given again once all events are gone.
 // events      One row an event, written once by the writer thread, removed only by retention,
 //             oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
@@ -18,6 +18,14 @@
 // webhook_runs, webhook_pages
 //             By source and webhook id, which sequence an event has; written in large runs. See
 //             eventlog/webhook_index.h.
+// stretches   One row a process that appended: the sequence of its first event, and its random mark.
+//             Written with that event; removed once retention is past the stretch. See
+//             eventlog/log_history.h.
+// delivery_stretches
+//             The same for the deliveries of a subscription, the newest 16; written when the log is
+//             opened and when the subscription is created.
+// former_epochs
+//             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
 // Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of
 // appended events is there or is not.
@@ -35,6 +43,10 @@ int SchemaVersion();
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
 // FAILED_PRECONDITION if the file is of a newer version, or of another application.
 absl::Status MigrateSchema(Database& database, absl::string_view epoch);
+
+// Whether `database` is a log at SchemaVersion() or an older version. Changes nothing. Errors as
+// CheckSchema.
+absl::Status CheckIsLog(Database& database);
 
 // Whether `database` is a log at SchemaVersion(). Changes nothing.
 // FAILED_PRECONDITION if it is of another version, of another application, or no log yet; DATA_LOSS

@@ -121,7 +121,7 @@ TEST_F(SubscribeTest, RequestsThatCannotBeMetSayWhy) {
 TEST_F(SubscribeTest, CursorOfAnotherLogIsRefusedAndTheEarliestIsNamed) {
   Start();
   StoreMany(1);
-  const grpc::Status status = Refusal(After(FormatCursor("0123456789abcdef", 1)));
+  const grpc::Status status = Refusal(After("0123456789abcdef-1-00000000"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(status.error_details(), HasSubstr("CURSOR_OF_ANOTHER_LOG"));
   EXPECT_THAT(status.error_details(), HasSubstr("earliest_cursor"));
@@ -137,14 +137,16 @@ TEST_F(SubscribeTest, CursorBeyondTheHeadIsRefused) {
 }
 
 TEST_F(SubscribeTest, CursorThatRetentionHasOvertakenIsRefusedAndTheEarliestIsNamed) {
-  std::string epoch;
+  std::string overtaken;
+  std::string earliest;
   {
     const auto log = OpenTemporaryLog(nullptr, data_dir_);
-    epoch = log->epoch();
     for (int i = 0; i < 3; ++i) {
       AppendEvent(*log, {.receive_time = absl::Now() - absl::Hours(24 * 40)});
     }
     AppendEvent(*log, {.receive_time = absl::Now()});
+    overtaken = FormatCursor(log->history(), 1);
+    earliest = FormatCursor(log->history(), 3);
   }
   Start();  // Keeps events for 30 days.
   v1::SubscribeResponse opened;
@@ -154,10 +156,9 @@ TEST_F(SubscribeTest, CursorThatRetentionHasOvertakenIsRefusedAndTheEarliestIsNa
   } while (opened.opened().earliest_sequence() == 1);
   EXPECT_EQ(opened.opened().earliest_sequence(), 4);
 
-  const grpc::Status status = Refusal(After(FormatCursor(epoch, 1)));
+  const grpc::Status status = Refusal(After(overtaken));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_THAT(status.error_details(), HasSubstr("CURSOR_OVERTAKEN"));
-  const std::string earliest = FormatCursor(epoch, 3);
   EXPECT_THAT(status.error_details(), HasSubstr(earliest));
   EXPECT_THAT(EventStream(gateway_->grpc(), After(earliest)).NextSequences(1), ElementsAre(4));
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -11,6 +12,11 @@
 #include "absl/synchronization/notification.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/base/proto_time.h"
+#include "server/event/decode_event.h"
+#include "server/event/event_schema.h"
+#include "server/event/sample_event.h"
+#include "server/eventlog/compose_event.h"
+#include "server/store/database.h"
 #include "tests/support/await_outcome.h"
 
 namespace hookgate {
@@ -42,6 +48,18 @@ std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener,
   auto log = SqliteEventLog::Open({.data_dir = folder, .reserved_wal_bytes = 0}, listener);
   EXPECT_TRUE(log.ok()) << log.status();
   return *std::move(log);
+}
+
+std::string BackUpLog(const std::string& folder) {
+  std::string copy = FreshTestFolder();
+  std::filesystem::create_directories(copy);
+  const auto database =
+      Database::Open(absl::StrCat(folder, "/events.db"), Database::Mode::kReadOnly);
+  EXPECT_TRUE(database.ok()) << database.status();
+  const absl::Status done =
+      (*database)->Execute(absl::StrCat("VACUUM INTO '", copy, "/events.db'"));
+  EXPECT_TRUE(done.ok()) << done;
+  return copy;
 }
 
 absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& wanted) {
@@ -94,6 +112,28 @@ absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::stri
 absl::Status DeleteSubscription(SubscriptionLog& log, int64_t id) {
   return AwaitOutcome<absl::Status>(
       [&](auto done) { log.DeleteSubscription(id, std::move(done)); });
+}
+
+Sequence AppendSoundEvent(EventLog& log) {
+  const absl::Time time = absl::FromUnixSeconds(1'750'000'000);
+  const std::string body = SampleEventBody(*FindEventType("batch.failed"), "", time);
+  absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
+  EXPECT_TRUE(decoded.ok()) << decoded.status();
+  absl::Notification done;
+  absl::StatusOr<AppendResult> result;
+  log.Append(ComposeEvent(*std::move(decoded),
+                          {.source = "openai",
+                           .webhook_id = absl::StrCat("wh_", NextNumber()),
+                           .webhook_time = time,
+                           .receive_time = time},
+                          body),
+             [&](absl::StatusOr<AppendResult> outcome) {
+               result = std::move(outcome);
+               done.Notify();
+             });
+  done.WaitForNotification();
+  EXPECT_TRUE(result.ok()) << result.status();
+  return result.ok() ? result->sequence : 0;
 }
 
 void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook) {

@@ -19,6 +19,10 @@ std::string FreshTestFolder();
 std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener = nullptr,
                                                  const std::string& folder = FreshTestFolder());
 
+// A new folder that holds what a backup of the log in `folder` holds that is taken now, whether
+// somebody writes it or not. Fails the test if it cannot be made.
+std::string BackUpLog(const std::string& folder);
+
 // What a test wants to be special about an event; the rest is made up.
 struct TestEvent {
   std::string webhook_id;  // "": a new one
@@ -42,6 +46,10 @@ absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::stri
                                            const std::string& settings, absl::Time create_time,
                                            Sequence position);
 absl::Status DeleteSubscription(SubscriptionLog& log, int64_t id);
+
+// Appends an event whose envelope is what its body decodes into, as hookgated stores it; what the
+// checks of a log find sound.
+Sequence AppendSoundEvent(EventLog& log);
 
 // Puts `webhook` into quarantine and waits until that is durable. Fails the test if it is not.
 void PutIntoQuarantine(EventLog& log, QuarantinedWebhook webhook);
