@@ -1,6 +1,7 @@
 #include "client/gateway_error.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
@@ -12,6 +13,8 @@ namespace hookgate {
 namespace {
 
 constexpr char kDomain[] = "hookgate";
+// Of the status for people; holds the reason.
+constexpr char kForeignCursor[] = "hookgate/foreign_cursor";
 
 // By gRPC itself, on this side. It is the only one that has no code of its own.
 bool IsTooLargeMessage(const GatewayError& error) {
@@ -30,14 +33,14 @@ bool IsOfTheMoment(absl::string_view reason) {
   return false;
 }
 
-std::string EarliestCursor(const GatewayError& error) {
-  const auto found = error.metadata.find("earliest_cursor");
+std::string CursorIn(const GatewayError& error, const std::string& key) {
+  const auto found = error.metadata.find(key);
   return found == error.metadata.end() ? std::string() : found->second;
 }
 
 // Where to go on when the cursor in hand is of no use.
 std::string StartAnew(const GatewayError& error) {
-  const std::string cursor = EarliestCursor(error);
+  const std::string cursor = CursorIn(error, "earliest_cursor");
   return cursor.empty() ? "start from the earliest event"
                         : absl::StrCat("start from the earliest event (cursor ", cursor, ")");
 }
@@ -55,6 +58,17 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
         "The gateway's log is not the one that gave this cursor: its data folder was replaced, or "
         "this is another gateway. If that is intended, ",
         StartAnew(error), ".");
+  }
+  if (error.reason == "CURSOR_OF_ANOTHER_HISTORY") {
+    const std::string common = CursorIn(error, "common_cursor");
+    return absl::StrCat(
+        "The gateway's log was put back to an older state (a backup, or a copied folder), so events "
+        "that this subscriber has handled may be gone, and others have their sequences. To go on, ",
+        common.empty()
+            ? StartAnew(error)
+            : absl::StrCat("start where both are still the same (cursor ", common, "), or ",
+                           StartAnew(error)),
+        ".");
   }
   switch (error.status.code()) {
     case absl::StatusCode::kInvalidArgument:
@@ -148,7 +162,15 @@ absl::Status Explain(const GatewayError& error, absl::string_view what, absl::st
   while (!message.empty() && message.back() == '.') message.pop_back();
   const std::string next_step = NextStep(error, target);
   if (!next_step.empty()) absl::StrAppend(&message, ". ", next_step);
-  return absl::Status(error.status.code(), message);
+  absl::Status status(error.status.code(), message);
+  if (absl::StartsWith(error.reason, "CURSOR_OF_ANOTHER_")) {
+    status.SetPayload(kForeignCursor, absl::Cord(error.reason));
+  }
+  return status;
+}
+
+bool IsForeignCursor(const absl::Status& status) {
+  return status.GetPayload(kForeignCursor).has_value();
 }
 
 }  // namespace hookgate

@@ -42,8 +42,13 @@ GatewayError ReadGatewayError(const grpc::Status& status);
 bool IsPermanent(const GatewayError& error);
 
 // The error for people: what happened (`what`, such as "cannot list events"), at which gateway, and
-// the next safe step. Code as received; metadata's earliest_cursor is in the message.
+// the next safe step. Code as received; metadata's earliest_cursor and common_cursor are in
+// the message.
 absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target);
+
+// Whether a status of Explain says that the cursor in hand is not one of the gateway's log as it is:
+// CURSOR_OF_ANOTHER_LOG or CURSOR_OF_ANOTHER_HISTORY. Permanent: it will be refused again.
+bool IsForeignCursor(const absl::Status& status);
 
 }  // namespace hookgate
 

@@ -1,6 +1,8 @@
 #include "client/gateway_error.h"
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "client/testing/fake_gateway.h"
 #include "gmock/gmock.h"
@@ -86,6 +88,31 @@ TEST(ExplainTest, SaysThatTheLogWasReplaced) {
       Explained(GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_LOG",
                               "another log", {{"earliest_cursor", "c1"}})),
       AllOf(HasSubstr("data folder was replaced"), HasSubstr("c1")));
+}
+
+// A subscriber whose gateway had been restored from a backup went on behind the events that were
+// stored since. It is refused by a name of its own, and told where to go on.
+TEST(ExplainTest, SaysThatTheLogWasPutBack) {
+  const auto refusal = [](std::map<std::string, std::string> metadata) {
+    return GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_HISTORY",
+                         "another history", std::move(metadata));
+  };
+  EXPECT_THAT(Explained(refusal({{"earliest_cursor", "c1"}})),
+              AllOf(HasSubstr("put back to an older state"), HasSubstr("(cursor c1)")));
+  EXPECT_THAT(Explained(refusal({{"earliest_cursor", "c1"}, {"common_cursor", "c3"}})),
+              AllOf(HasSubstr("(cursor c3)"), HasSubstr("(cursor c1)")));
+}
+
+TEST(ExplainTest, TellsCursorsThatAreNotOfThisLog) {
+  const auto is_foreign = [](const std::string& reason) {
+    return IsForeignCursor(Explain(
+        ReadGatewayError(GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, reason, "no")),
+        "cannot subscribe", "gateway:50051"));
+  };
+  EXPECT_TRUE(is_foreign("CURSOR_OF_ANOTHER_LOG"));
+  EXPECT_TRUE(is_foreign("CURSOR_OF_ANOTHER_HISTORY"));
+  EXPECT_FALSE(is_foreign("CURSOR_OVERTAKEN"));
+  EXPECT_FALSE(is_foreign("SOMETHING_NEW"));
 }
 
 TEST(ExplainTest, AsksWhetherAGatewayIsThereWhenNobodyAnswers) {

@@ -112,7 +112,9 @@ class Subscriber {
   // Such answers, each with a message that says what happened and the next safe step:
   //   INVALID_ARGUMENT     the gateway finds the request wrong: filter, cursor, interval
   //   OUT_OF_RANGE         events after the position are no longer held; names the earliest cursor
-  //   FAILED_PRECONDITION  the position is one of another log; names the earliest cursor
+  //   FAILED_PRECONDITION  the position is one of another log, or of this one before it was put back
+  //                        to an older state; names the earliest cursor, and the last one that
+  //                        both states have if it is known. The stored position stays as it is
   //   PERMISSION_DENIED, UNAUTHENTICATED   this client may not subscribe
   //   NOT_FOUND            the gateway has no such source
   //   UNIMPLEMENTED        there is no (recent) gateway behind the target

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "client/connection.h"
+#include "client/gateway_error.h"
 #include "client/testing/fake_gateway.h"
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
@@ -235,6 +236,19 @@ TEST_F(SubscriberTest, OvertakenCursorEndsRunAndNamesTheEarliest) {
   EXPECT_EQ(end.code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(std::string(end.message()), AllOf(HasSubstr("cursor c3 was overtaken"),
                                                 HasSubstr("c90"), HasSubstr(gateway_.target())));
+}
+
+TEST_F(SubscriberTest, CursorOfAnotherHistoryEndsRunAndKeepsTheStoredPosition) {
+  gateway_.AddStream(
+      {}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_HISTORY",
+                        "after_cursor is another event here",
+                        {{"earliest_cursor", "c0"}, {"common_cursor", "c3"}}));
+  const absl::Status end = RunUntil(1, Options());
+  EXPECT_EQ(end.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(IsForeignCursor(end));
+  EXPECT_THAT(std::string(end.message()),
+              AllOf(HasSubstr("another event here"), HasSubstr("c3"), HasSubstr("c0")));
+  EXPECT_THAT(handled_, IsEmpty());
 }
 
 TEST_F(SubscriberTest, OtherErrorsAreTriedAgain) {

@@ -12,6 +12,7 @@
 #include "client/cli/time_format.h"
 #include "client/connection.h"
 #include "client/cursor_store.h"
+#include "client/gateway_error.h"
 #include "client/subscriber.h"
 
 namespace hookgate::cli {
@@ -48,7 +49,10 @@ class Subscription {
         subscriber_->Run([this](const v1::Event& event) { return Handle(event); });
     if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
     if (!end.ok()) {
-      return Fail(absl::IsNotFound(end) ? kNotFound : kFailed, end.message(), environment_);
+      const int code = IsForeignCursor(end)    ? kForeignCursor
+                       : absl::IsNotFound(end) ? kNotFound
+                                               : kFailed;
+      return Fail(code, Advice(end), environment_);
     }
     if (!opened_) return kInterrupted;
     std::string summary = absl::StrCat(count_, count_ == 1 ? " event" : " events");
@@ -121,6 +125,13 @@ class Subscription {
     cursor_ = event.cursor();
     if (++count_ == max_events_) subscriber_->Stop();
     return absl::OkStatus();
+  }
+
+  // What is in the cursor file wins over every flag, so it has to go first.
+  std::string Advice(const absl::Status& end) const {
+    if (cursors_ == nullptr || !IsForeignCursor(end)) return std::string(end.message());
+    return absl::StrCat(end.message(), " The cursor is the one in ", flags_.Text("cursor-file"),
+                        ": remove that file, and name the other start with --after or --from.");
   }
 
   void Say(absl::string_view what) { cli::Say(what, environment_); }
@@ -199,15 +210,20 @@ Command SubscribeCommand() {
                     "Failed batches for a script; the next run misses none in between."},
                    {"hookgate subscribe --since 1h --max-events 1",
                     "Wait for one event, or take the first of the last hour."}},
-      .exits = {{kFine,
-                 "It was ended by Ctrl-C or SIGTERM after a stream had opened, by "
-                 "--max-events, or by a reader that closed the pipe."},
-                {kFailed,
-                 "The gateway refused for good, such as a cursor that retention has "
-                 "overtaken; or the output or the cursor file could not be written."},
-                {kWrongUsage, "The command line is wrong."},
-                {kNotFound, "The gateway has no such source."},
-                {kInterrupted, "It was ended by Ctrl-C or SIGTERM before any stream had opened."}},
+      .exits =
+          {{kFine,
+            "It was ended by Ctrl-C or SIGTERM after a stream had opened, by "
+            "--max-events, or by a reader that closed the pipe."},
+           {kFailed,
+            "The gateway refused for good, such as a cursor that retention has "
+            "overtaken; or the output or the cursor file could not be written."},
+           {kForeignCursor,
+            "The gateway refused the cursor because it belongs to another log, or to the log as "
+            "it was before it was put back to an older state (a backup was restored). It will "
+            "be refused again; the message says from where to go on."},
+           {kWrongUsage, "The command line is wrong."},
+           {kNotFound, "The gateway has no such source."},
+           {kInterrupted, "It was ended by Ctrl-C or SIGTERM before any stream had opened."}},
       .run = Run};
 }
 

@@ -17,6 +17,7 @@ using ::hookgate::testing::DrainingFrame;
 using ::hookgate::testing::EventsFrame;
 using ::hookgate::testing::GatewayStatus;
 using ::hookgate::testing::OpenedFrame;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -196,6 +197,24 @@ TEST_F(SubscribeTest, ARefusalForGoodEndsIt) {
   EXPECT_EQ(outcome.exit_code, kFailed);
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr("start from the earliest event (cursor c7)"));
+}
+
+// A script has to tell a cursor that is of no use any more from a gateway that refuses otherwise.
+TEST_F(SubscribeTest, ACursorOfAnotherHistoryHasAnExitCodeOfItsOwn) {
+  const std::string path = ::testing::TempDir() + "cursor_of_another_history";
+  std::ofstream(path) << "c6\n";
+  gateway_.AddStream(
+      {}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_HISTORY",
+                        "the log was put back",
+                        {{"earliest_cursor", "c0"}, {"common_cursor", "c3"}}));
+  const Outcome outcome = Run({"subscribe", "--cursor-file", path});
+  EXPECT_EQ(outcome.exit_code, kForeignCursor);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("(cursor c3)"), HasSubstr("(cursor c0)"),
+                                 HasSubstr(path), HasSubstr("remove that file")));
+  std::string kept;
+  std::getline(std::ifstream(path) >> std::ws, kept);
+  EXPECT_EQ(kept, "c6");
 }
 
 TEST_F(SubscribeTest, TheCursorFileKeepsThePosition) {
