@@ -31,6 +31,45 @@ void SyncNames(const std::string& path) {
   }
 }
 
+bool Exists(const std::string& path) {
+  struct stat found = {};
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
+absl::Status ErrnoError(absl::string_view what, const std::string& path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " cannot be ", what, ": ", std::strerror(errno)));
+}
+
+absl::Status RemoveIfThere(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return ErrnoError("removed", path);
+}
+
+absl::Status Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  return ErrnoError(absl::StrCat("renamed to ", to), from);
+}
+
+// What was renamed or removed in a folder stays so after a power cut.
+absl::Status SyncFolder(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return ErrnoError("opened", path);
+  const int result = ::fsync(file);
+  ::close(file);
+  return result == 0 ? absl::OkStatus() : ErrnoError("synced", path);
+}
+
+absl::Status InUse(const std::string& path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the data folder ", path,
+                   " is in use by another hookgated: stop that one, or use another folder"));
+}
+
+absl::Status NoLogIn(const std::string& path) {
+  return absl::NotFoundError(absl::StrCat("there is no log in ", path, ": it has no events.db"));
+}
+
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);
@@ -71,9 +110,61 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenExisting(
     const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path + "/events.db", error)) {
-    return absl::NotFoundError(absl::StrCat("there is no log in ", path, ": it has no events.db"));
+    return NoLogIn(path);
   }
   return Lock(path);
+}
+
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
+    const std::string& path) {
+  const std::string lock_path = path + "/lock";
+  int file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file < 0 && errno == ENOENT) {
+    if (!Exists(path)) return NoLogIn(path);
+    file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (file < 0 && errno != EROFS && errno != EACCES && errno != EPERM) {
+      return ErrnoError("made", lock_path);
+    }
+  } else if (file < 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(lock_path, " cannot be opened (", std::strerror(errno),
+                     "), so whether a hookgated is running on the folder cannot be told: run this "
+                     "as the user that hookgated runs as"));
+  }
+  auto directory = absl::WrapUnique(new DataDirectory(path, file));
+  if (file >= 0 && ::flock(file, LOCK_SH | LOCK_NB) != 0) return InUse(path);
+  if (!Exists(directory->readable_database_path())) return NoLogIn(path);
+  return directory;
+}
+
+std::string DataDirectory::readable_database_path() const {
+  return Exists(replacement_path()) ? replacement_path() : database_path();
+}
+
+// The rename decides. Nothing of the log before is touched until then; and what is left of it after
+// would make one log of two.
+absl::Status DataDirectory::Replace(const std::string& file) {
+  RETURN_IF_ERROR(Rename(file, replacement_path()));
+  RETURN_IF_ERROR(SyncFolder(path_));
+  return Annotate(CompleteReplacement(),
+                  "the log is replaced, and the next start of hookgated completes it");
+}
+
+absl::Status DataDirectory::CompleteReplacement() {
+  if (!Exists(replacement_path())) return absl::OkStatus();
+  // SQLite takes whatever lies beside a database for a part of it.
+  for (const char* const suffix : {"-wal", "-shm", "-journal"}) {
+    RETURN_IF_ERROR(RemoveIfThere(database_path() + suffix));
+  }
+  RETURN_IF_ERROR(SyncFolder(path_));
+  RETURN_IF_ERROR(Rename(replacement_path(), database_path()));
+  return SyncFolder(path_);
+}
+
+void DataDirectory::RemoveDraft() {
+  for (const char* const suffix : {"", "-wal", "-shm", "-journal"}) {
+    RemoveIfThere(draft_path() + suffix).IgnoreError();
+  }
 }
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::string& path) {
@@ -86,14 +177,14 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::st
         absl::StrCat("the data folder ", path, " cannot be written: ", std::strerror(errno)));
   }
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the data folder ", path,
-                     " is in use by another hookgated: stop that one, or use another folder"));
-  }
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) return InUse(path);
+  directory->RemoveDraft();
+  RETURN_IF_ERROR(Annotate(directory->CompleteReplacement(), "completing a restore"));
   return directory;
 }
 
-DataDirectory::~DataDirectory() { ::close(lock_file_); }
+DataDirectory::~DataDirectory() {
+  if (lock_file_ >= 0) ::close(lock_file_);
+}
 
 }  // namespace hookgate

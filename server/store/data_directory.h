@@ -23,6 +23,17 @@ class DataDirectory {
   // NOT_FOUND if the folder or its database is missing.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> OpenExisting(const std::string& path);
 
+  // The same for a log that is only read: others may read it at the same time, and the folder need
+  // not be writable. Nothing is made but the lock, where it can be; where it cannot be and there is
+  // none, no hookgated can run on the folder either.
+  static absl::StatusOr<std::unique_ptr<DataDirectory>> OpenForReading(const std::string& path);
+
+  // Puts `file`, a whole database in this folder that nobody has open, in the place of the folder's
+  // own, of which nobody may have anything open either. A crash leaves the one or the other: from
+  // the moment at which it is decided, who locks the folder next completes it.
+  // An error says whether it was decided.
+  absl::Status Replace(const std::string& file);
+
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
@@ -30,14 +41,22 @@ class DataDirectory {
   const std::string& path() const { return path_; }
   // The SQLite database in it.
   std::string database_path() const { return path_ + "/events.db"; }
+  // Where a database that is to replace it is put together. What an earlier attempt left there is
+  // removed when the folder is locked.
+  std::string draft_path() const { return path_ + "/events.db.draft"; }
+  // For reading: a replacement that has been decided and not completed.
+  std::string readable_database_path() const;
 
  private:
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Lock(const std::string& path);
+  std::string replacement_path() const { return path_ + "/events.db.restored"; }
+  absl::Status CompleteReplacement();
+  void RemoveDraft();
 
   DataDirectory(std::string path, int lock_file) : path_(std::move(path)), lock_file_(lock_file) {}
 
   const std::string path_;
-  const int lock_file_;
+  const int lock_file_;  // -1: none, of a folder that can only be read
 };
 
 }  // namespace hookgate

@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -52,6 +54,26 @@ absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
   return MakeError(sqlite3_extended_errcode(handle), what, sqlite3_errmsg(handle));
 }
 
+// SQLite's URI of a file, whatever its name holds.
+std::string UriOf(absl::string_view path, absl::string_view query) {
+  std::string uri = "file:";
+  for (const char byte : path) {
+    if (byte == '%' || byte == '?' || byte == '#') {
+      absl::StrAppend(&uri, "%", absl::Hex(static_cast<unsigned char>(byte), absl::kZeroPad2));
+    } else {
+      uri += byte;
+    }
+  }
+  absl::StrAppend(&uri, "?", query);
+  return uri;
+}
+
+bool HasWal(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path + "-wal", error);
+  return !error && bytes > 0;
+}
+
 int CallWalHook(void* hook, sqlite3*, const char*, int pages) {
   (*static_cast<std::function<void(int)>*>(hook))(pages);
   return SQLITE_OK;
@@ -72,12 +94,24 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
     case Mode::kReadWrite:
       flags |= SQLITE_OPEN_READWRITE;
       break;
+    case Mode::kReadAlone:
+      break;
     case Mode::kCreate:
       flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
       break;
   }
+  std::string name = path;
+  const char* vfs = nullptr;
+  const bool has_wal = mode == Mode::kReadAlone && HasWal(path);
+  if (mode == Mode::kReadAlone) {
+    flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+    // An immutable file's write-ahead log is not looked at. With it: no lock is taken, and its
+    // index is kept in memory.
+    name = UriOf(std::filesystem::absolute(path).string(), has_wal ? "mode=ro" : "immutable=1");
+    if (has_wal) vfs = "unix-none";
+  }
   sqlite3* handle = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const int result = sqlite3_open_v2(name.c_str(), &handle, flags, vfs);
   if (result != SQLITE_OK) {
     const absl::Status error = ErrorOf(handle, absl::StrCat("opening ", path));
     sqlite3_close_v2(handle);
@@ -86,7 +120,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   auto database = absl::WrapUnique(new Database(handle));
-  if (mode != Mode::kReadOnly) {
+  if (has_wal) {
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    RETURN_IF_ERROR(database->Execute("PRAGMA locking_mode = EXCLUSIVE"));
+  }
+  if (mode == Mode::kReadWrite || mode == Mode::kCreate) {
     RETURN_IF_ERROR(Annotate(database->Execute("PRAGMA journal_mode = WAL;"
                                                "PRAGMA synchronous = FULL;"
                                                "PRAGMA wal_autocheckpoint = 0;"),

@@ -28,7 +28,15 @@ class Statement;
 // One connection. Not thread-safe: one thread at a time.
 class Database {
  public:
-  enum class Mode { kReadOnly, kReadWrite, kCreate };
+  enum class Mode {
+    kReadOnly,
+    kReadWrite,
+    kCreate,
+    // Reads a file that nobody writes, and writes nothing, not even a lock beside it: the file may
+    // be alone in a folder that cannot be written. What a write-ahead log beside it holds is read
+    // as part of it.
+    kReadAlone,
+  };
 
   // Opens `path`. Writers sync every commit (WAL, synchronous=FULL) and never checkpoint on their
   // own: somebody calls Checkpoint.

@@ -8,11 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/base/status.h"
-#include "server/store/data_directory.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
 #include "server/verify/check_events.h"
 #include "server/verify/check_subscriptions.h"
+#include "server/verify/log_file.h"
 
 namespace hookgate {
 namespace {
@@ -87,6 +87,31 @@ absl::Status ReadLogRow(Database& database, LogReport& report) {
   return absl::OkStatus();
 }
 
+// Columns of each: the number, the mark, whether the number can be one of its kind.
+constexpr char kStretches[] = R"sql(
+SELECT first_sequence, mark,
+       first_sequence BETWEEN 1 AND max((SELECT coalesce(max(sequence), 0) FROM events),
+                                        (SELECT earliest_sequence - 1 FROM log)), 'event'
+FROM stretches
+UNION ALL
+SELECT first_delivery, mark,
+       first_delivery BETWEEN 1 AND subscriptions.last_delivery + 1, 'delivery'
+FROM delivery_stretches JOIN subscriptions ON subscriptions.id = subscription)sql";
+
+// By these, cursors and delivery ids of another history are told apart.
+absl::Status CheckStretches(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare(kStretches));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    if (rows.ColumnInt(1) >= 1 && rows.ColumnInt(1) <= 0xffffffff && rows.ColumnInt(2) != 0) {
+      continue;
+    }
+    findings.Add(absl::StrCat("stretch from ", rows.ColumnText(3), " ", rows.ColumnInt(0)),
+                 "begins where there is none, or has a mark that there is not");
+  }
+}
+
 // Damage ends a step, not the check: each of them says what it can.
 void NoteDamage(const absl::Status& status, Findings& findings) {
   if (!status.ok()) findings.Add(kFile, std::string(status.message()));
@@ -109,20 +134,19 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
   CheckEvents(database, options.progress, report, findings);
   CheckQuarantine(database, report, findings);
   CheckSubscriptions(database, report, findings);
+  NoteDamage(CheckStretches(database, findings), findings);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<DataDirectory> directory,
-                   DataDirectory::OpenExisting(options.data_dir));
-  const std::string path = directory->database_path();
+  ASSIGN_OR_RETURN(const LogFile file, LogFile::Open(options.data_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                   Database::Open(path, Database::Mode::kReadOnly));
+                   Database::Open(file.path(), file.mode()));
   LogReport report;
   Findings findings(options.max_findings);
-  RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), path));
+  RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), file.path()));
   report.findings = findings.kept();
   report.total_findings = findings.total();
   return report;

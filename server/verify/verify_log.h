@@ -1,5 +1,6 @@
 // Reads a whole log that no hookgated is running on, and says what in it is not as it must be.
-// Changes nothing: repairing is a decision for people, who first want a copy.
+// Changes nothing: repairing is a decision for people, who first want a copy. Takes a backup's file
+// as well as a data folder, and needs to write to neither.
 #ifndef HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
 #define HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
 
@@ -16,6 +17,8 @@
 namespace hookgate {
 
 struct VerifyOptions {
+  // A data folder, or the file of a backup. Of a file whose name ends with "-wal" beside it, as of a
+  // folder that was copied, that is read as a part of it.
   std::string data_dir;
   size_t max_findings = 100;  // that are kept; all are counted
   // Told now and then how far it is, if the log is so large that somebody might wonder.
@@ -51,9 +54,9 @@ struct LogReport {
 //                   unsettled or dead belongs to a subscription and is about an event that is held,
 //                   or that retention has removed
 // Damage is a finding, not an error. Errors mean that nothing was checked:
-//   NOT_FOUND            there is no log in the folder
+//   NOT_FOUND            there is no log in the folder, or no such file
 //   FAILED_PRECONDITION  a hookgated is running on it; it cannot be opened; it is of another schema
-//                        version, or another application's
+//                        version, or another application's; a backup that was not finished
 absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options);
 
 // The report for people: a page that ends with a line break.

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -184,6 +185,66 @@ TEST_F(VerifyLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->events, 6);
   EXPECT_THAT(report->findings, IsEmpty());
+}
+
+// A backup is one file, perhaps where nothing may be written, and of a folder that was copied a
+// write-ahead log is beside it.
+TEST_F(VerifyLogTest, BackupIsCheckedWithoutATraceBesideIt) {
+  const std::string copy = FreshTestFolder();
+  std::filesystem::create_directories(copy);
+  const std::string backup = copy + "/a backup?#%41.db";
+  {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    Append(*log, "wh_7", BodyOf("batch.failed"));
+    std::filesystem::copy_file(folder_ + "/events.db", backup);
+    std::filesystem::copy_file(folder_ + "/events.db-wal", backup + "-wal");
+  }
+  const auto content = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(copy)) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      files[entry.path()] = std::string(std::istreambuf_iterator<char>(file), {});
+    }
+    return files;
+  };
+  for (const int events : {6, 5}) {
+    const auto before = content();
+    const auto report = VerifyLog({.data_dir = backup});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->events, events);
+    EXPECT_THAT(report->findings, IsEmpty()) << ReportText(*report);
+    EXPECT_TRUE(content() == before);
+    std::filesystem::remove(backup + "-wal");  // It is whole without it, and has less.
+  }
+}
+
+TEST_F(VerifyLogTest, FileOfAFolderIsTheFolders) {
+  EXPECT_EQ(VerifyLog({.data_dir = database_path()})->events, 5);
+  const auto log = OpenTemporaryLog(nullptr, folder_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = database_path()}).status()));
+}
+
+TEST_F(VerifyLogTest, FileThatIsNotALogIsRefused) {
+  const std::string path = FreshTestFolder();
+  std::ofstream(path) << "not a database, however long one reads in it: it is a text, for people";
+  const auto text = VerifyLog({.data_dir = path});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_THAT(text->findings, ElementsAre(About("events.db", "not a database")));
+  std::ofstream(path, std::ios::trunc) << "";
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = path}).status()));
+  std::ofstream(path + "-journal") << "a page of what was there before";
+  EXPECT_THAT(std::string(VerifyLog({.data_dir = path}).status().message()),
+              HasSubstr("was not finished"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = "/dev/null"}).status()));
+}
+
+// By the stretches cursors of another history are told apart.
+TEST_F(VerifyLogTest, StretchesThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("INSERT INTO stretches VALUES (6, 7)"),
+              ElementsAre(About("stretch from event 6", "begins where")));
+  EXPECT_THAT(FindingsAfter("DELETE FROM stretches WHERE first_sequence = 6;"
+                            "UPDATE stretches SET mark = 0"),
+              ElementsAre(About("stretch from event 1", "mark")));
 }
 
 TEST_F(VerifyLogTest, LogInUseIsRefused) {

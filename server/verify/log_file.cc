@@ -1,0 +1,55 @@
+#include "server/verify/log_file.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+namespace fs = std::filesystem;
+
+// SQLite copies a page at a time under a journal, which it removes when the copy is whole.
+absl::Status CheckFinished(const std::string& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path + "-journal", error);
+  if (error || bytes == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " was not finished: its journal, ", path,
+                   "-journal, is still beside it. Take another backup"));
+}
+
+}  // namespace
+
+absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  fs::path folder = path;
+  if (fs::is_regular_file(status)) {
+    folder = fs::absolute(path).parent_path();
+    const bool is_the_folders =
+        fs::path(path).filename() == "events.db" && fs::exists(folder / "lock", error);
+    if (!is_the_folders) {
+      RETURN_IF_ERROR(CheckFinished(path));
+      return LogFile(nullptr, path, Database::Mode::kReadAlone);
+    }
+  } else if (fs::exists(status) && !fs::is_directory(status)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is neither a data folder nor the file of a backup"));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory,
+                   DataDirectory::OpenForReading(folder.string()));
+  std::string database = directory->readable_database_path();
+  // Nobody else has one that is still to be put in place.
+  const bool writable =
+      database == directory->database_path() && ::access(folder.c_str(), W_OK) == 0;
+  return LogFile(std::move(directory), std::move(database),
+                 writable ? Database::Mode::kReadOnly : Database::Mode::kReadAlone);
+}
+
+}  // namespace hookgate
