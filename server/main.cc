@@ -31,6 +31,7 @@
 #include "server/gateway/problems.h"
 #include "server/gateway/process.h"
 #include "server/gateway/signals.h"
+#include "server/restore/restore_log.h"
 #include "server/tls/server_context.h"
 #include "server/verify/verify_log.h"
 #include "version/version.h"
@@ -41,8 +42,23 @@ ABSL_FLAG(std::string, config, "",
 ABSL_FLAG(bool, check_config, false,
           "Check flags, config file and secrets, say all that is wrong, exit.");
 ABSL_FLAG(bool, verify, false,
-          "Check the whole log, say what is wrong with it, exit. No hookgated may be running on "
-          "it.");
+          "Check the whole log in --data_dir, which may be the file of a backup as well, say what "
+          "is wrong with it, exit. No hookgated may be running on it.");
+// --restore= without a name is a mistake, and must not start a gateway.
+struct FileToRestore {
+  absl::optional<std::string> path;
+};
+bool AbslParseFlag(absl::string_view text, FileToRestore* file, std::string*) {
+  file->path = std::string(text);
+  return true;
+}
+std::string AbslUnparseFlag(const FileToRestore& file) { return file.path.value_or(""); }
+
+ABSL_FLAG(FileToRestore, restore, {},
+          "Put this backup in the place of the log in --data_dir, say what that means for "
+          "subscribers, exit. No hookgated may be running on it.");
+ABSL_FLAG(bool, force, false,
+          "With --restore: also if the log in --data_dir holds what the backup does not.");
 ABSL_FLAG(std::string, http_address, "",
           "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
 ABSL_FLAG(std::string, grpc_address, "",
@@ -71,18 +87,21 @@ answers, and streams them as typed events over gRPC.
       says whether a config file is right
   hookgated --data_dir hookgate-data --verify
       reads the whole log, and says whether it is sound
+  hookgated --data_dir hookgate-data --restore backup.db
+      puts a backup in the place of the log
 
 Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely, a second
 one at once. SIGHUP has the config file and the secrets read again.
 
-Exit codes: 0 ended as asked, 1 could not start, or the log is not sound, 2 flags or config are
-wrong. With --check_config warnings alone are exit code 0.)";
+Exit codes: 0 ended as asked, 1 could not start, or the log is not sound, or the backup was not
+restored, 2 flags or config are wrong. With --check_config warnings alone are exit code 0.)";
 
 // Whose flags are ours; the libraries have some, too.
 constexpr char kThisFile[] = "server/main.cc";
 
 constexpr int kCouldNotStart = 1;
 constexpr int kNotSound = 1;
+constexpr int kNotRestored = 1;
 constexpr int kBadConfig = 2;
 
 absl::optional<std::string> GetEnvironment(const std::string& name) {
@@ -136,6 +155,20 @@ void Print(const Problems& problems) {
   }
 }
 
+// Of the log that --restore and --verify work on: no secrets are needed for that.
+absl::optional<std::string> DataDirFromFlags(Problems& problems) {
+  hookgate::config::v1::Config config;
+  const std::string file = absl::GetFlag(FLAGS_config);
+  if (!file.empty()) {
+    absl::optional<hookgate::config::v1::Config> loaded =
+        LoadConfig(FromWhereTyped(file), problems);
+    if (!loaded.has_value() || !problems.ok()) return absl::nullopt;
+    config = *std::move(loaded);
+  }
+  Overwrite(FLAGS_data_dir, config.mutable_storage()->mutable_data_dir());
+  return FromWhereTyped(DataDirOf(config));
+}
+
 int Fail(int exit_code, const absl::Status& status) {
   std::cerr << "hookgated: " << Printable(std::string(status.message())) << "\n";
   return exit_code;
@@ -185,6 +218,47 @@ int VerifyAndReport(const std::string& data_dir) {
   return report->total_findings == 0 ? EXIT_SUCCESS : kNotSound;
 }
 
+int RestoreAndReport(const std::string& file, const std::string& data_dir) {
+  const absl::StatusOr<RestoreReport> report =
+      RestoreLog({.file = FromWhereTyped(file),
+                  .data_dir = data_dir,
+                  .force = absl::GetFlag(FLAGS_force),
+                  .now = SystemClock().WallNow(),
+                  .progress = [](absl::string_view what) {
+                    std::cerr << "hookgated: " << what << std::endl;
+                  }});
+  if (!report.ok()) return Fail(kNotRestored, report.status());
+  std::cout << ReportText(*report);
+  return EXIT_SUCCESS;
+}
+
+// What is done with a log instead of serving it. It needs no secret: only where the log is.
+int WorkOnLog(const absl::optional<std::string>& restore) {
+  Problems problems;
+  const absl::optional<std::string> data_dir = DataDirFromFlags(problems);
+  if (!data_dir.has_value()) {
+    Print(problems);
+    return kBadConfig;
+  }
+  if (!restore.has_value()) return VerifyAndReport(*data_dir);
+  return RestoreAndReport(*restore, *data_dir);
+}
+
+absl::Status CheckFlagsOfRestore(const absl::optional<std::string>& restore) {
+  if (!restore.has_value()) {
+    if (!absl::GetFlag(FLAGS_force)) return absl::OkStatus();
+    return absl::InvalidArgumentError("--force belongs to --restore FILE, which is missing");
+  }
+  if (restore->empty()) {
+    return absl::InvalidArgumentError("--restore needs the file of a backup: --restore FILE");
+  }
+  if (absl::GetFlag(FLAGS_verify) || absl::GetFlag(FLAGS_check_config)) {
+    return absl::InvalidArgumentError(
+        "--restore does not go with --verify or --check_config: run one after the other");
+  }
+  return absl::OkStatus();
+}
+
 // Ends at once, and says why: what was answered is on the disk, and what was not is sent again.
 // There may be no memory left for a line of the log, so this one is as it is.
 [[noreturn]] void EndWithoutMemory() {
@@ -213,6 +287,12 @@ int VerifyAndReport(const std::string& data_dir) {
 }
 
 int Main() {
+  const absl::optional<std::string> restore = absl::GetFlag(FLAGS_restore).path;
+  const absl::Status flags = CheckFlagsOfRestore(restore);
+  if (!flags.ok()) return Fail(kBadConfig, flags);
+  if (restore.has_value() || (absl::GetFlag(FLAGS_verify) && !absl::GetFlag(FLAGS_check_config))) {
+    return WorkOnLog(restore);
+  }
   Problems problems;
   const Options resolved = OptionsFromFlags(problems);
   const Options* options = &resolved;
@@ -221,7 +301,6 @@ int Main() {
     Print(problems);
     return kBadConfig;
   }
-  if (absl::GetFlag(FLAGS_verify)) return VerifyAndReport(options->log.data_dir);
   if (options->config.whole.allow_core_dumps()) AllowCoreDumps();
   InitLogging(options->logging);
   Log(Severity::kInfo, "hookgated started", {{"version", Version()}, {"pid", getpid()}});

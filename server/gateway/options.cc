@@ -224,7 +224,7 @@ absl::Status SetMaxBytes(int64_t value, int64_t& max_bytes) {
 
 void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
-  options.log.data_dir = storage.data_dir().empty() ? "./hookgate-data" : storage.data_dir();
+  options.log.data_dir = DataDirOf(config);
   problems.AddError(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
                                 kMinEventAge, kForever, options.retention.max_event_age));
   options.retention.max_unsettled_age =
@@ -422,6 +422,11 @@ bool HoldsSecrets(const Config& config) {
 }
 
 }  // namespace
+
+std::string DataDirOf(const Config& config) {
+  const std::string& data_dir = config.storage().data_dir();
+  return data_dir.empty() ? "./hookgate-data" : data_dir;
+}
 
 absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
   constexpr size_t kMaxConfigBytes = 4 << 20;

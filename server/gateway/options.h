@@ -50,6 +50,9 @@ struct Options {
 absl::optional<hookgate::config::v1::Config> LoadConfig(const std::string& path,
                                                         Problems& problems);
 
+// The folder of the log, as `config` or the default names it.
+std::string DataDirOf(const hookgate::config::v1::Config& config);
+
 // An environment variable, or nullopt.
 using Environment = absl::FunctionRef<absl::optional<std::string>(const std::string& name)>;
 

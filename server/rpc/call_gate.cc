@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/base/reason.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -26,7 +27,8 @@ absl::Status CallGate::CheckSourcesExist(
     std::string problem =
         absl::StrCat("there is no source \"", sources[i].substr(0, kShownBytes), "\"");
     if (may_know_all) absl::StrAppend(&problem, "; there are: ", absl::StrJoin(known, ", "));
-    return InvalidField(absl::StrCat(field, "[", i, "]"), problem);
+    return ErrorWithReason(absl::StatusCode::kNotFound, reason::kUnknownSource,
+                           absl::StrCat(field, "[", i, "]: ", problem));
   }
   return absl::OkStatus();
 }

@@ -29,7 +29,7 @@ TEST_F(CallGateTest, SourceThatDoesNotExistIsSaidNotTo) {
   EXPECT_TRUE(gate_.CheckSourcesExist(Names({"staging", "openai"}), "f", true).ok());
   EXPECT_TRUE(gate_.CheckSourcesExist(Names({}), "f", true).ok());
   const absl::Status typo = gate_.CheckSourcesExist(Names({"openai", "opnai"}), "f.sources", true);
-  EXPECT_TRUE(absl::IsInvalidArgument(typo));
+  EXPECT_TRUE(absl::IsNotFound(typo));
   EXPECT_THAT(std::string(typo.message()),
               AllOf(HasSubstr("f.sources[1]"), HasSubstr("\"opnai\""), HasSubstr("staging")));
   EXPECT_THAT(

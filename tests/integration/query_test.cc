@@ -99,7 +99,7 @@ TEST_F(QueryTest, OneEventIsFoundByEitherKey) {
 // "--source opnai" was answered with nothing by queries, and kept subscribers waiting for ever.
 TEST_F(QueryTest, UnknownSourceIsRefusedByEveryCallThatNamesOne) {
   const auto expect_refused = [](const grpc::Status& status, const char* field) {
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << field;
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND) << field;
     EXPECT_THAT(status.error_message(), HasSubstr("\"opnai\""));
     EXPECT_THAT(status.error_message(), HasSubstr("openai"));
     EXPECT_THAT(status.error_message(), HasSubstr(field));
