@@ -176,7 +176,7 @@ TEST_F(SubscriptionStateTest, LeaseCountsWhatItsStreamIsSent) {
   OfferMany(1, 10);
   EXPECT_THAT(state_.Assign({1}, 100, 1000, now_, size), SizeIs(10));
   EXPECT_EQ(state_.consumers(now_)[0].bytes, 100);
-  state_.Detach(1, DeliveryCause::kStreamEnded, /*keep_leases=*/false, now_);
+  state_.Detach(1, DeliveryCause::kStreamEnded, /*keep_leases=*/false, now_, random_);
   state_.Attach(2, "b", {.max_bytes = 2000}, /*include_raw_body=*/true);
   EXPECT_THAT(state_.Assign({2}, 100, 1000, now_, size), SizeIs(1)) << "of the frame";
   EXPECT_THAT(state_.Assign({2}, 100, 5000, now_, size), SizeIs(2)) << "of the consumer";

@@ -77,7 +77,7 @@ class VerifyLogTest : public testing::Test {
                              .receive_time = kReceiveTime,
                              .reason = "body_not_json",
                              .raw_body = "{"});
-    const auto id = log->CreateSubscription("billing", "", kReceiveTime, 0);
+    const auto id = CreateSubscription(*log, "billing", "", kReceiveTime, 0);
     EXPECT_TRUE(id.ok()) << id.status();
     auto changes = std::make_unique<SubscriptionChanges>();
     changes->position = SubscriptionPosition{.position = 4, .last_delivery = 4};
