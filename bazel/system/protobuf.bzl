@@ -1,5 +1,7 @@
 """Debian's protobuf compiler, runtime and well-known types as @com_google_protobuf."""
 
+load(":system_library.bzl", "library_folder", "linkopts_select", "static_linkopt")
+
 # Each well-known type and what its .proto imports.
 _WELL_KNOWN_TYPES = {
     "any": [],
@@ -14,7 +16,7 @@ _WELL_KNOWN_TYPES = {
 
 _BUILD_HEAD = """package(default_visibility = ["//visibility:public"])
 exports_files(["protoc", "grpc_cpp_plugin"])
-cc_library(name = "protobuf", linkopts = ["-lprotobuf"])
+cc_library(name = "protobuf", linkopts = %s)
 proto_lang_toolchain(
     name = "cc_toolchain",
     # libprotobuf holds their generated code; a second copy would abort at start.
@@ -33,7 +35,12 @@ def _link_tool(ctx, tool):
 def _protobuf_impl(ctx):
     _link_tool(ctx, "protoc")
     _link_tool(ctx, "grpc_cpp_plugin")
-    build = [_BUILD_HEAD % [":%s_proto" % name for name in _WELL_KNOWN_TYPES]]
+    shared = ["-lprotobuf"]
+    static = [static_linkopt(ctx, library_folder(ctx), flag) for flag in shared] + ["-lz", "-pthread"]
+    build = [_BUILD_HEAD % (
+        linkopts_select(shared, static),
+        [":%s_proto" % name for name in _WELL_KNOWN_TYPES],
+    )]
     for name, deps in _WELL_KNOWN_TYPES.items():
         path = "google/protobuf/%s.proto" % name
         ctx.symlink("/usr/include/" + path, path)
