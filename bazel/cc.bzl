@@ -1,4 +1,4 @@
-"""The project's C++ rules: Bazel's own, with the project's warnings as errors."""
+"""The project's C++ rules: Bazel's own, with the project's warnings; --config=werror makes them errors."""
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_cc//cc:cc_library.bzl", "cc_library")
@@ -9,7 +9,10 @@ _COPTS = [
     "-Wextra",
     "-Wnon-virtual-dtor",
     "-Woverloaded-virtual",
-    "-Werror",
+] + select({
+    "//bazel:werror": ["-Werror"],
+    "//conditions:default": [],
+}) + [
     # Designated initialisers name what they set; the rest keeps the default at its declaration.
     "-Wno-missing-field-initializers",
 ]
