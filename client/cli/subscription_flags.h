@@ -9,8 +9,8 @@
 
 namespace hookgate::cli {
 
-// Filters, --ack-deadline, --max-attempts, --max-lost-deliveries, --min-backoff, --max-backoff. None
-// has a default: the gateway's count.
+// Filters, --ack-deadline, --max-attempts, --max-lost-deliveries, --min-backoff, --max-backoff.
+// None has a default: the gateway's count.
 std::vector<FlagSpec> SubscriptionFlags();
 
 // Changes what the flags name, and nothing else. One list of a filter replaces that list.

@@ -1,6 +1,6 @@
 // P7 against random schedules: consumers that stop politely and consumers that die with what they
-// hold, limits, acks, nacks, lapses, seeks, filters that change, retention, jumps of the wall clock,
-// commits that take minutes, and a crash between any two writes. Whatever the order:
+// hold, limits, acks, nacks, lapses, seeks, filters that change, retention, jumps of the wall
+// clock, commits that take minutes, and a crash between any two writes. Whatever the order:
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
 //   attempts and lost deliveries count only what counts; no lease ends before it was handed out, or
@@ -68,12 +68,11 @@ class World {
     for (const auto& [sequence, event] : unsettled_) stored_.unsettled.push_back(event);
     stored_.dead.clear();
     for (const auto& [sequence, event] : dead_) stored_.dead.push_back(event);
-    state_ = std::make_unique<SubscriptionState>(
-        stored_,
-        DeliveryPolicy{.ack_deadline = kAckDeadline,
-                       .max_attempts = kMaxAttempts,
-                       .max_lost_deliveries = kMaxLost},
-        now_);
+    state_ = std::make_unique<SubscriptionState>(stored_,
+                                                 DeliveryPolicy{.ack_deadline = kAckDeadline,
+                                                                .max_attempts = kMaxAttempts,
+                                                                .max_lost_deliveries = kMaxLost},
+                                                 now_);
     held_.clear();
     handed_out_.clear();
     state_->Overtaken(earliest_, true);
@@ -237,8 +236,8 @@ class World {
   }
 
   // Of what is unsettled now, that which was in `before` has one attempt more exactly if it is in
-  // `counted` and its lease ended, and one lost delivery more exactly if it is in lost_; the rest has
-  // none. A polite end, a seek and a restart count nothing.
+  // `counted` and its lease ended, and one lost delivery more exactly if it is in lost_; the rest
+  // has none. A polite end, a seek and a restart count nothing.
   template <typename Events>
   void CheckCounted(const Events& before, const std::set<Sequence>& counted) {
     for (const auto& [sequence, event] : state_->unsettled_events()) {

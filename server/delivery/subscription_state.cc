@@ -455,8 +455,8 @@ AckOutcome SubscriptionState::Extend(const DeliveryId& id, absl::optional<absl::
   const AckOutcome outcome = FindHeld(id, &held);
   if (held == nullptr) return outcome;
   leases_.erase({held->when_us, id.sequence});
-  held->when_us = Us(now.monotonic + std::clamp(deadline.value_or(policy_.ack_deadline), kMinLease,
-                                                kMaxDelay));
+  held->when_us =
+      Us(now.monotonic + std::clamp(deadline.value_or(policy_.ack_deadline), kMinLease, kMaxDelay));
   leases_.insert({held->when_us, id.sequence});
   return AckOutcome::kOk;
 }

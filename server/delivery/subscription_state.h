@@ -13,9 +13,9 @@
 //           Assign, when│ ▼                 │
 //                   due waiting ◀───────────┘ nack, deadline, stream ended or lost
 //
-//   1. Everything up to position() is settled, dead, assigned, leased or waiting. Beyond it there is
-//      nothing but dead letters from before a seek, and those of them that were redriven: they wait
-//      until the position gets there, and are delivered whatever the filter admits by then.
+//   1. Everything up to position() is settled, dead, assigned, leased or waiting. Beyond it there
+//      is nothing but dead letters from before a seek, and those of them that were redriven: they
+//      wait until the position gets there, and are delivered whatever the filter admits by then.
 //   2. At most one delivery of an event holds the lease: the one numbered last.
 //   3. What a consumer name holds is within its limits, except that limits may be lowered below it,
 //      and that one event may exceed the bytes alone.
@@ -24,7 +24,7 @@
 //   5. What is due and what is new take turns, so that neither keeps the other from a consumer.
 //   6. An event whose deliveries were lost before is suspected of having ended its consumers. The
 //      fewer losses it has left, the fewer such events a stream holds at a time; with one left, it
-//      is the only one. So whoever stood beside the guilty one does not share its sentence.
+//      is the only one: the events beside the one that ends consumers do not become dead letters.
 //
 // Memory: about 150 bytes an unsettled event, 60 a dead letter; reasons of nacks are on the disk.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
@@ -143,7 +143,8 @@ struct ConsumerStatus {
 // What retention took from a subscription.
 struct Loss {
   int64_t events = 0;
-  // Of these, what the filter had not judged: how many of them it would have admitted, nobody knows.
+  // Of these, what the filter had not judged: how many of them it would have admitted, nobody
+  // knows.
   int64_t unread = 0;
 };
 
@@ -171,9 +172,9 @@ class SubscriptionState {
   // For all streams of the name.
   void SetLimits(StreamId stream, const ConsumerLimits& limits);
   // The stream has ended. With kStreamLost as `why`, each event that it holds was lost with it: the
-  // first time it comes again at once; later ones count, and it comes after the back-off, or becomes
-  // a dead letter. With another `why` it comes again at once and uncounted. With `keep_leases`, what
-  // was handed out stays with the consumer's name until its deadline passes.
+  // first time it comes again at once; later ones count, and it comes after the back-off, or
+  // becomes a dead letter. With another `why` it comes again at once and uncounted. With
+  // `keep_leases`, what was handed out stays with the consumer's name until its deadline passes.
   void Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now,
               absl::BitGenRef random);
 

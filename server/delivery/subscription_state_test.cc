@@ -250,8 +250,8 @@ TEST_F(SubscriptionStateTest, ALeaseBeginsWhenItIsHandedOut) {
   EXPECT_EQ(state_.HandOut(assigned[0].id, now_), absl::nullopt);
 }
 
-// An event that kills its consumer came first again, at once and as attempt 1, for ever, and nothing
-// behind it was reached.
+// An event that kills its consumer came first again, at once and as attempt 1, for ever, and
+// nothing behind it was reached.
 TEST_F(SubscriptionStateTest, AnEventThatEndsItsConsumersEndsAsADeadLetterAndHoldsUpNobody) {
   OfferMany(1, 20);
   std::vector<int> lost_before;
@@ -308,8 +308,8 @@ TEST_F(SubscriptionStateTest, OnlyWhatWasHandedOutCanBeLost) {
   EXPECT_EQ(again.cause, DeliveryCause::kNew);
 }
 
-// A consumer holds a thousand events when one of them kills it, again and again: the others must not
-// end as dead letters with it.
+// A consumer holds a thousand events when one of them kills it, again and again: the others must
+// not end as dead letters with it.
 TEST_F(SubscriptionStateTest, ThoseBesideTheGuiltyOneDoNotShareItsSentence) {
   constexpr Sequence kPoison = 500;
   OfferMany(1, 1000);
@@ -370,8 +370,9 @@ TEST_F(SubscriptionStateTest, WhatIsNotAtHandHoldsUpNobody) {
 TEST_F(SubscriptionStateTest, WaitingEventsStopNothing) {
   OfferMany(1, 20'001);
   for (int batch = 0; batch < 20; ++batch) {
-    for (const Lease& lease : state_.Assign(
-             {1}, 1000, 1 << 20, now_, [](Sequence, bool) { return absl::optional<int64_t>(10); })) {
+    for (const Lease& lease : state_.Assign({1}, 1000, 1 << 20, now_, [](Sequence, bool) {
+           return absl::optional<int64_t>(10);
+         })) {
       state_.HandOut(lease.id, now_);
       state_.Nack(lease.id, {.delay = absl::Hours(1)}, now_, random_);
     }
@@ -432,8 +433,8 @@ TEST_F(SubscriptionStateTest, AFilterThatAdmitsNothingIsHintedAt) {
   EXPECT_EQ(state_.admitted(), 1);
 }
 
-// A dead letter from before a seek back was answered REDRIVEN, and never came, because the filter no
-// longer admitted it.
+// A dead letter from before a seek back was answered REDRIVEN, and never came, because the filter
+// no longer admitted it.
 TEST_F(SubscriptionStateTest, WhatIsRedrivenComesWhateverTheFilterAdmits) {
   OfferMany(1, 3);
   const std::vector<Lease> leases = Take();
@@ -496,8 +497,8 @@ constexpr AckOutcome kLost = AckOutcome::kLeaseLost;
 constexpr AckOutcome kUnknown = AckOutcome::kUnknown;
 
 Lease TakeFirst(SubscriptionState& state, Instant now) {
-  const std::vector<Lease> leases = state.Assign(
-      {1}, 1, 1000, now, [](Sequence, bool) { return absl::optional<int64_t>(10); });
+  const std::vector<Lease> leases =
+      state.Assign({1}, 1, 1000, now, [](Sequence, bool) { return absl::optional<int64_t>(10); });
   EXPECT_THAT(leases, SizeIs(1));
   if (leases.empty()) return {};
   state.HandOut(leases[0].id, now);

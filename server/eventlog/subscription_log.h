@@ -36,8 +36,8 @@ class SubscriptionLog {
   // Those after the sequence `after`, by sequence, at most `max`, as committed.
   virtual absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
                                                                  size_t max) = 0;
-  // Of the last nack of each of these unsettled events or dead letters, as committed; empty if there
-  // was none.
+  // Of the last nack of each of these unsettled events or dead letters, as committed; empty if
+  // there was none.
   virtual absl::StatusOr<std::vector<std::string>> LoadNackReasons(
       int64_t id, const std::vector<Sequence>& sequences) = 0;
 

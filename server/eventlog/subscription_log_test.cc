@@ -144,13 +144,13 @@ TEST(SubscriptionLogTest, SubscriptionsOfAnOlderLogGoOn) {
   }
   auto database = Database::Open(folder + "/events.db", Database::Mode::kReadWrite);
   ASSERT_TRUE(database.ok()) << database.status();
-  const absl::Status undone =
-      (*database)->Execute("ALTER TABLE unsettled_events DROP COLUMN lost;"
-                           "ALTER TABLE dead_letters DROP COLUMN lost;"
-                           "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
-                           "ALTER TABLE subscriptions DROP COLUMN passed;"
-                           "ALTER TABLE subscriptions DROP COLUMN admitted;"
-                           "PRAGMA user_version = 4");
+  const absl::Status undone = (*database)->Execute(
+      "ALTER TABLE unsettled_events DROP COLUMN lost;"
+      "ALTER TABLE dead_letters DROP COLUMN lost;"
+      "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
+      "ALTER TABLE subscriptions DROP COLUMN passed;"
+      "ALTER TABLE subscriptions DROP COLUMN admitted;"
+      "PRAGMA user_version = 4");
   ASSERT_TRUE(undone.ok()) << undone;
   database->reset();
   const auto log = OpenTemporaryLog(nullptr, folder);
@@ -180,8 +180,7 @@ TEST(SubscriptionLogTest, AReasonThatIsNotGivenStaysWhatItIs) {
   ASSERT_TRUE(Write(*log, id, {.unsettled = {{.sequence = 5, .nack_reason = ""}}}).ok());
   EXPECT_EQ(reason(), "");
   ASSERT_TRUE(Write(*log, id, {.unsettled = {Unsettled(5)}}).ok());
-  ASSERT_TRUE(
-      Write(*log, id, {.forget_unsettled = true, .unsettled = {{.sequence = 6}}}).ok());
+  ASSERT_TRUE(Write(*log, id, {.forget_unsettled = true, .unsettled = {{.sequence = 6}}}).ok());
   EXPECT_EQ(log->LoadSubscription(id)->unsettled.size(), 1u);
   EXPECT_EQ(reason(), "");
 }

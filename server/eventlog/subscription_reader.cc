@@ -18,12 +18,12 @@ constexpr char kUnsettled[] =
     "SELECT sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, cause, "
     "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, lost "
     "FROM unsettled_events WHERE subscription = ?1 ORDER BY sequence";
-#define HOOKGATE_DEAD_COLUMNS                                                  \
-  "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, "       \
-  "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, "         \
+#define HOOKGATE_DEAD_COLUMNS                                            \
+  "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, " \
+  "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, "   \
   "dead_letter_time_us, lost"
-constexpr char kDead[] = HOOKGATE_DEAD_COLUMNS
-    " FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
+constexpr char kDead[] =
+    HOOKGATE_DEAD_COLUMNS " FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
 constexpr char kDeadPage[] = HOOKGATE_DEAD_COLUMNS
     ", nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence > ?2 "
     "ORDER BY sequence LIMIT ?3";

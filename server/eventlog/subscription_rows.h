@@ -33,7 +33,8 @@ struct SubscriptionPosition {
   int64_t lost = 0;           // events that retention removed unsettled
   // Of `lost`, those that were removed before the filter had judged them.
   int64_t lost_unread = 0;
-  // Since the filter is what it is: events that the position has passed, and those that it admitted.
+  // Since the filter is what it is: events that the position has passed, and those that it
+  // admitted.
   int64_t passed = 0;
   int64_t admitted = 0;
 };

@@ -85,8 +85,8 @@ class ConsumeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   // sent, if there is one, and the call ends with `status`. `why` is what becomes of the leases;
   // nullopt: the client has closed its side or is gone, and Release will say which. Harmless when
   // repeated.
-  void End(const absl::Status& status, absl::optional<DeliveryCause> why,
-           std::string farewell = "") ABSL_LOCKS_EXCLUDED(mu_);
+  void End(const absl::Status& status, absl::optional<DeliveryCause> why, std::string farewell = "")
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Gives the leases back, unless that was done. Harmless when repeated.
   void Release(DeliveryCause why) ABSL_LOCKS_EXCLUDED(mu_);
   // Sends the next frame, or ends the call, if neither is under way.

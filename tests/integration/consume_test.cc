@@ -223,8 +223,8 @@ TEST_F(ConsumeTest, AClientThatClosesAndDoesNotReadKeepsItsLeasesFromNobody) {
   }
 }
 
-// An event that killed its consumer came first, at once and as attempt 1, for ever: nothing behind it
-// was reached.
+// An event that killed its consumer came first, at once and as attempt 1, for ever: nothing behind
+// it was reached.
 TEST_F(ConsumeTest, AnEventThatEndsItsConsumersBecomesADeadLetterAndTheRestFlows) {
   StartGateway();
   Create(
@@ -250,8 +250,8 @@ TEST_F(ConsumeTest, AnEventThatEndsItsConsumersBecomesADeadLetterAndTheRestFlows
       } else {
         EXPECT_EQ(delivery.attempt(), 1);
         lost.push_back(delivery.lost_deliveries());
-        EXPECT_EQ(delivery.reason(), lost.size() == 1 ? v1::DELIVERY_REASON_NEW
-                                                      : v1::DELIVERY_REASON_STREAM_LOST);
+        EXPECT_EQ(delivery.reason(),
+                  lost.size() == 1 ? v1::DELIVERY_REASON_NEW : v1::DELIVERY_REASON_STREAM_LOST);
       }
     }
     call.Cancel();
@@ -278,9 +278,9 @@ TEST_F(ConsumeTest, AFilterThatAdmitsNothingIsTold) {
   StartGateway();
   Create("filter { types: 'batch.faild' }");
   StoreMany(120);
-  ConsumeCall call(gateway_->grpc(), absl::StrCat(kOpen, " heartbeat_interval { nanos: 100000000 }"));
-  const v1::Subscription shown =
-      GetWhen([](const auto& now) { return now.conditions_size() > 0; });
+  ConsumeCall call(gateway_->grpc(),
+                   absl::StrCat(kOpen, " heartbeat_interval { nanos: 100000000 }"));
+  const v1::Subscription shown = GetWhen([](const auto& now) { return now.conditions_size() > 0; });
   EXPECT_EQ(shown.conditions(0), v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE);
   EXPECT_GE(shown.passed_events(), 100);
   EXPECT_EQ(shown.admitted_events(), 0);
