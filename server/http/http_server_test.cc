@@ -627,7 +627,7 @@ TEST_F(HttpServerTest, HalfSentRequestsMakeRoomWhenNothingIsIdle) {
 }
 
 TEST_F(HttpServerTest, ConnectionsAboveTheLimitAreRefusedWhileAllAreAtWork) {
-  Start({.max_connections = 1});
+  Start({.threads = 1, .max_connections = 1});
   auto first = std::make_unique<HttpClient>(server_->address());
   first->Send(Get("/later"));
   HttpHandler::Respond respond = handler_.TakeOwed();
@@ -640,7 +640,9 @@ TEST_F(HttpServerTest, ConnectionsAboveTheLimitAreRefusedWhileAllAreAtWork) {
 
 TEST_F(HttpServerTest, AddressHasItsShareOfConnectionsUnlessItIsAProxys) {
   const auto start_with = [this](const std::string& proxy) {
-    Start({.max_connections_per_address = 1,
+    // One thread has seen that an answer was sent before it takes the next connection.
+    Start({.threads = 1,
+           .max_connections_per_address = 1,
            .is_proxy = [proxy](const std::string& address) { return address == proxy; }});
   };
   start_with("127.0.0.1");
