@@ -295,7 +295,7 @@ TEST(SubscriptionLogTest, DeliveriesKnowTheProcessThatNumberedThem) {
   std::string backup;
   {
     auto log = OpenTemporaryLog(nullptr, folder);
-    id = *log->CreateSubscription("s", "", absl::UnixEpoch(), 0);
+    id = *CreateSubscription(*log, "s", "", absl::UnixEpoch(), 0);
     deliver(*log, id, 5);
     backup = BackUpLog(folder);
     deliver(*log, id, 9);
