@@ -42,8 +42,8 @@ absl::string_view WarningOf(SubscriptionCondition condition) {
     case SubscriptionCondition::kUnsettledFull:
       return "too many events are neither acked nor dead: nothing new is taken until some are";
     case SubscriptionCondition::kDeadLettersFull:
-      return "the dead letters are full: events out of attempts are tried on until some are redriven "
-             "or discarded";
+      return "the dead letters are full: events out of attempts are tried on until some are "
+             "redriven or discarded";
     case SubscriptionCondition::kFilterAdmitsNone:
       break;
   }
@@ -84,8 +84,7 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       context_(context),
       delivery_ids_(IdsOf(stored, context.log.history().mark)),
       settings_(std::make_shared<const SubscriptionSettings>(std::move(settings))),
-      state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(),
-                                                 context.bounds)),
+      state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(), context.bounds)),
       dead_letters_(state_->dead_letters()) {}
 
 Instant Subscription::Now() const {
@@ -149,6 +148,7 @@ void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) 
   last = std::move(found->second);
   streams_.erase(found);
   state_->Detach(stream, why, keep_leases, Now(), random_);
+  if (streams_.empty()) ReadAnew();  // Nobody takes what is held for them.
   Schedule();
 }
 
@@ -426,8 +426,7 @@ bool Subscription::LoadStored() {
   absl::MutexLock lock(&mu_);
   if (closed_ || !settings.ok()) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
-  state_ =
-      std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
+  state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
   dead_letters_ = state_->dead_letters();
   refusal_ = absl::OkStatus();
   return true;
@@ -827,7 +826,11 @@ bool Subscription::Rest() {
   absl::Duration deadline = absl::InfiniteDuration();
   {
     absl::MutexLock lock(&mu_);
-    if (woken_ && !closed_) return false;
+    if (closed_) {
+      turn_taken_ = false;
+      return true;
+    }
+    if (woken_) return false;
     // What has become due since then was not assigned, and must not be waited for in vain.
     deadline = state_->NextTick(assigned_at_);
     if (assigned_at_.monotonic < retry_at_) {

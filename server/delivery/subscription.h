@@ -288,7 +288,7 @@ class Subscription final : public HeadWatch::Waiter,
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
-  HeldEvents page_ ABSL_GUARDED_BY(mu_);    // offered, and not taken
+  HeldEvents page_ ABSL_GUARDED_BY(mu_);  // offered, and not taken
   // What was read last of what the state wanted, the latest first.
   std::deque<HeldEvents> wanted_ ABSL_GUARDED_BY(mu_);
   // Counts up when what is being read is no longer wanted.

@@ -26,6 +26,8 @@ class LogJob {
   virtual ~LogJob() = default;
   // Memory that the job holds while it waits.
   virtual int64_t bytes() const = 0;
+  // About how many rows it writes.
+  virtual int64_t rows() const { return 1; }
   // Writer thread, within the transaction. An error fails the whole group.
   virtual absl::Status Write(LogStatements& statements, LogState& state) = 0;
   // Once: OK when what Write did is durable.

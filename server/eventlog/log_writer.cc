@@ -59,14 +59,14 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::Submit(std::unique_ptr<LogJob> job) {
-  Queue(std::move(job), /*however_full=*/false);
+  Queue(std::move(job), /*yields=*/false);
 }
 
-void LogWriter::SubmitAnyway(std::unique_ptr<LogJob> job) {
-  Queue(std::move(job), /*however_full=*/true);
+void LogWriter::SubmitYielding(std::unique_ptr<LogJob> job) {
+  Queue(std::move(job), /*yields=*/true);
 }
 
-void LogWriter::Queue(std::unique_ptr<LogJob> job, bool however_full) {
+void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
   absl::Status refusal;
   {
     absl::MutexLock lock(&mu_);
@@ -74,8 +74,11 @@ void LogWriter::Queue(std::unique_ptr<LogJob> job, bool however_full) {
       refusal = health_;
     } else if (stopping_) {
       refusal = Unavailable(reason::kDraining, "the log is being closed");
-    } else if (!however_full && (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
-                                 queued_bytes_ + job->bytes() > limits_.max_queued_bytes)) {
+    } else if (yields) {
+      yielding_.push_back(std::move(job));
+      return;
+    } else if (static_cast<int64_t>(queue_.size()) >= limits_.max_queued ||
+               queued_bytes_ + job->bytes() > limits_.max_queued_bytes) {
       refusal = Unavailable(reason::kQueueFull,
                             absl::StrCat(queue_.size(), " webhooks wait for the disk already"));
     } else {
@@ -117,7 +120,7 @@ void LogWriter::Run() {
 // Until there is something in the queue, or nothing will come any more.
 void LogWriter::AwaitWork() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !queue_.empty() || stopping_;
+    return !queue_.empty() || !yielding_.empty() || stopping_;
   };
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(&has_work));
@@ -135,6 +138,11 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
     queue_.erase(queue_.begin(), end);
   }
   for (const auto& job : group) queued_bytes_ -= job->bytes();
+  for (int64_t rows = 0; !yielding_.empty() && rows < limits_.max_yielding_rows;) {
+    rows += yielding_.front()->rows();
+    group.push_back(std::move(yielding_.front()));
+    yielding_.pop_front();
+  }
   return group;
 }
 

@@ -4,6 +4,7 @@
 #define HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -34,6 +35,9 @@ class LogWriter {
     int64_t max_queued = 8192;            // jobs that wait
     int64_t max_queued_bytes = 64 << 20;  // their memory
     size_t max_group = 1024;              // jobs in one transaction
+    // Rows that jobs which give way write in one transaction, unless a single one writes more:
+    // about as long as a sync takes.
+    int64_t max_yielding_rows = 256;
   };
 
   // What is on the disk when the writer starts.
@@ -56,8 +60,9 @@ class LogWriter {
 
   // Queues `job`, or answers it at once: UNAVAILABLE queue_full or store_unavailable.
   void Submit(std::unique_ptr<LogJob> job);
-  // The same, however full the queue is: of such jobs the caller has a bounded number.
-  void SubmitAnyway(std::unique_ptr<LogJob> job);
+  // Queues `job`, however full the queue is: of such jobs the caller has a bounded number. They give
+  // way: a group takes few of them, so that those of Submit do not wait for all that they write.
+  void SubmitYielding(std::unique_ptr<LogJob> job);
 
   LogPosition Position() const;
   absl::Status Health() const;
@@ -67,7 +72,7 @@ class LogWriter {
             std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
             CommitListener* listener);
 
-  void Queue(std::unique_ptr<LogJob> job, bool however_full) ABSL_LOCKS_EXCLUDED(mu_);
+  void Queue(std::unique_ptr<LogJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
   void AwaitWork() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<std::unique_ptr<LogJob>> TakeGroup();
@@ -95,6 +100,7 @@ class LogWriter {
 
   mutable absl::Mutex mu_;
   std::vector<std::unique_ptr<LogJob>> queue_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::unique_ptr<LogJob>> yielding_ ABSL_GUARDED_BY(mu_);
   int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   LogPosition position_ ABSL_GUARDED_BY(mu_);   // what is committed

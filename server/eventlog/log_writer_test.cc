@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "server/eventlog/event_jobs.h"
@@ -60,6 +65,58 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
                                   {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
+}
+
+// Writes nothing, but waits until it may, says how many rows it writes, and notes when it is
+// answered.
+class FakeJob final : public LogJob {
+ public:
+  FakeJob(std::string name, int64_t rows, std::vector<std::string>& answered,
+          absl::Notification* may_write = nullptr)
+      : name_(std::move(name)), rows_(rows), answered_(answered), may_write_(may_write) {}
+
+  int64_t bytes() const override { return 0; }
+  int64_t rows() const override { return rows_; }
+  absl::Status Write(LogStatements&, LogState&) override {
+    if (may_write_ != nullptr) may_write_->WaitForNotification();
+    return absl::OkStatus();
+  }
+  void Answer(const absl::Status&) override { answered_.push_back(name_); }
+
+ private:
+  const std::string name_;
+  const int64_t rows_;
+  std::vector<std::string>& answered_;
+  absl::Notification* const may_write_;
+};
+
+// With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
+// second.
+TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/yielding_", getpid(), ".db");
+  auto database = *Database::Open(path, Database::Mode::kCreate);
+  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto checkpointer =
+      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  std::vector<std::string> answered;  // by the writer's thread alone
+  absl::Notification all_are_queued;
+  {
+    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
+                                    {.max_yielding_rows = 100}, nullptr);
+    writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
+    for (int i = 0; i < 4; ++i) {
+      writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
+    }
+    writer->Submit(std::make_unique<FakeJob>("webhook", 1, answered));
+    all_are_queued.Notify();
+  }
+  // The first may have begun alone, or have taken the first two along.
+  ASSERT_EQ(answered.size(), 6u);
+  EXPECT_EQ(answered.back(), "3");
+  const auto webhook = std::find(answered.begin(), answered.end(), "webhook");
+  EXPECT_LE(webhook - answered.begin(), 3);
+  EXPECT_EQ(std::count(answered.begin(), webhook, "2"), 0);
 }
 
 }  // namespace

@@ -322,7 +322,7 @@ void SqliteEventLog::CreateSubscription(const std::string& name, const std::stri
 void SqliteEventLog::WriteSubscription(int64_t id,
                                        std::unique_ptr<const SubscriptionChanges> changes,
                                        Done done) {
-  writer_->SubmitAnyway(MakeWriteSubscriptionJob(id, std::move(changes), std::move(done)));
+  writer_->SubmitYielding(MakeWriteSubscriptionJob(id, std::move(changes), std::move(done)));
 }
 
 void SqliteEventLog::DeleteSubscription(int64_t id, Done done) {

@@ -55,6 +55,11 @@ class WriteSubscriptionJob final : public LogJob {
 
   int64_t bytes() const override { return 0; }
 
+  int64_t rows() const override {
+    return static_cast<int64_t>(1 + changes_->unsettled.size() + changes_->settled.size() +
+                                changes_->dead.size() + changes_->no_longer_dead.size());
+  }
+
   // One that has been deleted meanwhile leaves no rows behind.
   absl::Status Write(LogStatements& statements, LogState&) override {
     ASSIGN_OR_RETURN(found_, statements.subscriptions.Exists(id_));

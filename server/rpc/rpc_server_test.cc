@@ -52,8 +52,8 @@ class RpcServerTest : public testing::Test {
     return log;
   }
   std::unique_ptr<SubscriptionRegistry> OpenSubscriptions() {
-    auto subscriptions =
-        SubscriptionRegistry::Open({store_, held_, tail_, watch_, executor_, reads_, SystemClock()});
+    auto subscriptions = SubscriptionRegistry::Open(
+        {store_, held_, tail_, watch_, executor_, reads_, SystemClock()});
     EXPECT_TRUE(subscriptions.ok()) << subscriptions.status();
     return *std::move(subscriptions);
   }

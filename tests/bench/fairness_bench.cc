@@ -1,11 +1,11 @@
 // What some clients cost others: a real hookgated, measured with and without those that could
 // stop it.
 //
-//   bazel run -c opt //tests/bench:fairness_bench              # some minutes
-//   bazel run -c opt //tests/bench:fairness_bench -- --quick   # a tenth of everything
+//   bazel run -c opt //tests/bench:fairness_bench                  # some minutes
+//   bazel run -c opt //tests/bench:fairness_bench -- --scale=0.1   # a tenth of everything
 //
-//   narrow      subscriptions whose filters admit nothing look through a long log: how long an event
-//               takes to another consumer, and ListEvents; and how long a heartbeat of 1 s does
+//   narrow      filters that admit nothing look through a long log: how long an event takes to
+//               another consumer, and ListEvents; and how long a heartbeat of 1 s does
 //   redelivery  large events that were not acked come again: memory
 //   consumers   many subscriptions consume a backlog: how long a webhook takes
 //
@@ -49,8 +49,12 @@
 
 ABSL_FLAG(std::vector<std::string>, cases,
           (std::vector<std::string>{"narrow", "redelivery", "consumers"}), "Which cases run.");
-ABSL_FLAG(bool, quick, false, "A tenth of everything: whether it works, not how well.");
+ABSL_FLAG(double, scale, 1,
+          "Of everything: 0.1 is a tenth of the events, webhooks and subscriptions, and says whether "
+          "it works rather than how well.");
 ABSL_FLAG(std::string, folder, "/var/tmp", "Where the logs are made, and removed afterwards.");
+ABSL_FLAG(int, server_core, 0, "The core on which the gateway runs.");
+ABSL_FLAG(int, load_core, 1, "The core on which everything else runs.");
 
 namespace hookgate {
 namespace {
@@ -65,7 +69,10 @@ constexpr double kPerSecond = 200;
   std::exit(1);
 }
 
-int64_t Scaled(int64_t count) { return absl::GetFlag(FLAGS_quick) ? count / 10 : count; }
+int64_t Scaled(int64_t count) {
+  return std::max<int64_t>(
+      1, static_cast<int64_t>(static_cast<double>(count) * absl::GetFlag(FLAGS_scale)));
+}
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -245,7 +252,8 @@ class Gateway {
   pid_t pid() const { return process_->pid(); }
 
  private:
-  const BenchSettings settings_{};
+  const BenchSettings settings_{.server_core = absl::GetFlag(FLAGS_server_core),
+                                .load_core = absl::GetFlag(FLAGS_load_core)};
   BenchFolder folder_;
   std::unique_ptr<HookgatedProcess> process_;
 };
@@ -253,12 +261,13 @@ class Gateway {
 // The most memory that a process has while this lives.
 class MemoryWatch {
  public:
-  explicit MemoryWatch(pid_t pid) : thread_([this, pid] {
-    while (!stop_) {
-      most_ = std::max<int64_t>(most_, ResidentBytes(pid));
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-  }) {}
+  explicit MemoryWatch(pid_t pid)
+      : thread_([this, pid] {
+          while (!stop_) {
+            most_ = std::max<int64_t>(most_, ResidentBytes(pid));
+            absl::SleepFor(absl::Milliseconds(5));
+          }
+        }) {}
   ~MemoryWatch() {
     stop_ = true;
     thread_.join();
@@ -354,8 +363,8 @@ void Narrow() {
   for (int i = 0; i < kSubscriptions; ++i) {
     const std::string name = absl::StrCat("narrow-", i);
     Create(channel, name, v1::START_POSITION_EARLIEST, "nobody's subject");
-    narrow.push_back(
-        std::make_unique<Consumer>(Connect(gateway.grpc()), Consumer::Options{.subscription = name}));
+    narrow.push_back(std::make_unique<Consumer>(Connect(gateway.grpc()),
+                                                Consumer::Options{.subscription = name}));
   }
   const absl::Time start = absl::Now();
   const Noticed with = Measure(gateway, webhooks, &arrivals);
@@ -436,9 +445,9 @@ void Consumers() {
   std::vector<std::unique_ptr<Consumer>> consumers;
   MemoryWatch memory(gateway.pid());
   for (int64_t i = 0; i < subscriptions; ++i) {
-    consumers.push_back(std::make_unique<Consumer>(
-        channels[static_cast<size_t>(i) % channels.size()],
-        Consumer::Options{.subscription = absl::StrCat("all-", i)}));
+    consumers.push_back(
+        std::make_unique<Consumer>(channels[static_cast<size_t>(i) % channels.size()],
+                                   Consumer::Options{.subscription = absl::StrCat("all-", i)}));
   }
   const Noticed with = Measure(gateway, webhooks, nullptr);
   const int64_t left = Get(channel, "all-0").backlog().events();

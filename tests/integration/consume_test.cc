@@ -498,7 +498,7 @@ TEST_F(ConsumeTest, ZeroCreditIsSilenceWithHeartbeats) {
   Create();
   StoreMany(3);
   ConsumeCall call(gateway_->grpc(), absl::StrCat(kOpen,
-                                                  " limits {} "
+                                                  " limits { max_outstanding_messages: 0 } "
                                                   "heartbeat_interval { nanos: 100000000 }"));
   ASSERT_TRUE(call.Next().has_opened());
   for (int i = 0; i < 5; ++i) {
@@ -510,6 +510,23 @@ TEST_F(ConsumeTest, ZeroCreditIsSilenceWithHeartbeats) {
   }
   call.Send("flow { max_outstanding_messages: 2 max_outstanding_bytes: 100000 }");
   EXPECT_EQ(call.NextDeliveries(2).size(), 2u);
+}
+
+// A client that limited its messages alone had set its bytes to 0: silence for ever.
+TEST_F(ConsumeTest, WhatLimitsDoNotSetIsTheDefault) {
+  StartGateway();
+  Create();
+  StoreMany(3);
+  ConsumeCall call(gateway_->grpc(),
+                   absl::StrCat(kOpen, " limits { max_outstanding_messages: 2 }"));
+  const ConsumeResponse opened = call.Next();
+  EXPECT_EQ(opened.opened().limits().max_outstanding_messages(), 2);
+  EXPECT_EQ(opened.opened().limits().max_outstanding_bytes(), 16 << 20);
+  EXPECT_EQ(call.NextDeliveries(2).size(), 2u);
+  call.Send("flow { max_outstanding_bytes: 1000000 }");
+  EXPECT_EQ(call.NextDeliveries(1).size(), 1u);
+  ConsumeCall none(gateway_->grpc(), absl::StrCat(kOpen, " limits {}"));
+  EXPECT_EQ(none.Next().opened().limits().max_outstanding_messages(), 1000);
 }
 
 TEST_F(ConsumeTest, WhoDoesNotReadBlocksNobody) {
