@@ -62,12 +62,12 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
   if (error.reason == "CURSOR_OF_ANOTHER_HISTORY") {
     const std::string common = CursorIn(error, "common_cursor");
     return absl::StrCat(
-        "The gateway's log was put back to an older state (a backup, or a copied folder), so events "
+        "The gateway's log was put back to an older state (a backup, or a copied folder), so "
+        "events "
         "that this subscriber has handled may be gone, and others have their sequences. To go on, ",
-        common.empty()
-            ? StartAnew(error)
-            : absl::StrCat("start where both are still the same (cursor ", common, "), or ",
-                           StartAnew(error)),
+        common.empty() ? StartAnew(error)
+                       : absl::StrCat("start where both are still the same (cursor ", common,
+                                      "), or ", StartAnew(error)),
         ".");
   }
   switch (error.status.code()) {

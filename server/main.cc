@@ -219,14 +219,14 @@ int VerifyAndReport(const std::string& data_dir) {
 }
 
 int RestoreAndReport(const std::string& file, const std::string& data_dir) {
-  const absl::StatusOr<RestoreReport> report =
-      RestoreLog({.file = FromWhereTyped(file),
-                  .data_dir = data_dir,
-                  .force = absl::GetFlag(FLAGS_force),
-                  .now = SystemClock().WallNow(),
-                  .progress = [](absl::string_view what) {
-                    std::cerr << "hookgated: " << what << std::endl;
-                  }});
+  const absl::StatusOr<RestoreReport> report = RestoreLog({.file = FromWhereTyped(file),
+                                                           .data_dir = data_dir,
+                                                           .force = absl::GetFlag(FLAGS_force),
+                                                           .now = SystemClock().WallNow(),
+                                                           .progress = [](absl::string_view what) {
+                                                             std::cerr << "hookgated: " << what
+                                                                       << std::endl;
+                                                           }});
   if (!report.ok()) return Fail(kNotRestored, report.status());
   std::cout << ReportText(*report);
   return EXIT_SUCCESS;

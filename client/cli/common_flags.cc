@@ -15,9 +15,10 @@ FlagSpec GrpcFlag() {
 FlagSpec OutputFlag() {
   return {.name = "output",
           .kind = FlagKind::kChoice,
-          .help = "For people, or one JSON object a line. In JSON the 64-bit numbers, such as "
-                  "sequences and counts, are strings, since JavaScript would round them: in jq, "
-                  "(.sequence | tonumber).",
+          .help =
+              "For people, or one JSON object a line. In JSON the 64-bit numbers, such as "
+              "sequences and counts, are strings, since JavaScript would round them: in jq, "
+              "(.sequence | tonumber).",
           .default_value = "text",
           .choices = {"text", "json"}};
 }

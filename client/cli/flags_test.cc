@@ -150,8 +150,9 @@ TEST_F(FlagsTest, WrongValuesSayWhatWouldBeRight) {
             "--limit: \"1.5\" is not right; it takes a whole number from 1 to 1000");
   EXPECT_EQ(ErrorOf({"--output=jsn"}),
             "--output: \"jsn\" is not right; it takes text or json, did you mean json?");
-  EXPECT_EQ(ErrorOf({"--heartbeat=15"}),
-            "--heartbeat: \"15\" is not right; it takes a duration such as 90s, 15m, 1h30m, 2d or 1w");
+  EXPECT_EQ(
+      ErrorOf({"--heartbeat=15"}),
+      "--heartbeat: \"15\" is not right; it takes a duration such as 90s, 15m, 1h30m, 2d or 1w");
   EXPECT_EQ(ErrorOf({"--heartbeat=1h"}),
             "--heartbeat: \"1h\" is not right; it takes a duration from 1 s to 10 min");
   EXPECT_THAT(ErrorOf({"--since=yesterday"}), HasSubstr("--since: \"yesterday\" is not right"));

@@ -70,10 +70,12 @@ Command FsckCommand() {
       .name = kName,
       .summary = "Check a gateway's log on this machine",
       .description =
-          "Reads all of the log in DATA_DIR, or in the file of a backup, and says what is wrong with "
+          "Reads all of the log in DATA_DIR, or in the file of a backup, and says what is wrong "
+          "with "
           "it: damage of the file, events that are missing, there twice or not what their bodies "
           "say, and subscriptions that point to what is not there. Changes nothing, needs no right "
-          "to write, and needs no gateway: the hookgated that runs on this folder has to be stopped "
+          "to write, and needs no gateway: the hookgated that runs on this folder has to be "
+          "stopped "
           "first. What is in a write-ahead log beside a backup (BACKUP-wal) is read as part of it.",
       .arguments = {.usage = "DATA_DIR|BACKUP", .least = 1, .most = 1},
       .flags = {{.name = "max-findings",

@@ -40,11 +40,13 @@ absl::Status SplitHostAndPort(absl::string_view authority, HttpUrl& url) {
     if (close == absl::string_view::npos) return NoUrl("its '[' is not closed");
     host = authority.substr(0, close);
     authority.remove_prefix(close + 1);
-    if (!std::all_of(host.begin(), host.end(), IsBracketedByte)) return NoUrl("its host has characters that no host name has");
+    if (!std::all_of(host.begin(), host.end(), IsBracketedByte))
+      return NoUrl("its host has characters that no host name has");
   } else {
     host = authority.substr(0, authority.find(':'));
     authority.remove_prefix(host.size());
-    if (!std::all_of(host.begin(), host.end(), IsHostByte)) return NoUrl("its host has characters that no host name has");
+    if (!std::all_of(host.begin(), host.end(), IsHostByte))
+      return NoUrl("its host has characters that no host name has");
   }
   if (host.empty()) return NoUrl("it names no host");
   url.host = std::string(host);

@@ -203,10 +203,9 @@ TEST_F(SubscribeTest, ARefusalForGoodEndsIt) {
 TEST_F(SubscribeTest, ACursorOfAnotherHistoryHasAnExitCodeOfItsOwn) {
   const std::string path = ::testing::TempDir() + "cursor_of_another_history";
   std::ofstream(path) << "c6\n";
-  gateway_.AddStream(
-      {}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_HISTORY",
-                        "the log was put back",
-                        {{"earliest_cursor", "c0"}, {"common_cursor", "c3"}}));
+  gateway_.AddStream({}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION,
+                                       "CURSOR_OF_ANOTHER_HISTORY", "the log was put back",
+                                       {{"earliest_cursor", "c0"}, {"common_cursor", "c3"}}));
   const Outcome outcome = Run({"subscribe", "--cursor-file", path});
   EXPECT_EQ(outcome.exit_code, kForeignCursor);
   EXPECT_EQ(outcome.out, "");

@@ -125,11 +125,10 @@ absl::StatusOr<const Principal*> AccessPolicy::Identify(const Credentials& crede
         "this gateway wants to know who calls: send \"authorization: Bearer TOKEN\", or a client "
         "certificate if it verifies them");
   }
-  return Unauthenticated(absl::StrCat("no principal has a name of the client certificate: ",
-                                      absl::StrJoin(credentials.certificate_names, ", ",
-                                                    [](std::string* out, const auto& name) {
-                                                      out->append(name.ToString());
-                                                    })));
+  return Unauthenticated(absl::StrCat(
+      "no principal has a name of the client certificate: ",
+      absl::StrJoin(credentials.certificate_names, ", ",
+                    [](std::string* out, const auto& name) { out->append(name.ToString()); })));
 }
 
 absl::Status AccessPolicy::CheckAny(const Credentials& credentials, Right right) const {

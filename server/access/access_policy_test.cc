@@ -13,9 +13,7 @@ using testing::HasSubstr;
 
 Credentials WithToken(absl::string_view token) { return {.token = DigestOf(token)}; }
 CertificateName Name(const std::string& text) { return ParseCertificateName(text).value(); }
-Credentials WithCertificate(const std::string& name) {
-  return {.certificate_names = {Name(name)}};
-}
+Credentials WithCertificate(const std::string& name) { return {.certificate_names = {Name(name)}}; }
 
 std::string Said(const absl::Status& status) { return std::string(status.message()); }
 

@@ -73,7 +73,8 @@ absl::StatusOr<CertificateName> ParseCertificateName(absl::string_view text) {
   for (const char* kind : {"DNS:", "URI:", "email:", "IP:"}) {
     if (!absl::StartsWithIgnoreCase(text, kind)) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("begins with \"", kind, "\"; leave that out, since the kind of a name is that "
+        absl::StrCat("begins with \"", kind,
+                     "\"; leave that out, since the kind of a name is that "
                      "of its form"));
   }
   if (BeginsWithScheme(text)) return CertificateName{Kind::kUri, std::move(name)};

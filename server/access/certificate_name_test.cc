@@ -33,9 +33,9 @@ TEST(CertificateNameTest, KindIsThatOfTheForm) {
 }
 
 TEST(CertificateNameTest, WhatIsNoNameIsRefused) {
-  for (const char* text : {"", " ", "worker internal", "worker\n", "*.internal", "spiffe://*/x",
-                           "w\xc3\xb6rker", "worker/internal", ":x", "DNS:worker", "URI:spiffe://x",
-                           "10.0.0.0/8"}) {
+  for (const char* text :
+       {"", " ", "worker internal", "worker\n", "*.internal", "spiffe://*/x", "w\xc3\xb6rker",
+        "worker/internal", ":x", "DNS:worker", "URI:spiffe://x", "10.0.0.0/8"}) {
     EXPECT_FALSE(ParseCertificateName(text).ok()) << text;
   }
 }

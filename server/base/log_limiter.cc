@@ -3,8 +3,7 @@
 namespace hookgate {
 
 LogLimiter::LogLimiter(const Clock& clock, int lines_per_second)
-    : lines_({.per_second = static_cast<double>(lines_per_second), .burst = kBurst},
-             clock) {}
+    : lines_({.per_second = static_cast<double>(lines_per_second), .burst = kBurst}, clock) {}
 
 absl::optional<int64_t> LogLimiter::Take() {
   if (lines_.Take() > absl::ZeroDuration()) {

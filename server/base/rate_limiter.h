@@ -11,7 +11,7 @@ namespace hookgate {
 
 struct RateLimit {
   double per_second = 0;  // more than 0
-  double burst = 1;                // at least 1
+  double burst = 1;       // at least 1
 };
 
 // Thread-safe.

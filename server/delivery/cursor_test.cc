@@ -15,7 +15,8 @@ TEST(CursorTest, ResolvesToTheSequenceItWasMadeFrom) {
   auto log = OpenTemporaryLog();
   AppendEvent(*log);
   for (Sequence sequence : {0, 1}) {
-    EXPECT_EQ(*ResolveCursor(FormatCursor(log->history(), sequence), "after_cursor", *log), sequence);
+    EXPECT_EQ(*ResolveCursor(FormatCursor(log->history(), sequence), "after_cursor", *log),
+              sequence);
   }
 }
 
@@ -29,8 +30,7 @@ TEST(CursorTest, TextThatIsNoCursorIsAnErrorOfItsField) {
         absl::StrCat("X", epoch.substr(1), "-1"), absl::StrCat(epoch, "-1-"),
         absl::StrCat(epoch, "-1-0000000"), absl::StrCat(epoch, "-1-000000000"),
         absl::StrCat(epoch, "-1-0000000G"), absl::StrCat(epoch, "-1-0000000A"),
-        absl::StrCat(epoch, "--00000000"), std::string(1000, 'a'),
-        std::string("\0\xff", 2)}) {
+        absl::StrCat(epoch, "--00000000"), std::string(1000, 'a'), std::string("\0\xff", 2)}) {
     const absl::Status status = ResolveCursor(text, "after_cursor", *log).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_EQ(FieldOf(status), "after_cursor") << text;

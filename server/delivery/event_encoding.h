@@ -31,7 +31,8 @@ void AppendFieldHead(int field, size_t size, std::string& out);
 std::string EncodeBatchFrame(absl::string_view elements);
 
 // The whole message, for queries.
-hookgate::v1::Event ToProto(const LogEvent& event, const LogHistory& history, bool include_raw_body);
+hookgate::v1::Event ToProto(const LogEvent& event, const LogHistory& history,
+                            bool include_raw_body);
 
 }  // namespace hookgate
 

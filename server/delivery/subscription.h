@@ -298,14 +298,14 @@ class Subscription final : public HeadWatch::Waiter,
   ReadQueue::Ticket ticket_ ABSL_GUARDED_BY(mu_);  // of what was read last, until it is committed
   Received oldest_ ABSL_GUARDED_BY(mu_);           // as looked up last
   Received scanned_ ABSL_GUARDED_BY(mu_);          // the event looked at last
-  absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);  // reading failed: not before this
-  Instant assigned_at_ ABSL_GUARDED_BY(mu_);      // when what was due was given out last
+  absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);   // reading failed: not before this
+  Instant assigned_at_ ABSL_GUARDED_BY(mu_);       // when what was due was given out last
   absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet
   std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
   std::vector<Extension> extensions_ ABSL_GUARDED_BY(mu_);         // for the next commit
   Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way
   bool turn_taken_ ABSL_GUARDED_BY(mu_) = false;
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;  // while the turn was taken
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
   absl::Duration warn_at_ ABSL_GUARDED_BY(mu_);  // of conditions: not before this
   int64_t dead_letters_ ABSL_GUARDED_BY(mu_);    // as committed: those that DeadLetters finds
 };

@@ -56,8 +56,7 @@ absl::StatusOr<DeliveryPolicy> PolicyOf(const hookgate::v1::SubscriptionSettings
   }
   if (proto.has_max_lost_deliveries()) {
     policy.max_lost_deliveries = proto.max_lost_deliveries();
-    if (policy.max_lost_deliveries < kLeastAttempts ||
-        policy.max_lost_deliveries > kMostAttempts) {
+    if (policy.max_lost_deliveries < kLeastAttempts || policy.max_lost_deliveries > kMostAttempts) {
       return InvalidField(Below(field, "max_lost_deliveries"),
                           absl::StrCat("is ", policy.max_lost_deliveries, "; it must be from ",
                                        kLeastAttempts, " to ", kMostAttempts));

@@ -77,9 +77,8 @@ absl::Status LogStatements::BeginStretch() {
   RETURN_IF_ERROR(database.Execute(
       "DELETE FROM stretches WHERE first_sequence < (SELECT max(first_sequence) FROM stretches "
       "WHERE first_sequence < (SELECT earliest_sequence FROM log WHERE id = 1))"));
-  return database.Execute(
-      absl::StrCat("INSERT INTO stretches (first_sequence, mark) VALUES (", stretch.first, ", ",
-                   stretch.mark, ")"));
+  return database.Execute(absl::StrCat("INSERT INTO stretches (first_sequence, mark) VALUES (",
+                                       stretch.first, ", ", stretch.mark, ")"));
 }
 
 }  // namespace hookgate

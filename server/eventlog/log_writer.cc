@@ -58,9 +58,7 @@ LogWriter::~LogWriter() {
   thread_.join();
 }
 
-void LogWriter::Submit(std::unique_ptr<LogJob> job) {
-  Queue(std::move(job), /*yields=*/false);
-}
+void LogWriter::Submit(std::unique_ptr<LogJob> job) { Queue(std::move(job), /*yields=*/false); }
 
 void LogWriter::SubmitYielding(std::unique_ptr<LogJob> job) {
   Queue(std::move(job), /*yields=*/true);

@@ -32,9 +32,8 @@ struct StoredState {
 // Those of the log, and the one that begins now. It is stored with its first event.
 absl::Status LoadHistory(Database& database, StoredState& state) {
   std::vector<Stretch> stretches;
-  ASSIGN_OR_RETURN(Statement rows,
-                   database.Prepare("SELECT first_sequence, mark FROM stretches "
-                                    "ORDER BY first_sequence"));
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT first_sequence, mark FROM stretches "
+                                                    "ORDER BY first_sequence"));
   while (true) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) break;
@@ -64,10 +63,10 @@ constexpr int kMaxDeliveryStretches = 16;
 absl::Status BeginDeliveryStretches(Database& database, HistoryMark mark) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
-  RETURN_IF_ERROR(database.Execute(absl::StrCat(
-      "INSERT OR REPLACE INTO delivery_stretches (subscription, first_delivery, mark) "
-      "SELECT id, last_delivery + 1, ",
-      mark, " FROM subscriptions")));
+  RETURN_IF_ERROR(database.Execute(
+      absl::StrCat("INSERT OR REPLACE INTO delivery_stretches (subscription, first_delivery, mark) "
+                   "SELECT id, last_delivery + 1, ",
+                   mark, " FROM subscriptions")));
   RETURN_IF_ERROR(database.Execute(
       absl::StrCat("DELETE FROM delivery_stretches WHERE "
                    "(SELECT count(*) FROM delivery_stretches AS newer "
@@ -118,13 +117,12 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
     const SqliteEventLogOptions& options, CommitListener* listener) {
   absl::StatusOr<std::unique_ptr<SqliteEventLog>> log = OpenFolder(options, listener);
   if (!absl::IsDataLoss(log.status())) return log;
-  return absl::DataLossError(
-      absl::StrCat(log.status().message(),
-                   ". The log is damaged. It looks so, too, when a backup was copied over events.db "
-                   "while the events.db-wal of before was left beside it. To put a backup in place, "
-                   "run hookgated --restore FILE --data_dir ",
-                   options.data_dir, "; hookgate fsck ", options.data_dir,
-                   " says what is damaged"));
+  return absl::DataLossError(absl::StrCat(
+      log.status().message(),
+      ". The log is damaged. It looks so, too, when a backup was copied over events.db "
+      "while the events.db-wal of before was left beside it. To put a backup in place, "
+      "run hookgated --restore FILE --data_dir ",
+      options.data_dir, "; hookgate fsck ", options.data_dir, " says what is damaged"));
 }
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(

@@ -91,9 +91,9 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
       Prepared{std::move(count), std::move(exists), std::move(insert),
                std::move(delete_subscription), std::move(delete_all_unsettled),
                std::move(delete_all_dead), std::move(insert_stretch), std::move(delete_stretches),
-               std::move(set_position), std::move(set_settings),
-               std::move(put_unsettled), std::move(delete_unsettled), std::move(put_dead),
-               std::move(delete_dead), std::move(first_unsettled)});
+               std::move(set_position), std::move(set_settings), std::move(put_unsettled),
+               std::move(delete_unsettled), std::move(put_dead), std::move(delete_dead),
+               std::move(first_unsettled)});
 }
 
 absl::StatusOr<int64_t> SubscriptionStatements::Count() {

@@ -71,7 +71,8 @@ TEST(DescriptorsTest, TooFewAreAnError) {
   Options options;
   Problems problems;
   FitDescriptors(256, options, problems);
-  EXPECT_THAT(problems.errors(), ElementsAre(AllOf(StartsWith("ulimit -n: "), HasSubstr("only 256"), HasSubstr("at least 351"))));
+  EXPECT_THAT(problems.errors(), ElementsAre(AllOf(StartsWith("ulimit -n: "), HasSubstr("only 256"),
+                                                   HasSubstr("at least 351"))));
   Options enough;
   Problems none;
   FitDescriptors(351, enough, none);

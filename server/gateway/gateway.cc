@@ -138,19 +138,18 @@ absl::Status Gateway::OpenSubscriptions() {
 absl::Status Gateway::StartRpc() {
   ASSIGN_OR_RETURN(grpc_certificates_,
                    OpenCertificates(options_.doors.certificates, "grpc.tls", clock_));
-  auto server = RpcServer::Start(options_.rpc,
-                                 {.log = *log_,
-                                  .quarantine = *log_,
-                                  .tail = tail_,
-                                  .watch = watch_,
-                                  .subscriptions = *subscriptions_,
-                                  .clock = clock_,
-                                  .access = access_,
-                                  .certificates = grpc_certificates_.get(),
-                                  .get_status = [this](hookgate::v1::GetStatusResponse& status) {
-                                    return FillStatus(status);
-                                  },
-                                  .source_names = [this] { return sources_.Names(); }});
+  auto server = RpcServer::Start(
+      options_.rpc,
+      {.log = *log_,
+       .quarantine = *log_,
+       .tail = tail_,
+       .watch = watch_,
+       .subscriptions = *subscriptions_,
+       .clock = clock_,
+       .access = access_,
+       .certificates = grpc_certificates_.get(),
+       .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); },
+       .source_names = [this] { return sources_.Names(); }});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();

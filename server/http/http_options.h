@@ -28,9 +28,9 @@ struct HttpServerOptions {
   int64_t max_unverified_bytes = 64 << 20;
   // From the connection to the first byte, TLS handshake included; first to last byte of a head.
   absl::Duration header_timeout = absl::Seconds(10);
-  absl::Duration body_timeout = absl::Seconds(30);    // first to last byte of a body
-  absl::Duration idle_timeout = absl::Seconds(75);    // between an answer and the next request
-  absl::Duration write_timeout = absl::Seconds(30);   // for the sender to take an answer
+  absl::Duration body_timeout = absl::Seconds(30);   // first to last byte of a body
+  absl::Duration idle_timeout = absl::Seconds(75);   // between an answer and the next request
+  absl::Duration write_timeout = absl::Seconds(30);  // for the sender to take an answer
   // How long Drain waits for what is still arriving, and for peers that were not answered 2xx.
   absl::Duration drain_patience = absl::Milliseconds(500);
 };

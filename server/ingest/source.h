@@ -11,8 +11,8 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
-#include "server/ingest/network.h"
 #include "server/base/rate_limiter.h"
+#include "server/ingest/network.h"
 #include "server/signature/standard_webhooks.h"
 
 namespace hookgate {

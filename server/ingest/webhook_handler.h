@@ -18,9 +18,9 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
+#include "server/base/log_limiter.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
-#include "server/base/log_limiter.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source_registry.h"
 

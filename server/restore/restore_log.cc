@@ -121,9 +121,9 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
                                      backup.head, ": those after it would be lost"));
   }
   if (backup.Continues(*there)) {
-    return refuse(what, absl::StrCat(", while the backup has ", backup.subscriptions,
-                                     " subscriptions and ", backup.quarantined,
-                                     " in quarantine: the rest would be lost"));
+    return refuse(
+        what, absl::StrCat(", while the backup has ", backup.subscriptions, " subscriptions and ",
+                           backup.quarantined, " in quarantine: the rest would be lost"));
   }
   return refuse(what,
                 ", whose newest events are others than the backup's of the same sequences and "

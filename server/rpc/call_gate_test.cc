@@ -32,9 +32,8 @@ TEST_F(CallGateTest, SourceThatDoesNotExistIsSaidNotTo) {
   EXPECT_TRUE(absl::IsNotFound(typo));
   EXPECT_THAT(std::string(typo.message()),
               AllOf(HasSubstr("f.sources[1]"), HasSubstr("\"opnai\""), HasSubstr("staging")));
-  EXPECT_THAT(
-      std::string(gate_.CheckSourcesExist(Names({"opnai"}), "f", false).message()),
-      Not(HasSubstr("staging")));
+  EXPECT_THAT(std::string(gate_.CheckSourcesExist(Names({"opnai"}), "f", false).message()),
+              Not(HasSubstr("staging")));
 }
 
 // A principal with one right could fill the disk with log lines.

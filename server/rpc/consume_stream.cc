@@ -216,8 +216,7 @@ void ConsumeStream::OnSettled(const std::vector<std::string>& ids,
 
 void ConsumeStream::OnDeliveries(std::vector<Delivery> deliveries) {
   std::string frame = EncodeDeliveriesFrame(
-      deliveries,
-      {subscription_->delivery_ids(), subscription_->history(), include_raw_body_});
+      deliveries, {subscription_->delivery_ids(), subscription_->history(), include_raw_body_});
   {
     absl::MutexLock lock(&mu_);
     if (end_.has_value()) return;  // Detach has given them back, or is about to.

@@ -32,7 +32,9 @@ std::string Escaped(const PageToken& token, absl::string_view epoch, uint64_t fi
                    ".", token.after.sequence, point));
 }
 
-std::string PointText(Sequence head, HistoryMark mark) { return absl::StrCat(".", head, ".", mark); }
+std::string PointText(Sequence head, HistoryMark mark) {
+  return absl::StrCat(".", head, ".", mark);
+}
 
 }  // namespace
 

@@ -132,9 +132,9 @@ void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deli
     subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/!deliveries.empty());
   }
   for (const Delivery& delivery : deliveries) {
-    *response_.add_deliveries() =
-        ToProto(delivery, {subscription->delivery_ids(), subscription->history(),
-                           request_.include_raw_body()});
+    *response_.add_deliveries() = ToProto(
+        delivery,
+        {subscription->delivery_ids(), subscription->history(), request_.include_raw_body()});
   }
   Finish(ToGrpcStatus(status));
 }

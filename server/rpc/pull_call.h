@@ -61,7 +61,7 @@ class PullCall final : public grpc::ServerUnaryReactor,
 
   absl::Mutex mu_;
   std::shared_ptr<Subscription> subscription_ ABSL_GUARDED_BY(mu_);
-  StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not attached
+  StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;            // 0: not attached
   std::vector<DeliveryId> taken_ ABSL_GUARDED_BY(mu_);  // what the answer delivers
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
 };

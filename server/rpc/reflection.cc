@@ -59,8 +59,7 @@ ServerReflectionResponse Reflection::Answer(const ServerReflectionRequest& reque
       const auto& wanted = request.file_containing_extension();
       const auto* const type = pool_.FindMessageTypeByName(wanted.containing_type());
       const auto* const extension =
-          type == nullptr ? nullptr
-                          : pool_.FindExtensionByNumber(type, wanted.extension_number());
+          type == nullptr ? nullptr : pool_.FindExtensionByNumber(type, wanted.extension_number());
       SetFile(extension == nullptr ? nullptr : extension->file(), response);
       break;
     }

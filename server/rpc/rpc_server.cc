@@ -70,10 +70,9 @@ class RpcServerImpl final : public RpcServer {
         event_service_(
             MakeEventService({context.log, selections_, batches_, context.watch, executor_, pages_,
                               openings_, registry_, context.clock, gate_})),
-        subscription_service_(
-            MakeSubscriptionService({context.subscriptions, context.watch, executor_, registry_,
-                                     context.clock, gate_},
-                                    context.log)),
+        subscription_service_(MakeSubscriptionService(
+            {context.subscriptions, context.watch, executor_, registry_, context.clock, gate_},
+            context.log)),
         admin_service_(MakeAdminService(
             {context.quarantine, context.log,
              [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {

@@ -70,8 +70,7 @@ absl::Duration Saturating(const google::protobuf::Duration& proto) {
 void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems& out) {
   for (int i = 0; i < ack.delivery_ids_size(); ++i) {
     out.ids.push_back(ack.delivery_ids(i));
-    out.items.push_back(
-        {.kind = AckItem::Kind::kAck, .id = IdOf(ack.delivery_ids(i), i, ids)});
+    out.items.push_back({.kind = AckItem::Kind::kAck, .id = IdOf(ack.delivery_ids(i), i, ids)});
   }
 }
 

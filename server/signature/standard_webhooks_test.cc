@@ -68,10 +68,10 @@ TEST(SecretTest, NameIsKept) {
 }
 
 TEST(SecretTest, EmptyBlankAndUndecodableTextsAreRefused) {
-  for (const char* text :
-       {"", " ", "\t\r\n", "key", "aGVsbG8=", "WHSEC_aGVsbG8=", "whsec_", "whsec_ ", "whsec_aGVsbG8", "whsec_aGVsbG8=\n",
-        "whsec_ aGVsbG8=", "whsec_aGVs bG8=", "whsec_aGVsbG9=", "whsec_aGVsbG8==", "whsec_aGVsbG8.",
-        "whsec_aGV-bG8=", "whsec_=", "whsec_a", "whsec_\"aGVs\""}) {
+  for (const char* text : {"", " ", "\t\r\n", "key", "aGVsbG8=", "WHSEC_aGVsbG8=", "whsec_",
+                           "whsec_ ", "whsec_aGVsbG8", "whsec_aGVsbG8=\n", "whsec_ aGVsbG8=",
+                           "whsec_aGVs bG8=", "whsec_aGVsbG9=", "whsec_aGVsbG8==", "whsec_aGVsbG8.",
+                           "whsec_aGV-bG8=", "whsec_=", "whsec_a", "whsec_\"aGVs\""}) {
     EXPECT_EQ(Secret::Parse("test", text).status().code(), absl::StatusCode::kInvalidArgument)
         << "[" << text << "]";
   }

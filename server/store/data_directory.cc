@@ -170,8 +170,8 @@ void DataDirectory::RemoveDraft() {
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::string& path) {
   RETURN_IF_ERROR(CheckNoLinks(path));
   const std::string lock_path = path + "/lock";
-  const int file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                          S_IRUSR | S_IWUSR);
+  const int file =
+      ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (file < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("the data folder ", path, " cannot be written: ", std::strerror(errno)));

@@ -49,9 +49,10 @@
 
 ABSL_FLAG(std::vector<std::string>, cases,
           (std::vector<std::string>{"narrow", "redelivery", "consumers"}), "Which cases run.");
-ABSL_FLAG(double, scale, 1,
-          "Of everything: 0.1 is a tenth of the events, webhooks and subscriptions, and says whether "
-          "it works rather than how well.");
+ABSL_FLAG(
+    double, scale, 1,
+    "Of everything: 0.1 is a tenth of the events, webhooks and subscriptions, and says whether "
+    "it works rather than how well.");
 ABSL_FLAG(std::string, folder, "/var/tmp", "Where the logs are made, and removed afterwards.");
 ABSL_FLAG(int, server_core, 0, "The core on which the gateway runs.");
 ABSL_FLAG(int, load_core, 1, "The core on which everything else runs.");

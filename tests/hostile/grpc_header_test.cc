@@ -61,8 +61,16 @@ const char* const kNames[] = {"grpclb_client_stats",
                               "x-anything-bin",
                               ""};
 
-const std::string kValues[] = {"x", "", "0", "-1", "gzip", std::string("\0\xff\r\n", 4),
-                               "99999999999H", "AAAA", "====", std::string(3000, 'v')};
+const std::string kValues[] = {"x",
+                               "",
+                               "0",
+                               "-1",
+                               "gzip",
+                               std::string("\0\xff\r\n", 4),
+                               "99999999999H",
+                               "AAAA",
+                               "====",
+                               std::string(3000, 'v')};
 
 class GrpcHeaderTest : public GatewayTest {
  protected:
@@ -82,7 +90,8 @@ class GrpcHeaderTest : public GatewayTest {
   void SendAll(const std::function<std::unique_ptr<HttpClient>()>& connect) {
     for (const char* name : kNames) {
       for (const std::string& value : kValues) {
-        for (const char* path : {kHealthCheck, "/hookgate.v1.EventService/ListEvents", "/no/such"}) {
+        for (const char* path :
+             {kHealthCheck, "/hookgate.v1.EventService/ListEvents", "/no/such"}) {
           const std::unique_ptr<HttpClient> client = connect();
           client->Send(absl::StrCat(http2::Preface(),
                                     http2::CallHeader(1, path, {{name, value}, {name, value}}),

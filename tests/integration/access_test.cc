@@ -307,17 +307,16 @@ TEST_F(AccessTest, ReloadNeverOpensTheDoor) {
   StartWith(AllRights("right"));
   TokenStream stream(channel_, "right", kLatest);
   ASSERT_TRUE(stream.Opened());
-  for (const std::string& next :
-       {std::string(), std::string("# nothing\n"), std::string(kSources),
-        std::string("grpc { allow_insecure: true }") + kSources,
-        config.substr(0, config.size() - 10), config.substr(0, 50)}) {
+  for (const std::string& next : {std::string(), std::string("# nothing\n"), std::string(kSources),
+                                  std::string("grpc { allow_insecure: true }") + kSources,
+                                  config.substr(0, config.size() - 10), config.substr(0, 50)}) {
     Reload(next);
     EXPECT_EQ(Subscribe("", "").error_code(), StatusCode::UNAUTHENTICATED) << next;
     EXPECT_EQ(Subscribe("", "wrong").error_code(), StatusCode::UNAUTHENTICATED) << next;
   }
-  EXPECT_THAT(gateway_->log(), AllOf(HasSubstr("principals: there were 1"), HasSubstr("restart"),
-                                     Not(HasSubstr("\"config applied\"")),
-                                     Not(HasSubstr("gRPC is open"))));
+  EXPECT_THAT(gateway_->log(),
+              AllOf(HasSubstr("principals: there were 1"), HasSubstr("restart"),
+                    Not(HasSubstr("\"config applied\"")), Not(HasSubstr("gRPC is open"))));
   // What had been open still is, and the right config is still taken.
   Store({});
   EXPECT_EQ(stream.NextSequence(), 1);

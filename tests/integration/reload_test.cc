@@ -77,13 +77,14 @@ TEST_F(ReloadTest, LogLevelChanges) {
 TEST_F(ReloadTest, LastReloadIsInTheStatusWithAllItsErrors) {
   StartWithConfig(kOnlyOpenai);
   EXPECT_FALSE(GetStatus().has_last_reload());
-  Reload(R"(sources { name: "Bad Name" secrets { name: "a" file: "/none" } } drain_timeout { seconds: -1 })");
+  Reload(
+      R"(sources { name: "Bad Name" secrets { name: "a" file: "/none" } } drain_timeout { seconds: -1 })");
   v1::GetStatusResponse::Reload last = GetStatus().last_reload();
   EXPECT_FALSE(last.applied());
   EXPECT_TRUE(last.has_time());
-  EXPECT_THAT(last.errors(), testing::UnorderedElementsAre(HasSubstr("drain_timeout: "),
-                                                           HasSubstr("sources[0].name: "),
-                                                           HasSubstr("sources[0].secrets[0].file: ")));
+  EXPECT_THAT(last.errors(), testing::UnorderedElementsAre(
+                                 HasSubstr("drain_timeout: "), HasSubstr("sources[0].name: "),
+                                 HasSubstr("sources[0].secrets[0].file: ")));
   for (const std::string& error : last.errors()) EXPECT_THAT(gateway_->log(), HasSubstr(error));
   Reload(kOnlyOpenai);
   last = GetStatus().last_reload();
@@ -94,9 +95,8 @@ TEST_F(ReloadTest, LastReloadIsInTheStatusWithAllItsErrors) {
 // Whatever became of the file, the sources and their secrets stay.
 TEST_F(ReloadTest, EmptiedFilesChangeNothing) {
   const std::string secret_file = WriteFile(std::string(kTestSecret) + "\n");
-  const std::string config =
-      absl::StrCat(R"(sources { name: "openai" secrets { name: "a" file: ")", secret_file,
-                   R"(" } allowed_networks: "127.0.0.0/8" })");
+  const std::string config = absl::StrCat(R"(sources { name: "openai" secrets { name: "a" file: ")",
+                                          secret_file, R"(" } allowed_networks: "127.0.0.0/8" })");
   StartWithConfig(config);
   for (const char* next : {"", "\n", "# nothing\n", "storage { }"}) {
     Reload(next);

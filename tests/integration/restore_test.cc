@@ -221,7 +221,7 @@ TEST_F(RestoreTest, RestoreGivesANewEpochAndSaysWhatSubscribersWillSee) {
   StoreMany(5);
   for (const v1::Event& event : before) ExpectRefused(event.cursor());
   const ProgramOutcome refused = hookgate(subscribe);
-  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_EQ(refused.exit_code, 7) << refused.err;
   EXPECT_THAT(refused.err, AllOf(HasSubstr("restored from a backup"), HasSubstr(cursor_file)));
   auto call = Consume();
   EXPECT_EQ(call->NextDelivery().event().sequence(), 1);
@@ -275,9 +275,11 @@ TEST_F(RestoreTest, DamagedBackupLeavesTheLogAsItWas) {
 }
 
 TEST_F(RestoreTest, FlagsThatMeanNothingAreRefused) {
-  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-           {"--force"}, {"--restore="}, {"--restore=b.db", "--verify"},
-           {"--restore=b.db", "--check_config"}}) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--force"},
+                                             {"--restore="},
+                                             {"--restore=b.db", "--verify"},
+                                             {"--restore=b.db", "--check_config"}}) {
     EXPECT_EQ(RunProgram(kHookgated, arguments).exit_code, 2) << arguments[0];
   }
 }
@@ -313,8 +315,9 @@ TEST_F(RestoreTest, ALogThatIsMalformedNamesRestore) {
     file << std::string(2000, '\x5a');
   }
   const ProgramOutcome start =
-      RunProgram(kHookgated, {absl::StrCat("--data_dir=", data_dir_), "--http_address=127.0.0.1:0",
-                              "--grpc_address=127.0.0.1:0", "--admin_address=127.0.0.1:0"},
+      RunProgram(kHookgated,
+                 {absl::StrCat("--data_dir=", data_dir_), "--http_address=127.0.0.1:0",
+                  "--grpc_address=127.0.0.1:0", "--admin_address=127.0.0.1:0"},
                  {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
   EXPECT_EQ(start.exit_code, 1);
   EXPECT_THAT(start.err, AllOf(HasSubstr("malformed"), HasSubstr("--restore FILE")));

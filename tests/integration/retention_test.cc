@@ -59,8 +59,7 @@ class RetentionTest : public GatewayTest {
     EXPECT_THAT(gateway_->log(), HasSubstr(kWarning));
   }
   EventStream Resume(Sequence sequence) {
-    return EventStream(gateway_->grpc(),
-                       absl::StrCat("after_cursor: '", CursorAt(sequence), "'"));
+    return EventStream(gateway_->grpc(), absl::StrCat("after_cursor: '", CursorAt(sequence), "'"));
   }
 
   // As gateways of before gave them: without the proof.

@@ -170,8 +170,8 @@ TEST_F(StartupTest, CheckConfigTellsEveryMistakeAndEveryWarningAtOnce) {
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.out, IsEmpty());
   for (const char* part : {":1:14: ", "\"adress\"", "http.max_connections: is -1",
-                           "grpc.max_streams: is -1", "sources[0].secrets[0]: ",
-                           "quotation marks", "sources[1].secrets: ", "warning: principals: "}) {
+                           "grpc.max_streams: is -1", "sources[0].secrets[0]: ", "quotation marks",
+                           "sources[1].secrets: ", "warning: principals: "}) {
     EXPECT_THAT(wrong.err, HasSubstr(part));
   }
 }

@@ -25,15 +25,10 @@ constexpr uint8_t kEndHeaders = 4;
 // RFC 9113, 4.1.
 inline std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, absl::string_view payload) {
   const auto byte = [](size_t value) { return static_cast<char>(value & 0xff); };
-  const std::string head = {byte(payload.size() >> 16),
-                            byte(payload.size() >> 8),
-                            byte(payload.size()),
-                            static_cast<char>(type),
-                            static_cast<char>(flags),
-                            byte(stream >> 24),
-                            byte(stream >> 16),
-                            byte(stream >> 8),
-                            byte(stream)};
+  const std::string head = {
+      byte(payload.size() >> 16), byte(payload.size() >> 8), byte(payload.size()),
+      static_cast<char>(type),    static_cast<char>(flags),  byte(stream >> 24),
+      byte(stream >> 16),         byte(stream >> 8),         byte(stream)};
   return absl::StrCat(head, payload);
 }
 
@@ -59,9 +54,9 @@ inline std::string Preface() {
 
 // The header of a gRPC call, with `more` behind what gRPC asks for.
 inline std::string CallHeader(uint32_t stream, absl::string_view path, const Fields& more = {}) {
-  Fields fields = {{":method", "POST"},    {":scheme", "http"},
+  Fields fields = {{":method", "POST"},          {":scheme", "http"},
                    {":path", std::string(path)}, {":authority", "test"},
-                   {"te", "trailers"},     {"content-type", "application/grpc"}};
+                   {"te", "trailers"},           {"content-type", "application/grpc"}};
   fields.insert(fields.end(), more.begin(), more.end());
   std::string block;
   for (const auto& [name, value] : fields) absl::StrAppend(&block, Field(name, value));
