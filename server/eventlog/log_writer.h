@@ -30,6 +30,9 @@ class LogWriter {
   static constexpr int kCheckpointPages = 4096;
   // Its length then, of pages of 4 KiB, and a quarter for what comes until that is done.
   static constexpr int64_t kUsualWalBytes = int64_t{kCheckpointPages} * 4096 / 4 * 5;
+  // A file that a long transaction, or a reader that kept it from beginning anew, has made longer
+  // than this is cut back when it begins anew.
+  static constexpr int64_t kLongestIdleWalBytes = 4 * kUsualWalBytes;
 
   struct Limits {
     int64_t max_queued = 8192;            // jobs that wait

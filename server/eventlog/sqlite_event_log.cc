@@ -129,6 +129,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
     const SqliteEventLogOptions& options, CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
+  RETURN_IF_ERROR(directory->CheckWritable());
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
@@ -144,6 +145,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
   if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
+  RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
   ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,

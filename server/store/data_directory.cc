@@ -99,6 +99,12 @@ absl::Status CheckNoLinks(const std::string& path) {
   return absl::OkStatus();
 }
 
+absl::Status NotWritable(const std::string& path, int error) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " cannot be written: ", std::strerror(error), "; the user that runs hookgated, id ",
+      ::geteuid(), ", has to be able to read and write it"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
@@ -185,6 +191,23 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::st
 
 DataDirectory::~DataDirectory() {
   if (lock_file_ >= 0) ::close(lock_file_);
+}
+
+absl::Status DataDirectory::CheckWritable() const {
+  if (::faccessat(AT_FDCWD, path_.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    return NotWritable(path_, errno);
+  }
+  // Opened, and not only asked for: a mount or an attribute may forbid it, too.
+  for (const char* const suffix : {"", "-wal", "-shm"}) {
+    const std::string path = database_path() + suffix;
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file >= 0) {
+      ::close(file);
+    } else if (errno != ENOENT) {
+      return NotWritable(path, errno);
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace hookgate

@@ -34,6 +34,10 @@ class DataDirectory {
   // An error says whether it was decided.
   absl::Status Replace(const std::string& file);
 
+  // Whether this process may write the folder and what the log has in it: FAILED_PRECONDITION names
+  // what it may not write. Called before the log is opened.
+  absl::Status CheckWritable() const;
+
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;

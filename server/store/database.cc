@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -26,7 +27,24 @@ constexpr int kBusyTimeoutMs = 5000;
 // The same while commits wait behind this one: another time will do.
 constexpr int kRestartTimeoutMs = 50;
 
-absl::StatusCode ToStatusCode(int result) {
+// Why a file could not be opened, if that may pass.
+absl::StatusCode ToStatusCodeOfOpening(int system_error) {
+  switch (system_error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EINTR:
+    case EAGAIN:
+      return absl::StatusCode::kUnavailable;
+    case ENOSPC:
+    case EDQUOT:
+      return absl::StatusCode::kResourceExhausted;
+    default:
+      return absl::StatusCode::kFailedPrecondition;
+  }
+}
+
+absl::StatusCode ToStatusCode(int result, int system_error) {
   switch (result & 0xff) {  // The low byte is the class of an extended code.
     case SQLITE_FULL:
       return absl::StatusCode::kResourceExhausted;
@@ -37,6 +55,7 @@ absl::StatusCode ToStatusCode(int result) {
     case SQLITE_NOTADB:
       return absl::StatusCode::kDataLoss;
     case SQLITE_CANTOPEN:
+      return ToStatusCodeOfOpening(system_error);
     case SQLITE_READONLY:
     case SQLITE_PERM:
       return absl::StatusCode::kFailedPrecondition;
@@ -45,13 +64,15 @@ absl::StatusCode ToStatusCode(int result) {
   }
 }
 
-absl::Status MakeError(int result, absl::string_view what, absl::string_view message) {
-  return absl::Status(ToStatusCode(result),
+absl::Status MakeError(int result, absl::string_view what, absl::string_view message,
+                       int system_error = 0) {
+  return absl::Status(ToStatusCode(result, system_error),
                       absl::StrCat(what, ": ", message, " (SQLite code ", result, ")"));
 }
 
 absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
-  return MakeError(sqlite3_extended_errcode(handle), what, sqlite3_errmsg(handle));
+  return MakeError(sqlite3_extended_errcode(handle), what, sqlite3_errmsg(handle),
+                   sqlite3_system_errno(handle));
 }
 
 // SQLite's URI of a file, whatever its name holds.
@@ -183,6 +204,10 @@ absl::Status Database::ReserveWal(int64_t bytes) {
   if (result == SQLITE_OK) return absl::OkStatus();
   wal->pMethods->xTruncate(wal, found);
   return MakeError(result, "making the write-ahead log longer", sqlite3_errstr(result));
+}
+
+absl::Status Database::LimitWal(int64_t bytes) {
+  return Execute(absl::StrCat("PRAGMA journal_size_limit = ", bytes));
 }
 
 absl::StatusOr<int> Database::Checkpoint(CheckpointMode mode) {

@@ -1,7 +1,9 @@
 // A thin veneer over SQLite: a connection, a prepared statement, and a transaction that rolls back
 // unless committed. Errors come as absl::Status together with what SQLite said:
 //   RESOURCE_EXHAUSTED  the disk or a quota is full (SQLITE_FULL)
-//   UNAVAILABLE         another connection holds the lock (SQLITE_BUSY, SQLITE_LOCKED)
+//   UNAVAILABLE         another connection holds the lock (SQLITE_BUSY, SQLITE_LOCKED), or the
+//                       process or the machine has no file descriptor or memory left to open a file
+//                       with: another time it may do
 //   DATA_LOSS           the file is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB)
 //   FAILED_PRECONDITION it cannot be opened or written (SQLITE_CANTOPEN, SQLITE_READONLY,
 //                       SQLITE_PERM)
@@ -69,6 +71,10 @@ class Database {
   // it is longer. On a writing connection that has used the database, while no other one writes. If
   // it fails, the file is as long as before.
   absl::Status ReserveWal(int64_t bytes);
+
+  // Has the file of the write-ahead log cut to `bytes` when it begins anew and is longer. On the
+  // connection that writes.
+  absl::Status LimitWal(int64_t bytes);
 
   enum class CheckpointMode {
     kPassive,   // moves what it can into the database without waiting for anybody

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
@@ -184,6 +185,70 @@ TEST(DataDirectoryTest, SecondHolderIsRefusedUntilTheFirstLetsGo) {
               HasSubstr("another hookgated"));
   first->reset();
   EXPECT_TRUE(DataDirectory::Open(path).ok());
+}
+
+// A log whose file could not be written was opened all the same: hookgated said that it was ready,
+// and answered 503 to every webhook.
+TEST(DataDirectoryTest, WhatCannotBeWrittenIsNamed) {
+  const auto directory = *DataDirectory::Open(FreshPath());
+  EXPECT_TRUE(directory->CheckWritable().ok());
+  std::ofstream(directory->database_path()) << "x";
+  EXPECT_TRUE(directory->CheckWritable().ok());
+  // Whoever runs the test may write any file, but not write into a folder.
+  for (const char* const suffix : {"-wal", "-shm", ""}) {
+    const std::string path = directory->database_path() + suffix;
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    const absl::Status status = directory->CheckWritable();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path + " cannot be written"));
+    std::filesystem::remove(path);
+  }
+}
+
+// Leaves the process no file descriptor while it lives.
+class NoFileDescriptors {
+ public:
+  NoFileDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoFileDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+// Clients take FAILED_PRECONDITION for permanent, and gave up when the process was short of file
+// descriptors for a moment.
+TEST(DatabaseTest, ShortOfFileDescriptorsIsUnavailableAndAMissingFileIsNot) {
+  const std::string path = FreshPath();
+  auto database = OpenOrDie(path);
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (x)").ok());
+  {
+    const NoFileDescriptors none;
+    EXPECT_EQ(Database::Open(path, Database::Mode::kReadOnly).status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  EXPECT_TRUE(Database::Open(path, Database::Mode::kReadOnly).ok());
+  EXPECT_EQ(Database::Open(path + "/none", Database::Mode::kReadOnly).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+// The write-ahead log stayed at 1.2 GB until a restart.
+TEST(DatabaseTest, LimitedWriteAheadLogIsCutWhenItBeginsAnew) {
+  const std::string path = FreshPath();
+  auto database = OpenOrDie(path);
+  ASSERT_TRUE(database->LimitWal(100'000).ok());
+  ASSERT_TRUE(database->Execute("CREATE TABLE t (a BLOB)").ok());
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (zeroblob(2000000))").ok());
+  EXPECT_GT(std::filesystem::file_size(path + "-wal"), 2'000'000);
+  ASSERT_TRUE(database->Checkpoint(Database::CheckpointMode::kRestart).ok());
+  ASSERT_TRUE(database->Execute("INSERT INTO t VALUES (1)").ok());
+  EXPECT_EQ(std::filesystem::file_size(path + "-wal"), 100'000);
+  EXPECT_EQ(CountRows(*database, "t"), 2);
 }
 
 TEST(DataDirectoryTest, FileInTheWayIsNamed) {

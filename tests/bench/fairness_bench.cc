@@ -418,7 +418,7 @@ void Redelivery() {
                                   .on_delivery = [&](const v1::Delivery&) { ++taken; }});
       const absl::Time give_up = absl::Now() + absl::Minutes(10);
       while (taken < events) {
-        if (absl::Now() > give_up) Die(absl::StrCat("only ", taken, " came"));
+        if (absl::Now() > give_up) Die(absl::StrCat("only ", taken.load(), " came"));
         absl::SleepFor(absl::Milliseconds(5));
       }
       most = memory.most();

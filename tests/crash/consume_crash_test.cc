@@ -108,11 +108,11 @@ void SendUntilKilled(const std::string& address, Ledger& ledger) {
   }
 }
 
-// "<subscription>.<sequence>.<number>": the test may look inside, clients may not.
+// "<subscription>.<sequence>.<number>.<mark>": the test may look inside, clients may not.
 int64_t SequenceOf(const std::string& delivery_id) {
   const std::vector<std::string> parts = absl::StrSplit(delivery_id, '.');
   int64_t sequence = 0;
-  EXPECT_TRUE(parts.size() == 3 && absl::SimpleAtoi(parts[1], &sequence)) << delivery_id;
+  EXPECT_TRUE(parts.size() == 4 && absl::SimpleAtoi(parts[1], &sequence)) << delivery_id;
   return sequence;
 }
 

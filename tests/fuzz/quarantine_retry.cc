@@ -15,6 +15,7 @@
 #include "server/rpc/quarantine_queries.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/await_outcome.h"
+#include "tests/support/temporary_log.h"
 
 namespace hookgate {
 namespace {
@@ -85,7 +86,8 @@ void CheckReleased(const LogEvent& released, const std::string& body) {
 void CheckRetry(const std::string& body) {
   OneEntry log(body);
   static Executor& executor = *new Executor(1);
-  QuarantineQueries queries(log, "0123456789abcdef", executor);
+  static EventLog& events = *OpenTemporaryLog().release();  // only its identity is asked for
+  QuarantineQueries queries(log, events, executor);
   const RetryQuarantinedResponse::Result result = Retry(queries);
   const absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   if (!decoded.ok()) {

@@ -648,10 +648,14 @@ TEST_F(ConsumeTest, PullTakesWhatIsThereAndAcknowledgeSettlesIt) {
   ASSERT_EQ(results.results_size(), 2);
   EXPECT_EQ(results.results(0).result(), AckResult::RESULT_OK);
   EXPECT_EQ(results.results(1).result(), AckResult::RESULT_OK);
-  const auto second = Call(&Stub::Pull, pull);
-  ASSERT_EQ(second.deliveries_size(), 2);
-  EXPECT_EQ(second.deliveries(0).attempt(), 2);
-  EXPECT_EQ(second.deliveries(1).attempt(), 1);
+  // A redelivery and a new event: a call returns as soon as it has one of them.
+  std::vector<int> attempts;
+  while (attempts.size() < 2) {
+    const auto more = Call(&Stub::Pull, pull + " wait { seconds: 30 }");
+    ASSERT_GT(more.deliveries_size(), 0);
+    for (const v1::Delivery& delivery : more.deliveries()) attempts.push_back(delivery.attempt());
+  }
+  EXPECT_THAT(attempts, testing::UnorderedElementsAre(1, 2));
 }
 
 TEST_F(ConsumeTest, PullWaitsForTheFirst) {

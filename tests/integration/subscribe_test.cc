@@ -89,7 +89,7 @@ TEST_F(SubscribeTest, FilterChoosesAndTheCursorMovesOverTheRest) {
   EXPECT_THAT(sequences("types: 'batch.*'"), ElementsAre(1, 3));
   EXPECT_THAT(sequences("types: 'moon.landed'"), ElementsAre(2));
   EXPECT_THAT(sequences("subjects: 'batch_2'"), ElementsAre(3));
-  EXPECT_THAT(sequences("sources: 'elsewhere'"), ElementsAre());
+  EXPECT_THAT(sequences("subjects: 'elsewhere'"), ElementsAre());
 }
 
 TEST_F(SubscribeTest, StartTimeBeginsAtTheFirstEventReceivedSince) {

@@ -68,6 +68,7 @@ class HeldLog final : public EventLog {
   }
   absl::Status Health() const override { return log_.Health(); }
   const std::string& epoch() const override { return log_.epoch(); }
+  const LogHistory& history() const override { return log_.history(); }
   LogPosition Position() const override { return log_.Position(); }
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override {
     return log_.FirstAtOrAfter(time);
