@@ -78,7 +78,8 @@ bool MoveAside(int& fd) {
 bool OpenPipe(Fd& reader, Fd& writer) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  const bool aside = MoveAside(ends[0]) & MoveAside(ends[1]);
+  const bool first_aside = MoveAside(ends[0]);
+  const bool aside = MoveAside(ends[1]) && first_aside;  // Both are moved, whatever became of one.
   reader = Fd(ends[0]);
   writer = Fd(ends[1]);
   return aside;
