@@ -1,6 +1,5 @@
 """Every external repository, made from what Debian installed and named as upstream names it."""
 
-load(":grpc_proto.bzl", "grpc_proto_repository")
 load(":protobuf.bzl", "protobuf_repository")
 load(":system_library.bzl", "system_library")
 
@@ -38,7 +37,6 @@ def _abseil_label(target):
 def system_repositories():
     """Declares the repositories that BUILD files name."""
     protobuf_repository(name = "com_google_protobuf")
-    grpc_proto_repository(name = "grpc_proto")
     system_library(
         name = "com_google_absl",
         targets = {_abseil_label(target): ["absl_" + module] for target, module in _ABSEIL.items()},
