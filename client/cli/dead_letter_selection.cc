@@ -46,6 +46,7 @@ GatewayError SelectDeadLetters(const Flags& flags, Connection& connection,
   v1::ListDeadLettersRequest request;
   request.set_subscription(arguments[0]);
   request.set_page_size(kPageSize);
+  request.set_include_events(false);  // Sequences are all that is wanted, and bodies may be large.
   do {
     v1::ListDeadLettersResponse response;
     GatewayError error = CallGateway(connection.subscriptions(),
