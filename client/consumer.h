@@ -152,9 +152,9 @@ class Consumer {
   absl::Status Run(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Takes nothing more. What has not begun is given back, which counts as no attempt; what runs is
-  // finished and acked. A handler that still runs when stop_grace has passed loses its delivery:
-  // the call is cancelled, which the gateway counts as a lost delivery, as if the process had
-  // crashed; the first of an event is forgiven. Stays in force.
+  // finished and acked, or given back when stop_grace has passed, which counts as none either: the
+  // stream is closed, not cancelled, unless the gateway does not answer that for 10 s. Stays in
+  // force.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
   // The same without stop_grace: handlers that run lose their events at once, and the events are
   // given back as soon as those handlers have returned, or give_back_grace has passed. May follow
