@@ -212,7 +212,8 @@ class SubscriptionTest : public testing::Test {
     EXPECT_TRUE(stream.ok()) << stream.status();
     return stream.value_or(0);
   }
-  // Also makes sure that all that was asked for before has been carried out.
+  // Also makes sure that all that was asked for before has been carried out. The turn that answers
+  // may have looked at the clock before the call; see LookAtClock.
   static absl::StatusOr<std::vector<AckOutcome>> Settle(Subscription& subscription,
                                                         std::vector<AckItem> items = {}) {
     absl::Notification done;
@@ -223,6 +224,14 @@ class SubscriptionTest : public testing::Test {
     });
     done.WaitForNotification();
     return result;
+  }
+  // Until a turn has begun after this call, and has been through. A turn that had looked at the
+  // clock before may answer the first of two, but never both.
+  static void LookAtClock(Subscription& subscription) {
+    for (int i = 0; i < 2; ++i) {
+      const auto settled = Settle(subscription);
+      EXPECT_TRUE(settled.ok()) << settled.status();
+    }
   }
   static AckOutcome SettleOne(Subscription& subscription, AckItem::Kind kind, DeliveryId id) {
     const auto outcomes = Settle(subscription, {{.kind = kind, .id = id}});
@@ -320,7 +329,7 @@ TEST_F(SubscriptionTest, AnEventWhoseDeadlinePassedComesAgainAndItsLateAckHolds)
   const Delivery first = receiver->Next();
   subscription->Ready(stream);
   Pass(absl::Seconds(31));  // The deadline; then the back-off.
-  ASSERT_TRUE(Settle(*subscription).ok());
+  LookAtClock(*subscription);
   EXPECT_EQ(SettleOne(*subscription, AckItem::Kind::kExtend, first.lease.id),
             AckOutcome::kLeaseLost);
   Pass(absl::Minutes(20));
@@ -359,7 +368,7 @@ TEST_F(SubscriptionTest, ASlowCommitCostsNoLease) {
   const Delivery delivery = receiver->Next();
   EXPECT_EQ(delivery.lease.expire_time, clock_.WallNow() + absl::Seconds(30));
   Pass(absl::Seconds(29));
-  ASSERT_TRUE(Settle(*subscription).ok());
+  LookAtClock(*subscription);
   EXPECT_EQ(subscription->GetStatus().in_flight, 1);
   EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
 }
@@ -385,7 +394,7 @@ TEST_F(SubscriptionTest, AnExtensionBeginsWhenItIsAnswered) {
   store_.Release();
   extended.WaitForNotification();
   Pass(absl::Seconds(29));
-  ASSERT_TRUE(Settle(*subscription).ok());
+  LookAtClock(*subscription);
   EXPECT_EQ(subscription->GetStatus().in_flight, 2);
 }
 
@@ -425,7 +434,7 @@ TEST_F(SubscriptionTest, DeadlinesThatPassEndInADeadLetter) {
     EXPECT_EQ(receiver->Next().lease.attempt, attempt);
     subscription->Ready(stream);
     Pass(absl::Seconds(31));
-    ASSERT_TRUE(Settle(*subscription).ok());
+    LookAtClock(*subscription);
     Pass(absl::Minutes(20));
   }
   const std::vector<DeadEvent> dead = subscription->DeadLetters(0, 10).value();
