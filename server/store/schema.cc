@@ -140,6 +140,37 @@ CREATE TABLE IF NOT EXISTS former_epochs (
   head_sequence INTEGER NOT NULL,
   restore_time_us INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- A start at a time: the first event received at or after it, in the order of sequences. The log
+-- fills it when it is opened.
+CREATE TABLE receive_time_blocks (
+  block INTEGER PRIMARY KEY,
+  latest_us INTEGER NOT NULL
+);
+-- Ages that no wall clock decides.
+CREATE TABLE age_marks (
+  running_us INTEGER PRIMARY KEY,
+  last_sequence INTEGER NOT NULL,
+  last_touch INTEGER NOT NULL,
+  credit_us INTEGER NOT NULL
+);
+CREATE TABLE age_clock (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  running_us INTEGER NOT NULL,
+  trusted INTEGER NOT NULL,
+  trusted_wall_us INTEGER NOT NULL,
+  trusted_running_us INTEGER NOT NULL
+);
+ALTER TABLE quarantine ADD COLUMN touch INTEGER NOT NULL DEFAULT 0;
+UPDATE quarantine SET touch = place FROM (
+  SELECT id AS entry, row_number() OVER (ORDER BY last_receive_time_us, id) AS place
+  FROM quarantine) WHERE id = entry;
+DROP INDEX quarantine_by_time;
+CREATE INDEX quarantine_by_touch ON quarantine (touch);
+-- The newest webhook ids, so that a start does not read their events.
+CREATE TABLE webhook_pieces (
+  last_sequence INTEGER PRIMARY KEY,
+  entries BLOB NOT NULL
+);
 )sql",
 };
 

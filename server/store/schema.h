@@ -7,6 +7,8 @@
 //             oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
+//             touch: grows with each webhook that is put in or repeated, so that the entries have
+//             an order that no clock decides.
 // subscriptions
 //             One row a durable subscription. position: everything up to it that matched was taken
 //             for delivery. settings: serialised hookgate.v1.SubscriptionSettings.
@@ -15,9 +17,14 @@
 //             a subscription still owes.
 // dead_letters
 //             What was given up. Their events may be gone by now.
-// webhook_runs, webhook_pages
-//             By source and webhook id, which sequence an event has; written in large runs. See
-//             eventlog/webhook_index.h.
+// webhook_runs, webhook_pages, webhook_pieces
+//             By source and webhook id, which sequence an event has; written in large runs, and
+//             until there are enough for one in small pieces. See eventlog/webhook_index.h.
+// receive_time_blocks
+//             The latest receive_time among the events of each full block of 1,024 sequences. See
+//             eventlog/receive_times.h.
+// age_marks, age_clock
+//             What was stored by when, in time that the log was open. See eventlog/log_ages.h.
 // stretches   One row a process that appended: the sequence of its first event, and its random mark.
 //             Written with that event; removed once retention is past the stretch. See
 //             eventlog/log_history.h.
