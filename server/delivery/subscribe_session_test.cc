@@ -268,7 +268,7 @@ TEST_F(SmallTailTest, OvertakenWhileReadingIsAnErrorThatNamesTheEarliest) {
   SubscribeSession session = Open("start_position: START_POSITION_EARLIEST");
   RunUntilQuiet(session);
   for (int i = 1; i <= 5; ++i) AppendEvent(*log_, {.receive_time = absl::FromUnixSeconds(i)});
-  ASSERT_EQ(*log_->Trim({absl::FromUnixSeconds(3), absl::FromUnixSeconds(3)}), 2);
+  ASSERT_EQ(*log_->Trim({2, 2}), 2);
   ASSERT_EQ(session.Next().action, Action::kReadLog);
   ReadLog(session);
   const SubscribeSession::Step end = session.Next();

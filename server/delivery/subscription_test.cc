@@ -480,7 +480,7 @@ TEST_F(SubscriptionTest, NothingIsWrittenBeforeTheStoredStateHasBeenRead) {
   subscription->WaitUntilIdle();
   store_.Fail(/*writes=*/false, /*loads=*/true);
   const int writes = store_.writes();
-  ASSERT_TRUE(log_->Trim({absl::FromUnixSeconds(2), absl::FromUnixSeconds(2)}).ok());
+  ASSERT_TRUE(log_->Trim({1, 1}).ok());
   registry_->NoteTrim();
   Pass(absl::Hours(1));
   subscription->WaitUntilIdle();
@@ -539,7 +539,7 @@ TEST_F(SubscriptionTest, WhatRetentionTakesIsCountedAndLeavesNoHole) {
   Attach(*subscription, receiver, /*max_messages=*/2);
   EXPECT_EQ(receiver->Next().event->sequence, 1);
   EXPECT_EQ(receiver->Next().event->sequence, 2);
-  ASSERT_TRUE(log_->Trim({absl::FromUnixSeconds(6), absl::FromUnixSeconds(6)}).ok());
+  ASSERT_TRUE(log_->Trim({5, 5}).ok());
   registry_->NoteTrim();
   ASSERT_TRUE(Settle(*subscription).ok());
   EXPECT_EQ(subscription->GetBacklog().lost, 5) << "two that were taken, three that were not";
@@ -551,7 +551,7 @@ TEST_F(SubscriptionTest, WhatWasRemovedBeforeItsFirstConsumerIsLost) {
   AppendEvent(*log_, {.receive_time = absl::FromUnixSeconds(1)});
   for (int i = 0; i < 10; ++i) AppendEvent(*log_);
   const auto subscription = Create("batch_2");  // No event's subject: nothing is delivered.
-  ASSERT_TRUE(log_->Trim({absl::FromUnixSeconds(2), absl::FromUnixSeconds(2)}).ok());
+  ASSERT_TRUE(log_->Trim({1, 1}).ok());
   const auto receiver = std::make_shared<FakeReceiver>();
   EXPECT_TRUE(IsToldNone(*subscription, Attach(*subscription, receiver), *receiver));
   EXPECT_EQ(subscription->GetBacklog().lost, 1);

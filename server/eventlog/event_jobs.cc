@@ -121,15 +121,14 @@ class TrimJob final : public LogJob {
       if (!row) return last;
       const Sequence sequence = oldest.ColumnInt(0);
       const bool settled = !unsettled.has_value() || sequence < *unsettled;
-      const absl::Time received = absl::FromUnixMicros(oldest.ColumnInt(1));
-      if (received >= Cutoff(settled, excess_bytes > bytes)) return last;
-      bytes += oldest.ColumnInt(2);
+      if (sequence > Cutoff(settled, excess_bytes > bytes)) return last;
+      bytes += oldest.ColumnInt(1);
       if (last != 0 && bytes > step_.max_bytes) return last;
       last = sequence;
     }
   }
 
-  absl::Time Cutoff(bool settled, bool in_excess) const {
+  Sequence Cutoff(bool settled, bool in_excess) const {
     if (!settled) return cutoffs_.unsettled;
     return in_excess ? std::max(cutoffs_.settled, cutoffs_.excess) : cutoffs_.settled;
   }

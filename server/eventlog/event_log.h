@@ -161,7 +161,9 @@ class EventLog {
   virtual absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
                                         const ReadLimits& limits, EventVisitor visit) = 0;
 
-  // The event with the earliest receive_time at or after `time`, or nullopt if there is none yet.
+  // Of the events received at or after `time`, the lowest sequence, from which on none of them is
+  // missed; nullopt if there is none yet. An event with a stamp in the future counts by its stamp.
+  // Reads 1,024 events or two times as many at most, however large the log is.
   virtual absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) = 0;
 
   // One page of a query by time. `limits.max_events` is the page size.

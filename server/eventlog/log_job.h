@@ -17,8 +17,11 @@ namespace hookgate {
 // is.
 struct LogState {
   LogPosition position;
+  int64_t last_touch = 0;  // of quarantine entries
   std::vector<LogEventPtr> appended;
   WebhookHashes webhooks;  // of those
+  // Some time has passed: what keeps the write-ahead log from beginning anew may be over.
+  bool try_checkpoint = false;
 };
 
 class LogJob {

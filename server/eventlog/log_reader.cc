@@ -51,9 +51,9 @@ constexpr char kEventsOldestFirst[] =
 // ?3: the last sequence that counts. ?4: as far as it counts.
 constexpr char kCountFailures[] =
     "SELECT count(*) FROM (SELECT 1 " FAILURES WINDOW "AND sequence <= ?3 LIMIT ?4)";
-#define FROM_TIME "SELECT sequence, receive_time_us "
-constexpr char kFirstAtOrAfter[] = FROM_TIME FAILURES
-    "receive_time_us >= ?1 UNION ALL " FROM_TIME OTHER_EVENTS "receive_time_us >= ?1 " OLDEST_FIRST;
+constexpr char kReceiveTimes[] =
+    "SELECT sequence, receive_time_us FROM events WHERE sequence >= ?1 AND sequence <= ?2 "
+    "ORDER BY sequence";
 
 void Assign(std::string& text, absl::string_view view) { text.assign(view.data(), view.size()); }
 
@@ -142,7 +142,7 @@ absl::Status EventNotFound(absl::string_view which) {
 struct LogReader::Statements {
   Statement contents, contents_with_bodies, events, events_with_bodies, get, get_with_body,
       webhook_page, earliest, events_newest_first, events_oldest_first, failures_newest_first,
-      failures_oldest_first, count_failures, first_at_or_after;
+      failures_oldest_first, count_failures, receive_times;
 };
 
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& database_path) {
@@ -161,13 +161,13 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
   ASSIGN_OR_RETURN(Statement failures_newest_first, database->Prepare(kFailuresNewestFirst));
   ASSIGN_OR_RETURN(Statement failures_oldest_first, database->Prepare(kFailuresOldestFirst));
   ASSIGN_OR_RETURN(Statement count_failures, database->Prepare(kCountFailures));
-  ASSIGN_OR_RETURN(Statement first_at_or_after, database->Prepare(kFirstAtOrAfter));
+  ASSIGN_OR_RETURN(Statement receive_times, database->Prepare(kReceiveTimes));
   auto statements = std::make_unique<Statements>(Statements{
       std::move(contents), std::move(contents_with_bodies), std::move(events),
       std::move(events_with_bodies), std::move(get), std::move(get_with_body),
       std::move(webhook_page), std::move(earliest), std::move(events_newest_first),
       std::move(events_oldest_first), std::move(failures_newest_first),
-      std::move(failures_oldest_first), std::move(count_failures), std::move(first_at_or_after)});
+      std::move(failures_oldest_first), std::move(count_failures), std::move(receive_times)});
   return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
 }
 
@@ -254,14 +254,25 @@ absl::Status LogReader::CheckNotOvertaken(Sequence after) {
                    " have been removed by retention; the oldest still held is ", earliest));
 }
 
-absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(absl::Time time, Sequence head) {
-  Statement& rows = statements_->first_at_or_after;
-  StatementScope scope(rows);
-  rows.BindInt(1, absl::ToUnixMicros(time));
+// A block may disappoint if retention has removed its latest event; only the oldest one can.
+absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(
+    absl::Time time, Sequence head, const ReceiveTimes& receive_times) {
+  Statement& rows = statements_->receive_times;
+  Sequence from = 0;
   while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::optional<Sequence>();
-    if (rows.ColumnInt(0) <= head) return absl::optional<Sequence>(rows.ColumnInt(0));
+    const auto block = receive_times.FirstBlock(time, from);
+    if (!block.has_value()) return absl::optional<Sequence>();
+    StatementScope scope(rows);
+    rows.BindInt(1, block->first);
+    rows.BindInt(2, std::min(block->last, head));
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, rows.Step());
+      if (!row) break;
+      if (rows.ColumnInt(1) >= absl::ToUnixMicros(time)) {
+        return absl::optional<Sequence>(rows.ColumnInt(0));
+      }
+    }
+    from = block->last + 1;
   }
 }
 

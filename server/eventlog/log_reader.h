@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 
@@ -25,7 +26,8 @@ class LogReader {
                                const ReadLimits& limits);
   absl::StatusOr<Sequence> Scan(Sequence after, Sequence head, absl::optional<LogPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit);
-  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time, Sequence head);
+  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time, Sequence head,
+                                                          const ReceiveTimes& receive_times);
   absl::StatusOr<ListPage> List(const ListQuery& query, Sequence head, LogPredicate matches,
                                 const ReadLimits& limits);
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query, Sequence head,
@@ -33,6 +35,8 @@ class LogReader {
   absl::StatusOr<LogEventPtr> Get(Sequence sequence);
   absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id,
                                    const WebhookIndex& webhooks);
+  // Its connection, for what is read with other statements.
+  Database& database() { return *database_; }
   // Database::UsedBytes.
   absl::StatusOr<int64_t> UsedBytes() { return database_->UsedBytes(); }
 

@@ -18,30 +18,38 @@ constexpr char kGetWebhook[] =
 
 // The lengths are in the row's header: no body is read for them.
 constexpr char kOldestEvents[] =
-    "SELECT sequence, receive_time_us, length(envelope) + length(raw_body) FROM events "
-    "ORDER BY sequence LIMIT ?1";
+    "SELECT sequence, length(envelope) + length(raw_body) FROM events ORDER BY sequence LIMIT ?1";
 constexpr char kDeleteThrough[] = "DELETE FROM events WHERE sequence <= ?1";
 constexpr char kSetEarliest[] = "UPDATE log SET earliest_sequence = ?1 WHERE id = 1";
 
 // The first body is kept, as with events; the newest reason is, since the schema may have changed.
 constexpr char kUpsertQuarantined[] = R"sql(
 INSERT INTO quarantine (source, webhook_id, webhook_time_us, first_receive_time_us,
-                        last_receive_time_us, receive_count, reason, detail, raw_body)
-VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?6, ?7)
+                        last_receive_time_us, receive_count, reason, detail, raw_body, touch)
+VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?6, ?7, ?8)
 ON CONFLICT (source, webhook_id) DO UPDATE SET
-  receive_count = receive_count + 1, last_receive_time_us = ?4, reason = ?5, detail = ?6)sql";
+  receive_count = receive_count + 1, last_receive_time_us = ?4, reason = ?5, detail = ?6,
+  touch = ?8)sql";
 
 constexpr char kDeleteQuarantined[] = "DELETE FROM quarantine WHERE id = ?1";
-constexpr char kTrimQuarantineByAge[] = "DELETE FROM quarantine WHERE last_receive_time_us < ?1";
-// Keeps the ?1 that came last.
-constexpr char kTrimQuarantineByCount[] = R"sql(
-DELETE FROM quarantine WHERE id IN (
-  SELECT id FROM quarantine ORDER BY last_receive_time_us DESC, id DESC LIMIT -1 OFFSET ?1))sql";
+constexpr char kOldestQuarantined[] =
+    "SELECT id, length(raw_body) FROM quarantine WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
+
+constexpr char kInsertAgeMark[] = R"sql(
+INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (running_us) DO UPDATE SET last_sequence = ?2, last_touch = ?3, credit_us = ?4)sql";
+constexpr char kDeleteAgeMarks[] = "DELETE FROM age_marks WHERE running_us < ?1";
+constexpr char kSetAgeClock[] = R"sql(
+INSERT INTO age_clock (id, running_us, trusted, trusted_wall_us, trusted_running_us)
+VALUES (1, ?1, ?2, ?3, ?4)
+ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = ?3,
+  trusted_running_us = ?4)sql";
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database,
                                                                       WebhookIndex& webhooks,
+                                                                      ReceiveTimes& receive_times,
                                                                       const Stretch& stretch) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
@@ -51,12 +59,15 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement set_earliest, database.Prepare(kSetEarliest));
   ASSIGN_OR_RETURN(Statement upsert_quarantined, database.Prepare(kUpsertQuarantined));
   ASSIGN_OR_RETURN(Statement delete_quarantined, database.Prepare(kDeleteQuarantined));
-  ASSIGN_OR_RETURN(Statement by_age, database.Prepare(kTrimQuarantineByAge));
-  ASSIGN_OR_RETURN(Statement by_count, database.Prepare(kTrimQuarantineByCount));
+  ASSIGN_OR_RETURN(Statement oldest_quarantined, database.Prepare(kOldestQuarantined));
+  ASSIGN_OR_RETURN(Statement insert_age_mark, database.Prepare(kInsertAgeMark));
+  ASSIGN_OR_RETURN(Statement delete_age_marks, database.Prepare(kDeleteAgeMarks));
+  ASSIGN_OR_RETURN(Statement set_age_clock, database.Prepare(kSetAgeClock));
   ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .webhooks = webhooks,
+                    .receive_times = receive_times,
                     .stretch = stretch,
                     .insert_event = std::move(insert_event),
                     .get_webhook = std::move(get_webhook),
@@ -66,8 +77,10 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .set_earliest = std::move(set_earliest),
                     .upsert_quarantined = std::move(upsert_quarantined),
                     .delete_quarantined = std::move(delete_quarantined),
-                    .trim_quarantine_by_age = std::move(by_age),
-                    .trim_quarantine_by_count = std::move(by_count),
+                    .oldest_quarantined = std::move(oldest_quarantined),
+                    .insert_age_mark = std::move(insert_age_mark),
+                    .delete_age_marks = std::move(delete_age_marks),
+                    .set_age_clock = std::move(set_age_clock),
                     .subscriptions = std::move(subscriptions)});
 }
 

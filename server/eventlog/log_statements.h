@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/eventlog/log_history.h"
+#include "server/eventlog/receive_times.h"
 #include "server/eventlog/subscription_statements.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
@@ -14,9 +15,10 @@ namespace hookgate {
 
 // Used by the writer thread alone.
 struct LogStatements {
-  // The database and the index outlive the statements.
+  // What is given outlives the statements.
   static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database,
                                                                 WebhookIndex& webhooks,
+                                                                ReceiveTimes& receive_times,
                                                                 const Stretch& stretch);
 
   // For the transaction that appends the first event of `stretch`. Stretches that retention is past
@@ -25,6 +27,7 @@ struct LogStatements {
 
   Database& database;
   WebhookIndex& webhooks;
+  ReceiveTimes& receive_times;
   const Stretch stretch;  // what the writer appends
 
   Statement insert_event;
@@ -36,8 +39,11 @@ struct LogStatements {
 
   Statement upsert_quarantined;
   Statement delete_quarantined;
-  Statement trim_quarantine_by_age;
-  Statement trim_quarantine_by_count;
+  Statement oldest_quarantined;
+
+  Statement insert_age_mark;
+  Statement delete_age_marks;
+  Statement set_age_clock;
 
   SubscriptionStatements subscriptions;
 };

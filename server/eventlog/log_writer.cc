@@ -25,9 +25,10 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-    WebhookIndex& webhooks, const Limits& limits, CommitListener* listener) {
+    WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
+    CommitListener* listener) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
-                   LogStatements::Prepare(*database, webhooks, disk.stretch));
+                   LogStatements::Prepare(*database, webhooks, receive_times, disk.stretch));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits,
                                         listener));
@@ -44,8 +45,9 @@ LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStat
       files_(std::move(disk.files)),
       rewritten_(disk.rewritten.ok()),
       checkpoint_at_(kCheckpointPages),
-      position_(disk.position) {
-  if (!rewritten_) NoteOutcome(disk.rewritten, disk.position).IgnoreError();
+      position_(disk.position),
+      last_touch_(disk.last_touch) {
+  if (!rewritten_) NoteOutcome(disk.rewritten, {}).IgnoreError();
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
 }
@@ -93,6 +95,11 @@ LogPosition LogWriter::Position() const {
   return position_;
 }
 
+int64_t LogWriter::LastTouch() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return last_touch_;
+}
+
 absl::Status LogWriter::Health() const {
   absl::ReaderMutexLock lock(&mu_);
   return health_;
@@ -128,14 +135,21 @@ void LogWriter::AwaitWork() {
 std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
   absl::MutexLock lock(&mu_);
   std::vector<std::unique_ptr<LogJob>> group;
-  if (queue_.size() <= limits_.max_group) {
+  size_t count = 0;
+  int64_t bytes = 0;
+  for (; count < queue_.size() && count < limits_.max_group; ++count) {
+    const int64_t more = queue_[count]->bytes();
+    if (count > 0 && bytes + more > limits_.max_group_bytes) break;
+    bytes += more;
+  }
+  if (count == queue_.size()) {
     group.swap(queue_);
   } else {
-    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(limits_.max_group);
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
     group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
     queue_.erase(queue_.begin(), end);
   }
-  for (const auto& job : group) queued_bytes_ -= job->bytes();
+  queued_bytes_ -= bytes;
   for (int64_t rows = 0; !yielding_.empty() && rows < limits_.max_yielding_rows;) {
     rows += yielding_.front()->rows();
     group.push_back(std::move(yielding_.front()));
@@ -149,17 +163,14 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
 void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   LogState state;
   state.position = Position();
+  state.last_touch = LastTouch();
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
-  if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state.position);
-  if (status.ok()) {
-    statements_->webhooks.Committed(state.webhooks);
-  } else {
-    statements_->webhooks.RolledBack();
-  }
+  if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state);
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
   for (auto& job : group) job->Answer(status);
+  if (state.try_checkpoint) checkpoint_at_ = kCheckpointPages;
   KeepWalShort();
 }
 
@@ -178,6 +189,8 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
+  RETURN_IF_ERROR(
+      statements_->receive_times.Write(*database_, state.appended, state.position.earliest));
   RETURN_IF_ERROR(transaction.Commit());
   return files_.Check();
 }
@@ -190,25 +203,47 @@ absl::Status LogWriter::RefusedUntilRestart() const {
 // A full disk or a lock held by somebody else left the database as it was, and may pass. After any
 // other failure nobody knows what the disk holds: a sync that failed once may report success
 // the next time without having written. Only a restart, which reads the log anew, can tell.
-absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogPosition& position) {
-  absl::MutexLock lock(&mu_);
+//
+// What the indexes hold comes before the position: whoever knows of a sequence finds it there. The
+// lines are written without the lock, since standard error may be a pipe that nobody reads.
+absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState& state) {
   if (outcome.ok()) {
-    position_ = position;
-    if (!health_.ok()) Log(Severity::kInfo, "the log can be written again");
-    health_ = absl::OkStatus();
-    return health_;
+    statements_->webhooks.Committed(state.webhooks);
+    statements_->receive_times.Committed();
+  } else {
+    statements_->webhooks.RolledBack();
+    statements_->receive_times.RolledBack();
   }
-  const bool was_healthy = health_.ok();
-  poisoned_ = !absl::IsResourceExhausted(outcome) && !absl::IsUnavailable(outcome);
-  health_ =
-      Unavailable(reason::kStoreUnavailable,
-                  absl::StrCat("the log cannot be written: ", outcome.message(),
-                               poisoned_ ? "; restart hookgated once the disk is sound" : ""));
-  if (was_healthy || poisoned_) {  // Once, not with each group that a full disk refuses.
+  const bool until_restart =
+      !outcome.ok() && !absl::IsResourceExhausted(outcome) && !absl::IsUnavailable(outcome);
+  absl::Status health;
+  if (!outcome.ok()) {
+    health = Unavailable(
+        reason::kStoreUnavailable,
+        absl::StrCat("the log cannot be written: ", outcome.message(),
+                     until_restart ? "; restart hookgated once the disk is sound" : ""));
+  }
+  bool was_healthy = false;
+  {
+    absl::MutexLock lock(&mu_);
+    was_healthy = health_.ok();
+    health_ = health;
+    if (outcome.ok()) {
+      position_ = state.position;
+      last_touch_ = state.last_touch;
+    } else {
+      poisoned_ = until_restart;
+    }
+  }
+  if (outcome.ok() && !was_healthy) {
+    Log(Severity::kInfo, "the log can be written again");
+  } else if (!outcome.ok() && (was_healthy || until_restart)) {
+    // Once, not with each group that a full disk refuses.
     Log(Severity::kError, "commit failed; webhooks are answered 503",
-        {{"error", outcome.ToString()}, {"until", poisoned_ ? "restart" : "a commit succeeds"}});
+        {{"error", outcome.ToString()},
+         {"until", until_restart ? "restart" : "a commit succeeds"}});
   }
-  return health_;
+  return health;
 }
 
 // The checkpointer moves what the write-ahead log holds while commits go on; then this thread moves
@@ -225,6 +260,7 @@ void LogWriter::KeepWalShort() {
   const absl::Status status = database_->Checkpoint(Database::CheckpointMode::kRestart).status();
   if (status.ok()) {
     checkpoint_at_ = kCheckpointPages;
+    wal_pages_ = 0;  // The next commit says how many there are.
     return;
   }
   // Most likely somebody reads, such as an operator's sqlite3 shell.

@@ -16,6 +16,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_statements.h"
+#include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
@@ -37,7 +38,10 @@ class LogWriter {
   struct Limits {
     int64_t max_queued = 8192;            // jobs that wait
     int64_t max_queued_bytes = 64 << 20;  // their memory
-    size_t max_group = 1024;              // jobs in one transaction
+    // In one transaction: jobs, and their memory unless a single one is larger. A sync costs less
+    // than what it waits for beyond that, and the first job of a group waits for its last.
+    size_t max_group = 1024;
+    int64_t max_group_bytes = 4 << 20;
     // Rows that jobs which give way write in one transaction, unless a single one writes more:
     // about as long as a sync takes.
     int64_t max_yielding_rows = 256;
@@ -45,18 +49,20 @@ class LogWriter {
 
   // What is on the disk when the writer starts.
   struct Disk {
-    LogPosition position;  // what the database holds
-    Stretch stretch;       // what the writer will append
-    FileWatch files;       // the database's
+    LogPosition position;    // what the database holds
+    int64_t last_touch = 0;  // of quarantine entries, at least that of each of them
+    Stretch stretch;         // what the writer will append
+    FileWatch files;         // the database's
     // Not OK: why the write-ahead log that was found could not be written anew. Nothing is added to
     // it until it could.
     absl::Status rewritten;
   };
 
-  // `listener` may be null; it and `webhooks` outlive the writer.
+  // `listener` may be null; it, `webhooks` and `receive_times` outlive the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-      WebhookIndex& webhooks, const Limits& limits, CommitListener* listener);
+      WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
+      CommitListener* listener);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();
@@ -68,6 +74,8 @@ class LogWriter {
   void SubmitYielding(std::unique_ptr<LogJob> job);
 
   LogPosition Position() const;
+  // Of all that is committed, the newest quarantine entry's touch is not above this.
+  int64_t LastTouch() const;
   absl::Status Health() const;
 
  private:
@@ -84,7 +92,8 @@ class LogWriter {
   absl::Status WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state);
   absl::Status RefusedUntilRestart() const;
   // Remembers how a group ended, and returns what its jobs are answered.
-  absl::Status NoteOutcome(const absl::Status& outcome, const LogPosition& position);
+  absl::Status NoteOutcome(const absl::Status& outcome, const LogState& state)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void KeepWalShort();
 
   // Constant after construction.
@@ -107,6 +116,7 @@ class LogWriter {
   int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   LogPosition position_ ABSL_GUARDED_BY(mu_);   // what is committed
+  int64_t last_touch_ ABSL_GUARDED_BY(mu_);     // the same
   absl::Status health_ ABSL_GUARDED_BY(mu_);    // of the last group
   bool poisoned_ ABSL_GUARDED_BY(mu_) = false;  // health_ stays as it is until a restart
 

@@ -1,14 +1,18 @@
 #include "server/eventlog/log_writer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/store/schema.h"
@@ -38,10 +42,11 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer =
-      *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks, {}, nullptr);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
+                                  *times, {}, nullptr);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(absl::IsUnavailable(Append(*writer, "too large", 1 << 20).status()));
@@ -59,10 +64,11 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
   auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                  {.max_queued_bytes = 1000}, nullptr);
+                                  *times, {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
 }
@@ -97,13 +103,14 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification all_are_queued;
   {
     auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                    {.max_yielding_rows = 100}, nullptr);
+                                    *times, {.max_yielding_rows = 100}, nullptr);
     writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
     for (int i = 0; i < 4; ++i) {
       writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
@@ -117,6 +124,49 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   const auto webhook = std::find(answered.begin(), answered.end(), "webhook");
   EXPECT_LE(webhook - answered.begin(), 3);
   EXPECT_EQ(std::count(answered.begin(), webhook, "2"), 0);
+}
+
+// A small webhook waited for the sync of all that was in the queue with it: up to 64 MiB. What goes
+// into one transaction is bounded by bytes as well as by number.
+TEST(LogWriterTest, AGroupIsBoundedByBytesToo) {
+  class Listener : public CommitListener {
+   public:
+    void OnCommit(absl::Span<const LogEventPtr> events) override {
+      absl::MutexLock lock(&mu);
+      groups.push_back(events.size());
+      if (groups.size() == 1) go_on.WaitForNotification();
+    }
+    absl::Mutex mu;
+    std::vector<size_t> groups ABSL_GUARDED_BY(mu);
+    absl::Notification go_on;
+  } listener;
+  const std::string path = absl::StrCat(testing::TempDir(), "/group_", getpid(), ".db");
+  auto database = *Database::Open(path, Database::Mode::kCreate);
+  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
+  auto checkpointer =
+      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
+                                  *times, {.max_group = 4, .max_group_bytes = 1000}, &listener);
+  // The first group holds the writer until all the others wait.
+  const std::vector<size_t> bodies = {1, 600, 400, 1, 5000, 1, 1, 1, 1, 1};
+  absl::BlockingCounter left(static_cast<int>(bodies.size()));
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    auto event = std::make_unique<LogEvent>();
+    event->webhook_id = absl::StrCat(i);
+    event->raw_body = std::string(bodies[i], 'x');
+    writer->Submit(MakeAppendJob(std::move(event), [&](const absl::StatusOr<AppendResult>& stored) {
+      EXPECT_TRUE(stored.ok()) << stored.status();
+      left.DecrementCount();
+    }));
+    while (i == 0 && writer->Position().head == 0) std::this_thread::yield();
+  }
+  listener.go_on.Notify();
+  left.Wait();
+  absl::MutexLock lock(&listener.mu);
+  // 600 and 400 fill one; 5000 is one alone; of the small ones the number decides.
+  EXPECT_THAT(listener.groups, testing::ElementsAre(1, 2, 1, 1, 4, 1));
 }
 
 }  // namespace

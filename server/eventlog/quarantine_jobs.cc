@@ -1,6 +1,7 @@
 #include "server/eventlog/quarantine_jobs.h"
 
 #include <utility>
+#include <vector>
 
 #include "server/base/status.h"
 #include "server/eventlog/quarantine_log.h"
@@ -15,7 +16,7 @@ class QuarantineJob final : public LogJob {
 
   int64_t bytes() const override { return static_cast<int64_t>(webhook_->raw_body.size()); }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(LogStatements& statements, LogState& state) override {
     Statement& upsert = statements.upsert_quarantined;
     upsert.BindText(1, webhook_->source);
     upsert.BindText(2, webhook_->webhook_id);
@@ -24,6 +25,7 @@ class QuarantineJob final : public LogJob {
     upsert.BindText(5, webhook_->reason);
     upsert.BindText(6, webhook_->detail);
     upsert.BindBlob(7, webhook_->raw_body);
+    upsert.BindInt(8, ++state.last_touch);
     return upsert.Run();
   }
 
@@ -94,18 +96,15 @@ class DiscardJob final : public LogJob {
 
 class TrimQuarantineJob final : public LogJob {
  public:
-  TrimQuarantineJob(absl::Time cutoff, int64_t max_entries, CountDone done)
-      : cutoff_(cutoff), max_entries_(max_entries), done_(std::move(done)) {}
+  TrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done)
+      : touch_(touch), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
   absl::Status Write(LogStatements& statements, LogState&) override {
-    statements.trim_quarantine_by_age.BindInt(1, absl::ToUnixMicros(cutoff_));
-    RETURN_IF_ERROR(statements.trim_quarantine_by_age.Run());
-    removed_ = statements.database.changes();
-    statements.trim_quarantine_by_count.BindInt(1, max_entries_);
-    RETURN_IF_ERROR(statements.trim_quarantine_by_count.Run());
-    removed_ += statements.database.changes();
+    ASSIGN_OR_RETURN(const std::vector<int64_t> ids, IdsToRemove(statements));
+    for (const int64_t id : ids) RETURN_IF_ERROR(Delete(statements, id).status());
+    removed_ = static_cast<int64_t>(ids.size());
     return absl::OkStatus();
   }
 
@@ -114,8 +113,24 @@ class TrimQuarantineJob final : public LogJob {
   }
 
  private:
-  const absl::Time cutoff_;
-  const int64_t max_entries_;
+  absl::StatusOr<std::vector<int64_t>> IdsToRemove(LogStatements& statements) {
+    Statement& oldest = statements.oldest_quarantined;
+    StatementScope scope(oldest);
+    oldest.BindInt(1, touch_);
+    oldest.BindInt(2, step_.max_events);
+    std::vector<int64_t> ids;
+    int64_t bytes = 0;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, oldest.Step());
+      if (!row) return ids;
+      bytes += oldest.ColumnInt(1);
+      if (!ids.empty() && bytes > step_.max_bytes) return ids;
+      ids.push_back(oldest.ColumnInt(0));
+    }
+  }
+
+  const int64_t touch_;
+  const TrimStep step_;
   CountDone done_;
   int64_t removed_ = 0;
 };
@@ -136,9 +151,8 @@ std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done
   return std::make_unique<DiscardJob>(id, std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(absl::Time cutoff, int64_t max_entries,
-                                              CountDone done) {
-  return std::make_unique<TrimQuarantineJob>(cutoff, max_entries, std::move(done));
+std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done) {
+  return std::make_unique<TrimQuarantineJob>(touch, step, std::move(done));
 }
 
 }  // namespace hookgate

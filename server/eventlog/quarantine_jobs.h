@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/time/time.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
@@ -22,10 +21,9 @@ std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> eve
 // Removes the entry `id`. NOT_FOUND if there is none.
 std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done);
 
-// Removes entries that were received before `cutoff` for the last time, and of the others all but
-// the newest `max_entries`. `done` gets how many were removed.
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(absl::Time cutoff, int64_t max_entries,
-                                              CountDone done);
+// Removes the oldest entries whose touch is not above `touch`, at most a `step` of them. `done`
+// gets how many were removed; 0: nothing is left to remove.
+std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done);
 
 }  // namespace hookgate
 

@@ -15,6 +15,7 @@ namespace {
 constexpr char kList[] = QUARANTINE_COLUMNS
     "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
 constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body FROM quarantine WHERE id = ?1";
+constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";
 
 QuarantineEntry ReadEntry(const Statement& row) {
@@ -34,16 +35,10 @@ QuarantineEntry ReadEntry(const Statement& row) {
 
 }  // namespace
 
-absl::StatusOr<QuarantineReader> QuarantineReader::Open(const std::string& database_path) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
-                   Database::Open(database_path, Database::Mode::kReadOnly));
-  return QuarantineReader(std::move(database));
-}
-
 absl::StatusOr<std::vector<QuarantineEntry>> QuarantineReader::List(absl::string_view source,
                                                                     int64_t before,
                                                                     int64_t max_entries) {
-  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kList));
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kList));
   rows.BindInt(1, before);
   rows.BindText(2, source);
   rows.BindInt(3, max_entries);
@@ -56,7 +51,7 @@ absl::StatusOr<std::vector<QuarantineEntry>> QuarantineReader::List(absl::string
 }
 
 absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
-  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kGet));
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kGet));
   rows.BindInt(1, id);
   ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return QuarantineEntryNotFound(id);
@@ -65,8 +60,15 @@ absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
   return entry;
 }
 
+absl::StatusOr<int64_t> QuarantineReader::LastTouchAbove(int64_t max_entries) {
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kTouchAbove));
+  rows.BindInt(1, max_entries);
+  ASSIGN_OR_RETURN(const bool row, rows.Step());
+  return row ? rows.ColumnInt(0) : 0;
+}
+
 absl::StatusOr<int64_t> QuarantineReader::Count() {
-  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kCount));
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kCount));
   RETURN_IF_ERROR(rows.Step().status());
   return rows.ColumnInt(0);
 }

@@ -1,10 +1,8 @@
-// Reads the quarantine over a connection of its own.
+// Reads the quarantine over a connection that somebody else uses, too.
 #ifndef HOOKGATE_SERVER_EVENTLOG_QUARANTINE_READER_H_
 #define HOOKGATE_SERVER_EVENTLOG_QUARANTINE_READER_H_
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,17 +16,18 @@ namespace hookgate {
 // they mean in QuarantineLog.
 class QuarantineReader {
  public:
-  static absl::StatusOr<QuarantineReader> Open(const std::string& database_path);
+  // `database` outlives the reader.
+  explicit QuarantineReader(Database& database) : database_(database) {}
 
   absl::StatusOr<std::vector<QuarantineEntry>> List(absl::string_view source, int64_t before,
                                                     int64_t max_entries);
   absl::StatusOr<QuarantineEntry> Get(int64_t id);
   absl::StatusOr<int64_t> Count();
+  // The newest touch that the newest `max_entries` are above; 0: there are not more.
+  absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);
 
  private:
-  explicit QuarantineReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
-
-  std::unique_ptr<Database> database_;
+  Database& database_;
 };
 
 }  // namespace hookgate

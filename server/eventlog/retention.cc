@@ -1,5 +1,6 @@
 #include "server/eventlog/retention.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -21,24 +22,29 @@ constexpr int kRestOfStep = 20;
 constexpr absl::Duration kWarningInterval = absl::Hours(1);
 
 void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<int64_t>& removed,
-                absl::Time cutoff, absl::optional<int64_t> max_bytes = absl::nullopt) {
+                absl::Duration max_age, absl::string_view bound, absl::optional<int64_t> limit) {
   if (!removed.ok()) {
     Log(Severity::kWarning, "what is old could not be removed; trying again later",
         {{"what", what}, {"error", removed.status().ToString()}});
     return;
   }
   if (*removed == 0) return;
-  const std::string received_before = absl::FormatTime(cutoff, absl::UTCTimeZone());
-  if (max_bytes.has_value()) {
+  const std::string older_than = absl::FormatDuration(max_age);
+  if (limit.has_value()) {
     Log(severity, "removed what is old, or more than the log may hold",
-        {{"what", what},
-         {"removed", *removed},
-         {"received_before", received_before},
-         {"max_bytes", *max_bytes}});
+        {{"what", what}, {"removed", *removed}, {"older_than", older_than}, {bound, *limit}});
   } else {
     Log(severity, "removed what is old",
-        {{"what", what}, {"removed", *removed}, {"received_before", received_before}});
+        {{"what", what}, {"removed", *removed}, {"older_than", older_than}});
   }
+}
+
+void LogJump(absl::Duration jump) {
+  Log(Severity::kWarning,
+      "the wall clock was set; nothing is removed for that, since what is stored ages by the time "
+      "that the log is open",
+      {{"direction", jump > absl::ZeroDuration() ? "forward" : "back"},
+       {"by", absl::FormatDuration(absl::AbsDuration(absl::Trunc(jump, absl::Seconds(1))))}});
 }
 
 }  // namespace
@@ -76,10 +82,18 @@ void Retention::Run() {
       limits = limits_;
       limits_changed_ = false;
     }
-    Trim(limits);
-    MonotonicMutexLock lock(&mu_);
-    mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasNews(); },
-                         interval_);
+    if (NoteTime(limits)) {
+      Trim(limits);
+      TrimQuarantine(limits);
+    }
+    bool stopping = false;
+    {
+      MonotonicMutexLock lock(&mu_);
+      mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasNews(); },
+                           interval_);
+      stopping = stopping_;
+    }
+    if (stopping && NoteTime(limits)) StoreAges(/*all=*/true);
   }
 }
 
@@ -89,12 +103,54 @@ bool Retention::Rest(absl::Duration step) {
                                kRestOfStep * step);
 }
 
+bool Retention::NoteTime(const RetentionLimits& limits) {
+  const LogEnds ends = log_.Ends();
+  const absl::Time wall = clock_.WallNow();
+  const absl::Duration monotonic = clock_.MonotonicNow();
+  if (!ages_.has_value()) {
+    const absl::StatusOr<StoredAges> stored = log_.LoadAges(wall);
+    if (!stored.ok()) {
+      Log(Severity::kWarning, "the log does not tell how old it is; nothing is removed until then",
+          {{"error", stored.status().ToString()}});
+      return false;
+    }
+    ages_.emplace(*stored, ends, wall, monotonic);
+  }
+  const absl::Duration before = ages_->uncredited();
+  if (const absl::Duration jump = ages_->Advance(ends, wall, monotonic);
+      jump != absl::ZeroDuration()) {
+    LogJump(jump);
+  }
+  const absl::Duration uncredited = ages_->uncredited();
+  if (uncredited >= LogAges::kLeastCredit && !std::exchange(told_uncredited_, true)) {
+    Log(Severity::kWarning,
+        "by the wall clock the log was closed for a while; what is stored ages by that once the "
+        "clock has not been set for a day: if the clock is wrong, set it until then",
+        {{"closed_for", absl::FormatDuration(absl::Trunc(uncredited, absl::Seconds(1)))}});
+  } else if (before >= LogAges::kLeastCredit && uncredited < LogAges::kLeastCredit) {
+    told_uncredited_ = false;
+    Log(Severity::kInfo, "the time for which the log was closed is settled",
+        {{"by_the_wall_clock", absl::FormatDuration(absl::Trunc(before, absl::Seconds(1)))}});
+  }
+  ages_->Forget(std::max(
+      {limits.max_event_age, limits.max_unsettled_age, limits.max_quarantine_age, kMinEventAge}));
+  StoreAges(/*all=*/false);
+  return true;
+}
+
+// What cannot be stored now is tried again; the log itself says why it cannot be written.
+void Retention::StoreAges(bool all) {
+  const AgeChanges changes = ages_->Changes(all);
+  if (log_.StoreAges(changes).ok()) ages_->Stored(changes);
+}
+
 void Retention::Trim(const RetentionLimits& limits) {
-  const absl::Time now = clock_.WallNow();
-  const TrimCutoffs cutoffs = {.settled = now - limits.max_event_age,
-                               .unsettled = now - limits.max_unsettled_age,
-                               .max_bytes = limits.max_bytes,
-                               .excess = now - kMinEventAge};
+  const Sequence repeatable = ages_->OpenFor(kMinEventAge).sequence;
+  const TrimCutoffs cutoffs = {
+      .settled = std::min(ages_->OlderThan(limits.max_event_age).sequence, repeatable),
+      .unsettled = std::min(ages_->OlderThan(limits.max_unsettled_age).sequence, repeatable),
+      .max_bytes = limits.max_bytes,
+      .excess = repeatable};
   bool finished = true;
   absl::Duration step_begin = clock_.MonotonicNow();
   const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs, [&] {
@@ -103,15 +159,25 @@ void Retention::Trim(const RetentionLimits& limits) {
     return finished;
   });
   LogOutcome(
-      Severity::kInfo, "events", removed, cutoffs.settled,
+      Severity::kInfo, "events", removed, limits.max_event_age, "max_bytes",
       limits.max_bytes == kNoMaxBytes ? absl::nullopt : absl::optional<int64_t>(limits.max_bytes));
   if (removed.value_or(0) > 0) trimmed_();
   if (removed.ok() && finished) CheckUse(limits);
-  const absl::Time quarantine_cutoff = now - limits.max_quarantine_age;
+}
+
+void Retention::TrimQuarantine(const RetentionLimits& limits) {
+  absl::Duration step_begin = clock_.MonotonicNow();
+  const absl::StatusOr<int64_t> removed =
+      log_.TrimQuarantine({.touch = ages_->OlderThan(limits.max_quarantine_age).touch,
+                           .max_entries = limits.max_quarantine_entries},
+                          [&] {
+                            const bool rested = Rest(clock_.MonotonicNow() - step_begin);
+                            step_begin = clock_.MonotonicNow();
+                            return rested;
+                          });
   // A warning: nobody has looked at them, and they were signed.
-  LogOutcome(Severity::kWarning, "webhooks in quarantine",
-             log_.TrimQuarantine(quarantine_cutoff, limits.max_quarantine_entries),
-             quarantine_cutoff);
+  LogOutcome(Severity::kWarning, "webhooks in quarantine", removed, limits.max_quarantine_age,
+             "max_entries", limits.max_quarantine_entries);
 }
 
 void Retention::CheckUse(const RetentionLimits& limits) {

@@ -9,16 +9,20 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/base/monotonic_mutex.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/log_ages.h"
 
 namespace hookgate {
 
 // A sender may repeat a webhook for 72 h (OpenAI does); a day more for those who look late. A
-// repeat is known by the event that is still there, so no limit removes an event younger than this.
+// repeat is known by the event that is still there, so no limit removes an event younger than this:
+// it stays until the log has been open for so long, whatever any clock says.
 constexpr absl::Duration kMinEventAge = absl::Hours(96);
 
 constexpr int64_t kNoMaxBytes = std::numeric_limits<int64_t>::max();
@@ -34,20 +38,34 @@ struct RetentionLimits {
   int64_t max_quarantine_entries = 10'000;
 };
 
-// Events received before these go.
+// Events up to these sequences go.
 struct TrimCutoffs {
-  absl::Time settled;    // those that no durable subscription still owes its consumers
-  absl::Time unsettled;  // all of them; not after `settled`
-  // While the log uses more than this, those of `settled` go before `excess`, too, if that is
-  // later.
+  Sequence settled = 0;    // those that no durable subscription still owes its consumers
+  Sequence unsettled = 0;  // all of them; not after `settled`
+  // While the log uses more than this, those that nobody is owed go up to `excess`, too, if that is
+  // later than `settled`.
   int64_t max_bytes = kNoMaxBytes;
-  absl::Time excess = absl::InfinitePast();
+  Sequence excess = 0;
 };
 
-// What a log can remove. Called on the retention's thread; returns how many are gone.
+// Which entries of the quarantine go: those not repeated since this one, and the oldest of those
+// above the number.
+struct QuarantineCutoffs {
+  int64_t touch = 0;
+  int64_t max_entries = 0;
+};
+
+// What a log can remove, and what it knows of its age. Called on the retention's thread; trims
+// return how many are gone.
 class Trimmable {
  public:
   virtual ~Trimmable() = default;
+  // As stored last; for a log that has no ages yet, by its stamps up to `wall`, which is now.
+  virtual absl::StatusOr<StoredAges> LoadAges(absl::Time wall) = 0;
+  // Beside what else is committed.
+  virtual absl::Status StoreAges(const AgeChanges& changes) = 0;
+  // Of what is committed.
+  virtual LogEnds Ends() = 0;
   // Oldest first, in steps. `go_on` is asked after each that removed something; what is left when
   // it says no stays.
   virtual absl::StatusOr<int64_t> Trim(
@@ -56,15 +74,19 @@ class Trimmable {
   // and what subscriptions owe; not the room that removed events have left free in the file, which
   // is used again. Quick, however much is stored.
   virtual absl::StatusOr<int64_t> UsedBytes() = 0;
-  // Quarantined webhooks received before `cutoff` for the last time, and the oldest of those above
-  // `max_entries`.
-  virtual absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) = 0;
+  // Oldest first, in steps, as Trim.
+  virtual absl::StatusOr<int64_t> TrimQuarantine(
+      const QuarantineCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
 };
 
+// No wall clock decides what is old: see log_ages.h. One that is set, or that is wrong at a start,
+// delays what is to go, and a warning says so.
+//
 // Thread-safe.
 class Retention {
  public:
-  // Trims now, and then each `interval`, on a thread of its own. `log` and `clock` outlive this.
+  // Trims now, and then each `interval`, on a thread of its own, which also keeps the log's age.
+  // `log` and `clock` outlive this.
   //   trimmed  called there after events have been removed
   Retention(
       const RetentionLimits& limits, absl::Duration interval, Trimmable& log, const Clock& clock,
@@ -77,7 +99,11 @@ class Retention {
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  // False: the log does not tell how old it is.
+  bool NoteTime(const RetentionLimits& limits);
+  void StoreAges(bool all);
   void Trim(const RetentionLimits& limits);
+  void TrimQuarantine(const RetentionLimits& limits);
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return limits_changed_ || stopping_; }
   // Rests after a step that took so long. False if there is news.
   bool Rest(absl::Duration step) ABSL_LOCKS_EXCLUDED(mu_);
@@ -92,6 +118,8 @@ class Retention {
 
   // Touched only by the thread.
   absl::optional<absl::Duration> warned_at_;  // monotonic; nullopt: not above max_bytes
+  absl::optional<LogAges> ages_;              // nullopt: not loaded yet
+  bool told_uncredited_ = false;
 
   MonotonicMutex mu_;
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);

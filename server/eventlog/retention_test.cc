@@ -4,6 +4,8 @@
 
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
@@ -30,12 +32,67 @@ class FakeLog final : public Trimmable {
     absl::MutexLock lock(&mu_);
     return used_bytes_;
   }
-  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override {
+  absl::StatusOr<int64_t> TrimQuarantine(const QuarantineCutoffs& cutoffs,
+                                         absl::FunctionRef<bool()> go_on) override {
+    bool more = true;
+    while (more) {
+      {
+        absl::MutexLock lock(&mu_);
+        quarantine_cutoffs_ = cutoffs;
+        ++quarantine_steps_;
+        more = quarantine_steps_ <= steps_wanted_;
+      }
+      more = more && go_on();
+    }
     absl::MutexLock lock(&mu_);
-    quarantine_cutoff_ = cutoff;
-    max_entries_ = max_entries;
     ++quarantine_trims_;
     return outcome_;
+  }
+  absl::StatusOr<StoredAges> LoadAges(absl::Time) override {
+    absl::MutexLock lock(&mu_);
+    if (!ages_.ok()) return std::exchange(ages_, StoredAges());
+    return ages_;
+  }
+  absl::Status StoreAges(const AgeChanges& changes) override {
+    absl::MutexLock lock(&mu_);
+    if (changes.clock.has_value()) stored_running_ = changes.clock->running;
+    return absl::OkStatus();
+  }
+  LogEnds Ends() override {
+    absl::MutexLock lock(&mu_);
+    return ends_;
+  }
+
+  // Marks of events and quarantine entries so many hours old: 1 of the oldest, and so on.
+  void Hold(const std::vector<int>& hours) {
+    absl::MutexLock lock(&mu_);
+    ages_->clock = AgeClock();
+    for (const int age : hours) {
+      ++ends_.sequence;
+      ++ends_.touch;
+      ages_->marks.push_back({.running = -absl::Hours(age), .ends = ends_});
+    }
+  }
+  // The wall clock was known to be right when the log was closed.
+  void TrustWall(absl::Time wall) {
+    absl::MutexLock lock(&mu_);
+    ages_->clock->trusted = AgeClock::Trusted{.wall = wall};
+  }
+  void FailToLoadOnce() {
+    absl::MutexLock lock(&mu_);
+    ages_ = absl::UnavailableError("no file descriptor is left");
+  }
+  absl::Duration stored_running() {
+    absl::MutexLock lock(&mu_);
+    return stored_running_;
+  }
+  void WantQuarantineSteps(int steps) {
+    absl::MutexLock lock(&mu_);
+    steps_wanted_ = steps;
+  }
+  int quarantine_steps() {
+    absl::MutexLock lock(&mu_);
+    return quarantine_steps_;
   }
 
   void FailWith(absl::Status status) {
@@ -67,13 +124,9 @@ class FakeLog final : public Trimmable {
     absl::MutexLock lock(&mu_);
     return event_cutoffs_;
   }
-  absl::Time quarantine_cutoff() {
+  QuarantineCutoffs quarantine_cutoffs() {
     absl::MutexLock lock(&mu_);
-    return quarantine_cutoff_;
-  }
-  int64_t max_entries() {
-    absl::MutexLock lock(&mu_);
-    return max_entries_;
+    return quarantine_cutoffs_;
   }
 
  private:
@@ -92,8 +145,12 @@ class FakeLog final : public Trimmable {
   absl::StatusOr<int64_t> outcome_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t used_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   TrimCutoffs event_cutoffs_ ABSL_GUARDED_BY(mu_);
-  absl::Time quarantine_cutoff_ ABSL_GUARDED_BY(mu_);
-  int64_t max_entries_ ABSL_GUARDED_BY(mu_) = 0;
+  QuarantineCutoffs quarantine_cutoffs_ ABSL_GUARDED_BY(mu_);
+  int quarantine_steps_ ABSL_GUARDED_BY(mu_) = 0;
+  int steps_wanted_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::StatusOr<StoredAges> ages_ ABSL_GUARDED_BY(mu_) = StoredAges();
+  LogEnds ends_ ABSL_GUARDED_BY(mu_);
+  absl::Duration stored_running_ ABSL_GUARDED_BY(mu_);
   int trims_ ABSL_GUARDED_BY(mu_) = 0;
   int quarantine_trims_ ABSL_GUARDED_BY(mu_) = 0;
 };
@@ -101,27 +158,29 @@ class FakeLog final : public Trimmable {
 TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   FakeClock clock;
   FakeLog log;
-  Retention retention({.max_event_age = absl::Hours(24),
-                       .max_unsettled_age = absl::Hours(36),
+  log.Hold({300, 250, 210, 150, 120, 97, 95, 1});
+  Retention retention({.max_event_age = absl::Hours(140),
+                       .max_unsettled_age = absl::Hours(240),
                        .max_quarantine_age = absl::Hours(48),
                        .max_quarantine_entries = 7},
                       absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
-  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(24));
-  EXPECT_EQ(log.event_cutoffs().unsettled, clock.WallNow() - absl::Hours(36));
-  EXPECT_EQ(log.quarantine_cutoff(), clock.WallNow() - absl::Hours(48));
-  EXPECT_EQ(log.max_entries(), 7);
+  EXPECT_EQ(log.event_cutoffs().settled, 4);
+  EXPECT_EQ(log.event_cutoffs().unsettled, 2);
+  EXPECT_EQ(log.quarantine_cutoffs().touch, 7);
+  EXPECT_EQ(log.quarantine_cutoffs().max_entries, 7);
 }
 
 // P2: a repeat is known by its event for 4 days, however large the log is.
 TEST(RetentionTest, ForTheSakeOfBytesNothingYoungGoes) {
   FakeClock clock;
   FakeLog log;
+  log.Hold({300, 97, 95});
   Retention retention({.max_bytes = 1000}, absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
   EXPECT_EQ(log.event_cutoffs().max_bytes, 1000);
-  EXPECT_EQ(log.event_cutoffs().excess, clock.WallNow() - absl::Hours(96));
-  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(24 * 30));
+  EXPECT_EQ(log.event_cutoffs().excess, 2);
+  EXPECT_EQ(log.event_cutoffs().settled, 0);
 }
 
 // Has it trim once more, and waits for that.
@@ -213,11 +272,90 @@ TEST(RetentionTest, TellsWhenEventsHaveBeenRemoved) {
 TEST(RetentionTest, NewLimitsAreAppliedAtOnce) {
   FakeClock clock;
   FakeLog log;
-  Retention retention({.max_event_age = absl::Hours(24)}, absl::Hours(1), log, clock);
+  log.Hold({300, 200, 150});
+  Retention retention({.max_event_age = absl::Hours(250)}, absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
-  retention.SetLimits({.max_event_age = absl::Hours(12)});
+  EXPECT_EQ(log.event_cutoffs().settled, 1);
+  retention.SetLimits({.max_event_age = absl::Hours(170)});
   ASSERT_TRUE(log.WaitForTrims(2));
-  EXPECT_EQ(log.event_cutoffs().settled, clock.WallNow() - absl::Hours(12));
+  EXPECT_EQ(log.event_cutoffs().settled, 2);
+}
+
+// A wall clock that was ten years ahead for a moment removed the whole log.
+TEST(RetentionTest, WallClockThatIsSetRemovesNothingAndAWarningSaysSo) {
+  FakeClock clock;
+  FakeLog log;
+  log.Hold({300, 1});
+  const RetentionLimits limits;
+  testing::internal::CaptureStderr();
+  {
+    int trims = 1;
+    Retention retention(limits, absl::Hours(24), log, clock);
+    ASSERT_TRUE(log.WaitForTrims(trims));
+    clock.SetWall(clock.WallNow() + absl::Hours(24 * 3650));
+    LetTrim(log, retention, limits, trims);
+    EXPECT_EQ(log.event_cutoffs().settled, 0);
+    EXPECT_EQ(log.event_cutoffs().unsettled, 0);
+    EXPECT_EQ(log.event_cutoffs().excess, 1) << "old by the monotonic clock";
+    EXPECT_EQ(log.quarantine_cutoffs().touch, 0);
+    clock.SetWall(clock.WallNow() - absl::Hours(24 * 7300));
+    LetTrim(log, retention, limits, trims);
+    EXPECT_EQ(log.event_cutoffs().settled, 0);
+    // It goes on by the time that passes.
+    clock.Advance(absl::Hours(24 * 30));
+    LetTrim(log, retention, limits, trims);
+    EXPECT_EQ(log.event_cutoffs().settled, 2);
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(CountOf(said, "the wall clock was set"), 2) << said;
+  EXPECT_EQ(CountOf(said, "by=87600h"), 1) << said;
+  EXPECT_EQ(CountOf(said, "by=175200h"), 1) << said;
+}
+
+TEST(RetentionTest, StartOnAClockThatIsAheadRemovesNothingAndAWarningSaysSo) {
+  FakeClock clock;
+  FakeLog log;
+  log.Hold({300, 1});
+  log.TrustWall(clock.WallNow() - absl::Hours(24 * 3650));
+  testing::internal::CaptureStderr();
+  {
+    Retention retention({}, absl::Hours(24), log, clock);
+    ASSERT_TRUE(log.WaitForTrims(1));
+    EXPECT_EQ(log.event_cutoffs().settled, 0);
+    EXPECT_EQ(log.quarantine_cutoffs().touch, 0);
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(CountOf(said, "closed_for=87600h"), 1) << said;
+}
+
+TEST(RetentionTest, LogThatDoesNotTellItsAgeIsAskedAgainAndNothingIsRemovedUntilThen) {
+  FakeClock clock;
+  FakeLog log;
+  log.FailToLoadOnce();
+  Retention retention({}, absl::Milliseconds(1), log, clock);
+  EXPECT_TRUE(log.WaitForTrims(1));
+}
+
+TEST(RetentionTest, AgeIsStoredAtTheEnd) {
+  FakeClock clock;
+  FakeLog log;
+  {
+    Retention retention({}, absl::Hours(24), log, clock);
+    ASSERT_TRUE(log.WaitForTrims(1));
+    clock.Advance(absl::Minutes(3));
+  }
+  EXPECT_EQ(log.stored_running(), absl::Minutes(3));
+}
+
+// A quarantine that was far above its maximum was trimmed by one statement, and webhooks waited for
+// seconds.
+TEST(RetentionTest, QuarantineIsTrimmedInStepsWithRests) {
+  FakeClock clock;
+  FakeLog log;
+  log.WantQuarantineSteps(5);
+  Retention retention({}, absl::Hours(1), log, clock);
+  ASSERT_TRUE(log.WaitForTrims(1));
+  EXPECT_EQ(log.quarantine_steps(), 6);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "server/eventlog/sqlite_event_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -7,6 +8,8 @@
 #include "absl/synchronization/notification.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
+#include "server/eventlog/age_jobs.h"
+#include "server/eventlog/age_reader.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
@@ -26,6 +29,7 @@ constexpr TrimStep kTrimStep = {.max_events = 64, .max_bytes = 1 << 20};
 struct StoredState {
   LogHistory history;
   LogPosition position;
+  int64_t last_touch = 0;
   Stretch stretch;  // what this process will append; the last one of the history
 };
 
@@ -79,7 +83,11 @@ absl::Status BeginDeliveryStretches(Database& database, HistoryMark mark) {
 absl::StatusOr<StoredState> LoadState(Database& database) {
   ASSIGN_OR_RETURN(Statement statement,
                    database.Prepare("SELECT epoch, earliest_sequence, "
-                                    "(SELECT MAX(sequence) FROM events) FROM log WHERE id = 1"));
+                                    "(SELECT MAX(sequence) FROM events), "
+                                    "(SELECT MAX(touch) FROM quarantine), "
+                                    "(SELECT last_touch FROM age_marks WHERE running_us = "
+                                    "(SELECT MAX(running_us) FROM age_marks)) "
+                                    "FROM log WHERE id = 1"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) return absl::DataLossError("the log's table `log` is empty");
   StoredState state;
@@ -88,6 +96,8 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
   RETURN_IF_ERROR(LoadHistory(database, state));
+  // The entries before a mark may be gone; those after it must not look as old as they were.
+  state.last_touch = std::max(statement.ColumnInt(3), statement.ColumnInt(4));
   return state;
 }
 
@@ -144,6 +154,8 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(std::unique_ptr<WebhookIndex> webhooks,
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
+  ASSIGN_OR_RETURN(std::unique_ptr<ReceiveTimes> receive_times,
+                   ReceiveTimes::Open(*database, state->position, /*may_write=*/rewritten.ok()));
   if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
   RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
@@ -152,23 +164,34 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                    LogWriter::Start(std::move(database),
                                     std::make_unique<Checkpointer>(std::move(checkpoint_database)),
                                     {.position = state->position,
+                                     .last_touch = state->last_touch,
                                      .stretch = state->stretch,
                                      .files = FileWatch({path, path + "-wal"}),
                                      .rewritten = std::move(rewritten)},
-                                    *webhooks, options.limits, listener));
-  return absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
-                                             std::move(webhooks), std::move(writer)));
+                                    *webhooks, *receive_times, options.limits, listener));
+  auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
+                                                 std::move(webhooks), std::move(receive_times),
+                                                 std::move(writer)));
+  RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));
+  return log;
 }
 
 SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
                                std::unique_ptr<WebhookIndex> webhooks,
+                               std::unique_ptr<ReceiveTimes> receive_times,
                                std::unique_ptr<LogWriter> writer)
     : directory_(std::move(directory)),
       history_(std::move(history)),
       webhooks_(std::move(webhooks)),
+      receive_times_(std::move(receive_times)),
       writer_(std::move(writer)) {}
 
-SqliteEventLog::~SqliteEventLog() = default;
+// The last connection to be closed moves the write-ahead log into the database, which one that only
+// reads cannot.
+SqliteEventLog::~SqliteEventLog() {
+  absl::MutexLock lock(&mu_);
+  idle_readers_.clear();
+}
 
 void SqliteEventLog::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
   writer_->Submit(MakeAppendJob(std::move(event), std::move(done)));
@@ -182,19 +205,42 @@ absl::Status SqliteEventLog::Health() const { return writer_->Health(); }
 
 LogPosition SqliteEventLog::Position() const { return writer_->Position(); }
 
-template <typename Result, typename Call>
-absl::StatusOr<Result> SqliteEventLog::WithReader(Call call) {
-  std::unique_ptr<LogReader> reader;
+// Each looks at the log once, so that it has the files open that it needs.
+absl::Status SqliteEventLog::OpenReaders(int count) {
+  absl::MutexLock lock(&mu_);
+  for (int i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader,
+                     LogReader::Open(directory_->database_path()));
+    RETURN_IF_ERROR(reader->UsedBytes().status());
+    idle_readers_.push_back(std::move(reader));
+  }
+  return absl::OkStatus();
+}
+
+// Where there is nothing to open another one with, such as a file descriptor, this waits for one of
+// those that are used now: reads are short.
+absl::StatusOr<std::unique_ptr<LogReader>> SqliteEventLog::TakeReader() {
+  const auto take = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    std::unique_ptr<LogReader> reader = std::move(idle_readers_.back());
+    idle_readers_.pop_back();
+    return reader;
+  };
   {
     absl::MutexLock lock(&mu_);
-    if (!idle_readers_.empty()) {
-      reader = std::move(idle_readers_.back());
-      idle_readers_.pop_back();
-    }
+    if (!idle_readers_.empty()) return take();
   }
-  if (reader == nullptr) {
-    ASSIGN_OR_RETURN(reader, LogReader::Open(directory_->database_path()));
-  }
+  absl::StatusOr<std::unique_ptr<LogReader>> another = LogReader::Open(directory_->database_path());
+  if (another.ok() || !absl::IsUnavailable(another.status())) return another;
+  const auto has_idle = [this]()
+                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !idle_readers_.empty(); };
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&has_idle));
+  return take();
+}
+
+template <typename Result, typename Call>
+absl::StatusOr<Result> SqliteEventLog::WithReader(Call call) {
+  ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader, TakeReader());
   absl::StatusOr<Result> result = call(*reader);
   absl::MutexLock lock(&mu_);
   idle_readers_.push_back(std::move(reader));
@@ -215,8 +261,9 @@ absl::StatusOr<Sequence> SqliteEventLog::Scan(Sequence after, absl::optional<Log
 }
 
 absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
-  return WithReader<absl::optional<Sequence>>(
-      [&](LogReader& reader) { return reader.FirstAtOrAfter(time, Position().head); });
+  return WithReader<absl::optional<Sequence>>([&](LogReader& reader) {
+    return reader.FirstAtOrAfter(time, Position().head, *receive_times_);
+  });
 }
 
 absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, LogPredicate matches,
@@ -257,13 +304,14 @@ Result SqliteEventLog::SubmitAndWait(MakeJob make_job) {
 
 absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::ListQuarantined(
     absl::string_view source, int64_t before, int64_t max_entries) {
-  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
-  return reader.List(source, before, max_entries);
+  return WithReader<std::vector<QuarantineEntry>>([&](LogReader& reader) {
+    return QuarantineReader(reader.database()).List(source, before, max_entries);
+  });
 }
 
 absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
-  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
-  return reader.Get(id);
+  return WithReader<QuarantineEntry>(
+      [&](LogReader& reader) { return QuarantineReader(reader.database()).Get(id); });
 }
 
 void SqliteEventLog::ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,
@@ -276,37 +324,36 @@ void SqliteEventLog::DiscardQuarantined(int64_t id, QuarantineDone done) {
 }
 
 absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
-  ASSIGN_OR_RETURN(QuarantineReader reader, QuarantineReader::Open(directory_->database_path()));
   QuarantineSummary summary;
-  ASSIGN_OR_RETURN(summary.entries, reader.Count());
+  ASSIGN_OR_RETURN(summary.entries, WithReader<int64_t>([](LogReader& reader) {
+                     return QuarantineReader(reader.database()).Count();
+                   }));
   summary.removed_by_limits = removed_from_quarantine_;
   return summary;
 }
 
 absl::StatusOr<std::vector<StoredSubscription>> SqliteEventLog::LoadSubscriptions() {
-  ASSIGN_OR_RETURN(SubscriptionReader reader,
-                   SubscriptionReader::Open(directory_->database_path()));
-  return reader.LoadAll();
+  return WithReader<std::vector<StoredSubscription>>(
+      [](LogReader& reader) { return SubscriptionReader(reader.database()).LoadAll(); });
 }
 
 absl::StatusOr<StoredSubscription> SqliteEventLog::LoadSubscription(int64_t id) {
-  ASSIGN_OR_RETURN(SubscriptionReader reader,
-                   SubscriptionReader::Open(directory_->database_path()));
-  return reader.Load(id);
+  return WithReader<StoredSubscription>(
+      [&](LogReader& reader) { return SubscriptionReader(reader.database()).Load(id); });
 }
 
 absl::StatusOr<std::vector<DeadEvent>> SqliteEventLog::LoadDeadLetters(int64_t id, Sequence after,
                                                                        size_t max) {
-  ASSIGN_OR_RETURN(SubscriptionReader reader,
-                   SubscriptionReader::Open(directory_->database_path()));
-  return reader.LoadDeadLetters(id, after, max);
+  return WithReader<std::vector<DeadEvent>>([&](LogReader& reader) {
+    return SubscriptionReader(reader.database()).LoadDeadLetters(id, after, max);
+  });
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
     int64_t id, const std::vector<Sequence>& sequences) {
-  ASSIGN_OR_RETURN(SubscriptionReader reader,
-                   SubscriptionReader::Open(directory_->database_path()));
-  return reader.LoadNackReasons(id, sequences);
+  return WithReader<std::vector<std::string>>([&](LogReader& reader) {
+    return SubscriptionReader(reader.database()).LoadNackReasons(id, sequences);
+  });
 }
 
 void SqliteEventLog::CreateSubscription(const std::string& name, const std::string& settings,
@@ -346,13 +393,41 @@ absl::StatusOr<int64_t> SqliteEventLog::UsedBytes() {
   return WithReader<int64_t>([](LogReader& reader) { return reader.UsedBytes(); });
 }
 
-absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(absl::Time cutoff, int64_t max_entries) {
-  ASSIGN_OR_RETURN(const int64_t removed,
-                   SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
-                     return MakeTrimQuarantineJob(cutoff, max_entries, std::move(done));
-                   }));
-  removed_from_quarantine_ += removed;
-  return removed;
+// What is one too many is looked up once, by a reader; an entry that is repeated meanwhile stays.
+absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(const QuarantineCutoffs& cutoffs,
+                                                       absl::FunctionRef<bool()> go_on) {
+  ASSIGN_OR_RETURN(const int64_t above, LastTouchAbove(cutoffs.max_entries));
+  const int64_t touch = std::max(cutoffs.touch, above);
+  int64_t total = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const int64_t removed,
+                     SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
+                       return MakeTrimQuarantineJob(touch, kTrimStep, std::move(done));
+                     }));
+    total += removed;
+    removed_from_quarantine_ += removed;
+    if (removed == 0 || !go_on()) return total;
+  }
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::LastTouchAbove(int64_t max_entries) {
+  return WithReader<int64_t>([&](LogReader& reader) {
+    return QuarantineReader(reader.database()).LastTouchAbove(max_entries);
+  });
+}
+
+absl::StatusOr<StoredAges> SqliteEventLog::LoadAges(absl::Time wall) {
+  return WithReader<StoredAges>(
+      [&](LogReader& reader) { return ReadAges(reader.database(), Position(), wall); });
+}
+
+absl::Status SqliteEventLog::StoreAges(const AgeChanges& changes) {
+  return SubmitAndWait<absl::Status>(
+      [&](Done done) { return MakeStoreAgesJob(changes, std::move(done)); });
+}
+
+LogEnds SqliteEventLog::Ends() {
+  return {.sequence = Position().head, .touch = writer_->LastTouch()};
 }
 
 }  // namespace hookgate

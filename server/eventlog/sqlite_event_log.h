@@ -1,5 +1,5 @@
 // The embedded EventLog: one SQLite database in WAL mode, one writer thread with group commit, and
-// a reading connection for each read under way.
+// reading connections, opened with the log, which reads share.
 #ifndef HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 #define HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 
@@ -14,6 +14,7 @@
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/eventlog/receive_times.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/subscription_log.h"
 #include "server/eventlog/webhook_index.h"
@@ -27,6 +28,9 @@ struct SqliteEventLogOptions {
   int64_t webhooks_per_run = WebhookIndex::kEntriesPerRun;
   // How long the write-ahead log is made at the start: what it usually grows to.
   int64_t reserved_wal_bytes = LogWriter::kUsualWalBytes;
+  // Reading connections that are opened at the start: a read needs no file descriptor then. If more
+  // reads are under way, further ones are opened, or reads wait for one of these.
+  int readers = 8;
 };
 
 // Thread-safe.
@@ -37,7 +41,8 @@ class SqliteEventLog final : public EventLog,
  public:
   // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
-  // DATA_LOSS (damaged).
+  // DATA_LOSS (damaged). A disk that is full, or a database that somebody else reads or locks, is
+  // no error: Health says so until it can be written.
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
                                                               CommitListener* listener);
 
@@ -87,13 +92,24 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<int64_t> Trim(
       const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<int64_t> UsedBytes() override;
-  absl::StatusOr<int64_t> TrimQuarantine(absl::Time cutoff, int64_t max_entries) override;
+  absl::StatusOr<int64_t> TrimQuarantine(
+      const QuarantineCutoffs& cutoffs,
+      absl::FunctionRef<bool()> go_on = [] { return true; }) override;
+  absl::StatusOr<StoredAges> LoadAges(absl::Time wall) override;
+  absl::Status StoreAges(const AgeChanges& changes) override;
+  LogEnds Ends() override;
 
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
       const SqliteEventLogOptions& options, CommitListener* listener);
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
-                 std::unique_ptr<WebhookIndex> webhooks, std::unique_ptr<LogWriter> writer);
+                 std::unique_ptr<WebhookIndex> webhooks,
+                 std::unique_ptr<ReceiveTimes> receive_times, std::unique_ptr<LogWriter> writer);
+
+  absl::Status OpenReaders(int count);
+  absl::StatusOr<std::unique_ptr<LogReader>> TakeReader() ABSL_LOCKS_EXCLUDED(mu_);
+  // The newest entry of the quarantine that is one too many; 0: there is none.
+  absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);
 
   // Has the writer thread do the job that `make_job` makes of a callback, and waits for its
   // outcome.
@@ -107,7 +123,6 @@ class SqliteEventLog final : public EventLog,
   const std::unique_ptr<DataDirectory> directory_;
   const LogHistory history_;
 
-  // As many as there ever were reads at one time; who calls bounds that.
   absl::Mutex mu_;
   std::vector<std::unique_ptr<LogReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
 
@@ -115,6 +130,7 @@ class SqliteEventLog final : public EventLog,
 
   // Do their own locking.
   const std::unique_ptr<WebhookIndex> webhooks_;
+  const std::unique_ptr<ReceiveTimes> receive_times_;
   const std::unique_ptr<LogWriter> writer_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ using ::testing::SizeIs;
 using Outcome = AppendResult::Outcome;
 
 const auto kAll = [](const LogEvent&) { return true; };
+constexpr Sequence kLast = std::numeric_limits<Sequence>::max();
 
 std::string FreshFolder() {
   static int count = 0;
@@ -283,14 +285,10 @@ TEST(SqliteEventLogTest, OlderLogIsListedInTheSameOrder) {
       Append(*log, std::move(event)).IgnoreError();
     }
   }
+  MakeVersion4(folder + "/events.db");
   ASSERT_TRUE((*Database::Open(folder + "/events.db", Database::Mode::kReadWrite))
                   ->Execute("DROP INDEX other_events_by_time;"
                             "CREATE INDEX events_by_time ON events (receive_time_us);"
-                            "ALTER TABLE unsettled_events DROP COLUMN lost;"
-                            "ALTER TABLE dead_letters DROP COLUMN lost;"
-                            "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
-                            "ALTER TABLE subscriptions DROP COLUMN passed;"
-                            "ALTER TABLE subscriptions DROP COLUMN admitted;"
                             "PRAGMA user_version = 3")
                   .ok());
   auto log = OpenLog(folder);
@@ -373,7 +371,7 @@ TEST(SqliteEventLogTest, TrimmedPositionsAreAnErrorThatNamesTheOldestHeld) {
   {
     auto log = OpenLog(folder);
     AppendAll(*log, 700);  // Several steps of trimming.
-    EXPECT_EQ(*log->Trim({At(601), At(601)}), 600);
+    EXPECT_EQ(*log->Trim({600, 600}), 600);
     EXPECT_EQ(log->Position().earliest, 601);
     const auto overtaken = log->Read(599, kAll, {});
     EXPECT_TRUE(absl::IsOutOfRange(overtaken.status())) << overtaken.status();
@@ -389,20 +387,12 @@ TEST(SqliteEventLogTest, SequencesAreNotGivenAgainAfterAllEventsWereTrimmed) {
   {
     auto log = OpenLog(folder);
     AppendAll(*log, 3);
-    EXPECT_EQ(*log->Trim({absl::InfiniteFuture(), absl::InfiniteFuture()}), 3);
+    EXPECT_EQ(*log->Trim({kLast, kLast}), 3);
     EXPECT_EQ(log->Position().earliest, 4);
     EXPECT_EQ(log->Position().head, 3);
   }
   auto log = OpenLog(folder);
   EXPECT_EQ(Append(*log, NewEvent("new"))->sequence, 4);
-}
-
-TEST(SqliteEventLogTest, TrimmingStopsAtTheFirstEventThatIsYoungEnough) {
-  auto log = OpenLog(FreshFolder());
-  Append(*log, NewEvent("young", At(100))).IgnoreError();  // The clock was wrong here.
-  Append(*log, NewEvent("old", At(1))).IgnoreError();
-  EXPECT_EQ(*log->Trim({At(50), At(50)}), 0);
-  EXPECT_EQ(log->Position().earliest, 1);
 }
 
 // Events 1 to `count`, one a second, each with a body of `bytes`.
@@ -421,23 +411,19 @@ TEST(SqliteEventLogTest, AboveItsBytesTheOldestGoUntilItIsNot) {
   AppendLarge(*log, 100, kLarge);
   const int64_t used = *log->UsedBytes();
   const int64_t limit = used - 40 * static_cast<int64_t>(kLarge);
-  const int64_t removed =
-      *log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)});
+  const int64_t removed = *log->Trim({.max_bytes = limit, .excess = kLast});
   EXPECT_GE(removed, 35);
   EXPECT_LE(removed, 41) << "more than needed";
   EXPECT_LE(*log->UsedBytes(), limit);
   EXPECT_EQ(log->Position().earliest, removed + 1);
   // It is within its limit now.
-  EXPECT_EQ(
-      *log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)}),
-      0);
+  EXPECT_EQ(*log->Trim({.max_bytes = limit, .excess = kLast}), 0);
 }
 
 TEST(SqliteEventLogTest, HoweverLargeTheLogIsYoungEventsStay) {
   auto log = OpenLog(FreshFolder());
   AppendLarge(*log, 30, kLarge);
-  EXPECT_EQ(*log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = 1, .excess = At(11)}),
-            10);
+  EXPECT_EQ(*log->Trim({.max_bytes = 1, .excess = 10}), 10);
   EXPECT_GT(*log->UsedBytes(), 20 * static_cast<int64_t>(kLarge));
 }
 
@@ -445,9 +431,8 @@ TEST(SqliteEventLogTest, WhicheverLimitCutsMoreDoes) {
   auto log = OpenLog(FreshFolder());
   AppendLarge(*log, 30, kLarge);
   const int64_t used = *log->UsedBytes();
-  EXPECT_EQ(*log->Trim({.settled = At(6), .unsettled = At(6), .max_bytes = used, .excess = At(20)}),
-            5);
-  EXPECT_EQ(*log->Trim({.settled = At(11), .unsettled = At(6), .max_bytes = 1, .excess = At(8)}), 5)
+  EXPECT_EQ(*log->Trim({.settled = 5, .unsettled = 5, .max_bytes = used, .excess = 19}), 5);
+  EXPECT_EQ(*log->Trim({.settled = 10, .unsettled = 5, .max_bytes = 1, .excess = 7}), 5)
       << "the age is the stricter one here";
 }
 
@@ -461,9 +446,7 @@ TEST(SqliteEventLogTest, RemovedEventsMakeRoomForNewOnes) {
     auto event = NewEvent(absl::StrCat("more", i), At(100 + i));
     event->raw_body = std::string(kLarge, 'y');
     ASSERT_TRUE(Append(*log, std::move(event)).ok());
-    ASSERT_TRUE(
-        log->Trim({.settled = At(0), .unsettled = At(0), .max_bytes = limit, .excess = At(1000)})
-            .ok());
+    ASSERT_TRUE(log->Trim({.max_bytes = limit, .excess = kLast}).ok());
   }
   EXPECT_LE(*log->UsedBytes(), limit);
   log = nullptr;
@@ -562,11 +545,150 @@ TEST(SqliteEventLogTest, QuarantineIsBoundedByAgeAndByNumber) {
   auto log = OpenLog(FreshFolder());
   for (int i = 1; i <= 6; ++i) PutIntoQuarantine(*log, absl::StrCat(i), At(i));
   PutIntoQuarantine(*log, "2", At(7));  // Repeated: it is the youngest now.
-  EXPECT_EQ(*log->TrimQuarantine(At(3), 10), 1);
+  EXPECT_EQ(*log->TrimQuarantine({.touch = 2, .max_entries = 10}), 1);
   EXPECT_THAT(QuarantinedIds(*log), ElementsAre(6, 5, 4, 3, 2));
-  EXPECT_EQ(*log->TrimQuarantine(At(3), 2), 3);
+  EXPECT_EQ(*log->TrimQuarantine({.touch = 2, .max_entries = 2}), 3);
   EXPECT_THAT(QuarantinedIds(*log), ElementsAre(6, 2));
   EXPECT_EQ(log->SummarizeQuarantine()->removed_by_limits, 4);
+}
+
+// One statement removed all that was too much: a webhook waited for 7 s. And no clock decides what
+// is the oldest.
+TEST(SqliteEventLogTest, QuarantineIsTrimmedInStepsOldestFirst) {
+  auto log = OpenLog(FreshFolder());
+  for (int i = 1; i <= 70; ++i) PutIntoQuarantine(*log, absl::StrCat(i), At(-i));
+  const std::string large(700'000, 'x');
+  for (int i = 71; i <= 74; ++i) PutIntoQuarantine(*log, absl::StrCat(i), At(-i), large);
+  int rests = 0;
+  const auto count = [&rests] { return ++rests < 100; };
+  EXPECT_EQ(*log->TrimQuarantine({.max_entries = 2}, count), 72);
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(74, 73));
+  EXPECT_EQ(rests, 3) << "64; the small ones that are left with a large one; a large one";
+  EXPECT_EQ(*log->TrimQuarantine({.touch = 74, .max_entries = 2}, [] { return false; }), 1);
+  EXPECT_THAT(QuarantinedIds(*log), ElementsAre(74));
+}
+
+TEST(SqliteEventLogTest, TouchesAreNotGivenAgain) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    for (const char* const id : {"a", "b"}) PutIntoQuarantine(*log, id);
+    EXPECT_EQ(log->Ends().touch, 2);
+    ASSERT_TRUE(log->StoreAges({.marks = {{.ends = log->Ends()}}}).ok());
+    EXPECT_EQ(*log->TrimQuarantine({.touch = 2, .max_entries = 10}), 2);
+  }
+  auto log = OpenLog(folder);
+  EXPECT_EQ(log->Ends().touch, 2);
+  PutIntoQuarantine(*log, "c");
+  EXPECT_EQ(*log->TrimQuarantine({.touch = 2, .max_entries = 10}), 0)
+      << "as old as those that went";
+}
+
+TEST(SqliteEventLogTest, AgesAreLoadedAsTheyWereStored) {
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    EXPECT_TRUE(log->LoadAges(At(0))->marks.empty());
+    AgeChanges changes;
+    changes.marks = {{.running = absl::Hours(1), .ends = {3, 4}},
+                     {.running = absl::Hours(2), .ends = {5, 6}, .credit = absl::Hours(7)}};
+    changes.clock =
+        AgeClock{.running = absl::Hours(3), .trusted = AgeClock::Trusted{At(9), absl::Minutes(1)}};
+    ASSERT_TRUE(log->StoreAges(changes).ok());
+    ASSERT_TRUE(log->StoreAges({.first_mark = absl::Hours(2)}).ok());
+  }
+  const auto ages = OpenLog(folder)->LoadAges(At(0));
+  ASSERT_TRUE(ages.ok()) << ages.status();
+  ASSERT_THAT(ages->marks, SizeIs(1));
+  EXPECT_EQ(ages->marks[0].running, absl::Hours(2));
+  EXPECT_EQ(ages->marks[0].ends.sequence, 5);
+  EXPECT_EQ(ages->marks[0].ends.touch, 6);
+  EXPECT_EQ(ages->marks[0].credit, absl::Hours(7));
+  EXPECT_EQ(ages->clock->running, absl::Hours(3));
+  EXPECT_EQ(ages->clock->trusted->wall, At(9));
+  EXPECT_EQ(ages->clock->trusted->running, absl::Minutes(1));
+}
+
+// One stamped years ahead, and one of a clock that was years behind, among those of 50 days.
+TEST(SqliteEventLogTest, LogOfAnOlderVersionIsAsOldAsItsStampsSay) {
+  constexpr int64_t kDay = 24 * 3600;
+  const std::string folder = FreshFolder();
+  {
+    auto log = OpenLog(folder);
+    for (int day = 1; day <= 50; ++day) {
+      const int64_t stamp = day == 20 ? 4000 : day == 30 ? -4000 : day;
+      ASSERT_TRUE(Append(*log, NewEvent(absl::StrCat(day), At(stamp * kDay))).ok());
+    }
+  }
+  MakeVersion4(folder + "/events.db");
+  auto log = OpenLog(folder);
+  const absl::Time wall = At(60 * kDay);
+  const auto stored = log->LoadAges(wall);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  LogAges ages(*stored, log->Ends(), wall, absl::ZeroDuration());
+  const auto older_than = [&](int days) { return ages.OlderThan(absl::Hours(24 * days)).sequence; };
+  EXPECT_EQ(older_than(51), 0);
+  EXPECT_EQ(older_than(40), 10);
+  EXPECT_EQ(older_than(30), 19) << "with the next one that says something";
+  EXPECT_EQ(older_than(29), 21);
+  EXPECT_EQ(older_than(1), 49);
+  EXPECT_EQ(absl::Trunc(ages.uncredited() + absl::Seconds(1), absl::Minutes(1)),
+            absl::Hours(24 * 10));
+}
+
+// A read that found no file descriptor failed, and its client took that for permanent.
+TEST(SqliteEventLogTest, ReadingNeedsNoFileDescriptor) {
+  auto log = OpenLog(FreshFolder());
+  AppendAll(*log, 3);
+  PutIntoQuarantine(*log, "bad");
+  const auto id = CreateSubscription(*log, "billing", "settings", At(0), 0);
+  ASSERT_TRUE(id.ok()) << id.status();
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::atomic<int> failed = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 20; ++i) {
+    readers.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        const bool all = log->Get(1).ok() && log->Find("openai", "wh_2").ok() &&
+                         log->Read(0, kAll, {}).ok() && log->List({}, kAll, {}).ok() &&
+                         log->FirstAtOrAfter(At(1)).ok() && log->UsedBytes().ok() &&
+                         log->ListQuarantined("", kNewest, 10).ok() &&
+                         log->GetQuarantined(1).ok() && log->SummarizeQuarantine().ok() &&
+                         log->LoadSubscriptions().ok() && log->LoadSubscription(*id).ok();
+        if (!all) ++failed;
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  const auto stored = Append(*log, NewEvent("new"));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(failed, 0);
+  EXPECT_TRUE(stored.ok()) << stored.status();
+}
+
+// It stayed as long as somebody's long read had made it, until a restart.
+TEST(SqliteEventLogTest, WriteAheadLogThatGrewFarTooLongIsCutWhileItRuns) {
+  const std::string folder = FreshFolder();
+  auto log = OpenLog(folder);
+  const auto size = [&] {
+    return static_cast<int64_t>(std::filesystem::file_size(folder + "/events.db-wal"));
+  };
+  auto reader = *Database::Open(folder + "/events.db", Database::Mode::kReadOnly);
+  {
+    const auto transaction = Transaction::Begin(*reader, Transaction::Kind::kRead);
+    ASSERT_TRUE(reader->UsedBytes().ok());
+    AppendLarge(*log, 100, 1 << 20);
+    EXPECT_GT(size(), 95 << 20);
+  }
+  // What retention does each minute; the checkpoint itself is made by another thread.
+  for (int i = 0; i < 10'000 && size() > LogWriter::kLongestIdleWalBytes; ++i) {
+    ASSERT_TRUE(log->StoreAges({.clock = AgeClock{.running = absl::Seconds(i)}}).ok());
+  }
+  EXPECT_LE(size(), LogWriter::kLongestIdleWalBytes);
 }
 
 TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {
@@ -585,7 +707,7 @@ TEST(SqliteEventLogTest, StretchesThatRetentionIsPastAreForgotten) {
     EXPECT_TRUE(Append(*log, NewEvent(absl::StrCat("first", run), At(run))).ok());
     EXPECT_TRUE(Append(*log, NewEvent(absl::StrCat("second", run), At(run))).ok());
     if (run == 3) {
-      EXPECT_EQ(*log->Trim({At(3), At(3)}), 4);
+      EXPECT_EQ(*log->Trim({4, 4}), 4);
     }
   }
   auto database = *Database::Open(folder + "/events.db", Database::Mode::kReadOnly);

@@ -109,12 +109,6 @@ absl::Status ReadRows(Statement& rows, ReadRow read_row, std::vector<Row>& out) 
 
 }  // namespace
 
-absl::StatusOr<SubscriptionReader> SubscriptionReader::Open(const std::string& database_path) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
-                   Database::Open(database_path, Database::Mode::kReadOnly));
-  return SubscriptionReader(std::move(database));
-}
-
 absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadAll() {
   return LoadRows(0, std::numeric_limits<int64_t>::max());
 }
@@ -129,10 +123,10 @@ absl::StatusOr<StoredSubscription> SubscriptionReader::Load(int64_t id) {
 absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadRows(int64_t first_id,
                                                                              int64_t last_id) {
   ASSIGN_OR_RETURN(Transaction transaction,
-                   Transaction::Begin(*database_, Transaction::Kind::kRead));
+                   Transaction::Begin(database_, Transaction::Kind::kRead));
   std::vector<StoredSubscription> subscriptions;
   {
-    ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kSubscriptions));
+    ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kSubscriptions));
     rows.BindInt(1, first_id);
     rows.BindInt(2, last_id);
     RETURN_IF_ERROR(ReadRows(rows, ReadSubscription, subscriptions));
@@ -142,13 +136,13 @@ absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadRows(int
 }
 
 absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
-  ASSIGN_OR_RETURN(Statement unsettled, database_->Prepare(kUnsettled));
+  ASSIGN_OR_RETURN(Statement unsettled, database_.Prepare(kUnsettled));
   unsettled.BindInt(1, subscription.id);
   RETURN_IF_ERROR(ReadRows(unsettled, ReadUnsettled, subscription.unsettled));
-  ASSIGN_OR_RETURN(Statement dead, database_->Prepare(kDead));
+  ASSIGN_OR_RETURN(Statement dead, database_.Prepare(kDead));
   dead.BindInt(1, subscription.id);
   RETURN_IF_ERROR(ReadRows(dead, ReadDead, subscription.dead));
-  ASSIGN_OR_RETURN(Statement stretches, database_->Prepare(kStretches));
+  ASSIGN_OR_RETURN(Statement stretches, database_.Prepare(kStretches));
   stretches.BindInt(1, subscription.id);
   return ReadRows(stretches, ReadStretch, subscription.deliveries);
 }
@@ -156,7 +150,7 @@ absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
 absl::StatusOr<std::vector<DeadEvent>> SubscriptionReader::LoadDeadLetters(int64_t id,
                                                                            Sequence after,
                                                                            size_t max) {
-  ASSIGN_OR_RETURN(Statement rows, database_->Prepare(kDeadPage));
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kDeadPage));
   rows.BindInt(1, id);
   rows.BindInt(2, after);
   rows.BindInt(3, static_cast<int64_t>(max));
@@ -167,7 +161,7 @@ absl::StatusOr<std::vector<DeadEvent>> SubscriptionReader::LoadDeadLetters(int64
 
 absl::StatusOr<std::vector<std::string>> SubscriptionReader::LoadNackReasons(
     int64_t id, const std::vector<Sequence>& sequences) {
-  ASSIGN_OR_RETURN(Statement row, database_->Prepare(kNackReason));
+  ASSIGN_OR_RETURN(Statement row, database_.Prepare(kNackReason));
   std::vector<std::string> reasons;
   reasons.reserve(sequences.size());
   for (const Sequence sequence : sequences) {

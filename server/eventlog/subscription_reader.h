@@ -2,9 +2,7 @@
 #ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_READER_H_
 #define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_READER_H_
 
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,7 +14,8 @@ namespace hookgate {
 // Not thread-safe: one thread at a time. Calls mean what they mean in SubscriptionLog.
 class SubscriptionReader {
  public:
-  static absl::StatusOr<SubscriptionReader> Open(const std::string& database_path);
+  // `database` outlives the reader.
+  explicit SubscriptionReader(Database& database) : database_(database) {}
 
   absl::StatusOr<std::vector<StoredSubscription>> LoadAll();
   absl::StatusOr<StoredSubscription> Load(int64_t id);
@@ -25,13 +24,10 @@ class SubscriptionReader {
                                                            const std::vector<Sequence>& sequences);
 
  private:
-  explicit SubscriptionReader(std::unique_ptr<Database> database)
-      : database_(std::move(database)) {}
-
   absl::StatusOr<std::vector<StoredSubscription>> LoadRows(int64_t first_id, int64_t last_id);
   absl::Status LoadEvents(StoredSubscription& subscription);
 
-  std::unique_ptr<Database> database_;
+  Database& database_;
 };
 
 }  // namespace hookgate

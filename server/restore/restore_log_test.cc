@@ -339,19 +339,7 @@ TEST_F(RestoreLogTest, RestoredLogIsItsOwnersAlone) {
 
 // Backups outlive upgrades.
 TEST_F(RestoreLogTest, BackupOfAnOlderSchemaIsMigrated) {
-  {
-    auto database = *Database::Open(backup_, Database::Mode::kReadWrite);
-    ASSERT_TRUE(database
-                    ->Execute("DROP TABLE stretches; DROP TABLE delivery_stretches; "
-                              "DROP TABLE former_epochs; "
-                              "ALTER TABLE unsettled_events DROP COLUMN lost; "
-                              "ALTER TABLE dead_letters DROP COLUMN lost; "
-                              "ALTER TABLE subscriptions DROP COLUMN lost_unread; "
-                              "ALTER TABLE subscriptions DROP COLUMN passed; "
-                              "ALTER TABLE subscriptions DROP COLUMN admitted; "
-                              "PRAGMA user_version = 4")
-                    .ok());
-  }
+  MakeVersion4(backup_);
   const std::string before = Content(backup_);
   const auto report = Restore(backup_, /*force=*/true);
   ASSERT_TRUE(report.ok()) << report.status();

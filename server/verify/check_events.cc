@@ -13,6 +13,7 @@
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
 #include "server/event/parse_json.h"
+#include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
 
 namespace hookgate {
@@ -27,6 +28,7 @@ constexpr int64_t kProgressStep = 100'000;
 constexpr char kEvents[] =
     "SELECT sequence, source, webhook_id, type, subject, failure, receive_time_us, envelope, "
     "raw_body FROM events NOT INDEXED ORDER BY sequence";
+constexpr char kBlock[] = "SELECT latest_us FROM receive_time_blocks WHERE block = ?1";
 constexpr char kDuplicates[] =
     "SELECT source, webhook_id, min(sequence), max(sequence) FROM events NOT INDEXED "
     "GROUP BY source, webhook_id HAVING count(*) > 1";
@@ -55,10 +57,11 @@ std::string Name(int64_t sequence) { return absl::StrCat("event ", sequence); }
 
 class EventChecker {
  public:
-  EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, LogReport& report,
-               Findings& findings)
+  EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, Statement& block,
+               LogReport& report, Findings& findings)
       : webhooks_(webhooks),
         webhook_page_(webhook_page),
+        block_(block),
         report_(report),
         findings_(findings),
         expected_(report.earliest_sequence) {}
@@ -66,6 +69,7 @@ class EventChecker {
   void Check(const Row& row) {
     CheckSequence(row.sequence);
     CheckIndexed(row);
+    CheckBlock(row);
     ++report_.events;
     report_.body_bytes += static_cast<int64_t>(row.raw_body.size());
     Event stored;
@@ -103,6 +107,24 @@ class EventChecker {
     if (!found.ok() || std::find(found->begin(), found->end(), row.sequence) == found->end()) {
       findings_.Add(Name(row.sequence),
                     "is not found by its webhook-id: a repeat of it would be stored again");
+    }
+  }
+
+  // As a start at a time will look for it.
+  void CheckBlock(const Row& row) {
+    const int64_t block = row.sequence / ReceiveTimes::kBlock;
+    if (block != block_number_) {
+      block_number_ = block;
+      StatementScope scope(block_);
+      block_.BindInt(1, block);
+      const auto there = block_.Step();
+      // Of one that is not full, and of one that is missing, the events are read.
+      block_latest_ = there.value_or(false) ? absl::FromUnixMicros(block_.ColumnInt(0))
+                                            : absl::InfiniteFuture();
+    }
+    if (row.receive_time > block_latest_) {
+      findings_.Add(Name(row.sequence),
+                    "was received later than its block says: a start at a time would skip it");
     }
   }
 
@@ -189,6 +211,9 @@ class EventChecker {
 
   const WebhookIndex& webhooks_;
   Statement& webhook_page_;
+  Statement& block_;
+  int64_t block_number_ = -1;
+  absl::Time block_latest_;
   LogReport& report_;
   Findings& findings_;
   int64_t expected_;  // the next sequence
@@ -200,7 +225,8 @@ absl::Status ReadEvents(Database& database, const std::function<void(absl::strin
                    WebhookIndex::Open(database, {report.earliest_sequence, report.head_sequence},
                                       WebhookIndex::kEntriesPerRun, /*may_write=*/false));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
-  EventChecker checker(*webhooks, webhook_page, report, findings);
+  ASSIGN_OR_RETURN(Statement block, database.Prepare(kBlock));
+  EventChecker checker(*webhooks, webhook_page, block, report, findings);
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kEvents));
   const int64_t total = report.head_sequence - report.earliest_sequence + 1;
   while (true) {

@@ -152,7 +152,7 @@ TEST_F(ClockJumpTest, ThereAndBackAgainManyTimes) {
   ExpectAllThere();
 }
 
-// A start trims at once, by a clock that is wrong.
+// A start trims at once, and its clock may be wrong.
 TEST_F(ClockJumpTest, RestartOnAClockThatWasSetBackRemovesNothing) {
   for (int i = 0; i < 3; ++i) ExpectStored();
   Set(-absl::Hours(24 * 60));
@@ -162,9 +162,28 @@ TEST_F(ClockJumpTest, RestartOnAClockThatWasSetBackRemovesNothing) {
   Set(absl::ZeroDuration());
   Start();
   ExpectStored();
-  // What was received by the clock that was wrong looks old now, and stays: the events before it
-  // are younger, and go first.
+  // What was received by the clock that was wrong looks old now, and stays.
   ExpectAllThere();
+}
+
+// It removed all that there was, within a second.
+TEST_F(ClockJumpTest, StartOnAClockThatIsYearsAheadRemovesNothing) {
+  for (int i = 0; i < 3; ++i) ExpectStored();
+  Set(absl::Hours(24 * 3650));
+  Start();
+  ExpectStored();
+  ExpectAllThere();
+  Set(absl::ZeroDuration());
+  Start();
+  // The event of the time when the clock was ahead hides none of those of before and after.
+  ExpectStored();
+  ExpectAllThere();
+  EventStream stream(gateway_->grpc(), "start_time { seconds: 1700000000 }");
+  EXPECT_EQ(stream.EventsUntilCaughtUp().size(), static_cast<size_t>(head_));
+  EventStream in_the_future(gateway_->grpc(),
+                            absl::StrCat("start_time { seconds: ",
+                                         absl::ToUnixSeconds(absl::Now() + absl::Hours(24)), " }"));
+  EXPECT_THAT(in_the_future.NextSequences(2), testing::ElementsAre(4, 5));
 }
 
 // hookgate, and what it says on standard error.

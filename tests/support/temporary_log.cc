@@ -62,6 +62,24 @@ std::string BackUpLog(const std::string& folder) {
   return copy;
 }
 
+void MakeVersion4(const std::string& database_path) {
+  auto database = Database::Open(database_path, Database::Mode::kReadWrite);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const absl::Status undone = (*database)->Execute(
+      "DROP TABLE receive_time_blocks; DROP TABLE age_marks; DROP TABLE age_clock;"
+      "DROP TABLE webhook_pieces; DROP INDEX quarantine_by_touch;"
+      "ALTER TABLE quarantine DROP COLUMN touch;"
+      "CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);"
+      "DROP TABLE stretches; DROP TABLE delivery_stretches; DROP TABLE former_epochs;"
+      "ALTER TABLE unsettled_events DROP COLUMN lost;"
+      "ALTER TABLE dead_letters DROP COLUMN lost;"
+      "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
+      "ALTER TABLE subscriptions DROP COLUMN passed;"
+      "ALTER TABLE subscriptions DROP COLUMN admitted;"
+      "PRAGMA user_version = 4");
+  ASSERT_TRUE(undone.ok()) << undone;
+}
+
 absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& wanted) {
   auto event = std::make_unique<LogEvent>();
   event->source = wanted.source;

@@ -23,6 +23,9 @@ std::unique_ptr<SqliteEventLog> OpenTemporaryLog(CommitListener* listener = null
 // somebody writes it or not. Fails the test if it cannot be made.
 std::string BackUpLog(const std::string& folder);
 
+// Makes a log's file, which nobody has open, what an older version has left: of schema 4.
+void MakeVersion4(const std::string& database_path);
+
 // What a test wants to be special about an event; the rest is made up.
 struct TestEvent {
   std::string webhook_id;  // "": a new one

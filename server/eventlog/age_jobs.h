@@ -1,0 +1,19 @@
+// What the writer thread stores of the log's age.
+#ifndef HOOKGATE_SERVER_EVENTLOG_AGE_JOBS_H_
+#define HOOKGATE_SERVER_EVENTLOG_AGE_JOBS_H_
+
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "server/eventlog/log_ages.h"
+#include "server/eventlog/log_job.h"
+
+namespace hookgate {
+
+std::unique_ptr<LogJob> MakeStoreAgesJob(const AgeChanges& changes,
+                                         absl::AnyInvocable<void(absl::Status) &&> done);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_AGE_JOBS_H_

@@ -1,0 +1,20 @@
+// Reads what a log knows of its age.
+#ifndef HOOKGATE_SERVER_EVENTLOG_AGE_READER_H_
+#define HOOKGATE_SERVER_EVENTLOG_AGE_READER_H_
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/log_ages.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Trimmable::LoadAges. `position` is the log's. For a log that has no ages yet it walks through its
+// indexes by time.
+absl::StatusOr<StoredAges> ReadAges(Database& database, const LogPosition& position,
+                                    absl::Time wall);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_AGE_READER_H_
