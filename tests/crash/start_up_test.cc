@@ -61,7 +61,7 @@ TEST_P(StartUpTest, TakesLessThanASecondForEach100000Events) {
   EXPECT_LT(each, 1);
 }
 
-// Of 250,000, no webhook-id has got into a run: a start reads all of them.
+// Of 250,000, no webhook-id has got into a run: a start reads all of their pieces.
 INSTANTIATE_TEST_SUITE_P(Logs, StartUpTest, testing::Values(100'000, 250'000, 1'000'000));
 
 }  // namespace
