@@ -10,6 +10,7 @@
 #include "server/rpc/caller.h"
 #include "server/rpc/event_queries.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/refused_stream.h"
 #include "server/rpc/unary_calls.h"
 
 namespace hookgate {
@@ -17,13 +18,6 @@ namespace {
 
 using hookgate::v1::EventService;
 using hookgate::v1::SubscribeRequest;
-
-// A stream that ends before it begins.
-class RefusedStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
- public:
-  explicit RefusedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
 
 // Subscribe is raw, so that frames go out as they were put together, not parsed and built again.
 using ServiceBase = EventService::WithRawCallbackMethod_Subscribe<
@@ -38,23 +32,23 @@ class EventServiceImpl final : public ServiceBase {
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* call,
                                                         const grpc::ByteBuffer* bytes) override {
     absl::StatusOr<Caller> caller = Admit(*call, "Subscribe");
-    if (!caller.ok()) return new RefusedStream(caller.status());
+    if (!caller.ok()) return new RefusedServerStream(caller.status());
     SubscribeRequest request;
     if (!ParseByteBuffer(*bytes, request)) {
-      return new RefusedStream(ErrorWithReason(absl::StatusCode::kInvalidArgument,
-                                               reason::kInvalidRequest,
-                                               "the request is no SubscribeRequest"));
+      return new RefusedServerStream(ErrorWithReason(absl::StatusCode::kInvalidArgument,
+                                                     reason::kInvalidRequest,
+                                                     "the request is no SubscribeRequest"));
     }
     // gRPC keeps it as long as the call, and with it all of the block that it was read into.
     const_cast<grpc::ByteBuffer*>(bytes)->Clear();
     absl::Status allowed = caller->CheckSources(Right::kSubscribe, request.filter().sources());
     // After the rights: who has none for a source must not learn whether there is one.
     allowed.Update(caller->CheckSourcesExist(request.filter().sources(), "filter.sources"));
-    if (!allowed.ok()) return new RefusedStream(allowed);
+    if (!allowed.ok()) return new RefusedServerStream(allowed);
     auto stream =
         std::make_shared<SubscribeStream>(request.client_name(), *std::move(caller), context_);
     const absl::Status added = context_.registry.Add(stream);
-    if (!added.ok()) return new RefusedStream(added);
+    if (!added.ok()) return new RefusedServerStream(added);
     stream->Start(std::move(request));
     return stream.get();
   }

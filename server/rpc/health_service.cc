@@ -7,6 +7,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/stream_registry.h"
 
 namespace hookgate {
 
@@ -79,8 +80,7 @@ void HealthService::EndWatches() {
   absl::MutexLock lock(&mu_);
   ending_ = true;
   for (HealthWatch* watch : watches_) {
-    watch->End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                               "the gateway is going down: try again soon"));
+    watch->End(DrainingError());
   }
 }
 
@@ -110,8 +110,7 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
   auto watch = std::make_unique<HealthWatch>(*this);
   absl::MutexLock lock(&mu_);
   if (ending_) {
-    watch->End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                               "the gateway is going down: try again soon"));
+    watch->End(DrainingError());
   } else if (watches_.size() >= kMaxWatches) {
     watch->End(ErrorWithReason(
         absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,

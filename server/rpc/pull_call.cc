@@ -94,10 +94,7 @@ void PullCall::EndIfNone(Subscription& subscription, StreamId stream) {
       stream, [self = shared_from_this()](const absl::Status& status) { self->End(status); });
 }
 
-void PullCall::Drain(absl::Duration) {
-  End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                      "the gateway is going down: try again soon"));
-}
+void PullCall::Drain(absl::Duration) { End(DrainingError()); }
 
 void PullCall::Recheck() {
   const absl::Status allowed = caller_.CheckConsume(request_.subscription());

@@ -13,18 +13,12 @@
 #include "server/rpc/byte_buffer.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/refused_stream.h"
 
 namespace hookgate {
 namespace {
 
 using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
-
-// A stream that ends before it begins.
-class RefusedStream final : public Reactor {
- public:
-  explicit RefusedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
 
 // Reads a question, writes its answer, reads the next.
 class ReflectionStream final : public Reactor,
@@ -60,10 +54,7 @@ class ReflectionStream final : public Reactor,
   void OnCancel() override { End(absl::CancelledError("the client has gone")); }
   void OnDone() override { context_.registry.Remove(this); }
 
-  void Drain(absl::Duration) override {
-    End(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                        "the gateway is going down: try again soon"));
-  }
+  void Drain(absl::Duration) override { End(DrainingError()); }
   void Recheck() override {
     const absl::Status allowed = caller_.CheckMethod(method_);
     if (!allowed.ok()) End(allowed);
@@ -102,10 +93,10 @@ class ReflectionStream final : public Reactor,
 Reactor* Open(const grpc::CallbackServerContext& call, std::string method,
               const ReflectionContext& context) {
   absl::StatusOr<Caller> caller = Caller::Admit(call, context.gate, method);
-  if (!caller.ok()) return new RefusedStream(caller.status());
+  if (!caller.ok()) return new RefusedBidiStream(caller.status());
   auto stream = std::make_shared<ReflectionStream>(*std::move(caller), std::move(method), context);
   const absl::Status added = context.registry.Add(stream);
-  if (!added.ok()) return new RefusedStream(added);
+  if (!added.ok()) return new RefusedBidiStream(added);
   stream->Start();
   return stream.get();
 }

@@ -10,11 +10,15 @@
 
 namespace hookgate {
 
+absl::Status DrainingError() {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                         "the gateway is going down: try again soon");
+}
+
 absl::Status StreamRegistry::Add(const std::shared_ptr<OpenStream>& stream) {
   MonotonicMutexLock lock(&mu_);
   if (draining_) {
-    return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                           "the gateway is going down: try again soon");
+    return DrainingError();
   }
   if (streams_.size() >= max_streams_) {
     return ErrorWithReason(

@@ -14,6 +14,9 @@
 
 namespace hookgate {
 
+// What a call hears once the gateway drains: UNAVAILABLE draining.
+absl::Status DrainingError();
+
 class OpenStream {
  public:
   virtual ~OpenStream() = default;

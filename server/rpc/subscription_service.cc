@@ -12,6 +12,7 @@
 #include "server/rpc/caller.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/pull_call.h"
+#include "server/rpc/refused_stream.h"
 #include "server/rpc/subscription_calls.h"
 #include "server/rpc/subscription_messages.h"
 #include "server/rpc/unary_calls.h"
@@ -20,13 +21,6 @@ namespace hookgate {
 namespace {
 
 using hookgate::v1::SubscriptionService;
-
-// A stream that ends before it begins.
-class RefusedStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
- public:
-  explicit RefusedStream(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
 
 // Consume is raw, so that frames go out as they were put together, not parsed and built again.
 using ServiceBase = SubscriptionService::WithRawCallbackMethod_Consume<
@@ -54,10 +48,10 @@ class SubscriptionServiceImpl final : public ServiceBase {
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
       grpc::CallbackServerContext* call) override {
     absl::StatusOr<Caller> caller = Admit(*call, "Consume");
-    if (!caller.ok()) return new RefusedStream(caller.status());
+    if (!caller.ok()) return new RefusedBidiStream(caller.status());
     auto stream = std::make_shared<ConsumeStream>(*std::move(caller), context_);
     const absl::Status added = context_.registry.Add(stream);
-    if (!added.ok()) return new RefusedStream(added);
+    if (!added.ok()) return new RefusedBidiStream(added);
     stream->Start();
     return stream.get();
   }
