@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
 
+constexpr int kNiceOfWhoGivesWay = 10;
+
 }  // namespace
 
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
@@ -38,6 +41,13 @@ void AskForShortTimeSlices() {
   attributes.size = sizeof(attributes);
   attributes.runtime = kShortSliceNs;
   syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+// Linux counts the priority of each thread for itself.
+void GiveWayToOthers() {
+  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
+  const int nice = getpriority(PRIO_PROCESS, thread);
+  if (nice < kNiceOfWhoGivesWay) setpriority(PRIO_PROCESS, thread, kNiceOfWhoGivesWay);
 }
 
 }  // namespace hookgate

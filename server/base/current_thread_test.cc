@@ -61,6 +61,20 @@ TEST(CurrentThreadTest, NameIsSeen) {
   }).join();
 }
 
+TEST(CurrentThreadTest, WhoGivesWayIsNicerThanTheOthersAndOnlyThisThread) {
+  const auto nice = [] {
+    return getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)));
+  };
+  const int before = nice();
+  std::thread([&nice, before] {
+    GiveWayToOthers();
+    EXPECT_EQ(nice(), std::max(before, 10));
+    GiveWayToOthers();
+    EXPECT_EQ(nice(), std::max(before, 10));
+  }).join();
+  EXPECT_EQ(nice(), before);
+}
+
 TEST(CurrentThreadTest, SlicesAreShortAndTheRestIsAsItWas) {
   bool told = false;
   std::thread([&told] {

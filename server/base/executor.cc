@@ -4,15 +4,32 @@
 #include <boost/asio/thread_pool.hpp>
 #include <utility>
 
+#include "server/base/current_thread.h"
+
 namespace hookgate {
 
 class Executor::Pool {
  public:
-  explicit Pool(int threads) : threads_(static_cast<size_t>(threads)) {}
+  Pool(int threads, Priority priority)
+      : priority_(priority), threads_(static_cast<size_t>(threads)) {}
+  const Priority priority_;
   boost::asio::thread_pool threads_;
 };
 
-Executor::Executor(int threads) : pool_(std::make_unique<Pool>(threads)) {}
+namespace {
+
+// Asio starts the threads, and has no place for what each does first.
+void BeginOnThread(Executor::Priority priority) {
+  thread_local bool begun = false;
+  if (begun) return;
+  begun = true;
+  if (priority == Executor::Priority::kGivesWay) GiveWayToOthers();
+}
+
+}  // namespace
+
+Executor::Executor(int threads, Priority priority)
+    : pool_(std::make_unique<Pool>(threads, priority)) {}
 
 Executor::~Executor() {
   pool_->threads_.join();
@@ -22,7 +39,11 @@ Executor::~Executor() {
 
 void Executor::Post(absl::AnyInvocable<void() &&> work) {
   absl::ReaderMutexLock lock(&posting_);
-  boost::asio::post(pool_->threads_, [work = std::move(work)]() mutable { std::move(work)(); });
+  boost::asio::post(pool_->threads_,
+                    [priority = pool_->priority_, work = std::move(work)]() mutable {
+                      BeginOnThread(priority);
+                      std::move(work)();
+                    });
 }
 
 }  // namespace hookgate

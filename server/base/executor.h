@@ -13,7 +13,13 @@ namespace hookgate {
 // own: who posts has one piece of work under way at a time, or counts.
 class Executor {
  public:
-  explicit Executor(int threads);
+  // What its threads are to those of others.
+  enum class Priority {
+    kUsual,
+    kGivesWay,  // long work that nobody waits for at this moment: see GiveWayToOthers
+  };
+
+  explicit Executor(int threads, Priority priority = Priority::kUsual);
   // Runs what was posted, then joins the threads.
   ~Executor();
   Executor(const Executor&) = delete;

@@ -41,7 +41,9 @@ class ReadQueue {
   };
   using Work = absl::AnyInvocable<void(Ticket ticket) &&>;
 
-  ReadQueue(int threads, int max_tickets) : free_(max_tickets), executor_(threads) {}
+  // Who reads here is behind: its threads give way to those that serve what is new.
+  ReadQueue(int threads, int max_tickets)
+      : free_(max_tickets), executor_(threads, Executor::Priority::kGivesWay) {}
 
   // Runs `work` in its turn. Callers have a bounded number of them queued at a time.
   void Post(Work work) ABSL_LOCKS_EXCLUDED(mu_);

@@ -64,7 +64,7 @@ class RpcServerImpl final : public RpcServer {
         gate_(context.access, context.clock, context.source_names),
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
-        pages_(options.page_threads),
+        pages_(options.page_threads, Executor::Priority::kGivesWay),
         openings_(1),
         executor_(options.query_threads),
         event_service_(
