@@ -15,6 +15,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/forwarding_log.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -41,9 +42,9 @@ Selection OfType(const std::string& type, bool include_raw_body = false) {
 }
 
 // Counts the reads of a log, and can fail one.
-class CountingLog final : public EventLog {
+class CountingLog final : public ForwardingLog {
  public:
-  explicit CountingLog(EventLog& log) : log_(log) {}
+  using ForwardingLog::ForwardingLog;
   int reads() const { return reads_; }
   void FailNextRead() { fail_next_ = true; }
 
@@ -51,41 +52,10 @@ class CountingLog final : public EventLog {
                                 const ReadLimits& limits, EventVisitor visit) override {
     ++reads_;
     if (fail_next_.exchange(false)) return absl::InternalError("the disk has gone");
-    return log_.Scan(after, matches, limits, visit);
-  }
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override {
-    return log_.Read(after, matches, limits);
-  }
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {
-    log_.Append(std::move(event), std::move(done));
-  }
-  void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override {
-    log_.Quarantine(std::move(webhook), std::move(done));
-  }
-  absl::Status Health() const override { return log_.Health(); }
-  const std::string& epoch() const override { return log_.epoch(); }
-  const LogHistory& history() const override { return log_.history(); }
-  LogPosition Position() const override { return log_.Position(); }
-  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override {
-    return log_.FirstAtOrAfter(time);
-  }
-  absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
-                                const ReadLimits& limits) override {
-    return log_.List(query, matches, limits);
-  }
-  absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
-                                           absl::optional<LogPredicate> matches,
-                                           int64_t limit) override {
-    return log_.CountFailures(query, matches, limit);
-  }
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override { return log_.Get(sequence); }
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view id) override {
-    return log_.Find(source, id);
+    return ForwardingLog::Scan(after, matches, limits, visit);
   }
 
  private:
-  EventLog& log_;
   std::atomic<int> reads_ = 0;
   std::atomic<bool> fail_next_ = false;
 };

@@ -3,27 +3,23 @@
 #ifndef HOOKGATE_TESTS_SUPPORT_HELD_LOG_H_
 #define HOOKGATE_TESTS_SUPPORT_HELD_LOG_H_
 
-#include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "server/eventlog/event_log.h"
+#include "tests/support/forwarding_log.h"
 
 namespace hookgate {
 
 // Thread-safe.
-class HeldLog final : public EventLog {
+class HeldLog final : public ForwardingLog {
  public:
   struct ReadCall {
     Sequence after = 0;
     ReadLimits limits;
   };
 
-  // `log` outlives this.
-  explicit HeldLog(EventLog& log) : log_(log) {}
+  using ForwardingLog::ForwardingLog;
 
   // Read and Scan wait from now on; Release ends that, and lets those go on that wait.
   void Hold() ABSL_LOCKS_EXCLUDED(mu_) {
@@ -53,38 +49,12 @@ class HeldLog final : public EventLog {
       reads_.push_back({after, limits});
     }
     Wait();
-    return log_.Read(after, matches, limits);
+    return ForwardingLog::Read(after, matches, limits);
   }
   absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit) override {
     Wait();
-    return log_.Scan(after, matches, limits, visit);
-  }
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {
-    log_.Append(std::move(event), std::move(done));
-  }
-  void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override {
-    log_.Quarantine(std::move(webhook), std::move(done));
-  }
-  absl::Status Health() const override { return log_.Health(); }
-  const std::string& epoch() const override { return log_.epoch(); }
-  const LogHistory& history() const override { return log_.history(); }
-  LogPosition Position() const override { return log_.Position(); }
-  absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override {
-    return log_.FirstAtOrAfter(time);
-  }
-  absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
-                                const ReadLimits& limits) override {
-    return log_.List(query, matches, limits);
-  }
-  absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
-                                           absl::optional<LogPredicate> matches,
-                                           int64_t limit) override {
-    return log_.CountFailures(query, matches, limit);
-  }
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override { return log_.Get(sequence); }
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view id) override {
-    return log_.Find(source, id);
+    return ForwardingLog::Scan(after, matches, limits, visit);
   }
 
  private:
@@ -96,7 +66,6 @@ class HeldLog final : public EventLog {
     --waiting_;
   }
 
-  EventLog& log_;
   mutable absl::Mutex mu_;
   bool held_ ABSL_GUARDED_BY(mu_) = false;
   int waiting_ ABSL_GUARDED_BY(mu_) = 0;
