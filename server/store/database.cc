@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -27,6 +28,12 @@ constexpr int kBusyTimeoutMs = 5000;
 // The same while commits wait behind this one: another time will do.
 constexpr int kRestartTimeoutMs = 50;
 
+// There is no room, or no more for this user or this file. SQLite tells only the first apart, by
+// SQLITE_FULL.
+bool IsOutOfRoom(int system_error) {
+  return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
+}
+
 // Why a file could not be opened, if that may pass.
 absl::StatusCode ToStatusCodeOfOpening(int system_error) {
   switch (system_error) {
@@ -36,15 +43,16 @@ absl::StatusCode ToStatusCodeOfOpening(int system_error) {
     case EINTR:
     case EAGAIN:
       return absl::StatusCode::kUnavailable;
-    case ENOSPC:
-    case EDQUOT:
-      return absl::StatusCode::kResourceExhausted;
     default:
-      return absl::StatusCode::kFailedPrecondition;
+      return IsOutOfRoom(system_error) ? absl::StatusCode::kResourceExhausted
+                                       : absl::StatusCode::kFailedPrecondition;
   }
 }
 
 absl::StatusCode ToStatusCode(int result, int system_error) {
+  if (result == SQLITE_IOERR_WRITE && IsOutOfRoom(system_error)) {
+    return absl::StatusCode::kResourceExhausted;
+  }
   switch (result & 0xff) {  // The low byte is the class of an extended code.
     case SQLITE_FULL:
       return absl::StatusCode::kResourceExhausted;
@@ -66,13 +74,21 @@ absl::StatusCode ToStatusCode(int result, int system_error) {
 
 absl::Status MakeError(int result, absl::string_view what, absl::string_view message,
                        int system_error = 0) {
+  // SQLite says "disk I/O error" then.
+  if (result == SQLITE_IOERR_WRITE && IsOutOfRoom(system_error)) {
+    message = std::strerror(system_error);
+  }
   return absl::Status(ToStatusCode(result, system_error),
                       absl::StrCat(what, ": ", message, " (SQLite code ", result, ")"));
 }
 
+// The error of the call that has just failed. `errno` was 0 before it: SQLite does not keep that of
+// a failed write in all cases, and may still have the one of a call before.
 absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
-  return MakeError(sqlite3_extended_errcode(handle), what, sqlite3_errmsg(handle),
-                   sqlite3_system_errno(handle));
+  const int write_error = errno;
+  const int result = sqlite3_extended_errcode(handle);
+  return MakeError(result, what, sqlite3_errmsg(handle),
+                   result == SQLITE_IOERR_WRITE ? write_error : sqlite3_system_errno(handle));
 }
 
 // SQLite's URI of a file, whatever its name holds.
@@ -157,6 +173,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
 Database::~Database() { sqlite3_close_v2(handle_); }
 
 absl::Status Database::Execute(const std::string& sql) {
+  errno = 0;
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
     return ErrorOf(handle_, sql);
   }
@@ -202,8 +219,10 @@ absl::Status Database::ReserveWal(int64_t bytes) {
   }
   if (result == SQLITE_OK && found < bytes) result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
   if (result == SQLITE_OK) return absl::OkStatus();
+  const int system_error = errno;
   wal->pMethods->xTruncate(wal, found);
-  return MakeError(result, "making the write-ahead log longer", sqlite3_errstr(result));
+  return MakeError(result, "making the write-ahead log longer", sqlite3_errstr(result),
+                   system_error);
 }
 
 absl::Status Database::LimitWal(int64_t bytes) {
@@ -217,9 +236,12 @@ absl::StatusOr<int> Database::Checkpoint(CheckpointMode mode) {
   int wal_pages = 0;
   int moved_pages = 0;
   if (mode == CheckpointMode::kRestart) sqlite3_busy_timeout(handle_, kRestartTimeoutMs);
+  errno = 0;
   const int result =
       sqlite3_wal_checkpoint_v2(handle_, nullptr, sqlite_mode, &wal_pages, &moved_pages);
+  const int write_error = errno;
   sqlite3_busy_timeout(handle_, kBusyTimeoutMs);
+  errno = write_error;
   if (result != SQLITE_OK) return ErrorOf(handle_, "checkpoint");
   return wal_pages - moved_pages;
 }
@@ -247,6 +269,7 @@ void Statement::BindBlob(int index, absl::string_view value) {
 }
 
 absl::StatusOr<bool> Statement::Step() {
+  errno = 0;
   switch (sqlite3_step(handle_)) {
     case SQLITE_ROW:
       return true;

@@ -1,6 +1,6 @@
 // A thin veneer over SQLite: a connection, a prepared statement, and a transaction that rolls back
 // unless committed. Errors come as absl::Status together with what SQLite said:
-//   RESOURCE_EXHAUSTED  the disk or a quota is full (SQLITE_FULL)
+//   RESOURCE_EXHAUSTED  the disk or a quota is full, or a file may not become longer
 //   UNAVAILABLE         another connection holds the lock (SQLITE_BUSY, SQLITE_LOCKED), or the
 //                       process or the machine has no file descriptor or memory left to open a file
 //                       with: another time it may do

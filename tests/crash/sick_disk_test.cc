@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -145,6 +146,21 @@ TEST_F(SickDiskTest, FullDiskRefusesUntilThereIsRoomAgain) {
   ExpectStored();
   EXPECT_EQ(Ready().status, 200);
   EXPECT_THAT(gateway_->log(), HasSubstr("can be written again"));
+  ExpectAllThere();
+}
+
+// A quota, or a limit of the file's size, was taken for a disk that fails: webhooks were refused
+// until a restart, also once there was room again.
+TEST_F(SickDiskTest, QuotaThatIsUsedUpIsAFullDisk) {
+  ExpectStored();
+  for (const int error : {EDQUOT, EFBIG}) {
+    machine_.FailWrites(error);
+    ExpectRefused();
+    ExpectNotReadyBecause(std::strerror(error));
+    machine_.FailWrites(0);
+    ExpectStored();
+  }
+  EXPECT_EQ(Ready().status, 200);
   ExpectAllThere();
 }
 
