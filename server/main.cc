@@ -20,8 +20,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
+#include "server/base/log_output.h"
 #include "server/base/logging.h"
 #include "server/base/printable.h"
+#include "server/base/standard_descriptors.h"
 #include "server/base/status.h"
 #include "server/gateway/command_line.h"
 #include "server/gateway/descriptors.h"
@@ -170,6 +172,7 @@ absl::optional<std::string> DataDirFromFlags(Problems& problems) {
 }
 
 int Fail(int exit_code, const absl::Status& status) {
+  FlushLog();
   std::cerr << "hookgated: " << Printable(std::string(status.message())) << "\n";
   return exit_code;
 }
@@ -313,7 +316,10 @@ int Main() {
             << " admin=" << (*gateway)->admin_address() << std::endl;
   while (WaitForSignal() == SignalRequest::kReload) Reload(**gateway);
   // All that was answered is on the disk, so whoever holds a connection need not be waited for.
-  if (!(*gateway)->Drain()) _exit(EXIT_SUCCESS);
+  const bool all_ended = (*gateway)->Drain();
+  if (all_ended) gateway->reset();
+  FlushLog();
+  if (!all_ended) _exit(EXIT_SUCCESS);
   return EXIT_SUCCESS;
 }
 
@@ -342,8 +348,12 @@ absl::optional<int> ReadCommandLine(int argc, char** argv) {
 }  // namespace
 }  // namespace hookgate
 
+HOOKGATE_RESERVE_STANDARD_DESCRIPTORS
+
 int main(int argc, char** argv) {
   hookgate::HideProcess();
+  // Where a file may not become longer (ulimit -f) that is an error of the write, as a full disk is.
+  signal(SIGXFSZ, SIG_IGN);
   // libgrpc would take any suites that it finds there.
   setenv("GRPC_SSL_CIPHER_SUITES", hookgate::kTls12Suites, /*replace=*/1);
 #ifdef NDEBUG

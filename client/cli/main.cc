@@ -13,6 +13,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/fd_output.h"
 #include "client/connection.h"
+#include "server/base/standard_descriptors.h"
 
 namespace hookgate::cli {
 namespace {
@@ -46,6 +47,8 @@ void WatchSignals(Interrupt& interrupt) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // A reader that closes the pipe shows as a failed write.
   signal(SIGPIPE, SIG_IGN);
+  // So does a file that may not become longer (ulimit -f).
+  signal(SIGXFSZ, SIG_IGN);
   // Ignored, as some parents leave it, it would hide how programs of --exec have ended.
   signal(SIGCHLD, SIG_DFL);
   std::thread([signals, &interrupt] {
@@ -85,6 +88,8 @@ int Main(int argc, char** argv) {
 
 }  // namespace
 }  // namespace hookgate::cli
+
+HOOKGATE_RESERVE_STANDARD_DESCRIPTORS
 
 int main(int argc, char** argv) {
   // The command says what is wrong in its own words, unless somebody wants to hear gRPC's.

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "server/base/log_output.h"
 #include "server/base/printable.h"
 
 namespace hookgate {
@@ -20,6 +22,8 @@ namespace {
 constexpr size_t kMaxValueBytes = 4096;
 
 LogFormat g_format = LogFormat::kText;
+// From InitLogging on. Never destroyed: threads may still log while the process ends.
+LogOutput* g_output = nullptr;
 
 spdlog::level::level_enum ToSpdlog(Severity severity) {
   switch (severity) {
@@ -104,6 +108,28 @@ void AddJsonFields(absl::string_view message, absl::Span<const LogField> fields,
   object += '}';
 }
 
+std::string Line(Severity severity, absl::string_view message, absl::Span<const LogField> fields) {
+  // A log line is read by people and machines, not decided upon: the one place that asks the
+  // machine's clock directly.
+  const absl::Time now = absl::Now();
+  if (g_format == LogFormat::kText) {
+    return absl::StrCat(absl::FormatTime("%H:%M:%E3S", now, absl::LocalTimeZone()), " ",
+                        SeverityName(severity), " ", FormatText(message, fields));
+  }
+  std::string line;
+  AddJsonMember("time",
+                PrintableJsonString(absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone())),
+                line);
+  AddJsonMember("severity", PrintableJsonString(SeverityName(severity)), line);
+  AddJsonFields(message, fields, line);
+  return line;
+}
+
+std::string LostLine(int64_t lines) {
+  return Line(Severity::kWarning, "log lines were lost: nobody read standard error meanwhile",
+              {{"lines", lines}});
+}
+
 }  // namespace
 
 absl::StatusOr<Severity> ParseSeverity(absl::string_view text) {
@@ -126,6 +152,7 @@ absl::StatusOr<LogFormat> ParseLogFormat(absl::string_view text) {
 void InitLogging(const LoggingOptions& options) {
   g_format = options.format;
   SetLeastSeverity(options.least_severity);
+  if (g_output == nullptr) g_output = new LogOutput(STDERR_FILENO, LostLine);
 }
 
 void SetLeastSeverity(Severity severity) { Logger().set_level(ToSpdlog(severity)); }
@@ -146,21 +173,16 @@ void Log(Severity severity, absl::string_view message, std::initializer_list<Log
 
 void LogFields(Severity severity, absl::string_view message, const std::vector<LogField>& fields) {
   if (!Logger().should_log(ToSpdlog(severity))) return;
-  // A log line is read by people and machines, not decided upon: the one place that asks the
-  // machine's clock directly.
-  const absl::Time now = absl::Now();
-  std::string line;
-  if (g_format == LogFormat::kText) {
-    line = absl::StrCat(absl::FormatTime("%H:%M:%E3S", now, absl::LocalTimeZone()), " ",
-                        SeverityName(severity), " ", FormatText(message, fields));
+  std::string line = Line(severity, message, fields);
+  if (g_output != nullptr) {
+    g_output->Write(std::move(line));
   } else {
-    AddJsonMember(
-        "time", PrintableJsonString(absl::FormatTime(absl::RFC3339_full, now, absl::UTCTimeZone())),
-        line);
-    AddJsonMember("severity", PrintableJsonString(SeverityName(severity)), line);
-    AddJsonFields(message, fields, line);
+    Logger().log(ToSpdlog(severity), line);
   }
-  Logger().log(ToSpdlog(severity), line);
+}
+
+void FlushLog() {
+  if (g_output != nullptr) g_output->Flush(absl::Seconds(1));
 }
 
 std::string FormatLogLine(LogFormat format, absl::string_view message,
