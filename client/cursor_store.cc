@@ -1,6 +1,7 @@
 #include "client/cursor_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -99,10 +100,18 @@ absl::Status SyncFolderOf(const std::string& path) {
 FileCursorStore::FileCursorStore(absl::string_view path) : path_(path) {}
 
 absl::StatusOr<std::optional<std::string>> FileCursorStore::Load() {
-  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe would be waited for.
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0 && errno == ENOENT) return std::nullopt;
   if (file < 0) return SystemError("cannot open the cursor file", path_);
   absl::Cleanup close_file = [file] { ::close(file); };
+  struct stat found = {};
+  if (::fstat(file, &found) == 0 && !S_ISREG(found.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the cursor file ", path_,
+                     " is not a plain file, which could be replaced by "
+                     "one with the next cursor"));
+  }
 
   ASSIGN_OR_RETURN(std::string content, ReadStart(file, path_));
   // The line feed is the proof that the file was not cut off.

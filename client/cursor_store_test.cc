@@ -1,5 +1,6 @@
 #include "client/cursor_store.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -90,6 +91,16 @@ TEST_F(FileCursorStoreTest, ALinkInPlaceOfTheTemporaryFileIsNotFollowed) {
   EXPECT_FALSE(store_.Save("new").ok());
   EXPECT_EQ(std::filesystem::file_size(folder_ + "/precious"), 8u);
   EXPECT_EQ(store_.Load()->value_or("none"), "old");
+}
+
+// A named pipe in the place of the file was waited for, by a process that SIGTERM did not end.
+TEST_F(FileCursorStoreTest, OnlyAPlainFileIsRead) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  for (const std::string& path : {folder_, std::string("/dev/null"), path_}) {
+    const auto cursor = FileCursorStore(path).Load();
+    EXPECT_EQ(cursor.status().code(), absl::StatusCode::kFailedPrecondition) << path;
+    EXPECT_THAT(std::string(cursor.status().message()), HasSubstr(path));
+  }
 }
 
 TEST_F(FileCursorStoreTest, EmptyFileIsAnErrorThatSaysSo) {

@@ -1,10 +1,10 @@
 #include "client/cli/security_flags.h"
 
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/small_file.h"
 #include "server/base/status.h"
 
 namespace hookgate::cli {
@@ -18,13 +18,13 @@ constexpr size_t kMaxFileBytes = 1 << 20;
 absl::StatusOr<std::string> FileOf(const Flags& flags, const std::string& flag) {
   if (!flags.Has(flag)) return std::string();
   const std::string& path = flags.Text(flag);
-  std::ifstream file(path, std::ios::binary);
-  std::string content(kMaxFileBytes + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  content.resize(static_cast<size_t>(file.gcount()));
-  if (!file.is_open() || file.bad() || content.empty() || content.size() > kMaxFileBytes) {
+  absl::StatusOr<std::string> content = ReadSmallFile(path, kMaxFileBytes);
+  if (!content.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--", flag, ": ", path, " cannot be read, is empty, or is too large"));
+        absl::StrCat("--", flag, ": ", std::string(content.status().message())));
+  }
+  if (content->empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", ShownPath(path), " is empty"));
   }
   return content;
 }

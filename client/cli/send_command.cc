@@ -14,6 +14,7 @@
 #include "client/cli/security_flags.h"
 #include "client/cli/send_result.h"
 #include "client/cli/signed_request.h"
+#include "server/base/small_file.h"
 #include "server/base/status.h"
 #include "server/event/event_schema.h"
 #include "server/event/sample_event.h"
@@ -24,6 +25,7 @@ namespace {
 
 constexpr char kName[] = "send";
 constexpr char kStandardInput[] = "-";
+constexpr size_t kMaxSecretFileBytes = 4096;  // as the gateway's
 
 absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
   std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
@@ -64,8 +66,7 @@ absl::Status CheckFlags(const Flags& flags) {
 
 absl::StatusOr<std::string> ReadSecretText(const Flags& flags, const Environment& environment) {
   if (flags.Has("secret-file")) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.Text("secret-file")));
-    return text;
+    return ReadSmallFile(flags.Text("secret-file"), kMaxSecretFileBytes);
   }
   const std::string& name = flags.Text("secret-env");
   if (absl::StartsWith(name, "whsec_")) {

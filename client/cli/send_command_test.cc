@@ -211,7 +211,7 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
       {{"--type=batch.faild"}, "there is no sample of \"batch.faild\", did you mean batch.failed?"},
       {{"--type=x"}, "there is no sample of \"x\". Known: "},
       {{"--file=/no/such/file"}, "cannot read /no/such/file"},
-      {{"--secret-file=/no/such/file"}, "cannot read /no/such/file"},
+      {{"--secret-file=/no/such/file"}, "/no/such/file cannot be read"},
       {{"--secret-env=UNSET"}, "there is no secret to sign with: set UNSET"},
       {{"--url=h:80"}, "--url: it begins neither with http:// nor with https://"},
       {{"--source=../x"}, "--source: a source's name"},

@@ -4,10 +4,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -17,6 +15,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "server/base/proto_time.h"
+#include "server/base/small_file.h"
 #include "server/base/status.h"
 #include "server/gateway/file_permissions.h"
 #include "server/signature/pasted_secret.h"
@@ -68,20 +67,6 @@ class ParserProblems : public google::protobuf::io::ErrorCollector {
   const std::string& path_;
   Problems& problems_;
 };
-
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  std::ifstream file(path, std::ios::binary);
-  std::string content(max_bytes + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (file.bad() || (!file.is_open()) || (file.gcount() == 0 && !file.eof())) {
-    return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  }
-  content.resize(static_cast<size_t>(file.gcount()));
-  if (content.size() > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is larger than ", max_bytes, " bytes"));
-  }
-  return content;
-}
 
 // Each of these takes a config value (0 or unset: keep the default) and says which key is wrong.
 
@@ -160,6 +145,27 @@ std::vector<Network> ResolveNetworks(const google::protobuf::RepeatedPtrField<st
   return networks;
 }
 
+bool IsEverybody(const Network& network) {
+  for (const auto& [first, last] : {std::pair("0.0.0.0", "255.255.255.255"),
+                                    std::pair("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}) {
+    if (network.Contains(*IpAddress::Parse(first)) && network.Contains(*IpAddress::Parse(last))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Each sender would be a proxy then, and be believed.
+void WarnOfTrustInEverybody(const std::vector<Network>& trusted_proxies, Problems& problems) {
+  for (size_t i = 0; i < trusted_proxies.size(); ++i) {
+    if (!IsEverybody(trusted_proxies[i])) continue;
+    problems.AddWarning(
+        absl::StrCat("http.trusted_proxies[", i, "]"),
+        "is everybody, so whoever sends a request chooses the address that allowed_networks, "
+        "max_connections_per_address and log lines go by; name the proxies' own networks");
+  }
+}
+
 void ResolveHttpTls(const Config& config, Options& options, Problems& problems) {
   if (!config.http().has_tls()) return;
   if (!config.http().tls().client_ca_file().empty()) {
@@ -200,6 +206,7 @@ void ResolveHttp(const Config& config, Options& options, Problems& problems) {
   ResolveHttpTls(config, options, problems);
   options.trusted_proxies =
       ResolveNetworks(http.trusted_proxies(), "http.trusted_proxies", problems);
+  WarnOfTrustInEverybody(options.trusted_proxies, problems);
 }
 
 void ResolveRpc(const Config& config, Options& options, Problems& problems) {
@@ -268,6 +275,16 @@ void ResolveLogging(const Config& config, Options& options, Problems& problems) 
   }
 }
 
+// What is not a usual name is not repeated: it may be the secret itself.
+std::string NoVariable(const std::string& name) {
+  const bool usual = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isupper(c) || absl::ascii_isdigit(c) || c == '_';
+  });
+  if (usual) return absl::StrCat("the environment variable ", name, " is not set");
+  return "there is no environment variable of this name, which is not repeated here, since it may "
+         "be a secret itself: the name of a variable is meant";
+}
+
 // The text of a secret, from wherever the config says it is.
 absl::StatusOr<std::string> SecretText(const hookgate::config::v1::Secret& secret,
                                        const std::string& key, Environment environment) {
@@ -275,16 +292,14 @@ absl::StatusOr<std::string> SecretText(const hookgate::config::v1::Secret& secre
     case hookgate::config::v1::Secret::kInline:
       return secret.inline_();
     case hookgate::config::v1::Secret::kFile: {
-      absl::StatusOr<std::string> text = ReadFile(secret.file(), kMaxSecretFileBytes);
+      absl::StatusOr<std::string> text = ReadSmallFile(secret.file(), kMaxSecretFileBytes);
       if (!text.ok()) return InvalidField(absl::StrCat(key, ".file"), text.status().message());
       return text;
     }
     case hookgate::config::v1::Secret::kEnvironment: {
       absl::optional<std::string> text = environment(secret.environment());
       if (!text.has_value()) {
-        return InvalidField(
-            absl::StrCat(key, ".environment"),
-            absl::StrCat("the environment variable ", secret.environment(), " is not set"));
+        return InvalidField(absl::StrCat(key, ".environment"), NoVariable(secret.environment()));
       }
       return *std::move(text);
     }
@@ -294,6 +309,10 @@ absl::StatusOr<std::string> SecretText(const hookgate::config::v1::Secret& secre
   return InvalidField(key, "has no value: set inline, file or environment");
 }
 
+bool HoldsASecret(const std::string& name) {
+  return absl::StrContains(name, "whsec_") || absl::StrContains(name, "whsk_");
+}
+
 // Adds the secret to `source`, or a problem.
 //   ask_for_raw  how an error says that raw text may be asked for
 void ResolveSecret(const hookgate::config::v1::Secret& secret, const std::string& key,
@@ -301,6 +320,9 @@ void ResolveSecret(const hookgate::config::v1::Secret& secret, const std::string
                    Problems& problems) {
   if (secret.name().empty()) {
     problems.AddError(absl::StrCat(key, ".name"), "is empty; logs need a name to call it by");
+  } else if (HoldsASecret(secret.name())) {
+    return problems.AddError(absl::StrCat(key, ".name"),
+                             "holds a secret, and logs would show it; give a name to call it by");
   }
   const absl::StatusOr<std::string> text = SecretText(secret, key, environment);
   if (!text.ok()) return problems.AddError(text.status());
@@ -430,7 +452,7 @@ std::string DataDirOf(const Config& config) {
 
 absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
   constexpr size_t kMaxConfigBytes = 4 << 20;
-  const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
   if (!text.ok()) {
     problems.AddError("config", text.status().message());
     return absl::nullopt;

@@ -467,11 +467,47 @@ TEST_F(OptionsTest, SecretThatCannotBeReadIsNamed) {
   EXPECT_THAT(SecretError(R"(name: "n" environment: "UNSET")", key + ".environment"),
               HasSubstr("UNSET is not set"));
   EXPECT_THAT(SecretError(R"(name: "n" file: "/no/such/file")", key + ".file"),
-              HasSubstr("cannot read /no/such/file"));
-  EXPECT_THAT(SecretError(R"(name: "n" file: "/")", key + ".file"), HasSubstr("cannot read /"));
+              HasSubstr("/no/such/file cannot be read"));
+  EXPECT_THAT(SecretError(R"(name: "n" file: "/")", key + ".file"), HasSubstr("/ cannot be read"));
   const std::string large = WriteFile(kSecret + std::string(4096, '\n'));
   EXPECT_THAT(SecretError(absl::StrCat("name: \"n\" file: \"", large, "\""), key + ".file"),
               HasSubstr(absl::StrCat(large, " is larger than 4096 bytes")));
+}
+
+// A secret that was put where its file, its variable or its name belongs stood in the log, and in
+// GetStatus after a reload.
+TEST_F(OptionsTest, SecretInTheWrongFieldIsNotRepeated) {
+  const std::string key = "sources[0].secrets[0]";
+  constexpr char kRaw[] = "s3cr3ts3cr3ts3cr3ts3cr3t";
+  for (const std::string& secret : {std::string(kSecret), std::string(kRaw)}) {
+    EXPECT_THAT(SecretError(absl::StrCat(R"(name: "n" environment: ")", secret, "\""),
+                            key + ".environment"),
+                Not(HasSubstr(secret)));
+    EXPECT_THAT(SecretError(absl::StrCat(R"(name: "n" file: ")", secret, "\""), key + ".file"),
+                Not(HasSubstr(secret)));
+  }
+  EXPECT_THAT(
+      SecretError(absl::StrCat("name: \"", kSecret, "\" inline: \"", kSecret, "\""), key + ".name"),
+      Not(HasSubstr(kSecret)));
+  constexpr char kPem[] = "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADAN";
+  EXPECT_THAT(
+      ErrorOf(absl::StrCat("http { tls { certificate_file: \"/none\" key_file: \"", kPem, "\" } }"),
+              "http.tls"),
+      Not(HasSubstr("MIIEvQ")));
+}
+
+// To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
+TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
+  for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {
+    Problems problems;
+    hookgate::config::v1::Config config;
+    config.mutable_http()->add_trusted_proxies("10.0.0.0/8");
+    config.mutable_http()->add_trusted_proxies(network);
+    Resolve(config, problems);
+    EXPECT_THAT(problems.warnings(),
+                testing::Contains(StartsWith("http.trusted_proxies[1]: is everybody")))
+        << network;
+  }
 }
 
 TEST_F(OptionsTest, NetworksAreCheckedWhereTheyStand) {
@@ -592,7 +628,7 @@ TEST_F(OptionsTest, ConfigFileThatCannotBeReadIsNamed) {
   for (const char* path : {"/no/such/file", "/", ""}) {
     Problems problems;
     EXPECT_FALSE(LoadConfig(path, problems).has_value());
-    EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr(absl::StrCat("cannot read ", path))));
+    EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr(absl::StrCat(path, " cannot be read"))));
   }
 }
 

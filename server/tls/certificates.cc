@@ -6,10 +6,10 @@
 #include <openssl/x509.h>
 
 #include <ctime>
-#include <fstream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/small_file.h"
 #include "server/tls/server_context.h"
 
 namespace hookgate {
@@ -27,16 +27,8 @@ absl::Status Wrong(const std::string& path, absl::string_view problem) {
 }
 
 absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string content(kMaxFileBytes + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  if (!file.is_open() || file.bad() || (file.gcount() == 0 && !file.eof())) {
-    return Wrong(path, "cannot be read");
-  }
-  content.resize(static_cast<size_t>(file.gcount()));
-  if (content.size() > kMaxFileBytes) {
-    return Wrong(path, absl::StrCat("is larger than ", kMaxFileBytes, " bytes"));
-  }
+  absl::StatusOr<std::string> content = ReadSmallFile(path, kMaxFileBytes);
+  if (!content.ok()) return absl::InvalidArgumentError(content.status().message());
   return content;
 }
 

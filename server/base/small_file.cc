@@ -1,0 +1,80 @@
+#include "server/base/small_file.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/steady_deadline.h"
+
+namespace hookgate {
+namespace {
+
+// A name of a file without folder and ending is rarely as long as a key or a token.
+constexpr size_t kLeastContentBytes = 16;
+
+bool LooksLikeContent(absl::string_view path) {
+  for (const absl::string_view sign : {"whsec_", "whsk_", "whpk_", "-----BEGIN", "\n"}) {
+    if (absl::StrContains(path, sign)) return true;
+  }
+  return path.size() >= kLeastContentBytes && path.find_first_of("/.") == absl::string_view::npos;
+}
+
+absl::Status CannotRead(const std::string& path) {
+  return absl::NotFoundError(
+      absl::StrCat(ShownPath(path), " cannot be read: ", std::strerror(errno)));
+}
+
+// False: nothing came until then.
+bool AwaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
+  while (true) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() < 0) return false;
+    pollfd readable = {fd, POLLIN, 0};
+    const int ready = poll(&readable, 1, static_cast<int>(left.count()));
+    if (ready >= 0 || errno != EINTR) return ready != 0;
+  }
+}
+
+}  // namespace
+
+std::string ShownPath(absl::string_view path) {
+  if (!LooksLikeContent(path)) return std::string(path);
+  return "(a file of a name that is not repeated here, since it may be a secret itself: the path "
+         "of a file is meant)";
+}
+
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes,
+                                          absl::Duration patience) {
+  const auto deadline = SteadyDeadline(patience);
+  // A named pipe is opened without its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return CannotRead(path);
+  const absl::Cleanup close_file = [fd] { close(fd); };
+  std::string content;
+  char buffer[16 << 10];
+  while (content.size() <= max_bytes) {
+    if (!AwaitReadable(fd, deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(ShownPath(path), " was not read within ", absl::FormatDuration(patience),
+                       ": it is a pipe that nobody writes, or whose writer does not end"));
+    }
+    const ssize_t count =
+        read(fd, buffer, std::min(sizeof(buffer), max_bytes + 1 - content.size()));
+    if (count == 0) return content;
+    if (count > 0) content.append(buffer, static_cast<size_t>(count));
+    if (count < 0 && errno != EINTR && errno != EAGAIN) return CannotRead(path);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(ShownPath(path), " is larger than ", max_bytes, " bytes"));
+}
+
+}  // namespace hookgate
