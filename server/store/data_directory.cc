@@ -66,6 +66,18 @@ absl::Status InUse(const std::string& path) {
                    " is in use by another hookgated: stop that one, or use another folder"));
 }
 
+// The folder itself, beside the file `lock` in it: somebody may take that for left over, and remove
+// it, while the log is open. -1 where folders cannot be locked; then that file alone counts.
+//   how  LOCK_EX or LOCK_SH
+absl::StatusOr<int> LockFolder(const std::string& path, int how) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0 || ::flock(folder, how | LOCK_NB) == 0) return folder;
+  const bool is_locked = errno == EWOULDBLOCK;
+  ::close(folder);
+  if (is_locked) return InUse(path);
+  return -1;
+}
+
 absl::Status NoLogIn(const std::string& path) {
   return absl::NotFoundError(absl::StrCat("there is no log in ", path, ": it has no events.db"));
 }
@@ -139,6 +151,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
   }
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
   if (file >= 0 && ::flock(file, LOCK_SH | LOCK_NB) != 0) return InUse(path);
+  ASSIGN_OR_RETURN(directory->locked_folder_, LockFolder(path, LOCK_SH));
   if (!Exists(directory->readable_database_path())) return NoLogIn(path);
   return directory;
 }
@@ -184,12 +197,14 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::st
   }
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) return InUse(path);
+  ASSIGN_OR_RETURN(directory->locked_folder_, LockFolder(path, LOCK_EX));
   directory->RemoveDraft();
   RETURN_IF_ERROR(Annotate(directory->CompleteReplacement(), "completing a restore"));
   return directory;
 }
 
 DataDirectory::~DataDirectory() {
+  if (locked_folder_ >= 0) ::close(locked_folder_);
   if (lock_file_ >= 0) ::close(lock_file_);
 }
 

@@ -10,8 +10,8 @@
 
 namespace hookgate {
 
-// Holds the lock while it lives. The kernel lets go of it when the process ends, however that
-// happens.
+// Holds the lock while it lives: of the folder itself, and of the file `lock` in it. The kernel lets
+// go of both when the process ends, however that happens.
 class DataDirectory {
  public:
   // Makes the folder (and its parents) if it is missing, readable by its owner alone, and locks it.
@@ -60,7 +60,8 @@ class DataDirectory {
   DataDirectory(std::string path, int lock_file) : path_(std::move(path)), lock_file_(lock_file) {}
 
   const std::string path_;
-  const int lock_file_;  // -1: none, of a folder that can only be read
+  const int lock_file_;     // -1: none, of a folder that can only be read
+  int locked_folder_ = -1;  // -1: not, where that cannot be
 };
 
 }  // namespace hookgate

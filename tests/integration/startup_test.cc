@@ -275,6 +275,18 @@ TEST_F(StartupTest, DataFolderInUseIsNamed) {
   Store({});
 }
 
+// Somebody took the lock's file for left over, and removed it: a second gateway ran on the log, and
+// the first refused every webhook from then on.
+TEST_F(StartupTest, DataFolderStaysLockedWithoutItsLockFile) {
+  Start();
+  std::filesystem::remove(data_dir_ + "/lock");
+  ExpectNoStart(1, {}, {SecretVariable()}, {data_dir_, "another"});
+  const auto verified = RunProgram(kHookgated, Quiet({"--verify"}), {SecretVariable()});
+  EXPECT_EQ(verified.exit_code, 1);
+  EXPECT_THAT(verified.err, HasSubstr("another"));
+  Store({});
+}
+
 TEST_F(StartupTest, LogsAreJsonLinesUnlessOnATerminal) {
   Start();
   Store({});
