@@ -1,0 +1,87 @@
+// The methods that a GrpcServer serves, by their descriptors.
+//
+//   MethodTable table(admit);
+//   table.AddService(*EventService::descriptor(), {
+//       {"Subscribe", {MakeSubscribe}},
+//       {"GetEvent", {TypedUnaryMethod<GetEventRequest, Event>(...)}},
+//   });
+#ifndef HOOKGATE_SERVER_GRPC_SERVER_METHOD_TABLE_H_
+#define HOOKGATE_SERVER_GRPC_SERVER_METHOD_TABLE_H_
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
+#include "server/grpc_server/call.h"
+
+namespace hookgate {
+
+// Makes the handler of one call, on the connection's thread: must not block. With an error the call
+// ends with it, and there is no handler. The Call may be used at once.
+using HandlerFactory = std::function<absl::StatusOr<std::shared_ptr<CallHandler>>(
+    std::shared_ptr<Call> call, const CallInfo& info)>;
+
+struct Method {
+  HandlerFactory factory;
+  // The largest message that a client may send; 0: GrpcServerOptions::max_message_bytes. Less for a
+  // method that needs no identity, so that strangers hold less memory.
+  size_t max_message_bytes = 0;
+};
+
+// What is known of a caller before its call is looked at.
+struct Admission {
+  // OK, or what the call is answered, whatever its method is.
+  absl::Status status;
+  // Whether the caller has proven who it is, or need not. Connections on which nobody has done so
+  // are the first to go when there are too many.
+  bool identified = false;
+};
+
+// Constant once it is given to a server.
+class MethodTable {
+ public:
+  // Asked once for each call, when its headers have come and before a byte of a message is read;
+  // also for methods that do not exist, so that a stranger cannot tell which do. On the connection's
+  // thread: must not block.
+  using Admit = std::function<Admission(const CallInfo& info)>;
+
+  // gRPC's kinds, by who sends a stream. A client's stream with a single answer is not served.
+  enum class Kind { kUnary, kServerStreaming, kBidirectional };
+
+  struct Entry {
+    Method method;
+    Kind kind = Kind::kUnary;
+  };
+
+  explicit MethodTable(Admit admit) : admit_(std::move(admit)) {}
+
+  // Adds a service with all of its methods, each by its name without the service's. It is an error
+  // of the program, and ends it, if `methods` are not exactly those of `service`.
+  void AddService(const google::protobuf::ServiceDescriptor& service,
+                  std::map<std::string, Method> methods);
+
+  // "hookgate.v1.EventService" and so on, in the order in which they were added.
+  const std::vector<std::string>& service_names() const { return service_names_; }
+
+  // By "/service/method"; null if there is no such method. Valid while the table lives.
+  const Entry* Find(absl::string_view path) const;
+
+  Admission AskToAdmit(const CallInfo& info) const { return admit_(info); }
+
+ private:
+  Admit admit_;
+  absl::flat_hash_map<std::string, Entry> entries_;
+  std::vector<std::string> service_names_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_GRPC_SERVER_METHOD_TABLE_H_
