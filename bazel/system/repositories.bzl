@@ -72,6 +72,7 @@ def system_repositories():
     system_library(
         name = "system",
         targets = {
+            "//:nghttp2": ["libnghttp2"],
             "//:openssl": ["openssl"],
             "//:spdlog": ["spdlog"],
             "//:sqlite3": ["sqlite3"],

@@ -18,12 +18,15 @@ struct GrpcServerOptions {
   // nobody has proven who he is (net/connection_table.h).
   int max_connections = 12'000;
   int max_connections_per_address = 0;  // 0: a quarter of max_connections, but not below 64
-  // Of those on which nobody has proven who he is.
-  int max_unidentified_connections = 1'024;
+  // Of those on which nobody has proven who he is. When there are as many, and none of them is
+  // older than a second, new ones wait in the kernel's queue.
+  int max_unidentified_connections = 512;
   bool client_ca_required = false;  // TLS: clients without a certificate are refused
 
   // Calls.
   int max_calls_per_connection = 1'000;
+  // As long as nobody on it has proven who he is. Then the client is told that it may have more.
+  int max_calls_per_unidentified_connection = 100;
   int max_calls = 20'000;
 
   // Bytes that clients send.
@@ -39,8 +42,9 @@ struct GrpcServerOptions {
   // Calls that were cancelled, or reset because of an error of the client.
   int resets_burst = 1'000;
   int resets_per_second = 100;
-  // Frames that wait to be sent, other than messages: above it nothing more is read.
-  int max_outbound_frames = 2'000;
+  // Frames that wait for a peer that takes no bytes, other than messages: above it nothing more is
+  // read of what it sends.
+  int max_outbound_frames = 100;
 
   // Time-outs.
   absl::Duration handshake_timeout = absl::Seconds(10);  // connection to first SETTINGS, with TLS

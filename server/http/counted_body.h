@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-#include "server/http/body_budget.h"
+#include "server/net/body_budget.h"
 
 namespace hookgate {
 

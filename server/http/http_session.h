@@ -31,8 +31,8 @@
 
 #include "server/base/clock.h"
 #include "server/http/answer_queue.h"
-#include "server/http/body_budget.h"
-#include "server/http/connection_table.h"
+#include "server/net/body_budget.h"
+#include "server/net/connection_table.h"
 #include "server/http/counted_body.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"

@@ -6,18 +6,17 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_STREAM_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_STREAM_H_
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <memory>
 #include <utility>
 
+#include "server/net/listener.h"
+
 namespace hookgate {
 
-// Without asio's any_io_executor, which costs an allocation here and there.
-using HttpExecutor = boost::asio::io_context::executor_type;
-using HttpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, HttpExecutor>;
+using HttpExecutor = NetExecutor;
+using HttpSocket = NetSocket;
 
 // All calls on the thread that runs the socket's io_context. Handlers are plain functions.
 class HttpStream {

@@ -46,6 +46,56 @@ bool UseChain(SSL_CTX* context, const std::string& chain) {
   return !first;
 }
 
+// Clients are told which authorities they may have been certified by.
+bool AskForCertificates(SSL_CTX* context, const std::string& authorities) {
+  const BioPtr bio = OverText(authorities);
+  X509_STORE* const store = SSL_CTX_get_cert_store(context);
+  bool any = false;
+  while (true) {
+    const X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    if (next == nullptr) break;
+    if (X509_STORE_add_cert(store, next.get()) != 1) return false;
+    if (SSL_CTX_add_client_CA(context, next.get()) != 1) return false;
+    any = true;
+  }
+  ERR_clear_error();  // The end of the text is one.
+  // Sessions of another use must not be resumed here.
+  constexpr unsigned char kUse[] = "hookgate";
+  return any && SSL_CTX_set_session_id_context(context, kUse, sizeof(kUse) - 1) == 1;
+}
+
+int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
+                   const unsigned char* offered, unsigned int offered_size, void* spoken) {
+  const std::string& ours = *static_cast<const std::string*>(spoken);
+  for (unsigned int at = 0; at < offered_size; at += 1u + offered[at]) {
+    const unsigned int size = offered[at];
+    if (size > offered_size - at - 1) break;
+    if (ours.compare(0, std::string::npos, reinterpret_cast<const char*>(offered + at + 1), size) !=
+        0) {
+      continue;
+    }
+    *chosen = offered + at + 1;
+    *chosen_size = static_cast<unsigned char>(size);
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+// Where a context keeps its protocol, which ends with it.
+int ProtocolIndex() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr, [](void*, void* protocol, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<std::string*>(protocol);
+      });
+  return index;
+}
+
+void OfferProtocol(SSL_CTX* context, const std::string& protocol) {
+  auto* const kept = new std::string(protocol);
+  SSL_CTX_set_ex_data(context, ProtocolIndex(), kept);
+  SSL_CTX_set_alpn_select_cb(context, ChooseProtocol, kept);
+}
+
 // There is nobody to type a pass phrase.
 int NoPassPhrase(char*, int, int, void*) { return -1; }
 
@@ -53,8 +103,7 @@ int NoPassPhrase(char*, int, int, void*) { return -1; }
 
 void FreeServerContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 
-absl::StatusOr<ServerContextPtr> NewServerContext(const std::string& certificate_chain,
-                                                  const std::string& key) {
+absl::StatusOr<ServerContextPtr> NewServerContext(const ServerContextOptions& options) {
   ERR_clear_error();
   ServerContextPtr context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
@@ -64,8 +113,21 @@ absl::StatusOr<ServerContextPtr> NewServerContext(const std::string& certificate
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // An idle connection gives its buffers back.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
-  if (!UseChain(context.get(), certificate_chain)) return Refused("the certificate");
-  const BioPtr key_bio = OverText(key);
+  if (!options.resumption) {
+    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(context.get(), 0);
+  }
+  if (!options.client_ca.empty()) {
+    if (!AskForCertificates(context.get(), options.client_ca)) return Refused("the client CA");
+    SSL_CTX_set_verify(
+        context.get(),
+        SSL_VERIFY_PEER | (options.client_ca_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+        nullptr);
+  }
+  if (!options.protocol.empty()) OfferProtocol(context.get(), options.protocol);
+  if (!UseChain(context.get(), options.certificate_chain)) return Refused("the certificate");
+  const BioPtr key_bio = OverText(options.key);
   const KeyPtr private_key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, NoPassPhrase, nullptr),
                            EVP_PKEY_free);
   if (private_key == nullptr || SSL_CTX_use_PrivateKey(context.get(), private_key.get()) != 1 ||
@@ -73,6 +135,11 @@ absl::StatusOr<ServerContextPtr> NewServerContext(const std::string& certificate
     return Refused("the key");
   }
   return context;
+}
+
+absl::StatusOr<ServerContextPtr> NewServerContext(const std::string& certificate_chain,
+                                                  const std::string& key) {
+  return NewServerContext({.certificate_chain = certificate_chain, .key = key});
 }
 
 }  // namespace hookgate

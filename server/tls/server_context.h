@@ -23,10 +23,26 @@ struct FreeServerContext {
 };
 using ServerContextPtr = std::unique_ptr<ssl_ctx_st, FreeServerContext>;
 
-// A context for servers that shows `certificate_chain` (PEM, its own first) with `key` (PEM):
+struct ServerContextOptions {
+  std::string certificate_chain;  // PEM, the server's own first
+  std::string key;                // PEM
+  // PEM: clients are asked for a certificate that one of these has signed, and one that shows another is
+  // refused. "": they are not asked.
+  std::string client_ca;
+  bool client_ca_required = false;  // one that shows none is refused as well
+  // The one protocol that is spoken, such as "h2": a client that offers others alone is refused, one
+  // that offers none is not (ALPN). "": clients are not asked.
+  std::string protocol;
+  // Whether clients may resume a session. Tickets cost memory until they have been sent.
+  bool resumption = true;
+};
+
 // TLS 1.2 or newer, kTls12Suites, without renegotiation and compression.
 // INVALID_ARGUMENT if OpenSSL does not serve with these, though they are well-formed and fit, such
 // as a key that is too short for its security level. The message holds nothing of either.
+absl::StatusOr<ServerContextPtr> NewServerContext(const ServerContextOptions& options);
+
+// The same, for a server that asks clients for nothing.
 absl::StatusOr<ServerContextPtr> NewServerContext(const std::string& certificate_chain,
                                                   const std::string& key);
 

@@ -7,8 +7,8 @@
 // When there is no room, the body that has been on its way for longest gives its room up, if that
 // is longer than kPatience: somebody who fills the budget and stops can keep others out for that
 // long, not for the whole time-out of a body. A body that finds no room all the same is refused.
-#ifndef HOOKGATE_SERVER_HTTP_BODY_BUDGET_H_
-#define HOOKGATE_SERVER_HTTP_BODY_BUDGET_H_
+#ifndef HOOKGATE_SERVER_NET_BODY_BUDGET_H_
+#define HOOKGATE_SERVER_NET_BODY_BUDGET_H_
 
 #include <cstdint>
 #include <memory>
@@ -38,8 +38,9 @@ class BodyBudget {
   static constexpr int64_t kFreeBytes = 16 << 10;
   static constexpr absl::Duration kPatience = absl::Seconds(2);
 
-  // `clock` outlives the budget.
-  BodyBudget(int64_t max_bytes, const Clock& clock) : max_bytes_(max_bytes), clock_(clock) {}
+  // `clock` outlives the budget. `free_bytes` are not counted of each body.
+  BodyBudget(int64_t max_bytes, const Clock& clock, int64_t free_bytes = kFreeBytes)
+      : max_bytes_(max_bytes), free_bytes_(free_bytes), clock_(clock) {}
 
   // What one body holds; nothing at first. Belongs to one thread, and ends before the budget does.
   class Share {
@@ -86,6 +87,7 @@ class BodyBudget {
 
   // Constant after construction.
   const int64_t max_bytes_;
+  const int64_t free_bytes_;
   const Clock& clock_;
 
   mutable absl::Mutex mu_;
@@ -97,4 +99,4 @@ class BodyBudget {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_HTTP_BODY_BUDGET_H_
+#endif  // HOOKGATE_SERVER_NET_BODY_BUDGET_H_

@@ -1,4 +1,4 @@
-#include "server/http/connection_table.h"
+#include "server/net/connection_table.h"
 
 #include <gtest/gtest.h>
 
@@ -155,6 +155,32 @@ TEST(ConnectionTableFloodTest, MuteOnesLeaveInTheOrderInWhichTheyCame) {
     table.Add(decision.id, connection);
     connections[decision.id] = std::move(connection);
   }
+}
+
+// A stranger must not take the places of those who have proven who they are.
+TEST(UnprovenConnectionsTest, HaveABoundOfTheirOwn) {
+  ConnectionTable table({.all = 10, .of_an_address = 10, .unproven = 2});
+  std::map<int64_t, std::shared_ptr<FakeConnection>> connections;
+  const auto add = [&](int since) {
+    const auto decision = table.Admit(V4(1), /*exempt=*/false);
+    EXPECT_EQ(decision.admission, Admission::kAdmitted);
+    auto connection = std::make_shared<FakeConnection>();
+    connection->SetState(ConnectionState::kIdleUnproven, absl::Seconds(since));
+    table.Add(decision.id, connection);
+    connections[decision.id] = connection;
+    return decision;
+  };
+  const auto proven = add(1);
+  table.SetProven(proven.id);
+  const auto oldest = add(2);
+  EXPECT_FALSE(table.IsCrowdedSince(absl::Seconds(0)));
+  add(3);
+  EXPECT_FALSE(table.IsCrowdedSince(absl::Seconds(2)));
+  EXPECT_TRUE(table.IsCrowdedSince(absl::Seconds(1)));
+  EXPECT_EQ(add(4).leaving, connections[oldest.id]);
+  table.Remove(oldest.id);
+  table.SetProven(oldest.id);
+  EXPECT_EQ(connections.size(), 4);
 }
 
 }  // namespace

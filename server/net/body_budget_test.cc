@@ -1,4 +1,4 @@
-#include "server/http/body_budget.h"
+#include "server/net/body_budget.h"
 
 #include <gtest/gtest.h>
 

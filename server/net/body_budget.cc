@@ -1,11 +1,11 @@
-#include "server/http/body_budget.h"
+#include "server/net/body_budget.h"
 
 #include <algorithm>
 
 namespace hookgate {
 
 bool BodyBudget::Share::Grow(int64_t bytes) {
-  return bytes <= kFreeBytes || budget_.Take(id_, bytes - kFreeBytes, holder_);
+  return bytes <= budget_.free_bytes_ || budget_.Take(id_, bytes - budget_.free_bytes_, holder_);
 }
 
 void BodyBudget::Share::Release() {
@@ -43,9 +43,9 @@ void BodyBudget::Return(int64_t id) {
 }
 
 bool BodyBudget::HasRoomFor(int64_t bytes) const {
-  if (bytes <= kFreeBytes) return true;
+  if (bytes <= free_bytes_) return true;
   absl::MutexLock lock(&mu_);
-  if (held_bytes_ + bytes - kFreeBytes <= max_bytes_) return true;
+  if (held_bytes_ + bytes - free_bytes_ <= max_bytes_) return true;
   return !held_.empty() && clock_.MonotonicNow() - held_.begin()->second.since > kPatience;
 }
 

@@ -10,8 +10,8 @@
 //   3. one whose request is being handled, or answered, never leaves
 //
 // An honest request arrives within milliseconds, so under a flood it is not the oldest.
-#ifndef HOOKGATE_SERVER_HTTP_CONNECTION_TABLE_H_
-#define HOOKGATE_SERVER_HTTP_CONNECTION_TABLE_H_
+#ifndef HOOKGATE_SERVER_NET_CONNECTION_TABLE_H_
+#define HOOKGATE_SERVER_NET_CONNECTION_TABLE_H_
 
 #include <array>
 #include <atomic>
@@ -68,6 +68,8 @@ class ConnectionTable {
     size_t all = 1;
     size_t of_an_address = 1;  // of IPv6 a network of 64 bits: a host may have all of it
     size_t refusing = 64;      // those beyond that are told so; more are closed without a word
+    // Of those that nobody has called SetProven for; only for servers that do.
+    size_t unproven = std::numeric_limits<size_t>::max();
   };
   explicit ConnectionTable(const Limits& limits) : limits_(limits) {}
 
@@ -88,6 +90,13 @@ class ConnectionTable {
   Decision Admit(const Address& address, bool exempt);
   void Add(int64_t id, std::weak_ptr<TrackedConnection> connection);
   void Remove(int64_t id);
+
+  // The peer of connection `id`, which may have been removed, has proven who it is.
+  void SetProven(int64_t id);
+  // Whether one more unproven connection makes another one leave that has been there, or has done
+  // something, since `since` only. A server that is flooded then rather lets new ones wait: those
+  // that leave might be about to prove themselves.
+  bool IsCrowdedSince(absl::Duration since) const;
 
   bool empty() const { return entries_.empty(); }
   // Every connection that is still there, the oldest first.
@@ -118,6 +127,7 @@ class ConnectionTable {
   const Limits limits_;
   absl::btree_map<int64_t, Entry> entries_;
   absl::btree_map<Address, Ids> networks_;  // the counted ones that are not exempt
+  Ids unproven_;                            // the counted ones for which SetProven was not called
   size_t counted_ = 0;
   size_t refusing_ = 0;
   int64_t last_id_ = 0;
@@ -128,4 +138,4 @@ class ConnectionTable {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_HTTP_CONNECTION_TABLE_H_
+#endif  // HOOKGATE_SERVER_NET_CONNECTION_TABLE_H_

@@ -1,4 +1,4 @@
-#include "server/http/connection_table.h"
+#include "server/net/connection_table.h"
 
 #include <algorithm>
 #include <utility>
@@ -29,6 +29,9 @@ ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool ex
   } else if (counted_ >= limits_.all) {
     decision.leaving = TakeNextOfAll();
     if (decision.leaving == nullptr) decision.admission = Admission::kFull;
+  } else if (unproven_.size() >= limits_.unproven) {
+    decision.leaving = TakeNextOf(unproven_);
+    if (decision.leaving == nullptr) decision.admission = Admission::kFull;
   }
   if (decision.admission != Admission::kAdmitted) {
     if (refusing_ >= limits_.refusing) return {.admission = Admission::kDropped};
@@ -38,6 +41,7 @@ ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool ex
   decision.id = ++last_id_;
   if (entry.kind == Kind::kCounted) {
     ++counted_;
+    unproven_.insert(decision.id);
     if (!exempt) networks_[entry.network].insert(decision.id);
   }
   entries_.emplace(decision.id, std::move(entry));
@@ -53,6 +57,15 @@ void ConnectionTable::Remove(int64_t id) {
   if (entry->second.kind == Kind::kCounted) StopCounting(id, entry->second);
   if (entry->second.kind == Kind::kRefusing) --refusing_;
   entries_.erase(entry);
+}
+
+void ConnectionTable::SetProven(int64_t id) { unproven_.erase(id); }
+
+bool ConnectionTable::IsCrowdedSince(absl::Duration since) const {
+  if (unproven_.size() < limits_.unproven) return false;
+  const auto oldest = entries_.find(*unproven_.begin())->second.connection.lock();
+  return oldest != nullptr && oldest->turn() < TrackedConnection::kFirstProven &&
+         absl::Microseconds(oldest->turn()) > since;
 }
 
 std::vector<std::shared_ptr<TrackedConnection>> ConnectionTable::All() const {
@@ -109,6 +122,7 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeIfItsTurn(const Turn& tu
 
 void ConnectionTable::StopCounting(int64_t id, const Entry& entry) {
   --counted_;
+  unproven_.erase(id);
   if (entry.exempt) return;
   const auto network = networks_.find(entry.network);
   network->second.erase(id);

@@ -1,0 +1,871 @@
+#include "server/grpc_server/grpc_session.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/logging.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/grpc_server/status_trailers.h"
+
+namespace hookgate {
+namespace {
+
+// A list of header fields so many times as long as is answered ends the connection: a block of
+// kilobytes can stand for gigabytes.
+constexpr size_t kHeaderListFactor = 4;
+// What one DATA frame holds at most; the peer may have it smaller.
+constexpr size_t kMaxDataFrame = 64 << 10;
+// That all calls of a connection together may have under way to us.
+constexpr int32_t kConnectionWindow = 1 << 20;
+// Bytes of messages that a connection may hold before they count for the budget of all.
+constexpr size_t kFreeInboundBytes = 16 << 10;
+// Of an upload whose status is out, beyond a message.
+constexpr size_t kDiscardedExtra = 64 << 10;
+// What an honest client sends at most without content: for each DATA frame that it gets WINDOW_UPDATE
+// twice and PING with its answer, and as many for each call.
+constexpr int kEmptyFramesPerData = 4;
+constexpr int kEmptyFramesPerCall = 8;
+
+constexpr uint8_t kPriorityUpdate = 0x10;  // RFC 9218
+constexpr size_t kFrameHeaderBytes = 9;
+constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 0};
+constexpr uint8_t kKeepalivePing[8] = {'a', 'l', 'i', 'v', 'e', 0, 0, 0};
+// Nothing of nghttp2's own: the limit on resets is ours, since it grows with what is served.
+constexpr uint64_t kUnlimitedResets = uint64_t{1} << 30;
+
+// nghttp2 copies both. Fields that differ from call to call do not push others out of the table.
+nghttp2_nv Field(absl::string_view name, absl::string_view value,
+                 uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
+  return {reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
+          reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
+          flags};
+}
+
+absl::string_view ViewOf(const uint8_t* bytes, size_t size) {
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+bool EndsStream(uint8_t flags) { return (flags & NGHTTP2_FLAG_END_STREAM) != 0; }
+
+absl::Status MessageTooLarge(size_t max_bytes) {
+  return ErrorWithReason(
+      absl::StatusCode::kResourceExhausted, reason::kBodyTooLarge,
+      absl::StrCat("a message to this method may have ", max_bytes, " bytes; this one has more"));
+}
+
+}  // namespace
+
+// nghttp2 calls C functions.
+struct GrpcSession::Callbacks {
+  static GrpcSession& Of(void* user_data) { return *static_cast<GrpcSession*>(user_data); }
+  static int Failed(bool ok) { return ok ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; }
+
+  static int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* hd, void* self) {
+    return Failed(Of(self).OnBeginFrame(hd->type, hd->flags, hd->length));
+  }
+
+  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame*, void* self) {
+    GrpcSession& session = Of(self);
+    session.head_.Begin(session.shared_.options.max_header_list_bytes);
+    return 0;
+  }
+
+  static int OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
+                      const uint8_t* value, size_t value_size, uint8_t, void* self) {
+    return Failed(Of(self).OnHeader(ViewOf(name, name_size), ViewOf(value, value_size)));
+  }
+
+  static int OnData(nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* bytes, size_t size,
+                    void* self) {
+    return Failed(Of(self).OnData(stream_id, ViewOf(bytes, size)));
+  }
+
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+    GrpcSession& session = Of(self);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        session.OnHeadersEnd(frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST,
+                             EndsStream(frame->hd.flags));
+        break;
+      case NGHTTP2_DATA:
+        if (EndsStream(frame->hd.flags)) {
+          ServerCall* const call = session.CallOf(frame->hd.stream_id);
+          if (call != nullptr) session.OnEndStream(*call);
+        }
+        break;
+      case NGHTTP2_SETTINGS:
+        session.settings_received_ = true;
+        break;
+      case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+          session.OnPingAnswer(std::equal(std::begin(kDrainPing), std::end(kDrainPing),
+                                          std::begin(frame->ping.opaque_data)));
+        }
+        break;
+      default:
+        break;
+    }
+    return 0;
+  }
+
+  static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int, void* self) {
+    Of(self).header_block_since_.reset();
+    return 0;
+  }
+
+  static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+    uint32_t error_code = NGHTTP2_NO_ERROR;
+    if (frame->hd.type == NGHTTP2_RST_STREAM) error_code = frame->rst_stream.error_code;
+    if (frame->hd.type == NGHTTP2_GOAWAY) error_code = frame->goaway.error_code;
+    Of(self).OnFrameSent(frame->hd.stream_id, frame->hd.type, frame->hd.flags, error_code);
+    return 0;
+  }
+
+  static int OnStreamClose(nghttp2_session*, int32_t stream_id, uint32_t, void* self) {
+    Of(self).OnStreamClosed(stream_id);
+    return 0;
+  }
+
+  static int OnError(nghttp2_session*, int, const char* text, size_t size, void* self) {
+    Of(self).last_error_.assign(text, std::min<size_t>(size, 200));
+    return 0;
+  }
+
+  static ssize_t MaxData(nghttp2_session*, uint8_t, int32_t, int32_t session_window,
+                         int32_t stream_window, uint32_t max_frame, void*) {
+    return static_cast<ssize_t>(
+        std::min({static_cast<int64_t>(kMaxDataFrame), static_cast<int64_t>(session_window),
+                  static_cast<int64_t>(stream_window), static_cast<int64_t>(max_frame)}));
+  }
+
+  static ssize_t ReadData(nghttp2_session*, int32_t stream_id, uint8_t*, size_t size,
+                          uint32_t* flags, nghttp2_data_source*, void* self) {
+    return static_cast<ssize_t>(Of(self).ReadData(stream_id, size, flags));
+  }
+
+  static int SendData(nghttp2_session*, nghttp2_frame*, const uint8_t* header, size_t,
+                      nghttp2_data_source*, void* self) {
+    GrpcSession& session = Of(self);
+    session.out_->FillGap(session.data_gap_, ViewOf(header, kFrameHeaderBytes));
+    session.empty_frames_.Earn(kEmptyFramesPerData);
+    return session.out_->size() >= session.out_max_ ? NGHTTP2_ERR_PAUSE : 0;
+  }
+
+  static nghttp2_session_callbacks* All() {
+    static nghttp2_session_callbacks* const all = [] {
+      nghttp2_session_callbacks* made = nullptr;
+      if (nghttp2_session_callbacks_new(&made) != 0) std::abort();  // out of memory
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, OnBeginFrame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(made, OnBeginHeaders);
+      nghttp2_session_callbacks_set_on_header_callback(made, OnHeader);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, OnData);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(made, OnFrame);
+      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, OnInvalidFrame);
+      nghttp2_session_callbacks_set_on_frame_send_callback(made, OnFrameSent);
+      nghttp2_session_callbacks_set_on_stream_close_callback(made, OnStreamClose);
+      nghttp2_session_callbacks_set_error_callback2(made, OnError);
+      nghttp2_session_callbacks_set_data_source_read_length_callback(made, MaxData);
+      nghttp2_session_callbacks_set_send_data_callback(made, SendData);
+      return made;
+    }();
+    return all;
+  }
+
+  static nghttp2_option* Options() {
+    static nghttp2_option* const options = [] {
+      nghttp2_option* made = nullptr;
+      if (nghttp2_option_new(&made) != 0) std::abort();  // out of memory
+      nghttp2_option_set_no_auto_window_update(made, 1);
+      nghttp2_option_set_no_closed_streams(made, 1);
+      nghttp2_option_set_stream_reset_rate_limit(made, kUnlimitedResets, kUnlimitedResets);
+      return made;
+    }();
+    return options;
+  }
+};
+
+GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wakes,
+                         TimerQueue& timers, SessionOwner& owner, Peer peer)
+    : shared_(shared),
+      wakes_(std::move(wakes)),
+      timers_(timers),
+      owner_(owner),
+      peer_(std::move(peer)),
+      now_(shared.clock.MonotonicNow()),
+      empty_frames_(shared.options.empty_frames_burst, shared.options.empty_frames_per_second,
+                    now_),
+      resets_(shared.options.resets_burst, shared.options.resets_per_second, now_) {
+  if (nghttp2_session_server_new2(&session_, Callbacks::All(), this, Callbacks::Options()) != 0) {
+    std::abort();  // out of memory
+  }
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+       static_cast<uint32_t>(std::min(shared.options.max_calls_per_unidentified_connection,
+                                      shared.options.max_calls_per_connection))},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+       static_cast<uint32_t>(shared.options.max_header_list_bytes)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+}
+
+GrpcSession::~GrpcSession() {
+  while (!calls_.empty()) {
+    ServerCall& call = calls_.front();
+    EndHandler(call, end_of_rest_);
+    LetGo(call);
+  }
+  nghttp2_session_del(session_);
+}
+
+void GrpcSession::Receive(absl::string_view bytes) {
+  if (ended() || doomed_) return;
+  now_ = shared_.clock.MonotonicNow();
+  const auto taken = nghttp2_session_mem_recv(
+      session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (doomed_) {
+    Terminate(doom_error_);
+  } else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    Doom(GrpcRefusal::kNotHttp2, NGHTTP2_PROTOCOL_ERROR, "");
+    dead_ = true;  // Whoever it is would not understand an answer.
+  } else if (taken == NGHTTP2_ERR_FLOODED) {
+    Refuse(GrpcRefusal::kTooManyEmptyFrames, last_error_);
+  } else if (taken < 0) {
+    Doom(GrpcRefusal::kProtocolError, NGHTTP2_INTERNAL_ERROR,
+         nghttp2_strerror(static_cast<int>(taken)));
+    Terminate(doom_error_);
+  }
+  owner_.OnOutput();
+}
+
+void GrpcSession::Collect(size_t max_bytes, OutBuffer& out) {
+  if (dead_) return;
+  now_ = shared_.clock.MonotonicNow();
+  out_ = &out;
+  out_max_ = max_bytes;
+  while (out.size() < max_bytes) {
+    const uint8_t* bytes = nullptr;
+    const auto size = nghttp2_session_mem_send(session_, &bytes);
+    if (size < 0) {
+      Log(Severity::kError, "HTTP/2 cannot go on",
+          {{"peer", peer_.address}, {"error", nghttp2_strerror(static_cast<int>(size))}});
+      dead_ = true;
+      break;
+    }
+    if (size == 0) break;
+    out.Add(ViewOf(bytes, static_cast<size_t>(size)));
+  }
+  out_ = nullptr;
+}
+
+bool GrpcSession::has_output() const { return !dead_ && nghttp2_session_want_write(session_) != 0; }
+
+bool GrpcSession::may_receive() const {
+  return nghttp2_session_get_outbound_queue_size(session_) <
+         static_cast<size_t>(shared_.options.max_outbound_frames);
+}
+
+bool GrpcSession::ended() const {
+  return dead_ ||
+         (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0);
+}
+
+void GrpcSession::Ping() {
+  ping_pending_ = true;
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kKeepalivePing);
+  owner_.OnOutput();
+}
+
+void GrpcSession::OnPingAnswer(bool of_drain) {
+  ping_pending_ = false;
+  if (of_drain && draining_) StopTakingCalls();
+}
+
+void GrpcSession::BeginDrain() {
+  if (draining_) return;
+  draining_ = true;
+  nghttp2_submit_shutdown_notice(session_);
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
+  owner_.OnOutput();
+}
+
+void GrpcSession::StopTakingCalls() {
+  if (stopped_) return;
+  draining_ = true;
+  stopped_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  owner_.OnOutput();
+}
+
+void GrpcSession::TellGoAway() {
+  for (ServerCall& call : calls_) {
+    if (call.handler_ != nullptr) call.handler_->OnGoAway();
+  }
+}
+
+void GrpcSession::HurryRequests(absl::Duration patience) {
+  const absl::Duration latest = shared_.clock.MonotonicNow() + patience;
+  for (ServerCall& call : calls_) {
+    // An answer that its client takes slowly has as long as it likes, up to the end of the drain.
+    const bool answering = call.finish_asked() && !call.status_sent_;
+    if (answering || call.phase_deadline_ == absl::InfiniteDuration()) continue;
+    call.phase_deadline_ = std::min(call.phase_deadline_, latest);
+    SetTimer(call);
+  }
+}
+
+void GrpcSession::Shutdown() {
+  end_of_rest_ = CallEnd::kShutdown;
+  now_ = shared_.clock.MonotonicNow();
+  const absl::Status status =
+      ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                      "the gateway ends this connection: connect again, and repeat the call");
+  for (ServerCall& call : calls_) {
+    if (call.handler_ != nullptr) EndCall(call, CallEnd::kShutdown, status);
+  }
+  Terminate(NGHTTP2_NO_ERROR);
+}
+
+void GrpcSession::Refuse(GrpcRefusal refusal, absl::string_view detail) {
+  Doom(refusal, NGHTTP2_ENHANCE_YOUR_CALM, detail);
+  Terminate(doom_error_);
+}
+
+bool GrpcSession::Doom(GrpcRefusal refusal, uint32_t error_code, absl::string_view detail) {
+  if (!doomed_) {
+    doomed_ = true;
+    doom_error_ = error_code;
+    shared_.refusals.Note(refusal, peer_.address, detail);
+  }
+  return false;
+}
+
+void GrpcSession::Terminate(uint32_t error_code) {
+  nghttp2_session_terminate_session(session_, error_code);
+  owner_.OnOutput();
+}
+
+bool GrpcSession::OnBeginFrame(uint8_t type, uint8_t flags, size_t length) {
+  if (type == NGHTTP2_HEADERS) {
+    header_block_since_ = now_;
+  } else if (type != NGHTTP2_CONTINUATION) {
+    header_block_since_.reset();
+  }
+  switch (type) {
+    case NGHTTP2_DATA:
+      if (length > 0 || EndsStream(flags)) return true;
+      break;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PING:
+    case NGHTTP2_GOAWAY:
+    case NGHTTP2_WINDOW_UPDATE:
+    case kPriorityUpdate:
+      break;
+    case NGHTTP2_RST_STREAM:
+      return resets_.Take(now_) || Doom(GrpcRefusal::kTooManyResets, NGHTTP2_ENHANCE_YOUR_CALM,
+                                        "calls that it has cancelled");
+    default:
+      return true;
+  }
+  return empty_frames_.Take(now_) ||
+         Doom(GrpcRefusal::kTooManyEmptyFrames, NGHTTP2_ENHANCE_YOUR_CALM,
+              absl::StrCat("the last one of type ", static_cast<int>(type)));
+}
+
+bool GrpcSession::OnHeader(absl::string_view name, absl::string_view value) {
+  head_.Add(name, value);
+  return head_.list_bytes() <= kHeaderListFactor * shared_.options.max_header_list_bytes ||
+         Doom(GrpcRefusal::kHeadersTooLarge, NGHTTP2_ENHANCE_YOUR_CALM, "");
+}
+
+void GrpcSession::OnHeadersEnd(int32_t stream_id, bool is_request, bool end_stream) {
+  header_block_since_.reset();
+  if (is_request) {
+    OpenCall(stream_id, end_stream);
+  } else if (end_stream) {
+    ServerCall* const call = CallOf(stream_id);
+    if (call != nullptr) OnEndStream(*call);
+  }
+  // It may be long, and most connections rest.
+  head_ = RequestHead();
+}
+
+ServerCall* GrpcSession::CallOf(int32_t stream_id) const {
+  return static_cast<ServerCall*>(nghttp2_session_get_stream_user_data(session_, stream_id));
+}
+
+void GrpcSession::OpenCall(int32_t stream_id, bool end_stream) {
+  const auto call = std::make_shared<ServerCall>(wakes_, *this, stream_id);
+  call->self_ = call;
+  if (calls_.empty()) owner_.OnBusy(true);
+  calls_.push_back(*call);
+  nghttp2_session_set_stream_user_data(session_, stream_id, call.get());
+  empty_frames_.Earn(kEmptyFramesPerCall);
+  // Otherwise one stream is sent until it has nothing left, and the others wait (RFC 9218).
+  const nghttp2_extpri in_turns = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+  nghttp2_session_change_extpri_stream_priority(session_, stream_id, &in_turns,
+                                                /*ignore_client_signal=*/1);
+  if (head_.http_status() != 200) {
+    shared_.refusals.Note(GrpcRefusal::kMalformedCall, peer_.address, "not a call of gRPC");
+    AnswerHttp(*call, head_.http_status());
+  } else if (const absl::Status started = StartCall(*call, end_stream); !started.ok()) {
+    SubmitStatus(*call, started);
+  }
+  if (end_stream) OnEndStream(*call);
+}
+
+absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
+  if (const absl::Status checked = head_.Check(); !checked.ok()) {
+    shared_.refusals.Note(head_.too_large()                ? GrpcRefusal::kCallHeadersTooLarge
+                          : absl::IsUnimplemented(checked) ? GrpcRefusal::kMessageCompressed
+                                                           : GrpcRefusal::kMalformedCall,
+                          peer_.address, std::string(checked.message()));
+    return checked;
+  }
+  CallInfo info = {.method = head_.path(),
+                   .peer = peer_.address,
+                   .certificate_names = peer_.certificate_names,
+                   .metadata = head_.TakeMetadata()};
+  if (head_.timeout().has_value()) info.deadline = now_ + *head_.timeout();
+  const Admission admission = shared_.table.AskToAdmit(info);
+  if (admission.identified) Identified();
+  RETURN_IF_ERROR(admission.status);
+  call.method_ = shared_.table.Find(info.method);
+  if (call.method_ == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat("there is no method ", info.method.substr(0, 200), " here"));
+  }
+  if (head_.timeout() == absl::ZeroDuration()) {
+    return absl::DeadlineExceededError("the call came without time left");
+  }
+  if (shared_.open_calls.load(std::memory_order_relaxed) >= shared_.options.max_calls) {
+    shared_.refusals.Note(GrpcRefusal::kTooManyCalls, peer_.address, "");
+    return ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
+                           absl::StrCat("the gateway has ", shared_.options.max_calls,
+                                        " calls under way already, and takes no more"));
+  }
+  ASSIGN_OR_RETURN(call.handler_, call.method_->method.factory(call.shared_from_this(), info));
+  shared_.open_calls.fetch_add(1, std::memory_order_relaxed);
+  if (info.deadline.has_value()) call.deadline_ = *info.deadline;
+  if (call.method_->kind != MethodTable::Kind::kBidirectional && !end_stream) {
+    call.phase_deadline_ =
+        now_ + (draining_ ? shared_.options.drain_patience : shared_.options.message_timeout);
+  }
+  SetTimer(call);
+  return absl::OkStatus();
+}
+
+void GrpcSession::Identified() {
+  if (std::exchange(identified_, true)) return;
+  const nghttp2_settings_entry more = {
+      NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+      static_cast<uint32_t>(shared_.options.max_calls_per_connection)};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &more, 1);
+  owner_.OnIdentified();
+}
+
+void GrpcSession::AnswerHttp(ServerCall& call, int status) {
+  const std::string text = absl::StrCat(status);
+  const nghttp2_nv fields[] = {Field(":status", text), Field("allow", "POST")};
+  // "allow" is only for 405.
+  nghttp2_submit_response(session_, call.stream_id_, fields, status == 405 ? 2 : 1, nullptr);
+  call.response_begun_ = true;
+  call.status_submitted_ = true;
+}
+
+bool GrpcSession::OnData(int32_t stream_id, absl::string_view bytes) {
+  nghttp2_session_consume_connection(session_, bytes.size());
+  ServerCall* const call = CallOf(stream_id);
+  if (call == nullptr) return true;
+  if (call->handler_ == nullptr || call->finish_asked()) {
+    Discard(*call, bytes.size());
+  } else {
+    AddInbound(*call, bytes);
+  }
+  return true;
+}
+
+// The status of the call is on its way, or out. The client may not have heard of it, and a proxy may
+// not pass it on, before all of the upload has been sent: so it is taken, within limits.
+void GrpcSession::Discard(ServerCall& call, size_t bytes) {
+  call.discarded_bytes_ += static_cast<uint32_t>(bytes);
+  if (call.discarded_bytes_ <= shared_.options.max_message_bytes + kDiscardedExtra) {
+    nghttp2_session_consume_stream(session_, call.stream_id_, bytes);
+  } else if (call.status_sent_) {
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_NO_ERROR);
+  }
+}
+
+void GrpcSession::AddInbound(ServerCall& call, absl::string_view bytes) {
+  if (call.inbound_ == nullptr) call.inbound_ = std::make_unique<ServerCall::Inbound>();
+  ServerCall::Inbound& inbound = *call.inbound_;
+  inbound.reader.Add(bytes);
+  inbound_bytes_ += bytes.size();
+  bool room = inbound_bytes_ <= shared_.options.max_inbound_bytes_per_connection;
+  if (room && (inbound.share != nullptr || inbound_bytes_ > kFreeInboundBytes)) {
+    if (inbound.share == nullptr) {
+      inbound.share = std::make_unique<BodyBudget::Share>(shared_.inbound, call.weak_from_this());
+    }
+    room = inbound.share->Grow(
+        static_cast<int64_t>(inbound.reader.held_bytes() + inbound.message.size()));
+  }
+  if (!room) return RefuseForRoom(call);
+  DeliverMessages(call);
+}
+
+void GrpcSession::RefuseForRoom(ServerCall& call) {
+  RefuseCall(call, GrpcRefusal::kTooManyInboundBytes,
+             ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyBodies,
+                             "too many requests are arriving at once: try again soon"));
+}
+
+void GrpcSession::DropInbound(ServerCall& call) {
+  if (call.inbound_ == nullptr) return;
+  inbound_bytes_ -= call.inbound_->reader.held_bytes() + call.inbound_->message.size();
+  call.inbound_ = nullptr;
+}
+
+void GrpcSession::ReleaseWindow(const ServerCall& call, size_t bytes) {
+  if (bytes == 0 || call.remote_closed_) return;
+  nghttp2_session_consume_stream(session_, call.stream_id_, bytes);
+}
+
+void GrpcSession::OnEndStream(ServerCall& call) {
+  call.remote_closed_ = true;
+  if (call.handler_ == nullptr || call.finish_asked()) return;
+  call.phase_deadline_ = absl::InfiniteDuration();
+  SetTimer(call);
+  DeliverMessages(call);
+}
+
+void GrpcSession::DeliverMessages(ServerCall& call) {
+  const bool one = call.method_->kind != MethodTable::Kind::kBidirectional;
+  while (call.handler_ != nullptr && !call.finish_asked() && call.inbound_ != nullptr &&
+         call.wanted_messages_.load() > 0) {
+    ServerCall::Inbound& inbound = *call.inbound_;
+    const size_t limit = call.method_->method.max_message_bytes;
+    const size_t max_bytes = limit > 0 ? limit : shared_.options.max_message_bytes;
+    const size_t held = inbound.reader.held_bytes();
+    size_t used = 0;
+    std::string message;
+    const MessageReader::Result result = inbound.reader.Next(max_bytes, message, used);
+    inbound_bytes_ -= held - inbound.reader.held_bytes();
+    ReleaseWindow(call, used);
+    switch (result) {
+      case MessageReader::Result::kIncomplete:
+        if (one) return DeliverTheMessage(call);
+        return AwaitRest(call);
+      case MessageReader::Result::kMessage:
+        if (one) {
+          if (inbound.has_message) return RefuseNumber(call);
+          inbound.has_message = true;
+          inbound_bytes_ += message.size();
+          inbound.message = std::move(message);
+        } else {
+          call.wanted_messages_.fetch_sub(1);
+          inbound.share = nullptr;  // What is left asks again when more comes.
+          if (inbound.reader.empty()) DropInbound(call);
+          call.handler_->OnMessage(std::move(message));
+        }
+        break;
+      case MessageReader::Result::kTooLarge:
+        return RefuseCall(call, GrpcRefusal::kMessageTooLarge, MessageTooLarge(max_bytes));
+      case MessageReader::Result::kCompressed:
+        return RefuseCall(
+            call, GrpcRefusal::kMessageCompressed,
+            absl::InternalError("the message says that it is compressed, and the call has no "
+                                "grpc-encoding: send messages without compression"));
+      case MessageReader::Result::kMalformed:
+        return RefuseCall(
+            call, GrpcRefusal::kMalformedCall,
+            ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMalformedRequest,
+                            "the call's bytes are not gRPC's messages"));
+    }
+  }
+  if (one) return DeliverTheMessage(call);
+  AwaitRest(call);
+}
+
+// Where the client sends one message: it is known to be the only one when the client's side ends.
+void GrpcSession::DeliverTheMessage(ServerCall& call) {
+  if (call.handler_ == nullptr || call.finish_asked() || !call.remote_closed_ ||
+      call.half_close_told_ || call.wanted_messages_.load() == 0) {
+    return;
+  }
+  ServerCall::Inbound* const inbound = call.inbound_.get();
+  if (inbound != nullptr && !inbound->reader.empty()) {
+    return inbound->has_message ? RefuseNumber(call) : RefuseTruncated(call);
+  }
+  if (inbound == nullptr || !inbound->has_message) return RefuseNumber(call);
+  std::string message = std::move(inbound->message);
+  inbound_bytes_ -= message.size();
+  inbound->message.clear();
+  DropInbound(call);
+  call.wanted_messages_.fetch_sub(1);
+  call.half_close_told_ = true;
+  call.handler_->OnMessage(std::move(message));
+  call.handler_->OnHalfClose();
+}
+
+// Where the client sends a stream.
+void GrpcSession::AwaitRest(ServerCall& call) {
+  if (call.handler_ == nullptr || call.finish_asked()) return;
+  const bool begun = call.inbound_ != nullptr && !call.inbound_->reader.empty();
+  const bool wanted = call.wanted_messages_.load() > 0;
+  if (call.remote_closed_) {
+    if (begun && wanted) return RefuseTruncated(call);
+    if (begun || call.half_close_told_) return;
+    call.half_close_told_ = true;
+    call.handler_->OnHalfClose();
+    return;
+  }
+  if (!begun || !wanted) {
+    if (call.phase_deadline_ == absl::InfiniteDuration()) return;
+    call.phase_deadline_ = absl::InfiniteDuration();
+  } else if (call.phase_deadline_ == absl::InfiniteDuration()) {
+    call.phase_deadline_ =
+        now_ + (draining_ ? shared_.options.drain_patience : shared_.options.message_timeout);
+  }
+  SetTimer(call);
+}
+
+void GrpcSession::RefuseNumber(ServerCall& call) {
+  RefuseCall(call, GrpcRefusal::kMalformedCall,
+             absl::UnimplementedError("the method takes one message: send one, not none or more"));
+}
+
+void GrpcSession::RefuseTruncated(ServerCall& call) {
+  RefuseCall(call, GrpcRefusal::kMalformedCall,
+             ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kMalformedRequest,
+                             "the call's bytes end within a message"));
+}
+
+void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
+  if (call.handler_ == nullptr) return;
+  now_ = shared_.clock.MonotonicNow();
+  if ((notes & ServerCall::kGiveUp) != 0) return RefuseForRoom(call);
+  if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
+  if ((notes & ServerCall::kWoken) != 0) TrySend(call);
+  if (call.finish_asked()) TryFinish(call);
+}
+
+bool GrpcSession::NextMessage(ServerCall& call) {
+  if (call.message_ != nullptr) return true;
+  if (call.exhausted_ || call.handler_ == nullptr || call.finish_asked()) return false;
+  call.message_ = call.handler_->NextMessage();
+  call.message_sent_ = 0;
+  call.exhausted_ = call.message_ == nullptr;
+  return !call.exhausted_;
+}
+
+void GrpcSession::TrySend(ServerCall& call) {
+  call.exhausted_ = false;
+  if (call.handler_ == nullptr || call.finish_asked() || call.status_submitted_) return;
+  if (call.response_begun_) {
+    if (!call.deferred_) return;
+    call.deferred_ = false;
+    nghttp2_session_resume_data(session_, call.stream_id_);
+  } else {
+    // A call that ends with an error before its first message is answered by trailers alone. So the
+    // headers wait for a message, unless it could not be sent and must not be asked for.
+    const bool open = nghttp2_session_get_remote_window_size(session_) > 0 &&
+                      nghttp2_session_get_stream_remote_window_size(session_, call.stream_id_) > 0;
+    if (open && !NextMessage(call)) return;
+    const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", "application/grpc"),
+                                 Field("grpc-accept-encoding", "identity")};
+    nghttp2_data_provider provider = {};
+    provider.read_callback = Callbacks::ReadData;
+    nghttp2_submit_response(session_, call.stream_id_, fields, std::size(fields), &provider);
+    call.response_begun_ = true;
+  }
+  owner_.OnOutput();
+}
+
+int64_t GrpcSession::ReadData(int32_t stream_id, size_t max_bytes, uint32_t* data_flags) {
+  ServerCall* const call = CallOf(stream_id);
+  if (call == nullptr) return NGHTTP2_ERR_DEFERRED;
+  size_t total = 0;
+  while (total < max_bytes && NextMessage(*call)) {
+    if (total == 0) data_gap_ = out_->AddGap(kFrameHeaderBytes);
+    total += AddPartOf(*call, max_bytes - total);
+  }
+  if (call->message_ != nullptr && call->finish_asked()) TryFinish(*call);  // It has more time.
+  if (call->message_ == nullptr && (call->finish_asked() || call->status_submitted_)) {
+    if (!call->status_submitted_) SubmitStatus(*call, call->status());
+    *data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (total == 0) return 0;  // Such a frame is not sent.
+  } else if (total == 0) {
+    call->deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  return static_cast<int64_t>(total);
+}
+
+size_t GrpcSession::AddPartOf(ServerCall& call, size_t max_bytes) {
+  constexpr size_t kPrefix = MessageReader::kPrefixBytes;
+  const std::string& message = *call.message_;
+  size_t added = 0;
+  if (call.message_sent_ < kPrefix) {
+    const auto size = static_cast<uint32_t>(message.size());
+    const std::array<char, kPrefix> prefix = {
+        0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+        static_cast<char>(size >> 8), static_cast<char>(size)};
+    added = std::min(kPrefix - call.message_sent_, max_bytes);
+    out_->Add({prefix.data() + call.message_sent_, added});
+    call.message_sent_ += added;
+  }
+  if (call.message_sent_ >= kPrefix) {
+    const size_t offset = call.message_sent_ - kPrefix;
+    const size_t count = std::min(message.size() - offset, max_bytes - added);
+    out_->AddShared(call.message_, absl::string_view(message).substr(offset, count));
+    call.message_sent_ += count;
+    added += count;
+  }
+  if (call.message_sent_ == kPrefix + message.size()) call.message_ = nullptr;
+  return added;
+}
+
+void GrpcSession::TryFinish(ServerCall& call) {
+  if (call.status_submitted_) return;
+  if (call.message_ == nullptr) return SubmitStatus(call, call.status());
+  // ReadData sends the status behind the message. A client that does not take it holds it no longer
+  // than one that does not read at all.
+  call.phase_deadline_ = now_ + shared_.options.write_timeout;
+  SetTimer(call);
+}
+
+void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
+  const StatusTrailers trailers = ToTrailers(status);
+  std::vector<nghttp2_nv> fields;
+  if (!call.response_begun_) {
+    fields.push_back(Field(":status", "200"));
+    fields.push_back(Field("content-type", "application/grpc"));
+    fields.push_back(Field("grpc-accept-encoding", "identity"));
+  }
+  fields.push_back(Field("grpc-status", trailers.code));
+  if (!trailers.message.empty()) {
+    fields.push_back(Field("grpc-message", trailers.message, NGHTTP2_NV_FLAG_NO_INDEX));
+  }
+  if (!trailers.details.empty()) {
+    fields.push_back(Field("grpc-status-details-bin", trailers.details, NGHTTP2_NV_FLAG_NO_INDEX));
+  }
+  if (call.response_begun_) {
+    nghttp2_submit_trailer(session_, call.stream_id_, fields.data(), fields.size());
+  } else {
+    nghttp2_submit_response(session_, call.stream_id_, fields.data(), fields.size(), nullptr);
+    call.response_begun_ = true;
+  }
+  call.status_submitted_ = true;
+  // Nobody waits for more of the request.
+  DropInbound(call);
+  call.phase_deadline_ = absl::InfiniteDuration();
+  SetTimer(call);
+  owner_.OnOutput();
+}
+
+void GrpcSession::RefuseCall(ServerCall& call, GrpcRefusal refusal, const absl::Status& status) {
+  shared_.refusals.Note(refusal, peer_.address, std::string(status.message()));
+  EndCall(call, CallEnd::kFinished, status);
+}
+
+void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& status) {
+  const bool within_message = call.message_ != nullptr && call.message_sent_ > 0;
+  EndHandler(call, end);
+  if (call.status_submitted_) return;
+  if (within_message) {
+    call.status_submitted_ = true;
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_CANCEL);
+    owner_.OnOutput();
+  } else {
+    SubmitStatus(call, status);
+  }
+}
+
+void GrpcSession::EndHandler(ServerCall& call, CallEnd end) {
+  DropInbound(call);
+  call.message_ = nullptr;
+  call.deadline_ = absl::InfiniteDuration();
+  call.phase_deadline_ = absl::InfiniteDuration();
+  SetTimer(call);
+  const std::shared_ptr<CallHandler> handler = std::exchange(call.handler_, nullptr);
+  if (handler == nullptr) return;
+  shared_.open_calls.fetch_sub(1, std::memory_order_relaxed);
+  handler->OnEnd(end);
+}
+
+void GrpcSession::SetTimer(ServerCall& call) {
+  timers_.Set(call, std::min(call.deadline_, call.phase_deadline_));
+}
+
+void GrpcSession::OnCallTime(ServerCall& call, absl::Duration now) {
+  now_ = now;
+  if (now >= call.deadline_) {
+    EndCall(call, CallEnd::kDeadline,
+            absl::DeadlineExceededError("the deadline of the call has passed"));
+  } else if (now < call.phase_deadline_) {
+    SetTimer(call);
+  } else if (call.status_sent_) {
+    call.phase_deadline_ = absl::InfiniteDuration();
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_NO_ERROR);
+    owner_.OnOutput();
+  } else if (call.finish_asked()) {
+    RefuseCall(call, GrpcRefusal::kWriteTimeout,
+               absl::CancelledError("the client takes no more of the call's last message"));
+  } else {
+    RefuseCall(call, GrpcRefusal::kMessageTimeout,
+               ErrorWithReason(absl::StatusCode::kDeadlineExceeded, reason::kRequestTimeout,
+                               "the call's message did not arrive in time: send it faster"));
+  }
+}
+
+void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, uint32_t error_code) {
+  if (type == NGHTTP2_GOAWAY && error_code != NGHTTP2_NO_ERROR && !doomed_) {
+    // Found by nghttp2.
+    Doom(error_code == NGHTTP2_ENHANCE_YOUR_CALM ? GrpcRefusal::kTooManyEmptyFrames
+                                                 : GrpcRefusal::kProtocolError,
+         error_code, last_error_);
+  }
+  // A client can have the server reset its calls by what it may not send.
+  if (type == NGHTTP2_RST_STREAM && error_code != NGHTTP2_NO_ERROR && !resets_.Take(now_)) {
+    Refuse(GrpcRefusal::kTooManyResets, "calls that were reset for what it has sent");
+  }
+  if (type != NGHTTP2_HEADERS || !EndsStream(flags)) return;
+  ServerCall* const call = CallOf(stream_id);
+  if (call == nullptr) return;
+  call->status_sent_ = true;
+  resets_.Earn(1);
+  EndHandler(*call, CallEnd::kFinished);
+  if (call->remote_closed_) return;
+  call->phase_deadline_ =
+      now_ + (draining_ ? shared_.options.drain_patience : shared_.options.upload_patience);
+  SetTimer(*call);
+}
+
+void GrpcSession::OnStreamClosed(int32_t stream_id) {
+  ServerCall* const call = CallOf(stream_id);
+  if (call == nullptr) return;
+  EndHandler(*call, doomed_ ? CallEnd::kConnectionLost : CallEnd::kCancelled);
+  LetGo(*call);
+}
+
+void GrpcSession::LetGo(ServerCall& call) {
+  timers_.Cancel(call);
+  call.session_ = nullptr;
+  nghttp2_session_set_stream_user_data(session_, call.stream_id_, nullptr);
+  calls_.erase(calls_.iterator_to(call));
+  const std::shared_ptr<ServerCall> last = std::exchange(call.self_, nullptr);
+  if (calls_.empty()) owner_.OnBusy(false);
+}
+
+}  // namespace hookgate

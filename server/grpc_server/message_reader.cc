@@ -1,0 +1,37 @@
+#include "server/grpc_server/message_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hookgate {
+
+MessageReader::Result MessageReader::Next(size_t max_bytes, std::string& message, size_t& used) {
+  const size_t more = std::min(kPrefixBytes - prefix_bytes_, Waiting().size());
+  std::copy_n(Waiting().begin(), more, prefix_.begin() + static_cast<ptrdiff_t>(prefix_bytes_));
+  prefix_bytes_ += more;
+  Use(more, used);
+  if (prefix_bytes_ < kPrefixBytes) return Result::kIncomplete;
+  if (prefix_[0] > 1) return Result::kMalformed;
+  if (prefix_[0] == 1) return Result::kCompressed;
+  const size_t length = size_t{prefix_[1]} << 24 | size_t{prefix_[2]} << 16 |
+                        size_t{prefix_[3]} << 8 | size_t{prefix_[4]};
+  if (length > max_bytes) return Result::kTooLarge;
+  const size_t missing = std::min(length - message_.size(), Waiting().size());
+  // What is only announced takes no memory.
+  message_.append(Waiting().data(), missing);
+  Use(missing, used);
+  if (message_.size() < length) return Result::kIncomplete;
+  message = std::exchange(message_, std::string());
+  prefix_bytes_ = 0;
+  return Result::kMessage;
+}
+
+void MessageReader::Use(size_t count, size_t& used) {
+  used += count;
+  start_ += count;
+  if (start_ < waiting_.size()) return;
+  waiting_.clear();
+  start_ = 0;
+}
+
+}  // namespace hookgate

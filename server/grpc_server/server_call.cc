@@ -1,0 +1,68 @@
+#include "server/grpc_server/server_call.h"
+
+#include "server/grpc_server/grpc_session.h"
+#include "server/grpc_server/wake_queue.h"
+
+namespace hookgate {
+
+void ServerCall::ReadNext() {
+  wanted_messages_.fetch_add(1);
+  Note(kRead);
+}
+
+void ServerCall::Finish(const absl::Status& status) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (finish_asked()) return;
+    status_ = status;
+    finish_asked_.store(true, std::memory_order_release);
+  }
+  Note(kFinish);
+}
+
+void ServerCall::Note(Notes note) {
+  // Whoever leaves the first note has it heard; the others are heard with it.
+  if (notes_.fetch_or(note) == 0) wakes_->Push(shared_from_this());
+}
+
+absl::Status ServerCall::status() const {
+  absl::MutexLock lock(&mu_);
+  return status_;
+}
+
+void ServerCall::OnTime(absl::Duration now) { session_->OnCallTime(*this, now); }
+
+void ServerCall::HearNotes() {
+  const uint8_t notes = notes_.exchange(0);
+  if (session_ != nullptr) session_->OnNotes(*this, notes);
+}
+
+// Here, where ServerCall is whole.
+
+WakeQueue::~WakeQueue() = default;
+
+void WakeQueue::Push(std::shared_ptr<ServerCall> call) {
+  absl::MutexLock lock(&mu_);
+  if (schedule_ == nullptr) return;
+  waiting_.push_back(std::move(call));
+  if (waiting_.size() == 1) schedule_();
+}
+
+void WakeQueue::Run() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (waiting_.empty()) return;
+    running_.swap(waiting_);
+  }
+  for (const auto& call : running_) call->HearNotes();
+  running_.clear();
+}
+
+void WakeQueue::Close() {
+  std::vector<std::shared_ptr<ServerCall>> dropped;
+  absl::MutexLock lock(&mu_);
+  schedule_ = nullptr;
+  dropped.swap(waiting_);
+}
+
+}  // namespace hookgate

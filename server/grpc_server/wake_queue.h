@@ -1,0 +1,45 @@
+// Calls of which something has been asked, on their way to the thread of their connections. Those
+// that are asked close together come together: one wake-up of the thread serves all of them.
+#ifndef HOOKGATE_SERVER_GRPC_SERVER_WAKE_QUEUE_H_
+#define HOOKGATE_SERVER_GRPC_SERVER_WAKE_QUEUE_H_
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace hookgate {
+
+class ServerCall;
+
+// Thread-safe but for Run.
+class WakeQueue {
+ public:
+  // `schedule` has Run called on the thread soon. It is called with the queue's lock held, and not
+  // after Close.
+  explicit WakeQueue(std::function<void()> schedule) : schedule_(std::move(schedule)) {}
+  ~WakeQueue();
+
+  void Push(std::shared_ptr<ServerCall> call) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // On the thread: has every call that waits hear its notes.
+  void Run() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Whatever is pushed from now on is dropped. On the thread.
+  void Close() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  absl::Mutex mu_;
+  std::function<void()> schedule_ ABSL_GUARDED_BY(mu_);  // null once closed
+  std::vector<std::shared_ptr<ServerCall>> waiting_ ABSL_GUARDED_BY(mu_);
+
+  // Touched only on the thread.
+  std::vector<std::shared_ptr<ServerCall>> running_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_GRPC_SERVER_WAKE_QUEUE_H_
