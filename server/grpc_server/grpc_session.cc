@@ -122,7 +122,13 @@ struct GrpcSession::Callbacks {
   static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
     uint32_t error_code = NGHTTP2_NO_ERROR;
     if (frame->hd.type == NGHTTP2_RST_STREAM) error_code = frame->rst_stream.error_code;
-    if (frame->hd.type == NGHTTP2_GOAWAY) error_code = frame->goaway.error_code;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+      error_code = frame->goaway.error_code;
+      if (frame->goaway.opaque_data_len > 0) {
+        Of(self).last_error_ =
+            std::string(ViewOf(frame->goaway.opaque_data, frame->goaway.opaque_data_len));
+      }
+    }
     Of(self).OnFrameSent(frame->hd.stream_id, frame->hd.type, frame->hd.flags, error_code);
     return 0;
   }
@@ -236,7 +242,7 @@ void GrpcSession::Receive(absl::string_view bytes) {
     Doom(GrpcRefusal::kNotHttp2, NGHTTP2_PROTOCOL_ERROR, "");
     dead_ = true;  // Whoever it is would not understand an answer.
   } else if (taken == NGHTTP2_ERR_FLOODED) {
-    Refuse(GrpcRefusal::kTooManyEmptyFrames, last_error_);
+    Refuse(GrpcRefusal::kTooManyEmptyFrames, "more than it takes the answers of");
   } else if (taken < 0) {
     Doom(GrpcRefusal::kProtocolError, NGHTTP2_INTERNAL_ERROR,
          nghttp2_strerror(static_cast<int>(taken)));
@@ -291,8 +297,7 @@ void GrpcSession::OnPingAnswer(bool of_drain) {
 void GrpcSession::BeginDrain() {
   if (draining_) return;
   draining_ = true;
-  nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
+  nghttp2_submit_shutdown_notice(session_);  // OnFrameSent pings behind it.
   owner_.OnOutput();
 }
 
@@ -325,14 +330,21 @@ void GrpcSession::HurryRequests(absl::Duration patience) {
 
 void GrpcSession::Shutdown() {
   end_of_rest_ = CallEnd::kShutdown;
+  shut_down_ = true;
   now_ = shared_.clock.MonotonicNow();
   const absl::Status status =
       ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                       "the gateway ends this connection: connect again, and repeat the call");
   for (ServerCall& call : calls_) {
     if (call.handler_ != nullptr) EndCall(call, CallEnd::kShutdown, status);
+    if (call.status_sent_) ResetQuietly(call);
   }
-  Terminate(NGHTTP2_NO_ERROR);
+  StopTakingCalls();
+}
+
+void GrpcSession::ResetQuietly(ServerCall& call) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_NO_ERROR);
+  owner_.OnOutput();
 }
 
 void GrpcSession::Refuse(GrpcRefusal refusal, absl::string_view detail) {
@@ -502,7 +514,7 @@ void GrpcSession::Discard(ServerCall& call, size_t bytes) {
   if (call.discarded_bytes_ <= shared_.options.max_message_bytes + kDiscardedExtra) {
     nghttp2_session_consume_stream(session_, call.stream_id_, bytes);
   } else if (call.status_sent_) {
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_NO_ERROR);
+    ResetQuietly(call);
   }
 }
 
@@ -817,8 +829,7 @@ void GrpcSession::OnCallTime(ServerCall& call, absl::Duration now) {
     SetTimer(call);
   } else if (call.status_sent_) {
     call.phase_deadline_ = absl::InfiniteDuration();
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_NO_ERROR);
-    owner_.OnOutput();
+    ResetQuietly(call);
   } else if (call.finish_asked()) {
     RefuseCall(call, GrpcRefusal::kWriteTimeout,
                absl::CancelledError("the client takes no more of the call's last message"));
@@ -830,6 +841,9 @@ void GrpcSession::OnCallTime(ServerCall& call, absl::Duration now) {
 }
 
 void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, uint32_t error_code) {
+  if (type == NGHTTP2_GOAWAY && draining_ && !stopped_) {
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
+  }
   if (type == NGHTTP2_GOAWAY && error_code != NGHTTP2_NO_ERROR && !doomed_) {
     // Found by nghttp2.
     Doom(error_code == NGHTTP2_ENHANCE_YOUR_CALM ? GrpcRefusal::kTooManyEmptyFrames
@@ -847,6 +861,7 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   resets_.Earn(1);
   EndHandler(*call, CallEnd::kFinished);
   if (call->remote_closed_) return;
+  if (shut_down_) return ResetQuietly(*call);
   call->phase_deadline_ =
       now_ + (draining_ ? shared_.options.drain_patience : shared_.options.upload_patience);
   SetTimer(*call);

@@ -166,6 +166,8 @@ class GrpcSession {
   // Ends a call for a reason of the server's. Its handler hears `end`.
   void EndCall(ServerCall& call, CallEnd end, const absl::Status& status);
   void RefuseCall(ServerCall& call, GrpcRefusal refusal, const absl::Status& status);
+  // The client has its status: what it still sends is of no use.
+  void ResetQuietly(ServerCall& call);
   void EndHandler(ServerCall& call, CallEnd end);
   void LetGo(ServerCall& call);
   void SetTimer(ServerCall& call);
@@ -198,6 +200,7 @@ class GrpcSession {
   bool identified_ = false;
   bool ping_pending_ = false;
   bool draining_ = false;
+  bool shut_down_ = false;
   bool stopped_ = false;  // the last GOAWAY has been submitted
   bool doomed_ = false;   // the peer has been refused
   uint32_t doom_error_ = 0;

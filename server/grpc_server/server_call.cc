@@ -49,13 +49,18 @@ void WakeQueue::Push(std::shared_ptr<ServerCall> call) {
 }
 
 void WakeQueue::Run() {
-  {
-    absl::MutexLock lock(&mu_);
-    if (waiting_.empty()) return;
-    running_.swap(waiting_);
+  // What is heard may be answered at once, such as a message by asking for the next. Then others have
+  // their turn.
+  constexpr int kRounds = 3;
+  for (int i = 0; i < kRounds; ++i) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (waiting_.empty()) return;
+      running_.swap(waiting_);
+    }
+    for (const auto& call : running_) call->HearNotes();
+    running_.clear();
   }
-  for (const auto& call : running_) call->HearNotes();
-  running_.clear();
 }
 
 void WakeQueue::Close() {
