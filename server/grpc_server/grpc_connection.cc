@@ -19,6 +19,11 @@ constexpr absl::Duration kDrainPingPatience = absl::Seconds(1);
 constexpr absl::Duration kClosingPatience = absl::Seconds(2);
 constexpr size_t kMaxDiscarded = 1 << 20;
 
+// Connections that were made together do not all end together: up to a tenth less.
+absl::Duration Spread(absl::Duration age, absl::Duration started) {
+  return age - age * (absl::ToInt64Nanoseconds(started) % 1000) / 10'000;
+}
+
 }  // namespace
 
 GrpcConnection::GrpcConnection(NetSocket socket, std::shared_ptr<ssl_ctx_st> context,
@@ -29,6 +34,7 @@ GrpcConnection::GrpcConnection(NetSocket socket, std::shared_ptr<ssl_ctx_st> con
       shared_(shared),
       loop_(loop),
       started_(shared.clock.MonotonicNow()),
+      max_age_(Spread(shared.options.max_connection_age, started_)),
       peer_(std::move(peer)),
       socket_(std::move(socket), std::move(context)),
       last_read_(started_),
@@ -137,7 +143,6 @@ void GrpcConnection::Read() {
       session_ = std::make_unique<GrpcSession>(
           shared_, loop_.wakes(), loop_.timers(), *this,
           GrpcSession::Peer{std::move(peer_), socket_.certificate_names()});
-      if (drain_asked_) session_->BeginDrain();
     }
     session_->Receive({loop_.room().data(), count});
     loop_.RunWoken();
@@ -158,6 +163,11 @@ void GrpcConnection::OnOutput() {
 }
 
 void GrpcConnection::Flush() {
+  Send();
+  SetTime();  // The peer may take no bytes, or have no calls any more.
+}
+
+void GrpcConnection::Send() {
   dirty_ = false;
   if (phase_ != Phase::kOpen) return;
   for (int i = 0; i < kWritesInTurn; ++i) {
@@ -228,6 +238,8 @@ void GrpcConnection::DrainNow() {
   session_->HurryRequests(shared_.options.drain_patience);
   if (session_->draining()) return;
   drain_since_ = Now();
+  // A call that is under way to a server that goes down is made again elsewhere.
+  if (drain_asked_ && !session_->has_calls()) session_->StopTakingCalls();
   session_->BeginDrain();
   Flush();
 }
@@ -274,7 +286,7 @@ void GrpcConnection::RefuseNow(GrpcRefusal refusal, absl::string_view detail) {
 
 void GrpcConnection::CloseGently() {
   phase_ = Phase::kClosing;
-  closing_until_ = Now() + kClosingPatience;
+  closing_until_ = Now() + (drain_asked_ ? shared_.options.drain_patience : kClosingPatience);
   session_ = nullptr;
   socket_.ShutdownWrite();
   Discard();
@@ -310,9 +322,7 @@ absl::Duration GrpcConnection::NextTime() const {
     at(started_ + options.handshake_timeout);
   }
   if (session_ == nullptr) return next;
-  if (session_->header_block_since().has_value()) {
-    at(*session_->header_block_since() + options.header_timeout);
-  }
+  if (session_->header_block_since().has_value()) at(HeaderBlockEnds());
   if (rest_ != nullptr) at(last_written_ + options.write_timeout);
   at(session_->ping_pending() ? pinged_at_ + options.keepalive_timeout
                               : last_read_ + options.keepalive_interval);
@@ -321,7 +331,7 @@ absl::Duration GrpcConnection::NextTime() const {
     if (aged_) at(drain_since_ + options.max_connection_age_grace);
   } else {
     if (!session_->has_calls()) at(idle_since_ + IdleTimeout());
-    at(started_ + options.max_connection_age);
+    at(started_ + max_age_);
   }
   return next;
 }
@@ -332,6 +342,13 @@ const std::string& GrpcConnection::peer() const {
 
 absl::Duration GrpcConnection::IdleTimeout() const {
   return identified_ ? shared_.options.idle_timeout : shared_.options.unidentified_idle_timeout;
+}
+
+absl::Duration GrpcConnection::HeaderBlockEnds() const {
+  const absl::Duration since = *session_->header_block_since();
+  const absl::Duration ends = since + shared_.options.header_timeout;
+  if (!session_->draining()) return ends;
+  return std::min(ends, std::max(since, drain_since_) + shared_.options.drain_patience);
 }
 
 void GrpcConnection::SetTime() {
@@ -362,8 +379,7 @@ void GrpcConnection::CheckTimes(absl::Duration now) {
     return RefuseNow(GrpcRefusal::kHandshakeTimeout, "");
   }
   if (session_ == nullptr) return;
-  if (session_->header_block_since().has_value() &&
-      now >= *session_->header_block_since() + options.header_timeout) {
+  if (session_->header_block_since().has_value() && now >= HeaderBlockEnds()) {
     return RefuseNow(GrpcRefusal::kHeaderTimeout, "");
   }
   if (rest_ != nullptr && now >= last_written_ + options.write_timeout) {
@@ -380,7 +396,7 @@ void GrpcConnection::CheckTimes(absl::Duration now) {
     session_->Ping();
   }
   if (session_->draining()) return CheckDrain(now);
-  if (now >= started_ + options.max_connection_age) {
+  if (now >= started_ + max_age_) {
     aged_ = true;
     session_->TellGoAway();
     return DrainNow();

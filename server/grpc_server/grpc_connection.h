@@ -76,6 +76,7 @@ class GrpcConnection final : public SessionOwner,
   void AwaitReadable();
   void AwaitWritable();
   void Read();
+  void Send();
   void DrainNow();
   void ShutdownNow();
   // Nothing more is sent.
@@ -86,6 +87,7 @@ class GrpcConnection final : public SessionOwner,
 
   const std::string& peer() const;
   absl::Duration IdleTimeout() const;
+  absl::Duration HeaderBlockEnds() const;
   absl::Duration NextTime() const;
   void CheckTimes(absl::Duration now);
   void CheckDrain(absl::Duration now);
@@ -99,6 +101,7 @@ class GrpcConnection final : public SessionOwner,
   const GrpcShared& shared_;
   GrpcLoop& loop_;
   const absl::Duration started_;
+  const absl::Duration max_age_;
 
   // Touched only on the loop's thread.
   std::string peer_;  // the session's, once there is one

@@ -55,8 +55,8 @@ struct GrpcServerOptions {
   absl::Duration write_timeout = absl::Seconds(60);  // in which the peer takes no byte
   absl::Duration idle_timeout = absl::Minutes(10);   // without a call
   absl::Duration unidentified_idle_timeout = absl::Minutes(1);
-  absl::Duration max_connection_age = absl::InfiniteDuration();
-  absl::Duration max_connection_age_grace = absl::Seconds(30);  // for calls to end after it
+  absl::Duration max_connection_age = absl::InfiniteDuration();  // up to a tenth less
+  absl::Duration max_connection_age_grace = absl::Seconds(30);   // for calls to end after it
   absl::Duration keepalive_interval = absl::Seconds(60);  // without a byte: the peer is pinged
   absl::Duration keepalive_timeout = absl::Seconds(20);   // for it to answer
   // How long an upload whose answer is out may go on, so that proxies pass the answer on.

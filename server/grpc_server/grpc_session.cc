@@ -665,7 +665,11 @@ void GrpcSession::RefuseTruncated(ServerCall& call) {
 void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
   if (call.handler_ == nullptr) return;
   now_ = shared_.clock.MonotonicNow();
-  if ((notes & ServerCall::kGiveUp) != 0) return RefuseForRoom(call);
+  // It may have got all of its message in the meantime.
+  if ((notes & ServerCall::kGiveUp) != 0 && call.inbound_ != nullptr &&
+      call.inbound_->share != nullptr) {
+    return RefuseForRoom(call);
+  }
   if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
   if ((notes & ServerCall::kWoken) != 0) TrySend(call);
   if (call.finish_asked()) TryFinish(call);

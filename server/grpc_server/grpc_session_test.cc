@@ -347,6 +347,33 @@ TEST_F(SessionTest, ClosedWindowsCostNoMessage) {
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
+TEST_F(SessionTest, DeadlinesNeedNoWindow) {
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(0)));  // INITIAL_WINDOW_SIZE
+  const http2::Fields deadline = {{"grpc-timeout", "5S"}};
+  Receive(Call(1, kRepeat, Request("x", 9), deadline));
+  EXPECT_THAT(Sent(), Contains(IsOfType(http2::kHeaders)));
+  Receive(Call(3, kRepeat, Request("x", 9), deadline));
+  Pass(absl::Seconds(5));
+  const auto frames = Sent();
+  EXPECT_THAT(frames, Contains(IsStatus(1, 4)));
+  EXPECT_THAT(frames, Contains(IsStatus(3, 4)));
+  Receive(Frame(kWindowUpdate, 0, 1, Number(100)) + Frame(kWindowUpdate, 0, 3, Number(100)));
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_FALSE(session_->has_calls());
+}
+
+// The message that had begun cannot be taken back.
+TEST_F(SessionTest, DeadlinesWithinAMessageResetTheStream) {
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(10)));  // INITIAL_WINDOW_SIZE
+  Receive(Call(1, kRepeat, Request(std::string(100, 'x'), 9), {{"grpc-timeout", "5S"}}));
+  EXPECT_THAT(Sent(), Contains(IsOfType(http2::kData)));
+  Pass(absl::Seconds(5));
+  EXPECT_THAT(Sent(), Contains(IsReset(1, 8)));
+  EXPECT_FALSE(session_->has_calls());
+}
+
 TEST_F(SessionTest, LastMessagesThatNobodyTakesEndInTime) {
   session_ = nullptr;
   Open(absl::StrCat(absl::string_view("\0\4", 2), Number(10)));  // INITIAL_WINDOW_SIZE

@@ -1,5 +1,7 @@
 #include "server/grpc_server/request_head.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -31,7 +33,12 @@ void RequestHead::Begin(size_t max_bytes) {
 }
 
 void RequestHead::Add(absl::string_view name, absl::string_view value) {
-  list_bytes_ += name.size() + value.size() + kBytesOfEachField;
+  const size_t each = name.size() + kBytesOfEachField;
+  list_bytes_ += each + value.size();
+  // Values with commas between them are kept as so many fields.
+  if (absl::EndsWith(name, "-bin")) {
+    list_bytes_ += each * static_cast<size_t>(std::count(value.begin(), value.end(), ','));
+  }
   if (!too_large()) Keep(name, value);
 }
 

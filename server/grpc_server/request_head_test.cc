@@ -88,5 +88,14 @@ TEST(RequestHeadTest, TooLongAListIsNotKept) {
   EXPECT_EQ(head.TakeMetadata().entries().size(), 7);
 }
 
+// Values with commas between them are a field each, with its name: 8 kB stood for 64 MB.
+TEST(RequestHeadTest, ValuesInOneFieldCountAsFields) {
+  RequestHead head;
+  head.Begin(16'000);
+  head.Add(std::string(4000, 'n') + "-bin", std::string(8000, ','));
+  EXPECT_TRUE(head.too_large());
+  EXPECT_EQ(head.TakeMetadata().entries().size(), 0);
+}
+
 }  // namespace
 }  // namespace hookgate
