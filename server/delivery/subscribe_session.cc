@@ -181,8 +181,9 @@ SubscribeSession::Step SubscribeSession::Heartbeat() {
 
 SubscribeSession::Step SubscribeSession::Goodbye() {
   if (said_goodbye_) {
-    absl::Status status = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                                          "the gateway is going down: reconnect after the delay");
+    absl::Status status =
+        ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                        "the gateway ends this stream: reconnect after the delay");
     return {.action = Step::Action::kEnd, .status = std::move(status)};
   }
   said_goodbye_ = true;
