@@ -189,6 +189,8 @@ struct GrpcSession::Callbacks {
       if (nghttp2_option_new(&made) != 0) std::abort();  // out of memory
       nghttp2_option_set_no_auto_window_update(made, 1);
       nghttp2_option_set_no_closed_streams(made, 1);
+      // gRPC lets a value begin or end with spaces: a call whose value does is answered, not reset.
+      nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(made, 1);
       nghttp2_option_set_stream_reset_rate_limit(made, kUnlimitedResets, kUnlimitedResets);
       return made;
     }();
