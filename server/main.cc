@@ -34,7 +34,6 @@
 #include "server/gateway/process.h"
 #include "server/gateway/signals.h"
 #include "server/restore/restore_log.h"
-#include "server/tls/server_context.h"
 #include "server/verify/verify_log.h"
 #include "version/version.h"
 
@@ -354,11 +353,9 @@ int main(int argc, char** argv) {
   hookgate::HideProcess();
   // Where a file may not become longer (ulimit -f) that is an error of the write, as a full disk is.
   signal(SIGXFSZ, SIG_IGN);
-  // libgrpc would take any suites that it finds there.
-  setenv("GRPC_SSL_CIPHER_SUITES", hookgate::kTls12Suites, /*replace=*/1);
 #ifdef NDEBUG
   // Debian builds Abseil so that each lock is looked up in a graph of all locks, under one more
-  // lock. gRPC's locks are Abseil's, too. Builds without -c opt, which tests use, keep it.
+  // lock. Builds without -c opt, which tests use, keep it.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 #endif
   std::set_new_handler(hookgate::EndWithoutMemory);

@@ -28,8 +28,9 @@ int64_t RaiseDescriptorLimit() {
 
 void FitDescriptors(int64_t limit, Options& options, Problems& problems) {
   const int64_t free = limit - kDescriptorsOfProcess - kDescriptorsOfRefusals;
+  int& grpc_connections = options.rpc.transport.max_connections;
   const int64_t least_for_grpc =
-      std::min(std::max(limit / 4, kLeastForGrpc), static_cast<int64_t>(options.rpc.max_streams));
+      std::min<int64_t>(std::max(limit / 4, kLeastForGrpc), grpc_connections);
   const int64_t for_admin = std::min(std::max(limit / 16, kLeastForAdmin),
                                      static_cast<int64_t>(options.admin.max_connections));
   const int64_t for_http = free - least_for_grpc - for_admin;
@@ -53,12 +54,13 @@ void FitDescriptors(int64_t limit, Options& options, Problems& problems) {
                      " for gRPC, readers and itself: lowered to ", for_http, "; ", kRemedy));
   }
   const int64_t for_grpc = free - for_admin - options.http.max_connections;
-  if (static_cast<int64_t>(options.rpc.max_streams) > for_grpc) {
-    problems.AddWarning(
-        "grpc.max_streams",
-        absl::StrCat("is ", options.rpc.max_streams, ", and this process may open only ", limit,
-                     " files: ", for_grpc,
-                     " gRPC connections fit, each with any number of streams; ", kRemedy));
+  if (grpc_connections > for_grpc) {
+    problems.AddWarning("grpc.limits.max_connections",
+                        absl::StrCat("is ", grpc_connections, ", and this process may open only ",
+                                     limit, " files, of which it keeps ", limit - for_grpc,
+                                     " for webhooks, readers and itself: lowered to ", for_grpc,
+                                     ", each with any number of streams; ", kRemedy));
+    grpc_connections = static_cast<int>(for_grpc);
   }
 }
 

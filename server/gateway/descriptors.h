@@ -16,7 +16,7 @@ namespace hookgate {
 // What the process itself needs: the log with its readers, listeners, threads' event loops, files
 // that are read again; about 60 were counted.
 inline constexpr int64_t kDescriptorsOfProcess = 96;
-// Connections above http.max_connections that are being told so, of the two HTTP ports.
+// Connections above their limits that are being told so, or closed, of all ports.
 inline constexpr int64_t kDescriptorsOfRefusals = 128;
 
 // Raises the limit of open files (ulimit -n) to the hard one, and returns what it is then.
@@ -24,11 +24,9 @@ int64_t RaiseDescriptorLimit();
 
 // Lowers what does not fit into `limit` descriptors, with a warning that has the numbers; an error
 // if so few are left that nothing could be served. Pure.
-//   for gRPC    a quarter of `limit`, at least 64, at most rpc.max_streams
-//   for admin   a sixteenth, at least 16
-//   for HTTP    the rest, less those of the process
-// grpc.max_streams is not lowered: many streams may come over one connection; a warning says how
-// many connections fit.
+//   for admin   a sixteenth of `limit`, at least 16
+//   for HTTP    what is left by admin, the process, and a quarter of `limit` for gRPC (at least 64)
+//   for gRPC    what is left by all of these
 void FitDescriptors(int64_t limit, Options& options, Problems& problems);
 
 }  // namespace hookgate

@@ -51,19 +51,22 @@ TEST(DescriptorsTest, WarningsHaveTheNumbers) {
   Problems problems;
   FitDescriptors(1024, options, problems);
   EXPECT_EQ(options.http.max_connections, 480);
+  EXPECT_EQ(options.rpc.transport.max_connections, 256);
   EXPECT_EQ(options.rpc.max_streams, RpcServerOptions().max_streams);
   EXPECT_THAT(problems.warnings(),
               ElementsAre(AllOf(HasSubstr("is 1024"), HasSubstr("lowered to 480")),
-                          AllOf(StartsWith("grpc.max_streams: is 10000"), HasSubstr("256 gRPC"))));
+                          AllOf(StartsWith("grpc.limits.max_connections: is 12000"),
+                                HasSubstr("lowered to 256"))));
 }
 
 TEST(DescriptorsTest, WhatFitsIsNotLowered) {
   Options options;
   options.http.max_connections = 100;
-  options.rpc.max_streams = 100;
+  options.rpc.transport.max_connections = 100;
   Problems problems;
   FitDescriptors(1024, options, problems);
   EXPECT_EQ(options.http.max_connections, 100);
+  EXPECT_EQ(options.rpc.transport.max_connections, 100);
   EXPECT_THAT(problems.warnings(), IsEmpty());
 }
 

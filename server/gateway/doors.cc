@@ -219,6 +219,10 @@ Doors ResolveDoors(const Config& config, const std::string& address, bool expose
   Doors doors;
   const bool has_tls = config.grpc().has_tls();
   if (has_tls) doors.certificates = ResolveTls(config.grpc().tls(), "grpc.tls", problems);
+  if (config.grpc().tls().client_ca_required() && config.grpc().tls().client_ca_file().empty()) {
+    problems.AddError("grpc.tls.client_ca_required",
+                      "needs grpc.tls.client_ca_file, which says whose certificates are believed");
+  }
   const bool verifies_clients = has_tls && !config.grpc().tls().client_ca_file().empty();
   for (int i = 0; i < config.principals_size(); ++i) {
     doors.principals.push_back(ResolvePrincipal(

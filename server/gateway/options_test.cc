@@ -105,7 +105,7 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(30));
   EXPECT_EQ(options.http.idle_timeout, absl::Seconds(75));
   EXPECT_EQ(options.http.max_unverified_bytes, 64 << 20);
-  EXPECT_EQ(options.rpc.address, "127.0.0.1:50051");
+  EXPECT_EQ(options.rpc.transport.address, "127.0.0.1:50051");
   EXPECT_EQ(options.rpc.max_streams, 10'000u);
   EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
   EXPECT_EQ(options.log.data_dir, "./hookgate-data");
@@ -158,7 +158,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(options.http.header_timeout, absl::Seconds(1));
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(2));
   EXPECT_EQ(options.http.idle_timeout, absl::Milliseconds(3));
-  EXPECT_EQ(options.rpc.address, "[::1]:0");
+  EXPECT_EQ(options.rpc.transport.address, "[::1]:0");
   EXPECT_EQ(options.rpc.max_streams, 8u);
   EXPECT_EQ(options.admin.address, "localhost:65535");
   EXPECT_EQ(options.log.data_dir, "/data");
@@ -225,8 +225,9 @@ TEST_F(OptionsTest, GrpcThatOtherMachinesReachNeedsPermission) {
     const std::string config = absl::StrCat("address: \"", address, "\"");
     EXPECT_THAT(ErrorOf(absl::StrCat("grpc { ", config, " }"), "grpc.address"),
                 HasSubstr("allow_insecure"));
-    EXPECT_EQ(Right(absl::StrCat("grpc { ", config, " allow_insecure: true }")).rpc.address,
-              address);
+    EXPECT_EQ(
+        Right(absl::StrCat("grpc { ", config, " allow_insecure: true }")).rpc.transport.address,
+        address);
   }
   for (const char* address : {"127.0.0.1:1", "127.8.9.10:1", "localhost:1", "[::1]:1"}) {
     Right(absl::StrCat("grpc { address: \"", address, "\" }"));
@@ -300,6 +301,109 @@ TEST_F(OptionsTest, LargestBodyFitsIntoTheMemoryOfUnverifiedOnes) {
   EXPECT_THAT(ErrorOf("http { max_body_bytes: 1000 max_unverified_bytes: 999 }",
                       "http.max_unverified_bytes"),
               HasSubstr("at least http.max_body_bytes, which is 1000"));
+}
+
+// As config.proto says them.
+TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
+  const GrpcServerOptions grpc = Right("grpc { limits { } }").rpc.transport;
+  EXPECT_EQ(grpc.max_connections, 12'000);
+  EXPECT_EQ(grpc.max_unidentified_connections, 512);
+  EXPECT_EQ(grpc.max_calls_per_connection, 1000);
+  EXPECT_EQ(grpc.max_calls_per_unidentified_connection, 100);
+  EXPECT_EQ(grpc.max_calls, 20'000);
+  EXPECT_EQ(grpc.max_header_list_bytes, 16u << 10);
+  EXPECT_EQ(grpc.max_message_bytes, 1u << 20);
+  EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 8u << 20);
+  EXPECT_EQ(grpc.max_inbound_bytes, 64u << 20);
+  EXPECT_EQ(grpc.empty_frames_burst, 10'000);
+  EXPECT_EQ(grpc.empty_frames_per_second, 1000);
+  EXPECT_EQ(grpc.resets_burst, 1000);
+  EXPECT_EQ(grpc.resets_per_second, 100);
+  EXPECT_EQ(grpc.handshake_timeout, absl::Seconds(10));
+  EXPECT_EQ(grpc.header_timeout, absl::Seconds(10));
+  EXPECT_EQ(grpc.message_timeout, absl::Seconds(30));
+  EXPECT_EQ(grpc.write_timeout, absl::Seconds(60));
+  EXPECT_EQ(grpc.idle_timeout, absl::Minutes(10));
+  EXPECT_EQ(grpc.unidentified_idle_timeout, absl::Minutes(1));
+  EXPECT_EQ(grpc.max_connection_age, absl::InfiniteDuration());
+  EXPECT_EQ(grpc.max_connection_age_grace, absl::Seconds(30));
+  EXPECT_EQ(grpc.keepalive_interval, absl::Seconds(60));
+  EXPECT_EQ(grpc.keepalive_timeout, absl::Seconds(20));
+  EXPECT_FALSE(grpc.client_ca_required);
+}
+
+TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
+  const GrpcServerOptions grpc = Right(R"(grpc { max_streams: 8 limits {
+      max_connections: 1 max_connections_per_address: 2 max_unidentified_connections: 3
+      max_calls_per_connection: 4 max_calls_per_unidentified_connection: 3 max_calls: 9 max_header_list_bytes: 5000
+      max_message_bytes: 70000 max_inbound_bytes_per_connection: 80000 max_inbound_bytes: 90000
+      empty_frames_burst: 5 empty_frames_per_second: 6 resets_burst: 7 resets_per_second: 8
+      handshake_timeout { seconds: 1 } header_timeout { seconds: 2 } message_timeout { seconds: 3 }
+      write_timeout { seconds: 4 } idle_timeout { seconds: 5 }
+      unidentified_idle_timeout { seconds: 6 } max_connection_age { seconds: 7 }
+      max_connection_age_grace { seconds: 8 } keepalive_interval { seconds: 9 }
+      keepalive_timeout { seconds: 10 } } })")
+                                     .rpc.transport;
+  EXPECT_EQ(grpc.max_connections, 1);
+  EXPECT_EQ(grpc.max_connections_per_address, 2);
+  EXPECT_EQ(grpc.max_unidentified_connections, 3);
+  EXPECT_EQ(grpc.max_calls_per_connection, 4);
+  EXPECT_EQ(grpc.max_calls_per_unidentified_connection, 3);
+  EXPECT_EQ(grpc.max_calls, 9);
+  EXPECT_EQ(grpc.max_header_list_bytes, 5000u);
+  EXPECT_EQ(grpc.max_message_bytes, 70'000u);
+  EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 80'000u);
+  EXPECT_EQ(grpc.max_inbound_bytes, 90'000u);
+  EXPECT_EQ(grpc.empty_frames_burst, 5);
+  EXPECT_EQ(grpc.empty_frames_per_second, 6);
+  EXPECT_EQ(grpc.resets_burst, 7);
+  EXPECT_EQ(grpc.resets_per_second, 8);
+  EXPECT_EQ(grpc.handshake_timeout, absl::Seconds(1));
+  EXPECT_EQ(grpc.header_timeout, absl::Seconds(2));
+  EXPECT_EQ(grpc.message_timeout, absl::Seconds(3));
+  EXPECT_EQ(grpc.write_timeout, absl::Seconds(4));
+  EXPECT_EQ(grpc.idle_timeout, absl::Seconds(5));
+  EXPECT_EQ(grpc.unidentified_idle_timeout, absl::Seconds(6));
+  EXPECT_EQ(grpc.max_connection_age, absl::Seconds(7));
+  EXPECT_EQ(grpc.max_connection_age_grace, absl::Seconds(8));
+  EXPECT_EQ(grpc.keepalive_interval, absl::Seconds(9));
+  EXPECT_EQ(grpc.keepalive_timeout, absl::Seconds(10));
+}
+
+TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
+  EXPECT_THAT(
+      ErrorsOf(R"(grpc { limits {
+      max_connections: -1
+      max_calls: 9999  # fewer than max_streams
+      max_calls_per_unidentified_connection: 1001
+      max_header_list_bytes: 4095
+      max_message_bytes: 67108864
+      max_inbound_bytes_per_connection: 67108863  # no such message would fit
+      max_inbound_bytes: 1
+      write_timeout { }
+      max_connection_age { seconds: -1 } } })"),
+      ElementsAre(HasSubstr("grpc.limits.max_connections: is -1; it must be from 1 to 1000000"),
+                  HasSubstr("grpc.limits.max_calls_per_unidentified_connection: is 1001; it must "
+                            "be from 1 to 1000"),
+                  HasSubstr("grpc.limits.max_calls: is 9999; it must be from 10000 to "),
+                  HasSubstr("grpc.limits.max_header_list_bytes: is 4095; it must be from 4096"),
+                  HasSubstr("grpc.limits.max_inbound_bytes_per_connection: is 67108863; it must "
+                            "be from 67108864"),
+                  HasSubstr("grpc.limits.max_inbound_bytes: is 1; it must be from 67108864"),
+                  HasSubstr("grpc.limits.write_timeout: is 0; it must be from 1ms to 1h"),
+                  HasSubstr("grpc.limits.max_connection_age: is -1s; it must be from 1ms to ")));
+}
+
+// Streams count as calls, and would be refused as such.
+TEST_F(OptionsTest, AsManyCallsAsStreamsFit) {
+  EXPECT_EQ(Right("grpc { max_streams: 50000 }").rpc.transport.max_calls, 100'000);
+}
+
+TEST_F(OptionsTest, ClientCertificatesCannotBeRequiredWithoutAnAuthority) {
+  EXPECT_THAT(ErrorOf("grpc { tls { client_ca_required: true } }", "grpc.tls.client_ca_required"),
+              HasSubstr("needs grpc.tls.client_ca_file"));
+  EXPECT_THAT(ErrorOf("http { tls { client_ca_required: true } }", "http.tls.client_ca_required"),
+              HasSubstr("leave it out"));
 }
 
 TEST_F(OptionsTest, MaxBytesHasAFloor) {

@@ -24,7 +24,7 @@ Config FixedPart(Config config) {
   config.mutable_storage()->clear_quarantine();
   config.mutable_logging()->clear_level();
   config.mutable_http();
-  config.mutable_grpc();
+  config.mutable_grpc()->mutable_limits();
   config.mutable_admin();
   return config;
 }

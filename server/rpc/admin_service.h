@@ -1,20 +1,17 @@
-// AdminService over gRPC.
+// hookgate.v1.AdminService.
 #ifndef HOOKGATE_SERVER_RPC_ADMIN_SERVICE_H_
 #define HOOKGATE_SERVER_RPC_ADMIN_SERVICE_H_
 
 #include <functional>
-#include <memory>
-#include <string>
 
 #include "absl/status/status.h"
 #include "server/base/executor.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/grpc_server/method_table.h"
 #include "server/rpc/call_gate.h"
-
-namespace grpc {
-class Service;
-}  // namespace grpc
+#include "server/rpc/quarantine_queries.h"
+#include "server/rpc/unary_calls.h"
 
 namespace hookgate {
 
@@ -33,7 +30,20 @@ struct AdminContext {
   CallGate& gate;
 };
 
-std::unique_ptr<grpc::Service> MakeAdminService(const AdminContext& context);
+class AdminService {
+ public:
+  explicit AdminService(const AdminContext& context);
+
+  // Adds its methods. The service outlives the table's server.
+  void AddTo(MethodTable& table);
+  // Whether no call is under way.
+  bool idle() const { return calls_.idle(); }
+
+ private:
+  const AdminContext context_;
+  QuarantineQueries quarantine_;
+  UnaryCalls calls_;  // last: waits for what uses the others
+};
 
 }  // namespace hookgate
 

@@ -1,8 +1,5 @@
 #include "server/rpc/caller.h"
 
-#include <grpc/grpc_security_constants.h>
-#include <grpcpp/server_context.h>
-
 #include "absl/strings/match.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
@@ -13,36 +10,6 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 4096;
 constexpr absl::string_view kBearer = "Bearer ";
-
-// By kind: the property GRPC_X509_SAN_PROPERTY_NAME has all names as one list of texts.
-std::vector<CertificateName> NamesInCertificate(const grpc::ServerContextBase& call) {
-  using Kind = CertificateName::Kind;
-  constexpr struct {
-    const char* property;
-    Kind kind;
-  } kProperties[] = {{GRPC_PEER_DNS_PROPERTY_NAME, Kind::kDns},
-                     {GRPC_PEER_URI_PROPERTY_NAME, Kind::kUri},
-                     {GRPC_PEER_EMAIL_PROPERTY_NAME, Kind::kEmail},
-                     {GRPC_PEER_IP_PROPERTY_NAME, Kind::kIp}};
-  std::vector<CertificateName> names;
-  const auto peer = call.auth_context();
-  if (peer == nullptr) return names;
-  for (const auto& [property, kind] : kProperties) {
-    for (const grpc::string_ref& name : peer->FindPropertyValues(property)) {
-      names.push_back({kind, std::string(name.data(), name.size())});
-    }
-  }
-  return names;
-}
-
-Credentials CredentialsOf(const grpc::ServerContextBase& call) {
-  std::vector<absl::string_view> authorization;
-  const auto [begin, end] = call.client_metadata().equal_range("authorization");
-  for (auto header = begin; header != end; ++header) {
-    authorization.emplace_back(header->second.data(), header->second.size());
-  }
-  return MakeCredentials(authorization, NamesInCertificate(call));
-}
 
 }  // namespace
 
@@ -63,19 +30,21 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
   return credentials;
 }
 
-absl::StatusOr<Caller> Caller::Admit(const grpc::ServerContextBase& call, CallGate& gate,
-                                     absl::string_view method) {
-  Caller caller(call, gate);
-  RETURN_IF_ERROR(caller.CheckMethod(method));
-  return caller;
+Caller::Caller(const CallInfo& info, CallGate& gate)
+    : gate_(gate),
+      credentials_(MakeCredentials(info.metadata.All("authorization"), info.certificate_names)),
+      peer_(info.peer) {}
+
+Admission Caller::Admit(const CallInfo& info, CallGate& gate) {
+  const Caller caller(info, gate);
+  const auto policy = gate.policy();
+  return {.status = caller.CheckMethod(info.method),
+          .identified = policy->open() || policy->Identify(caller.credentials_).ok()};
 }
 
 absl::Status Caller::CheckMethod(absl::string_view method) const {
   return CheckCall(*gate_.policy(), credentials_, method);
 }
-
-Caller::Caller(const grpc::ServerContextBase& call, CallGate& gate)
-    : gate_(gate), credentials_(CredentialsOf(call)), peer_(call.peer()) {}
 
 absl::Status Caller::CheckSources(
     Right right, const google::protobuf::RepeatedPtrField<std::string>& sources) const {

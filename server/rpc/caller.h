@@ -1,11 +1,10 @@
 // Who made a call, and what it may do by the policy in force at the moment of asking.
 //
-// A handler gets its Caller from Admit, which checks the identity and the method first: so no
-// method can look at rights, and none can answer, before the caller is known. It is asked in each
-// handler and not by libgrpc's AuthMetadataProcessor, whose filter aborts the process when a peer
-// sends certain headers.
+// The MethodTable asks Admit for every call before any handler is made and before a byte of a
+// message is read, so no method can be reached without it. What a request asks for, each method
+// checks with its Caller.
 //
-// It keeps the credentials and not the principal, so a stream that asks again after the policy has
+// A Caller keeps the credentials and not the principal, so a stream that asks again after the policy has
 // changed learns that its token was withdrawn.
 #ifndef HOOKGATE_SERVER_RPC_CALLER_H_
 #define HOOKGATE_SERVER_RPC_CALLER_H_
@@ -21,11 +20,9 @@
 #include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
 #include "server/base/logging.h"
+#include "server/grpc_server/call.h"
+#include "server/grpc_server/method_table.h"
 #include "server/rpc/call_gate.h"
-
-namespace grpc {
-class ServerContextBase;
-}  // namespace grpc
 
 namespace hookgate {
 
@@ -38,12 +35,13 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
 // Thread-safe, as it is constant. Errors are those of AccessPolicy; denials are logged.
 class Caller {
  public:
-  // Whoever makes `call`, if it may call `method` ("/hookgate.v1.EventService/GetEvent") at all.
-  // UNAUTHENTICATED or PERMISSION_DENIED as CheckCall says. `gate` outlives the caller.
-  static absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& call, CallGate& gate,
-                                      absl::string_view method);
+  // Who makes the call that `info` is about. `gate` outlives the caller.
+  Caller(const CallInfo& info, CallGate& gate);
 
-  // As Admit, by the policy in force now.
+  // Whether that call may be made at all: UNAUTHENTICATED or PERMISSION_DENIED as CheckCall says.
+  static Admission Admit(const CallInfo& info, CallGate& gate);
+
+  // As Admit, by the policy in force now. `method` is "/hookgate.v1.EventService/GetEvent".
   absl::Status CheckMethod(absl::string_view method) const;
   absl::Status CheckSources(Right right,
                             const google::protobuf::RepeatedPtrField<std::string>& sources) const;
@@ -72,8 +70,6 @@ class Caller {
                std::initializer_list<LogField> fields) const;
 
  private:
-  Caller(const grpc::ServerContextBase& call, CallGate& gate);
-
   absl::Status Noted(absl::Status status) const;
 
   CallGate& gate_;

@@ -1,18 +1,30 @@
-// hookgate.v1.EventService over gRPC's callback API. No call blocks a gRPC thread: what reads the
-// disk runs on an executor.
+// hookgate.v1.EventService. No call blocks the thread of its connection: what reads the disk runs
+// on an executor.
 #ifndef HOOKGATE_SERVER_RPC_EVENT_SERVICE_H_
 #define HOOKGATE_SERVER_RPC_EVENT_SERVICE_H_
 
-#include <grpcpp/impl/codegen/service_type.h>
-
-#include <memory>
-
+#include "server/grpc_server/method_table.h"
+#include "server/rpc/event_queries.h"
 #include "server/rpc/subscribe_stream.h"
+#include "server/rpc/unary_calls.h"
 
 namespace hookgate {
 
-// `context` outlives the service.
-std::unique_ptr<grpc::Service> MakeEventService(const StreamContext& context);
+class EventService {
+ public:
+  // What is in `context` outlives the service.
+  explicit EventService(const StreamContext& context);
+
+  // Adds its methods. The service outlives the table's server.
+  void AddTo(MethodTable& table);
+  // Whether no unary call is under way.
+  bool idle() const { return calls_.idle(); }
+
+ private:
+  const std::shared_ptr<const StreamContext> context_;  // shared with its streams
+  EventQueries queries_;
+  UnaryCalls calls_;  // last: waits for what uses the others
+};
 
 }  // namespace hookgate
 

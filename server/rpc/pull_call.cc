@@ -7,7 +7,9 @@
 #include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
-#include "server/rpc/grpc_status.h"
+#include "server/delivery/delivery_encoding.h"
+#include "server/grpc_server/unary_method.h"
+#include "server/rpc/subscription_messages.h"
 
 namespace hookgate {
 namespace {
@@ -29,10 +31,23 @@ absl::StatusOr<absl::Duration> WaitOf(const hookgate::v1::PullRequest& request) 
 
 }  // namespace
 
-void PullCall::Start() {
-  const std::shared_ptr<PullCall> self = shared_from_this();
-  const absl::Status attached = Attach();
+PullCall::PullCall(std::shared_ptr<Call> call, Caller caller, const ConsumeContext& context)
+    : call_(std::move(call)), caller_(std::move(caller)), context_(context) {
+  call_->ReadNext();
+}
+
+void PullCall::OnMessage(std::string bytes) {
+  requested_ = true;
+  absl::Status attached = ParseRequest(bytes, request_);
+  if (attached.ok()) attached = context_.registry.Add(shared_from_this());
+  if (attached.ok()) attached = Attach();
   if (!attached.ok()) End(attached);
+}
+
+void PullCall::OnHalfClose() {
+  if (requested_) return;
+  End(ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+                      "the call has no request: send one message"));
 }
 
 absl::Status PullCall::Attach() {
@@ -101,18 +116,7 @@ void PullCall::Recheck() {
   if (!allowed.ok()) End(allowed);
 }
 
-// Also after End, if its answer did not reach the client.
-void PullCall::OnCancel() {
-  End(absl::CancelledError("the client has gone"));
-  std::shared_ptr<Subscription> subscription;
-  std::vector<DeliveryId> taken;
-  {
-    absl::MutexLock lock(&mu_);
-    subscription = subscription_;
-    taken = taken_;
-  }
-  if (!taken.empty()) subscription->Lose(taken);
-}
+void PullCall::OnGoAway() { Drain(absl::ZeroDuration()); }
 
 void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deliveries) {
   std::shared_ptr<Subscription> subscription;
@@ -128,15 +132,42 @@ void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deli
   if (stream != 0) {
     subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/!deliveries.empty());
   }
+  if (!status.ok()) return call_->Finish(status);
+  hookgate::v1::PullResponse response;
   for (const Delivery& delivery : deliveries) {
-    *response_.add_deliveries() = ToProto(
+    *response.add_deliveries() = ToProto(
         delivery,
         {subscription->delivery_ids(), subscription->history(), request_.include_raw_body()});
   }
-  Finish(ToGrpcStatus(status));
+  auto message = std::make_shared<const std::string>(response.SerializeAsString());
+  {
+    absl::MutexLock lock(&mu_);
+    response_ = std::move(message);
+  }
+  call_->Wake();
 }
 
-void PullCall::OnDone() {
+Message PullCall::NextMessage() {
+  Message response;
+  {
+    absl::MutexLock lock(&mu_);
+    response = std::move(response_);
+  }
+  if (response != nullptr) call_->Finish(absl::OkStatus());
+  return response;
+}
+
+// Its answer may not have reached the client.
+void PullCall::OnEnd(CallEnd end) {
+  End(absl::CancelledError("the client has gone"));
+  std::shared_ptr<Subscription> subscription;
+  std::vector<DeliveryId> taken;
+  {
+    absl::MutexLock lock(&mu_);
+    subscription = subscription_;
+    taken = std::move(taken_);
+  }
+  if (end != CallEnd::kFinished && !taken.empty()) subscription->Lose(taken);
   context_.watch.Forget(this);
   context_.registry.Remove(this);
 }

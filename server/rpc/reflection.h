@@ -14,9 +14,10 @@ namespace hookgate {
 // Thread-safe, as it is constant.
 class Reflection {
  public:
-  // `services` are full names, as listed. `pool` describes them and outlives this.
-  Reflection(std::vector<std::string> services, const google::protobuf::DescriptorPool& pool)
-      : services_(std::move(services)), pool_(pool) {}
+  // `services` are full names, as listed; `pool` describes them. Both outlive this. Services may be
+  // added until the first question.
+  Reflection(const std::vector<std::string>& services, const google::protobuf::DescriptorPool& pool)
+      : services_(services), pool_(pool) {}
 
   // One answer for one question. What is not there is an ErrorResponse with NOT_FOUND, a question
   // without content one with INVALID_ARGUMENT; neither ends the stream. A file comes with all that
@@ -25,7 +26,7 @@ class Reflection {
       const grpc::reflection::v1::ServerReflectionRequest& request) const;
 
  private:
-  const std::vector<std::string> services_;
+  const std::vector<std::string>& services_;
   const google::protobuf::DescriptorPool& pool_;
 };
 

@@ -3,25 +3,23 @@
 #ifndef HOOKGATE_SERVER_RPC_REFLECTION_SERVICE_H_
 #define HOOKGATE_SERVER_RPC_REFLECTION_SERVICE_H_
 
-#include <grpcpp/impl/codegen/service_type.h>
-
-#include <memory>
-
+#include "server/grpc_server/method_table.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/reflection.h"
 #include "server/rpc/stream_registry.h"
 
 namespace hookgate {
 
-// All of it outlives the services. Its streams count as those of subscribers do.
+// All of it outlives the server of the table. The streams of reflection count as those of
+// subscribers do.
 struct ReflectionContext {
   const Reflection& reflection;
   StreamRegistry& registry;
   CallGate& gate;
 };
 
-std::unique_ptr<grpc::Service> MakeReflectionV1(const ReflectionContext& context);
-std::unique_ptr<grpc::Service> MakeReflectionV1Alpha(const ReflectionContext& context);
+// Adds the services of both versions.
+void AddReflectionServices(const ReflectionContext& context, MethodTable& table);
 
 }  // namespace hookgate
 

@@ -1,5 +1,5 @@
 // The gRPC edge: EventService, SubscriptionService, AdminService, the standard health service and
-// server reflection on one address.
+// server reflection on one address, served by a GrpcServer.
 #ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 #define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 
@@ -17,6 +17,8 @@
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/grpc_server/grpc_refusal.h"
+#include "server/grpc_server/grpc_server_options.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
@@ -26,7 +28,8 @@ class GetStatusResponse;
 }  // namespace v1
 
 struct RpcServerOptions {
-  std::string address = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
+  GrpcServerOptions transport;  // the address, and what clients may cost
+  // Of those that are long: Subscribe, Consume, Pull, reflection.
   size_t max_streams = 10'000;
   int query_threads = 3;
   int page_threads = 2;  // for streams that have fallen behind
@@ -51,17 +54,18 @@ struct RpcServerContext {
 // Thread-safe.
 class RpcServer {
  public:
-  // Binds and serves.
-  // UNAVAILABLE if the address cannot be bound.
+  // Binds and serves. Errors are those of GrpcServer.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const RpcServerOptions& options,
                                                           const RpcServerContext& context);
 
-  // Ends what is left. Waits for clients that Drain could not get rid of.
+  // Ends at once what is left, but for work that waits for the disk: that it waits for.
   virtual ~RpcServer() = default;
 
   // HOST:PORT as bound.
   virtual std::string address() const = 0;
   virtual size_t open_streams() const = 0;
+  // How often clients were refused something since the start, by kind.
+  virtual GrpcRefusalCounts refusals() const = 0;
 
   // The policy in force is another one: streams that have lost their right end, with the error that
   // a new call would get.
@@ -70,9 +74,10 @@ class RpcServer {
   // The health service says NOT_SERVING from now on, so that balancers look elsewhere.
   virtual void StopServing() = 0;
 
-  // Says goodbye to every stream and waits until they have ended, at most for `grace`; gives the
-  // queries under way a moment more, then cancels what is left. False if a client that has stopped
-  // reading holds its connection still. Harmless when repeated.
+  // Takes no new connections and calls, says goodbye to every stream and waits until they have
+  // ended, at most for `grace`; gives the queries under way a moment more, then ends what is left.
+  // False if something was left, such as the stream of a client that has stopped reading, or work
+  // that waits for the disk. Harmless when repeated.
   virtual bool Drain(absl::Duration grace) = 0;
 };
 

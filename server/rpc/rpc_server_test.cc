@@ -236,7 +236,7 @@ TEST_F(SlowDiskTest, SoDoConsumers) {
 }
 
 TEST_F(RpcServerTest, AddressInUseIsAnErrorThatNamesIt) {
-  const auto second = RpcServer::Start({.address = server_->address()}, Context());
+  const auto second = RpcServer::Start({.transport = {.address = server_->address()}}, Context());
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(server_->address()));
 }

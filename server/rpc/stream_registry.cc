@@ -12,7 +12,7 @@ namespace hookgate {
 
 absl::Status DrainingError() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                         "the gateway is going down: try again soon");
+                         "the gateway ends this call, or takes none any more: try again soon");
 }
 
 absl::Status StreamRegistry::Add(const std::shared_ptr<OpenStream>& stream) {

@@ -3,13 +3,15 @@
 #include <utility>
 
 #include "server/base/logging.h"
-#include "server/rpc/byte_buffer.h"
-#include "server/rpc/grpc_status.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/grpc_server/unary_method.h"
 
 namespace hookgate {
 namespace {
 
 using Step = SubscribeSession::Step;
+using hookgate::v1::SubscribeRequest;
 
 // Reads a batch, and, behind what others want by then, the next ones ahead.
 void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Sequence after,
@@ -22,169 +24,171 @@ void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Se
 
 }  // namespace
 
-SubscribeStream::SubscribeStream(std::string client_name, Caller caller,
-                                 const StreamContext& context)
-    : client_name_(std::move(client_name)), caller_(std::move(caller)), context_(context) {}
-
-void SubscribeStream::Start(hookgate::v1::SubscribeRequest request) {
-  if (request.has_start_position()) {  // Known without the disk.
-    Open(request);
-    return;
-  }
-  context_.openings.Post(
-      [self = shared_from_this(), request = std::move(request)] { self->Open(request); });
+SubscribeStream::SubscribeStream(std::shared_ptr<Call> call, Caller caller,
+                                 std::shared_ptr<const StreamContext> context)
+    : call_(std::move(call)), caller_(std::move(caller)), context_(std::move(context)) {
+  call_->ReadNext();
 }
 
-void SubscribeStream::Open(const hookgate::v1::SubscribeRequest& request) {
+void SubscribeStream::OnMessage(std::string bytes) {
+  SubscribeRequest request;
+  absl::Status started = ParseRequest(bytes, request);
+  if (started.ok()) started = CheckRequest(request);
+  if (started.ok()) started = Start(std::move(request));
+  if (!started.ok()) End(started);
+}
+
+void SubscribeStream::OnHalfClose() {
+  if (state_ != State::kWaiting) return;
+  End(ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+                      "the call has no request: send one message"));
+}
+
+absl::Status SubscribeStream::CheckRequest(const SubscribeRequest& request) const {
+  RETURN_IF_ERROR(caller_.CheckSources(Right::kSubscribe, request.filter().sources()));
+  // After the rights: who has none for a source must not learn whether there is one.
+  return caller_.CheckSourcesExist(request.filter().sources(), "filter.sources");
+}
+
+absl::Status SubscribeStream::Start(SubscribeRequest request) {
+  RETURN_IF_ERROR(context_->registry.Add(shared_from_this()));
+  state_ = State::kStarted;
+  client_name_ = request.client_name();
   // Rights may have changed before the registry held the stream.
-  const absl::Status allowed = caller_.CheckSources(Right::kSubscribe, request.filter().sources());
-  if (!allowed.ok()) {
-    End(allowed);
-    return;
+  RETURN_IF_ERROR(caller_.CheckSources(Right::kSubscribe, request.filter().sources()));
+  if (!request.has_start_position()) {
+    context_->openings.Post(
+        [self = shared_from_this(), request = std::move(request)] { self->FindStart(request); });
+    return absl::OkStatus();
   }
-  auto settings = SubscribeSettings::FromRequest(request, context_.selections, context_.log);
-  if (!settings.ok()) {
-    End(settings.status());
-    return;
-  }
-  session_.emplace(*std::move(settings), context_.batches, context_.log, context_.clock);
-  caller_.LogLine(Severity::kInfo, "stream opened",
-                  {{"client", client_name_}, {"after", session_->position()}});
-  Advance();
+  // Known without the disk.
+  ASSIGN_OR_RETURN(SubscribeSettings settings,
+                   SubscribeSettings::FromRequest(request, context_->selections, context_->log));
+  Open(std::move(settings));
+  return absl::OkStatus();
 }
 
-void SubscribeStream::Wake() {
+void SubscribeStream::FindStart(const SubscribeRequest& request) {
+  auto settings = SubscribeSettings::FromRequest(request, context_->selections, context_->log);
   {
     absl::MutexLock lock(&mu_);
-    if (turn_taken_) {
-      woken_ = true;
-      return;
-    }
-    turn_taken_ = true;
+    notes().opened = std::move(settings);
   }
-  Advance();
+  call_->Wake();
 }
+
+void SubscribeStream::Open(SubscribeSettings settings) {
+  session_.emplace(std::move(settings), context_->batches, context_->log, context_->clock);
+  caller_.LogLine(Severity::kInfo, "stream opened",
+                  {{"client", client_name_}, {"after", session_->position()}});
+  call_->Wake();
+}
+
+void SubscribeStream::OnGoAway() { Drain(absl::ZeroDuration()); }
 
 void SubscribeStream::Drain(absl::Duration reconnect_delay) {
   {
     absl::MutexLock lock(&mu_);
-    drain_delay_ = reconnect_delay;
+    notes().drain_delay = reconnect_delay;
   }
-  Wake();
+  call_->Wake();
 }
 
 void SubscribeStream::Recheck() {
   {
     absl::MutexLock lock(&mu_);
-    recheck_ = true;
+    notes().recheck = true;
   }
-  Wake();
+  call_->Wake();
 }
 
-void SubscribeStream::OnCancel() {
-  {
-    absl::MutexLock lock(&mu_);
-    cancelled_ = true;
-  }
-  Wake();
+SubscribeStream::Notes& SubscribeStream::notes() {
+  if (notes_ == nullptr) notes_ = std::make_unique<Notes>();
+  return *notes_;
 }
 
-void SubscribeStream::OnWriteDone(bool ok) {
-  frame_.Clear();  // A stream that is idle from here on holds no frame.
-  if (!ok) {
-    absl::MutexLock lock(&mu_);
-    cancelled_ = true;
-  }
-  Advance();
-}
-
-void SubscribeStream::Advance() {
-  // Once the turn is given up, another thread may end the stream.
-  const std::shared_ptr<SubscribeStream> self = shared_from_this();
-  while (true) {
+Message SubscribeStream::NextMessage() {
+  while (state_ == State::kStarted) {
     const absl::Status heard = HearNotes();
     if (!heard.ok()) {
       End(heard);
-      return;
+      return nullptr;
     }
+    if (!session_.has_value()) return nullptr;
     Step step = session_->Next();
     switch (step.action) {
       case Step::Action::kWrite:
-        frame_ = ToByteBuffer(std::move(step.frame));
-        StartWrite(&frame_);
-        return;
+        return std::move(step.frame);
       case Step::Action::kReadLog:
         StartReading();
         break;
       case Step::Action::kPause:
       case Step::Action::kWait:
-        if (Rest(step)) return;
+        if (Rest(step)) return nullptr;
         break;
       case Step::Action::kEnd:
         End(step.status);
-        return;
+        return nullptr;
     }
   }
+  return nullptr;
+}
+
+absl::Status SubscribeStream::HearNotes() {
+  std::unique_ptr<Notes> heard;
+  {
+    absl::MutexLock lock(&mu_);
+    // Before the session is there, nothing else can be heard.
+    if (notes_ == nullptr || (!session_.has_value() && !notes_->opened.has_value())) {
+      return absl::OkStatus();
+    }
+    heard = std::move(notes_);
+  }
+  if (heard->opened.has_value()) {
+    RETURN_IF_ERROR(heard->opened->status());
+    Open(**std::move(heard->opened));
+  }
+  if (heard->read.has_value()) session_->TakeRead(*std::move(heard->read));
+  if (heard->drain_delay.has_value()) session_->Drain(*heard->drain_delay);
+  if (!heard->recheck) return absl::OkStatus();
+  return caller_.CheckSources(Right::kSubscribe, session_->selection()->filter().sources());
 }
 
 void SubscribeStream::StartReading() {
   const auto note = [self = shared_from_this()](const absl::StatusOr<BatchFramePtr>& batch) {
-    self->OnRead(batch);
+    {
+      absl::MutexLock lock(&self->mu_);
+      self->notes().read = batch;
+    }
+    self->call_->Wake();
   };
   if (session_->AwaitLog(note)) {
-    ReadPages(context_.batches, context_.pages, session_->selection(), session_->position(),
+    ReadPages(context_->batches, context_->pages, session_->selection(), session_->position(),
               /*ahead=*/0);
   }
 }
 
-void SubscribeStream::OnRead(const absl::StatusOr<BatchFramePtr>& batch) {
-  {
-    absl::MutexLock lock(&mu_);
-    read_ = batch;
-  }
-  Wake();
-}
-
-absl::Status SubscribeStream::HearNotes() {
-  bool recheck = false;
-  {
-    absl::MutexLock lock(&mu_);
-    woken_ = false;
-    if (read_.has_value()) session_->TakeRead(*std::exchange(read_, absl::nullopt));
-    if (cancelled_) return absl::CancelledError("the client has gone");
-    if (drain_delay_.has_value()) session_->Drain(*drain_delay_);
-    recheck = std::exchange(recheck_, false);
-  }
-  if (!recheck) return absl::OkStatus();
-  return caller_.CheckSources(Right::kSubscribe, session_->selection()->filter().sources());
-}
-
 bool SubscribeStream::Rest(const Step& step) {
-  {
-    absl::MutexLock lock(&mu_);
-    if (woken_) return false;
-    turn_taken_ = false;
-  }
   if (step.action == Step::Action::kPause) {
-    context_.watch.AwaitNextRound(step.deadline, shared_from_this());
+    context_->watch.AwaitNextRound(step.deadline, shared_from_this());
     return true;
   }
-  if (context_.watch.Await(step.seen, step.deadline, shared_from_this())) return true;
-  absl::MutexLock lock(&mu_);
-  if (turn_taken_) return true;  // Somebody woke the stream in between, and goes on.
-  turn_taken_ = true;
-  return false;
+  return context_->watch.Await(step.seen, step.deadline, shared_from_this());
 }
 
 void SubscribeStream::End(const absl::Status& status) {
-  caller_.LogLine(Severity::kInfo, "stream ended",
-                  {{"client", client_name_}, {"status", status.ToString()}});
-  Finish(ToGrpcStatus(status));
+  if (state_ == State::kStarted) {
+    caller_.LogLine(Severity::kInfo, "stream ended",
+                    {{"client", client_name_}, {"status", status.ToString()}});
+  }
+  state_ = State::kEnded;
+  call_->Finish(status);
 }
 
-void SubscribeStream::OnDone() {
-  context_.watch.Forget(this);
-  context_.registry.Remove(this);
+void SubscribeStream::OnEnd(CallEnd) {
+  if (state_ == State::kStarted) End(absl::CancelledError("the client has gone"));
+  context_->watch.Forget(this);
+  context_->registry.Remove(this);
 }
 
 }  // namespace hookgate

@@ -1,24 +1,21 @@
 // One Subscribe call: carries out what its SubscribeSession decides.
 //
-// At any moment one thread at most has the stream's *turn* and drives the session: whoever opens
-// it, gRPC when a write is done, an executor thread that has read a page, or whoever wakes the
-// stream while it rests. Others who want something leave a note and are heard at the end of the
-// turn; so is what has been read from the log, which takes as long as it takes. So there is no
-// thread and no queue per stream, and at most one frame in memory.
+// The session belongs to the thread of the call's connection, which asks for a frame when one can
+// go out. Who wants something from another thread (news, a page that was read, a drain, rights that
+// have changed) leaves a note and wakes the call. So there is no thread and no queue for each
+// stream, and at most one frame in memory.
 //
 // There may be ten thousand of them, mostly idle: what a stream does not need then, it does not
 // hold.
 #ifndef HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 #define HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 
-#include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/server_callback.h>
-
 #include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -30,6 +27,7 @@
 #include "server/delivery/selection.h"
 #include "server/delivery/subscribe_session.h"
 #include "server/eventlog/event_log.h"
+#include "server/grpc_server/call.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/stream_registry.h"
 
@@ -49,56 +47,63 @@ struct StreamContext {
   CallGate& gate;
 };
 
-// Held by the registry from Start to OnDone; by others only while they call it.
-class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+// Held by the server until OnEnd, and by the registry from its request on; by others only while
+// they call it.
+class SubscribeStream final : public CallHandler,
                               public HeadWatch::Waiter,
                               public OpenStream,
                               public std::enable_shared_from_this<SubscribeStream> {
  public:
-  SubscribeStream(std::string client_name, Caller caller, const StreamContext& context);
+  // Reads the request.
+  SubscribeStream(std::shared_ptr<Call> call, Caller caller,
+                  std::shared_ptr<const StreamContext> context);
 
-  // Once, after the registry holds the stream.
-  void Start(hookgate::v1::SubscribeRequest request);
+  // On the connection's thread.
+  void OnMessage(std::string bytes) override;
+  void OnHalfClose() override;
+  Message NextMessage() override;
+  void OnGoAway() override;
+  void OnEnd(CallEnd end) override;
 
-  void Wake() override ABSL_LOCKS_EXCLUDED(mu_);
+  // On any thread.
+  void Wake() override { call_->Wake(); }
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
   void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
 
-  void OnWriteDone(bool ok) override;
-  void OnCancel() override ABSL_LOCKS_EXCLUDED(mu_);
-  void OnDone() override;  // gRPC's last call here
-
  private:
-  // What the session awaits has been read.
-  void OnRead(const absl::StatusOr<BatchFramePtr>& batch) ABSL_LOCKS_EXCLUDED(mu_);
+  // What others want of the stream; made only when one of them does.
+  struct Notes {
+    absl::optional<absl::StatusOr<SubscribeSettings>> opened;
+    absl::optional<absl::StatusOr<BatchFramePtr>> read;
+    absl::optional<absl::Duration> drain_delay;
+    bool recheck = false;  // rights may have been lost
+  };
 
-  // All of these need the turn.
-  void Open(const hookgate::v1::SubscribeRequest& request);
-  void Advance() ABSL_LOCKS_EXCLUDED(mu_);
-  void StartReading();
+  absl::Status CheckRequest(const hookgate::v1::SubscribeRequest& request) const;
+  absl::Status Start(hookgate::v1::SubscribeRequest request);
+  void FindStart(const hookgate::v1::SubscribeRequest& request) ABSL_LOCKS_EXCLUDED(mu_);
+  void Open(SubscribeSettings settings);
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
-  bool Rest(const SubscribeSession::Step& step)
-      ABSL_LOCKS_EXCLUDED(mu_);  // false: still has the turn
+  void StartReading();
+  bool Rest(const SubscribeSession::Step& step);  // false: there is something to do
   void End(const absl::Status& status);
+  Notes& notes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
-  const std::string client_name_;
+  const std::shared_ptr<Call> call_;
   const Caller caller_;
-  // Not the service's own: who has given up the turn may still be about to wait on the watch when
-  // another ends the stream, and the service with it.
-  const StreamContext context_;
+  // Shared: who reads for the stream may be about to do so when the server, and the service with it,
+  // ends.
+  const std::shared_ptr<const StreamContext> context_;
 
-  // Touched only by whoever has the turn.
+  // Touched only on the connection's thread.
+  enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
+  State state_ = State::kWaiting;
+  std::string client_name_;
   absl::optional<SubscribeSession> session_;  // once opened
-  grpc::ByteBuffer frame_;                    // gRPC's from StartWrite to OnWriteDone
 
   absl::Mutex mu_;
-  bool turn_taken_ ABSL_GUARDED_BY(mu_) = true;  // from Start on; stays so once ended
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
-  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  bool recheck_ ABSL_GUARDED_BY(mu_) = false;  // rights may have been lost
-  absl::optional<absl::Duration> drain_delay_ ABSL_GUARDED_BY(mu_);
-  absl::optional<absl::StatusOr<BatchFramePtr>> read_ ABSL_GUARDED_BY(mu_);  // for the session
+  std::unique_ptr<Notes> notes_ ABSL_GUARDED_BY(mu_);  // null: none
 };
 
 }  // namespace hookgate

@@ -1,248 +1,176 @@
 #include "server/rpc/subscription_service.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "hookgate/v1/subscription_service.grpc.pb.h"
+#include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/status.h"
 #include "server/delivery/subscription_settings.h"
 #include "server/rpc/caller.h"
-#include "server/rpc/grpc_status.h"
 #include "server/rpc/pull_call.h"
-#include "server/rpc/refused_stream.h"
-#include "server/rpc/subscription_calls.h"
 #include "server/rpc/subscription_messages.h"
-#include "server/rpc/unary_calls.h"
 
 namespace hookgate {
 namespace {
 
-using hookgate::v1::SubscriptionService;
-
-// Consume is raw, so that frames go out as they were put together, not parsed and built again.
-using ServiceBase = SubscriptionService::WithRawCallbackMethod_Consume<
-    SubscriptionService::WithCallbackMethod_CreateSubscription<
-        SubscriptionService::WithCallbackMethod_GetSubscription<
-            SubscriptionService::WithCallbackMethod_ListSubscriptions<
-                SubscriptionService::WithCallbackMethod_UpdateSubscription<
-                    SubscriptionService::WithCallbackMethod_DeleteSubscription<
-                        SubscriptionService::WithCallbackMethod_SeekSubscription<
-                            SubscriptionService::WithCallbackMethod_Pull<
-                                SubscriptionService::WithCallbackMethod_Acknowledge<
-                                    SubscriptionService::WithCallbackMethod_ListDeadLetters<
-                                        SubscriptionService::WithCallbackMethod_RedriveDeadLetters<
-                                            SubscriptionService::
-                                                WithCallbackMethod_DiscardDeadLetters<
-                                                    SubscriptionService::Service>>>>>>>>>>>>;
-
-class SubscriptionServiceImpl final : public ServiceBase {
- public:
-  SubscriptionServiceImpl(const ConsumeContext& context, EventLog& log)
-      : context_(context),
-        unary_(context.executor),
-        calls_(context.subscriptions, log, context.executor) {}
-
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Consume(
-      grpc::CallbackServerContext* call) override {
-    absl::StatusOr<Caller> caller = Admit(*call, "Consume");
-    if (!caller.ok()) return new RefusedBidiStream(caller.status());
-    auto stream = std::make_shared<ConsumeStream>(*std::move(caller), context_);
-    const absl::Status added = context_.registry.Add(stream);
-    if (!added.ok()) return new RefusedBidiStream(added);
-    stream->Start();
-    return stream.get();
+// The name of the subscription that a request is about. Where the field is called `subscription`
+// and where `name`, its path says.
+template <typename Request>
+constexpr bool HasName() {
+  return requires(const Request& request) { request.name(); };
+}
+template <typename Request>
+const std::string& NameIn(const Request& request) {
+  if constexpr (HasName<Request>()) {
+    return request.name();
+  } else {
+    return request.subscription();
   }
+}
 
-  grpc::ServerUnaryReactor* Pull(grpc::CallbackServerContext* call,
-                                 const hookgate::v1::PullRequest* request,
-                                 hookgate::v1::PullResponse* response) override {
-    absl::StatusOr<Caller> caller = Admit(*call, "Pull");
-    if (!caller.ok()) return Refuse(call, caller.status());
-    auto pull = std::make_shared<PullCall>(*request, *response, *std::move(caller), context_);
-    const absl::Status added = context_.registry.Add(pull);
-    if (!added.ok()) return Refuse(call, added);
-    pull->Start();
-    return pull.get();
-  }
+// A name that cannot be one goes no further: neither rights nor log lines repeat it.
+template <typename Request>
+absl::Status CheckName(const Request& request) {
+  return CheckSubscriptionName(NameIn(request), HasName<Request>() ? "name" : "subscription");
+}
 
-  grpc::ServerUnaryReactor* Acknowledge(grpc::CallbackServerContext* call,
-                                        const hookgate::v1::AcknowledgeRequest* request,
-                                        hookgate::v1::AcknowledgeResponse* response) override {
-    const absl::Status allowed = MayConsume(*call, request->subscription(), "Acknowledge");
-    if (!allowed.ok()) return Refuse(call, allowed);
-    const auto subscription = context_.subscriptions.Find(request->subscription());
-    if (!subscription.ok()) return Refuse(call, subscription.status());
-    AckItems items;
-    AppendItems(request->ack(), (*subscription)->delivery_ids(), items);
-    AppendItems(request->nack(), (*subscription)->delivery_ids(), items);
-    AppendItems(request->extend(), (*subscription)->delivery_ids(), items);
-    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-    (*subscription)
-        ->Settle(std::move(items.items),
-                 [reactor, response, ids = std::move(items.ids)](
-                     const absl::StatusOr<std::vector<AckOutcome>>& outcomes) {
-                   for (size_t i = 0; outcomes.ok() && i < ids.size(); ++i) {
-                     *response->add_results() = ToProto(ids[i], (*outcomes)[i]);
-                   }
-                   reactor->Finish(ToGrpcStatus(outcomes.status()));
-                 });
-    return reactor;
-  }
+template <typename Request>
+absl::Status MayConsume(const Caller& caller, const Request& request) {
+  RETURN_IF_ERROR(CheckName(request));
+  return caller.CheckConsume(NameIn(request));
+}
 
-  grpc::ServerUnaryReactor* CreateSubscription(
-      grpc::CallbackServerContext* call, const hookgate::v1::CreateSubscriptionRequest* request,
-      hookgate::v1::CreateSubscriptionResponse* response) override {
-    return unary_.Begin(
-        call, MayDefine(*call, request->name(), request->settings(), "CreateSubscription"),
-        [=, this](UnaryCalls::Finish finish) {
-          calls_.Create(*request, *response, std::move(finish));
-        });
-  }
+absl::Status MayLookAt(const Caller& caller, const v1::GetSubscriptionRequest& request) {
+  RETURN_IF_ERROR(CheckName(request));
+  return caller.CheckLookAt(request.name());
+}
 
-  grpc::ServerUnaryReactor* GetSubscription(
-      grpc::CallbackServerContext* call, const hookgate::v1::GetSubscriptionRequest* request,
-      hookgate::v1::GetSubscriptionResponse* response) override {
-    return unary_.Run(call, MayLookAt(*call, request->name(), "GetSubscription"),
-                      [=, this] { return calls_.Get(*request, *response); });
-  }
+absl::Status MayLookAtAll(const Caller& caller, const v1::ListSubscriptionsRequest&) {
+  return caller.CheckAllSubscriptions();
+}
 
-  grpc::ServerUnaryReactor* ListSubscriptions(
-      grpc::CallbackServerContext* call, const hookgate::v1::ListSubscriptionsRequest* request,
-      hookgate::v1::ListSubscriptionsResponse* response) override {
-    return unary_.Run(call, MayLookAtAll(*call, "ListSubscriptions"),
-                      [=, this] { return calls_.List(*request, *response); });
-  }
-
-  grpc::ServerUnaryReactor* UpdateSubscription(
-      grpc::CallbackServerContext* call, const hookgate::v1::UpdateSubscriptionRequest* request,
-      hookgate::v1::UpdateSubscriptionResponse* response) override {
-    return unary_.Begin(
-        call, MayDefine(*call, request->name(), request->settings(), "UpdateSubscription"),
-        [=, this](UnaryCalls::Finish finish) {
-          calls_.Update(*request, *response, std::move(finish));
-        });
-  }
-
-  grpc::ServerUnaryReactor* DeleteSubscription(
-      grpc::CallbackServerContext* call, const hookgate::v1::DeleteSubscriptionRequest* request,
-      hookgate::v1::DeleteSubscriptionResponse* response) override {
-    return unary_.Begin(call, MayChange(*call, request->name(), "DeleteSubscription"),
-                        [=, this](UnaryCalls::Finish finish) {
-                          calls_.Delete(*request, *response, std::move(finish));
-                        });
-  }
-
-  grpc::ServerUnaryReactor* SeekSubscription(
-      grpc::CallbackServerContext* call, const hookgate::v1::SeekSubscriptionRequest* request,
-      hookgate::v1::SeekSubscriptionResponse* response) override {
-    return unary_.Begin(call, MayChange(*call, request->name(), "SeekSubscription"),
-                        [=, this](UnaryCalls::Finish finish) {
-                          calls_.Seek(*request, *response, std::move(finish));
-                        });
-  }
-
-  grpc::ServerUnaryReactor* ListDeadLetters(
-      grpc::CallbackServerContext* call, const hookgate::v1::ListDeadLettersRequest* request,
-      hookgate::v1::ListDeadLettersResponse* response) override {
-    return unary_.Run(call, MayConsume(*call, request->subscription(), "ListDeadLetters"),
-                      [=, this] { return calls_.ListDeadLetters(*request, *response); });
-  }
-
-  grpc::ServerUnaryReactor* RedriveDeadLetters(
-      grpc::CallbackServerContext* call, const hookgate::v1::RedriveDeadLettersRequest* request,
-      hookgate::v1::RedriveDeadLettersResponse* response) override {
-    return unary_.Begin(call, MayChange(*call, request->subscription(), "RedriveDeadLetters"),
-                        [=, this](UnaryCalls::Finish finish) {
-                          calls_.RedriveDeadLetters(*request, *response, std::move(finish));
-                        });
-  }
-
-  grpc::ServerUnaryReactor* DiscardDeadLetters(
-      grpc::CallbackServerContext* call, const hookgate::v1::DiscardDeadLettersRequest* request,
-      hookgate::v1::DiscardDeadLettersResponse* response) override {
-    return unary_.Begin(call, MayChange(*call, request->subscription(), "DiscardDeadLetters"),
-                        [=, this](UnaryCalls::Finish finish) {
-                          calls_.DiscardDeadLetters(*request, *response, std::move(finish));
-                        });
-  }
-
- private:
-  static grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* call,
-                                          const absl::Status& status) {
-    grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-    reactor->Finish(ToGrpcStatus(status));
-    return reactor;
-  }
-
-  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& call,
-                               absl::string_view method) const {
-    return Caller::Admit(call, context_.gate,
-                         absl::StrCat("/", SubscriptionService::service_full_name(), "/", method));
-  }
-
-  // Where the field is called `subscription` and where `name`, its path says.
-  static absl::Status CheckName(const std::string& subscription, absl::string_view method) {
-    return CheckSubscriptionName(subscription,
-                                 absl::EndsWith(method, "Subscription") ? "name" : "subscription");
-  }
-
-  // A name that cannot be one goes no further: neither rights nor log lines repeat it.
-  absl::Status MayConsume(const grpc::CallbackServerContext& call, const std::string& subscription,
-                          absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    RETURN_IF_ERROR(CheckName(subscription, method));
-    return caller.CheckConsume(subscription);
-  }
-
-  absl::Status MayLookAt(const grpc::CallbackServerContext& call, const std::string& subscription,
-                         absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    RETURN_IF_ERROR(CheckName(subscription, method));
-    return caller.CheckLookAt(subscription);
-  }
-
-  absl::Status MayLookAtAll(const grpc::CallbackServerContext& call,
-                            absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    return caller.CheckAllSubscriptions();
-  }
-
-  absl::Status MayChange(const grpc::CallbackServerContext& call, const std::string& subscription,
-                         absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    RETURN_IF_ERROR(CheckName(subscription, method));
-    RETURN_IF_ERROR(caller.CheckConsume(subscription));
-    caller.LogChange(method, subscription);
+template <typename Request>
+UnaryCalls::Check<Request> MayChange(absl::string_view method) {
+  return [method](const Caller& caller, const Request& request) -> absl::Status {
+    RETURN_IF_ERROR(MayConsume(caller, request));
+    caller.LogChange(method, NameIn(request));
     return absl::OkStatus();
-  }
+  };
+}
 
-  // Whoever makes a subscription over sources could consume their events through it.
-  absl::Status MayDefine(const grpc::CallbackServerContext& call, const std::string& subscription,
-                         const hookgate::v1::SubscriptionSettings& settings,
-                         absl::string_view method) const {
-    ASSIGN_OR_RETURN(const Caller caller, Admit(call, method));
-    RETURN_IF_ERROR(CheckName(subscription, method));
-    RETURN_IF_ERROR(caller.CheckSources(Right::kSubscribe, settings.filter().sources()));
-    RETURN_IF_ERROR(caller.CheckConsume(subscription));
-    RETURN_IF_ERROR(
-        caller.CheckSourcesExist(settings.filter().sources(), "settings.filter.sources"));
-    caller.LogChange(method, subscription);
+// Whoever makes a subscription over sources could consume their events through it.
+template <typename Request>
+UnaryCalls::Check<Request> MayDefine(absl::string_view method) {
+  return [method](const Caller& caller, const Request& request) -> absl::Status {
+    const auto& sources = request.settings().filter().sources();
+    RETURN_IF_ERROR(CheckName(request));
+    RETURN_IF_ERROR(caller.CheckSources(Right::kSubscribe, sources));
+    RETURN_IF_ERROR(caller.CheckConsume(request.name()));
+    RETURN_IF_ERROR(caller.CheckSourcesExist(sources, "settings.filter.sources"));
+    caller.LogChange(method, request.name());
     return absl::OkStatus();
-  }
-
-  const ConsumeContext context_;
-  UnaryCalls unary_;
-  SubscriptionCalls calls_;
-};
+  };
+}
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeSubscriptionService(const ConsumeContext& context,
-                                                       EventLog& log) {
-  return std::make_unique<SubscriptionServiceImpl>(context, log);
+SubscriptionService::SubscriptionService(const ConsumeContext& context, EventLog& log)
+    : context_(context),
+      calls_(context.subscriptions, log, context.executor),
+      unary_(context.executor, context.gate) {}
+
+Method SubscriptionService::Consume() {
+  return {[this](std::shared_ptr<Call> call,
+                 const CallInfo& info) -> absl::StatusOr<std::shared_ptr<CallHandler>> {
+    auto stream =
+        std::make_shared<ConsumeStream>(std::move(call), Caller(info, context_.gate), context_);
+    RETURN_IF_ERROR(context_.registry.Add(stream));
+    stream->Start();
+    return stream;
+  }};
+}
+
+Method SubscriptionService::Pull() {
+  return {[this](std::shared_ptr<Call> call, const CallInfo& info) {
+    return std::make_shared<PullCall>(std::move(call), Caller(info, context_.gate), context_);
+  }};
+}
+
+Method SubscriptionService::Acknowledge() {
+  const auto settle = [this](const v1::AcknowledgeRequest& request,
+                             v1::AcknowledgeResponse& response, UnaryCalls::Finish finish) {
+    const auto subscription = context_.subscriptions.Find(request.subscription());
+    if (!subscription.ok()) return std::move(finish)(subscription.status());
+    AckItems items;
+    AppendItems(request.ack(), (*subscription)->delivery_ids(), items);
+    AppendItems(request.nack(), (*subscription)->delivery_ids(), items);
+    AppendItems(request.extend(), (*subscription)->delivery_ids(), items);
+    (*subscription)
+        ->Settle(std::move(items.items),
+                 [&response, ids = std::move(items.ids), finish = std::move(finish)](
+                     const absl::StatusOr<std::vector<AckOutcome>>& outcomes) mutable {
+                   for (size_t i = 0; outcomes.ok() && i < ids.size(); ++i) {
+                     *response.add_results() = ToProto(ids[i], (*outcomes)[i]);
+                   }
+                   std::move(finish)(outcomes.status());
+                 });
+  };
+  return unary_.Immediate<v1::AcknowledgeRequest, v1::AcknowledgeResponse>(
+      MayConsume<v1::AcknowledgeRequest>, settle);
+}
+
+void SubscriptionService::AddTo(MethodTable& table) {
+  // What SubscriptionCalls has for a method.
+  const auto read = [this](auto method) {
+    return [this, method](const Caller&, const auto& request, auto& response) {
+      return (calls_.*method)(request, response);
+    };
+  };
+  const auto write = [this](auto method) {
+    return [this, method](const auto& request, auto& response, UnaryCalls::Finish finish) {
+      (calls_.*method)(request, response, std::move(finish));
+    };
+  };
+  table.AddService(
+      *v1::ConsumeRequest::descriptor()->file()->FindServiceByName("SubscriptionService"),
+      {{"Consume", Consume()},
+       {"Pull", Pull()},
+       {"Acknowledge", Acknowledge()},
+       {"CreateSubscription",
+        unary_.Writing<v1::CreateSubscriptionRequest, v1::CreateSubscriptionResponse>(
+            MayDefine<v1::CreateSubscriptionRequest>("CreateSubscription"),
+            write(&SubscriptionCalls::Create))},
+       {"GetSubscription", unary_.Reading<v1::GetSubscriptionRequest, v1::GetSubscriptionResponse>(
+                               MayLookAt, read(&SubscriptionCalls::Get))},
+       {"ListSubscriptions",
+        unary_.Reading<v1::ListSubscriptionsRequest, v1::ListSubscriptionsResponse>(
+            MayLookAtAll, read(&SubscriptionCalls::List))},
+       {"UpdateSubscription",
+        unary_.Writing<v1::UpdateSubscriptionRequest, v1::UpdateSubscriptionResponse>(
+            MayDefine<v1::UpdateSubscriptionRequest>("UpdateSubscription"),
+            write(&SubscriptionCalls::Update))},
+       {"DeleteSubscription",
+        unary_.Writing<v1::DeleteSubscriptionRequest, v1::DeleteSubscriptionResponse>(
+            MayChange<v1::DeleteSubscriptionRequest>("DeleteSubscription"),
+            write(&SubscriptionCalls::Delete))},
+       {"SeekSubscription",
+        unary_.Writing<v1::SeekSubscriptionRequest, v1::SeekSubscriptionResponse>(
+            MayChange<v1::SeekSubscriptionRequest>("SeekSubscription"),
+            write(&SubscriptionCalls::Seek))},
+       {"ListDeadLetters",
+        unary_.Reading<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
+            MayConsume<v1::ListDeadLettersRequest>, read(&SubscriptionCalls::ListDeadLetters))},
+       {"RedriveDeadLetters",
+        unary_.Writing<v1::RedriveDeadLettersRequest, v1::RedriveDeadLettersResponse>(
+            MayChange<v1::RedriveDeadLettersRequest>("RedriveDeadLetters"),
+            write(&SubscriptionCalls::RedriveDeadLetters))},
+       {"DiscardDeadLetters",
+        unary_.Writing<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse>(
+            MayChange<v1::DiscardDeadLettersRequest>("DiscardDeadLetters"),
+            write(&SubscriptionCalls::DiscardDeadLetters))}});
 }
 
 }  // namespace hookgate

@@ -1,10 +1,6 @@
 #include "server/rpc/unary_calls.h"
 
-#include <utility>
-
 #include "server/base/reason.h"
-#include "server/base/status.h"
-#include "server/rpc/grpc_status.h"
 
 namespace hookgate {
 namespace {
@@ -14,51 +10,36 @@ constexpr int kMaxUnderWay = 256;
 
 }  // namespace
 
-bool UnaryCalls::Refuse(grpc::ServerUnaryReactor& reactor, const absl::Status& allowed,
-                        std::atomic<int>& under_way) {
-  if (!allowed.ok()) {
-    reactor.Finish(ToGrpcStatus(allowed));
-    return true;
+UnaryCalls::~UnaryCalls() {
+  reading_.WaitUntilNone();
+  writing_.WaitUntilNone();
+}
+
+absl::Status UnaryCalls::UnderWay::Enter() {
+  absl::MutexLock lock(&mu_);
+  if (calls_ >= kMaxUnderWay) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, reason::kTooManyQueries,
+        "the gateway is answering as many queries as it can: try again in a moment");
   }
-  if (under_way.fetch_add(1) < kMaxUnderWay) return false;
-  under_way.fetch_sub(1);
-  reactor.Finish(ToGrpcStatus(ErrorWithReason(
-      absl::StatusCode::kResourceExhausted, reason::kTooManyQueries,
-      "the gateway is answering as many queries as it can: try again in a moment")));
-  return true;
+  ++calls_;
+  return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* UnaryCalls::Run(grpc::CallbackServerContext* call,
-                                          const absl::Status& allowed,
-                                          absl::AnyInvocable<absl::Status() &&> work) {
-  grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-  if (Refuse(*reactor, allowed, reading_)) return reactor;
-  executor_.Post([this, call, reactor, work = std::move(work)]() mutable {
-    const absl::Status status =
-        call->IsCancelled() ? absl::CancelledError("the client has gone") : std::move(work)();
-    reading_.fetch_sub(1);
-    reactor->Finish(ToGrpcStatus(status));
-  });
-  return reactor;
+void UnaryCalls::UnderWay::Leave() {
+  absl::MutexLock lock(&mu_);
+  --calls_;
 }
 
-grpc::ServerUnaryReactor* UnaryCalls::Begin(grpc::CallbackServerContext* call,
-                                            const absl::Status& allowed,
-                                            absl::AnyInvocable<void(Finish finish) &&> begin) {
-  grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-  if (Refuse(*reactor, allowed, writing_)) return reactor;
-  executor_.Post([this, call, reactor, begin = std::move(begin)]() mutable {
-    Finish finish = [this, reactor](const absl::Status& status) {
-      writing_.fetch_sub(1);
-      reactor->Finish(ToGrpcStatus(status));
-    };
-    if (call->IsCancelled()) {
-      std::move(finish)(absl::CancelledError("the client has gone"));
-    } else {
-      std::move(begin)(std::move(finish));
-    }
-  });
-  return reactor;
+bool UnaryCalls::UnderWay::none() const {
+  absl::MutexLock lock(&mu_);
+  return calls_ == 0;
+}
+
+void UnaryCalls::UnderWay::WaitUntilNone() const {
+  absl::MutexLock lock(&mu_);
+  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return calls_ == 0; };
+  mu_.Await(absl::Condition(&none));
 }
 
 }  // namespace hookgate
