@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/text_format.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
@@ -401,6 +402,21 @@ TEST_F(TlsTest, WithoutClientCaClientsAreNotAskedForACertificate) {
   const grpc::Status by_certificate = Try(Connect(authority_, own), "");
   EXPECT_EQ(by_certificate.error_code(), StatusCode::UNAUTHENTICATED);
   EXPECT_THAT(by_certificate.error_message(), Not(HasSubstr("worker")));
+}
+
+// Who has no certificate of the authority gets no further than the handshake: not even to health,
+// and not with a token.
+TEST_F(TlsTest, ClientCertificatesCanBeRequired) {
+  const std::string config = Config(AllRights("right"));
+  StartWithConfig(absl::StrReplaceAll(config, {{"client_ca_file",
+                                                "client_ca_required: true "
+                                                "client_ca_file"}}));
+  EXPECT_TRUE(Try(Connect(authority_, authority_.Issue("DNS:worker")), "right").ok());
+  EXPECT_EQ(Try(Connect(authority_, authority_.Issue("DNS:worker")), "").error_code(),
+            StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(Try(Connect(authority_), "right").error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Try(Connect(authority_, other_authority_.Issue("DNS:worker")), "right").error_code(),
+            StatusCode::UNAVAILABLE);
 }
 
 TEST_F(TlsTest, NameInTheClientCertificateIsAnIdentity) {

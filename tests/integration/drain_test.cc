@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/http2_frames.h"
 
 namespace hookgate {
 namespace {
@@ -109,6 +110,30 @@ TEST_F(DrainTest, HalfSentRequestsDelayNeitherGoodbyeNorTheEnd) {
     EXPECT_THAT(reply->body, HasSubstr("draining"));
     EXPECT_EQ(reply->field("retry-after"), "5");
   }
+  EXPECT_EQ(gateway_->WaitForExit(), 0);
+}
+
+// Half a call, half a header and a connection that says nothing delay a shutdown as little as half
+// a webhook does.
+TEST_F(DrainTest, HalfSentCallsDelayNeitherGoodbyeNorTheEnd) {
+  StartWithConfig("drain_timeout { seconds: 600 }");
+  HttpClient mute(gateway_->grpc());
+  HttpClient half_call(gateway_->grpc());
+  half_call.Send(absl::StrCat(http2::Preface(),
+                              http2::CallHeader(1, "/hookgate.v1.EventService/ListEvents"),
+                              http2::CallHeader(3, "/hookgate.v1.EventService/Subscribe"),
+                              http2::CallHeader(5, "/grpc.health.v1.Health/Watch")));
+  HttpClient half_header(gateway_->grpc());
+  half_header.Send(absl::StrCat(http2::Preface(), http2::Frame(http2::kHeaders, 0, 1, "")));
+  for (HttpClient* client : {&half_call, &half_header}) ASSERT_NE(client->ReadSome(), "");
+  EventStream stream(gateway_->grpc(), kEarliest);
+  ASSERT_TRUE(stream.Next().has_opened());
+  EXPECT_TRUE(stream.EventsUntilCaughtUp().empty());
+
+  gateway_->Signal(SIGTERM);
+  EXPECT_TRUE(stream.Next().has_draining());
+  EXPECT_EQ(stream.Next().frame_case(), v1::SubscribeResponse::FRAME_NOT_SET);
+  EXPECT_EQ(stream.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(gateway_->WaitForExit(), 0);
 }
 

@@ -60,7 +60,7 @@ TEST_F(TlsPortsTest, OnlyForwardSecrecyWithAuthenticatedEncryptionIsAgreedTo) {
   }
 }
 
-// libgrpc takes its suites from a variable of the environment, where anything may stand.
+// gRPC's own library takes its suites from a variable of the environment, where anything may stand.
 TEST_F(TlsPortsTest, EnvironmentDoesNotWeakenTheSuites) {
   const Files files = WritePair(authority_.Issue());
   const std::string config =
