@@ -11,6 +11,7 @@
 #include "tests/bench/bench_case.h"
 #include "tests/bench/contender.h"
 #include "tests/bench/load_generator.h"
+#include "tests/bench/subscribers.h"
 #include "tests/support/signed_webhook.h"
 
 namespace hookgate {
@@ -145,6 +146,34 @@ Figure MeasureNode(const BenchSettings& settings) {
                            SignedRequests(settings.Count(50'000, 8'000))));
 }
 
+// --- Go ---
+
+Figure MeasureWithSubscribers(const std::string& http, const std::string& grpc, int subscribers,
+                              int webhooks) {
+  const std::vector<std::string> requests = SignedRequests(webhooks);
+  Subscribers live(grpc, subscribers, Subscribers::Start::kLatest,
+                   static_cast<int64_t>(requests.size()));
+  const LoadResult load = RunLoad({.address = http, .connections = kConnections}, requests);
+  live.Wait();
+  return PerSecond(load);
+}
+
+Figure MeasureGatewayWith(const BenchSettings& settings, int subscribers) {
+  const BenchFolder folder(settings.folder);
+  const auto gateway = StartGateway(settings, folder.path());
+  return MeasureWithSubscribers(gateway->http(), gateway->grpc(), subscribers,
+                                settings.Count(200'000, 10'000));
+}
+
+Figure MeasureGo(const BenchSettings& settings, int subscribers) {
+  const BenchFolder folder(settings.folder);
+  const std::string http = FreeAddress();
+  const std::string grpc = FreeAddress();
+  const ServerProcess go(settings, {settings.go_receiver, http, grpc, folder.path(), kTestSecret},
+                         http);
+  return MeasureWithSubscribers(http, grpc, subscribers, settings.Count(100'000, 8'000));
+}
+
 std::string MissingUnless(bool installed, const std::string& what) {
   return installed ? "" : what + " is not installed: bazel/bench --install";
 }
@@ -154,6 +183,9 @@ std::string MissingUnless(bool installed, const std::string& what) {
 std::vector<BenchCase> AlternativeCases(const BenchSettings& settings) {
   const auto measure = [&settings] { return MeasureGateway(settings); };
   const std::string what = "webhooks stored, 64 connections";
+  const auto no_go_receiver = [&settings] {
+    return MissingUnless(std::filesystem::exists(settings.go_receiver), "The receiver in Go");
+  };
   return {{.name = "redis",
            .what = what,
            .unit = "/s",
@@ -182,7 +214,23 @@ std::vector<BenchCase> AlternativeCases(const BenchSettings& settings) {
                  const bool installed =
                      IsInPath("node") && std::filesystem::exists(settings.node_modules + "/openai");
                  return MissingUnless(installed, "Node with fastify and openai");
-               }}};
+               }},
+          {.name = "go",
+           .what = what,
+           .unit = "/s",
+           .reference = "Go: net/http, SQLite in groups, grpc-go",
+           .target = 2.5,
+           .measure = measure,
+           .measure_reference = [&settings] { return MeasureGo(settings, 0); },
+           .why_skipped = no_go_receiver},
+          {.name = "go_subscribed",
+           .what = "webhooks stored, 10 live subscribers",
+           .unit = "/s",
+           .reference = "Go, the same",
+           .target = 2.5,
+           .measure = [&settings] { return MeasureGatewayWith(settings, 10); },
+           .measure_reference = [&settings] { return MeasureGo(settings, 10); },
+           .why_skipped = no_go_receiver}};
 }
 
 }  // namespace hookgate

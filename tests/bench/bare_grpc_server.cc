@@ -136,6 +136,22 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   int64_t frames_left_;
 };
 
+class UnaryCall final : public grpc::ServerGenericBidiReactor {
+ public:
+  UnaryCall() { StartRead(&message_); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::CANCELLED);
+    message_ = grpc::ByteBuffer(&empty_, 1);
+    StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  const grpc::Slice empty_;
+  grpc::ByteBuffer message_;
+};
+
 }  // namespace
 
 class BareGrpcServer::Impl {
@@ -180,6 +196,8 @@ BareGrpcServer::BareGrpcServer(double events_per_second)
     : impl_(std::make_unique<Impl>(
           [events_per_second] { return new PacedStream(events_per_second); })),
       address_(impl_->address()) {}
+BareGrpcServer::BareGrpcServer()
+    : impl_(std::make_unique<Impl>([] { return new UnaryCall; })), address_(impl_->address()) {}
 BareGrpcServer::~BareGrpcServer() = default;
 
 }  // namespace hookgate

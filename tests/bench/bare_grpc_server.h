@@ -17,6 +17,8 @@ class BareGrpcServer {
   // To each call: a frame of one event, whose receive_time is when it was sent, so many times a
   // second.
   explicit BareGrpcServer(double events_per_second);
+  // To each call: one empty message and OK, once its own message has come.
+  BareGrpcServer();
   ~BareGrpcServer();
 
   const std::string& address() const { return address_; }

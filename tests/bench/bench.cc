@@ -46,9 +46,10 @@ ABSL_FLAG(int, load_core, 1, "Where the load is made.");
 ABSL_FLAG(double, scale, 1, "Multiplies the numbers of webhooks.");
 ABSL_FLAG(std::string, node_server, "", "Path of node_receiver.mjs.");
 ABSL_FLAG(std::string, node_modules, "", "Where fastify and openai are installed.");
+ABSL_FLAG(std::string, go_receiver, "", "Path of the program built of go_receiver/main.go.");
 ABSL_FLAG(std::string, serve, "",
           "Internal: serves as one of the bare servers, http, http_durable:FOLDER, "
-          "grpc:EVENTS:PER_FRAME or grpc_paced:PER_SECOND, and prints its address.");
+          "grpc:EVENTS:PER_FRAME, grpc_paced:PER_SECOND or grpc_unary, and prints its address.");
 
 namespace hookgate {
 namespace {
@@ -81,6 +82,10 @@ int Serve(const std::string& what) {
     const BareGrpcServer server(per_second);
     ServeForEver(server.address());
   }
+  if (what == "grpc_unary") {
+    const BareGrpcServer server;
+    ServeForEver(server.address());
+  }
   std::cerr << "bench: --serve=" << what << " is no bare server\n";
   return 2;
 }
@@ -88,7 +93,7 @@ int Serve(const std::string& what) {
 std::vector<BenchCase> AllCases(const BenchSettings& settings) {
   std::vector<BenchCase> all;
   for (const auto cases : {&IngestCases, &AlternativeCases, &ReplayCases, &LiveCases, &LatencyCases,
-                           &RetentionCases, &StreamCases, &ConsumeCases}) {
+                           &RetentionCases, &UnaryCases, &StreamCases, &ConsumeCases}) {
     for (BenchCase& bench_case : cases(settings)) all.push_back(std::move(bench_case));
   }
   return all;
@@ -129,6 +134,7 @@ int Main() {
   const BenchSettings settings = {.folder = absl::GetFlag(FLAGS_folder),
                                   .node_server = absl::GetFlag(FLAGS_node_server),
                                   .node_modules = absl::GetFlag(FLAGS_node_modules),
+                                  .go_receiver = absl::GetFlag(FLAGS_go_receiver),
                                   .server_core = absl::GetFlag(FLAGS_server_core),
                                   .load_core = absl::GetFlag(FLAGS_load_core),
                                   .quick = absl::GetFlag(FLAGS_quick),

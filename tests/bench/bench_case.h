@@ -33,6 +33,7 @@ struct BenchSettings {
   std::string folder;        // for logs; on a disk, since on tmpfs a sync costs nothing
   std::string node_server;   // node_receiver.mjs
   std::string node_modules;  // where fastify and openai are installed
+  std::string go_receiver;   // go_receiver/main.go, built
   int server_core = 0;
   int load_core = 1;
   bool quick = false;
@@ -52,6 +53,7 @@ std::vector<BenchCase> ReplayCases(const BenchSettings& settings);
 std::vector<BenchCase> LiveCases(const BenchSettings& settings);
 std::vector<BenchCase> LatencyCases(const BenchSettings& settings);
 std::vector<BenchCase> RetentionCases(const BenchSettings& settings);
+std::vector<BenchCase> UnaryCases(const BenchSettings& settings);
 std::vector<BenchCase> StreamCases(const BenchSettings& settings);
 std::vector<BenchCase> ConsumeCases(const BenchSettings& settings);
 

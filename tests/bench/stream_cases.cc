@@ -65,7 +65,7 @@ std::vector<BenchCase> StreamCases(const BenchSettings& settings) {
       {.name = "idle",
        .what = absl::StrCat("memory of each of ", settings.Count(10'000, 2'000), " idle streams"),
        .unit = "KiB",
-       .target = 20,
+       .target = 1.5,
        .at_least = false,
        .measure = [&settings] { return MeasureIdle(settings); }},
       {.name = "stalled",
