@@ -185,12 +185,14 @@ absl::Status LogWriter::RewriteWhatWasFound() {
 
 absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
   RETURN_IF_ERROR(RewriteWhatWasFound());
+  const int64_t changes_before = database_->total_changes();
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(
       statements_->receive_times.Write(*database_, state.appended, state.position.earliest));
+  wrote_ = database_->total_changes() != changes_before;
   RETURN_IF_ERROR(transaction.Commit());
   return files_.Check();
 }
@@ -224,10 +226,14 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState&
                      until_restart ? "; restart hookgated once the disk is sound" : ""));
   }
   bool was_healthy = false;
+  bool is_healthy = false;
   {
     absl::MutexLock lock(&mu_);
     was_healthy = health_.ok();
-    health_ = health;
+    // A group that had nothing to write, such as a retention's that found nothing old, says nothing
+    // about the disk.
+    if (!outcome.ok() || wrote_) health_ = health;
+    is_healthy = health_.ok();
     if (outcome.ok()) {
       position_ = state.position;
       last_touch_ = state.last_touch;
@@ -235,7 +241,7 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState&
       poisoned_ = until_restart;
     }
   }
-  if (outcome.ok() && !was_healthy) {
+  if (is_healthy && !was_healthy) {
     Log(Severity::kInfo, "the log can be written again");
   } else if (!outcome.ok() && (was_healthy || until_restart)) {
     // Once, not with each group that a full disk refuses.

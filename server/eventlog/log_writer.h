@@ -106,6 +106,7 @@ class LogWriter {
   const std::unique_ptr<Checkpointer> checkpointer_;
   const FileWatch files_;
   bool rewritten_;  // what was found in the write-ahead log
+  bool wrote_ = false;  // whether the group that is being written changes anything
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;

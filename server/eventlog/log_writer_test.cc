@@ -53,6 +53,17 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   EXPECT_FALSE(writer->Health().ok());
   EXPECT_EQ(writer->Position().head, 1);
 
+  // What finds nothing to write succeeds, and is no sign that there is room: it once was taken for
+  // one, so that the gateway said it was ready while each webhook was refused.
+  absl::Notification trimmed;
+  writer->Submit(
+      MakeTrimJob({}, {.max_events = 10, .max_bytes = 1000}, [&](absl::StatusOr<int64_t> removed) {
+        EXPECT_EQ(removed.value_or(-1), 0);
+        trimmed.Notify();
+      }));
+  trimmed.WaitForNotification();
+  EXPECT_FALSE(writer->Health().ok());
+
   const auto small = Append(*writer, "small", 1000);
   ASSERT_TRUE(small.ok()) << small.status();
   EXPECT_EQ(small->sequence, 2);

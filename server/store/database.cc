@@ -197,6 +197,7 @@ absl::StatusOr<int64_t> Database::UsedBytes() {
 }
 
 int64_t Database::changes() const { return sqlite3_changes(handle_); }
+int64_t Database::total_changes() const { return sqlite3_total_changes(handle_); }
 
 void Database::SetWalHook(std::function<void(int)> hook) {
   wal_hook_ = std::move(hook);

@@ -56,6 +56,8 @@ class Database {
 
   // Rows that the last INSERT, UPDATE or DELETE changed.
   int64_t changes() const;
+  // Rows that statements have changed since the database was opened.
+  int64_t total_changes() const;
 
   // Bytes of the file's pages that hold something. Free pages, which the file keeps and uses again
   // before it grows, are not among them, nor is the write-ahead log. Within a transaction: as it
