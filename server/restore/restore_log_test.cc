@@ -300,26 +300,41 @@ TEST_F(RestoreLogTest, InterruptedRestoreLeavesTheOldLogOrTheNew) {
   const auto head_in = [](const std::string& folder) {
     const Sequence head = OpenTemporaryLog(nullptr, folder)->Position().head;
     for (const auto& [name, content] : FilesIn(folder)) {
-      EXPECT_THAT(name, AllOf(Not(HasSubstr("draft")), Not(HasSubstr("restored"))));
+      EXPECT_THAT(name, AllOf(Not(HasSubstr("draft")), Not(HasSubstr("replacement"))));
     }
     return head;
   };
   // While the copy was made or checked.
   const std::string while_copying = FreshTestFolder();
   fs::copy(killed, while_copying);
-  std::ofstream(while_copying + "/events.db.draft") << "half of a backup";
-  std::ofstream(while_copying + "/events.db.draft-wal") << "half of a backup";
+  std::ofstream(while_copying + "/.hookgated-draft.db") << "half of a backup";
+  std::ofstream(while_copying + "/.hookgated-draft.db-wal") << "half of a backup";
   EXPECT_EQ(head_in(while_copying), 10);
   // Once it was decided, with and without what was beside the log of before.
   for (const bool has_wal : {true, false}) {
     const std::string decided = FreshTestFolder();
     fs::copy(killed, decided);
-    fs::copy_file(restored + "/events.db", decided + "/events.db.restored");
+    fs::copy_file(restored + "/events.db", decided + "/.hookgated-replacement.db");
     if (!has_wal) fs::remove(decided + "/events.db-wal");
     const auto checked = VerifyLog({.data_dir = decided});
     ASSERT_TRUE(checked.ok()) << checked.status();
     EXPECT_EQ(checked->head_sequence, 3);
     EXPECT_EQ(head_in(decided), 3);
+  }
+}
+
+// A file that an operator had called events.db.restored or events.db.draft, beside the log, was put
+// in the log's place by the next start, or removed.
+TEST_F(RestoreLogTest, BackupsBesideTheLogAreNobodysBusiness) {
+  for (const char* const name : {"/events.db.restored", "/events.db.draft", "/events.db.backup"}) {
+    fs::copy_file(backup_, folder_ + name);
+  }
+  EXPECT_EQ(Head(), 6);
+  for (const char* const name : {"/events.db.restored", "/events.db.draft", "/events.db.backup"}) {
+    EXPECT_TRUE(fs::exists(folder_ + name)) << name;
+    const auto report = Restore(folder_ + name, /*force=*/true);
+    EXPECT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(Head(), 3);
   }
 }
 

@@ -47,13 +47,14 @@ class DataDirectory {
   std::string database_path() const { return path_ + "/events.db"; }
   // Where a database that is to replace it is put together. What an earlier attempt left there is
   // removed when the folder is locked.
-  std::string draft_path() const { return path_ + "/events.db.draft"; }
+  std::string draft_path() const { return path_ + "/.hookgated-draft.db"; }
   // For reading: a replacement that has been decided and not completed.
   std::string readable_database_path() const;
 
  private:
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Lock(const std::string& path);
-  std::string replacement_path() const { return path_ + "/events.db.restored"; }
+  // Of a name that nobody gives a file of their own: what is there is put in the log's place.
+  std::string replacement_path() const { return path_ + "/.hookgated-replacement.db"; }
   absl::Status CompleteReplacement();
   void RemoveDraft();
 

@@ -252,12 +252,12 @@ TEST_F(RestoreTest, InterruptedRestoreIsCompletedByTheNextStart) {
   gateway_->Kill();
   const std::string elsewhere = FreshTestFolder();
   ASSERT_EQ(RunProgram(kHookgated, {"--restore", backup, "--data_dir", elsewhere}).exit_code, 0);
-  fs::copy_file(elsewhere + "/events.db", data_dir_ + "/events.db.restored");
-  std::ofstream(data_dir_ + "/events.db.draft") << "half a copy";
+  fs::copy_file(elsewhere + "/events.db", data_dir_ + "/.hookgated-replacement.db");
+  std::ofstream(data_dir_ + "/.hookgated-draft.db") << "half a copy";
   Start();
   EXPECT_EQ(StoredEvents().size(), 3u);
-  EXPECT_FALSE(fs::exists(data_dir_ + "/events.db.restored"));
-  EXPECT_FALSE(fs::exists(data_dir_ + "/events.db.draft"));
+  EXPECT_FALSE(fs::exists(data_dir_ + "/.hookgated-replacement.db"));
+  EXPECT_FALSE(fs::exists(data_dir_ + "/.hookgated-draft.db"));
 }
 
 TEST_F(RestoreTest, DamagedBackupLeavesTheLogAsItWas) {
