@@ -33,7 +33,8 @@ struct GrpcServerOptions {
   size_t max_header_list_bytes = 16 << 10;  // of one call: names, values and 32 for each of them
   size_t max_message_bytes = 1 << 20;
   size_t max_inbound_bytes_per_connection = 8 << 20;  // what messages hold that are not whole yet
-  size_t max_inbound_bytes = 64 << 20;                // the same, of all connections
+  // The memory that they take, of all connections, but for 16 KiB of each.
+  size_t max_inbound_bytes = 32 << 20;
 
   // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA. A connection
   // may send `burst` at once and then `per_second`, and more for each call and frame it is served.

@@ -531,7 +531,7 @@ void GrpcSession::AddInbound(ServerCall& call, absl::string_view bytes) {
       inbound.share = std::make_unique<BodyBudget::Share>(shared_.inbound, call.weak_from_this());
     }
     room = inbound.share->Grow(
-        static_cast<int64_t>(inbound.reader.held_bytes() + inbound.message.size()));
+        static_cast<int64_t>(inbound.reader.allocated_bytes() + inbound.message.capacity()));
   }
   if (!room) return RefuseForRoom(call);
   DeliverMessages(call);

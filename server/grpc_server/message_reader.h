@@ -34,6 +34,8 @@ class MessageReader {
 
   // All that it holds.
   size_t held_bytes() const { return waiting_.size() - start_ + message_.size() + prefix_bytes_; }
+  // The memory that it takes for it, which may be twice as much.
+  size_t allocated_bytes() const { return waiting_.capacity() + message_.capacity(); }
   // Whether a message has begun, or may have.
   bool empty() const { return held_bytes() == 0; }
 
