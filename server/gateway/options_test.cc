@@ -314,7 +314,7 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   EXPECT_EQ(grpc.max_header_list_bytes, 16u << 10);
   EXPECT_EQ(grpc.max_message_bytes, 1u << 20);
   EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 8u << 20);
-  EXPECT_EQ(grpc.max_inbound_bytes, 64u << 20);
+  EXPECT_EQ(grpc.max_inbound_bytes, 32u << 20);
   EXPECT_EQ(grpc.empty_frames_burst, 10'000);
   EXPECT_EQ(grpc.empty_frames_per_second, 1000);
   EXPECT_EQ(grpc.resets_burst, 1000);
