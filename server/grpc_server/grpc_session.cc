@@ -19,8 +19,11 @@ namespace {
 // A list of header fields so many times as long as is answered ends the connection: a block of
 // kilobytes can stand for gigabytes.
 constexpr size_t kHeaderListFactor = 4;
-// What one DATA frame holds at most; the peer may have it smaller.
+// What one DATA frame holds at most, if its first message is long; the peer may have it smaller.
+// nghttp2 keeps as much memory for each connection that has had such a frame.
 constexpr size_t kMaxDataFrame = 64 << 10;
+// What it holds otherwise: nghttp2 has that much memory in any case.
+constexpr size_t kUsualDataFrame = 16 << 10;
 // That all calls of a connection together may have under way to us.
 constexpr int32_t kConnectionWindow = 1 << 20;
 // Bytes of messages that a connection may hold before they count for the budget of all.
@@ -143,11 +146,12 @@ struct GrpcSession::Callbacks {
     return 0;
   }
 
-  static ssize_t MaxData(nghttp2_session*, uint8_t, int32_t, int32_t session_window,
-                         int32_t stream_window, uint32_t max_frame, void*) {
+  static ssize_t MaxData(nghttp2_session*, uint8_t, int32_t stream_id, int32_t session_window,
+                         int32_t stream_window, uint32_t max_frame, void* self) {
     return static_cast<ssize_t>(
-        std::min({static_cast<int64_t>(kMaxDataFrame), static_cast<int64_t>(session_window),
-                  static_cast<int64_t>(stream_window), static_cast<int64_t>(max_frame)}));
+        std::min({static_cast<int64_t>(Of(self).MaxDataFrame(stream_id)),
+                  static_cast<int64_t>(session_window), static_cast<int64_t>(stream_window),
+                  static_cast<int64_t>(max_frame)}));
   }
 
   static ssize_t ReadData(nghttp2_session*, int32_t stream_id, uint8_t*, size_t size,
@@ -675,6 +679,14 @@ void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
   if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
   if ((notes & ServerCall::kWoken) != 0) TrySend(call);
   if (call.finish_asked()) TryFinish(call);
+}
+
+size_t GrpcSession::MaxDataFrame(int32_t stream_id) {
+  ServerCall* const call = CallOf(stream_id);
+  const bool is_long =
+      call != nullptr && NextMessage(*call) &&
+      MessageReader::kPrefixBytes + call->message_->size() - call->message_sent_ > kUsualDataFrame;
+  return is_long ? kMaxDataFrame : kUsualDataFrame;
 }
 
 bool GrpcSession::NextMessage(ServerCall& call) {

@@ -156,6 +156,8 @@ class GrpcSession {
   void DropInbound(ServerCall& call);
   void ReleaseWindow(const ServerCall& call, size_t bytes);
 
+  // How many bytes the next DATA frame of a call may hold.
+  size_t MaxDataFrame(int32_t stream_id);
   // Whether message_ of the call is one, after asking the handler.
   bool NextMessage(ServerCall& call);
   // Adds bytes of it to what is collected; returns how many.
