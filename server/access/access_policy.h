@@ -62,8 +62,9 @@ struct Principal {
 struct Credentials {
   std::vector<CertificateName> certificate_names;  // of a certificate that has been verified
   absl::optional<TokenDigest> token;
-  // Not empty: what was shown is malformed, and this says how. It identifies nobody then.
-  std::string problem;
+  // Not empty: what was shown is malformed, and this says how. It identifies nobody then. A text
+  // that lives for ever: each open stream keeps its caller's credentials.
+  absl::string_view problem;
 };
 
 // Immutable; safe from any thread.

@@ -64,20 +64,21 @@ absl::StatusOr<SubscribeSettings> SubscribeSettings::FromRequest(const Subscribe
   return settings;
 }
 
-SubscribeSession::SubscribeSession(SubscribeSettings settings, BatchSource& batches, EventLog& log,
-                                   const Clock& clock)
-    : settings_(std::move(settings)),
+SubscribeSession::SubscribeSession(const SubscribeSettings& settings, BatchSource& batches,
+                                   EventLog& log, const Clock& clock)
+    : selection_(settings.selection),
+      heartbeat_interval_(settings.heartbeat_interval),
       batches_(batches),
       log_(log),
       clock_(clock),
-      position_(settings_.start_after),
+      position_(settings.start_after),
       last_write_(clock.MonotonicNow()) {}
 
 SubscribeSession::Step SubscribeSession::Next() {
   if (!opened_) return Opened();
-  if (drain_delay_.has_value()) return Goodbye();
-  if (read_.has_value()) {
-    absl::StatusOr<BatchFramePtr> read = *std::exchange(read_, absl::nullopt);
+  if (drain_delay_ != nullptr) return Goodbye();
+  if (read_ != nullptr) {
+    absl::StatusOr<BatchFramePtr> read = *std::exchange(read_, nullptr);
     if (!read.ok()) {
       return {.action = Step::Action::kEnd, .status = WithEarliestCursor(read.status(), log_)};
     }
@@ -88,11 +89,11 @@ SubscribeSession::Step SubscribeSession::Next() {
     if (HeartbeatIsDue()) return Heartbeat();
     return {.action = Step::Action::kWait,
             .seen = HeadWatch::kWhateverTheHead,
-            .deadline = last_write_ + settings_.heartbeat_interval};
+            .deadline = last_write_ + heartbeat_interval_};
   }
   while (true) {
     if (HeartbeatIsDue()) return Heartbeat();
-    BatchSource::Next next = batches_.TryNext(*settings_.selection, position_);
+    BatchSource::Next next = batches_.TryNext(*selection_, position_);
     switch (next.kind) {
       case BatchSource::Next::Kind::kBatch:
         if (!next.batch->full && !may_send_little_) return Rest(Step::Action::kPause, next.head);
@@ -113,12 +114,12 @@ SubscribeSession::Step SubscribeSession::Next() {
 
 bool SubscribeSession::AwaitLog(BatchSource::Done done) {
   reading_ = true;
-  return batches_.Await(*settings_.selection, position_, std::move(done));
+  return batches_.Await(*selection_, position_, std::move(done));
 }
 
 void SubscribeSession::TakeRead(absl::StatusOr<BatchFramePtr> read) {
   reading_ = false;
-  read_ = std::move(read);
+  read_ = std::make_unique<absl::StatusOr<BatchFramePtr>>(std::move(read));
 }
 
 absl::optional<SubscribeSession::Step> SubscribeSession::Take(BatchFramePtr batch) {
@@ -130,7 +131,9 @@ absl::optional<SubscribeSession::Step> SubscribeSession::Take(BatchFramePtr batc
               .frame = std::shared_ptr<const std::string>(std::move(batch), bytes)};
 }
 
-void SubscribeSession::Drain(absl::Duration reconnect_delay) { drain_delay_ = reconnect_delay; }
+void SubscribeSession::Drain(absl::Duration reconnect_delay) {
+  drain_delay_ = std::make_unique<const absl::Duration>(reconnect_delay);
+}
 
 SubscribeSession::Step SubscribeSession::Write(const SubscribeResponse& response) {
   last_write_ = clock_.MonotonicNow();
@@ -140,7 +143,7 @@ SubscribeSession::Step SubscribeSession::Write(const SubscribeResponse& response
 
 SubscribeSession::Step SubscribeSession::Rest(Step::Action action, Sequence seen) {
   may_send_little_ = true;
-  return {.action = action, .seen = seen, .deadline = last_write_ + settings_.heartbeat_interval};
+  return {.action = action, .seen = seen, .deadline = last_write_ + heartbeat_interval_};
 }
 
 SubscribeSession::Step SubscribeSession::Opened() {
@@ -152,7 +155,7 @@ SubscribeSession::Step SubscribeSession::Opened() {
   opened->set_cursor(CursorHere());
   opened->set_earliest_sequence(position.earliest);
   opened->set_head_sequence(position.head);
-  *opened->mutable_heartbeat_interval() = ToProto(settings_.heartbeat_interval);
+  *opened->mutable_heartbeat_interval() = ToProto(heartbeat_interval_);
   return Write(response);
 }
 
@@ -165,7 +168,7 @@ SubscribeSession::Step SubscribeSession::CaughtUp(Sequence head) {
 }
 
 bool SubscribeSession::HeartbeatIsDue() const {
-  return clock_.MonotonicNow() - last_write_ >= settings_.heartbeat_interval;
+  return clock_.MonotonicNow() - last_write_ >= heartbeat_interval_;
 }
 
 SubscribeSession::Step SubscribeSession::Heartbeat() {

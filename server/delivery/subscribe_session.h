@@ -41,7 +41,7 @@ struct SubscribeSettings {
 class SubscribeSession {
  public:
   // `batches`, `log` and `clock` outlive the session.
-  SubscribeSession(SubscribeSettings settings, BatchSource& batches, EventLog& log,
+  SubscribeSession(const SubscribeSettings& settings, BatchSource& batches, EventLog& log,
                    const Clock& clock);
 
   struct Step {
@@ -75,7 +75,7 @@ class SubscribeSession {
   // UNAVAILABLE.
   void Drain(absl::Duration reconnect_delay);
 
-  const SelectionPtr& selection() const { return settings_.selection; }
+  const SelectionPtr& selection() const { return selection_; }
   // The position: everything up to here was sent or did not match.
   Sequence position() const { return position_; }
 
@@ -92,20 +92,23 @@ class SubscribeSession {
   absl::optional<Step> Take(BatchFramePtr batch);
 
   // Constant after construction.
-  const SubscribeSettings settings_;
+  const SelectionPtr selection_;
+  const absl::Duration heartbeat_interval_;
   BatchSource& batches_;  // Does its own locking.
   EventLog& log_;         // Does its own locking.
   const Clock& clock_;
 
+  // There may be ten thousand sessions: what most of them do not have is small while it is not
+  // there.
   Sequence position_;
-  bool opened_ = false;
-  bool caught_up_ = false;
-  bool may_send_little_ = true;  // no batch that is not full was sent since the last wait
-  absl::Duration last_write_;    // on the monotonic clock
-  bool reading_ = false;         // AwaitLog was called, and TakeRead was not
-  absl::optional<absl::StatusOr<BatchFramePtr>> read_;  // what AwaitLog came to; not sent yet
-  absl::optional<absl::Duration> drain_delay_;
-  bool said_goodbye_ = false;
+  absl::Duration last_write_;                            // on the monotonic clock
+  std::unique_ptr<absl::StatusOr<BatchFramePtr>> read_;  // what AwaitLog came to; null once sent
+  std::unique_ptr<const absl::Duration> drain_delay_;    // null: it goes on
+  bool opened_ : 1 = false;
+  bool caught_up_ : 1 = false;
+  bool may_send_little_ : 1 = true;  // no batch that is not full was sent since the last wait
+  bool reading_ : 1 = false;         // AwaitLog was called, and TakeRead was not
+  bool said_goodbye_ : 1 = false;
 };
 
 }  // namespace hookgate
