@@ -21,7 +21,11 @@ class AppendJob final : public LogJob {
 
   absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
-    if (found) return absl::OkStatus();
+    if (found) {
+      const bool same = result_.outcome == AppendResult::Outcome::kDuplicate;
+      ++(same ? state.outcomes.duplicates : state.outcomes.conflicts);
+      return absl::OkStatus();
+    }
     LogEvent& event = *event_;
     event.sequence = state.position.head + 1;
     if (event.sequence == statements.stretch.first) RETURN_IF_ERROR(statements.BeginStretch());
@@ -37,6 +41,7 @@ class AppendJob final : public LogJob {
     insert.BindBlob(9, event.raw_body);
     RETURN_IF_ERROR(insert.Run());
     result_ = {AppendResult::Outcome::kStored, event.sequence};
+    ++state.outcomes.stored;
     state.position.head = event.sequence;
     state.webhooks[hash_].push_back(event.sequence);
     state.appended.push_back(std::move(event_));

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_statements.h"
+#include "server/eventlog/status_rows.h"
 #include "server/eventlog/webhook_index.h"
 
 namespace hookgate {
@@ -20,6 +21,7 @@ struct LogState {
   int64_t last_touch = 0;  // of quarantine entries
   std::vector<LogEventPtr> appended;
   WebhookHashes webhooks;  // of those
+  GroupOutcomes outcomes;
   // Some time has passed: what keeps the write-ahead log from beginning anew may be over.
   bool try_checkpoint = false;
 };
@@ -29,7 +31,7 @@ class LogJob {
   virtual ~LogJob() = default;
   // Memory that the job holds while it waits.
   virtual int64_t bytes() const = 0;
-  // About how many rows it writes.
+  // About how many rows it writes; 0: none, it only has a group committed.
   virtual int64_t rows() const { return 1; }
   // Writer thread, within the transaction. An error fails the whole group.
   virtual absl::Status Write(LogStatements& statements, LogState& state) = 0;

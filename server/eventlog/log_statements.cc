@@ -64,6 +64,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement delete_age_marks, database.Prepare(kDeleteAgeMarks));
   ASSIGN_OR_RETURN(Statement set_age_clock, database.Prepare(kSetAgeClock));
   ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
+  ASSIGN_OR_RETURN(StatusStatements status, StatusStatements::Prepare(database));
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .webhooks = webhooks,
@@ -81,7 +82,8 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .insert_age_mark = std::move(insert_age_mark),
                     .delete_age_marks = std::move(delete_age_marks),
                     .set_age_clock = std::move(set_age_clock),
-                    .subscriptions = std::move(subscriptions)});
+                    .subscriptions = std::move(subscriptions),
+                    .status = std::move(status)});
 }
 
 // Once a process: nothing is prepared for it. The stretch in which the position before the earliest

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "server/eventlog/log_history.h"
 #include "server/eventlog/receive_times.h"
+#include "server/eventlog/status_statements.h"
 #include "server/eventlog/subscription_statements.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
@@ -46,6 +47,7 @@ struct LogStatements {
   Statement set_age_clock;
 
   SubscriptionStatements subscriptions;
+  StatusStatements status;
 };
 
 }  // namespace hookgate

@@ -26,19 +26,20 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
-    CommitListener* listener) {
+    CommitListener* listener, CommitCompanion* companion) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
                    LogStatements::Prepare(*database, webhooks, receive_times, disk.stretch));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
-                                        std::move(checkpointer), std::move(disk), limits,
-                                        listener));
+                                        std::move(checkpointer), std::move(disk), limits, listener,
+                                        companion));
 }
 
 LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
                      std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-                     CommitListener* listener)
+                     CommitListener* listener, CommitCompanion* companion)
     : limits_(limits),
       listener_(listener),
+      companion_(companion),
       database_(std::move(database)),
       statements_(std::move(statements)),
       checkpointer_(std::move(checkpointer)),
@@ -166,6 +167,7 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   state.last_touch = LastTouch();
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
   if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state);
+  if (status.ok() && companion_ != nullptr) companion_->Committed(state.outcomes);
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
@@ -184,6 +186,8 @@ absl::Status LogWriter::RewriteWhatWasFound() {
 }
 
 absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
+  only_status_ = std::all_of(group.begin(), group.end(),
+                             [](const std::unique_ptr<LogJob>& job) { return job->rows() == 0; });
   RETURN_IF_ERROR(RewriteWhatWasFound());
   const int64_t changes_before = database_->total_changes();
   ASSIGN_OR_RETURN(Transaction transaction,
@@ -193,6 +197,9 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
   RETURN_IF_ERROR(
       statements_->receive_times.Write(*database_, state.appended, state.position.earliest));
   wrote_ = database_->total_changes() != changes_before;
+  const StatusChanges* const status =
+      companion_ != nullptr ? companion_->Due(state.outcomes) : nullptr;
+  if (status != nullptr) RETURN_IF_ERROR(statements_->status.Write(*status));
   RETURN_IF_ERROR(transaction.Commit());
   return files_.Check();
 }
@@ -227,12 +234,15 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState&
   }
   bool was_healthy = false;
   bool is_healthy = false;
+  bool tells = false;
   {
     absl::MutexLock lock(&mu_);
     was_healthy = health_.ok();
     // A group that had nothing to write, such as a retention's that found nothing old, says nothing
-    // about the disk.
-    if (!outcome.ok() || wrote_) health_ = health;
+    // about the disk. Nor does one with the status alone, for which there is room sooner than for
+    // webhooks, and which they do not depend on.
+    tells = outcome.ok() ? wrote_ : !only_status_ || until_restart;
+    if (tells) health_ = health;
     is_healthy = health_.ok();
     if (outcome.ok()) {
       position_ = state.position;
@@ -243,7 +253,7 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState&
   }
   if (is_healthy && !was_healthy) {
     Log(Severity::kInfo, "the log can be written again");
-  } else if (!outcome.ok() && (was_healthy || until_restart)) {
+  } else if (!outcome.ok() && tells && (was_healthy || until_restart)) {
     // Once, not with each group that a full disk refuses.
     Log(Severity::kError, "commit failed; webhooks are answered 503",
         {{"error", outcome.ToString()},

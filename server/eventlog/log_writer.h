@@ -17,6 +17,7 @@
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_statements.h"
 #include "server/eventlog/receive_times.h"
+#include "server/eventlog/status_rows.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
@@ -58,11 +59,11 @@ class LogWriter {
     absl::Status rewritten;
   };
 
-  // `listener` may be null; it, `webhooks` and `receive_times` outlive the writer.
+  // `listener` and `companion` may be null; they, `webhooks` and `receive_times` outlive the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
       WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
-      CommitListener* listener);
+      CommitListener* listener, CommitCompanion* companion = nullptr);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();
@@ -81,7 +82,7 @@ class LogWriter {
  private:
   LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
             std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-            CommitListener* listener);
+            CommitListener* listener, CommitCompanion* companion);
 
   void Queue(std::unique_ptr<LogJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
@@ -99,6 +100,7 @@ class LogWriter {
   // Constant after construction.
   const Limits limits_;
   CommitListener* const listener_;
+  CommitCompanion* const companion_;
 
   // Touched only by the writer thread.
   const std::unique_ptr<Database> database_;
@@ -106,7 +108,10 @@ class LogWriter {
   const std::unique_ptr<Checkpointer> checkpointer_;
   const FileWatch files_;
   bool rewritten_;  // what was found in the write-ahead log
-  bool wrote_ = false;  // whether the group that is being written changes anything
+  // Of the group that is being written: whether its jobs change anything, and whether they never do,
+  // so that it is there for the companion's sake.
+  bool wrote_ = false;
+  bool only_status_ = false;
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;

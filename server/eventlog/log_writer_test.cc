@@ -107,6 +107,58 @@ class FakeJob final : public LogJob {
   absl::Notification* const may_write_;
 };
 
+// Writes nothing, ever.
+class RowlessJob final : public LogJob {
+ public:
+  explicit RowlessJob(absl::Notification& answered) : answered_(answered) {}
+  int64_t bytes() const override { return 0; }
+  int64_t rows() const override { return 0; }
+  absl::Status Write(LogStatements&, LogState&) override { return absl::OkStatus(); }
+  void Answer(const absl::Status&) override { answered_.Notify(); }
+
+ private:
+  absl::Notification& answered_;
+};
+
+// For a few rows of status there is room when there is none for a webhook: the gateway said each
+// second that it was ready again. And a webhook does not depend on them.
+TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
+  class Companion final : public CommitCompanion {
+   public:
+    const StatusChanges* Due(const GroupOutcomes&) override { return &changes; }
+    void Committed(const GroupOutcomes&) override { ++commits; }
+    StatusChanges changes;
+    int commits = 0;
+  } companion;
+  const std::string path = absl::StrCat(testing::TempDir(), "/status_", getpid(), ".db");
+  auto database = *Database::Open(path, Database::Mode::kCreate);
+  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
+  auto checkpointer =
+      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
+                                  *times, {}, nullptr, &companion);
+  const auto commit = [&] {
+    absl::Notification done;
+    writer->SubmitYielding(std::make_unique<RowlessJob>(done));
+    done.WaitForNotification();
+  };
+  companion.changes.head = StatusHead{.last_reload = std::string(1 << 20, 'x')};
+  commit();
+  EXPECT_EQ(companion.commits, 0);
+  EXPECT_TRUE(writer->Health().ok());
+  companion.changes = {.counters = {{"stored", 1}}};
+  EXPECT_FALSE(Append(*writer, "too large", 1 << 20).ok());
+  EXPECT_FALSE(writer->Health().ok());
+  commit();
+  EXPECT_GE(companion.commits, 1);
+  EXPECT_FALSE(writer->Health().ok());
+  EXPECT_TRUE(Append(*writer, "small", 1000).ok());
+  EXPECT_TRUE(writer->Health().ok());
+}
+
 // With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
 // second.
 TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {

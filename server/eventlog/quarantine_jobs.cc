@@ -26,6 +26,7 @@ class QuarantineJob final : public LogJob {
     upsert.BindText(6, webhook_->detail);
     upsert.BindBlob(7, webhook_->raw_body);
     upsert.BindInt(8, ++state.last_touch);
+    ++state.outcomes.quarantined;
     return upsert.Run();
   }
 
@@ -56,7 +57,12 @@ class ReleaseJob final : public LogJob {
 
   absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(found_, Delete(statements, id_));
-    return found_ ? append_->Write(statements, state) : absl::OkStatus();
+    if (!found_) return absl::OkStatus();
+    // The webhook came when it was put into quarantine.
+    const GroupOutcomes before = state.outcomes;
+    RETURN_IF_ERROR(append_->Write(statements, state));
+    state.outcomes = before;
+    return absl::OkStatus();
   }
 
   void Answer(const absl::Status& status) override {
@@ -101,10 +107,11 @@ class TrimQuarantineJob final : public LogJob {
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(const std::vector<int64_t> ids, IdsToRemove(statements));
     for (const int64_t id : ids) RETURN_IF_ERROR(Delete(statements, id).status());
     removed_ = static_cast<int64_t>(ids.size());
+    state.outcomes.removed_from_quarantine += removed_;
     return absl::OkStatus();
   }
 

@@ -13,6 +13,7 @@
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
+#include "server/eventlog/status_reader.h"
 #include "server/eventlog/subscription_jobs.h"
 #include "server/eventlog/subscription_reader.h"
 #include "server/store/database.h"
@@ -31,6 +32,20 @@ struct StoredState {
   LogPosition position;
   int64_t last_touch = 0;
   Stretch stretch;  // what this process will append; the last one of the history
+};
+
+// Writes nothing itself: for what is written beside the group.
+class EmptyJob final : public LogJob {
+ public:
+  explicit EmptyJob(StatusLog::StatusDone done) : done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+  int64_t rows() const override { return 0; }
+  absl::Status Write(LogStatements&, LogState&) override { return absl::OkStatus(); }
+  void Answer(const absl::Status& status) override { std::move(done_)(status); }
+
+ private:
+  StatusLog::StatusDone done_;
 };
 
 // Those of the log, and the one that begins now. It is stored with its first event.
@@ -124,8 +139,8 @@ bool MayPass(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
-    const SqliteEventLogOptions& options, CommitListener* listener) {
-  absl::StatusOr<std::unique_ptr<SqliteEventLog>> log = OpenFolder(options, listener);
+    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion) {
+  absl::StatusOr<std::unique_ptr<SqliteEventLog>> log = OpenFolder(options, listener, companion);
   if (!absl::IsDataLoss(log.status())) return log;
   return absl::DataLossError(absl::StrCat(
       log.status().message(),
@@ -136,7 +151,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
 }
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
-    const SqliteEventLogOptions& options, CommitListener* listener) {
+    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
@@ -160,15 +175,16 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
-  ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
-                   LogWriter::Start(std::move(database),
-                                    std::make_unique<Checkpointer>(std::move(checkpoint_database)),
-                                    {.position = state->position,
-                                     .last_touch = state->last_touch,
-                                     .stretch = state->stretch,
-                                     .files = FileWatch({path, path + "-wal"}),
-                                     .rewritten = std::move(rewritten)},
-                                    *webhooks, *receive_times, options.limits, listener));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<LogWriter> writer,
+      LogWriter::Start(std::move(database),
+                       std::make_unique<Checkpointer>(std::move(checkpoint_database)),
+                       {.position = state->position,
+                        .last_touch = state->last_touch,
+                        .stretch = state->stretch,
+                        .files = FileWatch({path, path + "-wal"}),
+                        .rewritten = std::move(rewritten)},
+                       *webhooks, *receive_times, options.limits, listener, companion));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(webhooks), std::move(receive_times),
                                                  std::move(writer)));
@@ -374,6 +390,14 @@ void SqliteEventLog::WriteSubscription(int64_t id,
 
 void SqliteEventLog::DeleteSubscription(int64_t id, Done done) {
   writer_->Submit(MakeDeleteSubscriptionJob(id, std::move(done)));
+}
+
+absl::StatusOr<StoredStatus> SqliteEventLog::LoadStatus() {
+  return WithReader<StoredStatus>([](LogReader& reader) { return ReadStatus(reader.database()); });
+}
+
+void SqliteEventLog::CommitStatus(StatusLog::StatusDone done) {
+  writer_->SubmitYielding(std::make_unique<EmptyJob>(std::move(done)));
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs,

@@ -16,6 +16,7 @@
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/retention.h"
+#include "server/eventlog/status_log.h"
 #include "server/eventlog/subscription_log.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/data_directory.h"
@@ -37,14 +38,17 @@ struct SqliteEventLogOptions {
 class SqliteEventLog final : public EventLog,
                              public QuarantineLog,
                              public SubscriptionLog,
+                             public StatusLog,
                              public Trimmable {
  public:
-  // Opens the log in `data_dir`, or makes one there. `listener` may be null; it outlives the log.
+  // Opens the log in `data_dir`, or makes one there. `listener` and `companion` may be null; they
+  // outlive the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
   // DATA_LOSS (damaged). A disk that is full, or a database that somebody else reads or locks, is
   // no error: Health says so until it can be written.
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
-                                                              CommitListener* listener);
+                                                              CommitListener* listener,
+                                                              CommitCompanion* companion = nullptr);
 
   // Commits and answers what waits. No call may be under way.
   ~SqliteEventLog() override;
@@ -88,6 +92,9 @@ class SqliteEventLog final : public EventLog,
                          Done done) override;
   void DeleteSubscription(int64_t id, Done done) override;
 
+  absl::StatusOr<StoredStatus> LoadStatus() override;
+  void CommitStatus(StatusDone done) override;
+
   // In steps between which appends go on.
   absl::StatusOr<int64_t> Trim(
       const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) override;
@@ -101,7 +108,7 @@ class SqliteEventLog final : public EventLog,
 
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
-      const SqliteEventLogOptions& options, CommitListener* listener);
+      const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion);
   SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
                  std::unique_ptr<WebhookIndex> webhooks,
                  std::unique_ptr<ReceiveTimes> receive_times, std::unique_ptr<LogWriter> writer);

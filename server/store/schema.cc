@@ -171,6 +171,35 @@ CREATE TABLE webhook_pieces (
   last_sequence INTEGER PRIMARY KEY,
   entries BLOB NOT NULL
 );
+-- What GetStatus tells, beyond a restart.
+CREATE TABLE status (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  salt BLOB NOT NULL,
+  since_us INTEGER NOT NULL,
+  last_reload BLOB NOT NULL
+);
+CREATE TABLE status_counters (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE source_status (
+  source TEXT PRIMARY KEY,
+  webhooks INTEGER NOT NULL,
+  last_webhook_us INTEGER NOT NULL,
+  absent_us INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE secret_status (
+  source TEXT NOT NULL,
+  name TEXT NOT NULL,
+  tag INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  first_configured_us INTEGER NOT NULL,
+  last_verified_us INTEGER NOT NULL,
+  last_needed_us INTEGER NOT NULL,
+  webhooks_then INTEGER NOT NULL,
+  absent_us INTEGER NOT NULL,
+  PRIMARY KEY (source, name, tag)
+) WITHOUT ROWID;
 )sql",
 };
 

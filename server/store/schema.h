@@ -31,10 +31,18 @@
 // delivery_stretches
 //             The same for the deliveries of a subscription, the newest 16; written when the log is
 //             opened and when the subscription is created.
+// status      One row: since when webhooks are counted, how the last reload ended (serialised
+//             hookgate.v1.GetStatusResponse.Reload, empty: there was none), and a random salt.
+// status_counters, source_status, secret_status
+//             How many webhooks became what, and what is known of each source and each of its
+//             secrets. tag: 16 bits of a salted hash of the key, which tell it from another key of
+//             the same name. generation: of two secrets, the newer one has the higher. webhooks, webhooks_then: counts of the source's webhooks. absent_us:
+//             for how long the config has not had it while the log was open. Written beside what
+//             else is committed, once a second at most. See status/status_book.h.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
-// Times are microseconds since the Unix epoch. A crash leaves whole transactions: a group of
+// Times are microseconds since the Unix epoch; 0 where there is none yet. A crash leaves whole transactions: a group of
 // appended events is there or is not.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_

@@ -112,6 +112,30 @@ absl::Status CheckStretches(Database& database, Findings& findings) {
   }
 }
 
+// Counts and times that cannot be. What a row is about may be what a person has chosen.
+constexpr char kBadStatus[] = R"sql(
+SELECT 'the table status' FROM status
+WHERE length(salt) = 0 OR since_us < 0
+UNION ALL
+SELECT 'counter ' || name FROM status_counters WHERE value < 0
+UNION ALL
+SELECT 'status of source ' || source FROM source_status
+WHERE min(webhooks, last_webhook_us, absent_us) < 0
+UNION ALL
+SELECT 'status of secret ' || name || ' of source ' || source FROM secret_status
+WHERE min(generation, first_configured_us, last_verified_us, last_needed_us, webhooks_then,
+          absent_us) < 0 OR tag NOT BETWEEN 0 AND 65535)sql";
+
+// What GetStatus tells beyond a restart. A start takes such values for none.
+absl::Status CheckStatus(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare(kBadStatus));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    findings.Add(std::string(rows.ColumnText(0)), "has a count or a time that cannot be");
+  }
+}
+
 // Damage ends a step, not the check: each of them says what it can.
 void NoteDamage(const absl::Status& status, Findings& findings) {
   if (!status.ok()) findings.Add(kFile, std::string(status.message()));
@@ -135,6 +159,7 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
   CheckQuarantine(database, report, findings);
   CheckSubscriptions(database, report, findings);
   NoteDamage(CheckStretches(database, findings), findings);
+  NoteDamage(CheckStatus(database, findings), findings);
   return absl::OkStatus();
 }
 

@@ -247,6 +247,17 @@ TEST_F(VerifyLogTest, StretchesThatCannotBeAreFound) {
               ElementsAre(About("stretch from event 1", "mark")));
 }
 
+TEST_F(VerifyLogTest, StatusThatCannotBeIsFound) {
+  EXPECT_THAT(FindingsAfter("INSERT INTO status_counters VALUES ('stored', -1);"
+                            "INSERT INTO status_counters VALUES ('refused/other', 1);"
+                            "INSERT INTO source_status VALUES ('s', 0, -1, 0);"
+                            "INSERT INTO secret_status VALUES ('s', 'a', 65536, 1, 1, 0, 0, 0, 0)"),
+              ElementsAre(About("counter stored", "count or a time"), About("source s", "count"),
+                          About("secret a of source s", "count")));
+  EXPECT_THAT(FindingsAfter("INSERT INTO status VALUES (1, x'', 0, x'')"),
+              Contains(About("the table status", "count")));
+}
+
 TEST_F(VerifyLogTest, LogInUseIsRefused) {
   const auto log = OpenTemporaryLog(nullptr, folder_);
   const auto report = VerifyLog({.data_dir = folder_});
