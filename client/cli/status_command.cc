@@ -1,6 +1,9 @@
 #include "client/cli/status_command.h"
 
+#include <cstdint>
 #include <sstream>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -60,10 +63,20 @@ std::string StorageText(const Response& status) {
   return text;
 }
 
-std::string WebhooksText(const Response::Ingest& ingest) {
+std::string WebhooksText(const Response::Ingest& ingest, const Reader& reader) {
+  const std::string since = ingest.has_since_time() ? When(true, ingest.since_time(), reader).local
+                                                    : "the start";  // The gateway is older.
   return absl::StrCat(ingest.stored(), " stored, ", ingest.duplicates(), " duplicates, ",
                       ingest.conflicts(), " conflicts, ", ingest.quarantined(), " quarantined, ",
-                      ingest.refused(), " refused, since the start");
+                      ingest.refused(), " refused, since ", since);
+}
+
+// For what reasons.
+std::string RefusedText(const Response::Ingest& ingest) {
+  return absl::StrJoin(ingest.refusals(), ", ",
+                       [](std::string* text, const Response::Ingest::Refusal& refusal) {
+                         absl::StrAppend(text, refusal.count(), " ", refusal.reason());
+                       });
 }
 
 std::string QuarantineText(const Response::Quarantine& quarantine) {
@@ -74,20 +87,33 @@ std::string QuarantineText(const Response::Quarantine& quarantine) {
   return text;
 }
 
+// Since then the start has read the config anew: the reload says nothing of the one in force.
+bool IsBeforeTheStart(const Response& status) {
+  const auto parts = [](const google::protobuf::Timestamp& time) {
+    return std::make_pair(time.seconds(), time.nanos());
+  };
+  return parts(status.last_reload().time()) < parts(status.start_time());
+}
+
 // Of the last SIGHUP.
 std::string ReloadText(const Response& status, const Reader& reader) {
   const Response::Reload& reload = status.last_reload();
   const std::string when = WhenLine(reload.has_time(), reload.time(), reader);
-  if (reload.applied()) return absl::StrCat("applied ", when);
-  return absl::StrCat("REFUSED ", when, "; the config before stays in force");
+  const std::string outcome = absl::StrCat(reload.applied() ? "applied " : "REFUSED ", when);
+  if (IsBeforeTheStart(status)) {
+    return absl::StrCat(outcome, "; the start has read the config since then");
+  }
+  return reload.applied() ? outcome : absl::StrCat(outcome, "; the config before stays in force");
 }
 
 // One line for each error and warning of the config.
 std::string ConfigText(const Response& status) {
   std::string text;
   const Response::Reload& reload = status.last_reload();
+  const absl::string_view label =
+      IsBeforeTheStart(status) ? "config error before the start: " : "config error: ";
   for (const std::string& error : reload.errors()) {
-    absl::StrAppend(&text, "config error: ", Printable(error), "\n");
+    absl::StrAppend(&text, label, Printable(error), "\n");
   }
   for (const std::string& warning : status.config_warnings()) {
     absl::StrAppend(&text, "config warning: ", Printable(warning), "\n");
@@ -95,17 +121,62 @@ std::string ConfigText(const Response& status) {
   return text;
 }
 
+Table SourceTable(const Response& status, const Reader& reader) {
+  Table table({{"SOURCE"}, {"SIGNED WEBHOOKS", /*right_aligned=*/true}, {"LAST CAME"}});
+  for (const Response::Source& source : status.sources()) {
+    table.AddRow(
+        {{source.name()},
+         {absl::StrCat(source.webhooks())},
+         {source.has_last_webhook_time() ? When(true, source.last_webhook_time(), reader).age
+                                         : "never",
+          source.has_last_webhook_time() ? Look::kPlain : Look::kFaint}});
+  }
+  return table;
+}
+
+std::string Webhooks(int64_t count) {
+  return count == 1 ? "1 webhook" : absl::StrCat(count, " webhooks");
+}
+
+Table::Cell CanGo(const Response::Secret& secret, const Reader& reader) {
+  const std::string came = Webhooks(secret.webhooks_since_needed());
+  // What they have not needed, or not been verified by.
+  const std::string since =
+      secret.has_last_needed_time()
+          ? When(true, secret.last_needed_time(), reader).age
+          : When(secret.has_first_configured_time(), secret.first_configured_time(), reader).age;
+  switch (secret.use()) {
+    case Response::Secret::USE_ONLY_SECRET:
+      return {"no: the source has no other"};
+    case Response::Secret::USE_NEEDED:
+      return {"no: the last webhook needed it"};
+    case Response::Secret::USE_WAIT:
+      return {absl::StrCat(
+          "not yet: ", came, " did not need it (since ", since, "); wait for webhooks after ",
+          When(secret.has_wait_until_time(), secret.wait_until_time(), reader).local)};
+    case Response::Secret::USE_NOT_NEEDED:
+      return {absl::StrCat("YES: ", came, " did not need it (since ", since, ")"), Look::kGood};
+    case Response::Secret::USE_NEVER_VERIFIED:
+      return {absl::StrCat("it verified none of ", came, " since it was configured (", since,
+                           "): have the sender sign with it, or remove it")};
+    case Response::Secret::USE_NO_WEBHOOKS:
+      return {"not known: no webhook came since it was configured", Look::kFaint};
+    default:
+      return {"not told by this gateway", Look::kFaint};
+  }
+}
+
 Table SecretTable(const Response& status, const Reader& reader) {
-  Table table({{"SOURCE"}, {"SECRET"}, {"SCHEME"}, {"LAST VERIFIED A WEBHOOK"}});
+  Table table({{"SOURCE"}, {"SECRET"}, {"SCHEME"}, {"LAST VERIFIED"}, {"CAN IT GO?"}});
   for (const Response::Source& source : status.sources()) {
     for (const Response::Secret& secret : source.secrets()) {
       const bool used = secret.has_last_verified_time();
-      table.AddRow(
-          {{source.name()},
-           {secret.name()},
-           {secret.scheme()},
-           {used ? When(used, secret.last_verified_time(), reader).age : "never since the start",
-            used ? Look::kPlain : Look::kFaint}});
+      table.AddRow({{source.name()},
+                    {secret.name()},
+                    {secret.scheme()},
+                    {used ? When(used, secret.last_verified_time(), reader).age : "never",
+                     used ? Look::kPlain : Look::kFaint},
+                    CanGo(secret, reader)});
     }
   }
   return table;
@@ -118,20 +189,28 @@ std::string PageOf(const Response& status, const Reader& reader) {
       {"running since", WhenLine(status.has_start_time(), status.start_time(), reader)},
       {"config applied", WhenLine(status.has_config_time(), status.config_time(), reader)}};
   if (status.has_last_reload()) {
-    fields.push_back({"last reload", ReloadText(status, reader),
-                      status.last_reload().applied() ? Look::kPlain : Look::kBad});
+    fields.push_back(
+        {"last reload", ReloadText(status, reader),
+         status.last_reload().applied() || IsBeforeTheStart(status) ? Look::kPlain : Look::kBad});
   }
   fields.insert(fields.end(), {{"log", LogText(status)},
                                {"storage", StorageText(status),
                                 IsAboveItsLimit(status.storage()) ? Look::kBad : Look::kPlain},
                                {"open streams", absl::StrCat(status.open_streams())},
-                               {"webhooks", WebhooksText(status.ingest())},
-                               {"quarantine", QuarantineText(status.quarantine())}});
+                               {"webhooks", WebhooksText(status.ingest(), reader)}});
+  if (!status.ingest().refusals().empty()) {
+    fields.push_back({"refused for", RefusedText(status.ingest())});
+  }
+  fields.push_back({"quarantine", QuarantineText(status.quarantine())});
   std::ostringstream page;
   page << FieldLines(fields, reader.style);
   page << "\n";
   const std::string config = ConfigText(status);
   if (!config.empty()) page << config << "\n";
+  if (status.ingest().has_since_time()) {
+    SourceTable(status, reader).Print(reader.style, page);
+    page << "\n";
+  }
   SecretTable(status, reader).Print(reader.style, page);
   return page.str();
 }
@@ -163,10 +242,12 @@ Command StatusCommand() {
       .description =
           "Tells whether the gateway takes webhooks, and if not, why; since when it runs and has "
           "its config, whether the last reload (SIGHUP) was applied, and if not, why; what its log "
-          "holds; what became of webhooks; and for each secret when it "
-          "last verified one.\n\n"
-          "While a secret is being rotated: once the new one verifies webhooks and the old one "
-          "has not for as long as its sender may retry, the old one can go from the config.",
+          "holds; what became of webhooks, and when each source last sent one; and for each secret "
+          "when it last verified one, and whether it can go. Counts and times outlive a "
+          "restart.\n\n"
+          "While a secret is being rotated: the old one can go from the config once webhooks have "
+          "come for 72 hours, as long as senders repeat one, and none needed it. A webhook that "
+          "both have signed needs only the one that was configured last.",
       .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},
       .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
                    {"hookgate status --output json | jq .quarantine.entries",

@@ -1,5 +1,7 @@
 #include "client/cli/status_command.h"
 
+#include <utility>
+
 #include "client/cli/cli_fixture.h"
 #include "client/cli/exit_code.h"
 #include "gmock/gmock.h"
@@ -9,9 +11,12 @@ namespace hookgate::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class StatusTest : public CliTest {
  protected:
+  using Secret = v1::GetStatusResponse::Secret;
+
   StatusTest() {
     gateway_.admin.get_status = [this](const auto&, v1::GetStatusResponse* response) {
       *response = status_;
@@ -27,22 +32,27 @@ class StatusTest : public CliTest {
     status_.set_open_streams(3);
     auto& source = *status_.add_sources();
     source.set_name("openai");
-    AddSecret(source, "old", absl::Minutes(3));
-    AddSecret(source, "new", absl::InfiniteDuration());
+    source.set_webhooks(47);
+    *source.mutable_last_webhook_time() = Ago(absl::Minutes(3));
+    AddSecret(source, "old", absl::Minutes(3)).set_use(Secret::USE_NEEDED);
+    AddSecret(source, "new", absl::InfiniteDuration()).set_use(Secret::USE_NO_WEBHOOKS);
     status_.mutable_ingest()->set_stored(42);
     status_.mutable_ingest()->set_refused(5);
+    *status_.mutable_ingest()->mutable_since_time() = Ago(absl::Hours(100));
     status_.mutable_quarantine()->set_entries(2);
     status_.mutable_storage()->set_used_bytes(3 << 19);
   }
 
-  void AddSecret(v1::GetStatusResponse::Source& source, const std::string& name,
-                 absl::Duration verified_ago) {
+  google::protobuf::Timestamp Ago(absl::Duration age) { return ToProto(clock_.WallNow() - age); }
+  Secret& AddSecret(v1::GetStatusResponse::Source& source, const std::string& name,
+                    absl::Duration verified_ago) {
     auto& secret = *source.add_secrets();
     secret.set_name(name);
     secret.set_scheme("v1");
     if (verified_ago < absl::InfiniteDuration()) {
-      *secret.mutable_last_verified_time() = ToProto(clock_.WallNow() - verified_ago);
+      *secret.mutable_last_verified_time() = Ago(verified_ago);
     }
+    return secret;
   }
 
   v1::GetStatusResponse status_;
@@ -61,12 +71,88 @@ TEST_F(StatusTest, TellsAllThatAnOperatorAsks) {
             "storage         1.5 MiB used\n"
             "open streams    3\n"
             "webhooks        42 stored, 0 duplicates, 0 conflicts, 0 quarantined, 5 refused, since "
-            "the start\n"
+            "2025-06-11 13:16:40+02:00\n"
             "quarantine      2 held\n"
             "\n"
-            "SOURCE  SECRET  SCHEME  LAST VERIFIED A WEBHOOK\n"
-            "openai  old     v1      3 min ago\n"
-            "openai  new     v1      never since the start\n");
+            "SOURCE  SIGNED WEBHOOKS  LAST CAME\n"
+            "openai               47  3 min ago\n"
+            "\n"
+            "SOURCE  SECRET  SCHEME  LAST VERIFIED  CAN IT GO?\n"
+            "openai  old     v1      3 min ago      no: the last webhook needed it\n"
+            "openai  new     v1      never          not known: no webhook came since it was "
+            "configured\n");
+}
+
+// An operator who rotates a secret saw when each had last verified a webhook, until a restart, and
+// was left to guess whether one can go.
+TEST_F(StatusTest, EachSecretSaysWhetherItCanGo) {
+  auto& source = *status_.mutable_sources(0);
+  source.clear_secrets();
+  source.clear_last_webhook_time();
+  Secret& only = AddSecret(source, "only", absl::Hours(1));
+  only.set_use(Secret::USE_ONLY_SECRET);
+  Secret& waits = AddSecret(source, "waits", absl::Hours(5));
+  waits.set_use(Secret::USE_WAIT);
+  waits.set_webhooks_since_needed(1);
+  *waits.mutable_last_needed_time() = Ago(absl::Hours(5));
+  *waits.mutable_wait_until_time() = Ago(absl::Hours(-67));
+  Secret& goes = AddSecret(source, "goes", absl::Hours(24 * 5));
+  goes.set_use(Secret::USE_NOT_NEEDED);
+  goes.set_webhooks_since_needed(1204);
+  *goes.mutable_last_needed_time() = Ago(absl::Hours(24 * 5));
+  *goes.mutable_first_configured_time() = Ago(absl::Hours(24 * 50));
+  Secret& never = AddSecret(source, "never", absl::InfiniteDuration());
+  never.set_use(Secret::USE_NEVER_VERIFIED);
+  never.set_webhooks_since_needed(12);
+  *never.mutable_first_configured_time() = Ago(absl::Hours(24 * 7));
+  AddSecret(source, "untold", absl::Hours(1));
+  EXPECT_THAT(
+      Run({"status"}).out,
+      HasSubstr(
+          "openai               47  never\n"
+          "\n"
+          "SOURCE  SECRET  SCHEME  LAST VERIFIED  CAN IT GO?\n"
+          "openai  only    v1      1 h ago        no: the source has no other\n"
+          "openai  waits   v1      5 h ago        not yet: 1 webhook did not need it (since 5 h "
+          "ago); wait for webhooks after 2025-06-18 12:16:40+02:00\n"
+          "openai  goes    v1      5 d ago        YES: 1204 webhooks did not need it (since 5 d "
+          "ago)\n"
+          "openai  never   v1      never          it verified none of 12 webhooks since it was "
+          "configured (7 d ago): have the sender sign with it, or remove it\n"
+          "openai  untold  v1      1 h ago        not told by this gateway\n"));
+}
+
+TEST_F(StatusTest, RefusalsAreToldByReason) {
+  EXPECT_THAT(Run({"status"}).out, Not(HasSubstr("refused for")));
+  auto& ingest = *status_.mutable_ingest();
+  for (const auto& [reason, count] :
+       {std::pair("signature_mismatch", 4), std::pair("\x1b[2J", 1)}) {
+    auto& refusal = *ingest.add_refusals();
+    refusal.set_reason(reason);
+    refusal.set_count(count);
+  }
+  EXPECT_THAT(Run({"status"}).out,
+              HasSubstr("\nrefused for     4 signature_mismatch, 1 \\x1b[2J\nquarantine "));
+}
+
+// A reload of before the start says nothing of the config that the start has read.
+TEST_F(StatusTest, ReloadOfBeforeTheStartIsToldAsThat) {
+  auto& reload = *status_.mutable_last_reload();
+  *reload.mutable_time() = Ago(absl::Hours(80));
+  reload.add_errors("principals: there were 2");
+  const std::string refused = Run({"status"}).out;
+  EXPECT_THAT(refused, HasSubstr("last reload     REFUSED 2025-06-12 09:16:40+02:00 (3 d ago); "
+                                 "the start has read the config since then\n"));
+  EXPECT_THAT(refused, HasSubstr("\nconfig error before the start: principals: there were 2\n"));
+  reload.set_applied(true);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("last reload     applied 2025-06-12 "));
+}
+
+TEST_F(StatusTest, AnOlderGatewayCountsSinceItsStart) {
+  status_.mutable_ingest()->clear_since_time();
+  const std::string out = Run({"status"}).out;
+  EXPECT_THAT(out, HasSubstr("5 refused, since the start\n"));
+  EXPECT_THAT(out, Not(HasSubstr("SIGNED WEBHOOKS")));
 }
 
 TEST_F(StatusTest, NotReadySaysWhyAndFails) {
@@ -122,7 +208,7 @@ TEST_F(StatusTest, JsonIsOneObjectWithoutHoles) {
   EXPECT_EQ(outcome.exit_code, kFine);
   EXPECT_EQ(outcome.out.find('\n'), outcome.out.size() - 1);
   EXPECT_THAT(outcome.out, HasSubstr(R"("ready":true,"not_ready_reasons":[],)"));
-  EXPECT_THAT(outcome.out, HasSubstr(R"({"name":"new","scheme":"v1"})"));
+  EXPECT_THAT(outcome.out, HasSubstr(R"({"name":"new","scheme":"v1","use":"USE_NO_WEBHOOKS",)"));
   EXPECT_THAT(outcome.out, HasSubstr(R"("duplicates":"0")"));
 }
 

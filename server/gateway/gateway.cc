@@ -4,16 +4,20 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/types/optional.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/gateway/fill_status.h"
 #include "server/gateway/reload.h"
 #include "version/version.h"
 
 namespace hookgate {
 namespace {
 
+// For the status, when a drain has used up its time: about a sync of a slow disk.
+constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
 constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
@@ -21,35 +25,6 @@ constexpr int64_t kMaxAdminBodyBytes = 4096;
 constexpr int kSubscriptionReadThreads = 2;
 // Pages of subscriptions that are read and not handed over yet: of 256 KiB, or one event each.
 constexpr int kMaxSubscriptionPages = 32;
-
-void FillSource(const Source& source, hookgate::v1::GetStatusResponse::Source& status) {
-  status.set_name(source.config().name);
-  for (size_t i = 0; i < source.config().secrets.size(); ++i) {
-    const Secret& secret = source.config().secrets[i];
-    auto& secret_status = *status.add_secrets();
-    secret_status.set_name(secret.name());
-    secret_status.set_scheme(secret.public_key() != nullptr ? "v1a" : "v1");
-    if (const auto time = source.last_verified(i); time.has_value()) {
-      *secret_status.mutable_last_verified_time() = ToProto(*time);
-    }
-  }
-}
-
-void FillIngest(const IngestStats& stats, hookgate::v1::GetStatusResponse::Ingest& status) {
-  status.set_stored(stats.stored);
-  status.set_duplicates(stats.duplicates);
-  status.set_conflicts(stats.conflicts);
-  status.set_quarantined(stats.quarantined);
-  status.set_refused(stats.refused);
-}
-
-void FillReload(absl::Time time, const Problems& problems,
-                hookgate::v1::GetStatusResponse::Reload& status) {
-  *status.mutable_time() = ToProto(time);
-  status.set_applied(problems.ok());
-  for (const std::string& error : problems.errors()) status.add_errors(error);
-  for (const std::string& warning : problems.warnings()) status.add_warnings(warning);
-}
 
 // Null for plain text. `key` is where the config says so.
 absl::StatusOr<std::unique_ptr<CertificateStore>> OpenCertificates(
@@ -93,7 +68,8 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       config_(options.config),
       config_warnings_(options.warnings),
       config_time_(start_time_),
-      sources_(options.sources, clock),
+      status_book_(clock),
+      sources_({}, status_book_, clock),
       access_(AccessPolicy(options.doors.principals)),
       watch_(clock),
       tail_({}, watch_) {}
@@ -102,7 +78,7 @@ Gateway::Gateway(const Options& options, const Clock& clock)
 Gateway::~Gateway() = default;
 
 absl::Status Gateway::OpenLog() {
-  auto log = SqliteEventLog::Open(options_.log, &tail_);
+  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_);
   if (!log.ok()) return Annotate(log.status(), "opening the log");
   log_ = *std::move(log);
   const LogPosition position = log_->Position();
@@ -112,8 +88,12 @@ absl::Status Gateway::OpenLog() {
        {"epoch", log_->epoch()},
        {"earliest", position.earliest},
        {"head", position.head}});
-  webhook_handler_ =
-      std::make_unique<WebhookHandler>(sources_, *log_, clock_, options_.trusted_proxies);
+  ASSIGN_OR_RETURN(const StoredStatus status, log_->LoadStatus());
+  status_book_.Restore(status);
+  sources_.Replace(options_.sources);
+  webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(),
+                                                      clock_, options_.trusted_proxies);
+  status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
   return absl::OkStatus();
 }
 
@@ -198,9 +178,10 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
     *status.mutable_config_time() = ToProto(config_time_);
     status.mutable_storage()->set_max_bytes(config_.whole.storage().max_bytes());
     for (const std::string& warning : config_warnings_) status.add_config_warnings(warning);
-    if (last_reload_time_.has_value()) {
-      FillReload(*last_reload_time_, last_reload_, *status.mutable_last_reload());
-    }
+  }
+  if (const std::string reload = status_book_.last_reload(); !reload.empty()) {
+    // One that cannot be read, as of a damaged row, is none.
+    if (!status.mutable_last_reload()->ParseFromString(reload)) status.clear_last_reload();
   }
   for (std::string& reason : ReasonsNotReady()) status.add_not_ready_reasons(std::move(reason));
   status.set_ready(status.not_ready_reasons().empty());
@@ -212,10 +193,11 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   status.set_earliest_sequence(position.earliest);
   status.set_head_sequence(position.head);
   for (const auto& source : sources_.All()) FillSource(*source, *status.add_sources());
-  FillIngest(webhook_handler_->stats(), *status.mutable_ingest());
+  FillIngest(status_book_.counters(), status_book_.since(), *status.mutable_ingest());
   ASSIGN_OR_RETURN(const QuarantineSummary quarantine, log_->SummarizeQuarantine());
   status.mutable_quarantine()->set_entries(quarantine.entries);
-  status.mutable_quarantine()->set_removed_by_limits(quarantine.removed_by_limits);
+  status.mutable_quarantine()->set_removed_by_limits(
+      status_book_.counters().removed_from_quarantine);
   return absl::OkStatus();
 }
 
@@ -239,9 +221,7 @@ void Gateway::Reload(const Options& options, Problems& problems) {
 }
 
 void Gateway::NoteReload(const Problems& problems) {
-  absl::MutexLock lock(&mu_);
-  last_reload_ = problems;
-  last_reload_time_ = clock_.WallNow();
+  status_book_.SetLastReload(ReloadStatus(clock_.WallNow(), problems).SerializeAsString());
 }
 
 bool Gateway::Drain() {
@@ -260,10 +240,15 @@ bool Gateway::Drain() {
   const bool said_goodbye = rpc_server_->Drain(time_left());
   const bool answered = webhook_server_->Drain(time_left());
   const bool all_ended = answered && said_goodbye;
+  // Last: all of that counts.
+  const bool stored = status_keeper_->StoreNow(std::max(time_left(), kLeastTimeToStore));
+  if (!stored) {
+    Log(Severity::kWarning, "what GetStatus tells of the last moments could not be stored");
+  }
   Log(all_ended ? Severity::kInfo : Severity::kWarning, "drained",
       {{"all_webhooks_answered", answered ? "yes" : "no"},
        {"all_streams_ended", said_goodbye ? "yes" : "no"}});
-  return all_ended;
+  return all_ended && stored;
 }
 
 }  // namespace hookgate

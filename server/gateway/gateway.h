@@ -11,7 +11,6 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "absl/types/optional.h"
 #include "server/access/access_control.h"
 #include "server/admin/admin_handler.h"
 #include "server/base/clock.h"
@@ -28,6 +27,8 @@
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
 #include "server/rpc/rpc_server.h"
+#include "server/status/status_book.h"
+#include "server/status/status_keeper.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
@@ -55,7 +56,7 @@ class Gateway {
   void Reload(const Options& options, Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
 
   // What GetStatus tells of the last reload, whether it came as far as Reload or not.
-  void NoteReload(const Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteReload(const Problems& problems);
 
   // The graceful shutdown: says goodbye to streams at once, takes no more webhooks, and commits and
   // answers those whose signatures hold. Requests that are still arriving have a moment
@@ -87,11 +88,10 @@ class Gateway {
   AppliedConfig config_ ABSL_GUARDED_BY(mu_);  // in force
   std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
-  Problems last_reload_ ABSL_GUARDED_BY(mu_);
-  absl::optional<absl::Time> last_reload_time_ ABSL_GUARDED_BY(mu_);  // none: not reloaded yet
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   MemoryReleaser memory_;
+  StatusBook status_book_;
   SourceRegistry sources_;
   AccessControl access_;
   std::unique_ptr<CertificateStore> grpc_certificates_;  // null: gRPC is plain text
@@ -104,6 +104,7 @@ class Gateway {
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
+  std::unique_ptr<StatusKeeper> status_keeper_;
   std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<HttpServer> webhook_server_;
   std::unique_ptr<AdminHandler> admin_handler_;

@@ -1,19 +1,19 @@
-// One sender of webhooks: its config, and what is known of it since the start.
+// One sender of webhooks: its config, and what is known of it.
 #ifndef HOOKGATE_SERVER_INGEST_SOURCE_H_
 #define HOOKGATE_SERVER_INGEST_SOURCE_H_
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/rate_limiter.h"
 #include "server/ingest/network.h"
 #include "server/signature/standard_webhooks.h"
+#include "server/status/source_records.h"
 
 namespace hookgate {
 
@@ -29,30 +29,28 @@ struct WebhookSource {
 // Thread-safe.
 class Source {
  public:
-  // `clock` outlives the source.
-  Source(WebhookSource config, const Clock& clock);
+  // `clock` outlives the source; `records` are those of `config`.
+  Source(WebhookSource config, SourceRecords records, const Clock& clock);
 
   const WebhookSource& config() const { return config_; }
 
   // How long the sender has to wait; zero: it need not, and has used up one webhook of its rate.
   absl::Duration TakeFromRate();
 
-  void NoteVerified(size_t secret_index, absl::Time time);
-  // When the secret verified a webhook for the last time; nullopt: it has not yet.
-  absl::optional<absl::Time> last_verified(size_t secret_index) const;
-
-  // Takes over what is known of the secrets that `previous` had too: same name, same key.
-  void Inherit(const Source& previous);
+  // A webhook came that these secrets, at least one, have verified.
+  void NoteWebhook(absl::Span<const size_t> secret_indices, absl::Time receive_time) const {
+    records_.NoteWebhook(secret_indices, receive_time);
+  }
+  // Since the log was made, whatever the config was meanwhile.
+  const SourceRecords& records() const { return records_; }
 
  private:
   // Constant after construction.
   const WebhookSource config_;
 
-  // Does its own locking.
+  // Do their own locking.
+  const SourceRecords records_;
   absl::optional<RateLimiter> rate_limiter_;
-
-  // For each secret, in microseconds since the Unix epoch; 0: not yet.
-  std::vector<std::atomic<int64_t>> last_verified_;
 };
 
 }  // namespace hookgate

@@ -4,8 +4,9 @@
 
 namespace hookgate {
 
-SourceRegistry::SourceRegistry(std::vector<WebhookSource> sources, const Clock& clock)
-    : clock_(clock) {
+SourceRegistry::SourceRegistry(std::vector<WebhookSource> sources, StatusBook& book,
+                               const Clock& clock)
+    : clock_(clock), book_(book) {
   Replace(std::move(sources));
 }
 
@@ -30,14 +31,16 @@ std::vector<std::string> SourceRegistry::Names() const {
 }
 
 void SourceRegistry::Replace(std::vector<WebhookSource> configs) {
+  std::vector<StatusBook::ConfiguredSource> configured;
+  for (const WebhookSource& config : configs) {
+    configured.push_back({.name = config.name, .secrets = config.secrets});
+  }
+  const std::vector<SourceRecords> records = book_.Configure(configured);
   Map sources;
-  for (WebhookSource& config : configs) {
-    std::string name = config.name;
-    auto source = std::make_shared<Source>(std::move(config), clock_);
-    if (const std::shared_ptr<Source> previous = Find(name); previous != nullptr) {
-      source->Inherit(*previous);
-    }
-    sources.emplace(std::move(name), std::move(source));
+  for (size_t i = 0; i < configs.size(); ++i) {
+    std::string name = configs[i].name;
+    sources.emplace(std::move(name),
+                    std::make_shared<Source>(std::move(configs[i]), records[i], clock_));
   }
   absl::MutexLock lock(&mu_);
   sources_.swap(sources);

@@ -12,14 +12,16 @@
 #include "absl/synchronization/mutex.h"
 #include "server/base/clock.h"
 #include "server/ingest/source.h"
+#include "server/status/status_book.h"
 
 namespace hookgate {
 
 // Thread-safe.
 class SourceRegistry {
  public:
-  // `clock` outlives the registry. Names are unique.
-  SourceRegistry(std::vector<WebhookSource> sources, const Clock& clock);
+  // `book`, which knows them over reloads and restarts, and `clock` outlive the registry. Names are
+  // unique.
+  SourceRegistry(std::vector<WebhookSource> sources, StatusBook& book, const Clock& clock);
 
   // Null if no source has this name. Stays as it is while whoever asked holds it.
   std::shared_ptr<Source> Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
@@ -37,6 +39,9 @@ class SourceRegistry {
 
   // Constant after construction.
   const Clock& clock_;
+
+  // Does its own locking.
+  StatusBook& book_;
 
   mutable absl::Mutex mu_;
   Map sources_ ABSL_GUARDED_BY(mu_);

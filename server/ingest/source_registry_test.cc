@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/status/status_book.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/signed_webhook.h"
 
@@ -21,7 +22,8 @@ WebhookSource MakeSource(const std::string& name,
 
 TEST(SourceRegistryTest, FindsWhatIsConfigured) {
   FakeClock clock;
-  SourceRegistry registry({MakeSource("b"), MakeSource("a")}, clock);
+  StatusBook book(clock);
+  SourceRegistry registry({MakeSource("b"), MakeSource("a")}, book, clock);
   EXPECT_EQ(registry.Find("a")->config().name, "a");
   EXPECT_EQ(registry.Find("c"), nullptr);
   ASSERT_EQ(registry.All().size(), 2u);
@@ -30,7 +32,8 @@ TEST(SourceRegistryTest, FindsWhatIsConfigured) {
 
 TEST(SourceRegistryTest, ReplacedSourcesStayWithWhoeverHoldsThem) {
   FakeClock clock;
-  SourceRegistry registry({MakeSource("a")}, clock);
+  StatusBook book(clock);
+  SourceRegistry registry({MakeSource("a")}, book, clock);
   const auto held = registry.Find("a");
   registry.Replace({MakeSource("b")});
   EXPECT_EQ(registry.Find("a"), nullptr);
@@ -39,28 +42,38 @@ TEST(SourceRegistryTest, ReplacedSourcesStayWithWhoeverHoldsThem) {
 
 TEST(SourceRegistryTest, WhenASecretVerifiedIsRememberedAcrossReplacement) {
   FakeClock clock;
+  StatusBook book(clock);
   SourceRegistry registry(
       {MakeSource("a", {{"old", kTestSecret}, {"changed", kTestSecret}, {"idle", kTestSecret}})},
-      clock);
+      book, clock);
   const absl::Time time = absl::FromUnixSeconds(7);
-  registry.Find("a")->NoteVerified(0, time);
-  registry.Find("a")->NoteVerified(1, time);
+  const std::shared_ptr<Source> before = registry.Find("a");
+  before->NoteWebhook({0}, time - absl::Seconds(1));
+  before->NoteWebhook({0, 1}, time);
   registry.Replace({MakeSource("a", {{"new", kTestSecret},
                                      {"changed", kOtherSecret},
                                      {"idle", kTestSecret},
                                      {"old", kTestSecret}})});
   const auto source = registry.Find("a");
-  EXPECT_EQ(source->last_verified(0), absl::nullopt);
-  EXPECT_EQ(source->last_verified(1), absl::nullopt);  // The same name, another key.
-  EXPECT_EQ(source->last_verified(2), absl::nullopt);
-  EXPECT_EQ(source->last_verified(3), absl::optional<absl::Time>(time));
+  const auto last_verified = [&](size_t i) { return source->records().secret(i).last_verified; };
+  EXPECT_EQ(last_verified(0), absl::nullopt);
+  EXPECT_EQ(last_verified(1), absl::nullopt);  // The same name, another key.
+  EXPECT_EQ(last_verified(2), absl::nullopt);
+  EXPECT_EQ(last_verified(3), absl::optional<absl::Time>(time));
+  // A webhook that was under way when the config was replaced.
+  before->NoteWebhook({0}, time + absl::Seconds(1));
+  EXPECT_EQ(last_verified(3), absl::optional<absl::Time>(time + absl::Seconds(1)));
+  EXPECT_EQ(source->records().source().webhooks, 3);
+  EXPECT_EQ(source->records().source().last_webhook,
+            absl::optional<absl::Time>(time + absl::Seconds(1)));
 }
 
 TEST(SourceRegistryTest, RateIsTheConfiguredOne) {
   FakeClock clock;
+  StatusBook book(clock);
   WebhookSource limited = MakeSource("limited");
   limited.rate_limit = RateLimit{.per_second = 1, .burst = 1};
-  SourceRegistry registry({limited, MakeSource("unlimited")}, clock);
+  SourceRegistry registry({limited, MakeSource("unlimited")}, book, clock);
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::ZeroDuration());
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::Seconds(1));
   for (int i = 0; i < 100; ++i) {

@@ -75,11 +75,13 @@ struct WebhookHandler::Delivery {
   DecodedEvent decoded;
 };
 
-WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock,
+WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log,
+                               IngestCounters& counters, const Clock& clock,
                                std::vector<Network> trusted_proxies)
     : sources_(sources),
       log_(log),
       trusted_proxies_(std::move(trusted_proxies)),
+      counters_(counters),
       stranger_lines_(clock, LogLimiter::kStrangerLinesPerSecond),
       sender_lines_(clock) {}
 
@@ -187,9 +189,7 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
       Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance));
   delivery.verified = true;
   origin.webhook_time = verified.webhook_time;
-  for (const size_t secret : verified.secret_indices) {
-    source.NoteVerified(secret, origin.receive_time);
-  }
+  source.NoteWebhook(verified.secret_indices, origin.receive_time);
   const absl::Duration wait = source.TakeFromRate();
   if (wait > absl::ZeroDuration()) {
     absl::Status error =
@@ -224,15 +224,15 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
   };
   switch (result->outcome) {
     case AppendResult::Outcome::kStored:
-      ++stats_.stored;
+      ++counters_.stored;
       log_arrival("webhook stored");
       return Accepted("stored", result->sequence);
     case AppendResult::Outcome::kDuplicate:
-      ++stats_.duplicates;
+      ++counters_.duplicates;
       log_arrival("webhook repeated; it was stored before");
       break;
     case AppendResult::Outcome::kConflict:
-      ++stats_.conflicts;
+      ++counters_.conflicts;
       if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
         Log(Severity::kWarning, "webhook-id repeated with another body; the first one is kept",
             {{"source", origin.source},
@@ -264,7 +264,7 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
                       std::move(respond)(AnswerNotStored(from, kept));
                       return;
                     }
-                    ++stats_.quarantined;
+                    ++counters_.quarantined;
                     if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
                       Log(Severity::kWarning, "webhook put into quarantine",
                           {{"source", from.source},
@@ -285,14 +285,15 @@ HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detai
 }
 
 HttpResponse WebhookHandler::AnswerNotStored(const Origin& origin, const absl::Status& error) {
-  ++stats_.refused;
+  const absl::Status for_sender = ForSender(error);
+  counters_.CountRefused(ReasonOf(for_sender));
   LogRefusal(origin, error, sender_lines_);
-  return ToHttpResponse(ForSender(error));
+  return ToHttpResponse(for_sender);
 }
 
 HttpResponse WebhookHandler::AnswerError(const Origin& origin, const absl::Status& error,
                                          LogLimiter& lines) {
-  ++stats_.refused;
+  counters_.CountRefused(ReasonOf(error));
   LogRefusal(origin, error, lines);
   return ToHttpResponse(error);
 }

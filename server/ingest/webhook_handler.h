@@ -10,7 +10,6 @@
 #define HOOKGATE_SERVER_INGEST_WEBHOOK_HANDLER_H_
 
 #include <atomic>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,31 +22,21 @@
 #include "server/http/http_handler.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source_registry.h"
+#include "server/status/ingest_counters.h"
 
 namespace hookgate {
-
-// What became of webhooks since the start.
-struct IngestStats {
-  std::atomic<int64_t> stored = 0;
-  std::atomic<int64_t> duplicates = 0;
-  std::atomic<int64_t> conflicts = 0;    // repeats with another body
-  std::atomic<int64_t> quarantined = 0;  // signed, but not decoded
-  std::atomic<int64_t> refused = 0;      // answered with any other error
-};
 
 // Thread-safe.
 class WebhookHandler final : public HttpHandler {
  public:
-  // All of it outlives the handler. `trusted_proxies` may say who the client is
-  // (client_address.h).
-  WebhookHandler(const SourceRegistry& sources, EventLog& log, const Clock& clock,
-                 std::vector<Network> trusted_proxies = {});
+  // All of it outlives the handler. `counters` count what becomes of webhooks. `trusted_proxies` may
+  // say who the client is (client_address.h).
+  WebhookHandler(const SourceRegistry& sources, EventLog& log, IngestCounters& counters,
+                 const Clock& clock, std::vector<Network> trusted_proxies = {});
   ~WebhookHandler() override;
 
   // From now on new requests are answered 503.
   void BeginDrain() { draining_ = true; }
-
-  const IngestStats& stats() const { return stats_; }
 
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
   void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
@@ -83,8 +72,8 @@ class WebhookHandler final : public HttpHandler {
   EventLog& log_;
   const std::vector<Network> trusted_proxies_;
 
+  IngestCounters& counters_;
   std::atomic<bool> draining_ = false;
-  IngestStats stats_;
   // Apart, so that strangers cannot suppress what is said about senders.
   LogLimiter stranger_lines_;  // about requests that nobody is known to have signed
   LogLimiter sender_lines_;    // about those whose signature holds

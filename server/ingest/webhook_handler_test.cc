@@ -16,6 +16,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/ingest/fake_head.h"
+#include "server/status/status_book.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
@@ -107,9 +108,14 @@ class WebhookHandlerTest : public testing::Test {
   }
   void Configure(const std::vector<WebhookSource>& sources,
                  const std::vector<Network>& trusted_proxies = {}) {
-    sources_ = std::make_unique<SourceRegistry>(sources, clock_);
-    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, clock_, trusted_proxies);
+    handler_.reset();
+    sources_.reset();
+    book_ = std::make_unique<StatusBook>(clock_);
+    sources_ = std::make_unique<SourceRegistry>(sources, *book_, clock_);
+    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, book_->counters(), clock_,
+                                                trusted_proxies);
   }
+  const IngestCounters& counters() const { return book_->counters(); }
 
   // A right webhook of now.
   SignedWebhook Webhook() {
@@ -149,9 +155,29 @@ class WebhookHandlerTest : public testing::Test {
 
   FakeClock clock_;
   TestLog log_;
+  std::unique_ptr<StatusBook> book_;
   std::unique_ptr<SourceRegistry> sources_;
   std::unique_ptr<WebhookHandler> handler_;
 };
+
+// How many were refused was one number: nobody saw for what.
+TEST_F(WebhookHandlerTest, RefusalsAreCountedByWhatTheSenderIsTold) {
+  SignedWebhook forged = Webhook();
+  forged.secret = kWrongSecret;
+  ExpectRefused(Send(forged), 401, "signature_mismatch");
+  ExpectRefused(Send(FakeHead::To("/webhooks/nobody"), ""), 404, "unknown_source");
+  log_.refuse_appends = absl::UnavailableError("disk is full");
+  for (int i = 0; i < 2; ++i) ExpectRefused(Send(Webhook()), 503, "store_unavailable");
+  handler_->Refuse(HttpRefusal::kBodyTooLarge, "", FakeHead::With({}));
+  EXPECT_THAT(
+      counters().RefusedByReason(),
+      ElementsAre(testing::Pair("store_unavailable", 2), testing::Pair("body_too_large", 1),
+                  testing::Pair("unknown_source", 1), testing::Pair("signature_mismatch", 1)));
+  // A webhook whose signature holds has come, whatever becomes of it; a stranger's request is none.
+  const SourceStatus source = sources_->Find("openai")->records().source();
+  EXPECT_EQ(source.webhooks, 2);
+  EXPECT_EQ(source.last_webhook, absl::optional<absl::Time>(clock_.WallNow()));
+}
 
 // --- 200 --------------------------------------------------------------------------------------
 
@@ -184,8 +210,8 @@ TEST_F(WebhookHandlerTest, NewWebhookIsStoredAsATypedEvent) {
   EXPECT_EQ(*FromProto(event.receive_time(), ""), received);
   EXPECT_EQ(event.durability(), hookgate::v1::DURABILITY_LOCAL_DISK);
   EXPECT_EQ(event.batch_failed().data().id(), "batch_1");
-  EXPECT_EQ(handler_->stats().stored, 1);
-  EXPECT_EQ(handler_->stats().refused, 0);
+  EXPECT_EQ(counters().stored, 1);
+  EXPECT_EQ(counters().refused(), 0);
 }
 
 // OpenAI repeats a webhook with the same id, but with a new timestamp and signature.
@@ -199,9 +225,9 @@ TEST_F(WebhookHandlerTest, RepeatIsADuplicateHoweverLateItComes) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, R"({"status":"duplicate","sequence":"1"})");
   EXPECT_EQ(log_.Position().head, 1);
-  EXPECT_EQ(handler_->stats().stored, 1);
-  EXPECT_EQ(handler_->stats().duplicates, 1);
-  EXPECT_EQ(handler_->stats().conflicts, 0);
+  EXPECT_EQ(counters().stored, 1);
+  EXPECT_EQ(counters().duplicates, 1);
+  EXPECT_EQ(counters().conflicts, 0);
 }
 
 TEST_F(WebhookHandlerTest, RepeatWithAnotherBodyIsAnsweredAsADuplicateAndTheFirstIsKept) {
@@ -217,8 +243,8 @@ TEST_F(WebhookHandlerTest, RepeatWithAnotherBodyIsAnsweredAsADuplicateAndTheFirs
   EXPECT_EQ(response.body, R"({"status":"duplicate","sequence":"1"})");
   EXPECT_EQ((*log_.Get(1))->subject, "first");
   EXPECT_EQ(log_.Position().head, 1);
-  EXPECT_EQ(handler_->stats().conflicts, 1);
-  EXPECT_EQ(handler_->stats().duplicates, 0);
+  EXPECT_EQ(counters().conflicts, 1);
+  EXPECT_EQ(counters().duplicates, 0);
   EXPECT_THAT(log, HasSubstr("another body"));
   EXPECT_THAT(log, HasSubstr("webhook_id=wh_1"));
 }
@@ -296,8 +322,8 @@ TEST_F(WebhookHandlerTest, SignedBodyThatIsNoJsonIsRefusedAndKept) {
   EXPECT_EQ(kept.reason, reason::kBodyNotJson);
   EXPECT_EQ(kept.raw_body, "not json");
   EXPECT_EQ(log_.Position().head, 0);
-  EXPECT_EQ(handler_->stats().quarantined, 1);
-  EXPECT_EQ(handler_->stats().refused, 0);
+  EXPECT_EQ(counters().quarantined, 1);
+  EXPECT_EQ(counters().refused(), 0);
 }
 
 TEST_F(WebhookHandlerTest, SignedJsonOfAnotherShapeIsRefusedByItsFieldAndKept) {
@@ -318,8 +344,8 @@ TEST_F(WebhookHandlerTest, WhatCannotBeKeptIsToBeSentAgain) {
   SignedWebhook webhook = Webhook();
   webhook.body = "not json";
   ExpectRefused(Send(webhook), 503, reason::kStoreUnavailable);
-  EXPECT_EQ(handler_->stats().quarantined, 0);
-  EXPECT_EQ(handler_->stats().refused, 1);
+  EXPECT_EQ(counters().quarantined, 0);
+  EXPECT_EQ(counters().refused(), 1);
 }
 
 // --- 401 --------------------------------------------------------------------------------------
@@ -372,7 +398,7 @@ TEST_F(WebhookHandlerTest, UnprovenWebhooksAreRefusedByReasonAndNotStored) {
   for (const auto& c : cases) {
     SCOPED_TRACE(absl::StrCat(c.code, " ", ++refused));
     ExpectRefused(Send(FakeHead::With(c.fields), webhook.body), 401, c.code);
-    EXPECT_EQ(handler_->stats().refused, refused);
+    EXPECT_EQ(counters().refused(), refused);
   }
   ExpectRefused(Send(FakeHead::With(right), webhook.body + " "), 401, reason::kSignatureMismatch);
   ExpectNothingIsStored();
@@ -415,7 +441,7 @@ TEST_F(WebhookHandlerTest, OnlyPostIsTaken) {
     ExpectRefused(*response, 405, reason::kMethodNotAllowed);
     EXPECT_EQ(FieldOf(*response, "Allow"), "POST");
   }
-  EXPECT_EQ(handler_->stats().refused, 5);
+  EXPECT_EQ(counters().refused(), 5);
 }
 
 TEST_F(WebhookHandlerTest, EncodedBodyIsNotTaken) {
@@ -440,7 +466,7 @@ TEST_F(WebhookHandlerTest, OtherAddressesAreRefusedByTheHead) {
     ASSERT_TRUE(refused.has_value()) << peer;
     ExpectRefused(*refused, 403, reason::kAddressNotAllowed);
   }
-  EXPECT_EQ(handler_->stats().refused, 5);
+  EXPECT_EQ(counters().refused(), 5);
   for (const char* peer : {"192.0.2.1", "::ffff:192.0.2.255", "2001:db8::1"}) {
     head.set_peer(peer);
     EXPECT_EQ(handler_->CheckHead(head), absl::nullopt) << peer;
@@ -502,8 +528,8 @@ TEST_F(WebhookHandlerTest, WhatTheLogDoesNotTakeIsToBeSentAgain) {
     log_.refuse_appends = ErrorWithReason(absl::StatusCode::kUnavailable, reason, "no");
     ExpectRefused(Send(Webhook()), 503, reason);
   }
-  EXPECT_EQ(handler_->stats().refused, 2);
-  EXPECT_EQ(handler_->stats().stored, 0);
+  EXPECT_EQ(counters().refused(), 2);
+  EXPECT_EQ(counters().stored, 0);
   log_.refuse_appends = absl::OkStatus();
   EXPECT_EQ(Send(Webhook()).body, R"({"status":"stored","sequence":"1"})");
 }
@@ -562,7 +588,7 @@ TEST_F(WebhookHandlerTest, RefusalsOfTheConnectionLayerLookAlikeAndAreCounted) {
                 reason::kBodyTooLarge);
   ExpectRefused(handler_->Refuse(HttpRefusal::kTooManyConnections, "why", head), 503,
                 reason::kTooManyConnections);
-  EXPECT_EQ(handler_->stats().refused, 2);
+  EXPECT_EQ(counters().refused(), 2);
 }
 
 // --- Logs -------------------------------------------------------------------------------------
@@ -658,7 +684,7 @@ TEST_F(WebhookHandlerLogTest, RefusedAddressIsLoggedWithItsSourceAndWithinBounds
                                                      HasSubstr("203.0.113.9"))));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(Send(head, "").status, 403);
   EXPECT_EQ(LogLines().size(), LogLimiter::kBurst - 1u);
-  EXPECT_EQ(handler_->stats().refused, 101);
+  EXPECT_EQ(counters().refused(), 101);
 }
 
 TEST_F(WebhookHandlerLogTest, QuarantineIsLoggedWithTheFieldAtFault) {
@@ -705,7 +731,7 @@ TEST_F(WebhookHandlerLogTest, StrangersCannotFillTheLogNorHideWhatIsSaidAboutSen
     handler_->Refuse(HttpRefusal::kMalformed, "why", FakeHead::With({}));
   }
   EXPECT_EQ(LogLines().size(), static_cast<size_t>(LogLimiter::kBurst));
-  EXPECT_EQ(handler_->stats().refused, 1000);
+  EXPECT_EQ(counters().refused(), 1000);
 
   SignedWebhook undecodable = Webhook();
   undecodable.body = "not json";

@@ -86,4 +86,14 @@ bool Ed25519PublicKey::operator==(const Ed25519PublicKey& other) const {
   return EVP_PKEY_eq(key_.get(), other.key_.get()) == 1;
 }
 
+std::string Ed25519PublicKey::bytes() const {
+  std::string bytes(kBytes, '\0');
+  size_t size = bytes.size();
+  if (EVP_PKEY_get_raw_public_key(key_.get(), reinterpret_cast<unsigned char*>(bytes.data()),
+                                  &size) != 1) {
+    return "";
+  }
+  return bytes;
+}
+
 }  // namespace hookgate

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -30,6 +31,9 @@ class Ed25519PublicKey {
   bool Verifies(absl::string_view signature, absl::string_view message) const;
 
   bool operator==(const Ed25519PublicKey& other) const;
+
+  // As FromBytes takes them.
+  std::string bytes() const;
 
  private:
   explicit Ed25519PublicKey(std::shared_ptr<evp_pkey_st> key);

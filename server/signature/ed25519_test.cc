@@ -68,6 +68,11 @@ TEST(Ed25519PublicKeyTest, CopiesOutliveTheOriginal) {
   EXPECT_TRUE(copy.Verifies(Hex(kSignatureOfNothing), ""));
 }
 
+TEST(Ed25519PublicKeyTest, BytesAreThoseItWasMadeOf) {
+  const std::string bytes = Hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+  EXPECT_EQ(Ed25519PublicKey::FromBytes(bytes)->bytes(), bytes);
+}
+
 TEST(Ed25519PublicKeyTest, KeyOfAnotherLengthIsRefused) {
   for (size_t size : {0, 1, 31, 33, 64}) {
     EXPECT_EQ(Ed25519PublicKey::FromBytes(std::string(size, 'k')).status().code(),

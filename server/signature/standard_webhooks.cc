@@ -255,6 +255,15 @@ absl::StatusOr<Secret> Secret::FromRawText(absl::string_view name, absl::string_
   return Secret(std::string(name), std::string(text));
 }
 
+uint16_t Secret::Tag(absl::string_view salt) const {
+  const HmacSha256Key hash(salt);
+  const std::string digest = public_key_.has_value()
+                                 ? hash.Digest({"hookgate.secret_tag v1a ", public_key_->bytes()})
+                                 : hash.Digest({"hookgate.secret_tag v1 ", key_});
+  return static_cast<uint16_t>(static_cast<uint8_t>(digest[0]) << 8 |
+                               static_cast<uint8_t>(digest[1]));
+}
+
 Secret::Secret(std::string name, std::string key)
     : name_(std::move(name)), key_(std::move(key)), hmac_key_(HmacSha256Key(key_)) {}
 

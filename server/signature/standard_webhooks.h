@@ -9,6 +9,7 @@
 #define HOOKGATE_SERVER_SIGNATURE_STANDARD_WEBHOOKS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -62,10 +63,10 @@ class Secret {
   const Ed25519PublicKey* public_key() const {
     return public_key_.has_value() ? &*public_key_ : nullptr;
   }
-  // Whatever the names are. Not in constant time: for comparing configurations.
-  bool SameKeyAs(const Secret& other) const {
-    return key_ == other.key_ && public_key_ == other.public_key_;
-  }
+  // By which a key is known again without being written down: 16 bits of a hash of it with `salt`,
+  // which is random. Two keys have the same with a chance of 1 in 65,536; and somebody who guesses
+  // keys learns no more than these 16 bits, however weak the key is.
+  uint16_t Tag(absl::string_view salt) const;
 
  private:
   Secret(std::string name, std::string key);

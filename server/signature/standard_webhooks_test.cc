@@ -62,6 +62,21 @@ TEST(SecretTest, PrefixedTextIsBase64AndRawTextIsTheKeyItself) {
   EXPECT_FALSE(Secret::FromRawText("test", " \n").ok());
 }
 
+// A restart knows a secret again by its tag, which the log holds.
+TEST(SecretTest, TagIsOfTheKeyAndTheSaltAlone) {
+  const Secret secret = MakeSecret("whsec_aGVsbG8=");
+  EXPECT_EQ(secret.Tag("salt"), Secret::Parse("other", "whsec_aGVsbG8=")->Tag("salt"));
+  EXPECT_EQ(secret.Tag("salt"), Secret::FromRawText("test", "hello")->Tag("salt"));
+  int same = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::string salt = absl::StrCat("salt ", i);
+    same += secret.Tag(salt) == secret.Tag("salt") ? 1 : 0;
+    same += MakeSecret(absl::StrCat("key ", i)).Tag("salt") == secret.Tag("salt") ? 1 : 0;
+    same += MakeSecret(kPublicKey).Tag(salt) == MakeSecret(kPublicKey).Tag("salt") ? 1 : 0;
+  }
+  EXPECT_LE(same, 2);
+}
+
 TEST(SecretTest, NameIsKept) {
   EXPECT_EQ(Secret::Parse("new", "whsec_aGVsbG8=").value().name(), "new");
   EXPECT_EQ(Secret::FromRawText("new", "key").value().name(), "new");

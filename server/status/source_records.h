@@ -1,0 +1,69 @@
+// What is known of one source, and of each of its secrets, since the log was made.
+#ifndef HOOKGATE_SERVER_STATUS_SOURCE_RECORDS_H_
+#define HOOKGATE_SERVER_STATUS_SOURCE_RECORDS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "server/eventlog/status_rows.h"
+
+namespace hookgate {
+
+// Times are microseconds since the Unix epoch; 0: not yet.
+struct SourceRecord {
+  std::atomic<int64_t> webhooks = 0;
+  std::atomic<int64_t> last_webhook = 0;
+
+  SourceStatus status() const;
+};
+
+struct SecretRecord {
+  SecretRecord(int64_t generation, absl::Time first_configured);
+  explicit SecretRecord(const SecretStatus& stored);
+
+  SecretStatus status() const;
+
+  const int64_t generation;
+  const int64_t first_configured;
+  std::atomic<int64_t> last_verified = 0;
+  std::atomic<int64_t> last_needed = 0;
+  std::atomic<int64_t> webhooks_then = 0;
+};
+
+// Those of a source as it is configured. Copies share them, and so does what is configured next: a
+// webhook that was under way during a reload is counted. Thread-safe.
+class SourceRecords {
+ public:
+  struct NamedSecret {
+    std::string name;
+    std::shared_ptr<SecretRecord> record;
+  };
+
+  // `secrets` as they stand in the config.
+  SourceRecords(std::shared_ptr<SourceRecord> source, const std::vector<NamedSecret>& secrets);
+
+  // A webhook came, and these secrets have verified it; at least one. The newest of them is the one
+  // that was needed: with it alone in the config, the webhook would have been taken as well.
+  void NoteWebhook(absl::Span<const size_t> secret_indices, absl::Time receive_time) const;
+
+  SourceStatus source() const { return source_->status(); }
+  // `absent` is not filled in.
+  SecretStatus secret(size_t index) const { return secrets_[index]->status(); }
+
+ private:
+  std::shared_ptr<SourceRecord> source_;
+  std::vector<std::shared_ptr<SecretRecord>> secrets_;
+  // The place of each among them: a newer one has a higher number. Those that came at one time are
+  // ordered by name, since their order in the config may change.
+  std::vector<size_t> newness_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_STATUS_SOURCE_RECORDS_H_
