@@ -40,7 +40,8 @@ ConnectionTable::Limits LimitsOf(const HttpServerOptions& options) {
 std::string RefusalText(ConnectionTable::Admission admission, const NetPeer& peer,
                         const ConnectionTable::Limits& limits) {
   if (admission == ConnectionTable::Admission::kAddressFull) {
-    return absl::StrCat("the gateway has ", limits.of_an_address, " connections from ", peer.address,
+    return absl::StrCat("the gateway has ", limits.of_an_address, " connections from ",
+                        peer.address,
                         " with requests under way already, and takes no more from one address");
   }
   return absl::StrCat("the gateway has ", limits.all,
@@ -60,9 +61,10 @@ class HttpServerImpl final : public HttpServer {
         tls_(certificates),
         listener_(loops_.front()->io, clock, "HTTP",
                   {.next_loop = [this]() -> asio::io_context& { return NextLoop(); },
-                   .on_accepted = [this](NetSocket socket) {
-                     AddSession(std::move(socket), loops_[next_loop_]->answers);
-                   }}) {}
+                   .on_accepted =
+                       [this](NetSocket socket) {
+                         AddSession(std::move(socket), loops_[next_loop_]->answers);
+                       }}) {}
 
   ~HttpServerImpl() override {
     Drain(absl::ZeroDuration());

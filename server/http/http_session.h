@@ -31,13 +31,13 @@
 
 #include "server/base/clock.h"
 #include "server/http/answer_queue.h"
-#include "server/net/body_budget.h"
-#include "server/net/connection_table.h"
 #include "server/http/counted_body.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
 #include "server/http/http_stream.h"
 #include "server/http/session_deadline.h"
+#include "server/net/body_budget.h"
+#include "server/net/connection_table.h"
 
 namespace hookgate {
 
