@@ -16,7 +16,7 @@ std::string TextOf(const ASN1_STRING* text) {
                      static_cast<size_t>(ASN1_STRING_length(text)));
 }
 
-// "" if it is none.
+// "" if `bytes` are not an address.
 std::string AddressOf(const ASN1_STRING* bytes) {
   char text[INET6_ADDRSTRLEN] = "";
   const int length = ASN1_STRING_length(bytes);

@@ -11,7 +11,7 @@ struct x509_st;  // OpenSSL's X509
 namespace hookgate {
 
 // The subject alternative names of `certificate` that are DNS names, URIs, e-mail addresses or IP
-// addresses, as ParseCertificateName writes them. Its common name is none.
+// addresses, as ParseCertificateName writes them. The common name does not count.
 std::vector<CertificateName> NamesInCertificate(const x509_st& certificate);
 
 }  // namespace hookgate

@@ -227,7 +227,7 @@ void GrpcConnection::Drain() {
   boost::asio::post(loop_.io(), [self = shared_from_this()] {
     self->drain_asked_ = true;
     if (self->phase_ == Phase::kOpen) self->DrainNow();
-    // Nobody is there yet who could be told.
+    // The peer could not read a GOAWAY yet.
     if (self->phase_ == Phase::kHandshake) self->CloseNow();
     self->SetTime();
   });

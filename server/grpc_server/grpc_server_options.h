@@ -15,17 +15,18 @@ struct GrpcServerOptions {
   int threads = 0;  // 0: one for each core that the process may run on, at most 4
 
   // Connections. When there are more, the one that is idle for longest leaves, first those on which
-  // nobody has proven who he is (net/connection_table.h).
+  // no caller has been identified (net/connection_table.h).
   int max_connections = 12'000;
   int max_connections_per_address = 0;  // 0: a quarter of max_connections, but not below 64
-  // Of those on which nobody has proven who he is. When there are as many, and none of them is
+  // Connections on which no caller has been identified. When there are so many, and none of them is
   // older than a second, new ones wait in the kernel's queue.
   int max_unidentified_connections = 512;
   bool client_ca_required = false;  // TLS: clients without a certificate are refused
 
   // Calls.
   int max_calls_per_connection = 1'000;
-  // As long as nobody on it has proven who he is. Then the client is told that it may have more.
+  // On a connection on which no caller has been identified. After that, the client is told that it
+  // may make more calls.
   int max_calls_per_unidentified_connection = 100;
   int max_calls = 20'000;
 

@@ -246,7 +246,7 @@ void GrpcSession::Receive(absl::string_view bytes) {
     Terminate(doom_error_);
   } else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
     Doom(GrpcRefusal::kNotHttp2, NGHTTP2_PROTOCOL_ERROR, "");
-    dead_ = true;  // Whoever it is would not understand an answer.
+    dead_ = true;  // The peer would not understand an answer.
   } else if (taken == NGHTTP2_ERR_FLOODED) {
     Refuse(GrpcRefusal::kTooManyEmptyFrames, "more than it takes the answers of");
   } else if (taken < 0) {
@@ -659,7 +659,7 @@ void GrpcSession::AwaitRest(ServerCall& call) {
 
 void GrpcSession::RefuseNumber(ServerCall& call) {
   RefuseCall(call, GrpcRefusal::kMalformedCall,
-             absl::UnimplementedError("the method takes one message: send one, not none or more"));
+             absl::UnimplementedError("the method takes one message: send exactly one"));
 }
 
 void GrpcSession::RefuseTruncated(ServerCall& call) {
@@ -797,7 +797,7 @@ void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
     call.response_begun_ = true;
   }
   call.status_submitted_ = true;
-  // Nobody waits for more of the request.
+  // The rest of the request is not needed.
   DropInbound(call);
   call.phase_deadline_ = absl::InfiniteDuration();
   SetTimer(call);

@@ -110,7 +110,7 @@ class GrpcSession {
   void StopTakingCalls();
   // Tells every handler OnGoAway.
   void TellGoAway();
-  // Requests that are not whole yet end after `patience`, uploads whose status is out as well.
+  // Requests that are not whole yet end after `patience`. So do uploads whose status is out.
   void HurryRequests(absl::Duration patience);
   // Ends every call with UNAVAILABLE, and then the session.
   void Shutdown();

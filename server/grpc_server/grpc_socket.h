@@ -44,7 +44,7 @@ class GrpcSocket {
 
   // `count` is how many bytes it has read; more than 0 with kOk.
   Result Read(char* to, size_t max_bytes, size_t& count);
-  // Whether TLS has bytes that the socket is no longer readable for.
+  // Whether TLS holds bytes that it has read from the socket already.
   bool has_pending() const;
   // Sends and takes out of `bytes` what it can: all of it with kOk. `room` is a buffer of the thread.
   Result Write(OutBuffer& bytes, char* room, size_t room_bytes);

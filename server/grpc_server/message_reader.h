@@ -43,7 +43,7 @@ class MessageReader {
   absl::string_view Waiting() const { return absl::string_view(waiting_).substr(start_); }
   void Use(size_t count, size_t& used);
 
-  std::string waiting_;  // what nobody has asked for yet, from start_ on
+  std::string waiting_;  // bytes that Next has not taken yet, from start_ on
   size_t start_ = 0;
   std::array<uint8_t, kPrefixBytes> prefix_ = {};  // of the message that is being put together
   size_t prefix_bytes_ = 0;

@@ -17,12 +17,12 @@ namespace hookgate {
 class Metadata {
  public:
   // Takes `value` as it came over the wire. A value "-bin" may be several, with commas between
-  // them. False, without a change, if it is no base64.
+  // them. False, without a change, if it is not base64.
   bool AddFromWire(absl::string_view name, absl::string_view value);
 
   // Every value of `name`; views into the metadata.
   std::vector<absl::string_view> All(absl::string_view name) const;
-  // The first value of `name`; nullopt if there is none.
+  // The first value of `name`; nullopt if there is no value.
   absl::optional<absl::string_view> First(absl::string_view name) const;
 
   const std::vector<std::pair<std::string, std::string>>& entries() const { return entries_; }

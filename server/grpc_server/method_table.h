@@ -40,7 +40,7 @@ struct Method {
 struct Admission {
   // OK, or what the call is answered, whatever its method is.
   absl::Status status;
-  // Whether the caller has proven who it is, or need not. Connections on which nobody has done so
+  // Whether the caller has proven its identity, or need not. Connections without such a caller
   // are the first to go when there are too many.
   bool identified = false;
 };

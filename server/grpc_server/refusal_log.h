@@ -1,4 +1,4 @@
-// Counts what a GrpcServer refuses, and logs it: anybody who reaches the port can cause refusals at
+// Counts what a GrpcServer refuses, and logs it: any peer that reaches the port can cause refusals at
 // any rate, so few lines tell of them.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_REFUSAL_LOG_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_REFUSAL_LOG_H_

@@ -55,7 +55,7 @@ void RequestHead::Keep(absl::string_view name, absl::string_view value) {
   } else if (name == "grpc-encoding") {
     if (value != "identity") encoding_ = std::string(value.substr(0, kMaxQuoted));
   } else if (absl::StartsWith(name, ":") || name == "te" || name == "grpc-accept-encoding") {
-    // Nobody asks for them.
+    // Not metadata.
   } else if (!metadata_.AddFromWire(name, value) && malformed_.empty()) {
     malformed_ = std::string(name.substr(0, kMaxQuoted));
   }

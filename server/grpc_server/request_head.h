@@ -25,7 +25,7 @@ class RequestHead {
   size_t list_bytes() const { return list_bytes_; }
   bool too_large() const { return list_bytes_ > max_bytes_; }
 
-  // The status of HTTP: 200 if it is a gRPC call, right or wrong; 405 or 415 if it is none.
+  // The status of HTTP: 200 if it is a gRPC call, right or wrong; 405 or 415 if it is not.
   int http_status() const;
   // What is wrong with the call. RESOURCE_EXHAUSTED header_too_large; UNIMPLEMENTED for a
   // compression; INVALID_ARGUMENT malformed_request for a field that cannot be read.
@@ -43,7 +43,7 @@ class RequestHead {
   bool is_post_ = false;
   bool is_grpc_ = false;
   std::string path_;
-  std::string encoding_;   // if it is none that is read
+  std::string encoding_;   // of the messages; "" if they are not compressed
   std::string malformed_;  // the first field that cannot be read
   absl::optional<absl::Duration> timeout_;
   Metadata metadata_;

@@ -21,7 +21,7 @@ void ServerCall::Finish(const absl::Status& status) {
 }
 
 void ServerCall::Note(Notes note) {
-  // Whoever leaves the first note has it heard; the others are heard with it.
+  // The first note brings the call into the queue; the others are heard with it.
   if (notes_.fetch_or(note) == 0) wakes_->Push(shared_from_this());
 }
 

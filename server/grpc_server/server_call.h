@@ -25,7 +25,7 @@ namespace hookgate {
 class GrpcSession;
 class WakeQueue;
 
-// Held by its session from its headers to the end of its stream, and by whoever has the handle.
+// Held by its session from its headers to the end of its stream, and by services that hold the handle.
 class ServerCall final : public Call,
                          public Timed,
                          public BodyHolder,
@@ -53,7 +53,7 @@ class ServerCall final : public Call,
  private:
   friend class GrpcSession;
 
-  // What has come of messages that nobody has taken yet.
+  // Bytes of messages that the handler has not got yet.
   struct Inbound {
     MessageReader reader;
     std::string message;  // the one message of a method that has one, until the client's side ends

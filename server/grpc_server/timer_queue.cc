@@ -3,7 +3,7 @@
 namespace hookgate {
 
 void TimerQueue::Set(Timed& timed, absl::Duration when) {
-  // More than 292 years are INT64_MAX as well.
+  // INT64_MAX for more than 292 years.
   const int64_t when_ns = absl::ToInt64Nanoseconds(when);
   if (when_ns == timed.when_ns_) return;
   if (timed.when_ns_ != Timed::kNotQueued) queue_.erase({timed.when_ns_, &timed});

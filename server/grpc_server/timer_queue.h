@@ -1,5 +1,5 @@
-// What has to happen at some time on one thread: time-outs of calls and connections. Pure: whoever
-// owns it waits, and says what time it is. Not thread-safe.
+// What has to happen at some time on one thread: time-outs of calls and connections. Pure: its
+// owner waits, and says what time it is. Not thread-safe.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_TIMER_QUEUE_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_TIMER_QUEUE_H_
 

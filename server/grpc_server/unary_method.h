@@ -39,7 +39,7 @@ class UnaryResponder {
 
   // The serialised response, or the error that the call ends with. Once.
   void Respond(absl::StatusOr<std::string> response);
-  // Nobody waits for the response any more: the client has gone, or its deadline has passed.
+  // The response is not needed any more: the client has gone, or its deadline has passed.
   bool cancelled() const;
 
  private:
@@ -53,7 +53,7 @@ using UnaryWork = absl::AnyInvocable<void(std::string request, UnaryResponder re
 // request, or refuses the call.
 HandlerFactory UnaryMethod(std::function<absl::StatusOr<UnaryWork>(const CallInfo& info)> begin);
 
-// Reads `bytes` into `message`. INVALID_ARGUMENT invalid_request if they are none of its type.
+// Reads `bytes` into `message`. INVALID_ARGUMENT invalid_request if they are not a message of its type.
 absl::Status ParseRequest(absl::string_view bytes, google::protobuf::MessageLite& message);
 
 // The same as UnaryResponder, for a protobuf message.
@@ -79,7 +79,7 @@ template <typename Request, typename Response>
 using TypedUnaryWork =
     absl::AnyInvocable<void(Request request, TypedResponder<Response> responder) &&>;
 
-// A request that is none of type Request is answered INVALID_ARGUMENT, without asking the work.
+// A request that is not a Request is answered INVALID_ARGUMENT, without asking the work.
 template <typename Request, typename Response>
 HandlerFactory TypedUnaryMethod(
     std::function<absl::StatusOr<TypedUnaryWork<Request, Response>>(const CallInfo& info)> begin) {

@@ -40,13 +40,13 @@ bool IsPort(absl::string_view text) {
 absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0 || !IsPort(address.substr(colon + 1))) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is no HOST:PORT"));
+    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not HOST:PORT"));
   }
   absl::string_view host(address.data(), colon);
   const bool bracketed = absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
   if (!bracketed && host.find_first_of(":[]") != absl::string_view::npos) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", address, "\" is no [HOST]:PORT, as IPv6 is written"));
+        absl::StrCat("\"", address, "\" is not [HOST]:PORT, as IPv6 is written"));
   }
   return HostPort{std::string(host), address.substr(colon + 1)};
 }
@@ -131,7 +131,7 @@ void Listener::Accept() {
 void Listener::OnAccepted(error_code error, NetSocket socket) {
   if (!acceptor_.is_open()) return;
   if (error) {
-    // Most likely there are no file descriptors left. The backlog keeps those that come meanwhile.
+    // Most likely there are no file descriptors left. New connections wait in the backlog.
     NoteFailure(error);
     return AcceptAfter(kPauseAfterFailure);
   }
@@ -147,7 +147,7 @@ void Listener::AcceptAfter(std::chrono::milliseconds pause) {
   });
 }
 
-// Whoever can connect can use up the file descriptors, again and again: few lines tell of it.
+// Any peer can use up the file descriptors, again and again, so there is a line every 10 s at most.
 void Listener::NoteFailure(error_code error) {
   ++failures_;
   const absl::Duration now = clock_.MonotonicNow();

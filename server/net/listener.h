@@ -55,7 +55,7 @@ class Listener {
   //   what   "HTTP", for messages
   Listener(boost::asio::io_context& io, const Clock& clock, std::string what, Uses uses);
 
-  // Binds and accepts. Once, before `io` runs. INVALID_ARGUMENT if `address` is no HOST:PORT
+  // Binds and accepts. Once, before `io` runs. INVALID_ARGUMENT if `address` is not HOST:PORT
   // ([HOST]:PORT for IPv6) or cannot be resolved; UNAVAILABLE if it cannot be bound.
   absl::Status Listen(const std::string& address);
 
