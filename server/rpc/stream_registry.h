@@ -14,7 +14,7 @@
 
 namespace hookgate {
 
-// What a call hears once the gateway drains: UNAVAILABLE draining.
+// What a call hears once the gateway drains, or once its connection is too old: UNAVAILABLE draining.
 absl::Status DrainingError();
 
 class OpenStream {
