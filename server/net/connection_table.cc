@@ -48,8 +48,10 @@ ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool ex
   return decision;
 }
 
-void ConnectionTable::Add(int64_t id, std::weak_ptr<TrackedConnection> connection) {
-  entries_.find(id)->second.connection = std::move(connection);
+void ConnectionTable::Add(int64_t id, const std::shared_ptr<TrackedConnection>& connection) {
+  Entry& entry = entries_.find(id)->second;
+  entry.connection = connection;
+  entry.looked_at = connection.get();
 }
 
 void ConnectionTable::Remove(int64_t id) {
@@ -63,7 +65,7 @@ void ConnectionTable::SetProven(int64_t id) { unproven_.erase(id); }
 
 bool ConnectionTable::IsCrowdedSince(absl::Duration since) const {
   if (unproven_.size() < limits_.unproven) return false;
-  const auto oldest = entries_.find(*unproven_.begin())->second.connection.lock();
+  const TrackedConnection* const oldest = entries_.find(*unproven_.begin())->second.looked_at;
   return oldest != nullptr && oldest->turn() < TrackedConnection::kFirstProven &&
          absl::Microseconds(oldest->turn()) > since;
 }
@@ -85,10 +87,8 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOfAll() {
   }
   Turn next = {.turn = TrackedConnection::kNever};
   for (const auto& [id, entry] : entries_) {
-    if (entry.kind != Kind::kCounted) continue;
-    const std::shared_ptr<TrackedConnection> connection = entry.connection.lock();
-    if (connection == nullptr) continue;
-    const Turn turn = {connection->turn(), id};
+    if (entry.kind != Kind::kCounted || entry.connection.expired()) continue;
+    const Turn turn = {entry.looked_at->turn(), id};
     next = std::min(next, turn);
     if (turn.turn < TrackedConnection::kFirstProven) mute_.push_back(turn);
   }
@@ -102,9 +102,9 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOfAll() {
 std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOf(const Ids& ids) {
   Turn next = {.turn = TrackedConnection::kNever};
   for (const int64_t id : ids) {
-    const auto connection = entries_.find(id)->second.connection.lock();
-    if (connection == nullptr) continue;
-    next = std::min(next, Turn{connection->turn(), id});
+    const Entry& entry = entries_.find(id)->second;
+    if (entry.connection.expired()) continue;
+    next = std::min(next, Turn{entry.looked_at->turn(), id});
   }
   return TakeIfItsTurn(next);
 }
@@ -113,8 +113,10 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeIfItsTurn(const Turn& tu
   if (turn.turn == TrackedConnection::kNever) return nullptr;
   const auto entry = entries_.find(turn.id);
   if (entry == entries_.end() || entry->second.kind != Kind::kCounted) return nullptr;
+  if (entry->second.looked_at->turn() != turn.turn) return nullptr;
+  // From here on it is held, so it has to reach the caller, who lets go of it without the lock.
   std::shared_ptr<TrackedConnection> connection = entry->second.connection.lock();
-  if (connection == nullptr || connection->turn() != turn.turn) return nullptr;
+  if (connection == nullptr) return nullptr;
   StopCounting(turn.id, entry->second);
   entry->second.kind = Kind::kLeaving;
   return connection;

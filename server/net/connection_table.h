@@ -88,7 +88,8 @@ class ConnectionTable {
   // Remove when it has ended.
   //   exempt  a proxy that many clients come through: only the limit on all of them holds
   Decision Admit(const Address& address, bool exempt);
-  void Add(int64_t id, std::weak_ptr<TrackedConnection> connection);
+  void Add(int64_t id, const std::shared_ptr<TrackedConnection>& connection);
+  // At the end of the connection, when nobody holds it any more, at the latest from its destructor.
   void Remove(int64_t id);
 
   // The peer of connection `id`, which may have been removed, has proven who it is.
@@ -110,6 +111,9 @@ class ConnectionTable {
     bool exempt = false;
     Address network = {};
     std::weak_ptr<TrackedConnection> connection;
+    // The same, to look at without holding it: whoever holds a connection may be the last one, and
+    // its destructor calls Remove, for which the table's lock is taken. There until Remove.
+    const TrackedConnection* looked_at = nullptr;
   };
   struct Turn {
     uint64_t turn = 0;

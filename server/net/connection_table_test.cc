@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <string>
+#include <thread>
 
 namespace hookgate {
 namespace {
@@ -181,6 +184,56 @@ TEST(UnprovenConnectionsTest, HaveABoundOfTheirOwn) {
   table.Remove(oldest.id);
   table.SetProven(oldest.id);
   EXPECT_EQ(connections.size(), 4);
+}
+
+// Who looked at connections under the table's lock could be the last to hold one: its destructor
+// then waited for the lock that its own thread had, and the port was closed for ever.
+TEST(ConnectionTableThreadsTest, NoConnectionEndsWhileTheTableLooksAtIt) {
+  static thread_local bool looking = false;
+  struct Connection final : TrackedConnection {
+    ~Connection() override { ended_under_lock = ended_under_lock || looking; }
+    void MakeRoom() override {}
+    using TrackedConnection::SetState;
+    std::atomic<bool>& ended_under_lock;
+    explicit Connection(std::atomic<bool>& ended) : ended_under_lock(ended) {}
+  };
+  std::mutex mu;
+  ConnectionTable table({.all = 1, .of_an_address = 1, .refusing = 0, .unproven = 1});
+  std::atomic<bool> ended_under_lock = false;
+  std::atomic<int64_t> looks_taken = 0;
+  std::atomic<bool> stop = false;
+  std::thread looks([&] {
+    while (!stop) {
+      std::this_thread::yield();  // The other one has its turn.
+      const std::lock_guard<std::mutex> lock(mu);
+      looking = true;
+      for (int i = 0; i < 100; ++i) {
+        ++looks_taken;
+        table.IsCrowdedSince(absl::ZeroDuration());
+        const auto decision = table.Admit(V4(1), /*exempt=*/false);
+        if (decision.id != 0) table.Remove(decision.id);
+      }
+      looking = false;
+    }
+  });
+  for (int i = 0; i < 200; ++i) {
+    auto connection = std::make_shared<Connection>(ended_under_lock);
+    connection->SetState(ConnectionState::kBusy, absl::ZeroDuration());
+    ConnectionTable::Decision decision;
+    {
+      const std::lock_guard<std::mutex> lock(mu);
+      decision = table.Admit(V4(2), /*exempt=*/false);
+      table.Add(decision.id, connection);
+    }
+    const int64_t taken = looks_taken;
+    while (looks_taken == taken) std::this_thread::yield();
+    connection = nullptr;  // While the other one looks.
+    const std::lock_guard<std::mutex> lock(mu);
+    table.Remove(decision.id);
+  }
+  stop = true;
+  looks.join();
+  EXPECT_FALSE(ended_under_lock);
 }
 
 }  // namespace
