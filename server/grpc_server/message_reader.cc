@@ -5,6 +5,16 @@
 
 namespace hookgate {
 
+void MessageReader::Add(absl::string_view bytes) {
+  // A peer that is always ahead leaves something waiting each time: what has been taken must go, or
+  // it stays for as long as the call. Half of it at least, so that moving the rest costs little.
+  if (start_ > 0 && start_ >= waiting_.size() - start_) {
+    waiting_.erase(0, start_);
+    start_ = 0;
+  }
+  waiting_.append(bytes.data(), bytes.size());
+}
+
 MessageReader::Result MessageReader::Next(size_t max_bytes, std::string& message, size_t& used) {
   const size_t more = std::min(kPrefixBytes - prefix_bytes_, Waiting().size());
   std::copy_n(Waiting().begin(), more, prefix_.begin() + static_cast<ptrdiff_t>(prefix_bytes_));

@@ -26,7 +26,7 @@ class MessageReader {
   static constexpr size_t kPrefixBytes = 5;
 
   // Keeps `bytes`, which follow those before.
-  void Add(absl::string_view bytes) { waiting_.append(bytes.data(), bytes.size()); }
+  void Add(absl::string_view bytes);
 
   // Asks for the next message. Adds to `used` how many of the bytes that were waiting it has taken:
   // as many more may be let in. After an error it is not asked again.

@@ -57,6 +57,22 @@ TEST(MessageReaderTest, OnlyTheMessageThatWasAskedForIsTaken) {
   EXPECT_EQ(reader.held_bytes(), 11);
 }
 
+// A client that had its next message there before each was asked for had the reader keep all that
+// it had ever sent.
+TEST(MessageReaderTest, WhatHasBeenTakenIsNotKept) {
+  MessageReader reader;
+  reader.Add(Framed("one"));
+  for (int i = 0; i < 100'000; ++i) {
+    reader.Add(Framed("one"));
+    std::string message;
+    size_t used = 0;
+    ASSERT_EQ(reader.Next(kMax, message, used), Result::kMessage);
+    ASSERT_EQ(message, "one");
+  }
+  EXPECT_EQ(reader.held_bytes(), 8);
+  EXPECT_LT(reader.allocated_bytes(), 1000);
+}
+
 TEST(MessageReaderTest, TooLargeIsKnownFromThePrefix) {
   MessageReader reader;
   reader.Add(Framed(std::string(kMax + 1, 'x')).substr(0, MessageReader::kPrefixBytes));
