@@ -49,6 +49,16 @@ TEST(StatusTrailersTest, CodeMessageReasonAndMetadataReachTheClient) {
   EXPECT_EQ(info.metadata().at("earliest_cursor"), "c");
 }
 
+// The path of a call and the like are repeated to whoever sent them. protobuf wrote a line to stderr
+// about each that was no UTF-8, and clients could not read the details.
+TEST(StatusTrailersTest, BytesThatAreNoUtf8AreWritten) {
+  testing::internal::CaptureStderr();
+  const StatusTrailers trailers = ToTrailers(absl::UnimplementedError("no \xff\xc3 \xc3\xa9 here"));
+  EXPECT_EQ(trailers.message, "no \\xff\\xc3 %C3%A9 here");
+  EXPECT_EQ(DetailsIn(trailers).message(), "no \\xff\\xc3 \xc3\xa9 here");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), IsEmpty());
+}
+
 TEST(StatusTrailersTest, WrongFieldIsAViolationOfItsOwn) {
   google::rpc::BadRequest bad_request;
   ASSERT_TRUE(FindDetail(InvalidField("filter.types[0]", "is empty"), bad_request));
