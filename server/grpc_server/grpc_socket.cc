@@ -85,6 +85,9 @@ GrpcSocket::GrpcSocket(NetSocket socket, std::shared_ptr<ssl_ctx_st> context)
   // A record that the socket did not take is given again from another place, with more behind it.
   SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS);
+  // Otherwise one read handles whatever comes that holds no bytes of ours: a peer that sends one
+  // update of the keys after the other would have the thread for itself.
+  SSL_clear_mode(tls_.get(), SSL_MODE_AUTO_RETRY);
   SSL_set_accept_state(tls_.get());
 }
 
