@@ -141,7 +141,9 @@ struct GrpcSession::Callbacks {
     return 0;
   }
 
-  static int OnError(nghttp2_session*, int, const char* text, size_t size, void* self) {
+  static int OnError(nghttp2_session*, int code, const char* text, size_t size, void* self) {
+    // Such a text quotes the field, which may be a token; it ends a call and no connection.
+    if (code == NGHTTP2_ERR_HTTP_HEADER) return 0;
     Of(self).last_error_.assign(text, std::min<size_t>(size, 200));
     return 0;
   }

@@ -74,6 +74,7 @@ class SessionTest : public testing::Test, public SessionOwner {
   }
   void TearDown() override {
     session_ = nullptr;
+    wakes_->Close();  // Calls that wait there hold it.
     nghttp2_hd_inflate_del(inflater_);
   }
 
@@ -459,6 +460,18 @@ TEST_F(SessionTest, MessagesAreTakenOnlyWhenAskedFor) {
   }
   EXPECT_EQ(answered, 6 * message.size());
   EXPECT_THAT(frames, Contains(IsOfType(kWindowUpdate)));
+}
+
+// The line about a connection that was refused held what nghttp2 had last said, a token among it.
+TEST_F(SessionTest, NoHeaderFieldIsLogged) {
+  testing::internal::CaptureStderr();
+  Receive(http2::CallHeader(1, kEcho, {{"authorization", "Bearer kept-secret\n"}}));
+  EXPECT_THAT(Sent(), Contains(IsReset(1, NGHTTP2_PROTOCOL_ERROR)));
+  Receive(Frame(kPing, 0, 0, "1234567"));
+  EXPECT_TRUE(EndsWith(GrpcRefusal::kProtocolError));
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(said, HasSubstr("protocol_error"));
+  EXPECT_THAT(said, Not(HasSubstr("kept-secret")));
 }
 
 TEST_F(SessionTest, ADrainTakesTwoSteps) {
