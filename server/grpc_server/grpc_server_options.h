@@ -37,8 +37,9 @@ struct GrpcServerOptions {
   // The memory that they take, of all connections, but for 16 KiB of each.
   size_t max_inbound_bytes = 32 << 20;
 
-  // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA. A connection
-  // may send `burst` at once and then `per_second`, and more for each call and frame it is served.
+  // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty or padded DATA. A
+  // connection may send `burst` at once and then `per_second`, and more for each call and frame it
+  // is served.
   int empty_frames_burst = 10'000;
   int empty_frames_per_second = 1'000;
   // Calls that were cancelled, or reset because of an error of the client.

@@ -70,7 +70,7 @@ struct GrpcSession::Callbacks {
   static int Failed(bool ok) { return ok ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; }
 
   static int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* hd, void* self) {
-    return Failed(Of(self).OnBeginFrame(hd->type, hd->flags, hd->length));
+    return Failed(Of(self).OnBeginFrame(hd->stream_id, hd->type, hd->flags, hd->length));
   }
 
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame*, void* self) {
@@ -374,15 +374,22 @@ void GrpcSession::Terminate(uint32_t error_code) {
   owner_.OnOutput();
 }
 
-bool GrpcSession::OnBeginFrame(uint8_t type, uint8_t flags, size_t length) {
-  if (type == NGHTTP2_HEADERS) {
+// Those of streams that have ended, or that come after the last GOAWAY, it skips.
+bool GrpcSession::ReadsHeadersOf(int32_t stream_id) const {
+  return CallOf(stream_id) != nullptr ||
+         (!stopped_ && stream_id > nghttp2_session_get_last_proc_stream_id(session_));
+}
+
+bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length) {
+  if (type == NGHTTP2_HEADERS && ReadsHeadersOf(stream_id)) {
     header_block_since_ = now_;
   } else if (type != NGHTTP2_CONTINUATION) {
     header_block_since_.reset();
   }
   switch (type) {
     case NGHTTP2_DATA:
-      if (length > 0 || EndsStream(flags)) return true;
+      // Padding may be all that is in it.
+      if ((length > 0 && (flags & NGHTTP2_FLAG_PADDED) == 0) || EndsStream(flags)) return true;
       break;
     case NGHTTP2_PRIORITY:
     case NGHTTP2_SETTINGS:

@@ -128,8 +128,10 @@ class GrpcSession {
   using CallList = boost::intrusive::list<ServerCall, boost::intrusive::constant_time_size<false>>;
 
   // From nghttp2. False: the session is to be refused, for doom_.
-  bool OnBeginFrame(uint8_t type, uint8_t flags, size_t length);
+  bool OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length);
   bool OnHeader(absl::string_view name, absl::string_view value);
+  // Whether nghttp2 looks into a header block of that stream, and says so when it ends.
+  bool ReadsHeadersOf(int32_t stream_id) const;
   void OnHeadersEnd(int32_t stream_id, bool is_request, bool end_stream);
   bool OnData(int32_t stream_id, absl::string_view bytes);
   void OnEndStream(ServerCall& call);

@@ -35,6 +35,7 @@ constexpr uint8_t kPriority = 2;
 constexpr uint8_t kReset = 3;
 constexpr uint8_t kWindowUpdate = 8;
 constexpr uint8_t kAck = 1;
+constexpr uint8_t kPadded = 8;
 constexpr char kEcho[] = "/hookgate.test.TestService/Echo";
 constexpr char kRepeat[] = "/hookgate.test.TestService/Repeat";
 constexpr char kChat[] = "/hookgate.test.TestService/Chat";
@@ -462,6 +463,21 @@ TEST_F(SessionTest, MessagesAreTakenOnlyWhenAskedFor) {
   EXPECT_THAT(frames, Contains(IsOfType(kWindowUpdate)));
 }
 
+// Header blocks that are skipped never ended for the session, and their time-out closed the
+// connection while calls were under way on it.
+TEST_F(SessionTest, HeaderBlocksThatAreSkippedHaveNoTimeOut) {
+  Receive(http2::CallHeader(1, kChat));
+  Receive(http2::CallHeader(3, kChat));
+  Receive(Frame(kReset, 0, 3, Number(NGHTTP2_CANCEL)));
+  Receive(Frame(http2::kHeaders, http2::kEndHeaders | http2::kEndStream, 3, ""));
+  EXPECT_FALSE(session_->header_block_since().has_value());
+  session_->StopTakingCalls();
+  Sent();
+  Receive(http2::CallHeader(5, kChat));
+  EXPECT_FALSE(session_->header_block_since().has_value());
+  EXPECT_TRUE(session_->has_calls());
+}
+
 // The line about a connection that was refused held what nghttp2 had last said, a token among it.
 TEST_F(SessionTest, NoHeaderFieldIsLogged) {
   testing::internal::CaptureStderr();
@@ -641,6 +657,8 @@ TEST_P(FloodTest, FramesThatCarryNothingHaveARate) {
 INSTANTIATE_TEST_SUITE_P(
     All, FloodTest,
     testing::Values(std::pair("Ping", Frame(kPing, 0, 0, "12345678")),
+                    std::pair("PaddingAlone",
+                              Frame(http2::kData, kPadded, 1, absl::string_view("\0", 1))),
                     std::pair("PingAck", Frame(kPing, kAck, 0, "12345678")),
                     std::pair("Settings", Frame(http2::kSettings, 0, 0, "")),
                     std::pair("Priority", Frame(kPriority, 0, 1, std::string(5, '\0'))),
