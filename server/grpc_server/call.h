@@ -48,9 +48,9 @@ struct CallInfo {
 
 // How a call ended.
 enum class CallEnd {
-  kFinished,        // the status was given to the socket
+  kFinished,        // the status is on its way to the socket; the client may never get it
   kCancelled,       // the client has reset the stream
-  kConnectionLost,  // without a word, or for something that the client may not do
+  kConnectionLost,  // without a word, or the call was refused for what the client did, or did not do
   kDeadline,        // the client's deadline passed
   kShutdown,        // the server ended it: Drain ran out of time, or the connection was too old
 };

@@ -815,7 +815,7 @@ void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
 
 void GrpcSession::RefuseCall(ServerCall& call, GrpcRefusal refusal, const absl::Status& status) {
   shared_.refusals.Note(refusal, peer_.address, std::string(status.message()));
-  EndCall(call, CallEnd::kFinished, status);
+  EndCall(call, CallEnd::kConnectionLost, status);
 }
 
 void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& status) {

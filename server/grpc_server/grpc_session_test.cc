@@ -490,6 +490,15 @@ TEST_F(SessionTest, NoHeaderFieldIsLogged) {
   EXPECT_THAT(said, Not(HasSubstr("kept-secret")));
 }
 
+// A call that was refused heard that its answer had been sent: what it had leased was not given back.
+TEST_F(SessionTest, ARefusedCallHearsThatItsAnswerIsLost) {
+  Receive(http2::CallHeader(1, kChat));
+  Receive(Frame(http2::kData, 0, 1, absl::string_view("\0\xff\xff\xff\xff", 5)));
+  EXPECT_EQ(refused(GrpcRefusal::kMessageTooLarge), 1);
+  EXPECT_EQ(service_.ended("Chat", CallEnd::kConnectionLost), 1);
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 8)));
+}
+
 TEST_F(SessionTest, ADrainTakesTwoSteps) {
   Receive(Call(1, kRepeat, Request("x", -1)));
   Sent();
