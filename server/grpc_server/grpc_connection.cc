@@ -27,14 +27,15 @@ absl::Duration Spread(absl::Duration age, absl::Duration started) {
 }  // namespace
 
 GrpcConnection::GrpcConnection(NetSocket socket, std::shared_ptr<ssl_ctx_st> context,
-                               std::string peer, const GrpcShared& shared, GrpcLoop& loop,
-                               Events events)
+                               std::string peer, const BodyOrigin& origin, const GrpcShared& shared,
+                               GrpcLoop& loop, Events events)
     : at_end_{std::move(events.on_end)},
       on_identified_(std::move(events.on_identified)),
       shared_(shared),
       loop_(loop),
       started_(shared.clock.MonotonicNow()),
       max_age_(Spread(shared.options.max_connection_age, started_)),
+      origin_(origin),
       peer_(std::move(peer)),
       socket_(std::move(socket), std::move(context)),
       last_read_(started_),
@@ -142,7 +143,7 @@ void GrpcConnection::Read() {
     if (session_ == nullptr) {
       session_ = std::make_unique<GrpcSession>(
           shared_, loop_.wakes(), loop_.timers(), *this,
-          GrpcSession::Peer{std::move(peer_), socket_.certificate_names()});
+          GrpcSession::Peer{std::move(peer_), socket_.certificate_names(), origin_});
     }
     session_->Receive({loop_.room().data(), count});
     loop_.RunWoken();

@@ -41,9 +41,10 @@ class GrpcConnection final : public SessionOwner,
     std::function<void()> on_end;
   };
 
-  // `peer` is "ipv4:127.0.0.1:50123"; `context` null for plain text. `shared` and `loop` outlive it.
+  // `peer` is "ipv4:127.0.0.1:50123", `origin` whom its messages count with; `context` null for
+  // plain text. `shared` and `loop` outlive it.
   GrpcConnection(NetSocket socket, std::shared_ptr<ssl_ctx_st> context, std::string peer,
-                 const GrpcShared& shared, GrpcLoop& loop, Events events);
+                 const BodyOrigin& origin, const GrpcShared& shared, GrpcLoop& loop, Events events);
   ~GrpcConnection();
 
   // Once; any thread.
@@ -102,6 +103,7 @@ class GrpcConnection final : public SessionOwner,
   GrpcLoop& loop_;
   const absl::Duration started_;
   const absl::Duration max_age_;
+  const BodyOrigin origin_;
 
   // Touched only on the loop's thread.
   std::string peer_;  // the session's, once there is one

@@ -137,7 +137,8 @@ class GrpcServerImpl final : public GrpcServer {
         const int64_t id = decision.id;
         ++open_;
         connection = std::make_shared<GrpcConnection>(
-            std::move(socket), std::move(context), PeerText(*peer), shared_, loop,
+            std::move(socket), std::move(context), PeerText(*peer),
+            BodyOrigin{.network = ConnectionTable::NetworkOf(peer->bytes)}, shared_, loop,
             GrpcConnection::Events{[this, id] { SetProven(id); }, [this, id] { Remove(id); }});
         connections_.Add(id, connection);
       }

@@ -541,7 +541,8 @@ void GrpcSession::AddInbound(ServerCall& call, absl::string_view bytes) {
   bool room = inbound_bytes_ <= shared_.options.max_inbound_bytes_per_connection;
   if (room && (inbound.share != nullptr || inbound_bytes_ > kFreeInboundBytes)) {
     if (inbound.share == nullptr) {
-      inbound.share = std::make_unique<BodyBudget::Share>(shared_.inbound, call.weak_from_this());
+      inbound.share =
+          std::make_unique<BodyBudget::Share>(shared_.inbound, peer_.origin, call.weak_from_this());
     }
     room = inbound.share->Grow(
         static_cast<int64_t>(inbound.reader.allocated_bytes() + inbound.message.capacity()));

@@ -67,6 +67,7 @@ class GrpcSession {
   struct Peer {
     std::string address;                             // "ipv4:127.0.0.1:50123"
     std::vector<CertificateName> certificate_names;  // of its verified certificate
+    BodyOrigin origin = {};                          // whom its messages count with
   };
 
   // All of them outlive the session, but for `wakes` and `peer`.

@@ -448,6 +448,31 @@ TEST_F(SessionTest, BegunMessagesHaveABudget) {
   EXPECT_EQ(inbound_.held_bytes(), 0);
 }
 
+// One address filled the budget, and the calls of all others were refused.
+TEST_F(SessionTest, WhoHoldsMostOfTheBudgetGivesWay) {
+  struct Holder final : BodyHolder {
+    void GiveUpBody() override { told = true; }
+    bool told = false;
+  };
+  const auto holder = std::make_shared<Holder>();
+  BodyBudget::Share filling(inbound_, {.network = {1}}, holder);
+  ASSERT_TRUE(filling.Grow(64 << 10));
+  session_ = std::make_unique<GrpcSession>(
+      shared_, wakes_, timers_, *this,
+      GrpcSession::Peer{"ipv4:192.0.2.1:50123", {}, {.network = {2}}});
+  Receive("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  Receive(Frame(http2::kSettings, 0, 0, ""));
+  Sent();
+  const std::string request = Request(std::string(30'000, 'x'));
+  Receive(http2::CallHeader(1, kRepeat));
+  Receive(Frame(http2::kData, 0, 1, Framed(request).substr(0, 15'000)));
+  EXPECT_FALSE(holder->told);
+  Receive(Frame(http2::kData, 0, 1, Framed(request).substr(15'000, 10'000)));
+  EXPECT_TRUE(holder->told);
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyInboundBytes), 0);
+  EXPECT_EQ(inbound_.held_bytes(), 25'000);
+}
+
 TEST_F(SessionTest, MessagesAreTakenOnlyWhenAskedFor) {
   Receive(http2::CallHeader(1, kChat));
   // The window of a stream, and no more: nobody reads, since the answers are not collected.

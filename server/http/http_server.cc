@@ -138,8 +138,10 @@ class HttpServerImpl final : public HttpServer {
       if (draining_) return;
       decision = connections_.Admit(peer->bytes, exempt);
       if (decision.admission != ConnectionTable::Admission::kDropped) {
+        const BodyOrigin origin = {.network = ConnectionTable::NetworkOf(peer->bytes),
+                                   .connection = exempt ? decision.id : 0};
         session =
-            std::make_shared<HttpSession>(std::move(socket), peer->address, std::move(tls),
+            std::make_shared<HttpSession>(std::move(socket), peer->address, origin, std::move(tls),
                                           HttpSession::Shared{options_, handler_, clock_, bodies_},
                                           answers, [this, id = decision.id] { RemoveSession(id); });
         connections_.Add(decision.id, session);

@@ -738,6 +738,45 @@ TEST_F(HttpServerTest, SlowBodyGivesItsMemoryUpWhenOthersNeedIt) {
   ExpectRefused(slow, 503, "too_many_bodies");
 }
 
+// One address filled the memory, renewed its bodies before their time was over, and nearly all large
+// webhooks of others were refused.
+TEST_F(HttpServerTest, AddressThatHoldsMostOfTheMemoryKeepsNobodyOut) {
+  constexpr size_t kFilling = 150'000;
+  // By this clock no body is ever slow.
+  FakeClock clock;
+  auto server = HttpServer::Start({.threads = 1, .max_unverified_bytes = 600'000}, handler_, clock);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string address = (*server)->address();
+  const HttpClient::From other = {"127.0.0.2"};
+  std::vector<std::unique_ptr<HttpClient>> filling;
+  for (int i = 0; i < 4; ++i) {
+    filling.push_back(std::make_unique<HttpClient>(address, other));
+    filling.back()->Send(HeadOf(kFilling));
+    ASSERT_EQ(filling.back()->ReadHead()->status, 100);
+    filling.back()->Send(std::string(kFilling - 1, 'x'));
+  }
+  // Until all of them have been read: the same address finds no room any more.
+  int status = 100;
+  while (status == 100) {
+    HttpClient more(address, other);
+    more.Send(HeadOf(100'000));
+    const auto reply = more.ReadHead();
+    ASSERT_TRUE(reply.has_value());
+    status = reply->status;
+  }
+  EXPECT_EQ(status, 503);
+  EXPECT_EQ(Exchange(address, Post("/", std::string(200'000, 'x')))->status, 200);
+  std::map<int, int> answers;
+  for (const auto& client : filling) {
+    client->Send("x");
+    const auto reply = client->ReadReply();
+    ASSERT_TRUE(reply.has_value());
+    ++answers[reply->status];
+  }
+  EXPECT_EQ(answers[503], 1);
+  EXPECT_EQ(answers[200], 3);
+}
+
 // --- Time-outs --------------------------------------------------------------------------------
 
 TEST_F(HttpServerTest, SlowHeaderIsRefused) {

@@ -163,7 +163,7 @@ class HttpSession::AnswerDue {
   std::shared_ptr<HttpSession> session_;
 };
 
-HttpSession::HttpSession(HttpSocket socket, std::string peer,
+HttpSession::HttpSession(HttpSocket socket, std::string peer, const BodyOrigin& origin,
                          std::shared_ptr<asio::ssl::context> tls, const Shared& shared,
                          AnswerQueue& answers, std::function<void()> on_end)
     : at_end_{std::move(on_end)},
@@ -173,6 +173,7 @@ HttpSession::HttpSession(HttpSocket socket, std::string peer,
       bodies_(shared.bodies),
       answers_(answers),
       peer_(std::move(peer)),
+      origin_(origin),
       stream_(std::move(socket), std::move(tls)),
       socket_(stream_.socket()),
       timer_(socket_.get_executor()),
@@ -193,7 +194,7 @@ void HttpSession::Connect(void (HttpSession::*next)()) {
     if (self->draining_ || !self->socket_.is_open()) return self->CloseNow();
     error_code ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    self->share_.emplace(self->bodies_, self->weak_from_this());
+    self->share_.emplace(self->bodies_, self->origin_, self->weak_from_this());
     self->SetPhase(Phase::kConnecting, self->options_.header_timeout);
     if (!self->stream_.has_tls()) return (self.get()->*next)();
     self->stream_.async_handshake([self, next](error_code error) {
@@ -331,7 +332,7 @@ void HttpSession::OnHead(error_code error) {
   if (refusal.has_value()) return Answer(*refusal, /*then_close=*/true);
   // Before any of the body is read, or asked for. Of chunks it is not known how much they will be.
   if (const auto length = parser_->content_length();
-      length && !bodies_.HasRoomFor(static_cast<int64_t>(*length))) {
+      length && !bodies_.HasRoomFor(static_cast<int64_t>(*length), origin_)) {
     return Refuse(HttpRefusal::kTooManyBodies, kNoRoomForBody);
   }
   if (parser_->chunked()) head_before_trailer_ = head;

@@ -59,11 +59,12 @@ class HttpSession final : public AnswerRecipient,
     BodyBudget& bodies;
   };
 
-  // `peer` is the address at the other end. `tls` is null for plain text. `answers` is of the
+  // `peer` is the address at the other end, `origin` whom its bodies count with. `tls` is null for plain text. `answers` is of the
   // socket's io_context, and outlives the session. `on_end` runs once, at the very end of its
   // destruction: nothing of the session uses its io_context afterwards.
-  HttpSession(HttpSocket socket, std::string peer, std::shared_ptr<boost::asio::ssl::context> tls,
-              const Shared& shared, AnswerQueue& answers, std::function<void()> on_end);
+  HttpSession(HttpSocket socket, std::string peer, const BodyOrigin& origin,
+              std::shared_ptr<boost::asio::ssl::context> tls, const Shared& shared,
+              AnswerQueue& answers, std::function<void()> on_end);
 
   // One of these, once; any thread.
   void Start();
@@ -134,6 +135,7 @@ class HttpSession final : public AnswerRecipient,
   BodyBudget& bodies_;
   AnswerQueue& answers_;
   const std::string peer_;
+  const BodyOrigin origin_;
 
   // Touched only on the io_context's thread.
   std::string refusal_;  // of the connection as such

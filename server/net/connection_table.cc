@@ -9,15 +9,15 @@ namespace {
 constexpr size_t kFoundAtOnce = 64;
 constexpr size_t kV4Offset = 12;
 
-ConnectionTable::Address NetworkOf(const ConnectionTable::Address& address) {
+}  // namespace
+
+ConnectionTable::Address ConnectionTable::NetworkOf(const Address& address) {
   constexpr std::array<uint8_t, kV4Offset> kV4Prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   if (std::equal(kV4Prefix.begin(), kV4Prefix.end(), address.begin())) return address;
-  ConnectionTable::Address network = address;
+  Address network = address;
   std::fill(network.begin() + network.size() / 2, network.end(), uint8_t{0});
   return network;
 }
-
-}  // namespace
 
 ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool exempt) {
   Entry entry = {.exempt = exempt, .network = NetworkOf(address)};

@@ -63,10 +63,12 @@ class ConnectionTable {
  public:
   // The 16 bytes of an IPv6 address, IPv4 mapped into it.
   using Address = std::array<uint8_t, 16>;
+  // What counts as one address: of IPv6 the network of 64 bits, which a host may have all of.
+  static Address NetworkOf(const Address& address);
 
   struct Limits {
     size_t all = 1;
-    size_t of_an_address = 1;  // of IPv6 a network of 64 bits: a host may have all of it
+    size_t of_an_address = 1;  // by NetworkOf
     size_t refusing = 64;      // those beyond that are told so; more are closed without a word
     // Of those that nobody has called SetProven for; only for servers that do.
     size_t unproven = std::numeric_limits<size_t>::max();

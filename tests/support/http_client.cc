@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kPatienceSeconds = 30;
 
-int Connect(const std::string& address) {
+int Connect(const std::string& address, const std::string& from = "") {
   const std::pair<std::string, std::string> host_port = absl::StrSplit(address, ':');
   sockaddr_in peer = {};
   peer.sin_family = AF_INET;
@@ -41,6 +41,14 @@ int Connect(const std::string& address) {
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (!from.empty()) {
+    sockaddr_in local = {};
+    local.sin_family = AF_INET;
+    if (inet_pton(AF_INET, from.c_str(), &local.sin_addr) != 1 ||
+        bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof(local)) != 0) {
+      ADD_FAILURE() << "cannot connect from " << from << ": " << std::strerror(errno);
+    }
+  }
   if (connect(fd, reinterpret_cast<const sockaddr*>(&peer), sizeof(peer)) != 0) {
     ADD_FAILURE() << "cannot connect to " << address << ": " << std::strerror(errno);
   }
@@ -102,6 +110,9 @@ struct HttpClient::Tls {
 };
 
 HttpClient::HttpClient(const std::string& address) : fd_(Connect(address)) {}
+
+HttpClient::HttpClient(const std::string& address, const From& from)
+    : fd_(Connect(address, from.address)) {}
 
 HttpClient::HttpClient(const std::string& address, const std::string& authority,
                        const std::string& alpn)

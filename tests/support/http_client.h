@@ -27,6 +27,11 @@ class HttpClient {
  public:
   // Fails the test if nothing listens at `address` (HOST:PORT, an IPv4 address).
   explicit HttpClient(const std::string& address);
+  // The same from a local address, such as 127.0.0.2.
+  struct From {
+    std::string address;
+  };
+  HttpClient(const std::string& address, const From& from);
   // The same through TLS, believing certificates that `authority` (PEM) has signed. Without a
   // handshake Send and reads report the end of the connection. `alpn`: the one protocol offered.
   HttpClient(const std::string& address, const std::string& authority,
