@@ -24,16 +24,22 @@ absl::Status NoPageToken() {
   return InvalidField("page_token", "is not a page token: pass on next_page_token unchanged");
 }
 
-std::string Escaped(const PageToken& token, absl::string_view epoch, uint64_t fingerprint,
-                    absl::string_view point) {
-  return absl::WebSafeBase64Escape(
-      absl::StrCat(epoch, ".", fingerprint, ".", absl::ToUnixMicros(token.start), ".",
-                   absl::ToUnixMicros(token.end), ".", absl::ToUnixMicros(token.after.receive_time),
-                   ".", token.after.sequence, point));
+constexpr size_t kPartsBeforeChecksum = 8;
+
+// FNV-1a always tells texts apart that differ within two bytes beside each other, and a character of
+// base64 covers no more.
+std::string ChecksumOf(absl::string_view text) {
+  return absl::StrCat(absl::Hex(RequestFingerprint(text), absl::kZeroPad16));
 }
 
-std::string PointText(Sequence head, HistoryMark mark) {
-  return absl::StrCat(".", head, ".", mark);
+std::string Escaped(const PageToken& token, absl::string_view epoch, uint64_t fingerprint,
+                    Sequence head, HistoryMark mark) {
+  const std::string text =
+      absl::StrCat(absl::StrCat(epoch, ".", fingerprint, ".", absl::ToUnixMicros(token.start), ".",
+                                absl::ToUnixMicros(token.end), "."),
+                   absl::StrCat(absl::ToUnixMicros(token.after.receive_time), ".",
+                                token.after.sequence, ".", head, ".", mark));
+  return absl::WebSafeBase64Escape(absl::StrCat(text, ".", ChecksumOf(text)));
 }
 
 }  // namespace
@@ -51,8 +57,8 @@ uint64_t RequestFingerprint(absl::string_view request_bytes) {
 LogPoint PointOf(const EventLog& log) { return {log.history(), log.Position().head}; }
 
 std::string FormatPageToken(const PageToken& token, const LogPoint& point, uint64_t fingerprint) {
-  return Escaped(token, point.history.epoch, fingerprint,
-                 PointText(point.head, point.history.sequences.MarkAt(point.head)));
+  return Escaped(token, point.history.epoch, fingerprint, point.head,
+                 point.history.sequences.MarkAt(point.head));
 }
 
 absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, const LogPoint& point,
@@ -65,23 +71,26 @@ absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, const LogPoint&
   int64_t after = 0;
   PageToken token;
   if (absl::WebSafeBase64Unescape(text, &plain)) parts = absl::StrSplit(plain, '.');
-  const bool has_point = parts.size() == 8;
   Sequence head = 0;
   HistoryMark mark = 0;
-  if (has_point && (!absl::SimpleAtoi(parts[6], &head) || !absl::SimpleAtoi(parts[7], &mark))) {
-    return NoPageToken();
-  }
-  if ((parts.size() != 6 && !has_point) || !absl::SimpleAtoi(parts[1], &token_fingerprint) ||
+  if (parts.size() != kPartsBeforeChecksum + 1 || !absl::SimpleAtoi(parts[1], &token_fingerprint) ||
       !absl::SimpleAtoi(parts[2], &start) || !absl::SimpleAtoi(parts[3], &end) ||
-      !absl::SimpleAtoi(parts[4], &after) || !absl::SimpleAtoi(parts[5], &token.after.sequence)) {
+      !absl::SimpleAtoi(parts[4], &after) || !absl::SimpleAtoi(parts[5], &token.after.sequence) ||
+      !absl::SimpleAtoi(parts[6], &head) || !absl::SimpleAtoi(parts[7], &mark)) {
     return NoPageToken();
   }
+  token.start = FromMicros(start);
+  token.end = FromMicros(end);
+  token.after.receive_time = FromMicros(after);
+  // With the checksum. Numbers and base64 have other spellings too, with blanks and signs, that
+  // nobody was given.
+  if (Escaped(token, parts[0], token_fingerprint, head, mark) != text) return NoPageToken();
   if (parts[0] != point.history.epoch) {
     return InvalidField("page_token",
                         "belongs to another log: the gateway's data was replaced. Begin again "
                         "without a token");
   }
-  if (has_point && (head > point.head || mark != point.history.sequences.MarkAt(head))) {
+  if (head > point.head || mark != point.history.sequences.MarkAt(head)) {
     return InvalidField("page_token",
                         "belongs to another history of this log: the gateway's data was put back "
                         "to an older state since. Begin again without a token");
@@ -90,13 +99,6 @@ absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, const LogPoint&
     return InvalidField("page_token",
                         "belongs to another request: between pages only page_size and "
                         "include_raw_body may change");
-  }
-  token.start = FromMicros(start);
-  token.end = FromMicros(end);
-  token.after.receive_time = FromMicros(after);
-  // Numbers and base64 have other spellings, with blanks and signs, that nobody was given.
-  if (Escaped(token, parts[0], fingerprint, has_point ? PointText(head, mark) : "") != text) {
-    return NoPageToken();
   }
   return token;
 }

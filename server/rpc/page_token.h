@@ -1,5 +1,6 @@
 // Where the next page of a list begins, as clients carry it: opaque, bound to the log, its history
-// and the request.
+// and the request. A token that was copied wrongly is refused, and never skips anything: it carries
+// a checksum. That is no secret; who makes tokens up sees nothing that the request would not show.
 #ifndef HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 #define HOOKGATE_SERVER_RPC_PAGE_TOKEN_H_
 
@@ -35,8 +36,8 @@ LogPoint PointOf(const EventLog& log);
 // log still is: it was not put back to an older state in between.
 std::string FormatPageToken(const PageToken& token, const LogPoint& point, uint64_t fingerprint);
 
-// Errors: InvalidField "page_token" if it is none, or of another request, log or history. Tokens
-// of Hookgate 0.1 carry no point, and are taken as they are.
+// Errors: InvalidField "page_token" if it is none, or of another request, log or history. Those of
+// Hookgate 0.1, which carry neither a point nor a checksum, are none any more: they are of minutes.
 absl::StatusOr<PageToken> ParsePageToken(absl::string_view text, const LogPoint& point,
                                          uint64_t fingerprint);
 

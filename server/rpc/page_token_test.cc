@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -56,9 +59,33 @@ TEST_F(PageTokenTest, TokenOfAnotherHistoryIsRefused) {
   EXPECT_TRUE(ParsePageToken(before, {put_back, 20}, 7).ok());
 }
 
-TEST_F(PageTokenTest, TokenWithoutAPointIsTaken) {
-  EXPECT_TRUE(
-      ParsePageToken(absl::WebSafeBase64Escape("00000000000000aa.7.1.2.3.4"), point_, 7).ok());
+// A token of which one character had been copied wrongly was taken now and then, and the list went on
+// somewhere else, or was empty.
+TEST_F(PageTokenTest, EveryChangeOfOneCharacterIsRefused) {
+  const std::string text = FormatPageToken(SampleToken(), point_, 7);
+  for (size_t i = 0; i < text.size(); ++i) {
+    for (int code = 0; code < 256; ++code) {
+      std::string changed = text;
+      changed[i] = static_cast<char>(code);
+      if (changed == text) continue;
+      EXPECT_EQ(FieldOf(ParsePageToken(changed, point_, 7).status()), "page_token") << changed;
+    }
+    std::string without = text;
+    without.erase(i, 1);
+    EXPECT_FALSE(ParsePageToken(without, point_, 7).ok()) << without;
+    std::string twice = text;
+    twice.insert(i, 1, text[i]);
+    EXPECT_FALSE(ParsePageToken(twice, point_, 7).ok()) << twice;
+    std::string swapped = text;
+    if (i > 0) std::swap(swapped[i - 1], swapped[i]);
+    EXPECT_EQ(ParsePageToken(swapped, point_, 7).ok(), swapped == text) << swapped;
+  }
+}
+
+TEST_F(PageTokenTest, TokenOfVersion01IsRefused) {
+  const auto token =
+      ParsePageToken(absl::WebSafeBase64Escape("00000000000000aa.7.1.2.3.4"), point_, 7);
+  EXPECT_EQ(FieldOf(token.status()), "page_token");
 }
 
 TEST_F(PageTokenTest, TextThatIsNoTokenIsRefused) {
@@ -81,8 +108,9 @@ TEST_F(PageTokenTest, OtherSpellingsOfATokenAreRefused) {
         absl::string_view("00000000000000aa.7.1.2.3.4.12.+11"),
         absl::string_view("00000000000000aa.7.1.2.3.4.12")}) {
     const bool as_written = plain == kWritten;
-    EXPECT_EQ(ParsePageToken(absl::WebSafeBase64Escape(plain), point_, 7).ok(), as_written)
-        << plain;
+    const std::string token = absl::WebSafeBase64Escape(
+        absl::StrCat(plain, ".", absl::Hex(RequestFingerprint(plain), absl::kZeroPad16)));
+    EXPECT_EQ(ParsePageToken(token, point_, 7).ok(), as_written) << plain;
   }
 }
 

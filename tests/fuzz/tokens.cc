@@ -97,8 +97,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   hookgate::CheckCursor(absl::StrCat(hookgate::Log().epoch(), input));
   hookgate::CheckPageToken(input);
   hookgate::CheckPageToken(absl::WebSafeBase64Escape(input));
+  const std::string page = absl::StrCat(hookgate::kEpoch, ".", hookgate::kFingerprint, ".", input);
+  hookgate::CheckPageToken(absl::WebSafeBase64Escape(page));
+  // Nor can the checksum.
   hookgate::CheckPageToken(absl::WebSafeBase64Escape(
-      absl::StrCat(hookgate::kEpoch, ".", hookgate::kFingerprint, ".", input)));
+      absl::StrCat(page, ".", absl::Hex(hookgate::RequestFingerprint(page), absl::kZeroPad16))));
   hookgate::CheckDeliveryId(input);
   hookgate::CheckDeliveryId(absl::StrCat(hookgate::kSubscription, ".", input));
   return 0;
