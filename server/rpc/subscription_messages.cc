@@ -1,9 +1,12 @@
 #include "server/rpc/subscription_messages.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/base/proto_time.h"
+#include "server/base/status.h"
 #include "server/delivery/cursor.h"
 #include "server/delivery/delivery_id.h"
 
@@ -66,6 +69,17 @@ absl::Duration Saturating(const google::protobuf::Duration& proto) {
 }
 
 }  // namespace
+
+absl::Status CheckLengths(const hookgate::v1::AcknowledgeRequest& request) {
+  for (const auto& [list, size] : {std::pair("ack.delivery_ids", request.ack().delivery_ids_size()),
+                                   std::pair("nack.items", request.nack().items_size()),
+                                   std::pair("extend.items", request.extend().items_size())}) {
+    if (size <= kMaxItems) continue;
+    return InvalidField(list, absl::StrCat("has ", size, " entries; send at most ", kMaxItems,
+                                           " in one call. None of this one was looked at"));
+  }
+  return absl::OkStatus();
+}
 
 void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems& out) {
   for (int i = 0; i < ack.delivery_ids_size(); ++i) {

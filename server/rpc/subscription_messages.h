@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "google/protobuf/repeated_field.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/delivery/subscription.h"
@@ -18,7 +19,10 @@ struct AckItems {
   std::vector<std::string> ids;
 };
 
-// At most 10,000 items of one message mean something; those after are of no known delivery.
+// What Acknowledge takes: at most 10,000 items in each list. InvalidField of the list otherwise.
+absl::Status CheckLengths(const hookgate::v1::AcknowledgeRequest& request);
+
+// In a frame of Consume at most 10,000 items mean something; those after are of no known delivery.
 void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems& out);
 void AppendItems(const hookgate::v1::Nack& nack, const DeliveryIds& ids, AckItems& out);
 void AppendItems(const hookgate::v1::Extend& extend, const DeliveryIds& ids, AckItems& out);

@@ -102,6 +102,8 @@ Method SubscriptionService::Pull() {
 Method SubscriptionService::Acknowledge() {
   const auto settle = [this](const v1::AcknowledgeRequest& request,
                              v1::AcknowledgeResponse& response, UnaryCalls::Finish finish) {
+    const absl::Status lengths = CheckLengths(request);
+    if (!lengths.ok()) return std::move(finish)(lengths);
     const auto subscription = context_.subscriptions.Find(request.subscription());
     if (!subscription.ok()) return std::move(finish)(subscription.status());
     AckItems items;

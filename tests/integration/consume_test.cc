@@ -658,6 +658,27 @@ TEST_F(ConsumeTest, PullTakesWhatIsThereAndAcknowledgeSettlesIt) {
   EXPECT_THAT(attempts, testing::UnorderedElementsAre(1, 2));
 }
 
+// Of 10,001 acks in one call the last one was answered as if there were no such delivery.
+TEST_F(ConsumeTest, AcknowledgeWithTooManyItemsDoesNothing) {
+  StartGateway();
+  Create();
+  StoreMany(1);
+  const auto pulled =
+      Call(&Stub::Pull, "subscription: 'billing' consumer_name: 'cron' max_events: 1");
+  ASSERT_EQ(pulled.deliveries_size(), 1);
+  const std::string& id = pulled.deliveries(0).delivery_id();
+  std::string many = absl::StrCat("subscription: 'billing' ack { delivery_ids: '", id, "'");
+  for (int i = 0; i < 10'000; ++i) many += " delivery_ids: 'a'";
+  v1::AcknowledgeResponse response;
+  const grpc::Status status = TryCall(&Stub::Acknowledge, many + " }", response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("ack.delivery_ids: has 10001 entries"));
+  EXPECT_EQ(Get().in_flight(), 1);
+  const auto acked = Call(&Stub::Acknowledge,
+                          absl::StrCat("subscription: 'billing' ack { delivery_ids: '", id, "' }"));
+  EXPECT_EQ(acked.results(0).result(), AckResult::RESULT_OK);
+}
+
 TEST_F(ConsumeTest, PullWaitsForTheFirst) {
   StartGateway();
   Create();
