@@ -69,7 +69,7 @@ ABSL_FLAG(std::string, admin_address, "",
 ABSL_FLAG(std::string, data_dir, "",
           "Folder of the event log, made if it is missing. Default ./hookgate-data.");
 ABSL_FLAG(bool, allow_insecure_grpc, false,
-          "Serve gRPC without TLS on an address that other machines reach.");
+          "Serve gRPC without TLS or without principals on an address that other machines reach.");
 ABSL_FLAG(bool, allow_core_dumps, false,
           "Let a crash write a core file, and debuggers attach. Both see secrets and bodies.");
 ABSL_FLAG(std::string, log_format, "",

@@ -11,7 +11,7 @@ namespace hookgate::cli {
 std::vector<FlagSpec> StartFlags(const std::string& default_from) {
   return {{.name = "from",
            .kind = FlagKind::kChoice,
-           .help = "Begin with the oldest event held, or only with what comes.",
+           .help = "Begin only with what comes, or with the oldest event held.",
            .default_value = default_from,
            .choices = {"latest", "earliest"}},
           {.name = "after",

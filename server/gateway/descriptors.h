@@ -1,8 +1,7 @@
 // How the file descriptors of the process are shared out.
 //
-// A process without a free descriptor cannot accept, and libgrpc's listener never does again after
-// it has once failed for that reason. So whoever can reach the webhook port must not be able to use
-// them up: its connections get a share, and the rest stays free for the others.
+// A process without a free descriptor cannot accept. So whoever can reach one port must not be able
+// to use them up: its connections get a share, and the rest stays free for the other ports.
 #ifndef HOOKGATE_SERVER_GATEWAY_DESCRIPTORS_H_
 #define HOOKGATE_SERVER_GATEWAY_DESCRIPTORS_H_
 
