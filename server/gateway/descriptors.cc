@@ -55,11 +55,12 @@ void FitDescriptors(int64_t limit, Options& options, Problems& problems) {
   }
   const int64_t for_grpc = free - for_admin - options.http.max_connections;
   if (grpc_connections > for_grpc) {
-    problems.AddWarning("grpc.limits.max_connections",
-                        absl::StrCat("is ", grpc_connections, ", and this process may open only ",
-                                     limit, " files, of which it keeps ", limit - for_grpc,
-                                     " for webhooks, readers and itself: lowered to ", for_grpc,
-                                     ", each with any number of streams; ", kRemedy));
+    problems.AddWarning(
+        "grpc.limits.max_connections",
+        absl::StrCat("is ", grpc_connections, ", and this process may open only ", limit,
+                     " files, of which it keeps ", limit - for_grpc,
+                     " for webhooks, readers and itself: lowered to ", for_grpc,
+                     ", each with up to grpc.limits.max_calls_per_connection streams; ", kRemedy));
     grpc_connections = static_cast<int>(for_grpc);
   }
 }
