@@ -6,7 +6,7 @@ target carries link flags (and now and then a define), asked of pkg-config, and 
 
 # What stays shared in --config=release, too: Debian mends it without a new build of ours, and every
 # machine has it or gets it with one small package.
-_ALWAYS_SHARED = ["atomic", "crypto", "dl", "m", "pthread", "rt", "sqlite3", "ssl", "tcmalloc_minimal", "z"]
+_ALWAYS_SHARED = ["atomic", "crypto", "dl", "m", "nghttp2", "pthread", "rt", "sqlite3", "ssl", "tcmalloc_minimal", "z"]
 
 def _ask_pkg_config(ctx, module, static):
     tool = ctx.which("pkg-config")
