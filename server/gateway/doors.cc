@@ -10,7 +10,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "server/base/status.h"
+#include "server/delivery/subscription_settings.h"
 #include "server/gateway/file_permissions.h"
 
 namespace hookgate {
@@ -62,6 +64,22 @@ NameSet ResolveNames(const google::protobuf::RepeatedPtrField<std::string>& name
   return NameSet(all);
 }
 
+// Each entry of `names` that no subscription can have, or begin with. The right is of no use then,
+// but does no harm either.
+void WarnOfNoSubscription(const google::protobuf::RepeatedPtrField<std::string>& names,
+                          const std::string& key, Problems& problems) {
+  for (int i = 0; i < names.size(); ++i) {
+    if (!ProblemOf(names[i], /*prefixes=*/true).empty() || names[i] == "*") continue;
+    absl::string_view name = names[i];
+    absl::ConsumeSuffix(&name, "*");  // "mail." is a name itself.
+    const std::string item = absl::StrCat(key, "[", i, "]");
+    const absl::Status valid = CheckSubscriptionName(name, item);
+    if (valid.ok()) continue;
+    problems.AddWarning(item, absl::StrCat(absl::StripPrefix(valid.message(), item + ": "),
+                                           ", so it matches no subscription"));
+  }
+}
+
 void ResolveCertificateNames(const hookgate::config::v1::Principal& config, const std::string& key,
                              bool verifies_clients, Principal& principal, Problems& problems) {
   if (!config.certificate_names().empty() && !verifies_clients) {
@@ -109,7 +127,14 @@ Principal ResolvePrincipal(const hookgate::config::v1::Principal& config, const 
   principal.subscribe = ResolveNames(rights.subscribe(), under + "subscribe", problems);
   principal.query = ResolveNames(rights.query(), under + "query", problems);
   principal.consume = ResolveNames(rights.consume(), under + "consume", problems, true);
+  WarnOfNoSubscription(rights.consume(), under + "consume", problems);
   principal.admin = rights.admin();
+  if (principal.subscribe.empty() && principal.query.empty() && principal.consume.empty() &&
+      !principal.admin) {
+    problems.AddWarning(absl::StrCat(key, ".rights"),
+                        "are none, so every call of this principal is refused; give it subscribe, "
+                        "query, consume or admin");
+  }
   return principal;
 }
 

@@ -27,7 +27,8 @@ CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::str
                             Problems& problems);
 
 // Checks what `config` says about doors, and reads the certificates to see that they are right.
-// Warns of doors that are open, and of rights for sources that are not there.
+// Warns of doors that are open, of rights for sources that are not there or for subscriptions that
+// cannot be, and of principals without any right.
 //   address  where gRPC listens
 //   exposed  it can be reached from other machines
 // What it returns is only good if it added no error.

@@ -136,6 +136,55 @@ bool IsLoopback(const std::string& address) {
          (is_v4 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
 }
 
+// A host by number where it is one, so that one host has one spelling. Without brackets.
+std::string Normalized(const std::string& host) {
+  if (host == "localhost") return "127.0.0.1";
+  if (!absl::StartsWith(host, "[")) return host;
+  const std::string v6 = host.substr(1, host.size() - 2);
+  in6_addr bytes;
+  char text[INET6_ADDRSTRLEN];
+  if (inet_pton(AF_INET6, v6.c_str(), &bytes) != 1) return v6;
+  return inet_ntop(AF_INET6, &bytes, text, sizeof(text));
+}
+
+// Whether a listener at one of these keeps one from the other.
+bool Collide(const std::string& one, const std::string& other) {
+  const absl::optional<std::string> host = HostOf(one);
+  const absl::optional<std::string> other_host = HostOf(other);
+  int port = 0;
+  int other_port = 0;
+  if (!host.has_value() || !other_host.has_value() ||
+      !absl::SimpleAtoi(one.substr(one.rfind(':') + 1), &port) ||
+      !absl::SimpleAtoi(other.substr(other.rfind(':') + 1), &other_port) || port != other_port ||
+      port == 0) {
+    return false;
+  }
+  const std::string a = Normalized(*host);
+  const std::string b = Normalized(*other_host);
+  const auto is_v6 = [](const std::string& text) { return absl::StrContains(text, ':'); };
+  // [::] takes IPv4 as well.
+  const auto covers = [&](const std::string& all, const std::string& single) {
+    return all == "::" || (all == "0.0.0.0" && !is_v6(single));
+  };
+  return a == b || covers(a, b) || covers(b, a);
+}
+
+// Otherwise the start would fail, and say only that an address is in use.
+void CheckPortsDiffer(const Options& options, Problems& problems) {
+  const std::pair<absl::string_view, const std::string*> all[] = {
+      {"http.address", &options.http.address},
+      {"grpc.address", &options.rpc.transport.address},
+      {"admin.address", &options.admin.address}};
+  for (size_t i = 0; i < std::size(all); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (!Collide(*all[i].second, *all[j].second)) continue;
+      problems.AddError(all[i].first, absl::StrCat("\"", *all[i].second, "\" has the port of ",
+                                                   all[j].first, ", which is \"", *all[j].second,
+                                                   "\"; each needs a port of its own"));
+    }
+  }
+}
+
 std::vector<Network> ResolveNetworks(const google::protobuf::RepeatedPtrField<std::string>& texts,
                                      const std::string& key, Problems& problems) {
   std::vector<Network> networks;
@@ -566,6 +615,7 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
   ResolveRpc(config, options, problems);
   problems.AddError(SetAddress(config.admin().address(), "admin.address", "127.0.0.1:9090",
                                options.admin.address));
+  CheckPortsDiffer(options, problems);
   ResolveStorage(config, options, problems);
   problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
                                 absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));

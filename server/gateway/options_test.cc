@@ -234,6 +234,26 @@ TEST_F(OptionsTest, GrpcThatOtherMachinesReachNeedsPermission) {
   }
 }
 
+// The check said that all was right, and the start found the address in use, by hookgated itself.
+TEST_F(OptionsTest, PortIsOfOneListener) {
+  const auto config = [](const std::string& http, const std::string& grpc,
+                         const std::string& admin) {
+    return absl::StrCat("http { address: \"", http, "\" } grpc { allow_insecure: true address: \"",
+                        grpc, "\" } admin { address: \"", admin, "\" }");
+  };
+  EXPECT_THAT(ErrorOf(config("127.0.0.1:81", "127.0.0.1:81", "127.0.0.1:82"), "grpc.address"),
+              AllOf(HasSubstr("http.address"), HasSubstr("127.0.0.1:81")));
+  EXPECT_EQ(ErrorsOf(config("127.0.0.1:81", "127.0.0.1:81", "127.0.0.1:81")).size(), 3u);
+  ErrorOf("http { address: \"127.0.0.1:9090\" }", "admin.address");
+  ErrorOf(config("0.0.0.0:81", "127.0.0.1:82", "127.0.0.1:81"), "admin.address");
+  ErrorOf(config("127.0.0.1:81", "127.0.0.1:82", "[::]:81"), "admin.address");
+  ErrorOf(config("localhost:81", "127.0.0.1:82", "127.0.0.1:081"), "admin.address");
+  ErrorOf(config("[::1]:81", "[0:0::1]:81", "[::1]:82"), "grpc.address");
+  Right(config("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:00"));
+  Right(config("127.0.0.1:81", "127.0.0.2:81", "[::1]:81"));
+  Right(config("0.0.0.0:81", "127.0.0.2:82", "[::1]:81"));
+}
+
 constexpr char kDigest[] = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 TEST_F(OptionsTest, PrincipalsAreCheckedAndNoTokenIsEverRepeated) {
@@ -803,9 +823,32 @@ TEST_F(OptionsTest, OpenDoorsAreWarnedOf) {
   EXPECT_THAT(WarningsOf(R"(grpc { address: "0.0.0.0:1" allow_insecure: true })"),
               ElementsAre(AllOf(StartsWith("principals: "), HasSubstr("everybody in the network")),
                           AllOf(StartsWith("grpc.allow_insecure: "), HasSubstr("without TLS"))));
-  EXPECT_THAT(
-      WarningsOf(absl::StrCat("principals { name: \"a\" token_sha256: \"", kDigest, "\" }")),
-      IsEmpty());
+  EXPECT_THAT(WarningsOf(absl::StrCat("principals { name: \"a\" token_sha256: \"", kDigest,
+                                      "\" rights { admin: true } }")),
+              IsEmpty());
+}
+
+// Both were found out only when calls were refused.
+TEST_F(OptionsTest, RightsThatAllowNothingAreWarnedOf) {
+  const auto principal = [](const std::string& rights) {
+    return absl::StrCat("principals { name: \"a\" token_sha256: \"", kDigest, "\" ", rights, " } ");
+  };
+  for (const char* none : {"", "rights {}", "rights { admin: false }"}) {
+    EXPECT_THAT(WarningsOf(principal(none)),
+                ElementsAre(AllOf(StartsWith("principals[0].rights: "), HasSubstr("refused"))));
+  }
+  for (const char* some : {"admin: true", "subscribe: '*'", "query: 'openai'", "consume: 'a'",
+                           "consume: 'mail.*'", "consume: '*'", "consume: 'a-b_c.9'"}) {
+    EXPECT_THAT(WarningsOf(principal(absl::StrCat("rights { ", some, " }"))), IsEmpty()) << some;
+  }
+  EXPECT_THAT(WarningsOf(principal(absl::StrCat("rights { consume: 'a' consume: 'Mail' consume: "
+                                                "'mail/x.*' consume: '",
+                                                std::string(101, 'x'), "' consume: 'b c' }"))),
+              ElementsAre(AllOf(StartsWith("principals[0].rights.consume[1]: "),
+                                HasSubstr("lower-case"), HasSubstr("no subscription")),
+                          StartsWith("principals[0].rights.consume[2]: "),
+                          StartsWith("principals[0].rights.consume[3]: "),
+                          StartsWith("principals[0].rights.consume[4]: ")));
 }
 
 TEST_F(OptionsTest, RightForASourceThatIsNotThereIsWarnedOf) {
