@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "server/base/status.h"
 
@@ -746,6 +747,30 @@ TEST_F(OptionsTest, ErrorInTheConfigFileDoesNotShowASecret) {
   LoadConfig(WriteFile(absl::StrCat("grpc { allow_insecure: ", kKey, " }")), problems);
   EXPECT_FALSE(problems.ok());
   EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr("private"))));
+}
+
+// A secret alone, where its field should be, was quoted as the name of a field that there is not.
+TEST_F(OptionsTest, SecretInThePlaceOfAFieldIsNotRepeated) {
+  for (const char* secret : {"Zx9kQ2vLmN8pRt4w", "hunter2hunter2", "correcthorsebatterystaple",
+                             "sk_live_51H8s9Kj", "a3f5c9e1b7d2", "TOPSECRETTOPSECRET"}) {
+    for (const char* form : {"$", "$: 1", "$ {}", "\"$\"", "[$]: 1", "[a.$]: 1", "name: $",
+                             "raw: $", "raw: 99$", "inline: \"x\" $", "$+/= x", "x <$>"}) {
+      const std::string line = absl::StrReplaceAll(form, {{"$", secret}});
+      Problems problems;
+      LoadConfig(WriteFile(absl::StrCat("sources { secrets {\n", line, "\n} }")), problems);
+      EXPECT_FALSE(problems.ok()) << line;
+      EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr(secret)))) << line;
+    }
+  }
+  Problems problems;
+  LoadConfig(WriteFile("http { max_body_bytes: 98765432109876543210 Zx9kQ2vLmN8pRt4w: 1 }"),
+             problems);
+  EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr("98765432109876543210"))));
+  Problems unknown;
+  LoadConfig(WriteFile("http {\n Zx9kQ2vLmN8pRt4w: 1 }"), unknown);
+  EXPECT_THAT(unknown.errors(),
+              ElementsAre(AllOf(HasSubstr(":2:"), HasSubstr("hookgate.config.v1.Http"),
+                                HasSubstr("no field named (not repeated here"))));
 }
 
 TEST_F(OptionsTest, ConfigFileThatCannotBeReadIsNamed) {
