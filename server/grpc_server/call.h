@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/access/certificate_name.h"
@@ -72,6 +73,14 @@ class Call {
   // Ends the call with `status`, after the messages that NextMessage has given out already. It is not
   // asked again. The first Finish counts.
   virtual void Finish(const absl::Status& status) = 0;
+
+  // Adds to the headers of the response, or to its trailers. Names in lower case; the value of one
+  // that ends in "-bin" may be any bytes. Unlike the rest only on the connection's thread, from the
+  // factory or the handler, and without effect once the headers or the trailers have been made: the
+  // first message takes the headers with it, Finish the trailers. A call that ends without a message
+  // has trailers alone, with both in them.
+  virtual void AddInitialMetadata(absl::string_view name, absl::string_view value) = 0;
+  virtual void AddTrailingMetadata(absl::string_view name, absl::string_view value) = 0;
 };
 
 // What a service does in one call. All methods run on the connection's thread and must not block:

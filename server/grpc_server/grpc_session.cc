@@ -50,6 +50,19 @@ nghttp2_nv Field(absl::string_view name, absl::string_view value,
           flags};
 }
 
+// That every response begins with.
+std::vector<nghttp2_nv> ResponseFields() {
+  return {Field(":status", "200"), Field("content-type", "application/grpc"),
+          Field("grpc-accept-encoding", "identity")};
+}
+
+void AddFields(const std::vector<std::pair<std::string, std::string>>& metadata,
+               std::vector<nghttp2_nv>& fields) {
+  for (const auto& [name, value] : metadata) {
+    fields.push_back(Field(name, value, NGHTTP2_NV_FLAG_NO_INDEX));
+  }
+}
+
 absl::string_view ViewOf(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
@@ -721,11 +734,11 @@ void GrpcSession::TrySend(ServerCall& call) {
     const bool open = nghttp2_session_get_remote_window_size(session_) > 0 &&
                       nghttp2_session_get_stream_remote_window_size(session_, call.stream_id_) > 0;
     if (open && !NextMessage(call)) return;
-    const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", "application/grpc"),
-                                 Field("grpc-accept-encoding", "identity")};
+    std::vector<nghttp2_nv> fields = ResponseFields();
+    if (call.metadata_ != nullptr) AddFields(call.metadata_->initial, fields);
     nghttp2_data_provider provider = {};
     provider.read_callback = Callbacks::ReadData;
-    nghttp2_submit_response(session_, call.stream_id_, fields, std::size(fields), &provider);
+    nghttp2_submit_response(session_, call.stream_id_, fields.data(), fields.size(), &provider);
     call.response_begun_ = true;
   }
   owner_.OnOutput();
@@ -789,9 +802,8 @@ void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
   const StatusTrailers trailers = ToTrailers(status);
   std::vector<nghttp2_nv> fields;
   if (!call.response_begun_) {
-    fields.push_back(Field(":status", "200"));
-    fields.push_back(Field("content-type", "application/grpc"));
-    fields.push_back(Field("grpc-accept-encoding", "identity"));
+    fields = ResponseFields();
+    if (call.metadata_ != nullptr) AddFields(call.metadata_->initial, fields);
   }
   fields.push_back(Field("grpc-status", trailers.code));
   if (!trailers.message.empty()) {
@@ -800,6 +812,7 @@ void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
   if (!trailers.details.empty()) {
     fields.push_back(Field("grpc-status-details-bin", trailers.details, NGHTTP2_NV_FLAG_NO_INDEX));
   }
+  if (call.metadata_ != nullptr) AddFields(call.metadata_->trailing, fields);
   if (call.response_begun_) {
     nghttp2_submit_trailer(session_, call.stream_id_, fields.data(), fields.size());
   } else {

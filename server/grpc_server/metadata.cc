@@ -39,4 +39,12 @@ absl::optional<absl::string_view> Metadata::First(absl::string_view name) const 
   return absl::nullopt;
 }
 
+std::string MetadataToWire(absl::string_view name, absl::string_view value) {
+  if (!absl::EndsWith(name, "-bin")) return std::string(value);
+  std::string encoded;
+  absl::Base64Escape(value, &encoded);
+  while (!encoded.empty() && encoded.back() == '=') encoded.pop_back();
+  return encoded;
+}
+
 }  // namespace hookgate

@@ -35,6 +35,12 @@ TEST(MetadataTest, SeveralBinaryValuesMayStandInOneField) {
   EXPECT_THAT(metadata.All("x-bin"), ElementsAre("a", "b"));
 }
 
+TEST(MetadataTest, BinaryValuesGoOutWithoutPadding) {
+  EXPECT_EQ(MetadataToWire("x", "a=b"), "a=b");
+  EXPECT_EQ(MetadataToWire("x-bin", absl::string_view("\0\xff", 2)), "AP8");
+  EXPECT_EQ(MetadataToWire("x-bin", ""), "");
+}
+
 TEST(MetadataTest, WhatIsNoBase64ChangesNothing) {
   Metadata metadata;
   EXPECT_FALSE(metadata.AddFromWire("x-bin", "YQ==,*"));

@@ -15,12 +15,7 @@ namespace {
 }
 
 MethodTable::Kind KindOf(const google::protobuf::MethodDescriptor& method) {
-  if (method.client_streaming()) {
-    if (!method.server_streaming()) {
-      WrongProgram("a client's stream with a single answer is not served", method.full_name());
-    }
-    return MethodTable::Kind::kBidirectional;
-  }
+  if (method.client_streaming()) return MethodTable::Kind::kBidirectional;
   return method.server_streaming() ? MethodTable::Kind::kServerStreaming
                                    : MethodTable::Kind::kUnary;
 }

@@ -53,7 +53,8 @@ class MethodTable {
   // thread: must not block.
   using Admit = std::function<Admission(const CallInfo& info)>;
 
-  // gRPC's kinds, by who sends a stream. A client's stream with a single answer is not served.
+  // gRPC's kinds, by who sends a stream. A client's stream with a single answer is kBidirectional:
+  // over the wire they are the same, and its handler has one message.
   enum class Kind { kUnary, kServerStreaming, kBidirectional };
 
   struct Entry {

@@ -1,6 +1,7 @@
 #include "server/grpc_server/server_call.h"
 
 #include "server/grpc_server/grpc_session.h"
+#include "server/grpc_server/metadata.h"
 #include "server/grpc_server/wake_queue.h"
 
 namespace hookgate {
@@ -18,6 +19,16 @@ void ServerCall::Finish(const absl::Status& status) {
     finish_asked_.store(true, std::memory_order_release);
   }
   Note(kFinish);
+}
+
+void ServerCall::AddInitialMetadata(absl::string_view name, absl::string_view value) {
+  if (metadata_ == nullptr) metadata_ = std::make_unique<ResponseMetadata>();
+  metadata_->initial.emplace_back(std::string(name), MetadataToWire(name, value));
+}
+
+void ServerCall::AddTrailingMetadata(absl::string_view name, absl::string_view value) {
+  if (metadata_ == nullptr) metadata_ = std::make_unique<ResponseMetadata>();
+  metadata_->trailing.emplace_back(std::string(name), MetadataToWire(name, value));
 }
 
 void ServerCall::Note(Notes note) {

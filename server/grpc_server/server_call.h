@@ -10,9 +10,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "server/grpc_server/call.h"
 #include "server/grpc_server/message_reader.h"
@@ -43,6 +46,8 @@ class ServerCall final : public Call,
   void Wake() override { Note(kWoken); }
   void ReadNext() override;
   void Finish(const absl::Status& status) override ABSL_LOCKS_EXCLUDED(mu_);
+  void AddInitialMetadata(absl::string_view name, absl::string_view value) override;
+  void AddTrailingMetadata(absl::string_view name, absl::string_view value) override;
   void GiveUpBody() override { Note(kGiveUp); }
 
   // On the session's thread.
@@ -59,6 +64,12 @@ class ServerCall final : public Call,
     std::string message;  // the one message of a method that has one, until the client's side ends
     bool has_message = false;
     std::unique_ptr<BodyBudget::Share> share;  // once it counts
+  };
+
+  // Of the response, as it goes over the wire.
+  struct ResponseMetadata {
+    std::vector<std::pair<std::string, std::string>> initial;
+    std::vector<std::pair<std::string, std::string>> trailing;
   };
 
   void Note(Notes note);
@@ -82,6 +93,7 @@ class ServerCall final : public Call,
   Message message_;            // that is being sent
   std::shared_ptr<CallHandler> handler_;
   std::unique_ptr<Inbound> inbound_;
+  std::unique_ptr<ResponseMetadata> metadata_;  // once there is some
   const MethodTable::Entry* method_ = nullptr;
   absl::Duration deadline_ = absl::InfiniteDuration();        // the client's
   absl::Duration phase_deadline_ = absl::InfiniteDuration();  // for the request, or for the upload

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/base/printable.h"
 #include "server/base/status.h"
+#include "server/grpc_server/metadata.h"
 #include "server/grpc_server/percent_encoding.h"
 
 namespace hookgate {
@@ -74,11 +74,7 @@ std::string DetailsOf(const absl::Status& status, const std::string& message) {
     retry.mutable_retry_delay()->set_seconds(kRetryDelaySeconds);
     details.add_details()->PackFrom(retry);
   }
-  std::string encoded;
-  absl::Base64Escape(details.SerializeAsString(), &encoded);
-  // gRPC's own peers send and expect it without padding.
-  while (!encoded.empty() && encoded.back() == '=') encoded.pop_back();
-  return encoded;
+  return MetadataToWire("grpc-status-details-bin", details.SerializeAsString());
 }
 
 }  // namespace

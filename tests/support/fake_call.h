@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "server/grpc_server/call.h"
@@ -30,6 +31,8 @@ class FakeCall final : public Call {
     absl::MutexLock lock(&mu_);
     if (!status_.has_value()) status_ = status;
   }
+  void AddInitialMetadata(absl::string_view, absl::string_view) override {}
+  void AddTrailingMetadata(absl::string_view, absl::string_view) override {}
 
   // Whether the handler asked for one more message; it is asked for no longer then.
   bool TakeRead() {
