@@ -35,6 +35,10 @@ constexpr size_t kDiscardedExtra = 64 << 10;
 constexpr int kEmptyFramesPerData = 4;
 constexpr int kEmptyFramesPerCall = 8;
 
+// For people who look at the port with a browser or curl.
+constexpr absl::string_view kNotGrpc =
+    "This port speaks gRPC: call its methods by POST, with content-type application/grpc.\n";
+
 constexpr uint8_t kPriorityUpdate = 0x10;  // RFC 9218
 constexpr size_t kFrameHeaderBytes = 9;
 constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 0};
@@ -172,6 +176,16 @@ struct GrpcSession::Callbacks {
   static ssize_t ReadData(nghttp2_session*, int32_t stream_id, uint8_t*, size_t size,
                           uint32_t* flags, nghttp2_data_source*, void* self) {
     return static_cast<ssize_t>(Of(self).ReadData(stream_id, size, flags));
+  }
+
+  // The source is how much of the text has been sent.
+  static ssize_t ReadNotGrpc(nghttp2_session*, int32_t, uint8_t* bytes, size_t size,
+                             uint32_t* flags, nghttp2_data_source* source, void*) {
+    const absl::string_view rest = kNotGrpc.substr(static_cast<size_t>(source->fd));
+    const size_t count = rest.copy(reinterpret_cast<char*>(bytes), size);
+    source->fd += static_cast<int>(count);
+    if (count == rest.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(count);
   }
 
   static int SendData(nghttp2_session*, nghttp2_frame*, const uint8_t* header, size_t,
@@ -516,11 +530,17 @@ void GrpcSession::Identified() {
 
 void GrpcSession::AnswerHttp(ServerCall& call, int status) {
   const std::string text = absl::StrCat(status);
-  const nghttp2_nv fields[] = {Field(":status", text), Field("allow", "POST")};
+  const nghttp2_nv fields[] = {Field(":status", text), Field("content-type", "text/plain"),
+                               Field("allow", "POST")};
+  nghttp2_data_provider provider = {};
+  provider.read_callback = Callbacks::ReadNotGrpc;
   // "allow" is only for 405.
-  nghttp2_submit_response(session_, call.stream_id_, fields, status == 405 ? 2 : 1, nullptr);
+  nghttp2_submit_response(session_, call.stream_id_, fields, status == 405 ? 3 : 2, &provider);
   call.response_begun_ = true;
   call.status_submitted_ = true;
+  // A peer that does not take the text is not waited for.
+  call.phase_deadline_ = now_ + shared_.options.write_timeout;
+  SetTimer(call);
 }
 
 bool GrpcSession::OnData(int32_t stream_id, absl::string_view bytes) {
@@ -868,7 +888,7 @@ void GrpcSession::OnCallTime(ServerCall& call, absl::Duration now) {
             absl::DeadlineExceededError("the deadline of the call has passed"));
   } else if (now < call.phase_deadline_) {
     SetTimer(call);
-  } else if (call.status_sent_) {
+  } else if (call.status_sent_ || call.handler_ == nullptr) {
     call.phase_deadline_ = absl::InfiniteDuration();
     ResetQuietly(call);
   } else if (call.finish_asked()) {
@@ -895,7 +915,7 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   if (type == NGHTTP2_RST_STREAM && error_code != NGHTTP2_NO_ERROR && !resets_.Take(now_)) {
     Refuse(GrpcRefusal::kTooManyResets, "calls that were reset for what it has sent");
   }
-  if (type != NGHTTP2_HEADERS || !EndsStream(flags)) return;
+  if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) || !EndsStream(flags)) return;
   ServerCall* const call = CallOf(stream_id);
   if (call == nullptr) return;
   call->status_sent_ = true;

@@ -157,6 +157,15 @@ class SessionTest : public testing::Test, public SessionOwner {
                         http2::LastMessage(stream, request));
   }
 
+  static std::string GetRequest() {
+    std::string block;
+    for (const auto& [name, value] : http2::Fields{
+             {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}}) {
+      block += http2::Field(name, value);
+    }
+    return block;
+  }
+
   int64_t refused(GrpcRefusal refusal) const {
     return refusals_.counts()[static_cast<size_t>(refusal)];
   }
@@ -229,16 +238,37 @@ TEST_F(SessionTest, ErrorsAreHeadersAlone) {
 }
 
 TEST_F(SessionTest, WhatIsNotGrpcIsAnsweredInHttp) {
-  std::string get;
-  for (const auto& [name, value] : http2::Fields{
-           {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}}) {
-    get += http2::Field(name, value);
-  }
-  Receive(Frame(http2::kHeaders, http2::kEndHeaders | http2::kEndStream, 1, get));
-  auto frames = Sent();
-  ASSERT_EQ(frames.size(), 1);
+  Receive(Frame(http2::kHeaders, http2::kEndHeaders | http2::kEndStream, 1, GetRequest()));
+  const auto frames = Sent();
+  ASSERT_EQ(frames.size(), 2);
   EXPECT_THAT(frames[0].fields, Contains(Pair(":status", "405")));
+  EXPECT_THAT(frames[0].fields, Contains(Pair("allow", "POST")));
+  EXPECT_THAT(frames[1].payload, HasSubstr("This port speaks gRPC"));
+  EXPECT_EQ(frames[1].flags & http2::kEndStream, http2::kEndStream);
   EXPECT_EQ(refused(GrpcRefusal::kMalformedCall), 1);
+  EXPECT_FALSE(session_->has_calls());
+}
+
+// A peer that asks for what is not gRPC and then does not take the answer does not keep its streams
+// for ever.
+TEST_F(SessionTest, AnswersInHttpThatNobodyTakesEndInTime) {
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(0)));  // SETTINGS_INITIAL_WINDOW_SIZE
+  Receive(Frame(http2::kHeaders, http2::kEndHeaders | http2::kEndStream, 1, GetRequest()));
+  EXPECT_THAT(Sent(), ElementsAre(IsOfType(http2::kHeaders)));
+  Pass(options_.write_timeout - absl::Milliseconds(1));
+  EXPECT_THAT(Sent(), IsEmpty());
+  Pass(absl::Milliseconds(1));
+  EXPECT_THAT(Sent(), ElementsAre(IsReset(1, 0)));
+  EXPECT_FALSE(session_->has_calls());
+}
+
+TEST_F(SessionTest, UploadsThatAreNotGrpcEndInTime) {
+  Receive(Frame(http2::kHeaders, http2::kEndHeaders, 1, GetRequest()));
+  EXPECT_THAT(Sent(), ElementsAre(IsOfType(http2::kHeaders), IsOfType(http2::kData)));
+  Pass(options_.upload_patience);
+  EXPECT_THAT(Sent(), ElementsAre(IsReset(1, 0)));
+  EXPECT_FALSE(session_->has_calls());
 }
 
 TEST_F(SessionTest, OneMessageIsOneMessage) {
