@@ -114,6 +114,7 @@ void GrpcConnection::AwaitWritable() {
                                   self->Handshake();
                                 } else if (self->phase_ == Phase::kOpen) {
                                   self->Flush();
+                                  self->ReadIfHeld();
                                 }
                                 self->SetTime();
                               });
@@ -134,6 +135,7 @@ void GrpcConnection::Read() {
       case Result::kWaitToRead:
         return AwaitReadable();
       case Result::kWaitToWrite:
+        reading_held_ = true;
         return AwaitWritable();
       case Result::kEnd:
       case Result::kError:
@@ -151,11 +153,20 @@ void GrpcConnection::Read() {
     if (phase_ != Phase::kOpen) return;
     if (count < room && !socket_.has_pending()) return AwaitReadable();
   }
+  ReadSoon();
+}
+
+void GrpcConnection::ReadSoon() {
   boost::asio::post(loop_.io(), [self = shared_from_this()] {
     if (self->phase_ != Phase::kOpen) return;
     self->Read();
     self->SetTime();
   });
+}
+
+// Not when the socket is readable: TLS may have what is to be read already.
+void GrpcConnection::ReadIfHeld() {
+  if (std::exchange(reading_held_, false)) ReadSoon();
 }
 
 void GrpcConnection::OnOutput() {
@@ -197,7 +208,7 @@ void GrpcConnection::Send() {
       return CloseNow();
     }
     rest_ = nullptr;
-    if (std::exchange(reading_held_, false)) AwaitReadable();
+    ReadIfHeld();
   }
   OnOutput();  // More may be there; the others first.
 }

@@ -77,6 +77,8 @@ class GrpcConnection final : public SessionOwner,
   void AwaitReadable();
   void AwaitWritable();
   void Read();
+  void ReadSoon();
+  void ReadIfHeld();
   void Send();
   void DrainNow();
   void ShutdownNow();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,7 +24,9 @@
 #include "server/grpc_server/grpc_server.h"
 #include "server/grpc_server/test_service.h"
 #include "server/grpc_server/test_service.pb.h"
+#include "server/tls/certificate_store.h"
 #include "tests/support/http2_frames.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
@@ -63,6 +67,8 @@ class RawPeer {
     if (receive_buffer > 0) {
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     }
+    const timeval patience = {.tv_sec = kPatienceMs / 1000, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
   }
   ~RawPeer() { Close(); }
@@ -110,12 +116,36 @@ class RawPeer {
     }
     return all;
   }
+  int fd() const { return fd_; }
   // "" for an orderly end.
   const std::string& error() const { return error_; }
 
  private:
   int fd_;
   std::string error_;
+};
+
+// The same over TLS.
+class TlsPeer {
+ public:
+  explicit TlsPeer(int fd) : tls_(SSL_new(context_.get()), SSL_free) {
+    SSL_set_fd(tls_.get(), fd);
+    EXPECT_EQ(SSL_connect(tls_.get()), 1);
+  }
+  void Send(absl::string_view bytes) {
+    EXPECT_EQ(SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())),
+              static_cast<int>(bytes.size()));
+  }
+  std::string Read() {
+    char buffer[16384];
+    const int count = SSL_read(tls_.get(), buffer, sizeof(buffer));
+    return count <= 0 ? "" : std::string(buffer, static_cast<size_t>(count));
+  }
+
+ private:
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_{SSL_CTX_new(TLS_client_method()),
+                                                                   SSL_CTX_free};
+  const std::unique_ptr<SSL, decltype(&SSL_free)> tls_;
 };
 
 std::string Request(const std::string& text, int count) {
@@ -152,6 +182,43 @@ TEST_F(GrpcConnectionTest, AddressesMustBeFreeAndReadable) {
           .status()));
   EXPECT_TRUE(absl::IsInvalidArgument(
       GrpcServer::Start({.address = "nowhere"}, service_.table(), SystemClock()).status()));
+}
+
+// What a client had sent while it took nothing was read only when it sent something more, if TLS had
+// taken it off the socket already.
+TEST_F(GrpcConnectionTest, WhatTlsHoldsIsReadOnceThePeerTakesItsAnswers) {
+  const std::string folder = testing::TempDir();
+  const TestCertificate issued = TestAuthority().Issue();
+  std::ofstream(folder + "/cert.pem") << issued.certificate;
+  std::ofstream(folder + "/key.pem") << issued.key;
+  auto certificates =
+      CertificateStore::Open({folder + "/cert.pem", folder + "/key.pem", ""}, SystemClock());
+  ASSERT_TRUE(certificates.ok()) << certificates.status();
+  auto server = GrpcServer::Start({}, service_.table(), SystemClock(), certificates->get());
+  ASSERT_TRUE(server.ok()) << server.status();
+  RawPeer peer((*server)->address(), 4096);
+  TlsPeer tls(peer.fd());
+  // A window of 1 GiB, and answers that no socket holds.
+  const std::string window("\x3f\xff\x00\x00", 4);
+  tls.Send(absl::StrCat(
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+      Frame(http2::kSettings, 0, 0, absl::StrCat(absl::string_view("\0\4", 2), window)),
+      Frame(8, 0, 0, window), Call(1, kRepeat, Request(std::string(16'000, 'x'), 1000))));
+  // Until the server has to wait, most likely.
+  for (int before = -1; service_.messages() != before || before == 0;) {
+    before = service_.messages();
+    poll(nullptr, 0, 100);
+  }
+  std::string pings;
+  for (int i = 0; i < 200; ++i) pings += Frame(kPing, 0, 0, "12345678");
+  tls.Send(pings + Frame(kPing, 0, 0, "the-last"));
+  poll(nullptr, 0, 200);  // It has read what it may.
+  std::string last;
+  while (last.find("the-last") == std::string::npos) {
+    const std::string more = tls.Read();
+    ASSERT_NE(more, "") << "the last ping has no answer";
+    last = last.substr(last.size() - std::min<size_t>(last.size(), 8)) + more;
+  }
 }
 
 TEST_F(GrpcConnectionTest, SilentPeersAreClosed) {
