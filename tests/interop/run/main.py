@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 
@@ -83,6 +84,8 @@ def run_proxy(count, proxy, peers, tools, servers, folder, certificates):
 
 def main():
     arguments = parse()
+    # So that what runs in the background ends as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # All traffic stays on this machine.
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
