@@ -35,7 +35,6 @@ using http2::Frame;
 using testing::HasSubstr;
 
 constexpr int kPatienceMs = 30'000;
-constexpr uint8_t kGoAway = 7;
 constexpr uint8_t kPing = 6;
 constexpr char kRepeat[] = "/hookgate.test.TestService/Repeat";
 constexpr char kChat[] = "/hookgate.test.TestService/Chat";

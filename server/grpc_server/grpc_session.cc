@@ -509,6 +509,7 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
                                         " calls under way already, and takes no more"));
   }
   ASSIGN_OR_RETURN(call.handler_, call.method_->method.factory(call.shared_from_this(), info));
+  if (call.handler_ == nullptr) return absl::InternalError("the method has no handler");
   shared_.open_calls.fetch_add(1, std::memory_order_relaxed);
   if (info.deadline.has_value()) call.deadline_ = *info.deadline;
   if (call.method_->kind != MethodTable::Kind::kBidirectional && !end_stream) {

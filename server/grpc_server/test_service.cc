@@ -109,8 +109,10 @@ void Hold(Executor& executor, std::shared_ptr<UnaryResponder> responder) {
 
 }  // namespace
 
-TestService::TestService()
-    : executor_(1), table_([this](const CallInfo& info) { return Admit(info); }) {
+TestService::TestService(Answers answers)
+    : answers_(answers),
+      executor_(1),
+      table_([this](const CallInfo& info) { return Admit(info); }) {
   const auto& service = *TestMessage::descriptor()->file()->FindServiceByName("TestService");
   table_.AddService(
       service, {{"Echo", {UnaryMethod([this](const CallInfo& info) { return BeginEcho(info); })}},
@@ -150,7 +152,8 @@ absl::StatusOr<UnaryWork> TestService::BeginEcho(const CallInfo& info) {
         TestMessage answer = *request;
         int64_t size = 0;
         if (text == "error") return responder.Respond(InvalidField("text", "is \"error\""));
-        if (text == "drop") return;
+        const bool at_once = answers_ == Answers::kAtOnce;
+        if (text == "drop" || (text == "hold" && at_once)) return;
         if (text == "hold") {
           return Hold(executor_, std::make_shared<UnaryResponder>(std::move(responder)));
         }
@@ -163,6 +166,7 @@ absl::StatusOr<UnaryWork> TestService::BeginEcho(const CallInfo& info) {
         } else if (absl::ConsumePrefix(&text, "large ") && absl::SimpleAtoi(text, &size)) {
           answer.set_text(std::string(static_cast<size_t>(size), 'x'));
         }
+        if (at_once) return responder.Respond(answer.SerializeAsString());
         executor_.Post(
             [answer = answer.SerializeAsString(), responder = std::move(responder)]() mutable {
               responder.Respond(std::move(answer));

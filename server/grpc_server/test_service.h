@@ -24,10 +24,14 @@ namespace hookgate {
 //   "error"          INVALID_ARGUMENT about the field "text", with details
 //   "hold"           nothing, until the call has ended
 //   "drop"           nothing, ever
-//   all else         itself, from a thread of its own
+//   all else         itself
 class TestService {
  public:
-  TestService();
+  enum class Answers {
+    kFromThread,  // Echo answers from a thread of its own
+    kAtOnce,      // and here before the call returns; "hold" is as "drop"
+  };
+  explicit TestService(Answers answers = Answers::kFromThread);
   // The calls have ended by then.
   ~TestService();
 
@@ -51,6 +55,7 @@ class TestService {
   Admission Admit(const CallInfo& info) const;
   absl::StatusOr<UnaryWork> BeginEcho(const CallInfo& info);
 
+  const Answers answers_;
   Executor executor_;
   MethodTable table_;
 

@@ -128,7 +128,8 @@ void Talk(TestService& service, absl::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   hookgate::SetLeastSeverity(hookgate::Severity::kError);
-  static hookgate::TestService& service = *new hookgate::TestService;
+  static hookgate::TestService& service =
+      *new hookgate::TestService(hookgate::TestService::Answers::kAtOnce);
   const std::string bytes = hookgate::ToInput(data, size);
   hookgate::Expect(hookgate::Answers(service, bytes, /*in_pieces=*/false) ==
                        hookgate::Answers(service, bytes, /*in_pieces=*/true),
