@@ -77,6 +77,7 @@ bool IsNear(absl::string_view a, absl::string_view b, size_t edits) {
 bool IsHarmlessQuote(const std::string& text) {
   constexpr size_t kLongest = 64;
   if (text.size() > kLongest) return false;
+  if (text.size() == 1) return true;  // what the parser expected, such as ':'
   if (DescriptorPool::generated_pool()->FindMessageTypeByName(text) != nullptr) return true;
   if (text.size() < kLeastKeyBytes && std::all_of(text.begin(), text.end(), absl::ascii_islower)) {
     return true;

@@ -718,6 +718,7 @@ TEST_F(OptionsTest, ErrorInTheConfigFileHasItsPlace) {
       {"http {\n  adress: \"x\"\n}", ":2:9: ", "no field named \"adress\""},
       {"htp {}", ":1:5: ", "no field named \"htp\""},
       {"http {", ":1:7: ", "Expected"},
+      {"http { address 5 }", ":1:16: ", "Expected \":\""},
       {"http { max_connections: \"x\" }", ":1:25: ", "Expected integer"},
       {"\n\nhttp { address: \"a }\n", ":3:21: ", "String literals cannot cross line boundaries"},
       {"admin { address: \"a\" address: \"b\" }", ":1:29: ", "specified multiple times"},
