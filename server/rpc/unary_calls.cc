@@ -13,6 +13,7 @@ constexpr int kMaxUnderWay = 256;
 UnaryCalls::~UnaryCalls() {
   reading_.WaitUntilNone();
   writing_.WaitUntilNone();
+  immediate_.WaitUntilNone();
 }
 
 absl::Status UnaryCalls::UnderWay::Enter() {

@@ -32,7 +32,7 @@ class UnaryCalls {
   // that is what it waits for. No call may begin any more.
   ~UnaryCalls();
   // Whether none is under way.
-  bool idle() const { return reading_.none() && writing_.none(); }
+  bool idle() const { return reading_.none() && writing_.none() && immediate_.none(); }
 
   // Whether the caller may have what the request asks for. On the connection's thread: must not
   // block. The method itself has been admitted.
@@ -56,7 +56,8 @@ class UnaryCalls {
   template <typename Request, typename Response>
   Method Writing(Check<Request> check, Begin<Request, Response> begin);
 
-  // The same on the connection's thread at once, for what needs no reading and must not block.
+  // The same on the connection's thread at once, for what needs no reading and must not block. Bounded
+  // apart from both.
   template <typename Request, typename Response>
   Method Immediate(Check<Request> check, Begin<Request, Response> begin);
 
@@ -101,6 +102,7 @@ class UnaryCalls {
   CallGate& gate_;
   UnderWay reading_;
   UnderWay writing_;
+  UnderWay immediate_;
 };
 
 template <typename Request, typename Response>
@@ -162,10 +164,15 @@ Method UnaryCalls::Writing(Check<Request> check, Begin<Request, Response> begin)
 
 template <typename Request, typename Response>
 Method UnaryCalls::Immediate(Check<Request> check, Begin<Request, Response> begin) {
-  return MakeMethod<Request, Response>(std::move(check), [begin = std::move(begin)](auto exchange) {
-    begin(exchange->request, exchange->response,
-          [exchange](const absl::Status& status) { exchange->End(status); });
-  });
+  return MakeMethod<Request, Response>(
+      std::move(check), [this, begin = std::move(begin)](auto exchange) {
+        const absl::Status entered = immediate_.Enter();
+        if (!entered.ok()) return exchange->End(entered);
+        begin(exchange->request, exchange->response, [this, exchange](const absl::Status& status) {
+          exchange->End(status);
+          immediate_.Leave();
+        });
+      });
 }
 
 }  // namespace hookgate
