@@ -201,12 +201,11 @@ TEST_F(ConsumeStreamTest, AClientThatDoesNotReadIsGivenNoMoreThanOneFrame) {
 
 class PullCallTest : public ConsumeStreamTest {
  protected:
-  void Pull() {
+  void Pull(const std::string& more = "max_events: 5") {
     call_ = std::make_shared<FakeCall>();
     pull_ = std::make_shared<PullCall>(call_, Anybody(), Context());
     ASSERT_TRUE(call_->TakeRead());
-    pull_->OnMessage(
-        Bytes<v1::PullRequest>("subscription: 'mail' consumer_name: 'a' max_events: 5"));
+    pull_->OnMessage(Bytes<v1::PullRequest>("subscription: 'mail' consumer_name: 'a' " + more));
     pull_->OnHalfClose();
   }
   v1::PullResponse Answer() {
@@ -239,6 +238,26 @@ TEST_F(PullCallTest, AnAnswerThatDidNotReachItsClientIsALostDelivery) {
   Pull();
   EXPECT_EQ(Answer().deliveries(0).lost_deliveries(), 1);
   pull_->OnEnd(CallEnd::kFinished);
+}
+
+// An answer of hundreds of megabytes would be larger than what may wait for a client that reads
+// slowly: it could never be sent, and its events would end as dead letters.
+TEST_F(PullCallTest, AnAnswerIsSmallOrHoldsOneEvent) {
+  constexpr int kEvents = 8;
+  constexpr size_t kSmall = 100 << 10;
+  for (int i = 0; i < kEvents; ++i) AppendEvent(*log_, {.raw_body = std::string(kSmall, 'x')});
+  AppendEvent(*log_, {.raw_body = std::string(5 << 20, 'x')});
+  int delivered = 0;
+  while (delivered < kEvents + 1) {
+    Pull("max_events: 1000 wait { seconds: 60 } include_raw_body: true");
+    const v1::PullResponse answer = Answer();
+    ASSERT_GE(answer.deliveries_size(), 1);
+    const bool is_large = answer.deliveries(0).event().raw_body().size() > kSmall;
+    EXPECT_LE(answer.deliveries_size(), is_large ? 1 : 2);
+    delivered += answer.deliveries_size();
+    pull_->OnEnd(CallEnd::kFinished);
+  }
+  EXPECT_EQ(subscription_->GetStatus().in_flight, kEvents + 1);
 }
 
 TEST_F(PullCallTest, ACallWithoutARequestIsRefused) {

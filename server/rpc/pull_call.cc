@@ -15,7 +15,9 @@ namespace hookgate {
 namespace {
 
 constexpr int kMaxEvents = 1000;
-constexpr int64_t kMaxBytes = 256 << 20;
+// Of what the consumer name holds, this answer and those before it. What one answer holds is far
+// less: a batch of the subscription.
+constexpr int64_t kMaxHeldBytes = 256 << 20;
 constexpr absl::Duration kMaxWait = absl::Minutes(1);
 
 absl::StatusOr<absl::Duration> WaitOf(const hookgate::v1::PullRequest& request) {
@@ -67,7 +69,7 @@ absl::Status PullCall::Attach() {
   ASSIGN_OR_RETURN(
       const StreamId stream,
       subscription->Attach(request_.consumer_name(),
-                           {.max_messages = request_.max_events(), .max_bytes = kMaxBytes},
+                           {.max_messages = request_.max_events(), .max_bytes = kMaxHeldBytes},
                            request_.include_raw_body(), shared_from_this()));
   bool ended = false;
   bool taken = false;
