@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -16,13 +17,12 @@ constexpr size_t kBytesOfEachField = 32;  // RFC 9113, section 6.5.2
 constexpr size_t kMaxQuoted = 64;
 
 // "application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"; but not
-// "application/grpc-web".
+// "application/grpc-web", nor "application/grpc+json": its messages would be read as protobuf.
 bool IsGrpc(absl::string_view content_type) {
-  constexpr absl::string_view kGrpc = "application/grpc";
-  if (!absl::StartsWithIgnoreCase(content_type, kGrpc)) return false;
-  content_type.remove_prefix(kGrpc.size());
-  return content_type.empty() || content_type[0] == '+' || content_type[0] == ';' ||
-         content_type[0] == ' ';
+  const absl::string_view type =
+      absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';')));
+  return absl::EqualsIgnoreCase(type, "application/grpc") ||
+         absl::EqualsIgnoreCase(type, "application/grpc+proto");
 }
 
 }  // namespace

@@ -50,7 +50,14 @@ TEST(RequestHeadTest, ACallIsRead) {
 TEST(RequestHeadTest, OtherKindsOfMessagesAreGrpcToo) {
   EXPECT_EQ(CallWith("content-type", "application/grpc+proto").http_status(), 200);
   EXPECT_EQ(CallWith("content-type", "application/grpc;x=y").http_status(), 200);
+  EXPECT_EQ(CallWith("content-type", "Application/gRPC+proto ; x=y").http_status(), 200);
   EXPECT_EQ(CallWith("content-type", "application/grpc-web").http_status(), 415);
+  // They were taken, and their messages read as protobuf.
+  for (const char* other :
+       {"application/grpc+json", "application/grpc+protobuf", "application/grpc+",
+        "application/grpc proto", "application/grpc+json;x", ";application/grpc", ""}) {
+    EXPECT_EQ(CallWith("content-type", other).http_status(), 415) << other;
+  }
   EXPECT_EQ(CallWith("content-type", "text/html").http_status(), 415);
   EXPECT_EQ(HeadOf({{":method", "POST"}, {":path", "/"}}).http_status(), 415);
   EXPECT_EQ(HeadOf({{":method", "GET"}, {":path", "/"}}).http_status(), 405);
