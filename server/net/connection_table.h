@@ -33,8 +33,9 @@ enum class ConnectionState { kIdleUnproven, kIdleProven, kArriving, kBusy };
 class TrackedConnection {
  public:
   virtual ~TrackedConnection() = default;
-  // Its place is needed: closes it, unless a request is being handled; then after the answer. Any
-  // thread; must not block.
+  // Its place is needed. Of HTTP: closes it, unless a request has begun to be handled since it was
+  // chosen; then after the answer. Of gRPC: ends its calls with UNAVAILABLE, also one that has begun
+  // since, and closes it. Any thread; must not block.
   virtual void MakeRoom() = 0;
 
   // The lower, the sooner it leaves; kNever: not at all. Any thread.
