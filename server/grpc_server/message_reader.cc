@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace hookgate {
+namespace {
+
+// Of an empty buffer.
+constexpr size_t kKeptBytes = 256;
+
+}  // namespace
 
 void MessageReader::Add(absl::string_view bytes) {
   // A peer that is always ahead leaves something waiting each time: what has been taken must go, or
@@ -28,6 +34,7 @@ MessageReader::Result MessageReader::Next(size_t max_bytes, std::string& message
   if (length > max_bytes) return Result::kTooLarge;
   const size_t missing = std::min(length - message_.size(), Waiting().size());
   // What is only announced takes no memory.
+  Reserve(length, message_.size() + missing);
   message_.append(Waiting().data(), missing);
   Use(missing, used);
   if (message_.size() < length) return Result::kIncomplete;
@@ -40,8 +47,20 @@ void MessageReader::Use(size_t count, size_t& used) {
   used += count;
   start_ += count;
   if (start_ < waiting_.size()) return;
+  // There may be thousands of readers that wait for more.
+  if (waiting_.capacity() > kKeptBytes) std::string().swap(waiting_);
   waiting_.clear();
   start_ = 0;
+}
+
+// A string that grows takes twice as much. What this one takes is what its owner counts, and little
+// more.
+void MessageReader::Reserve(size_t length, size_t bytes) {
+  if (bytes <= message_.capacity()) return;
+  std::string larger;
+  larger.reserve(std::min(length, bytes + bytes / 4));
+  larger.append(message_);
+  message_ = std::move(larger);
 }
 
 }  // namespace hookgate

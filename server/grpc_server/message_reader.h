@@ -34,7 +34,7 @@ class MessageReader {
 
   // All that it holds.
   size_t held_bytes() const { return waiting_.size() - start_ + message_.size() + prefix_bytes_; }
-  // The memory that it takes for it, which may be twice as much.
+  // The memory that it takes for it: at most a quarter more, and some hundred bytes.
   size_t allocated_bytes() const { return waiting_.capacity() + message_.capacity(); }
   // Whether a message has begun, or may have.
   bool empty() const { return held_bytes() == 0; }
@@ -42,6 +42,7 @@ class MessageReader {
  private:
   absl::string_view Waiting() const { return absl::string_view(waiting_).substr(start_); }
   void Use(size_t count, size_t& used);
+  void Reserve(size_t length, size_t bytes);
 
   std::string waiting_;  // bytes that Next has not taken yet, from start_ on
   size_t start_ = 0;
