@@ -46,6 +46,7 @@ inline constexpr char kCursorOvertaken[] = "cursor_overtaken";
 inline constexpr char kCursorOfAnotherLog[] = "cursor_of_another_log";
 inline constexpr char kCursorOfAnotherHistory[] = "cursor_of_another_history";
 inline constexpr char kTooManyStreams[] = "too_many_streams";
+inline constexpr char kTooManyAnswers[] = "too_many_answers";
 inline constexpr char kTooManyQueries[] = "too_many_queries";
 inline constexpr char kEventNotFound[] = "event_not_found";
 inline constexpr char kQuarantineEntryNotFound[] = "quarantine_entry_not_found";

@@ -368,6 +368,12 @@ void ResolveGrpcSizes(const Config& config, Options& options, Problems& problems
   grpc.max_inbound_bytes = std::max(grpc.max_inbound_bytes, grpc.max_inbound_bytes_per_connection);
   set(static_cast<int64_t>(grpc.max_inbound_bytes_per_connection), limits.max_inbound_bytes(),
       "max_inbound_bytes", std::numeric_limits<int64_t>::max(), grpc.max_inbound_bytes);
+  set(1 << 20, limits.max_outbound_bytes_per_connection(), "max_outbound_bytes_per_connection",
+      std::numeric_limits<int64_t>::max(), grpc.max_outbound_bytes_per_connection);
+  grpc.max_outbound_bytes =
+      std::max(grpc.max_outbound_bytes, grpc.max_outbound_bytes_per_connection);
+  set(static_cast<int64_t>(grpc.max_outbound_bytes_per_connection), limits.max_outbound_bytes(),
+      "max_outbound_bytes", std::numeric_limits<int64_t>::max(), grpc.max_outbound_bytes);
   set(1, limits.empty_frames_burst(), "empty_frames_burst", kMany, grpc.empty_frames_burst);
   set(1, limits.empty_frames_per_second(), "empty_frames_per_second", kMany,
       grpc.empty_frames_per_second);

@@ -336,6 +336,8 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   EXPECT_EQ(grpc.max_message_bytes, 1u << 20);
   EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 8u << 20);
   EXPECT_EQ(grpc.max_inbound_bytes, 32u << 20);
+  EXPECT_EQ(grpc.max_outbound_bytes_per_connection, 16u << 20);
+  EXPECT_EQ(grpc.max_outbound_bytes, 32u << 20);
   EXPECT_EQ(grpc.empty_frames_burst, 10'000);
   EXPECT_EQ(grpc.empty_frames_per_second, 1000);
   EXPECT_EQ(grpc.resets_burst, 1000);
@@ -358,6 +360,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
       max_connections: 1 max_connections_per_address: 2 max_unidentified_connections: 3
       max_calls_per_connection: 4 max_calls_per_unidentified_connection: 3 max_calls: 9 max_header_list_bytes: 5000
       max_message_bytes: 70000 max_inbound_bytes_per_connection: 80000 max_inbound_bytes: 90000
+      max_outbound_bytes_per_connection: 1100000 max_outbound_bytes: 1200000
       empty_frames_burst: 5 empty_frames_per_second: 6 resets_burst: 7 resets_per_second: 8
       handshake_timeout { seconds: 1 } header_timeout { seconds: 2 } message_timeout { seconds: 3 }
       write_timeout { seconds: 4 } idle_timeout { seconds: 5 }
@@ -375,6 +378,8 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   EXPECT_EQ(grpc.max_message_bytes, 70'000u);
   EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 80'000u);
   EXPECT_EQ(grpc.max_inbound_bytes, 90'000u);
+  EXPECT_EQ(grpc.max_outbound_bytes_per_connection, 1'100'000u);
+  EXPECT_EQ(grpc.max_outbound_bytes, 1'200'000u);
   EXPECT_EQ(grpc.empty_frames_burst, 5);
   EXPECT_EQ(grpc.empty_frames_per_second, 6);
   EXPECT_EQ(grpc.resets_burst, 7);
@@ -401,6 +406,8 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
       max_message_bytes: 67108864
       max_inbound_bytes_per_connection: 67108863  # no such message would fit
       max_inbound_bytes: 1
+      max_outbound_bytes_per_connection: 1000000  # less than a page of events
+      max_outbound_bytes: 16000000
       write_timeout { }
       max_connection_age { seconds: -1 } } })"),
       ElementsAre(HasSubstr("grpc.limits.max_connections: is -1; it must be from 1 to 1000000"),
@@ -411,6 +418,10 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
                   HasSubstr("grpc.limits.max_inbound_bytes_per_connection: is 67108863; it must "
                             "be from 67108864"),
                   HasSubstr("grpc.limits.max_inbound_bytes: is 1; it must be from 67108864"),
+                  HasSubstr("grpc.limits.max_outbound_bytes_per_connection: is 1000000; it must "
+                            "be from 1048576"),
+                  HasSubstr("grpc.limits.max_outbound_bytes: is 16000000; it must be from "
+                            "16777216"),
                   HasSubstr("grpc.limits.write_timeout: is 0; it must be from 1ms to 1h"),
                   HasSubstr("grpc.limits.max_connection_age: is -1s; it must be from 1ms to ")));
 }

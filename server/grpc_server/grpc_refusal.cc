@@ -40,6 +40,8 @@ absl::string_view NameOf(GrpcRefusal refusal) {
       return "message_timeout";
     case GrpcRefusal::kTooManyInboundBytes:
       return "too_many_inbound_bytes";
+    case GrpcRefusal::kTooManyOutboundBytes:
+      return "too_many_outbound_bytes";
     case GrpcRefusal::kCount:
       break;
   }

@@ -31,6 +31,7 @@ enum class GrpcRefusal {
   kMessageCompressed,
   kMessageTimeout,
   kTooManyInboundBytes,
+  kTooManyOutboundBytes,
   kCount,  // no refusal: how many there are
 };
 

@@ -53,7 +53,8 @@ class GrpcServerImpl final : public GrpcServer {
         clock_(clock),
         refusals_(clock),
         inbound_(static_cast<int64_t>(options.max_inbound_bytes), clock, /*free_bytes=*/0),
-        shared_{options_, table, clock, refusals_, inbound_, open_calls_},
+        outbound_(static_cast<int64_t>(options.max_outbound_bytes), clock, /*free_bytes=*/0),
+        shared_{options_, table, clock, refusals_, inbound_, outbound_, open_calls_},
         connections_(LimitsOf(options)),
         loops_(MakeLoops(options.threads, clock)),
         tls_(certificates, options.client_ca_required),
@@ -185,6 +186,7 @@ class GrpcServerImpl final : public GrpcServer {
   // Each does its own locking.
   RefusalLog refusals_;
   BodyBudget inbound_;
+  BodyBudget outbound_;
   std::atomic<int64_t> open_calls_ = 0;
   const GrpcShared shared_;
 

@@ -37,6 +37,10 @@ struct GrpcServerOptions {
   // The memory that they take, of all connections, but for 16 KiB of each.
   size_t max_inbound_bytes = 32 << 20;
 
+  // Bytes of answers of unary calls that wait for clients which take them slowly, or not at all.
+  size_t max_outbound_bytes_per_connection = 16 << 20;
+  size_t max_outbound_bytes = 32 << 20;  // the same, of all connections
+
   // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty or padded DATA. A
   // connection may send `burst` at once and then `per_second`, and more for each call and frame it
   // is served.

@@ -28,6 +28,8 @@ constexpr size_t kUsualDataFrame = 16 << 10;
 constexpr int32_t kConnectionWindow = 1 << 20;
 // Bytes of messages that a connection may hold before they count for the budget of all.
 constexpr size_t kFreeInboundBytes = 16 << 10;
+// The same of answers.
+constexpr size_t kFreeAnswerBytes = 64 << 10;
 // Of an upload whose status is out, beyond a message.
 constexpr size_t kDiscardedExtra = 64 << 10;
 // What an honest client sends at most without content: for each DATA frame that it gets WINDOW_UPDATE
@@ -715,10 +717,10 @@ void GrpcSession::RefuseTruncated(ServerCall& call) {
 void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
   if (call.handler_ == nullptr) return;
   now_ = shared_.clock.MonotonicNow();
-  // It may have got all of its message in the meantime.
-  if ((notes & ServerCall::kGiveUp) != 0 && call.inbound_ != nullptr &&
-      call.inbound_->share != nullptr) {
-    return RefuseForRoom(call);
+  if ((notes & ServerCall::kGiveUp) != 0) {
+    if (call.answer_share_ != nullptr) return RefuseForAnswers(call);
+    // It may have got all of its message in the meantime.
+    if (call.inbound_ != nullptr && call.inbound_->share != nullptr) return RefuseForRoom(call);
   }
   if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
   if ((notes & ServerCall::kWoken) != 0) TrySend(call);
@@ -742,6 +744,38 @@ bool GrpcSession::NextMessage(ServerCall& call) {
   return !call.exhausted_;
 }
 
+// An answer is there whether it can be sent or not: a client that does not take its answers could
+// have any number of them.
+bool GrpcSession::HoldAnswer(ServerCall& call) {
+  if (call.holds_answer_) return true;
+  const size_t size = call.message_->size();
+  call.holds_answer_ = true;
+  answer_bytes_ += size;
+  bool room =
+      answer_bytes_ == size || answer_bytes_ <= shared_.options.max_outbound_bytes_per_connection;
+  if (room && answer_bytes_ > kFreeAnswerBytes) {
+    call.answer_share_ =
+        std::make_unique<BodyBudget::Share>(shared_.outbound, peer_.origin, call.weak_from_this());
+    room = call.answer_share_->Grow(static_cast<int64_t>(size));
+  }
+  if (!room) RefuseForAnswers(call);
+  return room;
+}
+
+void GrpcSession::RefuseForAnswers(ServerCall& call) {
+  RefuseCall(call, GrpcRefusal::kTooManyOutboundBytes,
+             ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyAnswers,
+                             "too many answers wait for their clients: take them faster, or ask "
+                             "for less at once"));
+}
+
+void GrpcSession::DropMessage(ServerCall& call) {
+  if (call.holds_answer_) answer_bytes_ -= call.message_->size();
+  call.holds_answer_ = false;
+  call.answer_share_ = nullptr;
+  call.message_ = nullptr;
+}
+
 void GrpcSession::TrySend(ServerCall& call) {
   call.exhausted_ = false;
   if (call.handler_ == nullptr || call.finish_asked() || call.status_submitted_) return;
@@ -752,9 +786,11 @@ void GrpcSession::TrySend(ServerCall& call) {
   } else {
     // A call that ends with an error before its first message is answered by trailers alone. So the
     // headers wait for a message, unless it could not be sent and must not be asked for.
+    const bool unary = call.method_->kind == MethodTable::Kind::kUnary;
     const bool open = nghttp2_session_get_remote_window_size(session_) > 0 &&
                       nghttp2_session_get_stream_remote_window_size(session_, call.stream_id_) > 0;
-    if (open && !NextMessage(call)) return;
+    if ((open || unary) && !NextMessage(call)) return;
+    if (unary && !HoldAnswer(call)) return;
     std::vector<nghttp2_nv> fields = ResponseFields();
     if (call.metadata_ != nullptr) AddFields(call.metadata_->initial, fields);
     nghttp2_data_provider provider = {};
@@ -806,7 +842,7 @@ size_t GrpcSession::AddPartOf(ServerCall& call, size_t max_bytes) {
     call.message_sent_ += count;
     added += count;
   }
-  if (call.message_sent_ == kPrefix + message.size()) call.message_ = nullptr;
+  if (call.message_sent_ == kPrefix + message.size()) DropMessage(call);
   return added;
 }
 
@@ -868,7 +904,7 @@ void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& sta
 
 void GrpcSession::EndHandler(ServerCall& call, CallEnd end) {
   DropInbound(call);
-  call.message_ = nullptr;
+  DropMessage(call);
   call.deadline_ = absl::InfiniteDuration();
   call.phase_deadline_ = absl::InfiniteDuration();
   SetTimer(call);
@@ -923,7 +959,9 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   resets_.Earn(1);
   EndHandler(*call, CallEnd::kFinished);
   if (call->remote_closed_) return;
-  if (shut_down_) return ResetQuietly(*call);
+  // A stream that waits for its client costs memory, whether it has a handler or not.
+  const bool full = shared_.open_calls.load(std::memory_order_relaxed) >= shared_.options.max_calls;
+  if (shut_down_ || full) return ResetQuietly(*call);
   call->phase_deadline_ =
       now_ + (draining_ ? shared_.options.drain_patience : shared_.options.upload_patience);
   SetTimer(*call);

@@ -45,6 +45,7 @@ struct GrpcShared {
   const Clock& clock;
   RefusalLog& refusals;
   BodyBudget& inbound;               // of all connections
+  BodyBudget& outbound;              // the same
   std::atomic<int64_t>& open_calls;  // that have a handler
 };
 
@@ -161,6 +162,10 @@ class GrpcSession {
 
   // How many bytes the next DATA frame of a call may hold.
   size_t MaxDataFrame(int32_t stream_id);
+  // Counts message_, which is the call's answer. False, and the call is refused, if there is no room.
+  bool HoldAnswer(ServerCall& call);
+  void RefuseForAnswers(ServerCall& call);
+  void DropMessage(ServerCall& call);
   // Whether message_ of the call is one, after asking the handler.
   bool NextMessage(ServerCall& call);
   // Adds bytes of it to what is collected; returns how many.
@@ -192,6 +197,7 @@ class GrpcSession {
   absl::Duration now_;  // of the event that is being handled
   CallList calls_;      // each holds itself until it is let go
   size_t inbound_bytes_ = 0;
+  size_t answer_bytes_ = 0;  // that unary calls hold
   RequestHead head_;  // that is arriving; empty between two
   FrameLimiter empty_frames_;
   FrameLimiter resets_;

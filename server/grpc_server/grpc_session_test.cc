@@ -83,6 +83,12 @@ class SessionTest : public testing::Test, public SessionOwner {
     session_->Receive(bytes);
     RunWoken();
   }
+  // And its answer is there.
+  void ReceiveEcho(uint32_t stream, const std::string& request) {
+    Receive(Call(stream, kEcho, request));
+    service_.AwaitAnswers();
+    RunWoken();
+  }
   void Pass(absl::Duration time) {
     clock_.Advance(time);
     timers_.RunDue(clock_.MonotonicNow());
@@ -191,8 +197,10 @@ class SessionTest : public testing::Test, public SessionOwner {
   TestService service_;
   RefusalLog refusals_{clock_};
   BodyBudget inbound_{64 << 10, clock_, 0};
+  BodyBudget outbound_{256 << 10, clock_, 0};
   std::atomic<int64_t> open_calls_ = 0;
-  GrpcShared shared_{options_, service_.table(), clock_, refusals_, inbound_, open_calls_};
+  GrpcShared shared_{options_, service_.table(), clock_,     refusals_,
+                     inbound_, outbound_,        open_calls_};
   bool woken_ = false;
   std::shared_ptr<WakeQueue> wakes_ = std::make_shared<WakeQueue>([this] { woken_ = true; });
   TimerQueue timers_;
@@ -461,6 +469,15 @@ TEST_F(SessionTest, CallsOfAllConnectionsHaveABound) {
   EXPECT_EQ(refused(GrpcRefusal::kTooManyCalls), 1);
 }
 
+// Calls that were refused stayed for seconds, so that their uploads could end, however many there
+// were.
+TEST_F(SessionTest, NoRefusedCallStaysWhereThereAreTooMany) {
+  open_calls_ = options_.max_calls;
+  Receive(http2::CallHeader(1, kRepeat));
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 8)));
+  EXPECT_FALSE(session_->has_calls());
+}
+
 // Messages that are begun and never ended cost at most what the budgets say.
 TEST_F(SessionTest, BegunMessagesHaveABudget) {
   const std::string begun =
@@ -501,6 +518,46 @@ TEST_F(SessionTest, WhoHoldsMostOfTheBudgetGivesWay) {
   EXPECT_TRUE(holder->told);
   EXPECT_EQ(refused(GrpcRefusal::kTooManyInboundBytes), 0);
   EXPECT_GE(inbound_.held_bytes(), 25'000);  // What is allocated counts, which may be more.
+}
+
+// 2,000 calls with an answer of 1 MiB each, and a client that takes none, cost 2 GiB.
+TEST_F(SessionTest, AnswersThatNobodyTakesHaveABudget) {
+  options_.max_outbound_bytes_per_connection = 25 << 10;
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(0)));  // INITIAL_WINDOW_SIZE
+  const std::string request = Request(std::string(10 << 10, 'x'));
+  ReceiveEcho(1, request);
+  ReceiveEcho(3, request);
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyOutboundBytes), 0);
+  ReceiveEcho(5, request);
+  EXPECT_THAT(Sent(), Contains(IsStatus(5, 8)));
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyOutboundBytes), 1);
+  // What has been taken makes room, and answers that come later find it.
+  Receive(http2::WindowUpdate(1, 20 << 10));
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
+  ReceiveEcho(7, request);
+  Receive(absl::StrCat(http2::WindowUpdate(3, 20 << 10), http2::WindowUpdate(7, 20 << 10)));
+  const auto frames = Sent();
+  EXPECT_THAT(frames, Contains(IsStatus(3, 0)));
+  EXPECT_THAT(frames, Contains(IsStatus(7, 0)));
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyOutboundBytes), 1);
+}
+
+// One client that holds what all clients may hold gives way to others.
+TEST_F(SessionTest, WhoHoldsMostAnswersGivesWayToOthers) {
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(0)));  // INITIAL_WINDOW_SIZE
+  const std::string request = Request(std::string(16'000, 'x'));
+  for (uint32_t stream = 1; stream < 2 * 15; stream += 2) ReceiveEcho(stream, request);
+  EXPECT_GT(outbound_.held_bytes(), 150'000);
+  BodyBudget::Share other(outbound_, {.network = {9}}, {});
+  EXPECT_TRUE(other.Grow(100'000));
+  RunWoken();
+  EXPECT_LE(outbound_.held_bytes(), 256 << 10);
+  EXPECT_GE(refused(GrpcRefusal::kTooManyOutboundBytes), 1);
+  // The first ones of a connection are free.
+  Receive(http2::WindowUpdate(1, 20 << 10));
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
 TEST_F(SessionTest, MessagesAreTakenOnlyWhenAskedFor) {

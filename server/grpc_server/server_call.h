@@ -91,6 +91,7 @@ class ServerCall final : public Call,
   const int32_t stream_id_;
   uint32_t message_sent_ = 0;  // bytes of message_ with its prefix
   Message message_;            // that is being sent
+  std::unique_ptr<BodyBudget::Share> answer_share_;  // of message_, once it counts
   std::shared_ptr<CallHandler> handler_;
   std::unique_ptr<Inbound> inbound_;
   std::unique_ptr<ResponseMetadata> metadata_;  // once there is some
@@ -98,6 +99,7 @@ class ServerCall final : public Call,
   absl::Duration deadline_ = absl::InfiniteDuration();        // the client's
   absl::Duration phase_deadline_ = absl::InfiniteDuration();  // for the request, or for the upload
   uint32_t discarded_bytes_ = 0;                              // of an upload whose status is out
+  bool holds_answer_ : 1 = false;   // message_ is one, and its session counts it
   bool remote_closed_ : 1 = false;                            // the client has closed its side
   bool half_close_told_ : 1 = false;                          // and the handler knows
   bool response_begun_ : 1 = false;                           // its headers have been submitted

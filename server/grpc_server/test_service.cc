@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -187,6 +188,12 @@ void TestService::AwaitEnd(absl::string_view method, CallEnd end, int count) {
   };
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(&reached));
+}
+
+void TestService::AwaitAnswers() {
+  absl::Notification done;
+  executor_.Post([&done] { done.Notify(); });
+  done.WaitForNotification();
 }
 
 int TestService::go_aways() const {

@@ -42,6 +42,8 @@ class TestService {
   int ended(absl::string_view method, CallEnd end) const ABSL_LOCKS_EXCLUDED(mu_);
   // Until calls of `method` have ended so for `count` times.
   void AwaitEnd(absl::string_view method, CallEnd end, int count = 1) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits until each Echo that has its request, but for those that hold on, has its answer.
+  void AwaitAnswers();
   int go_aways() const ABSL_LOCKS_EXCLUDED(mu_);
   // Messages that calls of Repeat were asked for.
   int messages() const ABSL_LOCKS_EXCLUDED(mu_);
