@@ -718,9 +718,14 @@ void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
   if (call.handler_ == nullptr) return;
   now_ = shared_.clock.MonotonicNow();
   if ((notes & ServerCall::kGiveUp) != 0) {
-    if (call.answer_share_ != nullptr) return RefuseForAnswers(call);
-    // It may have got all of its message in the meantime.
-    if (call.inbound_ != nullptr && call.inbound_->share != nullptr) return RefuseForRoom(call);
+    if (call.answer_share_ != nullptr && call.answer_share_->has_given_up()) {
+      return RefuseForAnswers(call);
+    }
+    // It may have got all of its message in the meantime, and hold the next one.
+    if (call.inbound_ != nullptr && call.inbound_->share != nullptr &&
+        call.inbound_->share->has_given_up()) {
+      return RefuseForRoom(call);
+    }
   }
   if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
   if ((notes & ServerCall::kWoken) != 0) TrySend(call);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -558,6 +559,47 @@ TEST_F(SessionTest, WhoHoldsMostAnswersGivesWayToOthers) {
   // The first ones of a connection are free.
   Receive(http2::WindowUpdate(1, 20 << 10));
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
+}
+
+// Another thread took a message's room just when its handler got it, and what it was told ended the
+// call for its next message, whose room nobody had taken.
+TEST_F(SessionTest, RoomThatIsTakenOfAMessageIsNotTakenOfTheNextOne) {
+  struct Holder final : BodyHolder {
+    void GiveUpBody() override { run(); }
+    std::function<void()> run;
+  };
+  constexpr size_t kMessage = 40'000;
+  Receive(http2::CallHeader(1, kChat));
+  // Two answers wait, and so the handler does not ask for the message that comes whole.
+  Receive(Frame(http2::kData, 0, 1, Framed(Request("x"))));
+  Receive(Frame(http2::kData, 0, 1, Framed(Request("x"))));
+  const auto first = std::make_shared<Holder>();
+  BodyBudget::Share oldest(inbound_, {}, first);
+  ASSERT_TRUE(oldest.Grow(1));
+  const std::string message = Framed(Request(std::string(kMessage, 'x')));
+  Receive(Frame(http2::kData, 0, 1, message.substr(0, 16'000)));
+  Receive(Frame(http2::kData, 0, 1, message.substr(16'000, 16'000)));
+  Receive(Frame(http2::kData, 0, 1, message.substr(32'000)));
+  const int64_t held = inbound_.held_bytes();
+  ASSERT_GT(held, 20'000);
+  clock_.Advance(absl::Seconds(3));  // Both have had their time.
+  bool taken = false;
+  first->run = [&] {
+    taken = true;
+    Sent();
+    Receive(Frame(http2::kData, 0, 1, message.substr(0, 16'000)));
+    Receive(Frame(http2::kData, 0, 1, message.substr(16'000, 8'000)));
+  };
+  BodyBudget::Share other(inbound_, {}, std::make_shared<Holder>());
+  ASSERT_TRUE(other.Grow((64 << 10) - held + 2));  // Neither of them fits beside it.
+  ASSERT_TRUE(taken);
+  RunWoken();
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyInboundBytes), 0);
+  other.Release();
+  Receive(Frame(http2::kData, 0, 1, message.substr(24'000)));
+  Sent();
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyInboundBytes), 0);
+  EXPECT_TRUE(session_->has_calls());
 }
 
 TEST_F(SessionTest, MessagesAreTakenOnlyWhenAskedFor) {

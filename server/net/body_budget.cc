@@ -42,6 +42,11 @@ void BodyBudget::Return(int64_t id) {
   if (held_.contains(id)) Remove(id);  // Otherwise others have it already.
 }
 
+bool BodyBudget::Holds(int64_t id) const {
+  absl::MutexLock lock(&mu_);
+  return held_.contains(id);
+}
+
 bool BodyBudget::HasRoomFor(int64_t bytes, const BodyOrigin& origin) const {
   if (bytes <= free_bytes_) return true;
   const int64_t counted = bytes - free_bytes_;

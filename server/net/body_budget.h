@@ -73,6 +73,9 @@ class BodyBudget {
     // From now on the body holds `bytes` in all, more than before. False, with nothing changed, if
     // there is no room, or if the body had to give up what it had.
     bool Grow(int64_t bytes);
+    // Whether the body had to give up what it had: what GiveUpBody says may reach the body's thread
+    // only when another body has come in its place.
+    bool has_given_up() const { return id_ != 0 && !budget_.Holds(id_); }
     // Holds nothing any more.
     void Release();
 
@@ -106,6 +109,7 @@ class BodyBudget {
   bool Take(int64_t& id, int64_t bytes, const BodyOrigin& origin,
             const std::weak_ptr<BodyHolder>& holder) ABSL_LOCKS_EXCLUDED(mu_);
   void Return(int64_t id) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Holds(int64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
   // Whether `more` bytes fit, once those that give way have been removed, who are then in
   // `leaving`; `except`, which asks for `origin`, is never one of them.
   bool MakeRoom(int64_t more, int64_t except, const BodyOrigin& origin, Removed& leaving)

@@ -111,6 +111,9 @@ TEST_F(BodyBudgetTest, WhoHoldsMostGivesWayAtOnce) {
   BodyBudget::Share honest(budget_, kThere, asks);
   EXPECT_TRUE(honest.Grow(kFree + 100));
   EXPECT_EQ(holder_->told, 1);
+  EXPECT_TRUE(oldest.has_given_up());
+  EXPECT_FALSE(younger.has_given_up());
+  EXPECT_FALSE(BodyBudget::Share(budget_, kHere, holder_).has_given_up());
   EXPECT_EQ(other_->told, 0);
   EXPECT_EQ(budget_.held_bytes(), 700);
   // What is free is everybody's, but the one that holds most pushes nobody out.
