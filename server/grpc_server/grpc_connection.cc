@@ -120,6 +120,20 @@ void GrpcConnection::AwaitWritable() {
                               });
 }
 
+void GrpcConnection::OpenSession() {
+  if (session_ != nullptr) return;
+  session_ = std::make_unique<GrpcSession>(
+      shared_, loop_.wakes(), loop_.timers(), *this,
+      GrpcSession::Peer{std::move(peer_), socket_.certificate_names(), origin_});
+}
+
+void GrpcConnection::CountKeyUpdate() {
+  if (!socket_.TakeKeyUpdate()) return;
+  OpenSession();
+  if (session_->TakeEmptyWork()) return;
+  RefuseNow(GrpcRefusal::kTooManyEmptyFrames, "the last one an update of TLS keys");
+}
+
 void GrpcConnection::Read() {
   for (int i = 0; i < kReadsInTurn; ++i) {
     // A flood of what has to be answered must not grow in memory: the peer takes its answers first.
@@ -129,7 +143,10 @@ void GrpcConnection::Read() {
     }
     const size_t room = rest_ == nullptr ? loop_.room().size() : kReadBytesWhileHeld;
     size_t count = 0;
-    switch (socket_.Read(loop_.room().data(), room, count)) {
+    const Result result = socket_.Read(loop_.room().data(), room, count);
+    CountKeyUpdate();
+    if (phase_ != Phase::kOpen) return;
+    switch (result) {
       case Result::kOk:
         break;
       case Result::kWaitToRead:
@@ -142,11 +159,7 @@ void GrpcConnection::Read() {
         return CloseNow();
     }
     last_read_ = Now();
-    if (session_ == nullptr) {
-      session_ = std::make_unique<GrpcSession>(
-          shared_, loop_.wakes(), loop_.timers(), *this,
-          GrpcSession::Peer{std::move(peer_), socket_.certificate_names(), origin_});
-    }
+    OpenSession();
     session_->Receive({loop_.room().data(), count});
     loop_.RunWoken();
     Flush();

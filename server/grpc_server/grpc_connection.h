@@ -74,9 +74,11 @@ class GrpcConnection final : public SessionOwner,
 
   void Handshake();
   void Open();
+  void OpenSession();
   void AwaitReadable();
   void AwaitWritable();
   void Read();
+  void CountKeyUpdate();
   void ReadSoon();
   void ReadIfHeld();
   void Send();
@@ -111,7 +113,7 @@ class GrpcConnection final : public SessionOwner,
   std::string peer_;  // the session's, once there is one
   GrpcSocket socket_;
   Phase phase_ = Phase::kHandshake;
-  std::unique_ptr<GrpcSession> session_;  // from the first byte on, until nothing more is sent
+  std::unique_ptr<GrpcSession> session_;  // once anything has come, until nothing more is sent
   std::unique_ptr<OutBuffer> rest_;       // what the socket did not take
   absl::Duration set_for_ = absl::InfiniteDuration();  // in the loop's timers
   absl::Duration last_read_;

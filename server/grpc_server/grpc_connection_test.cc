@@ -135,6 +135,10 @@ class TlsPeer {
     EXPECT_EQ(SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())),
               static_cast<int>(bytes.size()));
   }
+  void UpdateKeys() {
+    EXPECT_EQ(SSL_key_update(tls_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    EXPECT_EQ(SSL_do_handshake(tls_.get()), 1);
+  }
   std::string Read() {
     char buffer[16384];
     const int count = SSL_read(tls_.get(), buffer, sizeof(buffer));
@@ -166,11 +170,25 @@ class GrpcConnectionTest : public testing::Test {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
+  void ServeTls(const GrpcServerOptions& options) {
+    const std::string folder = testing::TempDir();
+    const TestCertificate issued = TestAuthority().Issue();
+    std::ofstream(folder + "/cert.pem") << issued.certificate;
+    std::ofstream(folder + "/key.pem") << issued.key;
+    auto certificates =
+        CertificateStore::Open({folder + "/cert.pem", folder + "/key.pem", ""}, SystemClock());
+    ASSERT_TRUE(certificates.ok()) << certificates.status();
+    certificates_ = *std::move(certificates);
+    auto server = GrpcServer::Start(options, service_.table(), SystemClock(), certificates_.get());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
   int64_t refused(GrpcRefusal refusal) const {
     return server_->refusals()[static_cast<size_t>(refusal)];
   }
 
   TestService service_;
+  std::unique_ptr<CertificateStore> certificates_;
   std::unique_ptr<GrpcServer> server_;
 };
 
@@ -186,16 +204,8 @@ TEST_F(GrpcConnectionTest, AddressesMustBeFreeAndReadable) {
 // What a client had sent while it took nothing was read only when it sent something more, if TLS had
 // taken it off the socket already.
 TEST_F(GrpcConnectionTest, WhatTlsHoldsIsReadOnceThePeerTakesItsAnswers) {
-  const std::string folder = testing::TempDir();
-  const TestCertificate issued = TestAuthority().Issue();
-  std::ofstream(folder + "/cert.pem") << issued.certificate;
-  std::ofstream(folder + "/key.pem") << issued.key;
-  auto certificates =
-      CertificateStore::Open({folder + "/cert.pem", folder + "/key.pem", ""}, SystemClock());
-  ASSERT_TRUE(certificates.ok()) << certificates.status();
-  auto server = GrpcServer::Start({}, service_.table(), SystemClock(), certificates->get());
-  ASSERT_TRUE(server.ok()) << server.status();
-  RawPeer peer((*server)->address(), 4096);
+  ServeTls({});
+  RawPeer peer(server_->address(), 4096);
   TlsPeer tls(peer.fd());
   // A window of 1 GiB, and answers that no socket holds.
   const std::string window("\x3f\xff\x00\x00", 4);
@@ -275,6 +285,25 @@ TEST_F(GrpcConnectionTest, FloodsEndTheirConnection) {
   while (sent < 100 && peer.Send(pings)) ++sent;
   peer.ReadToEnd();
   EXPECT_GE(refused(GrpcRefusal::kTooManyEmptyFrames), 1);
+}
+
+// Each costs the peer a few bytes and the server a key, and none was counted.
+TEST_F(GrpcConnectionTest, AFloodOfKeyUpdatesEndsItsConnection) {
+  ServeTls({.empty_frames_burst = 50, .empty_frames_per_second = 1});
+  RawPeer peer(server_->address());
+  TlsPeer tls(peer.fd());
+  for (int i = 0; i < 10; ++i) tls.UpdateKeys();
+  tls.Send(http2::Preface() + Call(1, kRepeat, Request("x", 1)));
+  std::string answer;
+  while (TypesIn(answer).find("1 0 1 ") == std::string::npos) {
+    const std::string more = tls.Read();
+    ASSERT_NE(more, "");
+    answer += more;
+  }
+  for (int i = 0; i < 100; ++i) tls.UpdateKeys();
+  while (!tls.Read().empty()) {
+  }
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyEmptyFrames), 1);
 }
 
 TEST_F(GrpcConnectionTest, OneAddressHasAShare) {

@@ -19,7 +19,7 @@ enum class GrpcRefusal {
   kProtocolError,       // of HTTP/2
   kHeaderTimeout,       // a header block that does not end
   kHeadersTooLarge,     // far beyond what is answered
-  kTooManyEmptyFrames,  // PING, SETTINGS, WINDOW_UPDATE, ... beyond their rate
+  kTooManyEmptyFrames,  // PING, WINDOW_UPDATE, updates of TLS keys, ... beyond their rate
   kTooManyResets,       // calls cancelled beyond their rate
   kWriteTimeout,        // the peer takes no bytes
   kKeepaliveTimeout,    // the peer answers no ping

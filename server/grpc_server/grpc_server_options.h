@@ -41,9 +41,9 @@ struct GrpcServerOptions {
   size_t max_outbound_bytes_per_connection = 16 << 20;
   size_t max_outbound_bytes = 32 << 20;  // the same, of all connections
 
-  // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty or padded DATA. A
-  // connection may send `burst` at once and then `per_second`, and more for each call and frame it
-  // is served.
+  // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty or padded DATA; and
+  // updates of TLS keys. A connection may send `burst` at once and then `per_second`, and more for
+  // each call and frame it is served.
   int empty_frames_burst = 10'000;
   int empty_frames_per_second = 1'000;
   // Calls that were cancelled, or reset because of an error of the client.

@@ -288,6 +288,8 @@ void GrpcSession::Receive(absl::string_view bytes) {
   owner_.OnOutput();
 }
 
+bool GrpcSession::TakeEmptyWork() { return empty_frames_.Take(shared_.clock.MonotonicNow()); }
+
 void GrpcSession::Collect(size_t max_bytes, OutBuffer& out) {
   if (dead_) return;
   now_ = shared_.clock.MonotonicNow();

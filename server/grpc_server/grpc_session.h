@@ -82,6 +82,10 @@ class GrpcSession {
   // Takes what the peer has sent. Nothing if it has ended.
   void Receive(absl::string_view bytes);
 
+  // The peer has made the connection do something that brought no bytes. False: too often, counted
+  // together with frames that carry nothing; it is to be refused.
+  bool TakeEmptyWork();
+
   // Adds what can be sent now to `out`, until that holds `max_bytes` or a little more. To be called
   // only when the socket takes bytes: handlers are asked for their messages by it.
   void Collect(size_t max_bytes, OutBuffer& out);

@@ -88,10 +88,20 @@ GrpcSocket::GrpcSocket(NetSocket socket, std::shared_ptr<ssl_ctx_st> context)
   // Otherwise one read handles whatever comes that holds no bytes of ours: a peer that sends one
   // update of the keys after the other would have the thread for itself.
   SSL_clear_mode(tls_.get(), SSL_MODE_AUTO_RETRY);
+  SSL_set_msg_callback(tls_.get(), OnTlsMessage);
+  SSL_set_msg_callback_arg(tls_.get(), this);
   SSL_set_accept_state(tls_.get());
 }
 
 GrpcSocket::~GrpcSocket() = default;
+
+void GrpcSocket::OnTlsMessage(int is_sent, int, int type, const void* bytes, size_t size, ssl_st*,
+                              void* self) {
+  if (is_sent == 0 && type == SSL3_RT_HANDSHAKE && size > 0 &&
+      *static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) {
+    static_cast<GrpcSocket*>(self)->key_updated_ = true;
+  }
+}
 
 GrpcSocket::Result GrpcSocket::ResultOf(int returned) {
   const int saved = errno;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/access/certificate_name.h"
@@ -44,6 +45,9 @@ class GrpcSocket {
 
   // `count` is how many bytes it has read; more than 0 with kOk.
   Result Read(char* to, size_t max_bytes, size_t& count);
+  // Whether the peer has updated its keys of TLS 1.3 since it was last asked; a Read takes one update at
+  // most. It costs the peer a few bytes, and the thread the making of a key.
+  bool TakeKeyUpdate() { return std::exchange(key_updated_, false); }
   // Whether TLS holds bytes that it has read from the socket already.
   bool has_pending() const;
   // Sends and takes out of `bytes` what it can: all of it with kOk. `room` is a buffer of the thread.
@@ -63,12 +67,16 @@ class GrpcSocket {
     void operator()(ssl_st* tls) const;
   };
 
+  // What OpenSSL calls for each message of TLS; `self` is the socket.
+  static void OnTlsMessage(int is_sent, int version, int type, const void* bytes, size_t size,
+                           ssl_st* tls, void* self);
   Result ResultOf(int returned);
   Result WritePlain(OutBuffer& bytes);
 
   NetSocket socket_;
   std::unique_ptr<ssl_st, FreeTls> tls_;  // null: plain text
   bool tls_broken_ = false;               // no more may be sent over it
+  bool key_updated_ = false;
   std::string error_;
 };
 

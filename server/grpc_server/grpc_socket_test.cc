@@ -79,11 +79,15 @@ TEST_F(GrpcSocketTest, AReadHandlesOneUpdateOfKeys) {
   }
   ASSERT_EQ(SSL_write(client_tls_.get(), "hello", 5), 5);
   int reads = 1;
+  int seen = 0;
   Result result = Read();
   while (result == Result::kWaitToRead && reads < 10 * kUpdates) {
+    if (server_->TakeKeyUpdate()) ++seen;
     ++reads;
     result = Read();
   }
+  EXPECT_EQ(seen, kUpdates);
+  EXPECT_FALSE(server_->TakeKeyUpdate());
   EXPECT_GE(reads, kUpdates);
   EXPECT_EQ(result, Result::kOk);
   EXPECT_EQ(read_, "hello");
