@@ -91,6 +91,10 @@ void GrpcConnection::AwaitReadable() {
                                     self->Handshake();
                                     break;
                                   case Phase::kOpen:
+                                    // Also while reading is held.
+                                    if (std::exchange(self->writing_needs_read_, false)) {
+                                      self->Flush();
+                                    }
                                     self->Read();
                                     break;
                                   case Phase::kClosing:
@@ -135,6 +139,7 @@ void GrpcConnection::CountKeyUpdate() {
 }
 
 void GrpcConnection::Read() {
+  if (phase_ != Phase::kOpen) return;
   for (int i = 0; i < kReadsInTurn; ++i) {
     // A flood of what has to be answered must not grow in memory: the peer takes its answers first.
     if (rest_ != nullptr && session_ != nullptr && !session_->may_receive()) {
@@ -213,7 +218,12 @@ void GrpcConnection::Send() {
         rest_ = std::make_unique<OutBuffer>(std::move(out));
         out = OutBuffer();
       }
-      if (result == Result::kWaitToWrite) AwaitWritable();
+      if (result == Result::kWaitToWrite) {
+        AwaitWritable();
+      } else {
+        writing_needs_read_ = true;
+        AwaitReadable();
+      }
       return;
     }
     if (result != Result::kOk) {

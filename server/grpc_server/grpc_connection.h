@@ -126,7 +126,8 @@ class GrpcConnection final : public SessionOwner,
   bool dirty_ = false;  // the loop will flush it
   bool awaiting_readable_ = false;
   bool awaiting_writable_ = false;
-  bool reading_held_ = false;  // until the peer has taken what waits for it
+  bool reading_held_ = false;        // until the peer has taken what waits for it
+  bool writing_needs_read_ = false;  // TLS has to read before it can send what waits
   bool identified_ = false;
   bool drain_asked_ = false;
   bool aged_ = false;  // drains because of its age
