@@ -32,7 +32,8 @@ using hookgate::config::v1::Config;
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
-// A queued webhook is its raw body, and its event, which may hold each byte of the body thrice.
+// A webhook that is queued, or delivered, is its raw body, and its event, which may hold each byte of
+// the body thrice.
 constexpr int64_t kQueuedBytesPerBodyByte = 4;
 // Below this a log is mostly what it needs besides events: pages of ids, indexes, free pages.
 constexpr int64_t kMinMaxBytes = 64 << 20;
@@ -370,8 +371,11 @@ void ResolveGrpcSizes(const Config& config, Options& options, Problems& problems
       "max_inbound_bytes", std::numeric_limits<int64_t>::max(), grpc.max_inbound_bytes);
   set(1 << 20, limits.max_outbound_bytes_per_connection(), "max_outbound_bytes_per_connection",
       std::numeric_limits<int64_t>::max(), grpc.max_outbound_bytes_per_connection);
+  // Whatever was stored can be sent, with its raw body.
+  const int64_t largest = kQueuedBytesPerBodyByte * options.http.max_body_bytes + (1 << 20);
   grpc.max_outbound_bytes =
-      std::max(grpc.max_outbound_bytes, grpc.max_outbound_bytes_per_connection);
+      std::max({grpc.max_outbound_bytes, grpc.max_outbound_bytes_per_connection,
+                static_cast<size_t>(largest)});
   set(static_cast<int64_t>(grpc.max_outbound_bytes_per_connection), limits.max_outbound_bytes(),
       "max_outbound_bytes", std::numeric_limits<int64_t>::max(), grpc.max_outbound_bytes);
   set(1, limits.empty_frames_burst(), "empty_frames_burst", kMany, grpc.empty_frames_burst);

@@ -355,6 +355,14 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   EXPECT_FALSE(grpc.client_ca_required);
 }
 
+// A large event was stored, and then never delivered with its raw body.
+TEST_F(OptionsTest, AnswersHaveRoomForTheLargestEvent) {
+  EXPECT_EQ(Right("http { max_body_bytes: 67108864 max_unverified_bytes: 67108864 } "
+                  "storage { max_queued_bytes: 268435456 }")
+                .rpc.transport.max_outbound_bytes,
+            (size_t{256} << 20) + (1 << 20));
+}
+
 TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   const GrpcServerOptions grpc = Right(R"(grpc { max_streams: 8 limits {
       max_connections: 1 max_connections_per_address: 2 max_unidentified_connections: 3

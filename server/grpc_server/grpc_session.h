@@ -202,7 +202,7 @@ class GrpcSession {
   CallList calls_;      // each holds itself until it is let go
   size_t inbound_bytes_ = 0;
   size_t answer_bytes_ = 0;  // that unary calls hold
-  RequestHead head_;  // that is arriving; empty between two
+  RequestHead head_;         // that is arriving; empty between two
   FrameLimiter empty_frames_;
   FrameLimiter resets_;
   absl::optional<absl::Duration> header_block_since_;

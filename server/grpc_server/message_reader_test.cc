@@ -82,7 +82,8 @@ TEST(MessageReaderTest, TakesLittleMoreMemoryThanItHolds) {
   std::string message;
   size_t used = 0;
   for (size_t at = 0; at + 1 < bytes.size(); at += 10'000) {
-    reader.Add(absl::string_view(bytes).substr(at, std::min<size_t>(10'000, bytes.size() - 1 - at)));
+    reader.Add(
+        absl::string_view(bytes).substr(at, std::min<size_t>(10'000, bytes.size() - 1 - at)));
     ASSERT_EQ(reader.Next(kSize, message, used), Result::kIncomplete);
     ASSERT_LE(reader.allocated_bytes(), reader.held_bytes() + reader.held_bytes() / 4 + 512);
   }

@@ -89,8 +89,8 @@ class ServerCall final : public Call,
   // Touched only on the session's thread.
   GrpcSession* session_;  // null once the stream has ended
   const int32_t stream_id_;
-  uint32_t message_sent_ = 0;  // bytes of message_ with its prefix
-  Message message_;            // that is being sent
+  uint32_t message_sent_ = 0;                        // bytes of message_ with its prefix
+  Message message_;                                  // that is being sent
   std::unique_ptr<BodyBudget::Share> answer_share_;  // of message_, once it counts
   std::shared_ptr<CallHandler> handler_;
   std::unique_ptr<Inbound> inbound_;
@@ -99,10 +99,10 @@ class ServerCall final : public Call,
   absl::Duration deadline_ = absl::InfiniteDuration();        // the client's
   absl::Duration phase_deadline_ = absl::InfiniteDuration();  // for the request, or for the upload
   uint32_t discarded_bytes_ = 0;                              // of an upload whose status is out
-  bool holds_answer_ : 1 = false;   // message_ is one, and its session counts it
-  bool remote_closed_ : 1 = false;                            // the client has closed its side
-  bool half_close_told_ : 1 = false;                          // and the handler knows
-  bool response_begun_ : 1 = false;                           // its headers have been submitted
+  bool holds_answer_ : 1 = false;      // message_ is one, and its session counts it
+  bool remote_closed_ : 1 = false;     // the client has closed its side
+  bool half_close_told_ : 1 = false;   // and the handler knows
+  bool response_begun_ : 1 = false;    // its headers have been submitted
   bool deferred_ : 1 = false;          // nghttp2 asks for data only when told to
   bool exhausted_ : 1 = false;         // the handler had no message when it was last asked
   bool status_submitted_ : 1 = false;  // and nothing follows it

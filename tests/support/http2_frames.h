@@ -100,8 +100,8 @@ inline std::string Field(absl::string_view name, absl::string_view value) {
 
 // The same, added to the dynamic table (RFC 7541, 6.2.1).
 inline std::string IndexedField(absl::string_view name, absl::string_view value) {
-  return absl::StrCat(absl::string_view("\x40", 1), Length(name.size()), name,
-                      Length(value.size()), value);
+  return absl::StrCat(absl::string_view("\x40", 1), Length(name.size()), name, Length(value.size()),
+                      value);
 }
 
 // The client's side of the connection's start.
@@ -144,9 +144,8 @@ inline std::string MessagePrefix(uint32_t size, bool compressed = false) {
 
 // One message and the end of the client's side.
 inline std::string LastMessage(uint32_t stream, absl::string_view bytes, bool compressed = false) {
-  return Frame(
-      kData, kEndStream, stream,
-      absl::StrCat(MessagePrefix(static_cast<uint32_t>(bytes.size()), compressed), bytes));
+  return Frame(kData, kEndStream, stream,
+               absl::StrCat(MessagePrefix(static_cast<uint32_t>(bytes.size()), compressed), bytes));
 }
 
 }  // namespace hookgate::http2
