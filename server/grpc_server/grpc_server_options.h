@@ -25,8 +25,7 @@ struct GrpcServerOptions {
 
   // Calls.
   int max_calls_per_connection = 1'000;
-  // On a connection on which no caller has been identified. After that, the client is told that it
-  // may make more calls.
+  // On a connection on which no caller has been identified; those beyond are refused.
   int max_calls_per_unidentified_connection = 100;
   int max_calls = 20'000;
 

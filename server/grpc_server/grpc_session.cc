@@ -249,8 +249,7 @@ GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wa
   }
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-       static_cast<uint32_t>(std::min(shared.options.max_calls_per_unidentified_connection,
-                                      shared.options.max_calls_per_connection))},
+       static_cast<uint32_t>(shared.options.max_calls_per_connection)},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
        static_cast<uint32_t>(shared.options.max_header_list_bytes)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
@@ -467,6 +466,7 @@ void GrpcSession::OpenCall(int32_t stream_id, bool end_stream) {
   call->self_ = call;
   if (calls_.empty()) owner_.OnBusy(true);
   calls_.push_back(*call);
+  ++call_count_;
   nghttp2_session_set_stream_user_data(session_, stream_id, call.get());
   empty_frames_.Earn(kEmptyFramesPerCall);
   // Otherwise one stream is sent until it has nothing left, and the others wait (RFC 9218).
@@ -497,6 +497,14 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
   if (head_.timeout().has_value()) info.deadline = now_ + *head_.timeout();
   const Admission admission = shared_.table.AskToAdmit(info);
   if (admission.identified) Identified();
+  if (has_too_many_calls()) {
+    shared_.refusals.Note(GrpcRefusal::kTooManyCalls, peer_.address, "on one connection");
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
+        absl::StrCat("the connection has ", shared_.options.max_calls_per_unidentified_connection,
+                     " calls under way, as many as it may have before one of them has shown who it "
+                     "is"));
+  }
   RETURN_IF_ERROR(admission.status);
   call.method_ = shared_.table.Find(info.method);
   if (call.method_ == nullptr) {
@@ -524,13 +532,14 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
   return absl::OkStatus();
 }
 
+// Not told to the client as a limit that grows later: gRPC C++ 1.51 never begins a call that waits for
+// that, before another one has ended.
+bool GrpcSession::has_too_many_calls() const {
+  return !identified_ && call_count_ > shared_.options.max_calls_per_unidentified_connection;
+}
+
 void GrpcSession::Identified() {
-  if (std::exchange(identified_, true)) return;
-  const nghttp2_settings_entry more = {
-      NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-      static_cast<uint32_t>(shared_.options.max_calls_per_connection)};
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &more, 1);
-  owner_.OnIdentified();
+  if (!std::exchange(identified_, true)) owner_.OnIdentified();
 }
 
 void GrpcSession::AnswerHttp(ServerCall& call, int status) {
@@ -967,7 +976,9 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   EndHandler(*call, CallEnd::kFinished);
   if (call->remote_closed_) return;
   // A stream that waits for its client costs memory, whether it has a handler or not.
-  const bool full = shared_.open_calls.load(std::memory_order_relaxed) >= shared_.options.max_calls;
+  const bool full =
+      shared_.open_calls.load(std::memory_order_relaxed) >= shared_.options.max_calls ||
+      has_too_many_calls();
   if (shut_down_ || full) return ResetQuietly(*call);
   call->phase_deadline_ =
       now_ + (draining_ ? shared_.options.drain_patience : shared_.options.upload_patience);
@@ -986,6 +997,7 @@ void GrpcSession::LetGo(ServerCall& call) {
   call.session_ = nullptr;
   nghttp2_session_set_stream_user_data(session_, call.stream_id_, nullptr);
   calls_.erase(calls_.iterator_to(call));
+  --call_count_;
   const std::shared_ptr<ServerCall> last = std::exchange(call.self_, nullptr);
   if (calls_.empty()) owner_.OnBusy(false);
 }

@@ -185,6 +185,7 @@ class GrpcSession {
   void EndHandler(ServerCall& call, CallEnd end);
   void LetGo(ServerCall& call);
   void SetTimer(ServerCall& call);
+  bool has_too_many_calls() const;
   void Identified();
 
   bool Doom(GrpcRefusal refusal, uint32_t error_code, absl::string_view detail);
@@ -200,6 +201,7 @@ class GrpcSession {
   nghttp2_session* session_ = nullptr;
   absl::Duration now_;  // of the event that is being handled
   CallList calls_;      // each holds itself until it is let go
+  int call_count_ = 0;  // of calls_
   size_t inbound_bytes_ = 0;
   size_t answer_bytes_ = 0;  // that unary calls hold
   RequestHead head_;         // that is arriving; empty between two

@@ -440,7 +440,10 @@ TEST_F(SessionTest, OneStreamDoesNotHoldUpTheOthers) {
   EXPECT_GT(second, 16'000);
 }
 
-TEST_F(SessionTest, ManyCallsAreForCallersThatAreKnown) {
+// The bound on calls of strangers was a limit of HTTP/2 that grew with the first call of somebody
+// known. gRPC C++ does not begin what waits for such a limit when it grows: the 101st of a thousand
+// streams never came, and its client stood still.
+TEST_F(SessionTest, StrangersHaveFewerCallsAndNobodyWaitsForALimit) {
   for (uint32_t stream = 1; stream < 2 * 100; stream += 2) {
     Receive(Call(stream, kRepeat, Request("x", -1)));
   }
@@ -448,19 +451,27 @@ TEST_F(SessionTest, ManyCallsAreForCallersThatAreKnown) {
   Sent();
   EXPECT_EQ(identified_, 0);
   Receive(http2::CallHeader(201, kRepeat));
+  EXPECT_THAT(Sent(), Contains(IsStatus(201, 8)));
   EXPECT_EQ(open_calls_, 100);
-  EXPECT_TRUE(EndsWith(GrpcRefusal::kProtocolError));
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyCalls), 1);
+  for (uint32_t stream = 203; stream < 2 * 900; stream += 2) {
+    Receive(Call(stream, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
+  }
+  EXPECT_EQ(identified_, 1);
+  EXPECT_EQ(open_calls_, 899);
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyCalls), 1);
 }
 
-TEST_F(SessionTest, AKnownCallerMayMakeMore) {
-  Receive(Call(1, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
-  EXPECT_EQ(identified_, 1);
-  EXPECT_THAT(Sent(), Contains(IsOfType(http2::kSettings)));
-  Receive(Frame(http2::kSettings, kAck, 0, ""));
-  for (uint32_t stream = 3; stream < 2 * 1000; stream += 2) {
-    Receive(Call(stream, kRepeat, Request("x", -1)));
+// The protocol itself has a bound that clients know from the start.
+TEST_F(SessionTest, NobodyHasMoreCallsThanTheClientWasTold) {
+  for (uint32_t stream = 1; stream < 2 * 1000; stream += 2) {
+    Receive(Call(stream, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
   }
   EXPECT_EQ(open_calls_, 1000);
+  Sent();
+  Receive(http2::CallHeader(2001, kRepeat));
+  EXPECT_EQ(open_calls_, 1000);
+  EXPECT_TRUE(EndsWith(GrpcRefusal::kProtocolError));
 }
 
 TEST_F(SessionTest, CallsOfAllConnectionsHaveABound) {
