@@ -378,16 +378,21 @@ void AddHoldingAttacks(std::vector<Attack>& attacks, const http2::Fields& identi
                        return Frame(http2::kData, 0, id, std::string(600, 'x'));
                      })});
   const std::string gzip = GzipOfZeros(600'000);
+  // As much of it as the windows of the connection let in.
+  const std::string bomb =
+      http2::MessagePrefix(static_cast<uint32_t>(gzip.size()), true) + gzip.substr(0, 16'000);
   attacks.push_back(
       {.name = "gzip bombs",
        .connections = 8,
-       .send = CallByCall([gzip](uint32_t id) {
-         return absl::StrCat(
-             http2::CallHeader(id, kCheck, {{"grpc-encoding", "gzip"}}),
-             Frame(http2::kData, 0, id,
-                   absl::StrCat(http2::MessagePrefix(static_cast<uint32_t>(gzip.size()), true),
-                                gzip.substr(0, kFrameBytes - 5))));
-       }),
+       .send =
+           [bomb](RawPeer& peer, int64_t step) {
+             const auto size = static_cast<int64_t>(bomb.size());
+             if (65'535 + peer.granted(0) < (step + 1) * size) return Next::kWait;
+             if (step == 0) peer.Send(http2::Preface());
+             peer.Send(http2::CallHeader(StreamOf(step), kCheck, {{"grpc-encoding", "gzip"}}));
+             peer.Send(Frame(http2::kData, http2::kEndStream, StreamOf(step), bomb));
+             return Next::kMore;
+           },
        .refused_as = "message_compressed"});
   attacks.push_back({.name = "big messages begun",
                      .connections = 32 * scale,

@@ -26,7 +26,7 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 // How often each bystander has to be served while an attack lasts.
-constexpr int kTimesServed = 3;
+constexpr int kTimesServed = 2;
 // Strangers come from elsewhere: limits on one address are not to be the bystanders'.
 constexpr char kAddressOfAttackers[] = "127.0.0.66";
 constexpr int kStoredWebhooks = 40;
