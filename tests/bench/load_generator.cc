@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <iostream>
 
 #include "absl/strings/match.h"
@@ -130,8 +131,8 @@ class Generator {
       if (plan_.per_second > 0 && now < due_[next_]) return;
       // A request that was due when no connection was free has waited since then, and that counts.
       if (plan_.per_second <= 0) due_[next_] = now;
-      Connection& connection = *free_.back();
-      free_.pop_back();
+      Connection& connection = *free_.front();
+      free_.pop_front();
       connection.request = next_;
       const std::string& request = requests_[next_++];
       const auto& to_wire = plan_.protocol.to_wire;
@@ -168,7 +169,9 @@ class Generator {
   const absl::Span<const std::string> requests_;
   const int poller_;
   std::vector<Connection> connections_;
-  std::vector<Connection*> free_;  // with no request under way
+  // With no request under way. The one that has been free for longest is next: servers close
+  // connections that stay silent.
+  std::deque<Connection*> free_;
   std::vector<epoll_event> events_;
   std::vector<absl::Time> due_;
   absl::Time start_;
