@@ -23,7 +23,9 @@ void BeginOnThread(Executor::Priority priority) {
   thread_local bool begun = false;
   if (begun) return;
   begun = true;
-  if (priority == Executor::Priority::kGivesWay) GiveWayToOthers();
+  if (priority != Executor::Priority::kGivesWay) return;
+  GiveWayToOthers();
+  AskForShortTimeSlices();  // Of its own slice, a thread uses up what is left before others run.
 }
 
 }  // namespace

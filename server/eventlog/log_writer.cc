@@ -16,6 +16,8 @@ namespace {
 
 // Jobs in a group: from here on a sync each costs more than some of them waiting for the rest.
 constexpr size_t kMany = 8;
+// Rows of jobs that give way which cost others in their group nothing of note.
+constexpr int64_t kFewRows = 16;
 
 absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason, message);
@@ -151,11 +153,18 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
     queue_.erase(queue_.begin(), end);
   }
   queued_bytes_ -= bytes;
-  for (int64_t rows = 0; !yielding_.empty() && rows < limits_.max_yielding_rows;) {
-    rows += yielding_.front()->rows();
+  // Who waited while many rows were written for jobs that give way does not wait for as many again
+  // in its own group.
+  const bool takes_many = group.empty() || !took_many_;
+  int64_t rows = 0;
+  while (!yielding_.empty() && rows < limits_.max_yielding_rows) {
+    const int64_t more = yielding_.front()->rows();
+    if (!takes_many && rows + more > kFewRows) break;
+    rows += more;
     group.push_back(std::move(yielding_.front()));
     yielding_.pop_front();
   }
+  took_many_ = rows > kFewRows;
   return group;
 }
 

@@ -44,7 +44,8 @@ class LogWriter {
     size_t max_group = 1024;
     int64_t max_group_bytes = 4 << 20;
     // Rows that jobs which give way write in one transaction, unless a single one writes more:
-    // about as long as a sync takes.
+    // about as long as a sync takes. After a group with more than a few such rows, jobs that do not
+    // give way have a group almost for themselves.
     int64_t max_yielding_rows = 256;
   };
 
@@ -112,6 +113,7 @@ class LogWriter {
   // so that it is there for the companion's sake.
   bool wrote_ = false;
   bool only_status_ = false;
+  bool took_many_ = false;  // rows of jobs that give way, into the last group
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;

@@ -89,12 +89,17 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
 class FakeJob final : public LogJob {
  public:
   FakeJob(std::string name, int64_t rows, std::vector<std::string>& answered,
-          absl::Notification* may_write = nullptr)
-      : name_(std::move(name)), rows_(rows), answered_(answered), may_write_(may_write) {}
+          absl::Notification* may_write = nullptr, absl::Notification* writes = nullptr)
+      : name_(std::move(name)),
+        rows_(rows),
+        answered_(answered),
+        may_write_(may_write),
+        writes_(writes) {}
 
   int64_t bytes() const override { return 0; }
   int64_t rows() const override { return rows_; }
   absl::Status Write(LogStatements&, LogState&) override {
+    if (writes_ != nullptr) writes_->Notify();
     if (may_write_ != nullptr) may_write_->WaitForNotification();
     return absl::OkStatus();
   }
@@ -105,6 +110,7 @@ class FakeJob final : public LogJob {
   const int64_t rows_;
   std::vector<std::string>& answered_;
   absl::Notification* const may_write_;
+  absl::Notification* const writes_;
 };
 
 // Writes nothing, ever.
@@ -187,6 +193,38 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   const auto webhook = std::find(answered.begin(), answered.end(), "webhook");
   EXPECT_LE(webhook - answered.begin(), 3);
   EXPECT_EQ(std::count(answered.begin(), webhook, "2"), 0);
+}
+
+// A webhook that came while many rows were written for consumers waited for them, and for as many
+// again in its own group.
+TEST(LogWriterTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/turns_", getpid(), ".db");
+  auto database = *Database::Open(path, Database::Mode::kCreate);
+  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto times = *ReceiveTimes::Open(*database, {}, true);
+  auto checkpointer =
+      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  std::vector<std::string> answered;  // by the writer's thread alone
+  absl::Notification first_writes, first_may_write, second_writes, second_may_write;
+  {
+    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
+                                    *times, {.max_yielding_rows = 100}, nullptr);
+    writer->Submit(
+        std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
+    first_writes.WaitForNotification();
+    writer->Submit(
+        std::make_unique<FakeJob>("second", 1, answered, &second_may_write, &second_writes));
+    writer->SubmitYielding(std::make_unique<FakeJob>("acks 1", 60, answered));
+    first_may_write.Notify();
+    second_writes.WaitForNotification();
+    writer->SubmitYielding(std::make_unique<FakeJob>("one ack", 1, answered));
+    writer->SubmitYielding(std::make_unique<FakeJob>("acks 2", 60, answered));
+    writer->Submit(std::make_unique<FakeJob>("third", 1, answered));
+    second_may_write.Notify();
+  }
+  EXPECT_THAT(answered,
+              testing::ElementsAre("first", "second", "acks 1", "third", "one ack", "acks 2"));
 }
 
 // A small webhook waited for the sync of all that was in the queue with it: up to 64 MiB. What goes
