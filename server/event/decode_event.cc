@@ -70,6 +70,13 @@ std::string SubjectOfUnknown(const json::object& object) {
   return std::string(id->data(), id->size());
 }
 
+// The id of `object` itself, likewise.
+std::string EventIdIn(const json::object& object) {
+  const json::string* id = FindText(object, "id");
+  if (id == nullptr || id->size() > kMaxKeyBytes) return "";
+  return std::string(id->data(), id->size());
+}
+
 // Whatever was decoded into `event` besides its type is replaced.
 void SetUnrecognized(absl::string_view body, std::string subject, Event& event) {
   event.set_subject(std::move(subject));
@@ -94,6 +101,7 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   }
 
   DecodedEvent decoded;
+  decoded.event_id = EventIdIn(*object);
   Event& event = decoded.event;
   ASSIGN_OR_RETURN(std::string name, TypeOf(*object));
   if (name.size() > kMaxKeyBytes) {

@@ -23,6 +23,7 @@ struct DecodedEvent {
   // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
   hookgate::v1::Event event;
   bool failure = false;  // as IsFailureType says of event.type()
+  std::string event_id;  // the body's member `id`, as event_id.h says
 };
 
 // Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent, and so does a

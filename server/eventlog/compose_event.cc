@@ -25,6 +25,8 @@ std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin
   event->receive_time = origin.receive_time;
   event->envelope = envelope.SerializeAsString();
   event->raw_body = std::move(raw_body);
+  event->event_id = std::move(decoded.event_id);
+  event->secrets = origin.secrets;
   return event;
 }
 

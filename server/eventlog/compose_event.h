@@ -17,6 +17,7 @@ struct WebhookOrigin {
   std::string webhook_id;
   absl::Time webhook_time;
   absl::Time receive_time;  // in whole microseconds, as the log keeps it
+  std::string secrets;      // as in LogEvent
 };
 
 // Pure.

@@ -13,6 +13,7 @@ class AppendJob final : public LogJob {
   AppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
       : event_(std::move(event)),
         hash_(HashWebhook(event_->source, event_->webhook_id)),
+        texts_(event_->event_id, event_->subject),
         done_(std::move(done)) {}
 
   int64_t bytes() const override {
@@ -24,6 +25,7 @@ class AppendJob final : public LogJob {
     if (found) {
       const bool same = result_.outcome == AppendResult::Outcome::kDuplicate;
       ++(same ? state.outcomes.duplicates : state.outcomes.conflicts);
+      state.repeats.push_back({result_.sequence, same, event_->receive_time});
       return absl::OkStatus();
     }
     LogEvent& event = *event_;
@@ -39,11 +41,15 @@ class AppendJob final : public LogJob {
     insert.BindInt(7, absl::ToUnixMicros(event.receive_time));
     insert.BindBlob(8, event.envelope);
     insert.BindBlob(9, event.raw_body);
+    insert.BindText(10, event.secrets);
     RETURN_IF_ERROR(insert.Run());
     result_ = {AppendResult::Outcome::kStored, event.sequence};
     ++state.outcomes.stored;
     state.position.head = event.sequence;
     state.webhooks[hash_].push_back(event.sequence);
+    for (size_t i = 0; i < texts_.count; ++i) {
+      state.texts.push_back({texts_.hashes[i], event.sequence});
+    }
     state.appended.push_back(std::move(event_));
     return absl::OkStatus();
   }
@@ -84,6 +90,7 @@ class AppendJob final : public LogJob {
 
   std::unique_ptr<LogEvent> event_;
   const WebhookHash hash_;
+  const TextHashes texts_;
   EventLog::AppendDone done_;
   AppendResult result_;
 };
@@ -101,6 +108,8 @@ class TrimJob final : public LogJob {
     statements.delete_through.BindInt(1, last);
     RETURN_IF_ERROR(statements.delete_through.Run());
     removed_ = statements.database.changes();
+    statements.delete_repeats_through.BindInt(1, last);
+    RETURN_IF_ERROR(statements.delete_repeats_through.Run());
     state.position.earliest = last + 1;
     statements.set_earliest.BindInt(1, state.position.earliest);
     return statements.set_earliest.Run();

@@ -41,6 +41,10 @@ struct LogEvent {
   absl::Time receive_time;
   std::string envelope;  // as in EventContent
   std::string raw_body;  // reads leave it empty unless asked
+  // On its way into the log alone: by what else it may be looked for, and the names of the secrets
+  // that verified it, one a line, "" if that is not known.
+  std::string event_id;
+  std::string secrets;
 
   EventContent content() const { return {sequence, envelope, raw_body}; }
 };

@@ -9,7 +9,9 @@
 #include "absl/status/status.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_statements.h"
+#include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_rows.h"
+#include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
 
 namespace hookgate {
@@ -21,6 +23,8 @@ struct LogState {
   int64_t last_touch = 0;  // of quarantine entries
   std::vector<LogEventPtr> appended;
   WebhookHashes webhooks;  // of those
+  TextEntries texts;       // of those, in their order
+  std::vector<Repeat> repeats;
   GroupOutcomes outcomes;
   // Some time has passed: what keeps the write-ahead log from beginning anew may be over.
   bool try_checkpoint = false;

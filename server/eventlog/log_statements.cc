@@ -10,8 +10,8 @@ namespace {
 
 constexpr char kInsertEvent[] = R"sql(
 INSERT INTO events (sequence, source, webhook_id, type, subject, failure, receive_time_us,
-                    envelope, raw_body)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))sql";
+                    envelope, raw_body, secrets)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10))sql";
 
 constexpr char kGetWebhook[] =
     "SELECT source, webhook_id, raw_body FROM events WHERE sequence = ?1";
@@ -20,6 +20,7 @@ constexpr char kGetWebhook[] =
 constexpr char kOldestEvents[] =
     "SELECT sequence, length(envelope) + length(raw_body) FROM events ORDER BY sequence LIMIT ?1";
 constexpr char kDeleteThrough[] = "DELETE FROM events WHERE sequence <= ?1";
+constexpr char kDeleteRepeatsThrough[] = "DELETE FROM repeats WHERE sequence <= ?1";
 constexpr char kSetEarliest[] = "UPDATE log SET earliest_sequence = ?1 WHERE id = 1";
 
 // The first body is kept, as with events; the newest reason is, since the schema may have changed.
@@ -49,6 +50,8 @@ ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = 
 
 absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database,
                                                                       WebhookIndex& webhooks,
+                                                                      TextIndex& texts,
+                                                                      RepeatCounts& repeats,
                                                                       ReceiveTimes& receive_times,
                                                                       const Stretch& stretch) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
@@ -56,6 +59,8 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
   ASSIGN_OR_RETURN(Statement oldest_events, database.Prepare(kOldestEvents));
   ASSIGN_OR_RETURN(Statement delete_through, database.Prepare(kDeleteThrough));
+  ASSIGN_OR_RETURN(Statement delete_repeats_through, database.Prepare(kDeleteRepeatsThrough));
+  ASSIGN_OR_RETURN(Statement upsert_repeats, RepeatCounts::PrepareUpsert(database));
   ASSIGN_OR_RETURN(Statement set_earliest, database.Prepare(kSetEarliest));
   ASSIGN_OR_RETURN(Statement upsert_quarantined, database.Prepare(kUpsertQuarantined));
   ASSIGN_OR_RETURN(Statement delete_quarantined, database.Prepare(kDeleteQuarantined));
@@ -68,6 +73,8 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .webhooks = webhooks,
+                    .texts = texts,
+                    .repeats = repeats,
                     .receive_times = receive_times,
                     .stretch = stretch,
                     .insert_event = std::move(insert_event),
@@ -75,6 +82,8 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .webhook_page = std::move(webhook_page),
                     .oldest_events = std::move(oldest_events),
                     .delete_through = std::move(delete_through),
+                    .delete_repeats_through = std::move(delete_repeats_through),
+                    .upsert_repeats = std::move(upsert_repeats),
                     .set_earliest = std::move(set_earliest),
                     .upsert_quarantined = std::move(upsert_quarantined),
                     .delete_quarantined = std::move(delete_quarantined),

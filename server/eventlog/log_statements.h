@@ -7,8 +7,10 @@
 #include "absl/status/statusor.h"
 #include "server/eventlog/log_history.h"
 #include "server/eventlog/receive_times.h"
+#include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_statements.h"
 #include "server/eventlog/subscription_statements.h"
+#include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 
@@ -19,6 +21,8 @@ struct LogStatements {
   // What is given outlives the statements.
   static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database,
                                                                 WebhookIndex& webhooks,
+                                                                TextIndex& texts,
+                                                                RepeatCounts& repeats,
                                                                 ReceiveTimes& receive_times,
                                                                 const Stretch& stretch);
 
@@ -28,6 +32,8 @@ struct LogStatements {
 
   Database& database;
   WebhookIndex& webhooks;
+  TextIndex& texts;
+  RepeatCounts& repeats;
   ReceiveTimes& receive_times;
   const Stretch stretch;  // what the writer appends
 
@@ -36,6 +42,8 @@ struct LogStatements {
   Statement webhook_page;
   Statement oldest_events;
   Statement delete_through;
+  Statement delete_repeats_through;
+  Statement upsert_repeats;
   Statement set_earliest;
 
   Statement upsert_quarantined;

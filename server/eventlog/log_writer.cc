@@ -27,10 +27,11 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-    WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
-    CommitListener* listener, CommitCompanion* companion) {
+    const Indexes& indexes, const Limits& limits, CommitListener* listener,
+    CommitCompanion* companion) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
-                   LogStatements::Prepare(*database, webhooks, receive_times, disk.stretch));
+                   LogStatements::Prepare(*database, indexes.webhooks, indexes.texts,
+                                          indexes.repeats, indexes.receive_times, disk.stretch));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits, listener,
                                         companion));
@@ -203,12 +204,19 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
+  RETURN_IF_ERROR(statements_->texts.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(
       statements_->receive_times.Write(*database_, state.appended, state.position.earliest));
   wrote_ = database_->total_changes() != changes_before;
   const StatusChanges* const status =
       companion_ != nullptr ? companion_->Due(state.outcomes) : nullptr;
   if (status != nullptr) RETURN_IF_ERROR(statements_->status.Write(*status));
+  // After it is known whether the group writes anything: a repeat that is answered from what is
+  // stored does not depend on a disk that takes no more.
+  if (wrote_ || status != nullptr || statements_->repeats.HasMany()) {
+    RETURN_IF_ERROR(statements_->repeats.Write(state.repeats, state.position.earliest,
+                                               statements_->upsert_repeats));
+  }
   RETURN_IF_ERROR(transaction.Commit());
   return files_.Check();
 }
@@ -227,9 +235,13 @@ absl::Status LogWriter::RefusedUntilRestart() const {
 absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState& state) {
   if (outcome.ok()) {
     statements_->webhooks.Committed(state.webhooks);
+    statements_->texts.Committed(state.texts);
+    statements_->repeats.Committed(state.repeats);
     statements_->receive_times.Committed();
   } else {
     statements_->webhooks.RolledBack();
+    statements_->texts.RolledBack();
+    statements_->repeats.RolledBack();
     statements_->receive_times.RolledBack();
   }
   const bool until_restart =

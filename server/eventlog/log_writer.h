@@ -17,7 +17,9 @@
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_statements.h"
 #include "server/eventlog/receive_times.h"
+#include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_rows.h"
+#include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
@@ -60,11 +62,19 @@ class LogWriter {
     absl::Status rewritten;
   };
 
-  // `listener` and `companion` may be null; they, `webhooks` and `receive_times` outlive the writer.
+  // What the writer keeps besides rows. All of it outlives the writer.
+  struct Indexes {
+    WebhookIndex& webhooks;
+    TextIndex& texts;
+    RepeatCounts& repeats;
+    ReceiveTimes& receive_times;
+  };
+
+  // `listener` and `companion` may be null; they outlive the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
-      WebhookIndex& webhooks, ReceiveTimes& receive_times, const Limits& limits,
-      CommitListener* listener, CommitCompanion* companion = nullptr);
+      const Indexes& indexes, const Limits& limits, CommitListener* listener,
+      CommitCompanion* companion = nullptr);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();

@@ -42,11 +42,12 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                  *times, {}, nullptr);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {}, nullptr);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(absl::IsUnavailable(Append(*writer, "too large", 1 << 20).status()));
@@ -75,11 +76,12 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                  *times, {.max_queued_bytes = 1000}, nullptr);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
 }
@@ -141,11 +143,12 @@ TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                  *times, {}, nullptr, &companion);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
   const auto commit = [&] {
     absl::Notification done;
     writer->SubmitYielding(std::make_unique<RowlessJob>(done));
@@ -172,14 +175,15 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification all_are_queued;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                    *times, {.max_yielding_rows = 100}, nullptr);
+    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_yielding_rows = 100}, nullptr);
     writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
     for (int i = 0; i < 4; ++i) {
       writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
@@ -245,11 +249,12 @@ TEST(LogWriterTest, AGroupIsBoundedByBytesToo) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                  *times, {.max_group = 4, .max_group_bytes = 1000}, &listener);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_group = 4, .max_group_bytes = 1000}, &listener);
   // The first group holds the writer until all the others wait.
   const std::vector<size_t> bodies = {1, 600, 400, 1, 5000, 1, 1, 1, 1, 1};
   absl::BlockingCounter left(static_cast<int>(bodies.size()));

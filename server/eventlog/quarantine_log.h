@@ -48,6 +48,10 @@ class QuarantineLog {
   // With its raw_body. NOT_FOUND quarantine_entry_not_found.
   virtual absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) = 0;
 
+  // The entry of this key, without its raw_body. NOT_FOUND quarantine_entry_not_found.
+  virtual absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
+                                                          absl::string_view webhook_id) = 0;
+
   // Appends `event`, which was made of the entry, and removes the entry: both or neither. An event
   // that is in the log already (its sender has repeated it since) is not appended again.
   // NOT_FOUND quarantine_entry_not_found; UNAVAILABLE as EventLog::Append.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/base/reason.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -15,6 +16,8 @@ namespace {
 constexpr char kList[] = QUARANTINE_COLUMNS
     "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
 constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body FROM quarantine WHERE id = ?1";
+constexpr char kFind[] =
+    QUARANTINE_COLUMNS "FROM quarantine WHERE source = ?1 AND webhook_id = ?2";
 constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";
 
@@ -58,6 +61,17 @@ absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
   QuarantineEntry entry = ReadEntry(rows);
   entry.webhook.raw_body = std::string(rows.ColumnBlob(10));
   return entry;
+}
+
+absl::StatusOr<QuarantineEntry> QuarantineReader::Find(absl::string_view source,
+                                                       absl::string_view webhook_id) {
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kFind));
+  rows.BindText(1, source);
+  rows.BindText(2, webhook_id);
+  ASSIGN_OR_RETURN(const bool row, rows.Step());
+  if (row) return ReadEntry(rows);
+  return ErrorWithReason(absl::StatusCode::kNotFound, reason::kQuarantineEntryNotFound,
+                         "no webhook with this webhook-id is in quarantine");
 }
 
 absl::StatusOr<int64_t> QuarantineReader::LastTouchAbove(int64_t max_entries) {

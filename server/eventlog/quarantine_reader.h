@@ -22,6 +22,7 @@ class QuarantineReader {
   absl::StatusOr<std::vector<QuarantineEntry>> List(absl::string_view source, int64_t before,
                                                     int64_t max_entries);
   absl::StatusOr<QuarantineEntry> Get(int64_t id);
+  absl::StatusOr<QuarantineEntry> Find(absl::string_view source, absl::string_view webhook_id);
   absl::StatusOr<int64_t> Count();
   // The newest touch that the newest `max_entries` are above; 0: there are not more.
   absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);

@@ -33,7 +33,8 @@ using ::testing::IsEmpty;
 
 const std::set<std::string> kTablesThatGrow = {
     "events",        "quarantine",     "unsettled_events",    "dead_letters", "webhook_runs",
-    "webhook_pages", "webhook_pieces", "receive_time_blocks", "age_marks"};
+    "webhook_pages", "webhook_pieces", "receive_time_blocks", "age_marks",
+    "repeats",       "text_runs",      "text_pages",          "text_pieces"};
 
 // Statements that may walk a table that grows, and what ends the walk.
 const std::map<std::string, std::string>& Exceptions() {
@@ -42,6 +43,8 @@ const std::map<std::string, std::string>& Exceptions() {
        "?1",
        "in the table's own order, and ends at the limit"},
       {"SELECT last_sequence, filter FROM webhook_runs ORDER BY last_sequence",
+       "once, at the start; a row for each 262,144 events"},
+      {"SELECT last_sequence, filter FROM text_runs ORDER BY last_sequence",
        "once, at the start; a row for each 262,144 events"},
       {"SELECT count(*) FROM quarantine", "retention keeps the quarantine at its maximum"},
       {"SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1",
@@ -151,6 +154,8 @@ void UseEventCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.FirstAtOrAfter(absl::UnixEpoch()).ok());
   EXPECT_TRUE(log.Get(1).ok());
   EXPECT_TRUE(log.Find("openai", "a").ok());
+  EXPECT_TRUE(log.FindByText("batch_1", {}, 10, [](const std::string&) { return true; }).ok());
+  EXPECT_TRUE(log.GetArrival(1).ok());
 }
 
 void UseQuarantineCalls(SqliteEventLog& log) {
@@ -161,6 +166,7 @@ void UseQuarantineCalls(SqliteEventLog& log) {
     EXPECT_TRUE(log.ListQuarantined(source, 1000, 10).ok());
   }
   EXPECT_TRUE(log.GetQuarantined(1).ok());
+  EXPECT_TRUE(log.FindQuarantined("openai", "q1").ok());
   EXPECT_TRUE(log.SummarizeQuarantine().ok());
   auto event = std::make_unique<LogEvent>();
   event->source = "openai";
@@ -205,7 +211,7 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
 // that may lead to another statement. Twice: a log is opened new, and opened again.
 void UseEveryCall(const std::string& folder) {
   {
-    auto log = SqliteEventLog::Open({.data_dir = folder, .webhooks_per_run = 2}, nullptr);
+    auto log = SqliteEventLog::Open({.data_dir = folder, .webhooks_per_run = 2, .texts_per_run = 2}, nullptr);
     ASSERT_TRUE(log.ok()) << log.status();
     UseEventCalls(**log);
     UseQuarantineCalls(**log);

@@ -11,6 +11,7 @@
 #include "server/eventlog/age_jobs.h"
 #include "server/eventlog/age_reader.h"
 #include "server/eventlog/event_jobs.h"
+#include "server/eventlog/lookup_reader.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
 #include "server/eventlog/status_reader.h"
@@ -166,10 +167,14 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
     const absl::Status begun = BeginDeliveryStretches(*database, state->history.mark);
     if (!begun.ok() && !MayPass(begun)) return Annotate(begun, path);
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<WebhookIndex> webhooks,
+  Indexes indexes;
+  ASSIGN_OR_RETURN(indexes.webhooks,
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
-  ASSIGN_OR_RETURN(std::unique_ptr<ReceiveTimes> receive_times,
+  ASSIGN_OR_RETURN(indexes.texts,
+                   TextIndex::Open(*database, state->position, options.texts_per_run,
+                                   /*may_write=*/rewritten.ok()));
+  ASSIGN_OR_RETURN(indexes.receive_times,
                    ReceiveTimes::Open(*database, state->position, /*may_write=*/rewritten.ok()));
   if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
   RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
@@ -184,22 +189,22 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                         .stretch = state->stretch,
                         .files = FileWatch({path, path + "-wal"}),
                         .rewritten = std::move(rewritten)},
-                       *webhooks, *receive_times, options.limits, listener, companion));
+                       {.webhooks = *indexes.webhooks,
+                        .texts = *indexes.texts,
+                        .repeats = *indexes.repeats,
+                        .receive_times = *indexes.receive_times},
+                       options.limits, listener, companion));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
-                                                 std::move(webhooks), std::move(receive_times),
-                                                 std::move(writer)));
+                                                 std::move(indexes), std::move(writer)));
   RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));
   return log;
 }
 
 SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
-                               std::unique_ptr<WebhookIndex> webhooks,
-                               std::unique_ptr<ReceiveTimes> receive_times,
-                               std::unique_ptr<LogWriter> writer)
+                               Indexes indexes, std::unique_ptr<LogWriter> writer)
     : directory_(std::move(directory)),
       history_(std::move(history)),
-      webhooks_(std::move(webhooks)),
-      receive_times_(std::move(receive_times)),
+      indexes_(std::move(indexes)),
       writer_(std::move(writer)) {}
 
 // The last connection to be closed moves the write-ahead log into the database, which one that only
@@ -278,7 +283,7 @@ absl::StatusOr<Sequence> SqliteEventLog::Scan(Sequence after, absl::optional<Log
 
 absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
   return WithReader<absl::optional<Sequence>>([&](LogReader& reader) {
-    return reader.FirstAtOrAfter(time, Position().head, *receive_times_);
+    return reader.FirstAtOrAfter(time, Position().head, *indexes_.receive_times);
   });
 }
 
@@ -303,7 +308,23 @@ absl::StatusOr<LogEventPtr> SqliteEventLog::Get(Sequence sequence) {
 absl::StatusOr<LogEventPtr> SqliteEventLog::Find(absl::string_view source,
                                                  absl::string_view webhook_id) {
   return WithReader<LogEventPtr>(
-      [&](LogReader& reader) { return reader.Find(source, webhook_id, *webhooks_); });
+      [&](LogReader& reader) { return reader.Find(source, webhook_id, *indexes_.webhooks); });
+}
+
+absl::StatusOr<FoundEvents> SqliteEventLog::FindByText(
+    absl::string_view text, absl::Span<const std::string> sources, size_t max,
+    absl::FunctionRef<bool(const std::string& source)> may_see) {
+  return WithReader<FoundEvents>([&](LogReader& reader) {
+    return LookupReader(reader.database(), *indexes_.webhooks, *indexes_.texts, *indexes_.repeats)
+        .FindByText(text, sources, max, may_see);
+  });
+}
+
+absl::StatusOr<Arrival> SqliteEventLog::GetArrival(Sequence sequence) {
+  return WithReader<Arrival>([&](LogReader& reader) {
+    return LookupReader(reader.database(), *indexes_.webhooks, *indexes_.texts, *indexes_.repeats)
+        .GetArrival(sequence);
+  });
 }
 
 template <typename Result, typename MakeJob>
@@ -328,6 +349,13 @@ absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::ListQuarantined(
 absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
   return WithReader<QuarantineEntry>(
       [&](LogReader& reader) { return QuarantineReader(reader.database()).Get(id); });
+}
+
+absl::StatusOr<QuarantineEntry> SqliteEventLog::FindQuarantined(absl::string_view source,
+                                                                absl::string_view webhook_id) {
+  return WithReader<QuarantineEntry>([&](LogReader& reader) {
+    return QuarantineReader(reader.database()).Find(source, webhook_id);
+  });
 }
 
 void SqliteEventLog::ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,

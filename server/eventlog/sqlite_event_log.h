@@ -13,11 +13,14 @@
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
+#include "server/eventlog/lookup_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/receive_times.h"
+#include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/status_log.h"
 #include "server/eventlog/subscription_log.h"
+#include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/store/data_directory.h"
 
@@ -27,6 +30,7 @@ struct SqliteEventLogOptions {
   std::string data_dir;
   LogWriter::Limits limits;
   int64_t webhooks_per_run = WebhookIndex::kEntriesPerRun;
+  int64_t texts_per_run = TextIndex::kEntriesPerRun;
   // How long the write-ahead log is made at the start: what it usually grows to.
   int64_t reserved_wal_bytes = LogWriter::kUsualWalBytes;
   // Reading connections that are opened at the start: a read needs no file descriptor then. If more
@@ -37,6 +41,7 @@ struct SqliteEventLogOptions {
 // Thread-safe.
 class SqliteEventLog final : public EventLog,
                              public QuarantineLog,
+                             public LookupLog,
                              public SubscriptionLog,
                              public StatusLog,
                              public Trimmable {
@@ -72,10 +77,17 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<LogEventPtr> Get(Sequence sequence) override;
   absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id) override;
 
+  absl::StatusOr<FoundEvents> FindByText(
+      absl::string_view text, absl::Span<const std::string> sources, size_t max,
+      absl::FunctionRef<bool(const std::string& source)> may_see) override;
+  absl::StatusOr<Arrival> GetArrival(Sequence sequence) override;
+
   absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantined(absl::string_view source,
                                                                int64_t before,
                                                                int64_t max_entries) override;
   absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) override;
+  absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
+                                                  absl::string_view webhook_id) override;
   void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, AppendDone done) override;
   void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
@@ -109,9 +121,15 @@ class SqliteEventLog final : public EventLog,
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
       const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion);
-  SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
-                 std::unique_ptr<WebhookIndex> webhooks,
-                 std::unique_ptr<ReceiveTimes> receive_times, std::unique_ptr<LogWriter> writer);
+  // What the log keeps in memory besides its position; each does its own locking.
+  struct Indexes {
+    std::unique_ptr<WebhookIndex> webhooks;
+    std::unique_ptr<TextIndex> texts;
+    std::unique_ptr<RepeatCounts> repeats = std::make_unique<RepeatCounts>();
+    std::unique_ptr<ReceiveTimes> receive_times;
+  };
+  SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history, Indexes indexes,
+                 std::unique_ptr<LogWriter> writer);
 
   absl::Status OpenReaders(int count);
   absl::StatusOr<std::unique_ptr<LogReader>> TakeReader() ABSL_LOCKS_EXCLUDED(mu_);
@@ -136,8 +154,7 @@ class SqliteEventLog final : public EventLog,
   std::atomic<int64_t> removed_from_quarantine_ = 0;
 
   // Do their own locking.
-  const std::unique_ptr<WebhookIndex> webhooks_;
-  const std::unique_ptr<ReceiveTimes> receive_times_;
+  const Indexes indexes_;
   const std::unique_ptr<LogWriter> writer_;
 };
 

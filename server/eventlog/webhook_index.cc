@@ -11,58 +11,19 @@
 #include "absl/numeric/int128.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
+#include "server/eventlog/run_tables.h"
 
 namespace hookgate {
 namespace {
 
-constexpr char kLoadRuns[] =
-    "SELECT last_sequence, filter FROM webhook_runs ORDER BY last_sequence";
 constexpr char kLoadEvents[] =
     "SELECT sequence, source, webhook_id FROM events WHERE sequence > ?1 ORDER BY sequence "
     "LIMIT ?2";
-constexpr char kLoadPieces[] =
-    "SELECT last_sequence, entries FROM webhook_pieces WHERE last_sequence > ?1 "
-    "ORDER BY last_sequence";
-constexpr char kGetPage[] = "SELECT entries FROM webhook_pages WHERE id = ?1";
-constexpr char kInsertRun[] = "INSERT INTO webhook_runs (last_sequence, filter) VALUES (?1, ?2)";
-constexpr char kInsertPage[] = "INSERT INTO webhook_pages (id, entries) VALUES (?1, ?2)";
-constexpr char kInsertPiece[] =
-    "INSERT INTO webhook_pieces (last_sequence, entries) VALUES (?1, ?2)";
-constexpr char kDeleteRun[] = "DELETE FROM webhook_runs WHERE last_sequence = ?1";
-constexpr char kDeletePages[] =
-    "DELETE FROM webhook_pages WHERE id IN "
-    "(SELECT id FROM webhook_pages WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3)";
-constexpr char kDeletePagesFrom[] = "DELETE FROM webhook_pages WHERE id >= ?1";
-constexpr char kDeletePieces[] =
-    "DELETE FROM webhook_pieces WHERE last_sequence IN "
-    "(SELECT last_sequence FROM webhook_pieces WHERE last_sequence <= ?1 "
-    "ORDER BY last_sequence LIMIT ?2)";
 
-constexpr int kPageBits = 10;
-constexpr int64_t kPagesPerRun = int64_t{1} << kPageBits;
-
-// Where the pages of the run that ends with `last` begin.
-int64_t FirstPage(Sequence last) { return last * kPagesPerRun; }
-int64_t PageOf(WebhookHash hash) { return static_cast<int64_t>(hash >> (64 - kPageBits)); }
-
-template <typename Integer>
-void PutLittleEndian(Integer value, std::string& out) {
-  for (size_t i = 0; i < sizeof(value); ++i) out += static_cast<char>(value >> (8 * i));
-}
-template <typename Integer>
-Integer GetLittleEndian(const char* bytes) {
-  Integer value = 0;
-  for (size_t i = 0; i < sizeof(value); ++i) {
-    value |= static_cast<Integer>(static_cast<unsigned char>(bytes[i])) << (8 * i);
-  }
-  return value;
-}
-
-constexpr size_t kEntryBytes = sizeof(WebhookHash) + sizeof(uint32_t);
-
-void PutEntry(WebhookHash hash, Sequence below_last, std::string& out) {
-  PutLittleEndian(hash, out);
-  PutLittleEndian(static_cast<uint32_t>(below_last), out);
+// Pages of 1024 by the first ten bits of the hash.
+const RunTables& Tables() {
+  static const auto* const kTables = new RunTables("webhook", /*page_bits=*/10);
+  return *kTables;
 }
 
 // A filter is blocks of 64 bytes; each entry sets 6 bits of one block. With 16 bits an entry, about
@@ -121,7 +82,9 @@ WebhookHash HashWebhook(absl::string_view source, absl::string_view webhook_id) 
   EVP_DigestUpdate(context.get(), "", 1);
   EVP_DigestUpdate(context.get(), webhook_id.data(), webhook_id.size());
   EVP_DigestFinal_ex(context.get(), digest.data(), nullptr);
-  return GetLittleEndian<WebhookHash>(reinterpret_cast<const char*>(digest.data()));
+  WebhookHash hash = 0;  // the first bytes, little-endian
+  for (size_t i = 0; i < sizeof(hash); ++i) hash |= WebhookHash{digest[i]} << (8 * i);
+  return hash;
 }
 
 WebhookIndex::WebhookIndex(int64_t entries_per_run)
@@ -140,37 +103,33 @@ absl::StatusOr<std::unique_ptr<WebhookIndex>> WebhookIndex::Open(Database& datab
 }
 
 absl::Status WebhookIndex::LoadRuns(Database& database) {
-  ASSIGN_OR_RETURN(Statement rows, database.Prepare(kLoadRuns));
-  absl::MutexLock lock(&mu_);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    runs_.push_back({.last = rows.ColumnInt(0), .filter = std::string(rows.ColumnBlob(1))});
-    recent_last_ = runs_.back().last;
-    if (runs_.back().filter.size() < kBlockBytes) {
+  return Tables().LoadRuns(database, [this](Sequence last, absl::string_view filter) {
+    if (filter.size() < kBlockBytes) {
       return absl::DataLossError("a run of webhook ids has no filter");
     }
-  }
+    absl::MutexLock lock(&mu_);
+    runs_.push_back({.last = last, .filter = std::string(filter)});
+    recent_last_ = last;
+    return absl::OkStatus();
+  });
 }
 
 absl::Status WebhookIndex::LoadPieces(Database& database, Sequence earliest) {
-  ASSIGN_OR_RETURN(Statement rows, database.Prepare(kLoadPieces));
-  absl::MutexLock lock(&mu_);
-  const Sequence in_runs = recent_last_;
-  rows.BindInt(1, in_runs);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    const Sequence last = rows.ColumnInt(0);
-    const absl::string_view entries = rows.ColumnBlob(1);
-    for (size_t at = 0; at + kEntryBytes <= entries.size(); at += kEntryBytes) {
-      const auto hash = GetLittleEndian<WebhookHash>(entries.data() + at);
-      const Sequence sequence =
-          last - GetLittleEndian<uint32_t>(entries.data() + at + sizeof(hash));
-      if (sequence > in_runs && sequence >= earliest) recent_[hash].push_back(sequence);
-    }
-    recent_last_ = last;
+  Sequence in_runs = 0;
+  {
+    absl::ReaderMutexLock lock(&mu_);
+    in_runs = recent_last_;
   }
+  return Tables().LoadPieces(
+      database, in_runs, [this, in_runs, earliest](Sequence last, absl::string_view entries) {
+        absl::MutexLock lock(&mu_);
+        RunTables::ReadEntries(
+            entries, last,
+            [&](WebhookHash hash, Sequence sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+              if (sequence > in_runs && sequence >= earliest) recent_[hash].push_back(sequence);
+            });
+        recent_last_ = last;
+      });
 }
 
 absl::Status WebhookIndex::LoadRecent(Database& database, const LogPosition& position,
@@ -232,7 +191,7 @@ absl::Status WebhookIndex::WriteLoaded(Database& database, Sequence earliest) {
 }
 
 absl::StatusOr<Statement> WebhookIndex::PreparePage(Database& database) {
-  return database.Prepare(kGetPage);
+  return Tables().PreparePage(database);
 }
 
 absl::StatusOr<Sequences> WebhookIndex::Find(WebhookHash hash, Statement& page) const {
@@ -253,15 +212,8 @@ absl::StatusOr<Sequences> WebhookIndex::Find(WebhookHash hash, Statement& page) 
     }
   }
   for (const Sequence last : runs) {
-    StatementScope scope(page);
-    page.BindInt(1, FirstPage(last) + PageOf(hash));
-    ASSIGN_OR_RETURN(const bool row, page.Step());
-    if (!row) continue;
-    const absl::string_view entries = page.ColumnBlob(0);
-    for (size_t at = 0; at + kEntryBytes <= entries.size(); at += kEntryBytes) {
-      if (GetLittleEndian<WebhookHash>(entries.data() + at) != hash) continue;
-      found.push_back(last - GetLittleEndian<uint32_t>(entries.data() + at + sizeof(hash)));
-    }
+    RETURN_IF_ERROR(Tables().ReadPage(
+        last, hash, page, [&found](WebhookHash, Sequence sequence) { found.push_back(sequence); }));
   }
   return found;
 }
@@ -285,13 +237,13 @@ absl::Status WebhookIndex::WriteWithin(const Budget& budget, Database& database,
 }
 
 absl::Status WebhookIndex::DeleteOrphans(Database& database) {
-  ASSIGN_OR_RETURN(Statement delete_pages, database.Prepare(kDeletePagesFrom));
+  Sequence last = 0;
   {
     absl::ReaderMutexLock lock(&mu_);
-    delete_pages.BindInt(1, runs_.empty() ? 0 : FirstPage(runs_.back().last + 1));
+    if (!runs_.empty()) last = runs_.back().last;
   }
   orphans_deleted_ = true;
-  return delete_pages.Run();
+  return Tables().DeletePagesAfter(database, last);
 }
 
 // What the run that has just been finished holds needs no piece.
@@ -305,11 +257,10 @@ absl::Status WebhookIndex::WritePieces(const Budget& budget, Database& database)
     if (end > unwritten_.size()) break;
     const Sequence last = unwritten_[end - 1].first;
     std::string entries;
-    for (; at < end; ++at) PutEntry(unwritten_[at].second, last - unwritten_[at].first, entries);
-    ASSIGN_OR_RETURN(Statement insert_piece, database.Prepare(kInsertPiece));
-    insert_piece.BindInt(1, last);
-    insert_piece.BindBlob(2, entries);
-    RETURN_IF_ERROR(insert_piece.Run());
+    for (; at < end; ++at) {
+      RunTables::PutEntry(unwritten_[at].second, last - unwritten_[at].first, entries);
+    }
+    RETURN_IF_ERROR(Tables().InsertPiece(database, last, entries));
   }
   written_entries_ = at;
   return absl::OkStatus();
@@ -330,7 +281,7 @@ void WebhookIndex::FreezeIfEnough() {
   unfinished_.emplace();
   unfinished_->run.last = recent_last_;
   unfinished_->run.filter.assign((frozen_.size() / kEntriesPerBlock + 1) * kBlockBytes, '\0');
-  unfinished_->pages.resize(kPagesPerRun);
+  unfinished_->pages.resize(Tables().pages_per_run());
   unfinished_->next = frozen_.begin();
 }
 
@@ -343,7 +294,8 @@ void WebhookIndex::Collect(const Budget& budget) {
     const auto& [hash, sequences] = *unfinished.next++;
     AddToFilter(hash, unfinished.run.filter);
     for (const Sequence sequence : sequences) {
-      PutEntry(hash, unfinished.run.last - sequence, unfinished.pages[PageOf(hash)]);
+      RunTables::PutEntry(hash, unfinished.run.last - sequence,
+                          unfinished.pages[Tables().PageOf(hash)]);
     }
   }
 }
@@ -355,46 +307,28 @@ absl::Status WebhookIndex::WritePages(const Budget& budget, Database& database) 
     const WebhookHashes& frozen = frozen_;
     if (unfinished.next != frozen.end()) return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(Statement insert_page, database.Prepare(kInsertPage));
-  size_t& page = unfinished.written_pages;
-  for (int64_t rows = 0; page < unfinished.pages.size(); ++page) {
-    if (unfinished.pages[page].empty()) continue;
-    if (rows++ == budget.pages) return absl::OkStatus();
-    insert_page.BindInt(1, FirstPage(unfinished.run.last) + static_cast<int64_t>(page));
-    insert_page.BindBlob(2, unfinished.pages[page]);
-    RETURN_IF_ERROR(insert_page.Run());
-  }
-  ASSIGN_OR_RETURN(Statement insert_run, database.Prepare(kInsertRun));
-  insert_run.BindInt(1, unfinished.run.last);
-  insert_run.BindBlob(2, unfinished.run.filter);
-  RETURN_IF_ERROR(insert_run.Run());
+  const Sequence last = unfinished.run.last;
+  RETURN_IF_ERROR(Tables().InsertPages(database, last, unfinished.pages, budget.pages,
+                                       unfinished.written_pages));
+  if (unfinished.written_pages < unfinished.pages.size()) return absl::OkStatus();
+  RETURN_IF_ERROR(Tables().InsertRun(database, last, unfinished.run.filter));
   unfinished.written = true;
   return absl::OkStatus();
 }
 
 absl::Status WebhookIndex::ForgetPieces(const Budget& budget, Database& database) {
-  ASSIGN_OR_RETURN(Statement delete_pieces, database.Prepare(kDeletePieces));
+  Sequence in_runs = 0;
   {
     absl::ReaderMutexLock lock(&mu_);
-    delete_pieces.BindInt(1, runs_.empty() ? 0 : runs_.back().last);
+    if (!runs_.empty()) in_runs = runs_.back().last;
   }
-  delete_pieces.BindInt(2, budget.pieces);
-  RETURN_IF_ERROR(delete_pieces.Run());
-  stale_pieces_deleted_ = database.changes() < budget.pieces;
+  ASSIGN_OR_RETURN(stale_pieces_deleted_,
+                   Tables().DeletePieces(database, in_runs, budget.pieces));
   return absl::OkStatus();
 }
 
 absl::Status WebhookIndex::ForgetRun(const Budget& budget, Database& database, Sequence last) {
-  ASSIGN_OR_RETURN(Statement delete_pages, database.Prepare(kDeletePages));
-  delete_pages.BindInt(1, FirstPage(last));
-  delete_pages.BindInt(2, FirstPage(last + 1));
-  delete_pages.BindInt(3, budget.pages);
-  RETURN_IF_ERROR(delete_pages.Run());
-  if (database.changes() >= budget.pages) return absl::OkStatus();
-  ASSIGN_OR_RETURN(Statement delete_run, database.Prepare(kDeleteRun));
-  delete_run.BindInt(1, last);
-  RETURN_IF_ERROR(delete_run.Run());
-  forgotten_ = true;
+  ASSIGN_OR_RETURN(forgotten_, Tables().DeleteRun(database, last, budget.pages));
   return absl::OkStatus();
 }
 

@@ -11,14 +11,11 @@
 //
 //   recent   hash -> sequences, in memory: events after the last run
 //   frozen   the same, of the run that is being written
-//   runs     webhook_runs: one row a run, with a Bloom filter (16 bits an entry) that memory holds
-//            too; written last, so that pages without a run are of one that was not finished
-//            webhook_pages: a run's entries in 1024 rows by the first ten bits of the hash
-//   pieces   webhook_pieces: entries of events that no run holds yet, by their last sequence
+//   runs     tables of run_tables.h, each run with a Bloom filter (16 bits an entry) that memory
+//            holds too; a run's entries are in 1024 pages
+//   pieces   entries of events that no run holds yet
 //
-// An entry on the disk is 12 bytes, little-endian: the hash, and by how much the sequence is below
-// the last one of its run or piece. All of it is derived from the events: what is missing is read
-// from them again.
+// All of it is derived from the events: what is missing is read from them again.
 //
 // A hash is the first 64 bits of a SHA-256: it finds candidates, and the caller compares the event
 // itself, so that two ids with one hash stay two events.

@@ -189,6 +189,10 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
       Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance));
   delivery.verified = true;
   origin.webhook_time = verified.webhook_time;
+  for (const size_t secret : verified.secret_indices) {
+    absl::StrAppend(&origin.secrets, origin.secrets.empty() ? "" : "\n",
+                    config.secrets[secret].name());
+  }
   source.NoteWebhook(verified.secret_indices, origin.receive_time);
   const absl::Duration wait = source.TakeFromRate();
   if (wait > absl::ZeroDuration()) {

@@ -200,6 +200,27 @@ CREATE TABLE secret_status (
   absent_us INTEGER NOT NULL,
   PRIMARY KEY (source, name, tag)
 ) WITHOUT ROWID;
+-- By which texts an event may be looked for; who opens the log fills it.
+CREATE TABLE text_runs (
+  last_sequence INTEGER PRIMARY KEY,
+  filter BLOB NOT NULL
+);
+CREATE TABLE text_pages (
+  id INTEGER PRIMARY KEY,
+  entries BLOB NOT NULL
+);
+CREATE TABLE text_pieces (
+  last_sequence INTEGER PRIMARY KEY,
+  entries BLOB NOT NULL
+);
+-- How an event came.
+ALTER TABLE events ADD COLUMN secrets TEXT NOT NULL DEFAULT '';
+CREATE TABLE repeats (
+  sequence INTEGER PRIMARY KEY,
+  duplicates INTEGER NOT NULL,
+  conflicts INTEGER NOT NULL,
+  last_receive_time_us INTEGER NOT NULL
+);
 )sql",
 };
 

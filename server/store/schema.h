@@ -6,6 +6,9 @@
 // events      One row an event, written once by the writer thread, removed only by retention,
 //             oldest first.
 //             envelope: serialised hookgate.v1.Event without sequence, cursor and raw_body.
+//             secrets: the names of those that verified it, one a line; '' if that is not known.
+// repeats     One row an event that was sent again: how often, and when last. See
+//             eventlog/repeat_counts.h.
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
 //             touch: grows with each webhook that is put in or repeated, so that the entries have
 //             an order that no clock decides.
@@ -20,6 +23,9 @@
 // webhook_runs, webhook_pages, webhook_pieces
 //             By source and webhook id, which sequence an event has; written in large runs, and
 //             until there are enough for one in small pieces. See eventlog/webhook_index.h.
+// text_runs, text_pages, text_pieces
+//             The same by the ids in bodies and the subjects, without filters. See
+//             eventlog/text_index.h.
 // receive_time_blocks
 //             The latest receive_time among the events of each full block of 1,024 sequences. See
 //             eventlog/receive_times.h.

@@ -298,7 +298,7 @@ TEST_F(VerifyLogTest, DuplicatesAreFound) {
   const auto findings = FindingsAfter(
       "DROP INDEX other_events_by_time;"
       "INSERT INTO events SELECT 6, source, webhook_id, type, subject, failure, receive_time_us, "
-      "envelope, raw_body FROM events WHERE sequence = 1");
+      "envelope, raw_body, secrets FROM events WHERE sequence = 1");
   EXPECT_THAT(findings, Contains(About("event 1", "wh_1 of event 6")));
   EXPECT_THAT(findings, Contains(About("events.db", "other_events_by_time is missing")));
 }

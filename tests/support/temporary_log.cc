@@ -72,6 +72,8 @@ void MakeVersion4(const std::string& database_path) {
       "CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);"
       "DROP TABLE status; DROP TABLE status_counters; DROP TABLE source_status;"
       "DROP TABLE secret_status;"
+      "DROP TABLE text_runs; DROP TABLE text_pages; DROP TABLE text_pieces; DROP TABLE repeats;"
+      "ALTER TABLE events DROP COLUMN secrets;"
       "DROP TABLE stretches; DROP TABLE delivery_stretches; DROP TABLE former_epochs;"
       "ALTER TABLE unsettled_events DROP COLUMN lost;"
       "ALTER TABLE dead_letters DROP COLUMN lost;"
