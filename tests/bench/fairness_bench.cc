@@ -348,6 +348,18 @@ Noticed Measure(const Gateway& gateway, int64_t count, Arrivals* arrivals) {
   return noticed;
 }
 
+// The least p99 of several rounds: a disk that others use as well has moments in which it answers
+// nobody, and these say nothing about the gateway.
+absl::Duration LeastP99(const std::vector<Noticed>& rounds,
+                        std::vector<absl::Duration> Noticed::*latencies) {
+  absl::Duration least = absl::InfiniteDuration();
+  for (const Noticed& round : rounds) least = std::min(least, Percentile(round.*latencies, 0.99));
+  return least;
+}
+
+// With and without in turns: a machine is not the same from one minute to the next.
+constexpr int kRounds = 3;
+
 void Narrow() {
   constexpr int kSubscriptions = 20;
   const int64_t events = Scaled(1'000'000);
@@ -361,29 +373,33 @@ void Narrow() {
   Consumer live(channel, {.subscription = "live", .on_delivery = [&](const v1::Delivery& delivery) {
                             arrivals.Note(delivery.event().webhook_id());
                           }});
-  const Noticed without = Measure(gateway, webhooks, &arrivals);
-  std::vector<std::unique_ptr<Consumer>> narrow;
-  for (int i = 0; i < kSubscriptions; ++i) {
-    const std::string name = absl::StrCat("narrow-", i);
-    Create(channel, name, v1::START_POSITION_EARLIEST, "nobody's subject");
-    narrow.push_back(std::make_unique<Consumer>(Connect(gateway.grpc()),
-                                                Consumer::Options{.subscription = name}));
-  }
-  const absl::Time start = absl::Now();
-  const Noticed with = Measure(gateway, webhooks, &arrivals);
-  const absl::Duration measured = absl::Now() - start;
-  const bool was_over = Get(channel, "narrow-0").backlog().events() == 0;
-  while (Get(channel, "narrow-0").backlog().events() > 0) absl::SleepFor(absl::Milliseconds(50));
+  std::vector<Noticed> without;
+  std::vector<Noticed> with;
   absl::Duration silence;
-  for (const auto& consumer : narrow) silence = std::max(silence, consumer->longest_silence());
-  PrintRatio("delivery to another consumer, p99", Percentile(without.deliveries, 0.99),
-             Percentile(with.deliveries, 0.99), 3);
-  PrintRatio("ListEvents, p99", Percentile(without.queries, 0.99), Percentile(with.queries, 0.99),
-             3);
+  for (int round = 0; round < kRounds; ++round) {
+    without.push_back(Measure(gateway, webhooks, &arrivals));
+    std::vector<std::unique_ptr<Consumer>> narrow;
+    const auto name = [&](int i) { return absl::StrCat("narrow-", round, "-", i); };
+    for (int i = 0; i < kSubscriptions; ++i) {
+      Create(channel, name(i), v1::START_POSITION_EARLIEST, "nobody's subject");
+      narrow.push_back(std::make_unique<Consumer>(Connect(gateway.grpc()),
+                                                  Consumer::Options{.subscription = name(i)}));
+    }
+    const absl::Time start = absl::Now();
+    with.push_back(Measure(gateway, webhooks, &arrivals));
+    const absl::Duration measured = absl::Now() - start;
+    const bool was_over = Get(channel, name(0)).backlog().events() == 0;
+    while (Get(channel, name(0)).backlog().events() > 0) absl::SleepFor(absl::Milliseconds(50));
+    for (const auto& consumer : narrow) silence = std::max(silence, consumer->longest_silence());
+    absl::PrintF("  they had looked through it after %.1f s; measured for %.1f s%s\n",
+                 absl::ToDoubleSeconds(absl::Now() - start), absl::ToDoubleSeconds(measured),
+                 was_over ? " (some of it after that)" : "");
+  }
+  PrintRatio("delivery to another consumer, p99", LeastP99(without, &Noticed::deliveries),
+             LeastP99(with, &Noticed::deliveries), 3);
+  PrintRatio("ListEvents, p99", LeastP99(without, &Noticed::queries),
+             LeastP99(with, &Noticed::queries), 3);
   PrintRatio("heartbeat, the longest wait for one", absl::Seconds(1), silence, 2);
-  absl::PrintF("  they had looked through it after %.1f s; measured for %.1f s%s\n",
-               absl::ToDoubleSeconds(absl::Now() - start), absl::ToDoubleSeconds(measured),
-               was_over ? " (some of it after that)" : "");
 }
 
 void Redelivery() {
@@ -441,24 +457,30 @@ void Consumers() {
   for (int64_t i = 0; i < subscriptions; ++i) {
     Create(channel, absl::StrCat("all-", i), v1::START_POSITION_EARLIEST);
   }
-  const Noticed without = Measure(gateway, webhooks, nullptr);
-  const int64_t before = ResidentBytes(gateway.pid());
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int i = 0; i < 20; ++i) channels.push_back(Connect(gateway.grpc()));
-  std::vector<std::unique_ptr<Consumer>> consumers;
-  MemoryWatch memory(gateway.pid());
-  for (int64_t i = 0; i < subscriptions; ++i) {
-    consumers.push_back(
-        std::make_unique<Consumer>(channels[static_cast<size_t>(i) % channels.size()],
-                                   Consumer::Options{.subscription = absl::StrCat("all-", i)}));
+  std::vector<Noticed> without;
+  std::vector<Noticed> with;
+  int64_t most_memory = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    without.push_back(Measure(gateway, webhooks, nullptr));
+    const int64_t before = ResidentBytes(gateway.pid());
+    MemoryWatch memory(gateway.pid());
+    std::vector<std::unique_ptr<Consumer>> consumers;
+    for (int64_t i = 0; i < subscriptions; ++i) {
+      consumers.push_back(
+          std::make_unique<Consumer>(channels[static_cast<size_t>(i) % channels.size()],
+                                     Consumer::Options{.subscription = absl::StrCat("all-", i)}));
+    }
+    with.push_back(Measure(gateway, webhooks, nullptr));
+    most_memory = std::max(most_memory, memory.most() - before);
   }
-  const Noticed with = Measure(gateway, webhooks, nullptr);
   const int64_t left = Get(channel, "all-0").backlog().events();
-  PrintRatio("answer to a webhook, p99", Percentile(without.answers, 0.99),
-             Percentile(with.answers, 0.99), 2);
-  PrintRatio("ListEvents, p99", Percentile(without.queries, 0.99), Percentile(with.queries, 0.99),
-             3);
-  PrintMemory("memory", memory.most() - before, 256 << 20);
+  PrintRatio("answer to a webhook, p99", LeastP99(without, &Noticed::answers),
+             LeastP99(with, &Noticed::answers), 2);
+  PrintRatio("ListEvents, p99", LeastP99(without, &Noticed::queries),
+             LeastP99(with, &Noticed::queries), 3);
+  PrintMemory("memory", most_memory, 256 << 20);
   absl::PrintF("  %d events of the backlog of one of them were left\n", left);
 }
 
