@@ -84,13 +84,19 @@ std::vector<std::string> EventFilter::sources() const {
   return sources;
 }
 
-bool EventFilter::Matches(const LogEvent& event) const {
-  if (!sources_.empty() && !sources_.contains(event.source)) return false;
-  if (!subjects_.empty() && !subjects_.contains(event.subject)) return false;
-  if (any_type_ || types_.contains(event.type)) return true;
-  return std::any_of(type_prefixes_.begin(), type_prefixes_.end(), [&](const std::string& prefix) {
-    return absl::StartsWith(event.type, prefix);
-  });
+bool EventFilter::AdmitsType(absl::string_view type) const {
+  if (any_type_ || types_.contains(type)) return true;
+  return std::any_of(type_prefixes_.begin(), type_prefixes_.end(),
+                     [&](const std::string& prefix) { return absl::StartsWith(type, prefix); });
+}
+
+bool EventFilter::Matches(const LogEvent& event) const { return !RefusedBy(event).has_value(); }
+
+absl::optional<FilterList> EventFilter::RefusedBy(const LogEvent& event) const {
+  if (!sources_.empty() && !sources_.contains(event.source)) return FilterList::kSources;
+  if (!subjects_.empty() && !subjects_.contains(event.subject)) return FilterList::kSubjects;
+  if (!AdmitsType(event.type)) return FilterList::kTypes;
+  return absl::nullopt;
 }
 
 }  // namespace hookgate

@@ -8,10 +8,14 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {
+
+// The lists of a filter, with the numbers of hookgate.v1.FilterList.
+enum class FilterList { kSources = 1, kTypes = 2, kSubjects = 3 };
 
 // Immutable; safe from any thread.
 class EventFilter {
@@ -32,8 +36,12 @@ class EventFilter {
 
   // Looks at source, type and subject alone.
   bool Matches(const LogEvent& event) const;
+  // The first list that does not admit it; nullopt: it matches.
+  absl::optional<FilterList> RefusedBy(const LogEvent& event) const;
 
  private:
+  bool AdmitsType(absl::string_view type) const;
+
   absl::flat_hash_set<std::string> sources_;
   absl::flat_hash_set<std::string> types_;
   std::vector<std::string> type_prefixes_;  // with their dot: "batch."

@@ -80,5 +80,22 @@ TEST(EventFilterTest, KeyIsTheSameForFiltersThatAdmitTheSame) {
   EXPECT_NE(key({}, {"batch.*"}, {}), key({}, {"batch."}, {}));
 }
 
+TEST(EventFilterTest, SaysWhichListRefuses) {
+  hookgate::v1::EventFilter proto;
+  proto.add_sources("openai");
+  proto.add_types("batch.*");
+  proto.add_subjects("batch_1");
+  const EventFilter filter = *EventFilter::Create(proto);
+  LogEvent event;
+  EXPECT_EQ(filter.RefusedBy(event), FilterList::kSources);
+  event.source = "openai";
+  EXPECT_EQ(filter.RefusedBy(event), FilterList::kSubjects);
+  event.subject = "batch_1";
+  EXPECT_EQ(filter.RefusedBy(event), FilterList::kTypes);
+  event.type = "batch.failed";
+  EXPECT_EQ(filter.RefusedBy(event), absl::nullopt);
+  EXPECT_EQ(EventFilter().RefusedBy(LogEvent()), absl::nullopt);
+}
+
 }  // namespace
 }  // namespace hookgate

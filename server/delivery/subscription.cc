@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
@@ -23,6 +24,9 @@ constexpr int64_t kMaxScanned = 1024;
 constexpr size_t kMaxWanted = 128;
 // How far a look-up reads on for the next one before it looks that up instead.
 constexpr int64_t kMaxGap = 16;
+
+// Events looked at for one page of deliveries: about 3 ms.
+constexpr size_t kMaxListed = 1024;
 
 // Between two warnings about the same subscription that takes nothing more.
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);
@@ -187,7 +191,9 @@ AckOutcome Subscription::SettleOne(const AckItem& item, Instant now) {
 void Subscription::Update(SubscriptionSettings settings, Done<Decided> done) {
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     new_settings_ = settings.effective.SerializeAsString();
-    if (settings.filter.key() != settings_->filter.key()) state_->NoteNewFilter();
+    if (settings.filter.key() != settings_->filter.key()) {
+      state_->NoteNewFilter(*new_settings_, Now());
+    }
     settings_ = std::make_shared<const SubscriptionSettings>(std::move(settings));
     state_->SetPolicy(settings_->policy);
     ReadAnew();
@@ -198,7 +204,7 @@ void Subscription::Update(SubscriptionSettings settings, Done<Decided> done) {
 
 void Subscription::Seek(Sequence position, Done<Decided> done) {
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    state_->Seek(position);
+    state_->Seek(position, Now());
     ReadAnew();
     return Decided();
   };
@@ -223,7 +229,7 @@ void Subscription::Discard(std::vector<Sequence> sequences, Done<std::vector<boo
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::vector<bool> outcomes;
     outcomes.reserve(sequences.size());
-    for (const Sequence sequence : sequences) outcomes.push_back(state_->Discard(sequence));
+    for (const Sequence sequence : sequences) outcomes.push_back(state_->Discard(sequence, Now()));
     return outcomes;
   };
   Decide(decide, std::move(done));
@@ -273,6 +279,77 @@ std::vector<SubscriptionCondition> Subscription::Conditions() {
 
 absl::StatusOr<std::vector<DeadEvent>> Subscription::DeadLetters(Sequence after, size_t max) {
   return context_.store.LoadDeadLetters(id_, after, max);
+}
+
+DeliveryExplanation Subscription::Explain(Sequence sequence, const LogEvent* event,
+                                          const StoredExplanation& stored) {
+  std::shared_ptr<const SubscriptionSettings> settings;
+  Sequence position = 0;
+  absl::optional<UnsettledPlace> place;
+  {
+    absl::MutexLock lock(&mu_);
+    settings = settings_;
+    position = state_->position();
+    place = state_->PlaceOf(sequence, Now());
+  }
+  return ExplainDelivery({.sequence = sequence,
+                          .event = event,
+                          .stored = stored,
+                          .position = position,
+                          .filter = settings->filter,
+                          .place = std::move(place)});
+}
+
+absl::StatusOr<DeliveryExplanation> Subscription::Explain(Sequence sequence,
+                                                          const LogEvent* event) {
+  ASSIGN_OR_RETURN(const std::vector<StoredExplanation> stored,
+                   context_.store.ExplainEvent(sequence, {id_}));
+  return Explain(sequence, event, stored.front());
+}
+
+absl::StatusOr<DeliveryPage> Subscription::ListDeliveries(const DeliveryQuery& query) {
+  const auto wants = [&query](std::initializer_list<DeliveryState> states) {
+    return query.states.empty() ||
+           std::any_of(states.begin(), states.end(),
+                       [&](DeliveryState state) { return query.states.contains(state); });
+  };
+  using enum DeliveryState;
+  ASSIGN_OR_RETURN(
+      const DeliveryScanPage scanned,
+      context_.store.ScanDeliveries(id_, {.newest_first = query.newest_first,
+                                          .after = query.after,
+                                          .unsettled = wants({kLeased, kWaiting}),
+                                          .dead = wants({kDead}),
+                                          .history = wants({kAcked, kDiscarded, kLost, kSkipped}),
+                                          .max_events = kMaxListed}));
+  std::vector<absl::optional<UnsettledPlace>> places;
+  places.reserve(scanned.deliveries.size());
+  {
+    absl::MutexLock lock(&mu_);
+    const Instant now = Now();
+    for (const StoredDelivery& stored : scanned.deliveries) {
+      places.push_back(stored.unsettled.has_value() ? state_->PlaceOf(stored.sequence, now)
+                                                    : absl::nullopt);
+    }
+  }
+  DeliveryPage page;
+  page.next = scanned.next;
+  for (size_t i = 0; i < scanned.deliveries.size(); ++i) {
+    const StoredDelivery& stored = scanned.deliveries[i];
+    DeliveryExplanation explanation = DescribeDelivery(stored, places[i]);
+    // One whose attempts a seek has made void comes again, or was skipped with many others.
+    if (explanation.state == kNotRemembered || !wants({explanation.state}) ||
+        !absl::StrContains(explanation.reason, query.reason_contains) ||
+        (!query.consumer.empty() && explanation.consumer != query.consumer)) {
+      continue;
+    }
+    if (page.deliveries.size() == query.max_events) {
+      page.next = page.deliveries.back().sequence;
+      break;
+    }
+    page.deliveries.push_back({stored.sequence, std::move(explanation)});
+  }
+  return page;
 }
 
 Backlog Subscription::GetBacklog() {
@@ -447,7 +524,7 @@ void Subscription::LookAtClockAndLog() {
     woken_ = false;
     for (auto& [id, stream] : streams_) stream.is_seen = stream.none != nullptr;
     state_->Tick(Now(), random_);
-    lost = state_->Overtaken(earliest, settings_->filter.admits_all());
+    lost = state_->Overtaken(earliest, settings_->filter.admits_all(), Now());
     if (lost.events > 0) ReadAnew();
   }
   if (lost.events > 0) {

@@ -37,6 +37,7 @@
 #include "server/base/clock.h"
 #include "server/base/executor.h"
 #include "server/delivery/delivery_id.h"
+#include "server/delivery/explain_delivery.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/read_queue.h"
 #include "server/delivery/subscription_settings.h"
@@ -86,6 +87,27 @@ struct AckItem {
   absl::optional<absl::Duration> deadline;  // of kExtend; nullopt: the subscription's
 };
 
+// Which events of a subscription are listed: those that were delivered to it.
+struct DeliveryQuery {
+  bool newest_first = true;
+  absl::optional<Sequence> after;  // continue after this one, in that direction
+  // Empty: all but those in which an event was never delivered, which cannot be listed.
+  std::set<DeliveryState> states;
+  std::string reason_contains;  // of the last nack; empty: any
+  std::string consumer;         // as DeliveryExplanation has it; empty: any
+  size_t max_events = 50;
+};
+
+struct ListedDelivery {
+  Sequence sequence = 0;
+  DeliveryExplanation explanation;
+};
+
+struct DeliveryPage {
+  std::vector<ListedDelivery> deliveries;
+  absl::optional<Sequence> next;  // set if there may be more: continue after it
+};
+
 struct Backlog {
   int64_t events = 0;
   absl::optional<absl::Duration> oldest_unacked_age;  // nullopt: none, or not known yet
@@ -105,7 +127,7 @@ struct SubscriptionStatus {
   std::vector<ConsumerStatus> consumers;
 };
 
-// Thread-safe. No call blocks but ReadBacklog and DeadLetters. Callbacks run once, on an executor's
+// Thread-safe. No call blocks but ReadBacklog, DeadLetters, Explain and ListDeliveries. Callbacks run once, on an executor's
 // thread or on the caller's, when what they say is durable; errors are NOT_FOUND
 // subscription_not_found (deleted) and UNAVAILABLE store_unavailable (nothing was changed).
 class Subscription final : public HeadWatch::Waiter,
@@ -159,6 +181,15 @@ class Subscription final : public HeadWatch::Waiter,
   std::vector<SubscriptionCondition> Conditions();
   // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
+  // Where an event is, and why: of what is stored of it, and of its metadata, which are null if the
+  // log does not hold it any more. Never blocks.
+  DeliveryExplanation Explain(Sequence sequence, const LogEvent* event,
+                              const StoredExplanation& stored);
+  // Reads that first; errors of the disk.
+  absl::StatusOr<DeliveryExplanation> Explain(Sequence sequence, const LogEvent* event);
+  // Looks at 1,024 events at most: a page may be empty, and have more behind it. Reads the disk; its
+  // errors.
+  absl::StatusOr<DeliveryPage> ListDeliveries(const DeliveryQuery& query);
   // Never blocks: how old the oldest event is may not be known at once; the next call knows.
   Backlog GetBacklog();
   // Reads the log for that.

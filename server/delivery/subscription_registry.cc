@@ -144,6 +144,22 @@ std::vector<std::shared_ptr<Subscription>> SubscriptionRegistry::List(absl::stri
   return found;
 }
 
+absl::StatusOr<std::vector<DeliveryExplanation>> SubscriptionRegistry::Explain(
+    Sequence sequence, const LogEvent* event,
+    const std::vector<std::shared_ptr<Subscription>>& subscriptions) {
+  std::vector<int64_t> ids;
+  ids.reserve(subscriptions.size());
+  for (const auto& subscription : subscriptions) ids.push_back(subscription->id());
+  ASSIGN_OR_RETURN(const std::vector<StoredExplanation> stored,
+                   context_.store.ExplainEvent(sequence, ids));
+  std::vector<DeliveryExplanation> explanations;
+  explanations.reserve(subscriptions.size());
+  for (size_t i = 0; i < subscriptions.size(); ++i) {
+    explanations.push_back(subscriptions[i]->Explain(sequence, event, stored[i]));
+  }
+  return explanations;
+}
+
 void SubscriptionRegistry::NoteTrim() {
   for (const auto& subscription : List("", std::numeric_limits<size_t>::max())) {
     subscription->Wake();

@@ -44,6 +44,13 @@ class SubscriptionRegistry {
   std::vector<std::shared_ptr<Subscription>> List(absl::string_view after, size_t max)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Where an event is for each of `subscriptions`, in their order, all as of one commit. `event` is
+  // its metadata; null if the log does not hold it any more. Reads the disk, once for all of them;
+  // its errors.
+  absl::StatusOr<std::vector<DeliveryExplanation>> Explain(
+      Sequence sequence, const LogEvent* event,
+      const std::vector<std::shared_ptr<Subscription>>& subscriptions);
+
   // Retention has removed events: those that had not settled them note their loss.
   void NoteTrim() ABSL_LOCKS_EXCLUDED(mu_);
 

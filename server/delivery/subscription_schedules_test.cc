@@ -7,6 +7,9 @@
 //   sooner after that than it should; what is redriven is delivered; limits hold; in the end every
 //   event is acked or dead, or retention has removed it and it was counted as lost.
 //
+// And the history tells of each event what has happened to it in this model: its outcome, each of
+// its attempts with how that ended, and for those that were never delivered, why.
+//
 // The consumers' side knows only what was committed: leases are handed over, and acks answered,
 // then.
 
@@ -23,8 +26,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "hookgate/v1/subscription_service.pb.h"
+#include "server/delivery/explain_delivery.h"
 #include "server/delivery/subscription_state.h"
+#include "server/eventlog/delivery_history.h"
 
 namespace hookgate {
 namespace {
@@ -39,7 +46,10 @@ constexpr int64_t kMaxMessages = 2;
 
 class World {
  public:
-  explicit World(uint64_t seed) : random_(seed) { Restart(); }
+  explicit World(uint64_t seed) : random_(seed) {
+    moves_.push_back({.kind = SubscriptionMove::Kind::kStart, .settings = Settings()});
+    Restart();
+  }
 
   void Run() {
     for (int step = 0; step < kSteps; ++step) {
@@ -57,6 +67,12 @@ class World {
     std::set<Sequence> acked;
     bool seek = false;
     Sequence redriven = 0;
+    // What the history is to know once it is committed: what became of events, how deliveries
+    // ended, by their number, and why events were passed that were not delivered.
+    std::map<Sequence, DeliveryOutcome> outcomes;
+    std::map<Sequence, std::map<int64_t, DeliveryEnd>> ends;
+    std::map<Sequence, DeliveryState> passed;
+    std::set<Sequence> filtered;
   };
 
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -75,7 +91,54 @@ class World {
                                                  now_);
     held_.clear();
     handed_out_.clear();
-    state_->Overtaken(earliest_, true);
+    pending_ = Write();
+    filtered_ = stored_filtered_;
+    for (const auto& [sequence, event] : unsettled_) {
+      if (event.leased) ends_[sequence].emplace(event.delivery, DeliveryEnd::kGatewayRestarted);
+    }
+    Trim();
+  }
+
+  // Subjects are sequences.
+  std::string Settings() const {
+    v1::SubscriptionSettings settings;
+    settings.set_max_attempts(kMaxAttempts);
+    for (Sequence s = 1; s <= kEvents && !filtered_.empty(); ++s) {
+      if (!filtered_.contains(s)) settings.mutable_filter()->add_subjects(absl::StrCat(s));
+    }
+    return settings.SerializeAsString();
+  }
+
+  // Retention has removed what is below earliest_.
+  Loss Trim() {
+    const auto before = state_->unsettled_events();
+    const Sequence position = state_->position();
+    const Loss loss = state_->Overtaken(earliest_, true, now_);
+    for (Sequence s = 1; s < earliest_; ++s) {
+      if (before.contains(s)) {
+        pending_.outcomes[s] = DeliveryOutcome::kLost;
+      } else if (s > position) {
+        pending_.passed[s] = DeliveryState::kLost;
+      }
+    }
+    NoteEnds([](Sequence, const DeliveryId&) { return DeliveryEnd::kEventRemoved; });
+    return loss;
+  }
+
+  // What was handed out and holds its event no more has ended in the way that `how` says.
+  template <typename How>
+  void NoteEnds(How how) {
+    for (auto at = handed_out_.begin(); at != handed_out_.end();) {
+      if (state_->Holds(at->second.id)) {
+        ++at;
+        continue;
+      }
+      pending_.ends[at->first][at->second.id.number] = how(at->first, at->second.id);
+      at = handed_out_.erase(at);
+    }
+  }
+  void NoteEnds(DeliveryEnd how) {
+    NoteEnds([how](Sequence, const DeliveryId&) { return how; });
   }
 
   // A polite end counts nothing; an end that takes leases with it counts each that was handed out.
@@ -86,6 +149,7 @@ class World {
     }
     state_->Detach(stream, lost ? DeliveryCause::kStreamLost : DeliveryCause::kStreamEnded, false,
                    now_, random_);
+    NoteEnds(lost ? DeliveryEnd::kStreamLost : DeliveryEnd::kStreamEnded);
   }
 
   // Four streams of two names.
@@ -101,6 +165,7 @@ class World {
 
   void Assign() {
     const std::vector<StreamId> ready(streams_.begin(), streams_.end());
+    const Sequence position = state_->position();
     if (state_->WantsOffers(ready)) {
       const Sequence next = state_->offered_to() + 1;
       if (next <= kEvents && filtered_.contains(next)) {
@@ -112,6 +177,11 @@ class World {
     }
     leases_ = state_->Assign(ready, 10, 1000, now_,
                              [](Sequence, bool) { return absl::optional<int64_t>(1); });
+    for (Sequence s = position + 1; s <= state_->position(); ++s) {
+      if (filtered_.contains(s) && !state_->unsettled_events().contains(s)) {
+        pending_.passed[s] = DeliveryState::kFiltered;
+      }
+    }
     // One that cannot be read goes back.
     if (!leases_.empty() && Pick(5) == 0) {
       state_->GiveBack(leases_.back().id, now_);
@@ -131,7 +201,7 @@ class World {
     for (const auto& [sequence, event] : state_->unsettled_events()) {
       if (sequence < earliest_ && sequence <= state_->position()) ++expected;
     }
-    EXPECT_EQ(state_->Overtaken(earliest_, true).events, expected);
+    EXPECT_EQ(Trim().events, expected);
   }
 
   DeliveryId AnyId() {
@@ -140,7 +210,6 @@ class World {
   }
 
   void Step() {
-    Write write;
     leases_.clear();
     const auto before = state_->unsettled_events();
     std::set<Sequence> counted;
@@ -158,7 +227,12 @@ class World {
       case 5: {
         const DeliveryId id = AnyId();
         const AckOutcome outcome = state_->Ack(id, now_);
-        if (outcome == AckOutcome::kOk) write.acked.insert(id.sequence);
+        if (outcome != AckOutcome::kOk) break;
+        pending_.acked.insert(id.sequence);
+        pending_.outcomes[id.sequence] = DeliveryOutcome::kAcked;
+        NoteEnds([id](Sequence, const DeliveryId& held) {
+          return held.number == id.number ? DeliveryEnd::kAcked : DeliveryEnd::kSettled;
+        });
         break;
       }
       case 6:
@@ -178,13 +252,13 @@ class World {
         break;
       case 10:
         if (Pick(10) == 0) {
-          state_->Seek(std::max<Sequence>(earliest_ - 1, Pick(kEvents + 1)));
-          write.seek = true;
+          Seek(std::max<Sequence>(earliest_ - 1, Pick(kEvents + 1)));
         } else {
           const Sequence sequence = 1 + Pick(kEvents);
           if (state_->Redrive(sequence, earliest_, now_) ==
               SubscriptionState::RedriveOutcome::kRedriven) {
-            write.redriven = sequence;
+            pending_.redriven = sequence;
+            pending_.outcomes[sequence] = DeliveryOutcome::kOpen;
             EXPECT_GE(sequence, earliest_) << "its event is gone";
             EXPECT_TRUE(state_->unsettled_events().contains(sequence)) << "it would never come";
           }
@@ -210,20 +284,46 @@ class World {
         } else {
           filtered_.clear();
         }
+        state_->NoteNewFilter(Settings(), now_);
         state_->ForgetOffers();
         break;
     }
     CheckCounted(before, counted);
-    write.changes = state_->TakeChanges();
-    write.leases = leases_;
-    writes_.push_back(std::move(write));
+    TakeChanges();
     for (int commits = Pick(3); commits > 0; --commits) Commit();
+  }
+
+  void TakeChanges() {
+    pending_.changes = state_->TakeChanges();
+    for (const DeadEvent& dead : pending_.changes.dead) {
+      pending_.outcomes[dead.sequence] = DeliveryOutcome::kDead;
+    }
+    pending_.leases = leases_;
+    pending_.filtered = filtered_;
+    writes_.push_back(std::exchange(pending_, Write()));
+  }
+
+  void Seek(Sequence to) {
+    const auto before = state_->unsettled_events();
+    const Sequence from = state_->position();
+    state_->Seek(to, now_);
+    pending_.seek = true;
+    for (Sequence s = 1; s <= to; ++s) {
+      if (before.contains(s)) {
+        pending_.outcomes[s] = DeliveryOutcome::kSkipped;
+      } else if (s > from) {
+        pending_.passed[s] = DeliveryState::kSkipped;
+      }
+    }
+    NoteEnds(DeliveryEnd::kSeek);
   }
 
   void Nack(std::set<Sequence>& counted) {
     const DeliveryId id = AnyId();
     const NackRequest nack{.reason = "no", .dead_letter = Pick(4) == 0};
-    if (state_->Nack(id, nack, now_, random_) == AckOutcome::kOk) counted.insert(id.sequence);
+    if (state_->Nack(id, nack, now_, random_) != AckOutcome::kOk) return;
+    counted.insert(id.sequence);
+    NoteEnds(nack.dead_letter ? DeliveryEnd::kConsumerDecided : DeliveryEnd::kNacked);
   }
 
   void Extend() {
@@ -268,6 +368,7 @@ class World {
       if (event.leased && (!is_out || now_.monotonic < out->second.until)) held.insert(sequence);
     }
     state_->Tick(now_, random_);
+    NoteEnds(DeliveryEnd::kDeadlinePassed);
     for (const Sequence sequence : held) {
       EXPECT_TRUE(state_->Holds({sequence, before.at(sequence).delivery}))
           << "the lease of event " << sequence << " ended before its time";
@@ -289,7 +390,95 @@ class World {
       acked_.erase(acked_.upper_bound(stored_.position.position), acked_.end());
       for (Sequence s = 1; s <= stored_.position.position; ++s) acked_.insert(s);
     }
+    for (const auto& [sequence, outcome] : write.outcomes) outcomes_[sequence] = outcome;
+    for (const auto& [sequence, ends] : write.ends) {
+      for (const auto& [number, how] : ends) ends_[sequence][number] = how;
+    }
+    for (const auto& [sequence, state] : write.passed) passed_as_[sequence] = state;
+    stored_filtered_ = write.filtered;
+    CheckOutcomes();
     for (const Lease& lease : write.leases) Hand(lease);
+  }
+
+  void CheckOutcomes() {
+    for (const auto& [sequence, outcome] : outcomes_) {
+      ASSERT_TRUE(history_.contains(sequence)) << "nothing is remembered of event " << sequence;
+      EXPECT_EQ(history_[sequence].outcome, outcome) << "of event " << sequence;
+    }
+    for (const auto& [sequence, history] : history_) {
+      EXPECT_TRUE(outcomes_.contains(sequence) || history.outcome == DeliveryOutcome::kOpen)
+          << "event " << sequence << " has an outcome that nothing led to";
+    }
+  }
+
+  // At the end, when all that was interrupted has been noted.
+  void CheckHistory() {
+    for (const auto& [sequence, ends] : ends_) {
+      const DeliveryHistory& history = history_[sequence];
+      EXPECT_EQ(history.count, static_cast<int64_t>(ends.size())) << "of event " << sequence;
+      EXPECT_EQ(history.attempts.size(),
+                std::min<size_t>(ends.size(), DeliveryHistory::kMaxAttempts));
+      for (const DeliveryAttempt& attempt : history.attempts) {
+        const auto end = ends.find(attempt.delivery);
+        ASSERT_TRUE(end != ends.end()) << "event " << sequence << " never had such a delivery";
+        EXPECT_EQ(attempt.how, end->second) << "of event " << sequence;
+        EXPECT_FALSE(attempt.consumer.empty());
+        EXPECT_EQ(attempt.reason, attempt.how == DeliveryEnd::kNacked ||
+                                          attempt.how == DeliveryEnd::kConsumerDecided
+                                      ? "no"
+                                      : "");
+      }
+    }
+    for (const auto& [sequence, history] : history_) {
+      EXPECT_EQ(history.count > 0, ends_.contains(sequence)) << "of event " << sequence;
+    }
+  }
+
+  void CheckExplanations() {
+    for (Sequence sequence = 1; sequence <= kEvents; ++sequence) {
+      StoredExplanation stored;
+      stored.position = stored_.position.position;
+      stored.delivery.sequence = sequence;
+      if (dead_.contains(sequence)) stored.delivery.dead = dead_[sequence];
+      if (history_.contains(sequence)) stored.delivery.history = history_[sequence];
+      stored.moves = moves_;
+      LogEvent event;
+      event.subject = absl::StrCat(sequence);
+      const DeliveryExplanation explanation =
+          ExplainDelivery({.sequence = sequence,
+                           .event = &event,
+                           .stored = stored,
+                           .position = state_->position(),
+                           .filter = EventFilter(),
+                           .place = state_->PlaceOf(sequence, now_)});
+      EXPECT_EQ(static_cast<int>(explanation.state), static_cast<int>(Expected(sequence)))
+          << "of event " << sequence;
+      if (explanation.state == DeliveryState::kFiltered) {
+        EXPECT_EQ(explanation.filtered_by, FilterList::kSubjects);
+      }
+    }
+  }
+
+  DeliveryState Expected(Sequence sequence) const {
+    // Also if it was taken again after a seek back, and skipped or lost then.
+    if (dead_.contains(sequence)) return DeliveryState::kDead;
+    const auto outcome = outcomes_.find(sequence);
+    if (outcome != outcomes_.end()) {
+      switch (outcome->second) {
+        case DeliveryOutcome::kAcked:
+          return DeliveryState::kAcked;
+        case DeliveryOutcome::kDead:
+          return DeliveryState::kDead;
+        case DeliveryOutcome::kLost:
+          return DeliveryState::kLost;
+        case DeliveryOutcome::kSkipped:
+          return DeliveryState::kSkipped;
+        default:
+          break;
+      }
+    }
+    const auto passed = passed_as_.find(sequence);
+    return passed != passed_as_.end() ? passed->second : DeliveryState::kNotRemembered;
   }
 
   // The consumer gets it.
@@ -314,6 +503,11 @@ class World {
     for (const Sequence sequence : changes.settled) unsettled_.erase(sequence);
     for (const DeadEvent& event : changes.dead) dead_[event.sequence] = event;
     for (const Sequence sequence : changes.no_longer_dead) dead_.erase(sequence);
+    for (const HistoryEntry& entry : changes.history) {
+      history_[entry.sequence].sequence = entry.sequence;
+      AddEntry(entry, history_[entry.sequence]);
+    }
+    for (const SubscriptionMove& move : changes.moves) moves_.push_back(move);
     CheckAttempts();
   }
 
@@ -350,32 +544,37 @@ class World {
     if (Pick(2) == 0) Restart();
     for (const StreamId stream : std::set<StreamId>(streams_)) Detach(stream, /*lost=*/false);
     filtered_.clear();
+    state_->NoteNewFilter(Settings(), now_);
+    state_->ForgetOffers();
     streams_ = {9};
     state_->Attach(9, "last", {.max_messages = kMaxMessages});
     for (int round = 0; round < 100 && !Done(); ++round) {
       Pass(absl::Hours(13));
       Assign();
-      Write write;
-      write.leases = leases_;
-      write.changes = state_->TakeChanges();
-      writes_.push_back(write);
+      TakeChanges();
       Commit();
-      Write acks;
-      for (const Lease& lease : write.leases) {
+      const std::vector<Lease> leases = std::exchange(leases_, {});
+      for (const Lease& lease : leases) {
         EXPECT_EQ(state_->Ack(lease.id, now_), AckOutcome::kOk);
         EXPECT_EQ(state_->Ack(lease.id, now_), AckOutcome::kAlready);
-        acks.acked.insert(lease.id.sequence);
+        pending_.acked.insert(lease.id.sequence);
+        pending_.outcomes[lease.id.sequence] = DeliveryOutcome::kAcked;
       }
-      acks.changes = state_->TakeChanges();
-      writes_.push_back(acks);
+      NoteEnds(DeliveryEnd::kAcked);
+      TakeChanges();
       Commit();
     }
+    leases_.clear();
+    TakeChanges();  // If it had nothing to do, the filter of the end is not stored yet.
+    Commit();
     EXPECT_EQ(state_->unsettled(), 0);
     for (Sequence sequence = 1; sequence <= kEvents; ++sequence) {
       EXPECT_TRUE(acked_.contains(sequence) || state_->IsDead(sequence) || sequence < earliest_ ||
                   passed_.contains(sequence))
           << "event " << sequence << " was forgotten";
     }
+    CheckHistory();
+    CheckExplanations();
   }
 
   bool Done() const { return state_->unsettled() == 0 && state_->position() == kEvents; }
@@ -395,13 +594,21 @@ class World {
   };
   std::map<Sequence, Out> handed_out_;  // the newest delivery of each, since the start
   std::vector<Lease> leases_;
+  Write pending_;             // not taken from the state yet
   std::deque<Write> writes_;  // not committed yet
 
   // What is committed.
   StoredSubscription stored_;
   std::map<Sequence, UnsettledEvent> unsettled_;
   std::map<Sequence, DeadEvent> dead_;
+  std::set<Sequence> stored_filtered_;
   std::set<Sequence> passed_;  // ever not admitted by a filter
+  std::map<Sequence, DeliveryHistory> history_;
+  std::vector<SubscriptionMove> moves_;
+  // What these must say.
+  std::map<Sequence, DeliveryOutcome> outcomes_;
+  std::map<Sequence, std::map<int64_t, DeliveryEnd>> ends_;
+  std::map<Sequence, DeliveryState> passed_as_;
   // What the outside was told.
   std::set<Sequence> acked_;
   std::set<int64_t> numbers_;

@@ -43,6 +43,10 @@ bool IsFree(DeliveryCause cause, int lost) {
          (cause != DeliveryCause::kStreamLost || lost <= 1);
 }
 
+// Of unsettled events that a seek forgets, so many have that in their history; without a bound, one
+// seek might write a million rows at once.
+constexpr size_t kMaxNotedBySeek = 10'000;
+
 double Decay(absl::Duration passed) {
   return std::exp(-absl::ToDoubleSeconds(passed) / kRateSeconds);
 }
@@ -60,6 +64,7 @@ absl::Duration RedeliveryDelay(const DeliveryPolicy& policy, int attempt, absl::
 SubscriptionState::SubscriptionState(const StoredSubscription& stored, const DeliveryPolicy& policy,
                                      Instant now, const SubscriptionBounds& bounds)
     : bounds_(bounds),
+      start_(now.wall),
       policy_(policy),
       row_(stored.position),
       offered_to_(stored.position.position),
@@ -78,6 +83,7 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
     if (event.leased) {
       record.due_us = Us(now.wall);
       record.cause = DeliveryCause::kGatewayRestarted;
+      interrupted_[event.sequence] = event.consumer;
     } else {
       wait = std::clamp(event.due - now.wall, absl::ZeroDuration(), event.delay);
       record.due_us = Us(event.due);
@@ -97,7 +103,12 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
   }
 }
 
-void SubscriptionState::NoteNewFilter() {
+void SubscriptionState::NoteNewFilter(const std::string& settings, Instant now) {
+  moves_.push_back({.kind = SubscriptionMove::Kind::kFilter,
+                    .from = row_.position,
+                    .to = row_.position,
+                    .time = now.wall,
+                    .settings = settings});
   row_.passed = 0;
   row_.admitted = 0;
   row_changed_ = true;
@@ -136,6 +147,9 @@ void SubscriptionState::Detach(StreamId stream, DeliveryCause why, bool keep_lea
     } else if (why == DeliveryCause::kStreamLost) {
       LoseOne(sequence, now, random);
     } else {
+      const bool drained = why == DeliveryCause::kGatewayRestarted;
+      NoteEnd(sequence, drained ? DeliveryEnd::kGatewayRestarted : DeliveryEnd::kStreamEnded, "",
+              now);
       Wait(sequence, absl::ZeroDuration(), why, now);
     }
   }
@@ -378,6 +392,7 @@ bool SubscriptionState::Holds(const DeliveryId& id) const {
 
 void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
   if (!Holds(id)) return;
+  NoteEnd(id.sequence, DeliveryEnd::kStreamEnded, "", now);
   Wait(id.sequence, absl::ZeroDuration(), events_[id.sequence].cause, now);
 }
 
@@ -412,14 +427,21 @@ AckOutcome SubscriptionState::Ack(const DeliveryId& id, Instant now) {
   const absl::optional<AckOutcome> outcome = OutcomeByNumber(id);
   if (outcome.has_value()) return *outcome;
   const auto found = events_.find(id.sequence);
-  if (found != events_.end()) {
+  const bool is_unsettled = found != events_.end();
+  if (is_unsettled) {
     const Record& record = found->second;
-    if (id.number == record.delivery && record.holder != nullptr) {
-      NoteAck(record.holder->consumer, now);
-    }
+    const bool holds = id.number == record.delivery && record.holder != nullptr;
+    if (holds) NoteAck(record.holder->consumer, now);
+    NoteEnd(id.sequence, holds ? DeliveryEnd::kAcked : DeliveryEnd::kSettled, "", now);
+    NoteOutcome(id.sequence, DeliveryOutcome::kAcked, now);
+    if (!holds) history_.back().late_ack = id.number;
     Remove(id.sequence);
   }
-  Discard(id.sequence);  // If it is one, or was before a seek: it is handled now.
+  // If it is one, or was before a seek: it is handled now.
+  if (EraseDead(id.sequence) && !is_unsettled) {
+    NoteOutcome(id.sequence, DeliveryOutcome::kAcked, now);
+    history_.back().late_ack = id.number;
+  }
   return AckOutcome::kOk;
 }
 
@@ -438,6 +460,8 @@ AckOutcome SubscriptionState::Nack(const DeliveryId& id, const NackRequest& nack
   if (held == nullptr) return outcome;
   reasons_[id.sequence] = std::string(Shortened(nack.reason));
   held->nacked = !nack.reason.empty();
+  NoteEnd(id.sequence, nack.dead_letter ? DeliveryEnd::kConsumerDecided : DeliveryEnd::kNacked,
+          reasons_[id.sequence], now);
   if (nack.dead_letter) {
     ++Dirty(id.sequence).attempts;
     if (!MakeDeadLetter(id.sequence, DeliveryCause::kConsumerDecided, now)) {
@@ -463,6 +487,7 @@ AckOutcome SubscriptionState::Extend(const DeliveryId& id, absl::optional<absl::
 
 void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
   while (!leases_.empty() && leases_.begin()->first <= Us(now.monotonic)) {
+    NoteEnd(leases_.begin()->second, DeliveryEnd::kDeadlinePassed, "", now);
     Fail(leases_.begin()->second, DeliveryCause::kDeadlinePassed, absl::nullopt, now, random);
   }
 }
@@ -495,6 +520,7 @@ void SubscriptionState::Fail(Sequence sequence, DeliveryCause cause,
 }
 
 void SubscriptionState::LoseOne(Sequence sequence, Instant now, absl::BitGenRef random) {
+  NoteEnd(sequence, DeliveryEnd::kStreamLost, "", now);
   // It leaves before it counts: where it waits depends on that.
   Leave(sequence, Dirty(sequence));
   const int counted = events_[sequence].lost++;  // without the first
@@ -567,6 +593,7 @@ bool SubscriptionState::MakeDeadLetter(Sequence sequence, DeliveryCause cause, I
                                       .first_delivery_time = event.first_delivery_time,
                                       .last_delivery_time = event.last_delivery_time,
                                       .dead_letter_time = now.wall};
+  NoteOutcome(sequence, DeliveryOutcome::kDead, now);
   Remove(sequence);
   return true;
 }
@@ -593,11 +620,91 @@ void SubscriptionState::ForgetIdle(const std::string& name) {
 }
 
 SubscriptionState::Record& SubscriptionState::Dirty(Sequence sequence) {
+  NoteInterrupted(sequence);
   changed_.insert(sequence);
   return events_[sequence];
 }
 
-void SubscriptionState::Seek(Sequence position) {
+void SubscriptionState::NoteEnd(Sequence sequence, DeliveryEnd how, const std::string& reason,
+                                Instant now) {
+  const Record& record = events_[sequence];
+  if (record.holder == nullptr || record.place != Place::kLeased) return;
+  history_.push_back({.sequence = sequence,
+                      .time = now.wall,
+                      .attempt = DeliveryAttempt{.number = record.attempts + 1,
+                                                 .delivery = record.delivery,
+                                                 .consumer = record.holder->consumer,
+                                                 .begin = WallAt(record.last_us),
+                                                 .end = now.wall,
+                                                 .how = how,
+                                                 .reason = reason}});
+}
+
+// With the end of the attempt that led to it, if that was noted just now.
+void SubscriptionState::NoteOutcome(Sequence sequence, DeliveryOutcome outcome, Instant now) {
+  NoteInterrupted(sequence);
+  if (history_.empty() || history_.back().sequence != sequence ||
+      history_.back().outcome.has_value()) {
+    history_.push_back({.sequence = sequence, .time = now.wall});
+  }
+  history_.back().outcome = outcome;
+  history_.back().time = now.wall;
+}
+
+DeliveryAttempt SubscriptionState::InterruptedAttempt(const std::string& consumer,
+                                                      const Record& record) const {
+  return {.number = record.attempts + 1,
+          .delivery = record.delivery,
+          .consumer = consumer,
+          .begin = WallAt(record.last_us),
+          .end = start_,
+          .how = DeliveryEnd::kGatewayRestarted};
+}
+
+void SubscriptionState::NoteInterrupted(Sequence sequence) {
+  const auto found = interrupted_.find(sequence);
+  if (found == interrupted_.end()) return;
+  const auto record = events_.find(sequence);
+  if (record != events_.end()) {
+    history_.push_back({.sequence = sequence,
+                        .time = start_,
+                        .attempt = InterruptedAttempt(found->second, record->second)});
+  }
+  interrupted_.erase(found);
+}
+
+absl::optional<UnsettledPlace> SubscriptionState::PlaceOf(Sequence sequence, Instant now) const {
+  const auto found = events_.find(sequence);
+  if (found == events_.end()) return absl::nullopt;
+  const Record& record = found->second;
+  UnsettledPlace place = {.leased = record.place == Place::kLeased,
+                          .assigned = record.place == Place::kAssigned,
+                          .attempt = record.attempts + 1,
+                          .lost_deliveries = record.lost,
+                          .delivery_time = WallAt(record.last_us),
+                          .until = now.wall,
+                          .cause = record.cause};
+  if (record.holder != nullptr) place.consumer = record.holder->consumer;
+  if (!place.assigned) place.until += absl::Microseconds(record.when_us - Us(now.monotonic));
+  const auto interrupted = interrupted_.find(sequence);
+  if (interrupted != interrupted_.end()) {
+    place.interrupted = InterruptedAttempt(interrupted->second, record);
+  }
+  return place;
+}
+
+void SubscriptionState::Seek(Sequence position, Instant now) {
+  size_t noted = 0;
+  for (auto at = events_.begin(); at != events_.end() && noted < kMaxNotedBySeek; ++at, ++noted) {
+    NoteEnd(at->first, DeliveryEnd::kSeek, "", now);
+    NoteInterrupted(at->first);
+    if (at->first <= position) NoteOutcome(at->first, DeliveryOutcome::kSkipped, now);
+  }
+  interrupted_.clear();
+  moves_.push_back({.kind = SubscriptionMove::Kind::kSeek,
+                    .from = row_.position,
+                    .to = position,
+                    .time = now.wall});
   events_.clear();
   leases_.clear();
   waiting_.clear();
@@ -639,26 +746,41 @@ SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, 
     record.nacked = dead.nacked;
     Wait(sequence, absl::ZeroDuration(), DeliveryCause::kRedriven, now);
   }
-  Discard(sequence);
+  EraseDead(sequence);
+  NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
   return RedriveOutcome::kRedriven;
 }
 
-bool SubscriptionState::Discard(Sequence sequence) {
+bool SubscriptionState::Discard(Sequence sequence, Instant now) {
+  if (!EraseDead(sequence)) return false;
+  // After a seek back it may be on its way once more: then that goes on.
+  if (!events_.contains(sequence)) NoteOutcome(sequence, DeliveryOutcome::kDiscarded, now);
+  return true;
+}
+
+bool SubscriptionState::EraseDead(Sequence sequence) {
   if (dead_.erase(sequence) == 0) return false;
   dead_changed_[sequence] = absl::nullopt;
   return true;
 }
 
-Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all) {
+Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all, Instant now) {
   earliest_ = std::max(earliest_, earliest);
   Loss loss;
   int64_t redriven = 0;  // Of those beyond the position.
   while (!events_.empty() && events_.begin()->first < earliest) {
-    if (events_.begin()->first > row_.position) ++redriven;
-    Remove(events_.begin()->first);
+    const Sequence sequence = events_.begin()->first;
+    if (sequence > row_.position) ++redriven;
+    NoteEnd(sequence, DeliveryEnd::kEventRemoved, "", now);
+    NoteOutcome(sequence, DeliveryOutcome::kLost, now);
+    Remove(sequence);
     ++loss.events;
   }
   if (row_.position + 1 < earliest) {
+    moves_.push_back({.kind = SubscriptionMove::Kind::kLost,
+                      .from = row_.position,
+                      .to = earliest - 1,
+                      .time = now.wall});
     const int64_t beyond = earliest - 1 - row_.position - redriven;
     loss.events += beyond;
     if (!admits_all) loss.unread = beyond;
@@ -679,6 +801,7 @@ UnsettledEvent SubscriptionState::RowOf(Sequence sequence, const Record& record)
                         .attempts = record.attempts,
                         .lost = record.lost,
                         .leased = record.holder != nullptr,
+                        .consumer = record.holder != nullptr ? record.holder->consumer : "",
                         .due = WallAt(record.due_us),
                         .delay = absl::Microseconds(record.delay_us),
                         .cause = record.cause,
@@ -712,6 +835,8 @@ SubscriptionChanges SubscriptionState::TakeChanges() {
       changes.no_longer_dead.push_back(sequence);
     }
   }
+  changes.history = std::exchange(history_, {});
+  changes.moves = std::exchange(moves_, {});
   changed_.clear();
   dead_changed_.clear();
   reasons_.clear();

@@ -26,7 +26,8 @@
 //      fewer losses it has left, the fewer such events a stream holds at a time; with one left, it
 //      is the only one: the events beside the one that ends consumers do not become dead letters.
 //
-// Memory: about 150 bytes an unsettled event, 60 a dead letter; reasons of nacks are on the disk.
+// Memory: about 150 bytes an unsettled event, 60 a dead letter; reasons of nacks are on the disk, and
+// so is the history of each event, which is only added to here.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 
@@ -140,6 +141,22 @@ struct ConsumerStatus {
   absl::optional<absl::Time> last_ack;
 };
 
+// Where an event is that was taken for delivery and is not settled.
+struct UnsettledPlace {
+  // Handed out, and its lease holds. Otherwise it waits.
+  bool leased = false;
+  // Not handed out yet, but about to be.
+  bool assigned = false;
+  std::string consumer;  // leased: who has it
+  int attempt = 1;       // leased: its number; otherwise of the next one
+  int lost_deliveries = 0;
+  absl::Time delivery_time;                   // leased: since when
+  absl::Time until;                           // when the lease ends; or not delivered before this
+  DeliveryCause cause = DeliveryCause::kNew;  // of this delivery, or of the next one
+  // The process ended while this consumer had it, and that is not in its history yet.
+  absl::optional<DeliveryAttempt> interrupted;
+};
+
 // What retention took from a subscription.
 struct Loss {
   int64_t events = 0;
@@ -163,8 +180,9 @@ class SubscriptionState {
                     const SubscriptionBounds& bounds = {});
 
   void SetPolicy(const DeliveryPolicy& policy) { policy_ = policy; }
-  // The filter is another one: counts afresh what passes it and what it admits.
-  void NoteNewFilter();
+  // The filter is another one, that of `settings`, which are as they are stored: counts afresh what
+  // passes it and what it admits.
+  void NoteNewFilter(const std::string& settings, Instant now);
 
   // A stream of the consumer `name` is there. False: too many.
   bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits,
@@ -225,13 +243,13 @@ class SubscriptionState {
   // deadline, or the end of a back-off.
   absl::Duration NextTick(Instant now) const;
 
-  void Seek(Sequence position);
+  void Seek(Sequence position, Instant now);
   enum class RedriveOutcome { kRedriven, kNotFound, kEventRemoved, kTooMany };
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
-  bool Discard(Sequence sequence);
+  bool Discard(Sequence sequence, Instant now);
   // Retention has removed everything below `earliest`. `admits_all`: so does the filter.
-  Loss Overtaken(Sequence earliest, bool admits_all);
+  Loss Overtaken(Sequence earliest, bool admits_all, Instant now);
 
   // What changed since it was last taken. Whoever takes it has committed what was taken before.
   SubscriptionChanges TakeChanges();
@@ -251,6 +269,8 @@ class SubscriptionState {
   std::vector<SubscriptionCondition> conditions() const;
   std::vector<ConsumerStatus> consumers(Instant now) const;
   bool IsDead(Sequence sequence) const { return dead_.contains(sequence); }
+  // nullopt: it is settled, was not taken, or is a dead letter.
+  absl::optional<UnsettledPlace> PlaceOf(Sequence sequence, Instant now) const;
   // As they will be stored, without reasons. For tests.
   absl::btree_map<Sequence, UnsettledEvent> unsettled_events() const;
 
@@ -341,10 +361,19 @@ class SubscriptionState {
   // For Nack and Extend: the record that this delivery holds, or why not.
   AckOutcome FindHeld(const DeliveryId& id, Record** held);
   Record& Dirty(Sequence sequence);
+  // For the history. The delivery that holds the event ends; nothing happens if it was not handed
+  // out.
+  void NoteEnd(Sequence sequence, DeliveryEnd how, const std::string& reason, Instant now);
+  void NoteOutcome(Sequence sequence, DeliveryOutcome outcome, Instant now);
+  // Before anything else happens to an event that was leased when the process before ended.
+  void NoteInterrupted(Sequence sequence);
+  DeliveryAttempt InterruptedAttempt(const std::string& consumer, const Record& record) const;
+  bool EraseDead(Sequence sequence);
   Lease MakeLease(Sequence sequence, StreamId stream, int64_t bytes, Instant now);
   UnsettledEvent RowOf(Sequence sequence, const Record& record) const;
 
   const SubscriptionBounds bounds_;
+  const absl::Time start_;
   DeliveryPolicy policy_;
   SubscriptionPosition row_;
   Sequence earliest_ = 0;  // below it retention has removed everything
@@ -368,6 +397,10 @@ class SubscriptionState {
   absl::btree_set<Sequence> changed_;
   absl::btree_map<Sequence, absl::optional<DeadEvent>> dead_changed_;  // nullopt: no longer dead
   absl::btree_map<Sequence, std::string> reasons_;                     // not stored yet
+  std::vector<HistoryEntry> history_;
+  std::vector<SubscriptionMove> moves_;
+  // Consumers that had an event when the process before ended; until something happens to it.
+  absl::btree_map<Sequence, std::string> interrupted_;
 };
 
 }  // namespace hookgate

@@ -210,22 +210,143 @@ TEST_F(SubscriptionStateTest, SeekForgetsDeliveries) {
   OfferMany(1, 3);
   const std::vector<Lease> leases = Take();
   ASSERT_THAT(leases, SizeIs(3));
-  state_.Seek(1);
+  state_.Seek(1, now_);
   EXPECT_EQ(state_.Ack(leases[2].id, now_), AckOutcome::kUnknown);
   EXPECT_EQ(state_.offered_to(), 1);
   OfferMany(2, 2);
   EXPECT_EQ(TakeOne().attempt, 1);
 }
 
+// What is added to the history of an event by what happens to it.
+TEST_F(SubscriptionStateTest, HistorySaysHowEachAttemptEndedAndWhatCameOfIt) {
+  OfferMany(1, 1);
+  const absl::Time begin = now_.wall;
+  const Lease first = TakeOne();
+  state_.TakeChanges();
+  now_.wall += absl::Seconds(2);
+  state_.Nack(first.id, {.reason = "busy", .delay = absl::ZeroDuration()}, now_, random_);
+  std::vector<HistoryEntry> history = state_.TakeChanges().history;
+  ASSERT_THAT(history, SizeIs(1));
+  EXPECT_EQ(history[0].sequence, 1);
+  ASSERT_TRUE(history[0].attempt.has_value());
+  EXPECT_EQ(history[0].attempt->consumer, "a");
+  EXPECT_EQ(history[0].attempt->number, 1);
+  EXPECT_EQ(history[0].attempt->begin, begin);
+  EXPECT_EQ(history[0].attempt->end, begin + absl::Seconds(2));
+  EXPECT_EQ(history[0].attempt->how, DeliveryEnd::kNacked);
+  EXPECT_EQ(history[0].attempt->reason, "busy");
+  EXPECT_FALSE(history[0].outcome.has_value());
+
+  TakeOne();
+  Pass(absl::Seconds(30));  // Its second attempt, and so its last.
+  history = state_.TakeChanges().history;
+  ASSERT_THAT(history, SizeIs(1)) << "one row is written once";
+  EXPECT_EQ(history[0].attempt->number, 2);
+  EXPECT_EQ(history[0].attempt->how, DeliveryEnd::kDeadlinePassed);
+  EXPECT_EQ(history[0].outcome, DeliveryOutcome::kDead);
+
+  state_.Redrive(1, 1, now_);
+  EXPECT_EQ(state_.TakeChanges().history.at(0).outcome, DeliveryOutcome::kOpen);
+  const Lease again = TakeOne();
+  state_.Ack(again.id, now_);
+  history = state_.TakeChanges().history;
+  ASSERT_THAT(history, SizeIs(1));
+  EXPECT_EQ(history[0].attempt->how, DeliveryEnd::kAcked);
+  EXPECT_EQ(history[0].outcome, DeliveryOutcome::kAcked);
+  EXPECT_FALSE(history[0].late_ack.has_value());
+}
+
+TEST_F(SubscriptionStateTest, WhatWasNeverHandedOutIsNoAttempt) {
+  OfferMany(1, 1);
+  const std::vector<Lease> leases = Assign({1});
+  state_.GiveBack(leases.at(0).id, now_);
+  EXPECT_THAT(state_.TakeChanges().history, IsEmpty());
+}
+
+TEST_F(SubscriptionStateTest, DiscardAndLateAckOfADeadLetterAreInItsHistory) {
+  OfferMany(1, 2);
+  const std::vector<Lease> leases = Take();
+  for (const Lease& lease : leases) state_.Nack(lease.id, {.dead_letter = true}, now_, random_);
+  state_.TakeChanges();
+  EXPECT_TRUE(state_.Discard(1, now_));
+  EXPECT_EQ(state_.Ack(leases.at(1).id, now_), AckOutcome::kOk);
+  const std::vector<HistoryEntry> history = state_.TakeChanges().history;
+  ASSERT_THAT(history, SizeIs(2));
+  EXPECT_EQ(history[0].outcome, DeliveryOutcome::kDiscarded);
+  EXPECT_EQ(history[1].outcome, DeliveryOutcome::kAcked);
+  EXPECT_EQ(history[1].late_ack, leases[1].id.number);
+}
+
+// Who had an event when the process ended was forgotten with the process.
+TEST_F(SubscriptionStateTest, WhoHadAnEventWhenTheGatewayWasKilledIsKnownAfterwards) {
+  OfferMany(1, 1);
+  const absl::Time begin = now_.wall;
+  const Lease lost = TakeOne();
+  const SubscriptionChanges changes = state_.TakeChanges();
+  EXPECT_EQ(changes.unsettled.at(0).consumer, "a");
+  now_.wall += absl::Minutes(5);
+  SubscriptionState restarted({.position = *changes.position, .unsettled = changes.unsettled},
+                              policy_, now_);
+  const absl::optional<UnsettledPlace> place = restarted.PlaceOf(1, now_);
+  ASSERT_TRUE(place.has_value() && place->interrupted.has_value());
+  EXPECT_FALSE(place->leased);
+  EXPECT_EQ(place->interrupted->consumer, "a");
+  EXPECT_EQ(place->interrupted->begin, begin);
+  EXPECT_EQ(place->interrupted->end, begin + absl::Minutes(5));
+  EXPECT_THAT(restarted.TakeChanges().history, IsEmpty()) << "a start writes nothing for that";
+  restarted.Attach(2, "b", {});
+  restarted.Assign({2}, 10, 1000, now_, TenBytes);
+  const std::vector<HistoryEntry> history = restarted.TakeChanges().history;
+  ASSERT_THAT(history, SizeIs(1));
+  EXPECT_EQ(history[0].attempt->how, DeliveryEnd::kGatewayRestarted);
+  EXPECT_EQ(history[0].attempt->delivery, lost.id.number);
+  EXPECT_FALSE(restarted.PlaceOf(1, now_)->interrupted.has_value());
+}
+
+TEST_F(SubscriptionStateTest, PlaceSaysUntilWhenOnTheWallClock) {
+  OfferMany(1, 1);
+  EXPECT_FALSE(state_.PlaceOf(1, now_).has_value());
+  const Lease lease = TakeOne();
+  const absl::optional<UnsettledPlace> leased = state_.PlaceOf(1, now_);
+  EXPECT_TRUE(leased->leased);
+  EXPECT_EQ(leased->consumer, "a");
+  EXPECT_EQ(leased->until, lease.expire_time);
+  state_.Nack(lease.id, {.delay = absl::Minutes(7)}, now_, random_);
+  const absl::optional<UnsettledPlace> waiting = state_.PlaceOf(1, now_);
+  EXPECT_FALSE(waiting->leased);
+  EXPECT_EQ(waiting->attempt, 2);
+  EXPECT_EQ(waiting->until, now_.wall + absl::Minutes(7));
+}
+
+TEST_F(SubscriptionStateTest, SeeksAndNewFiltersAreNoted) {
+  OfferMany(1, 3);
+  const std::vector<Lease> leases = Take();
+  state_.TakeChanges();
+  state_.Seek(2, now_);
+  state_.NoteNewFilter("settings", now_);
+  const SubscriptionChanges changes = state_.TakeChanges();
+  ASSERT_THAT(changes.moves, SizeIs(2));
+  EXPECT_EQ(changes.moves[0].kind, SubscriptionMove::Kind::kSeek);
+  EXPECT_EQ(changes.moves[0].from, 3);
+  EXPECT_EQ(changes.moves[0].to, 2);
+  EXPECT_EQ(changes.moves[1].kind, SubscriptionMove::Kind::kFilter);
+  EXPECT_EQ(changes.moves[1].from, 2);
+  EXPECT_EQ(changes.moves[1].settings, "settings");
+  ASSERT_THAT(changes.history, SizeIs(3));
+  EXPECT_EQ(changes.history[1].outcome, DeliveryOutcome::kSkipped);
+  EXPECT_EQ(changes.history[1].attempt->how, DeliveryEnd::kSeek);
+  EXPECT_FALSE(changes.history[2].outcome.has_value()) << "it comes again";
+}
+
 TEST_F(SubscriptionStateTest, WhatRetentionRemovedUnsettledIsCounted) {
   OfferMany(1, 2);
   ASSERT_THAT(Take(), SizeIs(2));
-  EXPECT_EQ(state_.Overtaken(2, /*admits_all=*/false).events, 1);
-  const Loss loss = state_.Overtaken(6, /*admits_all=*/false);
+  EXPECT_EQ(state_.Overtaken(2, /*admits_all=*/false, now_).events, 1);
+  const Loss loss = state_.Overtaken(6, /*admits_all=*/false, now_);
   EXPECT_EQ(loss.events, 4);  // 2, and 3 to 5, which had not been taken
   EXPECT_EQ(loss.unread, 3);
-  EXPECT_EQ(state_.Overtaken(6, /*admits_all=*/false).events, 0);
-  EXPECT_EQ(state_.Overtaken(8, /*admits_all=*/true).unread, 0) << "each of them was owed";
+  EXPECT_EQ(state_.Overtaken(6, /*admits_all=*/false, now_).events, 0);
+  EXPECT_EQ(state_.Overtaken(8, /*admits_all=*/true, now_).unread, 0) << "each of them was owed";
   EXPECT_EQ(state_.lost(), 7);
   EXPECT_EQ(state_.lost_unread(), 3);
   EXPECT_EQ(state_.position(), 7);
@@ -413,7 +534,7 @@ TEST_F(SubscriptionStateTest, EachBoundIsToldAndEndsWithItsCause) {
   EXPECT_EQ(state.dead_letters(), 1) << "there is room for one";
   EXPECT_EQ(state.Redrive(first[1].id.sequence, 1, now_),
             SubscriptionState::RedriveOutcome::kTooMany);
-  EXPECT_TRUE(state.Discard(first[1].id.sequence));
+  EXPECT_TRUE(state.Discard(first[1].id.sequence, now_));
   EXPECT_THAT(state.conditions(), testing::ElementsAre(SubscriptionCondition::kUnsettledFull));
 }
 
@@ -422,7 +543,7 @@ TEST_F(SubscriptionStateTest, AFilterThatAdmitsNothingIsHintedAt) {
   EXPECT_THAT(state_.conditions(), IsEmpty());
   state_.Offer({}, 100);
   EXPECT_THAT(state_.conditions(), testing::ElementsAre(SubscriptionCondition::kFilterAdmitsNone));
-  state_.NoteNewFilter();
+  state_.NoteNewFilter("", now_);
   EXPECT_THAT(state_.conditions(), IsEmpty());
   EXPECT_EQ(state_.passed(), 0);
   OfferMany(101, 101);
@@ -440,7 +561,7 @@ TEST_F(SubscriptionStateTest, WhatIsRedrivenComesWhateverTheFilterAdmits) {
   const std::vector<Lease> leases = Take();
   ASSERT_THAT(leases, SizeIs(3));
   state_.Nack(leases[1].id, {.reason = "no", .dead_letter = true}, now_, random_);
-  state_.Seek(0);
+  state_.Seek(0, now_);
   EXPECT_EQ(state_.Redrive(2, 1, now_), SubscriptionState::RedriveOutcome::kRedriven);
   EXPECT_EQ(state_.Redrive(2, 1, now_), SubscriptionState::RedriveOutcome::kNotFound);
   EXPECT_EQ(state_.unsettled(), 0) << "its place in the backlog is beyond the position";
@@ -469,7 +590,7 @@ TEST_F(SubscriptionStateTest, WhatIsRedrivenBeyondThePositionComesOnceIfTheFilte
   OfferMany(1, 3);
   const std::vector<Lease> leases = Take();
   state_.Nack(leases[1].id, {.dead_letter = true}, now_, random_);
-  state_.Seek(0);
+  state_.Seek(0, now_);
   state_.Redrive(2, 1, now_);
   OfferMany(1, 3);
   std::set<Sequence> taken;
@@ -543,7 +664,7 @@ const OutcomeCase kOutcomes[] = {
     {"discarded",
      [](auto& state, auto id, auto& now, auto& random) {
        MakeDead(state, id, now, random);
-       state.Discard(1);
+       state.Discard(1, now);
      },
      kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
     {"redriven",
@@ -552,13 +673,13 @@ const OutcomeCase kOutcomes[] = {
        state.Redrive(1, 1, now);
      },
      kOk, kLost, kLost, RedriveOutcome::kNotFound, false},
-    {"before a seek forward", [](auto& state, auto, auto&, auto&) { state.Seek(5); }, kUnknown,
-     kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
-    {"beyond a seek back", [](auto& state, auto, auto&, auto&) { state.Seek(0); }, kUnknown,
-     kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"before a seek forward", [](auto& state, auto, auto& now, auto&) { state.Seek(5, now); },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
+    {"beyond a seek back", [](auto& state, auto, auto& now, auto&) { state.Seek(0, now); },
+     kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
     {"taken again after a seek back",
      [](auto& state, auto, auto& now, auto&) {
-       state.Seek(0);
+       state.Seek(0, now);
        state.Offer({{.sequence = 1}}, 1);
        TakeFirst(state, now);
      },
@@ -566,7 +687,7 @@ const OutcomeCase kOutcomes[] = {
     {"a dead letter, taken again after a seek back",
      [](auto& state, auto id, auto& now, auto& random) {
        MakeDead(state, id, now, random);
-       state.Seek(0);
+       state.Seek(0, now);
        state.Offer({{.sequence = 1}}, 1);
        TakeFirst(state, now);
      },
@@ -574,22 +695,22 @@ const OutcomeCase kOutcomes[] = {
     {"a dead letter beyond a seek back",
      [](auto& state, auto id, auto& now, auto& random) {
        MakeDead(state, id, now, random);
-       state.Seek(0);
+       state.Seek(0, now);
      },
      kUnknown, kUnknown, kUnknown, RedriveOutcome::kRedriven, true},
     {"removed by retention while leased",
-     [](auto& state, auto, auto&, auto&) { state.Overtaken(2, true); }, kUnknown, kUnknown,
+     [](auto& state, auto, auto& now, auto&) { state.Overtaken(2, true, now); }, kUnknown, kUnknown,
      kUnknown, RedriveOutcome::kNotFound, false},
     {"removed by retention after its ack",
      [](auto& state, auto id, auto& now, auto&) {
        state.Ack(id, now);
-       state.Overtaken(2, true);
+       state.Overtaken(2, true, now);
      },
      kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
     {"a dead letter whose event was removed by retention",
      [](auto& state, auto id, auto& now, auto& random) {
        MakeDead(state, id, now, random);
-       state.Overtaken(2, true);
+       state.Overtaken(2, true, now);
      },
      kOk, kLost, kLost, RedriveOutcome::kEventRemoved, true},
 };
@@ -623,7 +744,7 @@ TEST(SubscriptionOutcomesTest, AreThoseOfTheManual) {
                 return state.Redrive(1, earliest, now);
               }),
               c.redrive);
-    EXPECT_EQ(run([](auto& state, auto, auto, auto&, auto) { return state.Discard(1); }),
+    EXPECT_EQ(run([](auto& state, auto, auto now, auto&, auto) { return state.Discard(1, now); }),
               c.discard);
     // Numbers that were never given to this event.
     EXPECT_EQ(run([](auto& state, auto id, auto now, auto&, auto) {

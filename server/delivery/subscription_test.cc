@@ -69,6 +69,13 @@ class FailingStore final : public SubscriptionLog {
       int64_t id, const std::vector<Sequence>& sequences) override {
     return log_.LoadNackReasons(id, sequences);
   }
+  absl::StatusOr<std::vector<StoredExplanation>> ExplainEvent(
+      Sequence sequence, const std::vector<int64_t>& ids) override {
+    return log_.ExplainEvent(sequence, ids);
+  }
+  absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) override {
+    return log_.ScanDeliveries(id, scan);
+  }
 
   // Writes wait until Release.
   void Hold() {
@@ -293,6 +300,58 @@ TEST_F(SubscriptionTest, TheAckIsStoredBeforeItIsAnswered) {
   AppendEvent(*log_);
   EXPECT_EQ(Ack(*subscription, receiver->Next().lease.id), AckOutcome::kOk);
   EXPECT_THAT(log_->LoadSubscription(subscription->id())->unsettled, IsEmpty());
+}
+
+// P12: one state an event, and why, from the first look on until a restart and beyond.
+TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
+  const auto subscription = Create();
+  const auto state = [&](Sequence sequence) {
+    const absl::StatusOr<LogEventPtr> event = log_->Get(sequence);
+    const auto explained = subscription->Explain(sequence, event.ok() ? event->get() : nullptr);
+    EXPECT_TRUE(explained.ok()) << explained.status();
+    return explained.ok() ? explained->state : DeliveryState::kNotRemembered;
+  };
+  for (int i = 0; i < 4; ++i) AppendEvent(*log_);
+  EXPECT_EQ(state(1), DeliveryState::kNotReached);
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver, /*max_messages=*/2);
+  const Delivery first = receiver->Next();
+  const Delivery second = receiver->Next();
+  EXPECT_EQ(state(1), DeliveryState::kLeased);
+  EXPECT_EQ(state(3), DeliveryState::kNotReached);
+  EXPECT_EQ(Ack(*subscription, first.lease.id), AckOutcome::kOk);
+  EXPECT_EQ(state(1), DeliveryState::kAcked);
+  const auto acked = subscription->Explain(1, nullptr);
+  EXPECT_EQ(acked->consumer, "a");
+  EXPECT_EQ(acked->attempt, 1);
+  EXPECT_EQ(acked->state_time, clock_.WallNow());
+  subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
+  ASSERT_TRUE(Settle(*subscription).ok());
+  EXPECT_EQ(state(2), DeliveryState::kWaiting);
+  EXPECT_EQ(subscription->Explain(2, nullptr)->last_end, DeliveryEnd::kStreamEnded);
+  ASSERT_TRUE(SeekTo(*subscription, 3));
+  EXPECT_EQ(state(2), DeliveryState::kSkipped) << "it was waiting";
+  EXPECT_EQ(state(3), DeliveryState::kSkipped) << "it had not been read";
+  EXPECT_EQ(state(1), DeliveryState::kAcked);
+
+  // What its filter refuses, it passes without a word; also before that is stored.
+  v1::SubscriptionSettings proto;
+  proto.mutable_filter()->add_types("video.*");
+  ASSERT_TRUE(AwaitOutcome<absl::StatusOr<Subscription::Decided>>([&](auto done) {
+                subscription->Update(*SubscriptionSettings::FromProto(proto, "settings"),
+                                     std::move(done));
+              }).ok());
+  const auto last = subscription->Explain(4, log_->Get(4)->get());
+  EXPECT_EQ(last->state, DeliveryState::kNotReached);
+  EXPECT_EQ(last->filtered_by, FilterList::kTypes) << "nor will it be delivered";
+  const StreamId again = Attach(*subscription, receiver);
+  EXPECT_TRUE(IsToldNone(*subscription, again, *receiver));
+  EXPECT_EQ(state(4), DeliveryState::kFiltered);
+
+  const auto all = registry_->Explain(1, nullptr, {subscription, Create("", "other")});
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ((*all)[0].state, DeliveryState::kAcked);
+  EXPECT_EQ((*all)[1].state, DeliveryState::kNotReached);
 }
 
 TEST_F(SubscriptionTest, NothingComesBeforeTheReceiverIsReadyAgain) {

@@ -69,6 +69,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement delete_age_marks, database.Prepare(kDeleteAgeMarks));
   ASSIGN_OR_RETURN(Statement set_age_clock, database.Prepare(kSetAgeClock));
   ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
+  ASSIGN_OR_RETURN(HistoryStatements history, HistoryStatements::Prepare(database));
   ASSIGN_OR_RETURN(StatusStatements status, StatusStatements::Prepare(database));
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
@@ -92,6 +93,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .delete_age_marks = std::move(delete_age_marks),
                     .set_age_clock = std::move(set_age_clock),
                     .subscriptions = std::move(subscriptions),
+                    .history = std::move(history),
                     .status = std::move(status)});
 }
 

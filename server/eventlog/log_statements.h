@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "server/eventlog/history_statements.h"
 #include "server/eventlog/log_history.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/repeat_counts.h"
@@ -55,6 +56,7 @@ struct LogStatements {
   Statement set_age_clock;
 
   SubscriptionStatements subscriptions;
+  HistoryStatements history;
   StatusStatements status;
 };
 

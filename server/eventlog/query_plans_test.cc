@@ -34,13 +34,17 @@ using ::testing::IsEmpty;
 const std::set<std::string> kTablesThatGrow = {
     "events",        "quarantine",     "unsettled_events",    "dead_letters", "webhook_runs",
     "webhook_pages", "webhook_pieces", "receive_time_blocks", "age_marks",
-    "repeats",       "text_runs",      "text_pages",          "text_pieces"};
+    "repeats",       "text_runs",      "text_pages",          "text_pieces",  "delivery_history"};
 
 // Statements that may walk a table that grows, and what ends the walk.
 const std::map<std::string, std::string>& Exceptions() {
   static const auto* const exceptions = new std::map<std::string, std::string>{
       {"SELECT sequence, length(envelope) + length(raw_body) FROM events ORDER BY sequence LIMIT "
        "?1",
+       "in the table's own order, and ends at the limit"},
+      {"SELECT count(*) FROM delivery_history",
+       "once a minute, in an index, beside the writer; retention keeps the history at its maximum"},
+      {"SELECT id, head FROM delivery_history ORDER BY id LIMIT ?1",
        "in the table's own order, and ends at the limit"},
       {"SELECT last_sequence, filter FROM webhook_runs ORDER BY last_sequence",
        "once, at the start; a row for each 262,144 events"},
@@ -187,6 +191,10 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   changes->settled.push_back(2);
   changes->dead.push_back({.sequence = 3});
   changes->no_longer_dead.push_back(4);
+  for (int i = 0; i < 2; ++i) {  // A new row, and one that is there.
+    changes->history.push_back({.sequence = 5, .outcome = DeliveryOutcome::kAcked});
+  }
+  changes->moves.push_back({.kind = SubscriptionMove::Kind::kLost, .from = 1, .to = 2});
   absl::Notification written;
   log.WriteSubscription(*id, std::move(changes), [&](const absl::Status& status) {
     EXPECT_TRUE(status.ok()) << status;
@@ -197,6 +205,10 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.LoadSubscription(*id).ok());
   EXPECT_TRUE(log.LoadDeadLetters(*id, 0, 10).ok());
   EXPECT_TRUE(log.LoadNackReasons(*id, {1}).ok());
+  EXPECT_TRUE(log.ExplainEvent(6, {*id}).ok());
+  for (const bool newest_first : {true, false}) {
+    EXPECT_TRUE(log.ScanDeliveries(*id, {.newest_first = newest_first}).ok());
+  }
   EXPECT_TRUE(log.LoadAges(absl::UnixEpoch()).ok());
   EXPECT_TRUE(
       log.StoreAges({.marks = {{}}, .clock = AgeClock(), .first_mark = absl::Hours(1)}).ok());
@@ -204,6 +216,8 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.Trim({.max_bytes = 1}).ok());
   EXPECT_TRUE(log.UsedBytes().ok());
   EXPECT_TRUE(DeleteSubscription(log, *id).ok());
+  EXPECT_EQ(log.TrimHistory({.max_rows = 10}).value_or(0), 1);
+  EXPECT_EQ(log.TrimHistory({.max_rows = 0}).value_or(1), 0);
   EXPECT_TRUE(log.Trim({kLast, kLast}).ok());
 }
 

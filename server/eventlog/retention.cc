@@ -18,6 +18,13 @@ namespace {
 // events a second then, more than half a billion a day.
 constexpr int kRestOfStep = 20;
 
+// Rows of history are small, and come as fast as events are acked: with this some 40,000 a second go.
+constexpr int kRestOfHistoryStep = 5;
+
+// A row of history with its index. Of max_bytes, the history takes a quarter at most.
+constexpr int64_t kHistoryRowBytes = 128;
+constexpr int64_t kHistoryShare = 4;
+
 // A log that stays above its limit says so this often.
 constexpr absl::Duration kWarningInterval = absl::Hours(1);
 
@@ -85,6 +92,7 @@ void Retention::Run() {
     if (NoteTime(limits)) {
       Trim(limits);
       TrimQuarantine(limits);
+      TrimHistory(limits);
     }
     bool stopping = false;
     {
@@ -97,10 +105,10 @@ void Retention::Run() {
   }
 }
 
-bool Retention::Rest(absl::Duration step) {
+bool Retention::Rest(absl::Duration step, int times) {
   MonotonicMutexLock lock(&mu_);
   return !mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return HasNews(); },
-                               kRestOfStep * step);
+                               times * step);
 }
 
 bool Retention::NoteTime(const RetentionLimits& limits) {
@@ -132,8 +140,8 @@ bool Retention::NoteTime(const RetentionLimits& limits) {
     Log(Severity::kInfo, "the time for which the log was closed is settled",
         {{"by_the_wall_clock", absl::FormatDuration(absl::Trunc(before, absl::Seconds(1)))}});
   }
-  ages_->Forget(std::max(
-      {limits.max_event_age, limits.max_unsettled_age, limits.max_quarantine_age, kMinEventAge}));
+  ages_->Forget(std::max({limits.max_event_age, limits.max_unsettled_age, limits.max_quarantine_age,
+                          limits.max_history_age, kMinEventAge}));
   StoreAges(/*all=*/false);
   return true;
 }
@@ -154,7 +162,7 @@ void Retention::Trim(const RetentionLimits& limits) {
   bool finished = true;
   absl::Duration step_begin = clock_.MonotonicNow();
   const absl::StatusOr<int64_t> removed = log_.Trim(cutoffs, [&] {
-    finished = Rest(clock_.MonotonicNow() - step_begin);
+    finished = Rest(clock_.MonotonicNow() - step_begin, kRestOfStep);
     step_begin = clock_.MonotonicNow();
     return finished;
   });
@@ -167,17 +175,36 @@ void Retention::Trim(const RetentionLimits& limits) {
 
 void Retention::TrimQuarantine(const RetentionLimits& limits) {
   absl::Duration step_begin = clock_.MonotonicNow();
-  const absl::StatusOr<int64_t> removed =
-      log_.TrimQuarantine({.touch = ages_->OlderThan(limits.max_quarantine_age).touch,
-                           .max_entries = limits.max_quarantine_entries},
-                          [&] {
-                            const bool rested = Rest(clock_.MonotonicNow() - step_begin);
-                            step_begin = clock_.MonotonicNow();
-                            return rested;
-                          });
+  const absl::StatusOr<int64_t> removed = log_.TrimQuarantine(
+      {.touch = ages_->OlderThan(limits.max_quarantine_age).touch,
+       .max_entries = limits.max_quarantine_entries},
+      [&] {
+        const bool rested = Rest(clock_.MonotonicNow() - step_begin, kRestOfStep);
+        step_begin = clock_.MonotonicNow();
+        return rested;
+      });
   // A warning: nobody has looked at them, and they were signed.
   LogOutcome(Severity::kWarning, "webhooks in quarantine", removed, limits.max_quarantine_age,
              "max_entries", limits.max_quarantine_entries);
+}
+
+// One pass ends when the next one is due at the latest: it takes care of what came meanwhile. It says
+// nothing of what it has removed, since where much is acked that is something each time.
+void Retention::TrimHistory(const RetentionLimits& limits) {
+  const absl::Duration begin = clock_.MonotonicNow();
+  absl::Duration step_begin = begin;
+  const absl::StatusOr<int64_t> removed = log_.TrimHistory(
+      {.head = ages_->OlderThan(limits.max_history_age).sequence,
+       .max_rows =
+           std::min(limits.max_history_rows, limits.max_bytes / kHistoryShare / kHistoryRowBytes)},
+      [&] {
+        const bool rested = Rest(clock_.MonotonicNow() - step_begin, kRestOfHistoryStep);
+        step_begin = clock_.MonotonicNow();
+        return rested && step_begin - begin < interval_;
+      });
+  if (removed.ok()) return;
+  Log(Severity::kWarning, "what is old could not be removed; trying again later",
+      {{"what", "history of deliveries"}, {"error", removed.status().ToString()}});
 }
 
 void Retention::CheckUse(const RetentionLimits& limits) {

@@ -36,6 +36,10 @@ struct RetentionLimits {
   int64_t max_bytes = kNoMaxBytes;
   absl::Duration max_quarantine_age = absl::Hours(24 * 30);
   int64_t max_quarantine_entries = 10'000;
+  // What is remembered of deliveries: since it last changed, and how many events in all
+  // subscriptions. Of a log with max_bytes, it takes no more than about a quarter of these.
+  absl::Duration max_history_age = absl::Hours(24 * 14);
+  int64_t max_history_rows = 1'000'000;
 };
 
 // Events up to these sequences go.
@@ -53,6 +57,13 @@ struct TrimCutoffs {
 struct QuarantineCutoffs {
   int64_t touch = 0;
   int64_t max_entries = 0;
+};
+
+// Which rows of the history of deliveries go: those that have not changed since the log ended before
+// `head`, and those above the number that have not changed for longest.
+struct HistoryCutoffs {
+  Sequence head = 0;
+  int64_t max_rows = 0;
 };
 
 // What a log can remove, and what it knows of its age. Called on the retention's thread; trims
@@ -77,6 +88,9 @@ class Trimmable {
   // Oldest first, in steps, as Trim.
   virtual absl::StatusOr<int64_t> TrimQuarantine(
       const QuarantineCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
+  // The same for the history of deliveries. That of subscriptions that were deleted goes as well.
+  virtual absl::StatusOr<int64_t> TrimHistory(
+      const HistoryCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
 };
 
 // No wall clock decides what is old: see log_ages.h. One that is set, or that is wrong at a start,
@@ -104,9 +118,10 @@ class Retention {
   void StoreAges(bool all);
   void Trim(const RetentionLimits& limits);
   void TrimQuarantine(const RetentionLimits& limits);
+  void TrimHistory(const RetentionLimits& limits);
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return limits_changed_ || stopping_; }
-  // Rests after a step that took so long. False if there is news.
-  bool Rest(absl::Duration step) ABSL_LOCKS_EXCLUDED(mu_);
+  // Rests after a step that took so long, for `times` as long. False if there is news.
+  bool Rest(absl::Duration step, int times) ABSL_LOCKS_EXCLUDED(mu_);
   // Warns if nothing more may be removed, and the log is above its limit all the same.
   void CheckUse(const RetentionLimits& limits);
 

@@ -48,6 +48,13 @@ class FakeLog final : public Trimmable {
     ++quarantine_trims_;
     return outcome_;
   }
+  absl::StatusOr<int64_t> TrimHistory(const HistoryCutoffs& cutoffs,
+                                      absl::FunctionRef<bool()>) override {
+    absl::MutexLock lock(&mu_);
+    history_cutoffs_ = cutoffs;
+    ++history_trims_;
+    return outcome_;
+  }
   absl::StatusOr<StoredAges> LoadAges(absl::Time) override {
     absl::MutexLock lock(&mu_);
     if (!ages_.ok()) return std::exchange(ages_, StoredAges());
@@ -112,10 +119,10 @@ class FakeLog final : public Trimmable {
     absl::MutexLock lock(&mu_);
     used_bytes_ = bytes;
   }
-  // Waits until both have been trimmed `count` times.
+  // Waits until all have been trimmed `count` times.
   bool WaitForTrims(int count) {
     const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return trims_ >= count && quarantine_trims_ >= count;
+      return trims_ >= count && quarantine_trims_ >= count && history_trims_ >= count;
     };
     absl::MutexLock lock(&mu_);
     return mu_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
@@ -127,6 +134,10 @@ class FakeLog final : public Trimmable {
   QuarantineCutoffs quarantine_cutoffs() {
     absl::MutexLock lock(&mu_);
     return quarantine_cutoffs_;
+  }
+  HistoryCutoffs history_cutoffs() {
+    absl::MutexLock lock(&mu_);
+    return history_cutoffs_;
   }
 
  private:
@@ -153,6 +164,8 @@ class FakeLog final : public Trimmable {
   absl::Duration stored_running_ ABSL_GUARDED_BY(mu_);
   int trims_ ABSL_GUARDED_BY(mu_) = 0;
   int quarantine_trims_ ABSL_GUARDED_BY(mu_) = 0;
+  HistoryCutoffs history_cutoffs_ ABSL_GUARDED_BY(mu_);
+  int history_trims_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
@@ -162,9 +175,13 @@ TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   Retention retention({.max_event_age = absl::Hours(140),
                        .max_unsettled_age = absl::Hours(240),
                        .max_quarantine_age = absl::Hours(48),
-                       .max_quarantine_entries = 7},
+                       .max_quarantine_entries = 7,
+                       .max_history_age = absl::Hours(96),
+                       .max_history_rows = 9},
                       absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
+  EXPECT_EQ(log.history_cutoffs().head, 6);
+  EXPECT_EQ(log.history_cutoffs().max_rows, 9);
   EXPECT_EQ(log.event_cutoffs().settled, 4);
   EXPECT_EQ(log.event_cutoffs().unsettled, 2);
   EXPECT_EQ(log.quarantine_cutoffs().touch, 7);
@@ -181,6 +198,15 @@ TEST(RetentionTest, ForTheSakeOfBytesNothingYoungGoes) {
   EXPECT_EQ(log.event_cutoffs().max_bytes, 1000);
   EXPECT_EQ(log.event_cutoffs().excess, 2);
   EXPECT_EQ(log.event_cutoffs().settled, 0);
+}
+
+// A history of a million rows would have filled a log of 64 MiB, and driven its events out.
+TEST(RetentionTest, OfALogWithALimitTheHistoryTakesAQuarter) {
+  FakeClock clock;
+  FakeLog log;
+  Retention retention({.max_bytes = 64 << 20}, absl::Hours(1), log, clock);
+  ASSERT_TRUE(log.WaitForTrims(1));
+  EXPECT_EQ(log.history_cutoffs().max_rows, (64 << 20) / 4 / 128);
 }
 
 // Has it trim once more, and waits for that.

@@ -11,6 +11,8 @@
 #include "server/eventlog/age_jobs.h"
 #include "server/eventlog/age_reader.h"
 #include "server/eventlog/event_jobs.h"
+#include "server/eventlog/history_jobs.h"
+#include "server/eventlog/history_reader.h"
 #include "server/eventlog/lookup_reader.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
@@ -27,6 +29,9 @@ namespace {
 // One step of retention: short enough that a webhook which waits behind it does not notice. By
 // bytes as well, since every page that a large body leaves free is visited.
 constexpr TrimStep kTrimStep = {.max_events = 64, .max_bytes = 1 << 20};
+
+// The same of what is remembered of deliveries: about 2 ms.
+constexpr int64_t kHistoryRowsPerStep = 512;
 
 struct StoredState {
   LogHistory history;
@@ -400,6 +405,18 @@ absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
   });
 }
 
+absl::StatusOr<std::vector<StoredExplanation>> SqliteEventLog::ExplainEvent(
+    Sequence sequence, const std::vector<int64_t>& ids) {
+  return WithReader<std::vector<StoredExplanation>>(
+      [&](LogReader& reader) { return HistoryReader(reader.database()).Explain(sequence, ids); });
+}
+
+absl::StatusOr<DeliveryScanPage> SqliteEventLog::ScanDeliveries(int64_t id,
+                                                                const DeliveryScan& scan) {
+  return WithReader<DeliveryScanPage>(
+      [&](LogReader& reader) { return HistoryReader(reader.database()).Scan(id, scan); });
+}
+
 void SqliteEventLog::CreateSubscription(const std::string& name, const std::string& settings,
                                         absl::Time create_time, Sequence position, IdDone done) {
   writer_->Submit(MakeCreateSubscriptionJob({.name = name,
@@ -466,6 +483,39 @@ absl::StatusOr<int64_t> SqliteEventLog::LastTouchAbove(int64_t max_entries) {
   return WithReader<int64_t>([&](LogReader& reader) {
     return QuarantineReader(reader.database()).LastTouchAbove(max_entries);
   });
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::TrimHistory(const HistoryCutoffs& cutoffs,
+                                                    absl::FunctionRef<bool()> go_on) {
+  ASSIGN_OR_RETURN(const int64_t rows, WithReader<int64_t>([](LogReader& reader) {
+                     return HistoryReader(reader.database()).Count();
+                   }));
+  int64_t total = 0;
+  bool finished = true;
+  // Calls `make_job` until it has nothing left to remove.
+  const auto remove = [&](auto make_job) -> absl::Status {
+    while (true) {
+      ASSIGN_OR_RETURN(const int64_t removed, SubmitAndWait<absl::StatusOr<int64_t>>(make_job));
+      total += removed;
+      if (removed == 0) return absl::OkStatus();
+      finished = go_on();
+      if (!finished) return absl::OkStatus();
+    }
+  };
+  RETURN_IF_ERROR(remove([&](CountDone done) {
+    const int64_t excess = std::max<int64_t>(rows - total - cutoffs.max_rows, 0);
+    return MakeTrimHistoryJob(excess, cutoffs.head, kHistoryRowsPerStep, std::move(done));
+  }));
+  while (finished) {
+    ASSIGN_OR_RETURN(const int64_t forgotten, WithReader<int64_t>([](LogReader& reader) {
+                       return HistoryReader(reader.database()).FindForgotten();
+                     }));
+    if (forgotten == 0) break;
+    RETURN_IF_ERROR(remove([&](CountDone done) {
+      return MakeForgetHistoryJob(forgotten, kHistoryRowsPerStep, std::move(done));
+    }));
+  }
+  return total;
 }
 
 absl::StatusOr<StoredAges> SqliteEventLog::LoadAges(absl::Time wall) {

@@ -98,6 +98,9 @@ class SqliteEventLog final : public EventLog,
                                                          size_t max) override;
   absl::StatusOr<std::vector<std::string>> LoadNackReasons(
       int64_t id, const std::vector<Sequence>& sequences) override;
+  absl::StatusOr<std::vector<StoredExplanation>> ExplainEvent(
+      Sequence sequence, const std::vector<int64_t>& ids) override;
+  absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) override;
   void CreateSubscription(const std::string& name, const std::string& settings,
                           absl::Time create_time, Sequence position, IdDone done) override;
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
@@ -113,6 +116,9 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<int64_t> UsedBytes() override;
   absl::StatusOr<int64_t> TrimQuarantine(
       const QuarantineCutoffs& cutoffs,
+      absl::FunctionRef<bool()> go_on = [] { return true; }) override;
+  absl::StatusOr<int64_t> TrimHistory(
+      const HistoryCutoffs& cutoffs,
       absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<StoredAges> LoadAges(absl::Time wall) override;
   absl::Status StoreAges(const AgeChanges& changes) override;

@@ -29,7 +29,8 @@ class CreateSubscriptionJob final : public LogJob {
     }
     ASSIGN_OR_RETURN(const int64_t id, statements.subscriptions.Insert(subscription_));
     result_ = id;
-    if (id == 0) {
+    if (id != 0) return statements.history.AddMove(id, Start());
+    {
       result_ = ErrorWithReason(absl::StatusCode::kAlreadyExists, reason::kSubscriptionExists,
                                 absl::StrCat("there is a subscription ", subscription_.name,
                                              " already; update or seek it, or take another name"));
@@ -42,6 +43,14 @@ class CreateSubscriptionJob final : public LogJob {
   }
 
  private:
+  SubscriptionMove Start() const {
+    return {.kind = SubscriptionMove::Kind::kStart,
+            .from = subscription_.position.position,
+            .to = subscription_.position.position,
+            .time = subscription_.create_time,
+            .settings = subscription_.settings};
+  }
+
   const StoredSubscription subscription_;
   SubscriptionLog::IdDone done_;
   absl::StatusOr<int64_t> result_;
@@ -57,13 +66,22 @@ class WriteSubscriptionJob final : public LogJob {
 
   int64_t rows() const override {
     return static_cast<int64_t>(1 + changes_->unsettled.size() + changes_->settled.size() +
-                                changes_->dead.size() + changes_->no_longer_dead.size());
+                                changes_->dead.size() + changes_->no_longer_dead.size() +
+                                changes_->history.size() + changes_->moves.size());
   }
 
   // One that has been deleted meanwhile leaves no rows behind.
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(found_, statements.subscriptions.Exists(id_));
-    return found_ ? statements.subscriptions.Apply(id_, *changes_) : absl::OkStatus();
+    if (!found_) return absl::OkStatus();
+    RETURN_IF_ERROR(statements.subscriptions.Apply(id_, *changes_));
+    for (const HistoryEntry& entry : changes_->history) {
+      RETURN_IF_ERROR(statements.history.Put(id_, entry, state.position.head));
+    }
+    for (const SubscriptionMove& move : changes_->moves) {
+      RETURN_IF_ERROR(statements.history.AddMove(id_, move));
+    }
+    return absl::OkStatus();
   }
 
   void Answer(const absl::Status& status) override {
@@ -85,7 +103,7 @@ class DeleteSubscriptionJob final : public LogJob {
 
   absl::Status Write(LogStatements& statements, LogState&) override {
     ASSIGN_OR_RETURN(found_, statements.subscriptions.Delete(id_));
-    return absl::OkStatus();
+    return statements.history.DeleteMoves(id_);
   }
 
   void Answer(const absl::Status& status) override {

@@ -41,6 +41,12 @@ class SubscriptionLog {
   virtual absl::StatusOr<std::vector<std::string>> LoadNackReasons(
       int64_t id, const std::vector<Sequence>& sequences) = 0;
 
+  // Of the event `sequence` in each of these subscriptions, in their order, all as of one commit.
+  virtual absl::StatusOr<std::vector<StoredExplanation>> ExplainEvent(
+      Sequence sequence, const std::vector<int64_t>& ids) = 0;
+  // The events of a subscription that were delivered, by sequence, as of one commit.
+  virtual absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) = 0;
+
   // Makes one at `position`; `done` gets its id, as Done.
   // ALREADY_EXISTS subscription_exists; RESOURCE_EXHAUSTED too_many_subscriptions; UNAVAILABLE as
   // EventLog::Append.
@@ -55,8 +61,9 @@ class SubscriptionLog {
   virtual void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                                  Done done) = 0;
 
-  // Forgets it, with all that it owes and its dead letters. NOT_FOUND subscription_not_found;
-  // UNAVAILABLE as EventLog::Append.
+  // Forgets it, with all that it owes and its dead letters; what is remembered of its deliveries goes
+  // later, in steps, and cannot be read meanwhile. NOT_FOUND subscription_not_found; UNAVAILABLE as
+  // EventLog::Append.
   virtual void DeleteSubscription(int64_t id, Done done) = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -302,6 +303,194 @@ TEST(SubscriptionLogTest, DeliveriesKnowTheProcessThatNumberedThem) {
     deliver(*log, id, last);
   }
   EXPECT_EQ(OpenTemporaryLog(nullptr, folder)->LoadSubscription(id)->deliveries.size(), 16);
+}
+
+HistoryEntry Ended(Sequence sequence, DeliveryEnd how, absl::optional<DeliveryOutcome> outcome) {
+  return {.sequence = sequence,
+          .time = At(70),
+          .attempt = DeliveryAttempt{.number = 1,
+                                     .delivery = 9,
+                                     .consumer = "worker",
+                                     .begin = At(60),
+                                     .end = At(70),
+                                     .how = how,
+                                     .reason = how == DeliveryEnd::kNacked ? "busy" : ""},
+          .outcome = outcome};
+}
+
+SubscriptionChanges Acked(Sequence first, Sequence last) {
+  SubscriptionChanges changes;
+  for (Sequence s = first; s <= last; ++s) {
+    changes.history.push_back(Ended(s, DeliveryEnd::kAcked, DeliveryOutcome::kAcked));
+  }
+  return changes;
+}
+
+// The sequences that `scan` lists.
+std::vector<Sequence> Scanned(SubscriptionLog& log, int64_t id, const DeliveryScan& scan) {
+  const auto page = log.ScanDeliveries(id, scan);
+  EXPECT_TRUE(page.ok()) << page.status();
+  std::vector<Sequence> sequences;
+  if (!page.ok()) return sequences;
+  for (const StoredDelivery& delivery : page->deliveries) sequences.push_back(delivery.sequence);
+  return sequences;
+}
+
+TEST(SubscriptionLogTest, HistoryGrowsByWhatHappensAndIsThereAfterARestart) {
+  const std::string folder = FreshTestFolder();
+  int64_t id = 0;
+  int64_t other = 0;
+  {
+    const auto log = OpenTemporaryLog(nullptr, folder);
+    id = Create(*log, "billing", 4);
+    other = Create(*log, "mail");
+    SubscriptionChanges changes = Acked(5, 5);
+    changes.unsettled = {Unsettled(6)};
+    changes.unsettled[0].consumer = "worker";
+    changes.history.push_back(Ended(6, DeliveryEnd::kNacked, absl::nullopt));
+    ASSERT_TRUE(Write(*log, id, changes).ok());
+    SubscriptionChanges more;
+    more.history.push_back(Ended(6, DeliveryEnd::kDeadlinePassed, absl::nullopt));
+    more.history.push_back({.sequence = 6, .time = At(80), .outcome = DeliveryOutcome::kAcked});
+    more.settled = {6};
+    more.unsettled = {Unsettled(7)};
+    more.unsettled[0].consumer = "worker";
+    more.dead = {{.sequence = 8, .nack_reason = "no"}};
+    ASSERT_TRUE(Write(*log, id, more).ok());
+  }
+  const auto log = OpenTemporaryLog(nullptr, folder);
+  const auto five = log->ExplainEvent(5, {other, id, 99});
+  ASSERT_TRUE(five.ok()) << five.status();
+  ASSERT_EQ(five->size(), 3u);
+  EXPECT_FALSE((*five)[0].delivery.history.has_value()) << "of another subscription";
+  EXPECT_EQ((*five)[2].position, 0) << "there is no such subscription";
+  const DeliveryHistory& acked = *(*five)[1].delivery.history;
+  EXPECT_EQ(acked.outcome, DeliveryOutcome::kAcked);
+  EXPECT_EQ(acked.consumer, "worker");
+  EXPECT_EQ(acked.number, 1);
+  EXPECT_EQ(acked.time, At(70));
+  EXPECT_EQ(acked.last_delivery_time, At(60));
+  ASSERT_EQ(acked.attempts.size(), 1u);
+  EXPECT_EQ(acked.attempts[0].end, At(70));
+  EXPECT_THAT((*five)[1].moves, testing::IsEmpty()) << "its outcome says all";
+
+  const auto six = log->ExplainEvent(6, {id});
+  const DeliveryHistory& history = *six->front().delivery.history;
+  EXPECT_EQ(history.outcome, DeliveryOutcome::kAcked);
+  EXPECT_EQ(history.time, At(80));
+  EXPECT_EQ(history.count, 2);
+  ASSERT_EQ(history.attempts.size(), 2u);
+  EXPECT_EQ(history.attempts[0].reason, "busy");
+  EXPECT_EQ(history.attempts[1].how, DeliveryEnd::kDeadlinePassed);
+
+  const auto seven = log->ExplainEvent(7, {id});
+  EXPECT_EQ(seven->front().position, 4);
+  EXPECT_EQ(seven->front().delivery.unsettled->consumer, "worker");
+  EXPECT_EQ(seven->front().delivery.unsettled->nack_reason, "no route");
+  EXPECT_EQ(log->ExplainEvent(8, {id})->front().delivery.dead->nack_reason, "no");
+  ASSERT_EQ(log->LoadSubscription(id)->unsettled.size(), 1u);
+  EXPECT_EQ(log->LoadSubscription(id)->unsettled[0].consumer, "worker");
+}
+
+TEST(SubscriptionLogTest, DeliveriesAreScannedByKindInBothDirectionsPageByPage) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  SubscriptionChanges changes = Acked(1, 5);
+  changes.unsettled = {Unsettled(3), Unsettled(7)};
+  changes.dead = {{.sequence = 6}};
+  ASSERT_TRUE(Write(*log, id, changes).ok());
+  ASSERT_TRUE(Write(*log, Create(*log, "mail"), Acked(1, 9)).ok());
+  EXPECT_THAT(Scanned(*log, id, {}), ElementsAre(1, 2, 3, 4, 5, 6, 7));
+  EXPECT_THAT(Scanned(*log, id, {.newest_first = true, .after = 6}), ElementsAre(5, 4, 3, 2, 1));
+  EXPECT_THAT(Scanned(*log, id, {.dead = false, .history = false}), ElementsAre(3, 7));
+  EXPECT_THAT(Scanned(*log, id, {.unsettled = false, .history = false}), ElementsAre(6));
+  const auto unsettled = log->ScanDeliveries(id, {.dead = false, .history = false});
+  EXPECT_TRUE(unsettled->deliveries[0].history.has_value()) << "all of what is stored of it";
+  DeliveryScan scan{.max_events = 3};
+  EXPECT_THAT(Scanned(*log, id, scan), ElementsAre(1, 2, 3));
+  EXPECT_EQ(log->ScanDeliveries(id, scan)->next, 3);
+  scan.after = 3;
+  EXPECT_THAT(Scanned(*log, id, scan), ElementsAre(4, 5, 6));
+  scan.after = 6;
+  EXPECT_THAT(Scanned(*log, id, scan), ElementsAre(7));
+  EXPECT_FALSE(log->ScanDeliveries(id, scan)->next.has_value());
+}
+
+TEST(SubscriptionLogTest, HistoryGoesByAgeAndNumberTheOldestChangeFirst) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  AppendEvent(*log);
+  ASSERT_TRUE(Write(*log, id, Acked(1, 4)).ok());
+  AppendEvent(*log);
+  ASSERT_TRUE(Write(*log, id, Acked(5, 6)).ok());
+  // Something more happens to this one: it is among the youngest then.
+  SubscriptionChanges again;
+  again.history.push_back({.sequence = 1, .time = At(90), .outcome = DeliveryOutcome::kSkipped});
+  ASSERT_TRUE(Write(*log, id, again).ok());
+  EXPECT_EQ(*log->TrimHistory({.head = 1, .max_rows = 10}), 0);
+  EXPECT_EQ(*log->TrimHistory({.head = 1, .max_rows = 5}), 1);
+  EXPECT_THAT(Scanned(*log, id, {}), ElementsAre(1, 3, 4, 5, 6));
+  EXPECT_EQ(*log->TrimHistory({.head = 2, .max_rows = 10}), 2) << "when event 1 was the newest";
+  EXPECT_THAT(Scanned(*log, id, {}), ElementsAre(1, 5, 6));
+  EXPECT_EQ(*log->TrimHistory({.head = 2, .max_rows = 1}), 2);
+  EXPECT_THAT(Scanned(*log, id, {}), ElementsAre(1));
+  EXPECT_EQ(log->ExplainEvent(1, {id})->front().delivery.history->attempts.size(), 1u);
+}
+
+// A million rows are not removed in one transaction.
+TEST(SubscriptionLogTest, HistoryGoesInStepsAndThatOfADeletedSubscriptionAsWell) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  const int64_t other = Create(*log, "mail");
+  ASSERT_TRUE(Write(*log, id, Acked(1, 1300)).ok());
+  ASSERT_TRUE(Write(*log, other, Acked(1, 3)).ok());
+  ASSERT_TRUE(DeleteSubscription(*log, id).ok());
+  EXPECT_THAT(Scanned(*log, other, {}), ElementsAre(1, 2, 3));
+  int steps = 0;
+  EXPECT_LE(*log->TrimHistory({.max_rows = 10'000}, [&] { return ++steps < 1; }), 512);
+  EXPECT_EQ(steps, 1);
+  EXPECT_GE(*log->TrimHistory({.max_rows = 10'000}), 1300 - 512);
+  EXPECT_THAT(Scanned(*log, id, {}), testing::IsEmpty());
+  EXPECT_THAT(Scanned(*log, other, {}), ElementsAre(1, 2, 3));
+}
+
+TEST(SubscriptionLogTest, MovesAreKeptUpToANumberAndASize) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing", 4);
+  const auto moves = [&] { return log->ExplainEvent(1, {id})->front().moves; };
+  ASSERT_EQ(moves().size(), 1u);
+  EXPECT_EQ(moves()[0].kind, SubscriptionMove::Kind::kStart);
+  EXPECT_EQ(moves()[0].to, 4);
+  EXPECT_EQ(moves()[0].settings, "settings");
+  SubscriptionChanges many;
+  for (Sequence s = 1; s <= 40; ++s) {
+    many.moves.push_back(
+        {.kind = SubscriptionMove::Kind::kSeek, .from = s, .to = s + 1, .time = At(s)});
+  }
+  ASSERT_TRUE(Write(*log, id, many).ok());
+  ASSERT_EQ(moves().size(), 32u);
+  EXPECT_EQ(moves().front().from, 9);
+  EXPECT_EQ(moves().back().time, At(40));
+  // One that nobody consumes is overtaken every minute.
+  SubscriptionChanges lost;
+  lost.moves = {{.kind = SubscriptionMove::Kind::kLost, .from = 41, .to = 50},
+                {.kind = SubscriptionMove::Kind::kLost, .from = 50, .to = 60, .time = At(60)}};
+  ASSERT_TRUE(Write(*log, id, lost).ok());
+  EXPECT_EQ(moves().back().from, 41);
+  EXPECT_EQ(moves().back().to, 60);
+  EXPECT_EQ(moves().back().time, At(60));
+  SubscriptionChanges large;
+  for (int i = 0; i < 5; ++i) {
+    large.moves.push_back({.kind = SubscriptionMove::Kind::kFilter,
+                           .from = 60,
+                           .to = 60,
+                           .settings = std::string(300 << 10, 's')});
+  }
+  ASSERT_TRUE(Write(*log, id, large).ok());
+  EXPECT_EQ(moves().size(), 3u) << "three of them are less than 1 MiB";
+  large.moves = {{.kind = SubscriptionMove::Kind::kFilter, .settings = std::string(2 << 20, 's')}};
+  ASSERT_TRUE(Write(*log, id, large).ok());
+  EXPECT_EQ(moves().size(), 1u) << "the newest stays";
 }
 
 }  // namespace

@@ -14,20 +14,13 @@ constexpr char kSubscriptions[] =
     "lost_unread, passed, admitted "
     "FROM subscriptions WHERE id BETWEEN ?1 AND ?2 ORDER BY name";
 // Without the reasons: there may be a million rows, and the rest of one is small.
-constexpr char kUnsettled[] =
-    "SELECT sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, cause, "
-    "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, lost "
-    "FROM unsettled_events WHERE subscription = ?1 ORDER BY sequence";
-#define HOOKGATE_DEAD_COLUMNS                                            \
-  "SELECT sequence, bytes, receive_time_us, delivery, attempts, cause, " \
-  "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, "   \
-  "dead_letter_time_us, lost"
+constexpr char kUnsettled[] = "SELECT " HOOKGATE_UNSETTLED_COLUMNS
+                              " FROM unsettled_events WHERE subscription = ?1 ORDER BY sequence";
 constexpr char kDead[] =
-    HOOKGATE_DEAD_COLUMNS " FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
-constexpr char kDeadPage[] = HOOKGATE_DEAD_COLUMNS
-    ", nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence > ?2 "
-    "ORDER BY sequence LIMIT ?3";
-#undef HOOKGATE_DEAD_COLUMNS
+    "SELECT " HOOKGATE_DEAD_COLUMNS " FROM dead_letters WHERE subscription = ?1 ORDER BY sequence";
+constexpr char kDeadPage[] = "SELECT " HOOKGATE_DEAD_COLUMNS
+                             ", nack_reason FROM dead_letters WHERE subscription = ?1 "
+                             "AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 // One that was redriven this moment is a dead letter still.
 constexpr char kNackReason[] = R"sql(
 SELECT coalesce(
@@ -58,6 +51,27 @@ StoredSubscription ReadSubscription(const Statement& row) {
   return subscription;
 }
 
+DeadEvent ReadDeadWithReason(const Statement& row) {
+  DeadEvent dead = ReadDead(row);
+  dead.nack_reason = std::string(row.ColumnText(11));
+  return dead;
+}
+
+Stretch ReadStretch(const Statement& row) {
+  return {.first = row.ColumnInt(0), .mark = static_cast<HistoryMark>(row.ColumnInt(1))};
+}
+
+template <typename Row, typename ReadRow>
+absl::Status ReadRows(Statement& rows, ReadRow read_row, std::vector<Row>& out) {
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    out.push_back(read_row(rows));
+  }
+}
+
+}  // namespace
+
 UnsettledEvent ReadUnsettled(const Statement& row) {
   return {.sequence = row.ColumnInt(0),
           .bytes = row.ColumnInt(1),
@@ -66,6 +80,7 @@ UnsettledEvent ReadUnsettled(const Statement& row) {
           .attempts = static_cast<int>(row.ColumnInt(4)),
           .lost = static_cast<int>(row.ColumnInt(12)),
           .leased = row.ColumnInt(5) != 0,
+          .consumer = std::string(row.ColumnText(13)),
           .due = TimeAt(row, 6),
           .delay = absl::Microseconds(row.ColumnInt(7)),
           .cause = static_cast<DeliveryCause>(row.ColumnInt(8)),
@@ -87,27 +102,6 @@ DeadEvent ReadDead(const Statement& row) {
           .last_delivery_time = TimeAt(row, 8),
           .dead_letter_time = TimeAt(row, 9)};
 }
-
-DeadEvent ReadDeadWithReason(const Statement& row) {
-  DeadEvent dead = ReadDead(row);
-  dead.nack_reason = std::string(row.ColumnText(11));
-  return dead;
-}
-
-Stretch ReadStretch(const Statement& row) {
-  return {.first = row.ColumnInt(0), .mark = static_cast<HistoryMark>(row.ColumnInt(1))};
-}
-
-template <typename Row, typename ReadRow>
-absl::Status ReadRows(Statement& rows, ReadRow read_row, std::vector<Row>& out) {
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    out.push_back(read_row(rows));
-  }
-}
-
-}  // namespace
 
 absl::StatusOr<std::vector<StoredSubscription>> SubscriptionReader::LoadAll() {
   return LoadRows(0, std::numeric_limits<int64_t>::max());

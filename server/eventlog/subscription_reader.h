@@ -9,7 +9,21 @@
 #include "server/eventlog/subscription_rows.h"
 #include "server/store/database.h"
 
+// The columns that ReadUnsettled and ReadDead read, in their order. The reason itself may follow.
+#define HOOKGATE_UNSETTLED_COLUMNS                                                   \
+  "sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, " \
+  "cause, nack_reason <> '', first_delivery_time_us, last_delivery_time_us, lost, "  \
+  "consumer"
+#define HOOKGATE_DEAD_COLUMNS                                          \
+  "sequence, bytes, receive_time_us, delivery, attempts, cause, "      \
+  "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, " \
+  "dead_letter_time_us, lost"
+
 namespace hookgate {
+
+// Without the reasons.
+UnsettledEvent ReadUnsettled(const Statement& row);
+DeadEvent ReadDead(const Statement& row);
 
 // Not thread-safe: one thread at a time. Calls mean what they mean in SubscriptionLog.
 class SubscriptionReader {

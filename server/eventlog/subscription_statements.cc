@@ -32,15 +32,15 @@ constexpr char kSetSettings[] = "UPDATE subscriptions SET settings = ?2 WHERE id
 constexpr char kPutUnsettled[] = R"sql(
 INSERT INTO unsettled_events (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us,
-  cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost)
+  cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost, consumer)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
         coalesce(?11, (SELECT nack_reason FROM dead_letters
                        WHERE subscription = ?1 AND sequence = ?2), ''),
-        ?12, ?13, ?14)
+        ?12, ?13, ?14, ?15)
 ON CONFLICT (subscription, sequence) DO UPDATE SET
   bytes = ?3, receive_time_us = ?4, delivery = ?5, attempts = ?6, leased = ?7, due_us = ?8,
   delay_us = ?9, cause = ?10, nack_reason = coalesce(?11, nack_reason),
-  first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14)sql";
+  first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14, consumer = ?15)sql";
 constexpr char kDeleteUnsettled[] =
     "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2";
 constexpr char kPutDead[] = R"sql(
@@ -194,6 +194,7 @@ absl::Status SubscriptionStatements::PutUnsettled(int64_t id, const UnsettledEve
   put.BindInt(12, Micros(event.first_delivery_time));
   put.BindInt(13, Micros(event.last_delivery_time));
   put.BindInt(14, event.lost);
+  put.BindText(15, event.consumer);
   return put.Run();
 }
 

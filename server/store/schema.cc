@@ -221,6 +221,36 @@ CREATE TABLE repeats (
   conflicts INTEGER NOT NULL,
   last_receive_time_us INTEGER NOT NULL
 );
+-- What became of events that were delivered, the latest change last.
+CREATE TABLE delivery_history (
+  id INTEGER PRIMARY KEY,
+  subscription INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  time_us INTEGER NOT NULL,
+  consumer TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  first_delivery_time_us INTEGER NOT NULL,
+  last_delivery_time_us INTEGER NOT NULL,
+  attempt_count INTEGER NOT NULL,
+  attempts BLOB NOT NULL,
+  head INTEGER NOT NULL,
+  UNIQUE (subscription, sequence)
+);
+CREATE TABLE subscription_moves (
+  subscription INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  from_sequence INTEGER NOT NULL,
+  to_sequence INTEGER NOT NULL,
+  time_us INTEGER NOT NULL,
+  settings BLOB NOT NULL,
+  PRIMARY KEY (subscription, number)
+) WITHOUT ROWID;
+-- 5: of what was before, nothing is known.
+INSERT INTO subscription_moves
+  SELECT id, 1, 5, position, position, 0, settings FROM subscriptions;
+ALTER TABLE unsettled_events ADD COLUMN consumer TEXT NOT NULL DEFAULT '';
 )sql",
 };
 

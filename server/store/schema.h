@@ -45,6 +45,15 @@
 //             the same name. generation: of two secrets, the newer one has the higher. webhooks, webhooks_then: counts of the source's webhooks. absent_us:
 //             for how long the config has not had it while the log was open. Written beside what
 //             else is committed, once a second at most. See status/status_book.h.
+// delivery_history
+//             One row an event and subscription, once an attempt has ended. id: grows with each
+//             change of a row, which is replaced then. outcome, attempts: see
+//             eventlog/subscription_rows.h and eventlog/delivery_history.h. head: the newest event
+//             when the row changed last, by which it ages. Rows of a subscription that was deleted
+//             go a little later.
+// subscription_moves
+//             Where a subscription began, its seeks and its filters; the newest 32. See
+//             SubscriptionMove.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //

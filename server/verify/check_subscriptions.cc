@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/status.h"
+#include "server/eventlog/history_rows.h"
+#include "server/eventlog/subscription_rows.h"
 
 namespace hookgate {
 namespace {
@@ -39,6 +41,20 @@ constexpr char kSharedDeliveries[] = R"sql(
 SELECT coalesce(name, '#' || subscription), delivery, count(*)
 FROM unsettled_events LEFT JOIN subscriptions ON subscriptions.id = subscription
 WHERE leased <> 0 GROUP BY subscription, delivery HAVING count(*) > 1)sql";
+
+// Rows of a subscription that was deleted go a little after it.
+constexpr char kHistory[] =
+    "SELECT " HOOKGATE_HISTORY_COLUMNS
+    ", name, head FROM delivery_history "
+    "JOIN subscriptions ON subscriptions.id = subscription ORDER BY delivery_history.id";
+constexpr int kHistoryName = 9;
+constexpr int kHistoryHead = 10;
+
+constexpr char kMoves[] = R"sql(
+SELECT coalesce(name, '#' || subscription), name IS NOT NULL, kind, from_sequence, to_sequence,
+       subscription_moves.settings
+FROM subscription_moves LEFT JOIN subscriptions ON subscriptions.id = subscription
+ORDER BY subscription, number)sql";
 
 constexpr int64_t kLastCause = 8;  // of DeliveryCause
 
@@ -152,6 +168,52 @@ void CheckUnsettled(const OwedRow& row, const LogReport& report, Findings& findi
   }
 }
 
+// What is remembered of one event.
+void CheckHistory(const Statement& row, const LogReport& report, Findings& findings) {
+  const int64_t sequence = row.ColumnInt(0);
+  const auto add = [&](absl::string_view what) {
+    findings.Add(SubscriptionName(row.ColumnText(kHistoryName)),
+                 absl::StrCat("its history of event ", sequence, " ", what));
+  };
+  if (sequence < 1 || sequence > report.head_sequence) add("is of an event that never was");
+  const int64_t head = row.ColumnInt(kHistoryHead);
+  if (head < 0 || head > report.head_sequence) {
+    add(absl::StrCat("is from when event ", head, " was the newest; the newest event is ",
+                     report.head_sequence));
+  }
+  const absl::StatusOr<DeliveryHistory> history = ReadHistory(row);
+  if (!history.ok()) {
+    add(absl::StrCat("cannot be read: ", history.status().message()));
+    return;
+  }
+  if (history->outcome < DeliveryOutcome::kOpen || history->outcome > DeliveryOutcome::kSkipped) {
+    add("has an outcome that there is not");
+  }
+  if (history->number < 0 || history->count < static_cast<int64_t>(history->attempts.size())) {
+    add(absl::StrCat("counts ", history->count, " attempts, and has ", history->attempts.size()));
+  }
+}
+
+void CheckMove(const Statement& row, const LogReport& report, Findings& findings) {
+  const std::string where = SubscriptionName(row.ColumnText(0));
+  if (row.ColumnInt(1) == 0) findings.Add(where, "does not exist, but has moves");
+  const auto kind = static_cast<SubscriptionMove::Kind>(row.ColumnInt(2));
+  const int64_t from = row.ColumnInt(3);
+  const int64_t to = row.ColumnInt(4);
+  if (kind < SubscriptionMove::Kind::kStart || kind > SubscriptionMove::Kind::kUpgraded) {
+    findings.Add(where, "it has a move of a kind that there is not");
+  }
+  if (from < 0 || to < 0 || from > report.head_sequence || to > report.head_sequence) {
+    findings.Add(where, absl::StrCat("it has a move from ", from, " to ", to,
+                                     "; the newest event is ", report.head_sequence));
+  }
+  const absl::string_view settings = row.ColumnBlob(5);
+  hookgate::v1::SubscriptionSettings parsed;
+  if (!parsed.ParseFromArray(settings.data(), static_cast<int>(settings.size()))) {
+    findings.Add(where, "it has a move whose settings do not parse");
+  }
+}
+
 }  // namespace
 
 void CheckQuarantine(Database& database, LogReport& report, Findings& findings) {
@@ -179,6 +241,10 @@ void CheckSubscriptions(Database& database, LogReport& report, Findings& finding
     ++report.dead_letters;
     CheckOwed(OwedRow(row), "dead", report, findings);
   });
+  ForEachRow(database, kHistory, "delivery_history", findings,
+             [&](const Statement& row) { CheckHistory(row, report, findings); });
+  ForEachRow(database, kMoves, "subscription_moves", findings,
+             [&](const Statement& row) { CheckMove(row, report, findings); });
   ForEachRow(database, kSharedDeliveries, "unsettled_events", findings, [&](const Statement& row) {
     findings.Add(
         SubscriptionName(row.ColumnText(0)),

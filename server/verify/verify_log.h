@@ -52,7 +52,8 @@ struct LogReport {
 //   quarantine      entries are whole, and their ids have been given
 //   subscriptions   settings parse; positions and delivery numbers are within bounds; what is
 //                   unsettled or dead belongs to a subscription and is about an event that is held,
-//                   or that retention has removed
+//                   or that retention has removed; what is remembered of deliveries can be read,
+//                   and is about events that were stored
 // Damage is a finding, not an error. Errors mean that nothing was checked:
 //   NOT_FOUND            there is no log in the folder, or no such file
 //   FAILED_PRECONDITION  a hookgated is running on it; it cannot be opened; it is of another schema

@@ -95,6 +95,16 @@ class VerifyLogTest : public testing::Test {
                              .first_delivery_time = kReceiveTime,
                              .last_delivery_time = kReceiveTime,
                              .dead_letter_time = kReceiveTime});
+    const DeliveryAttempt attempt = {
+        .number = 1, .delivery = 2, .consumer = "a", .begin = kReceiveTime, .end = kReceiveTime};
+    changes->history.push_back({.sequence = 1,
+                                .time = kReceiveTime,
+                                .attempt = attempt,
+                                .outcome = DeliveryOutcome::kAcked});
+    changes->history.push_back({.sequence = 2,
+                                .time = kReceiveTime,
+                                .attempt = attempt,
+                                .outcome = DeliveryOutcome::kDead});
     absl::Notification done;
     log->WriteSubscription(*id, std::move(changes), [&](const absl::Status& status) {
       EXPECT_TRUE(status.ok()) << status;
@@ -435,6 +445,34 @@ TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {
               Contains(About("subscription billing", "event 7 is not in the log")));
 }
 
+TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 99 WHERE sequence = 1"),
+              ElementsAre(About("subscription billing", "event 1 has an outcome")));
+  EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 1, sequence = 99 "
+                            "WHERE sequence = 1"),
+              ElementsAre(About("subscription billing", "event 99 is of an event that never was")));
+  EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET sequence = 1, head = 6 "
+                            "WHERE sequence = 99"),
+              ElementsAre(About("subscription billing", "when event 6 was the newest")));
+  EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET head = 5; "
+                            "UPDATE delivery_history SET attempts = x'ff' WHERE sequence = 2"),
+              ElementsAre(About("subscription billing", "event 2 cannot be read")));
+  EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET attempts = x'', attempt_count = -1 "
+                            "WHERE sequence = 2"),
+              ElementsAre(About("subscription billing", "counts -1 attempts")));
+}
+
+TEST_F(VerifyLogTest, MovesThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 99"),
+              ElementsAre(About("subscription billing", "of a kind")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 1, to_sequence = 99"),
+              ElementsAre(About("subscription billing", "from 0 to 99")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET to_sequence = 0, settings = x'ff'"),
+              ElementsAre(About("subscription billing", "settings do not parse")));
+  EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET settings = x'', subscription = 99"),
+              ElementsAre(About("#99", "does not exist")));
+}
+
 TEST_F(VerifyLogTest, DeliveryThatHoldsTwoEventsIsFound) {
   Damage(
       "CREATE TEMP TABLE t AS SELECT * FROM unsettled_events; UPDATE t SET sequence = 4;"
@@ -461,7 +499,8 @@ TEST_F(VerifyLogTest, DeadLetterOutlivesItsEvent) {
 TEST_F(VerifyLogTest, RowsOfNoSubscriptionAreFound) {
   const auto findings = FindingsAfter("DELETE FROM subscriptions");
   EXPECT_THAT(findings, ElementsAre(About("subscription #1", "has unsettled event 3"),
-                                    About("subscription #1", "has dead event 2")));
+                                    About("subscription #1", "has dead event 2"),
+                                    About("#1", "does not exist, but has moves")));
 }
 
 TEST_F(VerifyLogTest, IndexWithoutTheRowIsFound) {

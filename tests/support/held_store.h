@@ -56,6 +56,13 @@ class HeldStore final : public SubscriptionLog {
       int64_t id, const std::vector<Sequence>& sequences) override {
     return log_.LoadNackReasons(id, sequences);
   }
+  absl::StatusOr<std::vector<StoredExplanation>> ExplainEvent(
+      Sequence sequence, const std::vector<int64_t>& ids) override {
+    return log_.ExplainEvent(sequence, ids);
+  }
+  absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) override {
+    return log_.ScanDeliveries(id, scan);
+  }
   void CreateSubscription(const std::string& name, const std::string& settings,
                           absl::Time create_time, Sequence position, IdDone done) override {
     {

@@ -75,6 +75,8 @@ void MakeVersion4(const std::string& database_path) {
       "DROP TABLE text_runs; DROP TABLE text_pages; DROP TABLE text_pieces; DROP TABLE repeats;"
       "ALTER TABLE events DROP COLUMN secrets;"
       "DROP TABLE stretches; DROP TABLE delivery_stretches; DROP TABLE former_epochs;"
+      "DROP TABLE delivery_history; DROP TABLE subscription_moves;"
+      "ALTER TABLE unsettled_events DROP COLUMN consumer;"
       "ALTER TABLE unsettled_events DROP COLUMN lost;"
       "ALTER TABLE dead_letters DROP COLUMN lost;"
       "ALTER TABLE subscriptions DROP COLUMN lost_unread;"

@@ -1,0 +1,56 @@
+// What the writer thread runs on what is remembered of deliveries, prepared once.
+#ifndef HOOKGATE_SERVER_EVENTLOG_HISTORY_STATEMENTS_H_
+#define HOOKGATE_SERVER_EVENTLOG_HISTORY_STATEMENTS_H_
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/eventlog/subscription_rows.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+
+// Used by the writer thread alone.
+class HistoryStatements {
+ public:
+  // The database outlives the statements.
+  static absl::StatusOr<HistoryStatements> Prepare(Database& database);
+
+  // Adds what happened to the history of its event. `head` is the newest event of the log, by which
+  // the row ages. Costs one statement if the event had no history.
+  absl::Status Put(int64_t subscription, const HistoryEntry& entry, Sequence head);
+
+  // Those beyond SubscriptionMove::kMaxKept and kMaxSettingsBytes go, but not the newest.
+  absl::Status AddMove(int64_t subscription, const SubscriptionMove& move);
+  absl::Status DeleteMoves(int64_t subscription);
+
+  // Removes the rows that have not changed for longest: the first `excess` of them, and further
+  // ones as long as the log ended before `head` when they changed; at most `max_rows` in all.
+  // Returns how many.
+  absl::StatusOr<int64_t> Trim(int64_t excess, Sequence head, int64_t max_rows);
+  // Removes rows of one subscription, at most `max_rows`. Returns how many.
+  absl::StatusOr<int64_t> Forget(int64_t subscription, int64_t max_rows);
+
+ private:
+  // By the sentence that each runs, in the .cc file.
+  struct Prepared {
+    Statement insert, get, remove;
+    Statement oldest, remove_through, remove_some;
+    Statement insert_move, extend_move, remove_moves_beyond, remove_moves;
+  };
+
+  HistoryStatements(Database& database, Prepared statements)
+      : database_(&database), statements_(std::move(statements)) {}
+
+  // False: there is a row of the event already.
+  absl::StatusOr<bool> Insert(int64_t subscription, const DeliveryHistory& history, Sequence head);
+
+  Database* database_;
+  Prepared statements_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_EVENTLOG_HISTORY_STATEMENTS_H_
