@@ -37,6 +37,8 @@ constexpr int64_t kMaxBodyBytes = 64 << 20;
 constexpr int64_t kQueuedBytesPerBodyByte = 4;
 // Below this a log is mostly what it needs besides events: pages of ids, indexes, free pages.
 constexpr int64_t kMinMaxBytes = 64 << 20;
+constexpr int64_t kMinHistoryRows = 1'000;
+constexpr int64_t kMaxHistoryRows = 100'000'000;
 constexpr absl::Duration kForever = absl::Hours(24 * 365 * 100);
 
 void AddFieldNames(const Descriptor& message, std::set<const Descriptor*>& seen,
@@ -440,6 +442,17 @@ absl::Status SetMaxBytes(int64_t value, int64_t& max_bytes) {
   return absl::OkStatus();
 }
 
+absl::Status SetHistoryRows(int64_t value, int64_t& max_rows) {
+  if (value == 0) return absl::OkStatus();
+  if (value < kMinHistoryRows || value > kMaxHistoryRows) {
+    return InvalidField("storage.history.max_rows",
+                        absl::StrCat("is ", value, "; it must be from ", kMinHistoryRows, " to ",
+                                     kMaxHistoryRows, ", or left out for the default"));
+  }
+  max_rows = value;
+  return absl::OkStatus();
+}
+
 void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
   options.log.data_dir = DataDirOf(config);
@@ -457,6 +470,11 @@ void ResolveStorage(const Config& config, Options& options, Problems& problems) 
                                 options.retention.max_quarantine_age));
   problems.AddError(SetNumber(quarantine.max_entries(), "storage.quarantine.max_entries", 1'000'000,
                               options.retention.max_quarantine_entries));
+  problems.AddError(SetDuration(storage.history().has_max_age(), storage.history().max_age(),
+                                "storage.history.max_age", absl::Hours(1), kForever,
+                                options.retention.max_history_age));
+  problems.AddError(
+      SetHistoryRows(storage.history().max_rows(), options.retention.max_history_rows));
   problems.AddError(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks",
                               1'000'000, options.log.limits.max_queued));
   problems.AddError(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",

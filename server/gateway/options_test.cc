@@ -111,6 +111,8 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
   EXPECT_EQ(options.log.data_dir, "./hookgate-data");
   EXPECT_EQ(options.retention.max_event_age, absl::Hours(30 * 24));
+  EXPECT_EQ(options.retention.max_history_age, absl::Hours(14 * 24));
+  EXPECT_EQ(options.retention.max_history_rows, 1'000'000);
   EXPECT_EQ(options.log.limits.max_queued, 8192);
   EXPECT_EQ(options.log.limits.max_queued_bytes, 64 << 20);
   EXPECT_EQ(options.drain_timeout, absl::Seconds(20));
@@ -137,6 +139,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
       storage {
         data_dir: "/data" retention { seconds: 345600 }
         max_queued_webhooks: 9 max_queued_bytes: 8000000
+        history { max_age { seconds: 7200 } max_rows: 5000 }
       }
       logging { format: "json" level: "error" }
       drain_timeout { seconds: 5 }
@@ -164,6 +167,8 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(options.admin.address, "localhost:65535");
   EXPECT_EQ(options.log.data_dir, "/data");
   EXPECT_EQ(options.retention.max_event_age, absl::Hours(96));
+  EXPECT_EQ(options.retention.max_history_age, absl::Hours(2));
+  EXPECT_EQ(options.retention.max_history_rows, 5000);
   EXPECT_EQ(options.log.limits.max_queued, 9);
   EXPECT_EQ(options.log.limits.max_queued_bytes, 8'000'000);
   EXPECT_EQ(options.logging.format, LogFormat::kJson);
@@ -811,7 +816,8 @@ TEST_F(OptionsTest, EveryMistakeIsToldAtOnceWithItsKey) {
              trusted_proxies: "x" trusted_proxies: "y" tls { } }
       grpc { address: "0.0.0.0:1" max_streams: -1 }
       admin { address: ":" }
-      storage { retention { seconds: 1 } max_bytes: 1 max_queued_bytes: 1 }
+      storage { retention { seconds: 1 } max_bytes: 1 max_queued_bytes: 1
+                history { max_age { seconds: 1 } max_rows: 999 } }
       logging { format: "xml" level: "loud" }
       drain_timeout { seconds: -1 }
       principals { certificate_names: "*" token_sha256: "1" token_sha256: "2"
@@ -833,6 +839,8 @@ TEST_F(OptionsTest, EveryMistakeIsToldAtOnceWithItsKey) {
                           "admin.address",
                           "storage.retention",
                           "storage.max_bytes",
+                          "storage.history.max_age",
+                          "storage.history.max_rows",
                           "storage.max_queued_bytes",
                           "logging.format",
                           "logging.level",
@@ -856,7 +864,7 @@ TEST_F(OptionsTest, EveryMistakeIsToldAtOnceWithItsKey) {
                           "sources[1].secrets"}) {
     EXPECT_THAT(errors, Contains(StartsWith(absl::StrCat(key, ": "))));
   }
-  EXPECT_EQ(errors.size(), 33u);
+  EXPECT_EQ(errors.size(), 35u);
 }
 
 // --- Warnings -----------------------------------------------------------------------------------

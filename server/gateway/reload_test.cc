@@ -32,7 +32,8 @@ Problems Check(const std::string& running, const std::string& next) {
 TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
   EXPECT_TRUE(Check("", R"(
       sources { name: "openai" secrets { name: "a" inline: "whsec_MTIz" } }
-      storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 } }
+      storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 }
+                history { max_rows: 2000 } }
       logging { level: "debug" })")
                   .ok());
 }
