@@ -7,6 +7,7 @@
 #include "client/cli/dead_letters_discard_command.h"
 #include "client/cli/dead_letters_list_command.h"
 #include "client/cli/dead_letters_redrive_command.h"
+#include "client/cli/deliveries_command.h"
 #include "client/cli/events_command.h"
 #include "client/cli/failures_command.h"
 #include "client/cli/fsck_command.h"
@@ -64,6 +65,7 @@ const std::vector<Command>& Commands() {
                                                   SubscriptionsUpdateCommand(),
                                                   SubscriptionsSeekCommand(),
                                                   SubscriptionsDeleteCommand(),
+                                                  DeliveriesCommand(),
                                                   DeadLettersListCommand(),
                                                   DeadLettersRedriveCommand(),
                                                   DeadLettersDiscardCommand(),

@@ -216,6 +216,55 @@ TEST_F(SubscriptionsTest, DeadLettersAreListedOverPagesAndSafeForATerminal) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
 }
 
+TEST_F(SubscriptionsTest, DeliveriesAskForWhatTheFlagsSayAndShowWhyAnEventWaits) {
+  std::vector<v1::ListDeliveriesRequest> asked;
+  gateway_.subscriptions.list_deliveries = [&](const auto& request, auto* response) {
+    asked.push_back(request);
+    if (request.page_token().empty()) {  // An empty page with more behind it.
+      response->set_next_page_token("next");
+      return grpc::Status::OK;
+    }
+    auto& waiting = *response->add_deliveries();
+    waiting.set_sequence(7);
+    waiting.set_type("batch.failed");
+    *waiting.mutable_receive_time() = ToProto(clock_.WallNow());
+    waiting.mutable_delivery()->set_state(v1::DELIVERY_STATE_WAITING);
+    waiting.mutable_delivery()->set_attempt(3);
+    waiting.mutable_delivery()->set_delivery_count(5);
+    waiting.mutable_delivery()->set_reason("no \x1b[31mroute");
+    *waiting.mutable_delivery()->mutable_until_time() =
+        ToProto(clock_.WallNow() + absl::Minutes(5));
+    auto& dead = *response->add_deliveries();
+    dead.set_sequence(3);
+    dead.mutable_delivery()->set_state(v1::DELIVERY_STATE_DEAD_LETTERED);
+    dead.mutable_delivery()->set_consumer("worker-1");
+    dead.mutable_delivery()->set_attempt(10);
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = Run({"deliveries", "billing", "--state", "waiting", "--state", "dead",
+                               "--reason", "route", "--consumer", "worker-1", "--order", "oldest"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].page_token(), "next");
+  EXPECT_EQ(asked[0].subscription(), "billing");
+  EXPECT_THAT(asked[0].states(),
+              ElementsAre(v1::DELIVERY_STATE_WAITING, v1::DELIVERY_STATE_DEAD_LETTERED));
+  EXPECT_EQ(asked[0].reason_contains(), "route");
+  EXPECT_EQ(asked[0].consumer(), "worker-1");
+  EXPECT_EQ(asked[0].order(), v1::ORDER_OLDEST_FIRST);
+  EXPECT_THAT(outcome.out, HasSubstr("waiting"));
+  EXPECT_THAT(outcome.out, HasSubstr("3 of 5"));
+  EXPECT_THAT(outcome.out, HasSubstr("in 5 min"));
+  EXPECT_THAT(outcome.out, HasSubstr("worker-1"));
+  EXPECT_THAT(outcome.out, HasSubstr("(removed by retention)"));
+  EXPECT_THAT(outcome.out, HasSubstr("2 delivered events"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(Run({"deliveries", "billing", "--output", "json"}).out,
+              HasSubstr(R"("state":"DELIVERY_STATE_WAITING")"));
+  EXPECT_EQ(Run({"deliveries", "billing", "--state", "filtered"}).exit_code, kWrongUsage);
+  EXPECT_EQ(Run({"deliveries"}).exit_code, kWrongUsage);
+}
+
 TEST_F(SubscriptionsTest, RedriveTellsWhatBecameOfEach) {
   const Outcome outcome = Run({"dead-letters", "redrive", "billing", "--all"});
   EXPECT_EQ(outcome.exit_code, kFailed) << "one could not be";

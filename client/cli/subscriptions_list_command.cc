@@ -52,7 +52,7 @@ int Run(const Flags& flags, Environment& environment) {
                                       {"BACKLOG", true},
                                       {"OLDEST"},
                                       {"IN FLIGHT", true},
-                                      {"AGAIN", true},
+                                      {"WAITING", true},
                                       {"DEAD", true},
                                       {"LOST", true}},
                           .fetch = fetch},
@@ -66,7 +66,8 @@ Command SubscriptionsListCommand() {
           .summary = "List them, with how far behind each is",
           .description =
               "Lists the durable subscriptions by name: events that are not acked yet and how old "
-              "the oldest is, how many are in flight or will come again, dead letters, and what "
+              "the oldest is, how many are in flight or wait for another attempt, dead letters, "
+              "and what "
               "retention took before it was acked.",
           .flags = PagedListingFlags(),
           .examples = {{"hookgate subscriptions list", "Which are there, and is one behind?"},

@@ -63,6 +63,12 @@ grpc::Status FakeSubscriptionService::SeekSubscription(grpc::ServerContext*,
   return PlayScript(seek_subscription, request, response);
 }
 
+grpc::Status FakeSubscriptionService::ListDeliveries(grpc::ServerContext*,
+                                                     const v1::ListDeliveriesRequest* request,
+                                                     v1::ListDeliveriesResponse* response) {
+  return PlayScript(list_deliveries, request, response);
+}
+
 grpc::Status FakeSubscriptionService::ListDeadLetters(grpc::ServerContext*,
                                                       const v1::ListDeadLettersRequest* request,
                                                       v1::ListDeadLettersResponse* response) {

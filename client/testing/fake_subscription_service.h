@@ -28,6 +28,7 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   Answer<v1::UpdateSubscriptionRequest, v1::UpdateSubscriptionResponse> update_subscription;
   Answer<v1::DeleteSubscriptionRequest, v1::DeleteSubscriptionResponse> delete_subscription;
   Answer<v1::SeekSubscriptionRequest, v1::SeekSubscriptionResponse> seek_subscription;
+  Answer<v1::ListDeliveriesRequest, v1::ListDeliveriesResponse> list_deliveries;
   Answer<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse> list_dead_letters;
   Answer<v1::RedriveDeadLettersRequest, v1::RedriveDeadLettersResponse> redrive_dead_letters;
   Answer<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse> discard_dead_letters;
@@ -58,6 +59,9 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   grpc::Status SeekSubscription(grpc::ServerContext* context,
                                 const v1::SeekSubscriptionRequest* request,
                                 v1::SeekSubscriptionResponse* response) override;
+  grpc::Status ListDeliveries(grpc::ServerContext* context,
+                              const v1::ListDeliveriesRequest* request,
+                              v1::ListDeliveriesResponse* response) override;
   grpc::Status ListDeadLetters(grpc::ServerContext* context,
                                const v1::ListDeadLettersRequest* request,
                                v1::ListDeadLettersResponse* response) override;

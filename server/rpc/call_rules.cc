@@ -25,6 +25,7 @@ const std::map<absl::string_view, std::vector<Right>>& Rules() {
       {"/hookgate.v1.SubscriptionService/Consume", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/Pull", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/Acknowledge", {Right::kConsume}},
+      {"/hookgate.v1.SubscriptionService/ListDeliveries", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/ListDeadLetters", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/RedriveDeadLetters", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/DiscardDeadLetters", {Right::kConsume}},

@@ -9,8 +9,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/logging.h"
+#include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/delivery/event_encoding.h"
+#include "server/rpc/delivery_messages.h"
 #include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/subscription_messages.h"
@@ -36,6 +38,61 @@ absl::Status CheckSequences(int count) {
                                                   kMaxSequences, " at most at a time"));
   }
   return absl::OkStatus();
+}
+
+// The page token apart.
+absl::StatusOr<DeliveryQuery> DeliveryQueryOf(const v1::ListDeliveriesRequest& request) {
+  DeliveryQuery query;
+  for (int i = 0; i < request.states_size(); ++i) {
+    switch (request.states(i)) {
+      case v1::DELIVERY_STATE_SKIPPED:
+      case v1::DELIVERY_STATE_LOST:
+      case v1::DELIVERY_STATE_LEASED:
+      case v1::DELIVERY_STATE_WAITING:
+      case v1::DELIVERY_STATE_ACKED:
+      case v1::DELIVERY_STATE_DEAD_LETTERED:
+      case v1::DELIVERY_STATE_DISCARDED:
+        query.states.insert(static_cast<DeliveryState>(request.states(i)));
+        break;
+      default:
+        return InvalidField(absl::StrCat("states[", i, "]"),
+                            "is not a state in which an event was delivered: ask for SKIPPED, "
+                            "LOST, LEASED, WAITING, ACKED, DEAD_LETTERED or DISCARDED; "
+                            "EventService.ExplainEvent tells why an event was not");
+    }
+  }
+  if (request.reason_contains().size() > SubscriptionState::kMaxReasonBytes) {
+    return InvalidField("reason_contains",
+                        absl::StrCat("is longer than ", SubscriptionState::kMaxReasonBytes,
+                                     " bytes, as long as a reason can be"));
+  }
+  if (!request.consumer().empty()) {
+    RETURN_IF_ERROR(CheckConsumerName(request.consumer(), "consumer"));
+  }
+  query.reason_contains = request.reason_contains();
+  query.consumer = request.consumer();
+  switch (request.order()) {
+    case v1::ORDER_UNSPECIFIED:
+    case v1::ORDER_NEWEST_FIRST:
+      query.newest_first = true;
+      break;
+    case v1::ORDER_OLDEST_FIRST:
+      query.newest_first = false;
+      break;
+    default:
+      return InvalidField("order", "is none that this gateway knows");
+  }
+  ASSIGN_OR_RETURN(query.max_events, PageSize(request.page_size()));
+  return query;
+}
+
+// Of the request without what may change between pages, and of the subscription itself: another one
+// of its name has other deliveries.
+uint64_t FingerprintOf(v1::ListDeliveriesRequest request, int64_t subscription) {
+  request.clear_page_size();
+  request.clear_page_token();
+  return RequestFingerprint(
+      absl::StrCat("deliveries ", subscription, " ", request.SerializeAsString()));
 }
 
 using Finish = SubscriptionCalls::Finish;
@@ -167,6 +224,48 @@ void SubscriptionCalls::Seek(const hookgate::v1::SeekSubscriptionRequest& reques
         });
     return absl::OkStatus();
   });
+}
+
+absl::Status SubscriptionCalls::ListDeliveries(const v1::ListDeliveriesRequest& request,
+                                               v1::ListDeliveriesResponse& response) {
+  ASSIGN_OR_RETURN(DeliveryQuery query, DeliveryQueryOf(request));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   subscriptions_.Find(request.subscription()));
+  const uint64_t fingerprint = FingerprintOf(request, subscription->id());
+  if (!request.page_token().empty()) {
+    ASSIGN_OR_RETURN(const PageToken token,
+                     ParsePageToken(request.page_token(), PointOf(log_), fingerprint));
+    query.after = token.after.sequence;
+  }
+  ASSIGN_OR_RETURN(DeliveryPage page, subscription->ListDeliveries(query));
+  PageBytes bytes;
+  Sequence last = 0;
+  for (const ListedDelivery& delivery : page.deliveries) {
+    v1::ListedDelivery entry;
+    entry.set_sequence(delivery.sequence);
+    *entry.mutable_delivery() = ToProto(delivery.explanation);
+    const absl::StatusOr<LogEventPtr> event = log_.Get(delivery.sequence);
+    if (event.ok()) {
+      entry.set_source((*event)->source);
+      entry.set_type((*event)->type);
+      entry.set_subject((*event)->subject);
+      entry.set_webhook_id((*event)->webhook_id);
+      *entry.mutable_receive_time() = ToProto((*event)->receive_time);
+    } else if (!absl::IsNotFound(event.status())) {
+      return event.status();
+    }
+    if (!bytes.Take(entry)) {
+      page.next = last;
+      break;
+    }
+    last = delivery.sequence;
+    *response.add_deliveries() = std::move(entry);
+  }
+  if (page.next.has_value()) {
+    response.set_next_page_token(
+        FormatPageToken({.after = {.sequence = *page.next}}, PointOf(log_), fingerprint));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLettersRequest& request,

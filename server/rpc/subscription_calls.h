@@ -37,6 +37,8 @@ class SubscriptionCalls {
               hookgate::v1::DeleteSubscriptionResponse& response, Finish finish);
   void Seek(const hookgate::v1::SeekSubscriptionRequest& request,
             hookgate::v1::SeekSubscriptionResponse& response, Finish finish);
+  absl::Status ListDeliveries(const hookgate::v1::ListDeliveriesRequest& request,
+                              hookgate::v1::ListDeliveriesResponse& response);
   absl::Status ListDeadLetters(const hookgate::v1::ListDeadLettersRequest& request,
                                hookgate::v1::ListDeadLettersResponse& response);
   void RedriveDeadLetters(const hookgate::v1::RedriveDeadLettersRequest& request,

@@ -162,6 +162,9 @@ void SubscriptionService::AddTo(MethodTable& table) {
         unary_.Writing<v1::SeekSubscriptionRequest, v1::SeekSubscriptionResponse>(
             MayChange<v1::SeekSubscriptionRequest>("SeekSubscription"),
             write(&SubscriptionCalls::Seek))},
+       {"ListDeliveries",
+        unary_.Reading<v1::ListDeliveriesRequest, v1::ListDeliveriesResponse>(
+            MayConsume<v1::ListDeliveriesRequest>, read(&SubscriptionCalls::ListDeliveries))},
        {"ListDeadLetters",
         unary_.Reading<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
             MayConsume<v1::ListDeadLettersRequest>, read(&SubscriptionCalls::ListDeadLetters))},

@@ -3,7 +3,7 @@
 //
 // Consumers note what was delivered to them and which acks were answered OK. An event whose ack was
 // answered must never come again; all others must, until they are acked, and always as attempt 1,
-// since a restart never counts.
+// since a restart never counts. In the end the history of each event says that it was acked.
 //
 //   CRASH_ROUNDS  how many times to kill; default 20
 //   CRASH_SEED    repeats a run's decisions; the seed of each run is printed
@@ -177,6 +177,31 @@ class ConsumeCrashTest : public testing::Test {
     return response.subscription();
   }
 
+  // Every event was acked, by one of those who were there; and so were those whose ack was answered
+  // before a kill.
+  void CheckHistory(const std::string& address) {
+    const auto stub = ConnectToSubscriptions(address);
+    v1::ListDeliveriesRequest request;
+    request.set_subscription("billing");
+    request.set_order(v1::ORDER_OLDEST_FIRST);
+    request.set_page_size(1000);
+    int64_t sequence = 0;
+    do {
+      v1::ListDeliveriesResponse page;
+      grpc::ClientContext context;
+      ASSERT_TRUE(stub->ListDeliveries(&context, request, &page).ok());
+      for (const v1::ListedDelivery& listed : page.deliveries()) {
+        ASSERT_EQ(listed.sequence(), ++sequence) << "one was forgotten";
+        EXPECT_EQ(listed.delivery().state(), v1::DELIVERY_STATE_ACKED) << listed.DebugString();
+        EXPECT_GE(listed.delivery().delivery_count(), 1) << listed.DebugString();
+        EXPECT_FALSE(listed.delivery().consumer().empty()) << listed.DebugString();
+      }
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    const std::set<int64_t> acked = ledger_.acked();
+    EXPECT_GE(sequence, acked.empty() ? 0 : *acked.rbegin());
+  }
+
   // What is left is delivered and acked; then every event there is was delivered.
   void Settle() {
     const auto gateway = HookgatedProcess::Start(data_dir_);
@@ -184,6 +209,7 @@ class ConsumeCrashTest : public testing::Test {
     std::thread consumer([&] { ConsumeUntilKilled(gateway->grpc(), "last", ledger_); });
     while (Get(gateway->grpc()).backlog().events() > 0) std::this_thread::yield();
     EXPECT_EQ(Get(gateway->grpc()).dead_letters(), 0);
+    CheckHistory(gateway->grpc());
     gateway->Kill();
     consumer.join();
     const std::set<int64_t> delivered = ledger_.delivered();

@@ -424,6 +424,150 @@ TEST_F(ConsumeTest, APageOfDeadLettersIsBoundedInBytes) {
   EXPECT_FALSE(bare.dead_letters(0).has_event());
 }
 
+// "1 ACKED a", by sequence, then state and consumer.
+std::vector<std::string> Listed(const v1::ListDeliveriesResponse& page) {
+  std::vector<std::string> lines;
+  for (const v1::ListedDelivery& listed : page.deliveries()) {
+    std::string state = v1::DeliveryState_Name(listed.delivery().state());
+    state.erase(0, std::string("DELIVERY_STATE_").size());
+    lines.push_back(absl::StrCat(listed.sequence(), " ", state, " ", listed.delivery().consumer()));
+  }
+  return lines;
+}
+
+// P12: who is on call is told who has handled an event, and what happened to it.
+TEST_F(ConsumeTest, DeliveriesTellWhereEachEventIsAlsoAfterAKill) {
+  StartGateway();
+  Create();
+  StoreMany(5);
+  {
+    ConsumeCall call(gateway_->grpc(), kOpen);
+    const std::vector<v1::Delivery> deliveries = call.NextDeliveries(5);
+    ASSERT_EQ(deliveries.size(), 5u);
+    call.Ack(deliveries[0].delivery_id());
+    call.Nack(deliveries[1].delivery_id(), "reason: 'busy' delay { seconds: 3600 }");
+    call.Nack(deliveries[2].delivery_id(), "reason: 'never' dead_letter: true");
+    call.Nack(deliveries[3].delivery_id(), "dead_letter: true");
+    for (int i = 0; i < 4; ++i) ASSERT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+    Call(&Stub::DiscardDeadLetters, "subscription: 'billing' sequences: 4");
+    const auto all = Call(&Stub::ListDeliveries, "subscription: 'billing'");
+    EXPECT_THAT(Listed(all), ElementsAre("5 LEASED a", "4 DISCARDED a", "3 DEAD_LETTERED a",
+                                         "2 WAITING ", "1 ACKED a"));
+    EXPECT_TRUE(all.next_page_token().empty());
+    const v1::EventDelivery& leased = all.deliveries(0).delivery();
+    EXPECT_EQ(leased.attempt(), 1);
+    EXPECT_GT(leased.until_time().seconds(), leased.state_time().seconds());
+    EXPECT_EQ(leased.attempts_size(), 1);
+    EXPECT_EQ(all.deliveries(0).type(), "batch.failed");
+    EXPECT_TRUE(all.deliveries(0).has_receive_time());
+    gateway_->Kill();
+  }
+  StartGateway();
+  const auto all = Call(&Stub::ListDeliveries, "subscription: 'billing' order: ORDER_OLDEST_FIRST");
+  EXPECT_THAT(Listed(all), ElementsAre("1 ACKED a", "2 WAITING ", "3 DEAD_LETTERED a",
+                                       "4 DISCARDED a", "5 WAITING "));
+  const v1::EventDelivery& acked = all.deliveries(0).delivery();
+  EXPECT_EQ(acked.delivery_count(), 1);
+  EXPECT_TRUE(acked.has_state_time() && acked.has_first_delivery_time());
+  const v1::EventDelivery& nacked = all.deliveries(1).delivery();
+  EXPECT_EQ(nacked.attempt(), 2);
+  EXPECT_EQ(nacked.reason(), "busy");
+  EXPECT_EQ(nacked.last_end(), v1::DELIVERY_END_NACKED);
+  EXPECT_GT(nacked.until_time().seconds(), nacked.state_time().seconds() + 3000);
+  const v1::EventDelivery& dead = all.deliveries(2).delivery();
+  EXPECT_EQ(dead.last_end(), v1::DELIVERY_END_CONSUMER_DECIDED);
+  EXPECT_EQ(dead.reason(), "never");
+  const v1::EventDelivery& interrupted = all.deliveries(4).delivery();
+  EXPECT_EQ(interrupted.last_end(), v1::DELIVERY_END_GATEWAY_RESTARTED);
+  ASSERT_EQ(interrupted.attempts_size(), 1);
+  EXPECT_EQ(interrupted.attempts(0).consumer(), "a");
+
+  Call(&Stub::RedriveDeadLetters, "subscription: 'billing' sequences: 3");
+  ConsumeCall call(gateway_->grpc(), "subscription: 'billing' consumer_name: 'b'");
+  for (const v1::Delivery& delivery : call.NextDeliveries(2)) call.Ack(delivery.delivery_id());
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+  const auto now = Call(&Stub::ListDeliveries,
+                        "subscription: 'billing' states: DELIVERY_STATE_ACKED consumer: 'b'");
+  EXPECT_THAT(Listed(now), ElementsAre("5 ACKED b", "3 ACKED b"));
+  const v1::EventDelivery& redriven = now.deliveries(1).delivery();
+  EXPECT_EQ(redriven.delivery_count(), 2);
+  ASSERT_EQ(redriven.attempts_size(), 2) << "its history goes on";
+  EXPECT_EQ(redriven.attempts(0).reason(), "never");
+  EXPECT_EQ(redriven.attempts(1).end(), v1::DELIVERY_END_ACKED);
+}
+
+TEST_F(ConsumeTest, DeliveriesAreFilteredAndPaged) {
+  StartGateway();
+  Create();
+  StoreMany(6);
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  const std::vector<v1::Delivery> deliveries = call.NextDeliveries(6);
+  for (const v1::Delivery& delivery : deliveries) {
+    const int64_t sequence = delivery.event().sequence();
+    if (sequence % 2 == 0) {
+      call.Ack(delivery.delivery_id());
+    } else {
+      call.Nack(delivery.delivery_id(),
+                absl::StrCat("dead_letter: true reason: 'no route to ", sequence, "'"));
+    }
+  }
+  for (int i = 0; i < 6; ++i) ASSERT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+  const auto list = [&](const std::string& more) {
+    return Call(&Stub::ListDeliveries, absl::StrCat("subscription: 'billing' ", more));
+  };
+  EXPECT_THAT(Listed(list("states: DELIVERY_STATE_ACKED order: ORDER_OLDEST_FIRST")),
+              ElementsAre("2 ACKED a", "4 ACKED a", "6 ACKED a"));
+  EXPECT_THAT(Listed(list("reason_contains: 'route to 3'")), ElementsAre("3 DEAD_LETTERED a"));
+  EXPECT_THAT(Listed(list("states: DELIVERY_STATE_WAITING states: DELIVERY_STATE_LOST")),
+              testing::IsEmpty());
+  EXPECT_THAT(Listed(list("consumer: 'nobody'")), testing::IsEmpty());
+  std::vector<std::string> lines;
+  std::string token;
+  do {
+    const auto page = list(absl::StrCat("states: DELIVERY_STATE_DEAD_LETTERED page_size: 2 ",
+                                        "page_token: '", token, "'"));
+    EXPECT_LE(page.deliveries_size(), 2);
+    for (const std::string& line : Listed(page)) lines.push_back(line);
+    token = page.next_page_token();
+  } while (!token.empty());
+  EXPECT_THAT(lines, ElementsAre("5 DEAD_LETTERED a", "3 DEAD_LETTERED a", "1 DEAD_LETTERED a"));
+}
+
+TEST_F(ConsumeTest, WhatCannotBeListedIsRefusedByName) {
+  StartGateway();
+  Create();
+  Create("", kFromEarliest, "mail");
+  StoreMany(2);
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  for (const v1::Delivery& delivery : call.NextDeliveries(2)) call.Ack(delivery.delivery_id());
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(call.NextResult().result(), AckResult::RESULT_OK);
+  const std::string token =
+      Call(&Stub::ListDeliveries, "subscription: 'billing' page_size: 1").next_page_token();
+  ASSERT_FALSE(token.empty());
+  const std::pair<std::string, std::string> cases[] = {
+      {"subscription: 'billing' states: DELIVERY_STATE_FILTERED", "states[0]"},
+      {"subscription: 'billing' states: DELIVERY_STATE_ACKED states: 99", "states[1]"},
+      {absl::StrCat("subscription: 'billing' reason_contains: '", std::string(1025, 'r'), "'"),
+       "reason_contains"},
+      {"subscription: 'billing' consumer: 'a\\nb'", "consumer"},
+      {"subscription: 'billing' order: 7", "order"},
+      {"subscription: 'billing' page_size: -1", "page_size"},
+      {"subscription: 'billing' page_token: 'nonsense'", "page_token"},
+      {absl::StrCat("subscription: 'mail' page_token: '", token, "'"), "another request"},
+      {absl::StrCat("subscription: 'billing' consumer: 'a' page_token: '", token, "'"),
+       "another request"},
+      {"subscription: 'NO'", "subscription"}};
+  for (const auto& [request, message] : cases) {
+    v1::ListDeliveriesResponse response;
+    const grpc::Status status = TryCall(&Stub::ListDeliveries, request, response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << request;
+    EXPECT_THAT(status.error_message(), HasSubstr(message)) << request;
+  }
+  v1::ListDeliveriesResponse response;
+  EXPECT_EQ(TryCall(&Stub::ListDeliveries, "subscription: 'none'", response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
 // The shortest deadline there is: the test lasts as long.
 TEST_F(ConsumeTest, ALeaseEndsAtItsDeadlineAndALateAckHolds) {
   StartGateway();
