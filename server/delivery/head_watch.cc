@@ -1,7 +1,7 @@
 #include "server/delivery/head_watch.h"
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include "server/base/current_thread.h"
 
@@ -36,44 +36,78 @@ HeadWatch::~HeadWatch() {
     stopping_ = true;
   }
   thread_.join();
+  Waiters left;  // Destroyed without the lock.
+  MonotonicMutexLock lock(&mu_);
+  while (!by_head_.empty()) left.push_back(EndWait(by_head_.front()));
+  while (!by_time_.empty()) {
+    Waiter& waiter = *by_time_.begin();
+    by_time_.erase(by_time_.begin());
+    left.push_back(EndWait(waiter));
+  }
 }
 
 bool HeadWatch::Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
-  std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
   MonotonicMutexLock lock(&mu_);
   if (head_ > seen) return false;
-  before = Put(seen, deadline, std::move(waiter));
+  Put(seen, deadline, std::move(waiter));
   return true;
 }
 
-void HeadWatch::AwaitNextRound(absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
-  std::shared_ptr<Waiter> before;  // Its destructor runs without the lock.
+void HeadWatch::AwaitNextRound(Sequence seen, absl::Duration deadline,
+                               std::shared_ptr<Waiter> waiter) {
   MonotonicMutexLock lock(&mu_);
-  before = Put(head_, deadline, std::move(waiter));
-  head_grew_ = true;
+  Put(seen, deadline, std::move(waiter));
+  if (head_ > seen) head_grew_ = true;
 }
 
-std::shared_ptr<HeadWatch::Waiter> HeadWatch::Put(Sequence seen, absl::Duration deadline,
-                                                  std::shared_ptr<Waiter> waiter) {
-  if (deadline < Soonest()) check_clock_ = true;
-  const bool by_clock = seen == kWhateverTheHead;
-  std::shared_ptr<Waiter> before = (by_clock ? head_waits_ : clock_waits_).Take(waiter.get());
-  (by_clock ? clock_waits_ : head_waits_).Put(std::move(waiter), deadline);
-  return before;
+void HeadWatch::Put(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
+  Waiter& put = *waiter;
+  put.deadline_ns_ = absl::ToInt64Nanoseconds(deadline);
+  if (seen == kWhateverTheHead) {
+    if (put.by_head_.is_linked()) by_head_.erase(by_head_.iterator_to(put));
+  } else if (!put.by_head_.is_linked()) {
+    by_head_.push_back(put);
+  }
+  if (!put.by_time_.is_linked() || put.due_ns_ > put.deadline_ns_) {
+    if (put.by_time_.is_linked()) by_time_.erase(by_time_.iterator_to(put));
+    if (deadline < Soonest()) check_clock_ = true;
+    PutByTime(put);
+  }
+  if (!IsListed(put)) {
+    put.self_ = nullptr;  // `waiter` is not the last one: its owner has it.
+  } else if (put.self_ == nullptr) {
+    put.self_ = std::move(waiter);
+  }
+}
+
+bool HeadWatch::IsListed(const Waiter& waiter) {
+  return waiter.by_head_.is_linked() || waiter.by_time_.is_linked();
+}
+
+void HeadWatch::PutByTime(Waiter& waiter) {
+  if (waiter.deadline_ns_ == std::numeric_limits<int64_t>::max()) return;
+  waiter.due_ns_ = waiter.deadline_ns_;
+  by_time_.insert(waiter);
+}
+
+std::shared_ptr<HeadWatch::Waiter> HeadWatch::EndWait(Waiter& waiter) {
+  waiter.deadline_ns_ = Waiter::kDoesNotWait;
+  if (waiter.by_head_.is_linked()) by_head_.erase(by_head_.iterator_to(waiter));
+  return waiter.by_time_.is_linked() ? waiter.self_ : std::move(waiter.self_);
 }
 
 void HeadWatch::Forget(Waiter* waiter) {
-  std::shared_ptr<Waiter> by_head, by_clock;  // Their destructors run without the lock.
+  std::shared_ptr<Waiter> last;  // Its destructor runs without the lock.
   MonotonicMutexLock lock(&mu_);
-  by_head = head_waits_.Take(waiter);
-  by_clock = clock_waits_.Take(waiter);
+  if (waiter->by_time_.is_linked()) by_time_.erase(by_time_.iterator_to(*waiter));
+  last = EndWait(*waiter);
 }
 
 void HeadWatch::Advance(Sequence head) {
   MonotonicMutexLock lock(&mu_);
   head_ = std::max(head_, head);
   // No news for who waits later: it has seen that.
-  if (!head_waits_.empty()) head_grew_ = true;
+  if (!by_head_.empty()) head_grew_ = true;
 }
 
 void HeadWatch::CheckDeadlines() {
@@ -90,14 +124,14 @@ void HeadWatch::Run() {
   absl::Duration rest_until;
   Sequence served = 0;  // the head of the last round
   while (true) {
-    std::vector<std::shared_ptr<Waiter>> due;
+    Waiters due, dropped;
     Sequence head = 0;
     {
       MonotonicMutexLock lock(&mu_);
       mu_.AwaitWithTimeout(stops, TimeUntil(rest_until));
       mu_.AwaitWithTimeout(has_news, TimeUntil(Soonest()));
       if (stopping_) return;
-      due = TakeDue();
+      TakeDue(due, dropped);
       head = head_;
     }
     for (const auto& waiter : due) waiter->Wake();
@@ -110,53 +144,27 @@ absl::Duration HeadWatch::TimeUntil(absl::Duration moment) const {
 }
 
 absl::Duration HeadWatch::Soonest() const {
-  return std::min(head_waits_.soonest(), clock_waits_.soonest());
+  return by_time_.empty() ? absl::InfiniteDuration() : absl::Nanoseconds(by_time_.begin()->due_ns_);
 }
 
-std::vector<std::shared_ptr<HeadWatch::Waiter>> HeadWatch::TakeDue() {
-  std::vector<std::shared_ptr<Waiter>> due;
+void HeadWatch::TakeDue(Waiters& due, Waiters& dropped) {
   check_clock_ = false;
-  const absl::Duration now = clock_.MonotonicNow();
-  if (head_grew_) {
-    head_grew_ = false;
-    head_waits_.TakeAll(due);
-  } else {
-    head_waits_.TakeDue(now, due);
+  if (std::exchange(head_grew_, false)) {
+    due.reserve(by_head_.size());
+    while (!by_head_.empty()) due.push_back(EndWait(by_head_.front()));
   }
-  clock_waits_.TakeDue(now, due);
-  return due;
-}
-
-void HeadWatch::Waits::Put(std::shared_ptr<Waiter> waiter, absl::Duration deadline) {
-  Waiter* const key = waiter.get();
-  Wait& wait = waits_[key];
-  if (wait.waiter != nullptr) deadlines_.erase({wait.deadline, key});
-  wait = {std::move(waiter), deadline};
-  deadlines_.insert({deadline, key});
-}
-
-std::shared_ptr<HeadWatch::Waiter> HeadWatch::Waits::Take(Waiter* waiter) {
-  const auto found = waits_.find(waiter);
-  if (found == waits_.end()) return nullptr;
-  deadlines_.erase({found->second.deadline, waiter});
-  std::shared_ptr<Waiter> taken = std::move(found->second.waiter);
-  waits_.erase(found);
-  return taken;
-}
-
-absl::Duration HeadWatch::Waits::soonest() const {
-  return deadlines_.empty() ? absl::InfiniteDuration() : deadlines_.begin()->first;
-}
-
-void HeadWatch::Waits::TakeAll(std::vector<std::shared_ptr<Waiter>>& out) {
-  out.reserve(out.size() + waits_.size());
-  for (auto& [key, wait] : waits_) out.push_back(std::move(wait.waiter));
-  waits_.clear();
-  deadlines_.clear();
-}
-
-void HeadWatch::Waits::TakeDue(absl::Duration now, std::vector<std::shared_ptr<Waiter>>& out) {
-  while (soonest() <= now) out.push_back(Take(deadlines_.begin()->second));
+  const int64_t now_ns = absl::ToInt64Nanoseconds(clock_.MonotonicNow());
+  while (!by_time_.empty() && by_time_.begin()->due_ns_ <= now_ns) {
+    Waiter& waiter = *by_time_.begin();
+    by_time_.erase(by_time_.begin());
+    if (waiter.deadline_ns_ > now_ns) {
+      PutByTime(waiter);  // It has been served since.
+      if (!IsListed(waiter)) dropped.push_back(std::move(waiter.self_));
+    } else {
+      const bool waits = waiter.deadline_ns_ != Waiter::kDoesNotWait;
+      (waits ? due : dropped).push_back(EndWait(waiter));
+    }
+  }
 }
 
 }  // namespace hookgate

@@ -2,15 +2,15 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
 #define HOOKGATE_SERVER_DELIVERY_HEAD_WATCH_H_
 
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/btree_set.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "server/base/clock.h"
 #include "server/base/monotonic_mutex.h"
@@ -25,11 +25,24 @@ namespace hookgate {
 // 5 ms, the longer the more there was to do, and what is committed meanwhile goes out together.
 class HeadWatch {
  public:
+  // There may be ten thousand of them, and each waits again after each commit: so what the watch
+  // knows of one is a part of it, and to wait allocates nothing. It waits on one watch.
   class Waiter {
    public:
     virtual ~Waiter() = default;
     // On the watch's thread, with no lock held. Must not block.
     virtual void Wake() = 0;
+
+   private:
+    friend class HeadWatch;
+    static constexpr int64_t kDoesNotWait = std::numeric_limits<int64_t>::min();
+
+    // The lock of the watch guards all of it.
+    boost::intrusive::list_member_hook<> by_head_;  // while it waits for the head
+    boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>> by_time_;
+    int64_t deadline_ns_ = kDoesNotWait;  // INT64_MAX: none
+    int64_t due_ns_ = 0;                  // its place by time, not after deadline_ns_
+    std::shared_ptr<Waiter> self_;        // while the watch has it in a list
   };
 
   // `clock` outlives the watch. Its monotonic time decides; the thread looks at it whenever it may
@@ -46,9 +59,10 @@ class HeadWatch {
   bool Await(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Wakes `waiter` once, with all who wait for the head, in the next round: that is at once, unless
-  // the watch rests from the last one. For who has just been served and sees little that is new.
-  void AwaitNextRound(absl::Duration deadline, std::shared_ptr<Waiter> waiter)
+  // The same, but never refused: if the head is beyond `seen` already, wakes `waiter` with all who
+  // wait for the head in the next round, which is at once unless the watch rests from the last one. For
+  // who has just been served, and sees little that is new.
+  void AwaitNextRound(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends the wait of `waiter`, if it has one. It may be in a Wake at this moment.
@@ -61,34 +75,32 @@ class HeadWatch {
   void CheckDeadlines() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // Some of the waits, by waiter and by deadline.
-  class Waits {
-   public:
-    void Put(std::shared_ptr<Waiter> waiter, absl::Duration deadline);
-    // Null if it has no wait here.
-    std::shared_ptr<Waiter> Take(Waiter* waiter);
-    // Infinite if there is none.
-    absl::Duration soonest() const;
-    bool empty() const { return waits_.empty(); }
-    void TakeAll(std::vector<std::shared_ptr<Waiter>>& out);
-    void TakeDue(absl::Duration now, std::vector<std::shared_ptr<Waiter>>& out);
-
-   private:
-    struct Wait {
-      std::shared_ptr<Waiter> waiter;
-      absl::Duration deadline;
-    };
-    absl::flat_hash_map<Waiter*, Wait> waits_;
-    absl::btree_set<std::pair<absl::Duration, Waiter*>> deadlines_;  // soonest first
+  using ByHead = boost::intrusive::list<
+      Waiter, boost::intrusive::member_hook<Waiter, boost::intrusive::list_member_hook<>,
+                                            &Waiter::by_head_>>;
+  struct DueOf {
+    using type = int64_t;
+    type operator()(const Waiter& waiter) const { return waiter.due_ns_; }
   };
+  using ByTime = boost::intrusive::multiset<
+      Waiter,
+      boost::intrusive::member_hook<
+          Waiter, boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>>,
+          &Waiter::by_time_>,
+      boost::intrusive::key_of_value<DueOf>, boost::intrusive::constant_time_size<false>>;
+  using Waiters = std::vector<std::shared_ptr<Waiter>>;
 
-  // Returns the waiter if it had a wait of the other kind.
-  std::shared_ptr<Waiter> Put(Sequence seen, absl::Duration deadline,
-                              std::shared_ptr<Waiter> waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Put(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PutByTime(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static bool IsListed(const Waiter& waiter);
+  // Ends its wait; what comes back keeps it alive.
+  std::shared_ptr<Waiter> EndWait(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
   absl::Duration TimeUntil(absl::Duration moment) const;
   absl::Duration Soonest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<std::shared_ptr<Waiter>> TakeDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Adds who is to be woken to `due`, and to `dropped` who is not, and may be destroyed.
+  void TakeDue(Waiters& due, Waiters& dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const Clock& clock_;
@@ -99,8 +111,10 @@ class HeadWatch {
   bool check_clock_ ABSL_GUARDED_BY(mu_) =
       false;  // a wait was added that may end before the others
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  Waits head_waits_ ABSL_GUARDED_BY(mu_);   // for the head to grow, or for their deadline
-  Waits clock_waits_ ABSL_GUARDED_BY(mu_);  // for their deadline alone
+  ByHead by_head_ ABSL_GUARDED_BY(mu_);  // who waits for the head to grow
+  // Who waits for a deadline, soonest first. A stream that is served keeps its place, which is earlier
+  // than its next deadline, also while it does not wait: that is found out when the time has come.
+  ByTime by_time_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;  // last: runs on all of the above
 };

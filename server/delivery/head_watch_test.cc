@@ -77,7 +77,22 @@ TEST(HeadWatchTest, NextRoundComesWithoutGrowth) {
   HeadWatch watch(clock);
   watch.Advance(7);
   auto waiter = std::make_shared<CountingWaiter>();
-  watch.AwaitNextRound(absl::InfiniteDuration(), waiter);
+  watch.AwaitNextRound(6, absl::InfiniteDuration(), waiter);
+  EXPECT_TRUE(waiter->WasWoken(1));
+}
+
+TEST(HeadWatchTest, NextRoundOfWhoHasSeenAllComesWithGrowth) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  watch.Advance(7);
+  auto waiter = std::make_shared<CountingWaiter>();
+  watch.AwaitNextRound(7, absl::InfiniteDuration(), waiter);
+  // A round of others is none of its.
+  auto other = std::make_shared<CountingWaiter>();
+  watch.Await(HeadWatch::kWhateverTheHead, clock.MonotonicNow(), other);
+  EXPECT_TRUE(other->WasWoken(1));
+  EXPECT_EQ(waiter->wakes(), 0);
+  watch.Advance(8);
   EXPECT_TRUE(waiter->WasWoken(1));
 }
 
@@ -133,6 +148,70 @@ TEST(HeadWatchTest, WaitingAgainReplacesTheWaitBefore) {
   watch.CheckDeadlines();
   EXPECT_TRUE(witness->WasWoken(1));
   EXPECT_EQ(waiter->wakes(), 0);
+}
+
+// A stream that is served waits again and again, each time a little longer: it is woken at its last
+// deadline and at none of those before.
+TEST(HeadWatchTest, WhoIsServedIsNotWokenAtEarlierDeadlines) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto served = std::make_shared<CountingWaiter>();
+  for (Sequence head = 0; head < 3; ++head) {
+    watch.Await(head, clock.MonotonicNow() + absl::Minutes(1), served);
+    watch.Advance(head + 1);
+    ASSERT_TRUE(served->WasWoken(static_cast<int>(head) + 1));
+    clock.Advance(absl::Seconds(30));
+  }
+  watch.Await(3, clock.MonotonicNow() + absl::Minutes(1), served);
+  auto witness = std::make_shared<CountingWaiter>();
+  watch.Await(3, clock.MonotonicNow() + absl::Seconds(30), witness);
+  clock.Advance(absl::Seconds(30));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(witness->WasWoken(1));
+  EXPECT_EQ(served->wakes(), 3);
+  clock.Advance(absl::Seconds(30));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(served->WasWoken(4));
+}
+
+TEST(HeadWatchTest, ClockWaitTakesThePlaceOfAWaitForTheHead) {
+  FakeClock clock;
+  HeadWatch watch(clock);
+  auto waiter = std::make_shared<CountingWaiter>();
+  watch.Await(0, absl::InfiniteDuration(), waiter);
+  watch.Await(HeadWatch::kWhateverTheHead, clock.MonotonicNow() + absl::Minutes(1), waiter);
+  auto witness = std::make_shared<CountingWaiter>();
+  watch.Await(0, absl::InfiniteDuration(), witness);
+  watch.Advance(1);
+  EXPECT_TRUE(witness->WasWoken(1));
+  EXPECT_EQ(waiter->wakes(), 0);
+  clock.Advance(absl::Minutes(1));
+  watch.CheckDeadlines();
+  EXPECT_TRUE(waiter->WasWoken(1));
+}
+
+TEST(HeadWatchTest, NobodyIsKeptThatWaitsForNothing) {
+  FakeClock clock;
+  auto woken = std::make_shared<CountingWaiter>();
+  auto waiting = std::make_shared<CountingWaiter>();
+  auto for_ever = std::make_shared<CountingWaiter>();
+  {
+    HeadWatch watch(clock);
+    watch.Await(HeadWatch::kWhateverTheHead, absl::InfiniteDuration(), for_ever);
+    EXPECT_EQ(for_ever.use_count(), 1);
+    watch.Await(0, clock.MonotonicNow() + absl::Minutes(1), woken);
+    watch.Advance(1);
+    ASSERT_TRUE(woken->WasWoken(1));
+    watch.Await(1, absl::InfiniteDuration(), waiting);
+    clock.Advance(absl::Minutes(2));
+    watch.CheckDeadlines();
+    auto witness = std::make_shared<CountingWaiter>();
+    watch.AwaitNextRound(0, absl::InfiniteDuration(), witness);
+    EXPECT_TRUE(witness->WasWoken(1));
+  }
+  EXPECT_EQ(woken->wakes(), 1);
+  EXPECT_EQ(woken.use_count(), 1);
+  EXPECT_EQ(waiting.use_count(), 1);
 }
 
 }  // namespace

@@ -93,10 +93,12 @@ SubscribeSession::Step SubscribeSession::Next() {
   }
   while (true) {
     if (HeartbeatIsDue()) return Heartbeat();
+    // Of the thousands that have just been sent the same, none has to look for more.
+    if (caught_up_ && !may_send_little_) return Rest(Step::Action::kPause, position_);
     BatchSource::Next next = batches_.TryNext(*selection_, position_);
     switch (next.kind) {
       case BatchSource::Next::Kind::kBatch:
-        if (!next.batch->full && !may_send_little_) return Rest(Step::Action::kPause, next.head);
+        if (!next.batch->full && !may_send_little_) return Rest(Step::Action::kPause, position_);
         may_send_little_ = next.batch->full;
         if (absl::optional<Step> write = Take(std::move(next.batch)); write.has_value()) {
           return *std::move(write);

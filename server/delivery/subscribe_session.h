@@ -49,8 +49,9 @@ class SubscribeSession {
       kWrite,    // send `frame`, a serialised SubscribeResponse, and when that is done ask for the
                  // Next
       kReadLog,  // call AwaitLog, then ask for the Next
-      kPause,    // there is little more: ask for the Next in HeadWatch's next round, at the
-                 // latest when the monotonic clock is at `deadline`
+      kPause,    // there is little after `seen`, or nothing: ask for the Next in HeadWatch's next
+                 // round in which the head is beyond that, at the latest when the monotonic clock
+                 // is at `deadline`
       kWait,     // nothing is due before the head is beyond `seen`, the monotonic clock at
                  // `deadline`, or what AwaitLog asked for has been read
       kEnd,      // end the call with `status`

@@ -170,7 +170,7 @@ void SubscribeStream::StartReading() {
 
 bool SubscribeStream::Rest(const Step& step) {
   if (step.action == Step::Action::kPause) {
-    context_->watch.AwaitNextRound(step.deadline, shared_from_this());
+    context_->watch.AwaitNextRound(step.seen, step.deadline, shared_from_this());
     return true;
   }
   return context_->watch.Await(step.seen, step.deadline, shared_from_this());
