@@ -41,11 +41,13 @@ const NameSet& NamesOf(const Principal& principal, Right right) {
   return principal.consume;
 }
 
+bool IsSame(const TokenDigest& one, const TokenDigest& other) {
+  return CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
+}
+
 bool HasToken(const Principal& principal, const TokenDigest& token) {
   bool found = false;
-  for (const TokenDigest& own : principal.tokens) {
-    found |= CRYPTO_memcmp(own.data(), token.data(), token.size()) == 0;
-  }
+  for (const TokenDigest& own : principal.tokens) found |= IsSame(own, token);
   return found;
 }
 
@@ -58,6 +60,12 @@ TokenDigest DigestOf(absl::string_view token) {
   TokenDigest digest;
   SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
   return digest;
+}
+
+bool operator==(const Credentials& one, const Credentials& other) {
+  if (one.token.has_value() != other.token.has_value()) return false;
+  if (one.token.has_value() && !IsSame(*one.token, *other.token)) return false;
+  return one.certificate_names == other.certificate_names && one.problem == other.problem;
 }
 
 absl::string_view NameOf(Right right) {

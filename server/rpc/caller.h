@@ -61,6 +61,10 @@ class Caller {
 
   // The principal's name; "" if the gateway has no principals.
   std::string name() const { return gate_.policy()->NameOfCaller(credentials_); }
+  // Whether both show the same credentials over the same connection.
+  bool IsSameAs(const Caller& other) const {
+    return peer_ == other.peer_ && credentials_ == other.credentials_;
+  }
   // As gRPC writes it: "ipv4:127.0.0.1:50123".
   const std::string& peer() const { return peer_; }
   // A log line about a call that changes something. `what` has been checked.

@@ -53,12 +53,13 @@ absl::Status GetEvent(EventQueries& queries, const Caller& caller, const GetEven
 
 EventService::EventService(const StreamContext& context)
     : context_(std::make_shared<const StreamContext>(context)),
+      callers_(context.gate),
       queries_(context.log, context.clock),
       calls_(context.executor, context.gate) {}
 
 void EventService::AddTo(MethodTable& table) {
-  const auto subscribe = [context = context_](std::shared_ptr<Call> call, const CallInfo& info) {
-    return std::make_shared<SubscribeStream>(std::move(call), Caller(info, context->gate), context);
+  const auto subscribe = [this](std::shared_ptr<Call> call, const CallInfo& info) {
+    return std::make_shared<SubscribeStream>(std::move(call), callers_.Share(info), context_);
   };
   const auto list_failures = [this](const Caller& caller, const ListRecentFailuresRequest& request,
                                     ListRecentFailuresResponse& response) -> absl::Status {

@@ -4,6 +4,7 @@
 #define HOOKGATE_SERVER_RPC_EVENT_SERVICE_H_
 
 #include "server/grpc_server/method_table.h"
+#include "server/rpc/caller_pool.h"
 #include "server/rpc/event_queries.h"
 #include "server/rpc/subscribe_stream.h"
 #include "server/rpc/unary_calls.h"
@@ -22,6 +23,7 @@ class EventService {
 
  private:
   const std::shared_ptr<const StreamContext> context_;  // shared with its streams
+  CallerPool callers_;                                  // of streams
   EventQueries queries_;
   UnaryCalls calls_;  // last: waits for what uses the others
 };

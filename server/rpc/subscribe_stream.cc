@@ -24,7 +24,7 @@ void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Se
 
 }  // namespace
 
-SubscribeStream::SubscribeStream(std::shared_ptr<Call> call, Caller caller,
+SubscribeStream::SubscribeStream(std::shared_ptr<Call> call, std::shared_ptr<const Caller> caller,
                                  std::shared_ptr<const StreamContext> context)
     : call_(std::move(call)), caller_(std::move(caller)), context_(std::move(context)) {
   call_->ReadNext();
@@ -45,9 +45,9 @@ void SubscribeStream::OnHalfClose() {
 }
 
 absl::Status SubscribeStream::CheckRequest(const SubscribeRequest& request) const {
-  RETURN_IF_ERROR(caller_.CheckSources(Right::kSubscribe, request.filter().sources()));
+  RETURN_IF_ERROR(caller_->CheckSources(Right::kSubscribe, request.filter().sources()));
   // After the rights: who has none for a source must not learn whether there is one.
-  return caller_.CheckSourcesExist(request.filter().sources(), "filter.sources");
+  return caller_->CheckSourcesExist(request.filter().sources(), "filter.sources");
 }
 
 absl::Status SubscribeStream::Start(SubscribeRequest request) {
@@ -55,7 +55,7 @@ absl::Status SubscribeStream::Start(SubscribeRequest request) {
   state_ = State::kStarted;
   client_name_ = request.client_name();
   // Rights may have changed before the registry held the stream.
-  RETURN_IF_ERROR(caller_.CheckSources(Right::kSubscribe, request.filter().sources()));
+  RETURN_IF_ERROR(caller_->CheckSources(Right::kSubscribe, request.filter().sources()));
   if (!request.has_start_position()) {
     context_->openings.Post(
         [self = shared_from_this(), request = std::move(request)] { self->FindStart(request); });
@@ -79,8 +79,8 @@ void SubscribeStream::FindStart(const SubscribeRequest& request) {
 
 void SubscribeStream::Open(SubscribeSettings settings) {
   session_.emplace(std::move(settings), context_->batches, context_->log, context_->clock);
-  caller_.LogLine(Severity::kInfo, "stream opened",
-                  {{"client", client_name_}, {"after", session_->position()}});
+  caller_->LogLine(Severity::kInfo, "stream opened",
+                   {{"client", client_name_}, {"after", session_->position()}});
   call_->Wake();
 }
 
@@ -151,7 +151,7 @@ absl::Status SubscribeStream::HearNotes() {
   if (heard->read.has_value()) session_->TakeRead(*std::move(heard->read));
   if (heard->drain_delay.has_value()) session_->Drain(*heard->drain_delay);
   if (!heard->recheck) return absl::OkStatus();
-  return caller_.CheckSources(Right::kSubscribe, session_->selection()->filter().sources());
+  return caller_->CheckSources(Right::kSubscribe, session_->selection()->filter().sources());
 }
 
 void SubscribeStream::StartReading() {
@@ -178,8 +178,8 @@ bool SubscribeStream::Rest(const Step& step) {
 
 void SubscribeStream::End(const absl::Status& status) {
   if (state_ == State::kStarted) {
-    caller_.LogLine(Severity::kInfo, "stream ended",
-                    {{"client", client_name_}, {"status", status.ToString()}});
+    caller_->LogLine(Severity::kInfo, "stream ended",
+                     {{"client", client_name_}, {"status", status.ToString()}});
   }
   state_ = State::kEnded;
   call_->Finish(status);

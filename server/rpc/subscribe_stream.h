@@ -55,7 +55,7 @@ class SubscribeStream final : public CallHandler,
                               public std::enable_shared_from_this<SubscribeStream> {
  public:
   // Reads the request.
-  SubscribeStream(std::shared_ptr<Call> call, Caller caller,
+  SubscribeStream(std::shared_ptr<Call> call, std::shared_ptr<const Caller> caller,
                   std::shared_ptr<const StreamContext> context);
 
   // On the connection's thread.
@@ -91,7 +91,7 @@ class SubscribeStream final : public CallHandler,
 
   // Constant after construction.
   const std::shared_ptr<Call> call_;
-  const Caller caller_;
+  const std::shared_ptr<const Caller> caller_;
   // Shared: who reads for the stream may be about to do so when the server, and the service with it,
   // ends.
   const std::shared_ptr<const StreamContext> context_;

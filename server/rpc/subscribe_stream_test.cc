@@ -11,6 +11,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/delivery/tail.h"
+#include "server/rpc/caller_pool.h"
 #include "tests/support/fake_call.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
@@ -58,7 +59,7 @@ class SubscribeStreamTest : public testing::Test {
     CallInfo info = {.certificate_names = none_};
     EXPECT_TRUE(info.metadata.AddFromWire("authorization", "Bearer token"));
     subscriber.stream =
-        std::make_shared<SubscribeStream>(subscriber.call, Caller(info, gate_), context_);
+        std::make_shared<SubscribeStream>(subscriber.call, callers_.Share(info), context_);
     EXPECT_TRUE(subscriber.call->TakeRead());
     return subscriber;
   }
@@ -78,6 +79,7 @@ class SubscribeStreamTest : public testing::Test {
   FakeClock clock_;
   AccessControl access_;
   CallGate gate_{access_, clock_, nullptr};
+  CallerPool callers_{gate_};
   HeadWatch watch_{clock_};
   Tail tail_{{}, watch_};
   const std::unique_ptr<SqliteEventLog> log_ = OpenTemporaryLog(&tail_);
