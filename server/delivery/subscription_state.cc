@@ -43,9 +43,9 @@ bool IsFree(DeliveryCause cause, int lost) {
          (cause != DeliveryCause::kStreamLost || lost <= 1);
 }
 
-// Of unsettled events that a seek forgets, so many have that in their history; without a bound, one
-// seek might write a million rows at once.
-constexpr size_t kMaxNotedBySeek = 10'000;
+// Of unsettled events that a seek or retention takes at once, so many have that in their history;
+// without a bound, it might be a million rows in one commit.
+constexpr size_t kMaxNoted = 10'000;
 
 double Decay(absl::Duration passed) {
   return std::exp(-absl::ToDoubleSeconds(passed) / kRateSeconds);
@@ -695,7 +695,7 @@ absl::optional<UnsettledPlace> SubscriptionState::PlaceOf(Sequence sequence, Ins
 
 void SubscriptionState::Seek(Sequence position, Instant now) {
   size_t noted = 0;
-  for (auto at = events_.begin(); at != events_.end() && noted < kMaxNotedBySeek; ++at, ++noted) {
+  for (auto at = events_.begin(); at != events_.end() && noted < kMaxNoted; ++at, ++noted) {
     NoteEnd(at->first, DeliveryEnd::kSeek, "", now);
     NoteInterrupted(at->first);
     if (at->first <= position) NoteOutcome(at->first, DeliveryOutcome::kSkipped, now);
@@ -771,8 +771,11 @@ Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all, Instant no
   while (!events_.empty() && events_.begin()->first < earliest) {
     const Sequence sequence = events_.begin()->first;
     if (sequence > row_.position) ++redriven;
-    NoteEnd(sequence, DeliveryEnd::kEventRemoved, "", now);
-    NoteOutcome(sequence, DeliveryOutcome::kLost, now);
+    if (loss.events < static_cast<int64_t>(kMaxNoted)) {
+      NoteEnd(sequence, DeliveryEnd::kEventRemoved, "", now);
+      NoteOutcome(sequence, DeliveryOutcome::kLost, now);
+    }
+    interrupted_.erase(sequence);
     Remove(sequence);
     ++loss.events;
   }

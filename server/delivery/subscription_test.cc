@@ -354,6 +354,32 @@ TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
   EXPECT_EQ((*all)[1].state, DeliveryState::kNotReached);
 }
 
+// A filter that admits nothing of a million events must not keep a thread for a million.
+TEST_F(SubscriptionTest, APageOfDeliveriesEndsAfterSoManyEventsThatWereLookedAt) {
+  const auto subscription = Create();
+  auto changes = std::make_unique<SubscriptionChanges>();
+  for (Sequence sequence = 1; sequence <= 1500; ++sequence) {
+    changes->history.push_back({.sequence = sequence, .outcome = DeliveryOutcome::kAcked});
+  }
+  EXPECT_TRUE(AwaitOutcome<absl::Status>([&](auto done) {
+                log_->WriteSubscription(subscription->id(), std::move(changes), std::move(done));
+              }).ok());
+  DeliveryQuery query{.reason_contains = "nothing has this"};
+  const auto first = subscription->ListDeliveries(query);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_THAT(first->deliveries, IsEmpty());
+  EXPECT_EQ(first->next, 1500 - 1024 + 1);
+  query.after = first->next;
+  const auto second = subscription->ListDeliveries(query);
+  EXPECT_THAT(second->deliveries, IsEmpty());
+  EXPECT_FALSE(second->next.has_value());
+  query = {.newest_first = false, .max_events = 2};
+  const auto page = subscription->ListDeliveries(query);
+  ASSERT_EQ(page->deliveries.size(), 2u);
+  EXPECT_EQ(page->deliveries[1].sequence, 2);
+  EXPECT_EQ(page->next, 2);
+}
+
 TEST_F(SubscriptionTest, NothingComesBeforeTheReceiverIsReadyAgain) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();

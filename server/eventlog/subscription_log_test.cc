@@ -154,6 +154,12 @@ TEST(SubscriptionLogTest, SubscriptionsOfAnOlderLogGoOn) {
   EXPECT_EQ(stored->unsettled[0].attempts, 2);
   EXPECT_EQ(stored->unsettled[0].lost, 0);
   EXPECT_EQ(log->LoadDeadLetters(id, 0, 10)->at(0).nack_reason, "slow");
+  // From here on it is known what its filter let pass; of what was before, nothing.
+  const std::vector<SubscriptionMove> moves = log->ExplainEvent(2, {id})->front().moves;
+  ASSERT_EQ(moves.size(), 1u);
+  EXPECT_EQ(moves[0].kind, SubscriptionMove::Kind::kUpgraded);
+  EXPECT_EQ(moves[0].to, 9);
+  EXPECT_EQ(moves[0].settings, "settings");
 }
 
 // A reason is written once, with the nack, and stays with its event wherever that goes.
