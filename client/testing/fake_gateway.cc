@@ -81,6 +81,12 @@ grpc::Status FakeGateway::GetEvent(grpc::ServerContext*, const v1::GetEventReque
   return PlayScript(get_event, request, response);
 }
 
+grpc::Status FakeGateway::ExplainEvent(grpc::ServerContext*,
+                                       const v1::ExplainEventRequest* request,
+                                       v1::ExplainEventResponse* response) {
+  return PlayScript(explain_event, request, response);
+}
+
 v1::Event MakeEvent(int64_t sequence) {
   v1::Event event;
   event.set_sequence(sequence);

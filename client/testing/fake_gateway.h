@@ -50,6 +50,8 @@ class FakeGateway final : private v1::EventService::Service {
       list_recent_failures;
   std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> list_events;
   std::function<grpc::Status(const v1::GetEventRequest&, v1::GetEventResponse*)> get_event;
+  std::function<grpc::Status(const v1::ExplainEventRequest&, v1::ExplainEventResponse*)>
+      explain_event;
 
   FakeAdminService admin;
   FakeSubscriptionService subscriptions;
@@ -64,6 +66,8 @@ class FakeGateway final : private v1::EventService::Service {
                           v1::ListEventsResponse* response) override;
   grpc::Status GetEvent(grpc::ServerContext* context, const v1::GetEventRequest* request,
                         v1::GetEventResponse* response) override;
+  grpc::Status ExplainEvent(grpc::ServerContext* context, const v1::ExplainEventRequest* request,
+                            v1::ExplainEventResponse* response) override;
 
   absl::Notification over_;
 

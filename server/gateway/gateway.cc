@@ -122,6 +122,7 @@ absl::Status Gateway::StartRpc() {
       options_.rpc,
       {.log = *log_,
        .quarantine = *log_,
+       .lookups = *log_,
        .tail = tail_,
        .watch = watch_,
        .subscriptions = *subscriptions_,
@@ -129,7 +130,15 @@ absl::Status Gateway::StartRpc() {
        .access = access_,
        .certificates = grpc_certificates_.get(),
        .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); },
-       .source_names = [this] { return sources_.Names(); }});
+       .source_names = [this] { return sources_.Names(); },
+       .last_webhooks =
+           [this] {
+             std::vector<LastWebhook> last;
+             for (const auto& source : sources_.All()) {
+               last.push_back({source->config().name, source->records().source().last_webhook});
+             }
+             return last;
+           }});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();

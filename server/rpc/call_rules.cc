@@ -16,6 +16,7 @@ const std::map<absl::string_view, std::vector<Right>>& Rules() {
       {"/hookgate.v1.EventService/ListRecentFailures", {Right::kQuery}},
       {"/hookgate.v1.EventService/ListEvents", {Right::kQuery}},
       {"/hookgate.v1.EventService/GetEvent", {Right::kQuery}},
+      {"/hookgate.v1.EventService/ExplainEvent", {Right::kQuery}},
       {"/hookgate.v1.SubscriptionService/CreateSubscription", {Right::kConsume}},
       {"/hookgate.v1.SubscriptionService/GetSubscription", {Right::kConsume, Right::kAdmin}},
       {"/hookgate.v1.SubscriptionService/ListSubscriptions", {Right::kConsume, Right::kAdmin}},

@@ -63,6 +63,14 @@ bool Caller::MayQuietly(Right right, const std::string& source) const {
   return gate_.policy()->CheckSources(credentials_, right, {source}).ok();
 }
 
+bool Caller::MayLookAtQuietly(absl::string_view subscription) const {
+  const auto policy = gate_.policy();
+  return policy->CheckAdmin(credentials_).ok() ||
+         policy->CheckConsume(credentials_, subscription).ok();
+}
+
+bool Caller::IsAdminQuietly() const { return gate_.policy()->CheckAdmin(credentials_).ok(); }
+
 absl::Status Caller::CheckConsume(absl::string_view subscription) const {
   return Noted(gate_.policy()->CheckConsume(credentials_, subscription));
 }

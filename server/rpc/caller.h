@@ -49,6 +49,8 @@ class Caller {
   absl::Status CheckSource(Right right, const std::string& source) const;
   // The same as a plain answer, for events that must look as if they were not there.
   bool MayQuietly(Right right, const std::string& source) const;
+  bool MayLookAtQuietly(absl::string_view subscription) const;
+  bool IsAdminQuietly() const;
   absl::Status CheckConsume(absl::string_view subscription) const;
   // To look at the state of a subscription without its events.
   absl::Status CheckLookAt(absl::string_view subscription) const;

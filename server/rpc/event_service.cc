@@ -11,6 +11,9 @@
 namespace hookgate {
 namespace {
 
+using hookgate::v1::Absence;
+using hookgate::v1::ExplainEventRequest;
+using hookgate::v1::ExplainEventResponse;
 using hookgate::v1::GetEventRequest;
 using hookgate::v1::GetEventResponse;
 using hookgate::v1::ListEventsRequest;
@@ -49,12 +52,37 @@ absl::Status GetEvent(EventQueries& queries, const Caller& caller, const GetEven
   return exists.ok() ? found : exists;
 }
 
+// Of an event known by its sequence or a text, only the log can tell the source.
+absl::Status MayExplainEvent(const Caller& caller, const ExplainEventRequest& request) {
+  if (!request.has_webhook()) return absl::OkStatus();
+  return caller.CheckSource(Right::kQuery, request.webhook().source());
+}
+
+absl::Status ExplainEvent(const ExplainQueries& queries, const Caller& caller,
+                          const ExplainEventRequest& request, ExplainEventResponse& response) {
+  const auto may_query = [&caller](const std::string& source) {
+    return caller.MayQuietly(Right::kQuery, source);
+  };
+  const auto may_look_at = [&caller](const std::string& subscription) {
+    return caller.MayLookAtQuietly(subscription);
+  };
+  RETURN_IF_ERROR(
+      queries.Explain(request, {may_query, may_look_at, caller.IsAdminQuietly()}, response));
+  if (!request.has_webhook() || response.absence().cause() != Absence::CAUSE_NEVER_SEEN) {
+    return absl::OkStatus();
+  }
+  google::protobuf::RepeatedPtrField<std::string> sources;
+  *sources.Add() = request.webhook().source();
+  return caller.CheckSourcesExist(sources, "webhook.source");
+}
+
 }  // namespace
 
-EventService::EventService(const StreamContext& context)
+EventService::EventService(const StreamContext& context, const ExplainContext& explain)
     : context_(std::make_shared<const StreamContext>(context)),
       callers_(context.gate),
       queries_(context.log, context.clock),
+      explain_(explain),
       calls_(context.executor, context.gate) {}
 
 void EventService::AddTo(MethodTable& table) {
@@ -75,6 +103,10 @@ void EventService::AddTo(MethodTable& table) {
                                 GetEventResponse& response) {
     return GetEvent(queries_, caller, request, response);
   };
+  const auto explain_event = [this](const Caller& caller, const ExplainEventRequest& request,
+                                    ExplainEventResponse& response) {
+    return ExplainEvent(explain_, caller, request, response);
+  };
   table.AddService(
       *GetEventRequest::descriptor()->file()->FindServiceByName("EventService"),
       {{"Subscribe", {subscribe}},
@@ -82,7 +114,9 @@ void EventService::AddTo(MethodTable& table) {
                                   MayQuery<ListRecentFailuresRequest>, list_failures)},
        {"ListEvents", calls_.Reading<ListEventsRequest, ListEventsResponse>(
                           MayQuery<ListEventsRequest>, list_events)},
-       {"GetEvent", calls_.Reading<GetEventRequest, GetEventResponse>(MayGetEvent, get_event)}});
+       {"GetEvent", calls_.Reading<GetEventRequest, GetEventResponse>(MayGetEvent, get_event)},
+       {"ExplainEvent", calls_.Reading<ExplainEventRequest, ExplainEventResponse>(
+                            MayExplainEvent, explain_event)}});
 }
 
 }  // namespace hookgate

@@ -6,6 +6,7 @@
 #include "server/grpc_server/method_table.h"
 #include "server/rpc/caller_pool.h"
 #include "server/rpc/event_queries.h"
+#include "server/rpc/explain_queries.h"
 #include "server/rpc/subscribe_stream.h"
 #include "server/rpc/unary_calls.h"
 
@@ -13,8 +14,8 @@ namespace hookgate {
 
 class EventService {
  public:
-  // What is in `context` outlives the service.
-  explicit EventService(const StreamContext& context);
+  // What is in the contexts outlives the service.
+  EventService(const StreamContext& context, const ExplainContext& explain);
 
   // Adds its methods. The service outlives the table's server.
   void AddTo(MethodTable& table);
@@ -25,6 +26,7 @@ class EventService {
   const std::shared_ptr<const StreamContext> context_;  // shared with its streams
   CallerPool callers_;                                  // of streams
   EventQueries queries_;
+  const ExplainQueries explain_;
   UnaryCalls calls_;  // last: waits for what uses the others
 };
 

@@ -39,7 +39,9 @@ class RpcServerImpl final : public RpcServer {
         openings_(1),
         executor_(options.query_threads),
         events_({context.log, selections_, batches_, context.watch, executor_, pages_, openings_,
-                 registry_, context.clock, gate_}),
+                 registry_, context.clock, gate_},
+                {context.log, context.lookups, context.quarantine, context.subscriptions,
+                 context.last_webhooks, nullptr}),
         subscriptions_(
             {context.subscriptions, context.watch, executor_, registry_, context.clock, gate_},
             context.log),

@@ -16,9 +16,11 @@
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/lookup_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
+#include "server/rpc/explain_queries.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
@@ -39,6 +41,7 @@ struct RpcServerOptions {
 struct RpcServerContext {
   EventLog& log;
   QuarantineLog& quarantine;
+  LookupLog& lookups;
   const Tail& tail;
   HeadWatch& watch;
   SubscriptionRegistry& subscriptions;
@@ -49,6 +52,8 @@ struct RpcServerContext {
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
   // The names of the sources that are configured now; null: every name is a source. Any thread.
   std::function<std::vector<std::string>()> source_names;
+  // As in ExplainContext.
+  std::function<std::vector<LastWebhook>()> last_webhooks;
 };
 
 // Thread-safe.

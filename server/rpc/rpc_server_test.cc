@@ -38,6 +38,7 @@ class RpcServerTest : public testing::Test {
   RpcServerContext Context() {
     return {.log = held_,
             .quarantine = *log_,
+            .lookups = *log_,
             .tail = tail_,
             .watch = watch_,
             .subscriptions = *subscriptions_,

@@ -1,0 +1,84 @@
+// EventService.ExplainEvent, without gRPC: request in, response or error out. Reads the log, so it
+// may block.
+#ifndef HOOKGATE_SERVER_RPC_EXPLAIN_QUERIES_H_
+#define HOOKGATE_SERVER_RPC_EXPLAIN_QUERIES_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "hookgate/v1/event_service.pb.h"
+#include "server/delivery/subscription_registry.h"
+#include "server/eventlog/event_log.h"
+#include "server/eventlog/lookup_log.h"
+#include "server/eventlog/quarantine_log.h"
+
+namespace hookgate {
+
+// When a source was heard of last.
+struct LastWebhook {
+  std::string source;
+  absl::optional<absl::Time> time;  // nullopt: nothing came since the log counts it
+};
+
+struct ExplainContext {
+  EventLog& log;
+  LookupLog& lookups;
+  QuarantineLog& quarantine;
+  SubscriptionRegistry& subscriptions;
+  // Those that are configured now; null: none. Any thread.
+  std::function<std::vector<LastWebhook>()> sources;
+  // Requests that claimed this webhook-id and were refused, the newest first; null: none are
+  // remembered. Any thread.
+  std::function<std::vector<hookgate::v1::Absence::Refused>(absl::string_view webhook_id)> refused;
+};
+
+// What the caller may know of.
+struct ExplainView {
+  absl::FunctionRef<bool(const std::string& source)> may_query;
+  absl::FunctionRef<bool(const std::string& subscription)> may_look_at;
+  bool is_admin = false;
+};
+
+// Thread-safe. Errors are those that event_service.proto names.
+class ExplainQueries {
+ public:
+  // What is in `context` outlives the queries.
+  explicit ExplainQueries(const ExplainContext& context) : context_(context) {}
+
+  absl::Status Explain(const hookgate::v1::ExplainEventRequest& request, const ExplainView& view,
+                       hookgate::v1::ExplainEventResponse& response) const;
+
+ private:
+  using Request = hookgate::v1::ExplainEventRequest;
+  using Response = hookgate::v1::ExplainEventResponse;
+
+  // The event that the request names, null if the caller finds none; others of its text are put into
+  // `response`.
+  absl::StatusOr<LogEventPtr> Find(const Request& request, const ExplainView& view,
+                                   Response& response) const;
+  absl::StatusOr<LogEventPtr> FindByText(const Request& request, const ExplainView& view,
+                                         Response& response) const;
+  absl::Status DescribeArrival(const LogEvent& event, bool is_admin, Response& response) const;
+  // `event` is null if the log does not hold it any more.
+  absl::Status DescribeDeliveries(const Request& request, const ExplainView& view,
+                                  Sequence sequence, const LogEvent* event,
+                                  Response& response) const;
+  absl::Status DescribeAbsence(const Request& request, const ExplainView& view,
+                               Response& response) const;
+  absl::Status AddQuarantined(const Request& request, hookgate::v1::Absence& absence) const;
+  void AddRefused(const Request& request, hookgate::v1::Absence& absence) const;
+  std::vector<LastWebhook> Sources() const;
+
+  const ExplainContext context_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_RPC_EXPLAIN_QUERIES_H_
