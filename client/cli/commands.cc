@@ -9,6 +9,7 @@
 #include "client/cli/dead_letters_redrive_command.h"
 #include "client/cli/deliveries_command.h"
 #include "client/cli/events_command.h"
+#include "client/cli/explain_command.h"
 #include "client/cli/failures_command.h"
 #include "client/cli/fsck_command.h"
 #include "client/cli/get_command.h"
@@ -53,6 +54,7 @@ const std::vector<Command>& Commands() {
                                                   FailuresCommand(),
                                                   EventsCommand(),
                                                   GetCommand(),
+                                                  ExplainCommand(),
                                                   SendCommand(),
                                                   StatusCommand(),
                                                   QuarantineListCommand(),

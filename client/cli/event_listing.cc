@@ -72,6 +72,12 @@ std::string Closing(const Listing& listing, const Shown& shown, const Flags& fla
                       HasFilter(flags) ? " that match the filter" : "", ".\n");
 }
 
+Table PlainTable(const std::vector<v1::Event>& events, const Reader& reader) {
+  Table table(EventColumns());
+  for (const v1::Event& event : events) table.AddRow(EventCells(event, reader));
+  return table;
+}
+
 absl::Status CheckFlags(const Flags& flags, absl::Time now) {
   if (flags.Has("since") && flags.Has("until") &&
       flags.Time("since", now) >= flags.Time("until", now)) {
@@ -141,23 +147,28 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
       environment.connect(flags.Text("grpc"), environment.security);
   const Reader reader = {now, environment.zone, StyleOf(flags, environment)};
   const bool json = IsJson(flags);
-  Table table = EventTable();
+  std::vector<v1::Event> events;  // Of the table.
   const auto show = [&](const v1::Event& event) {
     if (json) {
       environment.out << EventJson(event) << "\n";
     } else {
-      AddEvent(event, reader, table);
+      events.push_back(event);
     }
     return environment.out.good();
   };
   Shown shown;
   const GatewayError error = ForEachEvent(listing, flags, *connection, show, shown);
-  if (!json && shown.count > 0) table.Print(reader.style, environment.out);
+  if (!json && shown.count > 0) {
+    const Table table =
+        listing.table ? listing.table(events, reader) : PlainTable(events, reader);
+    table.Print(reader.style, environment.out);
+  }
   if (!error.status.ok()) {
     return FailedCall(error, absl::StrCat("cannot list ", listing.plural), connection->target(),
                       environment);
   }
   if (!json) environment.out << Closing(listing, shown, flags, now, environment.zone);
+  if (!json && listing.note) environment.out << listing.note(*connection);
   return kFine;
 }
 

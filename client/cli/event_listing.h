@@ -12,6 +12,8 @@
 #include "client/cli/environment.h"
 #include "client/cli/event_text.h"
 #include "client/cli/flags.h"
+#include "client/cli/reader.h"
+#include "client/cli/table.h"
 #include "client/connection.h"
 #include "client/gateway_error.h"
 #include "hookgate/v1/event_service.pb.h"
@@ -42,6 +44,10 @@ struct Listing {
   std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
                              ListedPage& page)>
       fetch;
+  // All that was listed as a table; none: a row for each event, and no more columns than that.
+  std::function<Table(const std::vector<v1::Event>& events, const Reader& reader)> table = {};
+  // What is to be said below it, besides; a line, or nothing.
+  std::function<std::string(Connection& connection)> note = {};
 };
 
 // Prints page after page up to --limit, or all; returns the exit code.

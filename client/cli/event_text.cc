@@ -85,25 +85,20 @@ std::string EventPage(const v1::Event& event, const Reader& reader) {
   return absl::StrCat(page, PayloadText(event));
 }
 
-Table EventTable() {
-  return Table({{"RECEIVED"},
-                {"AGE"},
-                {"TYPE"},
-                {"SUBJECT"},
-                {"SOURCE"},
-                {"WEBHOOK-ID"},
-                {"SEQUENCE", true}});
+std::vector<Table::Column> EventColumns() {
+  return {{"RECEIVED"}, {"AGE"},        {"TYPE"},           {"SUBJECT"},
+          {"SOURCE"},   {"WEBHOOK-ID"}, {"SEQUENCE", true}};
 }
 
-void AddEvent(const v1::Event& event, const Reader& reader, Table& table) {
+std::vector<Table::Cell> EventCells(const v1::Event& event, const Reader& reader) {
   const WhenText when = ReceiveTime(event, reader);
-  table.AddRow({{when.local},
-                {when.age, Look::kFaint},
-                {OrNone(event.type()), LookOfType(event.type())},
-                {OrNone(event.subject())},
-                {event.source()},
-                {event.webhook_id()},
-                {absl::StrCat(event.sequence())}});
+  return {{when.local},
+          {when.age, Look::kFaint},
+          {OrNone(event.type()), LookOfType(event.type())},
+          {OrNone(event.subject())},
+          {event.source()},
+          {event.webhook_id()},
+          {absl::StrCat(event.sequence())}};
 }
 
 std::string EventJson(const v1::Event& event) { return Json(event, false); }

@@ -3,6 +3,7 @@
 #define HOOKGATE_CLIENT_CLI_EVENT_TEXT_H_
 
 #include <string>
+#include <vector>
 
 #include "client/cli/reader.h"
 #include "client/cli/table.h"
@@ -17,8 +18,8 @@ std::string EventLine(const v1::Event& event, const Reader& reader);
 std::string EventPage(const v1::Event& event, const Reader& reader);
 
 // The same fields as EventLine's, as columns.
-Table EventTable();
-void AddEvent(const v1::Event& event, const Reader& reader, Table& table);
+std::vector<Table::Column> EventColumns();
+std::vector<Table::Cell> EventCells(const v1::Event& event, const Reader& reader);
 
 // One JSON object, without line feeds: protobuf's JSON mapping with the names of the .proto files,
 // so 64-bit numbers are strings and absent fields are left out.

@@ -77,8 +77,8 @@ TEST(EventPageTest, IsHarmless) {
 }
 
 TEST(EventTableTest, HasARowForEachEvent) {
-  Table table = EventTable();
-  AddEvent(MakeEvent(1), kReader, table);
+  Table table(EventColumns());
+  table.AddRow(EventCells(MakeEvent(1), kReader));
   std::ostringstream out;
   table.Print(kReader.style, out);
   EXPECT_EQ(out.str(),

@@ -1,5 +1,11 @@
 #include "client/cli/failures_command.h"
 
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/cli_fixture.h"
 #include "client/cli/exit_code.h"
@@ -10,6 +16,7 @@ namespace {
 
 using ::hookgate::testing::GatewayStatus;
 using ::hookgate::testing::MakeEvent;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -23,6 +30,11 @@ class FailuresTest : public CliTest {
   void Hold(int newest, int page = 1000) {
     gateway_.list_recent_failures = [this, newest, page](const Request& request,
                                                          Response* response) {
+      if (IsForOlder(request)) {
+        response->set_total_count(older_);
+        response->set_total_count_truncated(older_ > 4000);
+        return grpc::Status::OK;
+      }
       requests_.push_back(request);
       const int first = request.page_token().empty() ? newest : std::stoi(request.page_token());
       const int last = std::max(first - std::min(request.page_size(), page), 0);
@@ -33,7 +45,34 @@ class FailuresTest : public CliTest {
     };
   }
 
+  // Whether it asks how many there are before the window.
+  static bool IsForOlder(const Request& request) {
+    return request.has_start_time() && request.start_time().seconds() == 0;
+  }
+  // Event `sequence` is in `state` in the subscription `name`; in others, filtered.
+  void SetState(int64_t sequence, const std::string& name, v1::DeliveryState state) {
+    names_.insert(name);
+    states_[{sequence, name}] = state;
+    gateway_.explain_event = [this](const v1::ExplainEventRequest& request,
+                                    v1::ExplainEventResponse* response) {
+      response->mutable_event()->set_sequence(request.sequence());
+      response->set_hidden_subscriptions(hidden_);
+      for (const std::string& name : names_) {
+        v1::SubscriptionDelivery& delivery = *response->add_deliveries();
+        delivery.set_subscription(name);
+        const auto state = states_.find({request.sequence(), name});
+        delivery.mutable_delivery()->set_state(
+            state != states_.end() ? state->second : v1::DELIVERY_STATE_FILTERED);
+      }
+      return grpc::Status::OK;
+    };
+  }
+
   std::vector<Request> requests_;
+  int older_ = 0;
+  int hidden_ = 0;
+  std::set<std::string> names_;
+  std::map<std::pair<int64_t, std::string>, v1::DeliveryState> states_;
 };
 
 TEST_F(FailuresTest, PrintsATableAndHowManyThereAre) {
@@ -130,7 +169,8 @@ TEST_F(FailuresTest, GoesFromPageToPage) {
 
 TEST_F(FailuresTest, AllGoesToTheEndThroughEmptyPagesToo) {
   int calls = 0;
-  gateway_.list_recent_failures = [&calls](const Request&, Response* response) {
+  gateway_.list_recent_failures = [&calls](const Request& request, Response* response) {
+    if (IsForOlder(request)) return grpc::Status::OK;
     ++calls;
     if (calls != 2) *response->add_events() = MakeEvent(calls);
     if (calls < 3) response->set_next_page_token("more");
@@ -162,6 +202,93 @@ TEST_F(FailuresTest, TextFromElsewhereCannotReachTheTerminal) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(Run({"failures"}).out, HasSubstr("  \\x1b[2J\\nx  openai  a\\rb  "));
+}
+
+TEST_F(FailuresTest, EachSubscriptionHasAColumn) {
+  Hold(2);
+  SetState(2, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(2, "mail", v1::DELIVERY_STATE_DEAD_LETTERED);
+  EXPECT_THAT(Run({"failures"}).out,
+              AllOf(HasSubstr("  SEQUENCE  billing   mail\n"),
+                    HasSubstr("         2  acked     dead\n"),
+                    HasSubstr("         1  filtered  filtered\n"),
+                    HasSubstr("\n2 failures in the last 24 h\n")));
+}
+
+TEST_F(FailuresTest, ManySubscriptionsAreCounted) {
+  Hold(1);
+  for (const char* const name : {"a", "b", "c", "d"}) {
+    SetState(1, name, v1::DELIVERY_STATE_ACKED);
+  }
+  SetState(1, "e", v1::DELIVERY_STATE_WAITING);
+  EXPECT_THAT(Run({"failures"}).out, AllOf(HasSubstr("  SEQUENCE  SUBSCRIPTIONS\n"),
+                                           HasSubstr("         1  4 acked, 1 waiting\n")));
+}
+
+// Whoever is on call asks what nobody has handled.
+TEST_F(FailuresTest, UnhandledAreThoseWithSomethingToDo) {
+  Hold(6);
+  SetState(1, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(2, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(2, "mail", v1::DELIVERY_STATE_LEASED);
+  SetState(3, "mail", v1::DELIVERY_STATE_DEAD_LETTERED);
+  SetState(4, "mail", v1::DELIVERY_STATE_DISCARDED);
+  SetState(5, "billing", v1::DELIVERY_STATE_NOT_REACHED);
+  const auto listed = [this](const std::string& flag) {
+    std::string sequences;
+    const Outcome outcome = Run({"failures", flag, "--output=json"});
+    EXPECT_EQ(outcome.exit_code, kFine);
+    for (int i = 1; i <= 6; ++i) {
+      if (absl::StrContains(outcome.out, absl::StrCat("\"wh_", i, "\""))) {
+        absl::StrAppend(&sequences, i);
+      }
+    }
+    return sequences;
+  };
+  EXPECT_EQ(listed("--handled"), "14");
+  EXPECT_EQ(listed("--unhandled"), "2356");
+  EXPECT_THAT(Run({"failures", "--unhandled"}).out,
+              HasSubstr("\n4 unhandled failures in the last 24 h\n"));
+  EXPECT_EQ(Run({"failures", "--unhandled", "--handled"}).exit_code, kWrongUsage);
+}
+
+TEST_F(FailuresTest, AChoiceGoesOnUntilTheLimitIsReached) {
+  Hold(50, 10);
+  SetState(3, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(2, "billing", v1::DELIVERY_STATE_ACKED);
+  const Outcome outcome = Run({"failures", "--handled", "--limit=1"});
+  EXPECT_THAT(outcome.out, HasSubstr("the first handled failure in the last 24 h; there may be "
+                                     "more"));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("wh_3 "), Not(HasSubstr("wh_2 "))));
+}
+
+// A gateway of before has no states: its failures are listed all the same, but not chosen from.
+TEST_F(FailuresTest, GatewayWithoutStatesCannotChoose) {
+  Hold(1);
+  EXPECT_EQ(Run({"failures"}).exit_code, kFine);
+  const Outcome outcome = Run({"failures", "--unhandled"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(FailuresTest, SaysWhatItsWindowHides) {
+  Hold(1);
+  older_ = 12;
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr("\n12 older failures are before that: --since AGO shows more.\n"));
+  older_ = 4001;
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr("At least 4001 older"));
+  Hold(0);
+  EXPECT_THAT(Run({"failures"}).out,
+              AllOf(HasSubstr("No failures in the last 24 h.\n"), HasSubstr("older")));
+}
+
+TEST_F(FailuresTest, SaysThatSomeSubscriptionsAreNotShown) {
+  Hold(1);
+  SetState(1, "billing", v1::DELIVERY_STATE_ACKED);
+  hidden_ = 2;
+  EXPECT_THAT(Run({"failures"}).out,
+              HasSubstr("2 subscriptions of which you may not know have no column.\n"));
+  EXPECT_THAT(Run({"failures", "--handled"}).out, HasSubstr("did not count.\n"));
 }
 
 // protobuf's JSON leaves the marks that reorder text as they are.

@@ -96,6 +96,26 @@ TEST_F(CliTest, SendSaysHowItWasAnswered) {
   EXPECT_THAT(stale.out + stale.err, HasSubstr("401 timestamp_too_old"));
 }
 
+// Whoever is on call has an id in hand, and asks who has handled it.
+TEST_F(CliTest, ExplainAndFailuresSayWhoHasHandledAnEvent) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  Hookgate({"send", "--webhook-id", "wh_1"});
+  EXPECT_THAT(Hookgate({"explain", "wh_1"}).out, HasSubstr("not reached"));
+  EXPECT_THAT(Hookgate({"failures", "--unhandled"}).out, HasSubstr("wh_1"));
+  EXPECT_EQ(Hookgate({"consume", "billing", "--max-events", "1", "--exec", "true"}).exit_code, 0);
+  for (const char* const id : {"wh_1", "1"}) {
+    const ProgramOutcome explained = Hookgate({"explain", id});
+    EXPECT_EQ(explained.exit_code, 0) << explained.err;
+    EXPECT_THAT(explained.out, AllOf(HasSubstr("webhook-id  wh_1\n"), HasSubstr("acked")));
+  }
+  EXPECT_THAT(Hookgate({"failures", "--unhandled"}).out,
+              HasSubstr("No unhandled failures in the last 24 h"));
+  EXPECT_THAT(Hookgate({"failures", "--handled"}).out, HasSubstr("wh_1"));
+  const ProgramOutcome absent = Hookgate({"explain", "evt_none"});
+  EXPECT_EQ(absent.exit_code, 4);
+  EXPECT_THAT(absent.out, HasSubstr("it never came"));
+}
+
 class SecureCliTest : public CliTest {
  protected:
   void SetUp() override {}  // Tests start the gateway with certificates of their own.

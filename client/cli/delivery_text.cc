@@ -1,0 +1,168 @@
+#include "client/cli/delivery_text.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "client/cli/time_format.h"
+#include "server/base/proto_time.h"
+
+namespace hookgate::cli {
+namespace {
+
+// Of an enum's value that this build does not know, or that needs no words of its own:
+// "DELIVERY_END_NACKED" is "nacked".
+std::string PlainName(absl::string_view name, absl::string_view prefix) {
+  if (name.size() <= prefix.size()) return "";
+  return absl::StrReplaceAll(absl::AsciiStrToLower(name.substr(prefix.size())), {{"_", " "}});
+}
+
+absl::string_view ListText(v1::FilterList list) {
+  switch (list) {
+    case v1::FILTER_LIST_SOURCES:
+      return "its filter does not admit the source";
+    case v1::FILTER_LIST_TYPES:
+      return "its filter does not admit the type";
+    case v1::FILTER_LIST_SUBJECTS:
+      return "its filter does not admit the subject";
+    default:
+      return "its filter does not admit it";
+  }
+}
+
+// "until 17:16:40 in 20 s".
+std::string UntilText(absl::string_view what, const v1::EventDelivery& delivery,
+                      const Reader& reader) {
+  if (!delivery.has_until_time()) return "";
+  const WhenText when = When(true, delivery.until_time(), reader);
+  return absl::StrCat(what, " ", when.local, " (", when.age, ")");
+}
+
+// How the delivery before ended, and with which reason.
+std::string LastText(const v1::EventDelivery& delivery) {
+  std::string text = EndText(delivery.last_end());
+  if (!delivery.reason().empty()) {
+    absl::StrAppend(&text, text.empty() ? "" : ": ", "\"", delivery.reason(), "\"");
+  }
+  return text;
+}
+
+std::string WaitingText(const v1::EventDelivery& delivery, const Reader& reader) {
+  std::string text = LastText(delivery);
+  const auto until = FromProto(delivery.until_time(), "");
+  const bool waits = delivery.has_until_time() && until.ok() && *until > reader.now;
+  absl::StrAppend(
+      &text, text.empty() ? "" : "; ",
+      waits ? UntilText("not before", delivery, reader) : "waits for a consumer that takes it");
+  return text;
+}
+
+}  // namespace
+
+std::string StateText(v1::DeliveryState state) {
+  switch (state) {
+    case v1::DELIVERY_STATE_DEAD_LETTERED:
+      return "dead";
+    case v1::DELIVERY_STATE_NOT_REMEMBERED:
+      return "settled";
+    case v1::DELIVERY_STATE_UNSPECIFIED:
+      return "unknown";
+    default: {
+      const std::string text = PlainName(v1::DeliveryState_Name(state), "DELIVERY_STATE_");
+      return text.empty() ? absl::StrCat("state ", static_cast<int>(state)) : text;
+    }
+  }
+}
+
+Look LookOfState(v1::DeliveryState state) {
+  switch (state) {
+    case v1::DELIVERY_STATE_DEAD_LETTERED:
+    case v1::DELIVERY_STATE_LOST:
+      return Look::kBad;
+    case v1::DELIVERY_STATE_ACKED:
+      return Look::kGood;
+    case v1::DELIVERY_STATE_FILTERED:
+    case v1::DELIVERY_STATE_BEFORE_START:
+      return Look::kFaint;
+    default:
+      return Look::kPlain;
+  }
+}
+
+std::string EndText(v1::DeliveryEnd end) {
+  switch (end) {
+    case v1::DELIVERY_END_CONSUMER_DECIDED:
+      return "the consumer gave it up";
+    case v1::DELIVERY_END_SEEK:
+      return "the subscription was moved by a seek";
+    case v1::DELIVERY_END_EVENT_REMOVED:
+      return "retention removed the event";
+    case v1::DELIVERY_END_UNSPECIFIED:
+      return "";
+    default:
+      return PlainName(v1::DeliveryEnd_Name(end), "DELIVERY_END_");
+  }
+}
+
+std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
+  switch (delivery.state()) {
+    case v1::DELIVERY_STATE_FILTERED:
+      return std::string(ListText(delivery.filtered_by()));
+    case v1::DELIVERY_STATE_BEFORE_START:
+      return "the subscription begins after it";
+    case v1::DELIVERY_STATE_SKIPPED:
+      return "a seek moved the subscription past it";
+    case v1::DELIVERY_STATE_LOST:
+      return "retention removed it before it was settled";
+    case v1::DELIVERY_STATE_NOT_REACHED:
+      return delivery.filtered_by() == v1::FILTER_LIST_UNSPECIFIED
+                 ? "the subscription has not come to it"
+                 : absl::StrCat("not come to it, and ", ListText(delivery.filtered_by()));
+    case v1::DELIVERY_STATE_LEASED:
+      return UntilText("its lease ends", delivery, reader);
+    case v1::DELIVERY_STATE_WAITING:
+      return WaitingText(delivery, reader);
+    case v1::DELIVERY_STATE_DEAD_LETTERED:
+      return LastText(delivery);
+    case v1::DELIVERY_STATE_NOT_REMEMBERED:
+      return "how and when is no longer remembered";
+    default:
+      return "";
+  }
+}
+
+Table AttemptsTable(const v1::EventDelivery& delivery, const Reader& reader) {
+  Table table({{"ATTEMPT", true}, {"CONSUMER"}, {"BEGAN"}, {"TOOK", true}, {"ENDED"}, {"REASON"}});
+  for (const v1::DeliveryAttempt& attempt : delivery.attempts()) {
+    const auto begin = FromProto(attempt.begin_time(), "");
+    const auto end = FromProto(attempt.end_time(), "");
+    const bool took = attempt.has_begin_time() && attempt.has_end_time() && begin.ok() && end.ok();
+    const std::string ended = EndText(attempt.end());
+    table.AddRow({{absl::StrCat(attempt.attempt())},
+                  {attempt.consumer().empty() ? "-" : attempt.consumer()},
+                  {When(attempt.has_begin_time(), attempt.begin_time(), reader).local},
+                  {took ? DurationText(absl::Trunc(*end - *begin, absl::Milliseconds(1))) : "-"},
+                  {ended.empty() ? "not yet" : ended},
+                  {attempt.reason().empty() ? "-" : attempt.reason()}});
+  }
+  return table;
+}
+
+Handling HandlingOf(const v1::EventDelivery& delivery) {
+  switch (delivery.state()) {
+    case v1::DELIVERY_STATE_NOT_REACHED:
+      return delivery.filtered_by() == v1::FILTER_LIST_UNSPECIFIED ? Handling::kNotHandled
+                                                                   : Handling::kNotItsJob;
+    case v1::DELIVERY_STATE_FILTERED:
+    case v1::DELIVERY_STATE_BEFORE_START:
+      return Handling::kNotItsJob;
+    case v1::DELIVERY_STATE_ACKED:
+    case v1::DELIVERY_STATE_DISCARDED:
+    case v1::DELIVERY_STATE_NOT_REMEMBERED:
+      return Handling::kHandled;
+    default:
+      return Handling::kNotHandled;
+  }
+}
+
+}  // namespace hookgate::cli
