@@ -47,6 +47,14 @@ std::string LastText(const v1::EventDelivery& delivery) {
   return text;
 }
 
+// As it is shown: a filter that does not admit an event says more than that its turn has not come.
+v1::DeliveryState StateOf(const v1::EventDelivery& delivery) {
+  const bool filtered = delivery.filtered_by() != v1::FILTER_LIST_UNSPECIFIED;
+  return filtered && delivery.state() == v1::DELIVERY_STATE_NOT_REACHED
+             ? v1::DELIVERY_STATE_FILTERED
+             : delivery.state();
+}
+
 std::string WaitingText(const v1::EventDelivery& delivery, const Reader& reader) {
   std::string text = LastText(delivery);
   const auto until = FromProto(delivery.until_time(), "");
@@ -59,7 +67,8 @@ std::string WaitingText(const v1::EventDelivery& delivery, const Reader& reader)
 
 }  // namespace
 
-std::string StateText(v1::DeliveryState state) {
+std::string StateText(const v1::EventDelivery& delivery) {
+  const v1::DeliveryState state = StateOf(delivery);
   switch (state) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
       return "dead";
@@ -74,8 +83,8 @@ std::string StateText(v1::DeliveryState state) {
   }
 }
 
-Look LookOfState(v1::DeliveryState state) {
-  switch (state) {
+Look LookOfState(const v1::EventDelivery& delivery) {
+  switch (StateOf(delivery)) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
     case v1::DELIVERY_STATE_LOST:
       return Look::kBad;
@@ -105,7 +114,7 @@ std::string EndText(v1::DeliveryEnd end) {
 }
 
 std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
-  switch (delivery.state()) {
+  switch (StateOf(delivery)) {
     case v1::DELIVERY_STATE_FILTERED:
       return std::string(ListText(delivery.filtered_by()));
     case v1::DELIVERY_STATE_BEFORE_START:
@@ -115,9 +124,7 @@ std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
     case v1::DELIVERY_STATE_LOST:
       return "retention removed it before it was settled";
     case v1::DELIVERY_STATE_NOT_REACHED:
-      return delivery.filtered_by() == v1::FILTER_LIST_UNSPECIFIED
-                 ? "the subscription has not come to it"
-                 : absl::StrCat("not come to it, and ", ListText(delivery.filtered_by()));
+      return "the subscription has not come to it";
     case v1::DELIVERY_STATE_LEASED:
       return UntilText("its lease ends", delivery, reader);
     case v1::DELIVERY_STATE_WAITING:
@@ -149,10 +156,7 @@ Table AttemptsTable(const v1::EventDelivery& delivery, const Reader& reader) {
 }
 
 Handling HandlingOf(const v1::EventDelivery& delivery) {
-  switch (delivery.state()) {
-    case v1::DELIVERY_STATE_NOT_REACHED:
-      return delivery.filtered_by() == v1::FILTER_LIST_UNSPECIFIED ? Handling::kNotHandled
-                                                                   : Handling::kNotItsJob;
+  switch (StateOf(delivery)) {
     case v1::DELIVERY_STATE_FILTERED:
     case v1::DELIVERY_STATE_BEFORE_START:
       return Handling::kNotItsJob;

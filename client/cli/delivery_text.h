@@ -12,9 +12,10 @@
 
 namespace hookgate::cli {
 
-// "acked", "dead", "not reached".
-std::string StateText(v1::DeliveryState state);
-Look LookOfState(v1::DeliveryState state);
+// "acked", "dead", "not reached". What the subscription has not come to, but its filter does not
+// admit, is "filtered".
+std::string StateText(const v1::EventDelivery& delivery);
+Look LookOfState(const v1::EventDelivery& delivery);
 
 // "nacked", "deadline passed"; "" for a delivery that has not ended.
 std::string EndText(v1::DeliveryEnd end);

@@ -26,7 +26,16 @@ std::string Count(int64_t count, absl::string_view singular) {
 
 std::string OrNone(const std::string& text) { return text.empty() ? "-" : text; }
 
-// "verified by the secret main; received 0.2 s after it was signed".
+// Of whole seconds, as senders sign them.
+std::string SkewText(absl::Duration skew) {
+  const std::string amount = DurationText(absl::Trunc(absl::AbsDuration(skew), absl::Seconds(1)));
+  if (absl::AbsDuration(skew) < absl::Seconds(1)) return "received within a second of being signed";
+  if (skew > absl::ZeroDuration()) return absl::StrCat("received ", amount, " after it was signed");
+  return absl::StrCat("received ", amount,
+                      " before the time that it was signed with: the sender's clock is ahead");
+}
+
+// "verified by the secret main; received within a second of being signed".
 std::string ArrivalText(const v1::Arrival& arrival) {
   std::vector<std::string> parts;
   if (!arrival.secrets().empty()) {
@@ -35,13 +44,7 @@ std::string ArrivalText(const v1::Arrival& arrival) {
   }
   const auto skew = FromProto(arrival.skew(), "");
   if (arrival.has_skew() && skew.ok()) {
-    const std::string amount =
-        DurationText(absl::Trunc(absl::AbsDuration(*skew), absl::Milliseconds(1)));
-    parts.push_back(*skew < absl::ZeroDuration()
-                        ? absl::StrCat("received ", amount,
-                                       " before the time that it was signed with: the sender's "
-                                       "clock is ahead")
-                        : absl::StrCat("received ", amount, " after it was signed"));
+    parts.push_back(SkewText(*skew));
   }
   return absl::StrJoin(parts, "; ");
 }
@@ -83,7 +86,7 @@ std::string StateFields(const ExplainEventResponse& response, const Reader& read
     for (const v1::SubscriptionDelivery& each : response.deliveries()) {
       const v1::EventDelivery& delivery = each.delivery();
       table.AddRow({{each.subscription(), Look::kHeading},
-                    {StateText(delivery.state()), LookOfState(delivery.state())},
+                    {StateText(delivery), LookOfState(delivery)},
                     {When(delivery.has_state_time(), delivery.state_time(), reader).local},
                     {OrNone(delivery.consumer())},
                     {delivery.attempt() == 0 ? "-" : absl::StrCat(delivery.attempt())},
@@ -140,8 +143,9 @@ std::string OtherEvents(const ExplainEventResponse& response, const Reader& read
 }
 
 // What somebody may do about an event in this state; "": nothing.
-std::string NextStep(const std::string& name, int64_t sequence, v1::DeliveryState state) {
-  switch (state) {
+std::string NextStep(const std::string& name, int64_t sequence, const v1::EventDelivery& delivery) {
+  if (HandlingOf(delivery) != Handling::kNotHandled) return "";
+  switch (delivery.state()) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
       return absl::StrCat("hookgate dead-letters redrive ", name, " ", sequence,
                           "   delivers it again, once its cause is mended");
@@ -159,7 +163,7 @@ std::string NextSteps(const ExplainEventResponse& response) {
   std::ostringstream out;
   for (const v1::SubscriptionDelivery& each : response.deliveries()) {
     const std::string step =
-        NextStep(each.subscription(), response.event().sequence(), each.delivery().state());
+        NextStep(each.subscription(), response.event().sequence(), each.delivery());
     if (!step.empty())
       out << (out.tellp() == 0 ? "\nNext:\n" : "") << "  " << Printable(step) << "\n";
   }

@@ -39,7 +39,7 @@ bool IsHandled(const Deliveries& deliveries) {
 std::string StateCounts(const Deliveries& deliveries) {
   std::map<std::string, int> counts;
   for (const v1::SubscriptionDelivery& each : deliveries) {
-    ++counts[StateText(each.delivery().state())];
+    ++counts[StateText(each.delivery())];
   }
   return absl::StrJoin(counts, ", ", [](std::string* out, const auto& entry) {
     absl::StrAppend(out, entry.second, " ", entry.first);
@@ -176,8 +176,7 @@ class Failures {
       if (each == deliveries.end()) {
         cells.push_back({"-"});
       } else {
-        const v1::DeliveryState state = each->delivery().state();
-        cells.push_back({StateText(state), LookOfState(state)});
+        cells.push_back({StateText(each->delivery()), LookOfState(each->delivery())});
       }
     }
   }
