@@ -180,6 +180,25 @@ TEST_P(GrpcServerTest, RequestsThatAreTooLargeAreRefused) {
   EXPECT_EQ(server_->refusals()[static_cast<size_t>(GrpcRefusal::kMessageTooLarge)], 1);
 }
 
+// 1 MiB of fields of two bytes took up to 100 MiB once it was parsed.
+TEST_P(GrpcServerTest, RequestsOfTooManyFieldsAreNotParsed) {
+  Message request;
+  auto& fields = *request.GetReflection()->MutableUnknownFields(&request);
+  for (int i = 0; i < 65'536; ++i) fields.AddVarint(200, 1);
+  const auto echo = [&](Message* answer) {
+    grpc::ClientContext context;
+    SetPatience(context);
+    return stub_->Echo(&context, request, answer);
+  };
+  Message answer;
+  EXPECT_TRUE(echo(&answer).ok());
+  fields.AddVarint(200, 1);
+  const grpc::Status status = echo(&answer);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("more than 65536 fields"));
+  EXPECT_EQ(Echo("next"), "next");
+}
+
 TEST_P(GrpcServerTest, HeadersThatAreTooLongAreRefused) {
   grpc::ClientContext context;
   SetPatience(context);

@@ -2,10 +2,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/grpc_server/wire_fields.h"
 
 namespace hookgate {
 
@@ -111,7 +113,15 @@ HandlerFactory UnaryMethod(std::function<absl::StatusOr<UnaryWork>(const CallInf
   };
 }
 
-absl::Status ParseRequest(absl::string_view bytes, google::protobuf::MessageLite& message) {
+absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& message) {
+  // A field has two bytes at least: what is shorter than that need not be counted.
+  if (bytes.size() > 2 * kMaxRequestFields &&
+      CountFields(bytes, *message.GetDescriptor(), kMaxRequestFields) > kMaxRequestFields) {
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+        absl::StrCat("the request has more than ", kMaxRequestFields,
+                     " fields, with those of messages within it: ask for less at once"));
+  }
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                          "the request is not a message of the method's type");

@@ -12,6 +12,7 @@
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_UNARY_METHOD_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_UNARY_METHOD_H_
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,7 +21,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "google/protobuf/message_lite.h"
+#include "google/protobuf/message.h"
 #include "server/grpc_server/call.h"
 #include "server/grpc_server/method_table.h"
 
@@ -53,8 +54,13 @@ using UnaryWork = absl::AnyInvocable<void(std::string request, UnaryResponder re
 // request, or refuses the call.
 HandlerFactory UnaryMethod(std::function<absl::StatusOr<UnaryWork>(const CallInfo& info)> begin);
 
-// Reads `bytes` into `message`. INVALID_ARGUMENT invalid_request if they are not a message of its type.
-absl::Status ParseRequest(absl::string_view bytes, google::protobuf::MessageLite& message);
+// Of one request, with those of messages within it. A field of two bytes takes up to a hundred once
+// it is parsed: a request of the largest size would take some fifty megabytes.
+inline constexpr size_t kMaxRequestFields = 65'536;
+
+// Reads `bytes` into `message`. INVALID_ARGUMENT invalid_request if they are not a message of its type,
+// or have more than kMaxRequestFields; nothing is parsed then.
+absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& message);
 
 // The same as UnaryResponder, for a protobuf message.
 template <typename Response>
