@@ -41,7 +41,6 @@ constexpr int kEmptyFramesPerCall = 8;
 constexpr absl::string_view kNotGrpc =
     "This port speaks gRPC: call its methods by POST, with content-type application/grpc.\n";
 
-constexpr uint8_t kPriorityUpdate = 0x10;  // RFC 9218
 constexpr size_t kFrameHeaderBytes = 9;
 constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 0};
 constexpr uint8_t kKeepalivePing[8] = {'a', 'l', 'i', 'v', 'e', 0, 0, 0};
@@ -426,7 +425,6 @@ bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, s
     case NGHTTP2_PING:
     case NGHTTP2_GOAWAY:
     case NGHTTP2_WINDOW_UPDATE:
-    case kPriorityUpdate:
       break;
     case NGHTTP2_RST_STREAM:
       return resets_.Take(now_) || Doom(GrpcRefusal::kTooManyResets, NGHTTP2_ENHANCE_YOUR_CALM,

@@ -840,6 +840,19 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("Data", Frame(http2::kData, 0, 1, ""))),
     [](const auto& info) { return info.param.first; });
 
+// PRIORITY_UPDATE (RFC 9218) was taken for a frame with a rate. HTTP/2 skips it here, as it does what
+// it does not know: nothing comes of it, and it costs what its bytes do.
+TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
+  const std::string skipped = Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(Number(3), "u=1")) +
+                              Frame(0xfa, 0, 0, "");
+  for (int i = 0; i < 30'000; ++i) Receive(skipped);
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_FALSE(session_->ended());
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyEmptyFrames), 0);
+  ReceiveEcho(1, Request("still here"));
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
+}
+
 TEST_F(SessionTest, AnswersThatThePeerDoesNotTakeStopTheReading) {
   EXPECT_TRUE(session_->may_receive());
   for (int i = 0; i < 150; ++i) Receive(Frame(kPing, 0, 0, "12345678"));

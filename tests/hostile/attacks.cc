@@ -353,7 +353,7 @@ void AddFrameFloods(std::vector<Attack>& attacks) {
        Frame(http2::kData, http2::kPadded, 1, std::string(256, '\xff'))},
       {"PRIORITY flood", opening, Frame(http2::kPriority, 0, 3, std::string("\0\0\0\1\x10", 5))},
       {"PRIORITY_UPDATE flood", opening,
-       Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(http2::Number(3, 4), "u=1"))},
+       Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(http2::Number(3, 4), "u=1")), true, ""},
       {"GOAWAY flood", opening, Frame(http2::kGoAway, 0, 0, std::string(8, '\0')), true, ""},
       {"frames of an unknown type", opening, Frame(0xfa, 0, 0, ""), true, ""},
       {"big frames of an unknown type", opening, Frame(0xfa, 0, 0, std::string(1'000, 'x')), true,

@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -61,7 +62,7 @@ class SiegeTest : public GatewayTest {
   // Has the gateway drain; fails the test if it does not end with 0.
   void EndSiege();
 
-  // Whether the log says that it has refused what has to be.
+  // Whether the log says that it has refused what has to be, since the last attack began.
   bool IsRefused(const Attack& attack) const;
   // Ends the bystanders, when the gateway is about to end in another way.
   void DismissBystanders() { bystanders_ = nullptr; }
@@ -77,6 +78,7 @@ class SiegeTest : public GatewayTest {
   const TestAuthority authority_;
   bool tls_ = false;
   std::unique_ptr<Bystanders> bystanders_;
+  size_t log_at_attack_ = 0;  // how long the gateway's log was when the last attack began
 };
 
 }  // namespace hookgate
