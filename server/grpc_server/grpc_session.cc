@@ -11,6 +11,7 @@
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/grpc_server/nghttp2_callbacks.h"
 #include "server/grpc_server/status_trailers.h"
 
 namespace hookgate {
@@ -26,9 +27,7 @@ constexpr size_t kMaxDataFrame = 64 << 10;
 constexpr size_t kUsualDataFrame = 16 << 10;
 // That all calls of a connection together may have under way to us.
 constexpr int32_t kConnectionWindow = 1 << 20;
-// Bytes of messages that a connection may hold before they count for the budget of all.
-constexpr size_t kFreeInboundBytes = 16 << 10;
-// The same of answers.
+// Bytes of answers that a connection may hold before they count for the budget of all.
 constexpr size_t kFreeAnswerBytes = 64 << 10;
 // Of an upload whose status is out, beyond a message.
 constexpr size_t kDiscardedExtra = 64 << 10;
@@ -44,8 +43,6 @@ constexpr absl::string_view kNotGrpc =
 constexpr size_t kFrameHeaderBytes = 9;
 constexpr uint8_t kDrainPing[8] = {'d', 'r', 'a', 'i', 'n', 0, 0, 0};
 constexpr uint8_t kKeepalivePing[8] = {'a', 'l', 'i', 'v', 'e', 0, 0, 0};
-// Nothing of nghttp2's own: the limit on resets is ours, since it grows with what is served.
-constexpr uint64_t kUnlimitedResets = uint64_t{1} << 30;
 
 // nghttp2 copies both. Fields that differ from call to call do not push others out of the table.
 nghttp2_nv Field(absl::string_view name, absl::string_view value,
@@ -68,8 +65,14 @@ void AddFields(const std::vector<std::pair<std::string, std::string>>& metadata,
   }
 }
 
-absl::string_view ViewOf(const uint8_t* bytes, size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
+// nghttp2 calls it for the text of kNotGrpc; the source is how much of it has been sent.
+ssize_t ReadNotGrpc(nghttp2_session*, int32_t, uint8_t* bytes, size_t size, uint32_t* flags,
+                    nghttp2_data_source* source, void*) {
+  const absl::string_view rest = kNotGrpc.substr(static_cast<size_t>(source->fd));
+  const size_t count = rest.copy(reinterpret_cast<char*>(bytes), size);
+  source->fd += static_cast<int>(count);
+  if (count == rest.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  return static_cast<ssize_t>(count);
 }
 
 bool EndsStream(uint8_t flags) { return (flags & NGHTTP2_FLAG_END_STREAM) != 0; }
@@ -82,156 +85,6 @@ absl::Status MessageTooLarge(size_t max_bytes) {
 
 }  // namespace
 
-// nghttp2 calls C functions.
-struct GrpcSession::Callbacks {
-  static GrpcSession& Of(void* user_data) { return *static_cast<GrpcSession*>(user_data); }
-  static int Failed(bool ok) { return ok ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; }
-
-  static int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* hd, void* self) {
-    return Failed(Of(self).OnBeginFrame(hd->stream_id, hd->type, hd->flags, hd->length));
-  }
-
-  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame*, void* self) {
-    GrpcSession& session = Of(self);
-    session.head_.Begin(session.shared_.options.max_header_list_bytes);
-    return 0;
-  }
-
-  static int OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
-                      const uint8_t* value, size_t value_size, uint8_t, void* self) {
-    return Failed(Of(self).OnHeader(ViewOf(name, name_size), ViewOf(value, value_size)));
-  }
-
-  static int OnData(nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* bytes, size_t size,
-                    void* self) {
-    return Failed(Of(self).OnData(stream_id, ViewOf(bytes, size)));
-  }
-
-  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-    GrpcSession& session = Of(self);
-    switch (frame->hd.type) {
-      case NGHTTP2_HEADERS:
-        session.OnHeadersEnd(frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST,
-                             EndsStream(frame->hd.flags));
-        break;
-      case NGHTTP2_DATA:
-        if (EndsStream(frame->hd.flags)) {
-          ServerCall* const call = session.CallOf(frame->hd.stream_id);
-          if (call != nullptr) session.OnEndStream(*call);
-        }
-        break;
-      case NGHTTP2_SETTINGS:
-        session.settings_received_ = true;
-        break;
-      case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
-          session.OnPingAnswer(std::equal(std::begin(kDrainPing), std::end(kDrainPing),
-                                          std::begin(frame->ping.opaque_data)));
-        }
-        break;
-      default:
-        break;
-    }
-    return 0;
-  }
-
-  static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int, void* self) {
-    Of(self).header_block_since_.reset();
-    return 0;
-  }
-
-  static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-    uint32_t error_code = NGHTTP2_NO_ERROR;
-    if (frame->hd.type == NGHTTP2_RST_STREAM) error_code = frame->rst_stream.error_code;
-    if (frame->hd.type == NGHTTP2_GOAWAY) {
-      error_code = frame->goaway.error_code;
-      if (frame->goaway.opaque_data_len > 0) {
-        Of(self).last_error_ =
-            std::string(ViewOf(frame->goaway.opaque_data, frame->goaway.opaque_data_len));
-      }
-    }
-    Of(self).OnFrameSent(frame->hd.stream_id, frame->hd.type, frame->hd.flags, error_code);
-    return 0;
-  }
-
-  static int OnStreamClose(nghttp2_session*, int32_t stream_id, uint32_t, void* self) {
-    Of(self).OnStreamClosed(stream_id);
-    return 0;
-  }
-
-  static int OnError(nghttp2_session*, int code, const char* text, size_t size, void* self) {
-    // Such a text quotes the field, which may be a token; it ends a call and no connection.
-    if (code == NGHTTP2_ERR_HTTP_HEADER) return 0;
-    Of(self).last_error_.assign(text, std::min<size_t>(size, 200));
-    return 0;
-  }
-
-  static ssize_t MaxData(nghttp2_session*, uint8_t, int32_t stream_id, int32_t session_window,
-                         int32_t stream_window, uint32_t max_frame, void* self) {
-    return static_cast<ssize_t>(
-        std::min({static_cast<int64_t>(Of(self).MaxDataFrame(stream_id)),
-                  static_cast<int64_t>(session_window), static_cast<int64_t>(stream_window),
-                  static_cast<int64_t>(max_frame)}));
-  }
-
-  static ssize_t ReadData(nghttp2_session*, int32_t stream_id, uint8_t*, size_t size,
-                          uint32_t* flags, nghttp2_data_source*, void* self) {
-    return static_cast<ssize_t>(Of(self).ReadData(stream_id, size, flags));
-  }
-
-  // The source is how much of the text has been sent.
-  static ssize_t ReadNotGrpc(nghttp2_session*, int32_t, uint8_t* bytes, size_t size,
-                             uint32_t* flags, nghttp2_data_source* source, void*) {
-    const absl::string_view rest = kNotGrpc.substr(static_cast<size_t>(source->fd));
-    const size_t count = rest.copy(reinterpret_cast<char*>(bytes), size);
-    source->fd += static_cast<int>(count);
-    if (count == rest.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return static_cast<ssize_t>(count);
-  }
-
-  static int SendData(nghttp2_session*, nghttp2_frame*, const uint8_t* header, size_t,
-                      nghttp2_data_source*, void* self) {
-    GrpcSession& session = Of(self);
-    session.out_->FillGap(session.data_gap_, ViewOf(header, kFrameHeaderBytes));
-    session.empty_frames_.Earn(kEmptyFramesPerData);
-    return session.out_->size() >= session.out_max_ ? NGHTTP2_ERR_PAUSE : 0;
-  }
-
-  static nghttp2_session_callbacks* All() {
-    static nghttp2_session_callbacks* const all = [] {
-      nghttp2_session_callbacks* made = nullptr;
-      if (nghttp2_session_callbacks_new(&made) != 0) std::abort();  // out of memory
-      nghttp2_session_callbacks_set_on_begin_frame_callback(made, OnBeginFrame);
-      nghttp2_session_callbacks_set_on_begin_headers_callback(made, OnBeginHeaders);
-      nghttp2_session_callbacks_set_on_header_callback(made, OnHeader);
-      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, OnData);
-      nghttp2_session_callbacks_set_on_frame_recv_callback(made, OnFrame);
-      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, OnInvalidFrame);
-      nghttp2_session_callbacks_set_on_frame_send_callback(made, OnFrameSent);
-      nghttp2_session_callbacks_set_on_stream_close_callback(made, OnStreamClose);
-      nghttp2_session_callbacks_set_error_callback2(made, OnError);
-      nghttp2_session_callbacks_set_data_source_read_length_callback(made, MaxData);
-      nghttp2_session_callbacks_set_send_data_callback(made, SendData);
-      return made;
-    }();
-    return all;
-  }
-
-  static nghttp2_option* Options() {
-    static nghttp2_option* const options = [] {
-      nghttp2_option* made = nullptr;
-      if (nghttp2_option_new(&made) != 0) std::abort();  // out of memory
-      nghttp2_option_set_no_auto_window_update(made, 1);
-      nghttp2_option_set_no_closed_streams(made, 1);
-      // gRPC lets a value begin or end with spaces: a call whose value does is answered, not reset.
-      nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(made, 1);
-      nghttp2_option_set_stream_reset_rate_limit(made, kUnlimitedResets, kUnlimitedResets);
-      return made;
-    }();
-    return options;
-  }
-};
-
 GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wakes,
                          TimerQueue& timers, SessionOwner& owner, Peer peer)
     : shared_(shared),
@@ -239,11 +92,13 @@ GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wa
       timers_(timers),
       owner_(owner),
       peer_(std::move(peer)),
+      inbound_(shared.options.max_inbound_bytes_per_connection, shared.inbound, peer_.origin),
       now_(shared.clock.MonotonicNow()),
       empty_frames_(shared.options.empty_frames_burst, shared.options.empty_frames_per_second,
                     now_),
       resets_(shared.options.resets_burst, shared.options.resets_per_second, now_) {
-  if (nghttp2_session_server_new2(&session_, Callbacks::All(), this, Callbacks::Options()) != 0) {
+  if (nghttp2_session_server_new2(&session_, Http2Callbacks(), static_cast<Http2Events*>(this),
+                                  Http2Options()) != 0) {
     std::abort();  // out of memory
   }
   const nghttp2_settings_entry settings[] = {
@@ -303,7 +158,7 @@ void GrpcSession::Collect(size_t max_bytes, OutBuffer& out) {
       break;
     }
     if (size == 0) break;
-    out.Add(ViewOf(bytes, static_cast<size_t>(size)));
+    out.Add({reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)});
   }
   out_ = nullptr;
 }
@@ -326,8 +181,10 @@ void GrpcSession::Ping() {
   owner_.OnOutput();
 }
 
-void GrpcSession::OnPingAnswer(bool of_drain) {
+void GrpcSession::OnPingAnswer(absl::string_view payload) {
   ping_pending_ = false;
+  const bool of_drain =
+      std::equal(payload.begin(), payload.end(), std::begin(kDrainPing), std::end(kDrainPing));
   if (of_drain && draining_) StopTakingCalls();
 }
 
@@ -437,6 +294,8 @@ bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, s
               absl::StrCat("the last one of type ", static_cast<int>(type)));
 }
 
+void GrpcSession::OnBeginHeaders() { head_.Begin(shared_.options.max_header_list_bytes); }
+
 bool GrpcSession::OnHeader(absl::string_view name, absl::string_view value) {
   head_.Add(name, value);
   return head_.list_bytes() <= kHeaderListFactor * shared_.options.max_header_list_bytes ||
@@ -545,7 +404,7 @@ void GrpcSession::AnswerHttp(ServerCall& call, int status) {
   const nghttp2_nv fields[] = {Field(":status", text), Field("content-type", "text/plain"),
                                Field("allow", "POST")};
   nghttp2_data_provider provider = {};
-  provider.read_callback = Callbacks::ReadNotGrpc;
+  provider.read_callback = ReadNotGrpc;
   // "allow" is only for 405.
   nghttp2_submit_response(session_, call.stream_id_, fields, status == 405 ? 3 : 2, &provider);
   call.response_begun_ = true;
@@ -555,16 +414,20 @@ void GrpcSession::AnswerHttp(ServerCall& call, int status) {
   SetTimer(call);
 }
 
-bool GrpcSession::OnData(int32_t stream_id, absl::string_view bytes) {
+void GrpcSession::OnData(int32_t stream_id, absl::string_view bytes) {
   nghttp2_session_consume_connection(session_, bytes.size());
   ServerCall* const call = CallOf(stream_id);
-  if (call == nullptr) return true;
+  if (call == nullptr) return;
   if (call->handler_ == nullptr || call->finish_asked()) {
     Discard(*call, bytes.size());
   } else {
     AddInbound(*call, bytes);
   }
-  return true;
+}
+
+void GrpcSession::OnDataEnd(int32_t stream_id) {
+  ServerCall* const call = CallOf(stream_id);
+  if (call != nullptr) OnEndStream(*call);
 }
 
 // The status of the call is on its way, or out. The client may not have heard of it, and a proxy may
@@ -579,20 +442,8 @@ void GrpcSession::Discard(ServerCall& call, size_t bytes) {
 }
 
 void GrpcSession::AddInbound(ServerCall& call, absl::string_view bytes) {
-  if (call.inbound_ == nullptr) call.inbound_ = std::make_unique<ServerCall::Inbound>();
-  ServerCall::Inbound& inbound = *call.inbound_;
-  inbound.reader.Add(bytes);
-  inbound_bytes_ += bytes.size();
-  bool room = inbound_bytes_ <= shared_.options.max_inbound_bytes_per_connection;
-  if (room && (inbound.share != nullptr || inbound_bytes_ > kFreeInboundBytes)) {
-    if (inbound.share == nullptr) {
-      inbound.share =
-          std::make_unique<BodyBudget::Share>(shared_.inbound, peer_.origin, call.weak_from_this());
-    }
-    room = inbound.share->Grow(
-        static_cast<int64_t>(inbound.reader.allocated_bytes() + inbound.message.capacity()));
-  }
-  if (!room) return RefuseForRoom(call);
+  if (call.inbound_ == nullptr) call.inbound_ = std::make_unique<CallInbound>(inbound_);
+  if (!call.inbound_->Add(bytes, call.weak_from_this())) return RefuseForRoom(call);
   DeliverMessages(call);
 }
 
@@ -600,12 +451,6 @@ void GrpcSession::RefuseForRoom(ServerCall& call) {
   RefuseCall(call, GrpcRefusal::kTooManyInboundBytes,
              ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyBodies,
                              "too many requests are arriving at once: try again soon"));
-}
-
-void GrpcSession::DropInbound(ServerCall& call) {
-  if (call.inbound_ == nullptr) return;
-  inbound_bytes_ -= call.inbound_->reader.held_bytes() + call.inbound_->message.size();
-  call.inbound_ = nullptr;
 }
 
 void GrpcSession::ReleaseWindow(const ServerCall& call, size_t bytes) {
@@ -625,14 +470,12 @@ void GrpcSession::DeliverMessages(ServerCall& call) {
   const bool one = call.method_->kind != MethodTable::Kind::kBidirectional;
   while (call.handler_ != nullptr && !call.finish_asked() && call.inbound_ != nullptr &&
          call.wanted_messages_.load() > 0) {
-    ServerCall::Inbound& inbound = *call.inbound_;
+    CallInbound& inbound = *call.inbound_;
     const size_t limit = call.method_->method.max_message_bytes;
     const size_t max_bytes = limit > 0 ? limit : shared_.options.max_message_bytes;
-    const size_t held = inbound.reader.held_bytes();
     size_t used = 0;
     std::string message;
-    const MessageReader::Result result = inbound.reader.Next(max_bytes, message, used);
-    inbound_bytes_ -= held - inbound.reader.held_bytes();
+    const MessageReader::Result result = inbound.Next(max_bytes, message, used);
     ReleaseWindow(call, used);
     switch (result) {
       case MessageReader::Result::kIncomplete:
@@ -640,14 +483,12 @@ void GrpcSession::DeliverMessages(ServerCall& call) {
         return AwaitRest(call);
       case MessageReader::Result::kMessage:
         if (one) {
-          if (inbound.has_message) return RefuseNumber(call);
-          inbound.has_message = true;
-          inbound_bytes_ += message.size();
-          inbound.message = std::move(message);
+          if (inbound.has_only()) return RefuseNumber(call);
+          inbound.KeepOnly(std::move(message));
         } else {
           call.wanted_messages_.fetch_sub(1);
-          inbound.share = nullptr;  // What is left asks again when more comes.
-          if (inbound.reader.empty()) DropInbound(call);
+          inbound.EndMessage();  // What is left asks again when more comes.
+          if (!inbound.has_begun()) call.inbound_ = nullptr;
           call.handler_->OnMessage(std::move(message));
         }
         break;
@@ -675,15 +516,13 @@ void GrpcSession::DeliverTheMessage(ServerCall& call) {
       call.half_close_told_ || call.wanted_messages_.load() == 0) {
     return;
   }
-  ServerCall::Inbound* const inbound = call.inbound_.get();
-  if (inbound != nullptr && !inbound->reader.empty()) {
-    return inbound->has_message ? RefuseNumber(call) : RefuseTruncated(call);
+  CallInbound* const inbound = call.inbound_.get();
+  if (inbound != nullptr && inbound->has_begun()) {
+    return inbound->has_only() ? RefuseNumber(call) : RefuseTruncated(call);
   }
-  if (inbound == nullptr || !inbound->has_message) return RefuseNumber(call);
-  std::string message = std::move(inbound->message);
-  inbound_bytes_ -= message.size();
-  inbound->message.clear();
-  DropInbound(call);
+  if (inbound == nullptr || !inbound->has_only()) return RefuseNumber(call);
+  std::string message = inbound->TakeOnly();
+  call.inbound_ = nullptr;
   call.wanted_messages_.fetch_sub(1);
   call.half_close_told_ = true;
   call.handler_->OnMessage(std::move(message));
@@ -693,7 +532,7 @@ void GrpcSession::DeliverTheMessage(ServerCall& call) {
 // Where the client sends a stream.
 void GrpcSession::AwaitRest(ServerCall& call) {
   if (call.handler_ == nullptr || call.finish_asked()) return;
-  const bool begun = call.inbound_ != nullptr && !call.inbound_->reader.empty();
+  const bool begun = call.inbound_ != nullptr && call.inbound_->has_begun();
   const bool wanted = call.wanted_messages_.load() > 0;
   if (call.remote_closed_) {
     if (begun && wanted) return RefuseTruncated(call);
@@ -731,10 +570,7 @@ void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
       return RefuseForAnswers(call);
     }
     // It may have got all of its message in the meantime, and hold the next one.
-    if (call.inbound_ != nullptr && call.inbound_->share != nullptr &&
-        call.inbound_->share->has_given_up()) {
-      return RefuseForRoom(call);
-    }
+    if (call.inbound_ != nullptr && call.inbound_->has_given_up()) return RefuseForRoom(call);
   }
   if ((notes & ServerCall::kRead) != 0) DeliverMessages(call);
   if ((notes & ServerCall::kWoken) != 0) TrySend(call);
@@ -807,8 +643,7 @@ void GrpcSession::TrySend(ServerCall& call) {
     if (unary && !HoldAnswer(call)) return;
     std::vector<nghttp2_nv> fields = ResponseFields();
     if (call.metadata_ != nullptr) AddFields(call.metadata_->initial, fields);
-    nghttp2_data_provider provider = {};
-    provider.read_callback = Callbacks::ReadData;
+    const nghttp2_data_provider provider = MessageSource();
     nghttp2_submit_response(session_, call.stream_id_, fields.data(), fields.size(), &provider);
     call.response_begun_ = true;
   }
@@ -834,6 +669,12 @@ int64_t GrpcSession::ReadData(int32_t stream_id, size_t max_bytes, uint32_t* dat
   }
   *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   return static_cast<int64_t>(total);
+}
+
+bool GrpcSession::OnDataHeader(absl::string_view header) {
+  out_->FillGap(data_gap_, header);
+  empty_frames_.Earn(kEmptyFramesPerData);
+  return out_->size() < out_max_;
 }
 
 size_t GrpcSession::AddPartOf(ServerCall& call, size_t max_bytes) {
@@ -892,7 +733,7 @@ void GrpcSession::SubmitStatus(ServerCall& call, const absl::Status& status) {
   }
   call.status_submitted_ = true;
   // The rest of the request is not needed.
-  DropInbound(call);
+  call.inbound_ = nullptr;
   call.phase_deadline_ = absl::InfiniteDuration();
   SetTimer(call);
   owner_.OnOutput();
@@ -917,7 +758,7 @@ void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& sta
 }
 
 void GrpcSession::EndHandler(ServerCall& call, CallEnd end) {
-  DropInbound(call);
+  call.inbound_ = nullptr;
   DropMessage(call);
   call.deadline_ = absl::InfiniteDuration();
   call.phase_deadline_ = absl::InfiniteDuration();

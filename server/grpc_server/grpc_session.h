@@ -22,9 +22,11 @@
 #include "absl/types/optional.h"
 #include "server/access/certificate_name.h"
 #include "server/base/clock.h"
+#include "server/grpc_server/call_inbound.h"
 #include "server/grpc_server/frame_limiter.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
+#include "server/grpc_server/http2_events.h"
 #include "server/grpc_server/method_table.h"
 #include "server/grpc_server/out_buffer.h"
 #include "server/grpc_server/refusal_log.h"
@@ -63,7 +65,7 @@ class SessionOwner {
   ~SessionOwner() = default;
 };
 
-class GrpcSession {
+class GrpcSession final : private Http2Events {
  public:
   struct Peer {
     std::string address;                             // "ipv4:127.0.0.1:50123"
@@ -130,23 +132,28 @@ class GrpcSession {
   void OnCallTime(ServerCall& call, absl::Duration now);
 
  private:
-  struct Callbacks;  // what nghttp2 calls: grpc_session.cc
   using CallList = boost::intrusive::list<ServerCall, boost::intrusive::constant_time_size<false>>;
 
-  // From nghttp2. False: the session is to be refused, for doom_.
-  bool OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length);
-  bool OnHeader(absl::string_view name, absl::string_view value);
+  // From nghttp2. Where one returns false, the session is to be refused, for doom_.
+  bool OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length) override;
+  void OnBeginHeaders() override;
+  bool OnHeader(absl::string_view name, absl::string_view value) override;
+  void OnHeadersEnd(int32_t stream_id, bool is_request, bool end_stream) override;
+  void OnData(int32_t stream_id, absl::string_view bytes) override;
+  void OnDataEnd(int32_t stream_id) override;
+  void OnSettings() override { settings_received_ = true; }
+  void OnPingAnswer(absl::string_view payload) override;
+  void OnInvalidFrame() override { header_block_since_.reset(); }
+  void OnError(absl::string_view text) override { last_error_ = std::string(text); }
+  void OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, uint32_t error_code) override;
+  void OnStreamClosed(int32_t stream_id) override;
+  size_t MaxDataFrame(int32_t stream_id) override;
+  int64_t ReadData(int32_t stream_id, size_t max_bytes, uint32_t* data_flags) override;
+  bool OnDataHeader(absl::string_view header) override;
+
   // Whether nghttp2 looks into a header block of that stream, and says so when it ends.
   bool ReadsHeadersOf(int32_t stream_id) const;
-  void OnHeadersEnd(int32_t stream_id, bool is_request, bool end_stream);
-  bool OnData(int32_t stream_id, absl::string_view bytes);
   void OnEndStream(ServerCall& call);
-  void OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, uint32_t error_code);
-  void OnPingAnswer(bool of_drain);
-  void OnStreamClosed(int32_t stream_id);
-  // How many bytes of DATA there are, at most `max_bytes`; negative: an error of nghttp2's.
-  int64_t ReadData(int32_t stream_id, size_t max_bytes, uint32_t* data_flags);
-
   ServerCall* CallOf(int32_t stream_id) const;
   void OpenCall(int32_t stream_id, bool end_stream);
   absl::Status StartCall(ServerCall& call, bool end_stream);
@@ -161,11 +168,8 @@ class GrpcSession {
   void RefuseForRoom(ServerCall& call);
   void AddInbound(ServerCall& call, absl::string_view bytes);
   void Discard(ServerCall& call, size_t bytes);
-  void DropInbound(ServerCall& call);
   void ReleaseWindow(const ServerCall& call, size_t bytes);
 
-  // How many bytes the next DATA frame of a call may hold.
-  size_t MaxDataFrame(int32_t stream_id);
   // Counts message_, which is the call's answer. False, and the call is refused, if there is no room.
   bool HoldAnswer(ServerCall& call);
   void RefuseForAnswers(ServerCall& call);
@@ -199,10 +203,10 @@ class GrpcSession {
   const Peer peer_;
 
   nghttp2_session* session_ = nullptr;
-  absl::Duration now_;  // of the event that is being handled
-  CallList calls_;      // each holds itself until it is let go
-  int call_count_ = 0;  // of calls_
-  size_t inbound_bytes_ = 0;
+  ConnectionInbound inbound_;
+  absl::Duration now_;       // of the event that is being handled
+  CallList calls_;           // each holds itself until it is let go
+  int call_count_ = 0;       // of calls_
   size_t answer_bytes_ = 0;  // that unary calls hold
   RequestHead head_;         // that is arriving; empty between two
   FrameLimiter empty_frames_;

@@ -18,7 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "server/grpc_server/call.h"
-#include "server/grpc_server/message_reader.h"
+#include "server/grpc_server/call_inbound.h"
 #include "server/grpc_server/method_table.h"
 #include "server/grpc_server/timer_queue.h"
 #include "server/net/body_budget.h"
@@ -58,14 +58,6 @@ class ServerCall final : public Call,
  private:
   friend class GrpcSession;
 
-  // Bytes of messages that the handler has not got yet.
-  struct Inbound {
-    MessageReader reader;
-    std::string message;  // the one message of a method that has one, until the client's side ends
-    bool has_message = false;
-    std::unique_ptr<BodyBudget::Share> share;  // once it counts
-  };
-
   // Of the response, as it goes over the wire.
   struct ResponseMetadata {
     std::vector<std::pair<std::string, std::string>> initial;
@@ -93,7 +85,7 @@ class ServerCall final : public Call,
   Message message_;                                  // that is being sent
   std::unique_ptr<BodyBudget::Share> answer_share_;  // of message_, once it counts
   std::shared_ptr<CallHandler> handler_;
-  std::unique_ptr<Inbound> inbound_;
+  std::unique_ptr<CallInbound> inbound_;        // of messages that the handler has not got yet
   std::unique_ptr<ResponseMetadata> metadata_;  // once there is some
   const MethodTable::Entry* method_ = nullptr;
   absl::Duration deadline_ = absl::InfiniteDuration();        // the client's
