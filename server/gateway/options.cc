@@ -380,6 +380,9 @@ void ResolveGrpcSizes(const Config& config, Options& options, Problems& problems
                 static_cast<size_t>(largest)});
   set(static_cast<int64_t>(grpc.max_outbound_bytes_per_connection), limits.max_outbound_bytes(),
       "max_outbound_bytes", std::numeric_limits<int64_t>::max(), grpc.max_outbound_bytes);
+  grpc.max_stream_bytes = std::max(grpc.max_stream_bytes, static_cast<size_t>(largest));
+  set(1 << 20, limits.max_stream_bytes(), "max_stream_bytes", std::numeric_limits<int64_t>::max(),
+      grpc.max_stream_bytes);
   set(1, limits.empty_frames_burst(), "empty_frames_burst", kMany, grpc.empty_frames_burst);
   set(1, limits.empty_frames_per_second(), "empty_frames_per_second", kMany,
       grpc.empty_frames_per_second);

@@ -343,6 +343,7 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   EXPECT_EQ(grpc.max_inbound_bytes, 32u << 20);
   EXPECT_EQ(grpc.max_outbound_bytes_per_connection, 16u << 20);
   EXPECT_EQ(grpc.max_outbound_bytes, 32u << 20);
+  EXPECT_EQ(grpc.max_stream_bytes, 256u << 20);
   EXPECT_EQ(grpc.empty_frames_burst, 10'000);
   EXPECT_EQ(grpc.empty_frames_per_second, 1000);
   EXPECT_EQ(grpc.resets_burst, 1000);
@@ -374,6 +375,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
       max_calls_per_connection: 4 max_calls_per_unidentified_connection: 3 max_calls: 9 max_header_list_bytes: 5000
       max_message_bytes: 70000 max_inbound_bytes_per_connection: 80000 max_inbound_bytes: 90000
       max_outbound_bytes_per_connection: 1100000 max_outbound_bytes: 1200000
+      max_stream_bytes: 1300000
       empty_frames_burst: 5 empty_frames_per_second: 6 resets_burst: 7 resets_per_second: 8
       handshake_timeout { seconds: 1 } header_timeout { seconds: 2 } message_timeout { seconds: 3 }
       write_timeout { seconds: 4 } idle_timeout { seconds: 5 }
@@ -393,6 +395,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   EXPECT_EQ(grpc.max_inbound_bytes, 90'000u);
   EXPECT_EQ(grpc.max_outbound_bytes_per_connection, 1'100'000u);
   EXPECT_EQ(grpc.max_outbound_bytes, 1'200'000u);
+  EXPECT_EQ(grpc.max_stream_bytes, 1'300'000u);
   EXPECT_EQ(grpc.empty_frames_burst, 5);
   EXPECT_EQ(grpc.empty_frames_per_second, 6);
   EXPECT_EQ(grpc.resets_burst, 7);
@@ -421,6 +424,7 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
       max_inbound_bytes: 1
       max_outbound_bytes_per_connection: 1000000  # less than a page of events
       max_outbound_bytes: 16000000
+      max_stream_bytes: 1000000  # less than many a frame
       write_timeout { }
       max_connection_age { seconds: -1 } } })"),
       ElementsAre(HasSubstr("grpc.limits.max_connections: is -1; it must be from 1 to 1000000"),
@@ -435,6 +439,7 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
                             "be from 1048576"),
                   HasSubstr("grpc.limits.max_outbound_bytes: is 16000000; it must be from "
                             "16777216"),
+                  HasSubstr("grpc.limits.max_stream_bytes: is 1000000; it must be from 1048576"),
                   HasSubstr("grpc.limits.write_timeout: is 0; it must be from 1ms to 1h"),
                   HasSubstr("grpc.limits.max_connection_age: is -1s; it must be from 1ms to ")));
 }

@@ -13,6 +13,7 @@
 #include "server/grpc_server/grpc_connection.h"
 #include "server/grpc_server/grpc_loop.h"
 #include "server/grpc_server/grpc_session.h"
+#include "server/grpc_server/held_messages.h"
 #include "server/grpc_server/refusal_log.h"
 #include "server/grpc_server/tls_contexts.h"
 #include "server/net/body_budget.h"
@@ -54,7 +55,8 @@ class GrpcServerImpl final : public GrpcServer {
         refusals_(clock),
         inbound_(static_cast<int64_t>(options.max_inbound_bytes), clock, /*free_bytes=*/0),
         outbound_(static_cast<int64_t>(options.max_outbound_bytes), clock, /*free_bytes=*/0),
-        shared_{options_, table, clock, refusals_, inbound_, outbound_, open_calls_},
+        streamed_(static_cast<int64_t>(options.max_stream_bytes), clock, /*free_bytes=*/0),
+        shared_{options_, table, clock, refusals_, inbound_, outbound_, held_, open_calls_},
         connections_(LimitsOf(options)),
         loops_(MakeLoops(options.threads, clock)),
         tls_(certificates, options.client_ca_required),
@@ -187,6 +189,8 @@ class GrpcServerImpl final : public GrpcServer {
   RefusalLog refusals_;
   BodyBudget inbound_;
   BodyBudget outbound_;
+  BodyBudget streamed_;
+  HeldMessages held_{streamed_};
   std::atomic<int64_t> open_calls_ = 0;
   const GrpcShared shared_;
 

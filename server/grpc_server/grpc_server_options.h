@@ -39,6 +39,9 @@ struct GrpcServerOptions {
   // Bytes of answers of unary calls that wait for clients which take them slowly, or not at all.
   size_t max_outbound_bytes_per_connection = 16 << 20;
   size_t max_outbound_bytes = 32 << 20;  // the same, of all connections
+  // Bytes of messages of streams that clients have taken a part of: each counts once, however many
+  // streams share it. When there are more, streams of whoever holds most are reset.
+  size_t max_stream_bytes = 256 << 20;
 
   // Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty or padded DATA; and
   // updates of TLS keys. A connection may send `burst` at once and then `per_second`, and more for

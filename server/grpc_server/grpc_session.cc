@@ -566,8 +566,14 @@ void GrpcSession::OnNotes(ServerCall& call, uint8_t notes) {
   if (call.handler_ == nullptr) return;
   now_ = shared_.clock.MonotonicNow();
   if ((notes & ServerCall::kGiveUp) != 0) {
-    if (call.answer_share_ != nullptr && call.answer_share_->has_given_up()) {
-      return RefuseForAnswers(call);
+    if (call.holding_ != nullptr) {
+      const ServerCall::Holding& holding = *call.holding_;
+      if (holding.answer != nullptr && holding.answer->has_given_up()) {
+        return RefuseForAnswers(call);
+      }
+      if (holding.refused || (holding.message != nullptr && holding.message->has_given_up())) {
+        return RefuseForRest(call);
+      }
     }
     // It may have got all of its message in the meantime, and hold the next one.
     if (call.inbound_ != nullptr && call.inbound_->has_given_up()) return RefuseForRoom(call);
@@ -604,9 +610,10 @@ bool GrpcSession::HoldAnswer(ServerCall& call) {
   bool room =
       answer_bytes_ == size || answer_bytes_ <= shared_.options.max_outbound_bytes_per_connection;
   if (room && answer_bytes_ > kFreeAnswerBytes) {
-    call.answer_share_ =
+    call.holding_ = std::make_unique<ServerCall::Holding>();
+    call.holding_->answer =
         std::make_unique<BodyBudget::Share>(shared_.outbound, peer_.origin, call.weak_from_this());
-    room = call.answer_share_->Grow(static_cast<int64_t>(size));
+    room = call.holding_->answer->Grow(static_cast<int64_t>(size));
   }
   if (!room) RefuseForAnswers(call);
   return room;
@@ -619,10 +626,25 @@ void GrpcSession::RefuseForAnswers(ServerCall& call) {
                              "for less at once"));
 }
 
+void GrpcSession::HoldRest(ServerCall& call) {
+  if (call.holding_ != nullptr || call.method_->kind == MethodTable::Kind::kUnary) return;
+  call.holding_ = std::make_unique<ServerCall::Holding>();
+  call.holding_->message = shared_.held.Hold(call.message_, peer_.origin, call.weak_from_this());
+  if (call.holding_->message != nullptr) return;
+  call.holding_->refused = true;
+  call.GiveUpBody();  // Not while nghttp2 asks for its bytes.
+}
+
+void GrpcSession::RefuseForRest(ServerCall& call) {
+  RefuseCall(call, GrpcRefusal::kTooManyOutboundBytes,
+             ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyAnswers,
+                             "too many streams do not take what they are sent: read faster"));
+}
+
 void GrpcSession::DropMessage(ServerCall& call) {
   if (call.holds_answer_) answer_bytes_ -= call.message_->size();
   call.holds_answer_ = false;
-  call.answer_share_ = nullptr;
+  call.holding_ = nullptr;
   call.message_ = nullptr;
 }
 
@@ -658,7 +680,10 @@ int64_t GrpcSession::ReadData(int32_t stream_id, size_t max_bytes, uint32_t* dat
     if (total == 0) data_gap_ = out_->AddGap(kFrameHeaderBytes);
     total += AddPartOf(*call, max_bytes - total);
   }
-  if (call->message_ != nullptr && call->finish_asked()) TryFinish(*call);  // It has more time.
+  if (call->message_ != nullptr) {
+    HoldRest(*call);
+    if (call->finish_asked()) TryFinish(*call);  // It has more time.
+  }
   if (call->message_ == nullptr && (call->finish_asked() || call->status_submitted_)) {
     if (!call->status_submitted_) SubmitStatus(*call, call->status());
     *data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -750,7 +775,10 @@ void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& sta
   if (call.status_submitted_) return;
   if (within_message) {
     call.status_submitted_ = true;
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_id_, NGHTTP2_CANCEL);
+    // gRPC's names for them are RESOURCE_EXHAUSTED and CANCELLED.
+    nghttp2_submit_rst_stream(
+        session_, NGHTTP2_FLAG_NONE, call.stream_id_,
+        absl::IsResourceExhausted(status) ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_CANCEL);
     owner_.OnOutput();
   } else {
     SubmitStatus(call, status);

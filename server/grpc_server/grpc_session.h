@@ -26,6 +26,7 @@
 #include "server/grpc_server/frame_limiter.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
+#include "server/grpc_server/held_messages.h"
 #include "server/grpc_server/http2_events.h"
 #include "server/grpc_server/method_table.h"
 #include "server/grpc_server/out_buffer.h"
@@ -47,7 +48,8 @@ struct GrpcShared {
   const Clock& clock;
   RefusalLog& refusals;
   BodyBudget& inbound;               // of all connections
-  BodyBudget& outbound;              // the same
+  BodyBudget& outbound;              // answers, of all connections
+  HeldMessages& held;                // the same
   std::atomic<int64_t>& open_calls;  // that have a handler
 };
 
@@ -173,6 +175,10 @@ class GrpcSession final : private Http2Events {
   // Counts message_, which is the call's answer. False, and the call is refused, if there is no room.
   bool HoldAnswer(ServerCall& call);
   void RefuseForAnswers(ServerCall& call);
+  // Counts message_ of a stream, which its client has taken a part of. Without room the call is
+  // refused, soon.
+  void HoldRest(ServerCall& call);
+  void RefuseForRest(ServerCall& call);
   void DropMessage(ServerCall& call);
   // Whether message_ of the call is one, after asking the handler.
   bool NextMessage(ServerCall& call);

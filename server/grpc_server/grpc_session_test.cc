@@ -199,9 +199,11 @@ class SessionTest : public testing::Test, public SessionOwner {
   RefusalLog refusals_{clock_};
   BodyBudget inbound_{64 << 10, clock_, 0};
   BodyBudget outbound_{256 << 10, clock_, 0};
+  BodyBudget streamed_{256 << 10, clock_, 0};
+  HeldMessages held_{streamed_};
   std::atomic<int64_t> open_calls_ = 0;
-  GrpcShared shared_{options_, service_.table(), clock_,     refusals_,
-                     inbound_, outbound_,        open_calls_};
+  GrpcShared shared_{options_, service_.table(), clock_, refusals_,
+                     inbound_, outbound_,        held_,  open_calls_};
   bool woken_ = false;
   std::shared_ptr<WakeQueue> wakes_ = std::make_shared<WakeQueue>([this] { woken_ = true; });
   TimerQueue timers_;
@@ -572,6 +574,37 @@ TEST_F(SessionTest, WhoHoldsMostAnswersGivesWayToOthers) {
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
+// A stream whose client lets in one byte held all of its message, and nothing counted that: a thousand
+// streams of a connection could hold 256 MiB.
+TEST_F(SessionTest, MessagesThatAreTakenInPartHaveABudget) {
+  session_ = nullptr;
+  Open(absl::StrCat(absl::string_view("\0\4", 2), Number(1)));  // INITIAL_WINDOW_SIZE
+  const std::string text(30'000, 'x');
+  const std::string request = Framed(Request(text, 2));
+  for (uint32_t stream = 1; stream <= 17; stream += 2) {
+    Receive(absl::StrCat(http2::CallHeader(stream, kRepeat),
+                         Frame(http2::kData, 0, stream, request.substr(0, 16'000)),
+                         Frame(http2::kData, http2::kEndStream, stream, request.substr(16'000))));
+    Sent();
+  }
+  // The ninth found no room.
+  EXPECT_EQ(refused(GrpcRefusal::kTooManyOutboundBytes), 1);
+  EXPECT_EQ(open_calls_, 8);
+  const auto size = static_cast<int64_t>(Request(text).size());
+  EXPECT_EQ(streamed_.held_bytes(), 8 * size);
+  // Whoever takes the rest holds nothing.
+  Receive(Frame(kWindowUpdate, 0, 0, Number(1'000'000)) +
+          Frame(kWindowUpdate, 0, 1, Number(1'000'000)));
+  EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
+  EXPECT_EQ(streamed_.held_bytes(), 7 * size);
+  // A client that holds what all may hold gives way to others.
+  BodyBudget::Share other(streamed_, {.network = {9}}, {});
+  EXPECT_TRUE(other.Grow(100'000));
+  RunWoken();
+  EXPECT_THAT(Sent(), Contains(IsReset(3, 11)));  // ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED
+  EXPECT_LE(streamed_.held_bytes(), 256 << 10);
+}
+
 // Another thread took a message's room just when its handler got it, and what it was told ended the
 // call for its next message, whose room nobody had taken.
 TEST_F(SessionTest, RoomThatIsTakenOfAMessageIsNotTakenOfTheNextOne) {
@@ -843,8 +876,8 @@ INSTANTIATE_TEST_SUITE_P(
 // PRIORITY_UPDATE (RFC 9218) was taken for a frame with a rate. HTTP/2 skips it here, as it does what
 // it does not know: nothing comes of it, and it costs what its bytes do.
 TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
-  const std::string skipped = Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(Number(3), "u=1")) +
-                              Frame(0xfa, 0, 0, "");
+  const std::string skipped =
+      Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(Number(3), "u=1")) + Frame(0xfa, 0, 0, "");
   for (int i = 0; i < 30'000; ++i) Receive(skipped);
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_FALSE(session_->ended());

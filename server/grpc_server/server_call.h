@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/grpc_server/call.h"
 #include "server/grpc_server/call_inbound.h"
+#include "server/grpc_server/held_messages.h"
 #include "server/grpc_server/method_table.h"
 #include "server/grpc_server/timer_queue.h"
 #include "server/net/body_budget.h"
@@ -58,6 +59,13 @@ class ServerCall final : public Call,
  private:
   friend class GrpcSession;
 
+  // How message_ counts: as an answer, or as one that is held for a client that takes it slowly.
+  struct Holding {
+    std::unique_ptr<BodyBudget::Share> answer;
+    std::shared_ptr<HeldMessage> message;
+    bool refused = false;  // there was no room
+  };
+
   // Of the response, as it goes over the wire.
   struct ResponseMetadata {
     std::vector<std::pair<std::string, std::string>> initial;
@@ -81,9 +89,9 @@ class ServerCall final : public Call,
   // Touched only on the session's thread.
   GrpcSession* session_;  // null once the stream has ended
   const int32_t stream_id_;
-  uint32_t message_sent_ = 0;                        // bytes of message_ with its prefix
-  Message message_;                                  // that is being sent
-  std::unique_ptr<BodyBudget::Share> answer_share_;  // of message_, once it counts
+  uint32_t message_sent_ = 0;         // bytes of message_ with its prefix
+  Message message_;                   // that is being sent
+  std::unique_ptr<Holding> holding_;  // of message_, once it counts
   std::shared_ptr<CallHandler> handler_;
   std::unique_ptr<CallInbound> inbound_;        // of messages that the handler has not got yet
   std::unique_ptr<ResponseMetadata> metadata_;  // once there is some

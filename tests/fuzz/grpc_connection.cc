@@ -22,7 +22,7 @@ constexpr int64_t kBudget = 4096;
 
 struct Connection final : public SessionOwner {
   explicit Connection(TestService& service)
-      : shared{options, service.table(), clock, refusals, inbound, outbound, open_calls} {
+      : shared{options, service.table(), clock, refusals, inbound, outbound, held, open_calls} {
     session = std::make_unique<GrpcSession>(shared, wakes, timers, *this,
                                             GrpcSession::Peer{"ipv4:192.0.2.1:1", {}});
   }
@@ -57,6 +57,8 @@ struct Connection final : public SessionOwner {
   RefusalLog refusals{clock};
   BodyBudget inbound{kBudget, clock, 0};
   BodyBudget outbound{kBudget, clock, 0};
+  BodyBudget streamed{256 << 10, clock, 0};
+  HeldMessages held{streamed};
   std::atomic<int64_t> open_calls = 0;
   GrpcShared shared;
   bool woken = false;
