@@ -50,6 +50,7 @@ inline constexpr char kTooManyAnswers[] = "too_many_answers";
 inline constexpr char kTooManyQueries[] = "too_many_queries";
 inline constexpr char kEventNotFound[] = "event_not_found";
 inline constexpr char kQuarantineEntryNotFound[] = "quarantine_entry_not_found";
+inline constexpr char kConflictNotFound[] = "conflict_not_found";
 inline constexpr char kSubscriptionNotFound[] = "subscription_not_found";
 inline constexpr char kSubscriptionExists[] = "subscription_exists";
 inline constexpr char kTooManySubscriptions[] = "too_many_subscriptions";

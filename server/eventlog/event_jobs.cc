@@ -26,7 +26,7 @@ class AppendJob final : public LogJob {
       const bool same = result_.outcome == AppendResult::Outcome::kDuplicate;
       ++(same ? state.outcomes.duplicates : state.outcomes.conflicts);
       state.repeats.push_back({result_.sequence, same, event_->receive_time});
-      return absl::OkStatus();
+      return same ? absl::OkStatus() : KeepConflict(statements, state);
     }
     LogEvent& event = *event_;
     event.sequence = state.position.head + 1;
@@ -71,6 +71,18 @@ class AppendJob final : public LogJob {
       if (is_first) return true;
     }
     return false;
+  }
+
+  // The other body is kept, so that somebody can look at it.
+  absl::Status KeepConflict(LogStatements& statements, LogState& state) {
+    Statement& upsert = statements.upsert_conflict;
+    upsert.BindInt(1, result_.sequence);
+    upsert.BindText(2, event_->source);
+    upsert.BindText(3, event_->webhook_id);
+    upsert.BindInt(4, absl::ToUnixMicros(event_->receive_time));
+    upsert.BindBlob(5, event_->raw_body);
+    upsert.BindInt(6, ++state.last_touch);
+    return upsert.Run();
   }
 
   // The body itself is compared: it is stored, and says more than a hash of it would.

@@ -27,7 +27,8 @@
 
 namespace hookgate {
 
-// Where the log ends, or a part of it: events up to `sequence`, quarantine entries up to `touch`.
+// Where the log ends, or a part of it: events up to `sequence`, quarantine entries and conflicts up
+// to `touch`.
 struct LogEnds {
   Sequence sequence = 0;
   int64_t touch = 0;  // grows whenever an entry is put in or repeated

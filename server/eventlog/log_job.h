@@ -20,7 +20,7 @@ namespace hookgate {
 // is.
 struct LogState {
   LogPosition position;
-  int64_t last_touch = 0;  // of quarantine entries
+  int64_t last_touch = 0;  // of quarantine entries and conflicts
   std::vector<LogEventPtr> appended;
   WebhookHashes webhooks;  // of those
   TextEntries texts;       // of those, in their order

@@ -36,6 +36,19 @@ constexpr char kDeleteQuarantined[] = "DELETE FROM quarantine WHERE id = ?1";
 constexpr char kOldestQuarantined[] =
     "SELECT id, length(raw_body) FROM quarantine WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
 
+// The body that comes first stays as it is.
+constexpr char kUpsertConflict[] = R"sql(
+INSERT INTO conflicts (sequence, source, webhook_id, first_receive_time_us, last_receive_time_us,
+                       receive_count, bytes, touch, first_body, last_body)
+VALUES (?1, ?2, ?3, ?4, ?4, 1, length(?5), ?6, ?5, x'')
+ON CONFLICT (sequence) DO UPDATE SET
+  last_receive_time_us = ?4, receive_count = receive_count + 1, touch = ?6,
+  bytes = length(first_body) + CASE WHEN first_body = ?5 THEN 0 ELSE length(?5) END,
+  last_body = CASE WHEN first_body = ?5 THEN x'' ELSE ?5 END)sql";
+constexpr char kDeleteConflict[] = "DELETE FROM conflicts WHERE sequence = ?1";
+constexpr char kOldestConflicts[] =
+    "SELECT sequence, bytes FROM conflicts WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
+
 constexpr char kInsertAgeMark[] = R"sql(
 INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (running_us) DO UPDATE SET last_sequence = ?2, last_touch = ?3, credit_us = ?4)sql";
@@ -65,6 +78,9 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
   ASSIGN_OR_RETURN(Statement upsert_quarantined, database.Prepare(kUpsertQuarantined));
   ASSIGN_OR_RETURN(Statement delete_quarantined, database.Prepare(kDeleteQuarantined));
   ASSIGN_OR_RETURN(Statement oldest_quarantined, database.Prepare(kOldestQuarantined));
+  ASSIGN_OR_RETURN(Statement upsert_conflict, database.Prepare(kUpsertConflict));
+  ASSIGN_OR_RETURN(Statement delete_conflict, database.Prepare(kDeleteConflict));
+  ASSIGN_OR_RETURN(Statement oldest_conflicts, database.Prepare(kOldestConflicts));
   ASSIGN_OR_RETURN(Statement insert_age_mark, database.Prepare(kInsertAgeMark));
   ASSIGN_OR_RETURN(Statement delete_age_marks, database.Prepare(kDeleteAgeMarks));
   ASSIGN_OR_RETURN(Statement set_age_clock, database.Prepare(kSetAgeClock));
@@ -89,6 +105,9 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& 
                     .upsert_quarantined = std::move(upsert_quarantined),
                     .delete_quarantined = std::move(delete_quarantined),
                     .oldest_quarantined = std::move(oldest_quarantined),
+                    .upsert_conflict = std::move(upsert_conflict),
+                    .delete_conflict = std::move(delete_conflict),
+                    .oldest_conflicts = std::move(oldest_conflicts),
                     .insert_age_mark = std::move(insert_age_mark),
                     .delete_age_marks = std::move(delete_age_marks),
                     .set_age_clock = std::move(set_age_clock),

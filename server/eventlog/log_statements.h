@@ -51,6 +51,10 @@ struct LogStatements {
   Statement delete_quarantined;
   Statement oldest_quarantined;
 
+  Statement upsert_conflict;
+  Statement delete_conflict;
+  Statement oldest_conflicts;
+
   Statement insert_age_mark;
   Statement delete_age_marks;
   Statement set_age_clock;

@@ -32,9 +32,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 const std::set<std::string> kTablesThatGrow = {
-    "events",        "quarantine",     "unsettled_events",    "dead_letters", "webhook_runs",
-    "webhook_pages", "webhook_pieces", "receive_time_blocks", "age_marks",
-    "repeats",       "text_runs",      "text_pages",          "text_pieces",  "delivery_history"};
+    "events",        "quarantine",     "unsettled_events",    "dead_letters",     "webhook_runs",
+    "webhook_pages", "webhook_pieces", "receive_time_blocks", "age_marks",        "repeats",
+    "text_runs",     "text_pages",     "text_pieces",         "delivery_history", "conflicts"};
 
 // Statements that may walk a table that grows, and what ends the walk.
 const std::map<std::string, std::string>& Exceptions() {
@@ -53,6 +53,8 @@ const std::map<std::string, std::string>& Exceptions() {
       {"SELECT count(*) FROM quarantine", "retention keeps the quarantine at its maximum"},
       {"SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1",
        "passes over the quarantine's maximum, once a minute, in an index"},
+      {"SELECT touch, bytes FROM conflicts ORDER BY touch DESC",
+       "ends at the maximum of conflicts, once a minute, in an index"},
       {"SELECT sequence, receive_time_us FROM events INDEXED BY failures_by_time WHERE failure = 1",
        "once, for a log of an older version, in an index"},
       {"SELECT sequence, receive_time_us FROM events INDEXED BY other_events_by_time WHERE failure "
@@ -180,6 +182,25 @@ void UseQuarantineCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.TrimQuarantine({.touch = 1, .max_entries = 10}).ok());
 }
 
+void UseConflictCalls(SqliteEventLog& log) {
+  AppendEvent(log, {.webhook_id = "twice"});
+  for (const char* const body : {"1", "2"}) {
+    EXPECT_TRUE(TryAppend(log, {.webhook_id = "twice", .raw_body = body}).ok());
+  }
+  for (const char* const source : {"", "openai"}) {
+    EXPECT_TRUE(log.ListConflicts(source, 1000, 10).ok());
+  }
+  const Sequence sequence = log.Position().head;
+  EXPECT_TRUE(log.GetConflict(sequence).ok());
+  EXPECT_TRUE(log.TrimConflicts({.touch = 1, .max_entries = 10, .max_bytes = 1000}).ok());
+  absl::Notification discarded;
+  log.DiscardConflict(sequence, [&](const absl::Status& status) {
+    EXPECT_TRUE(status.ok()) << status;
+    discarded.Notify();
+  });
+  discarded.WaitForNotification();
+}
+
 void UseSubscriptionCalls(SqliteEventLog& log) {
   const auto id = CreateSubscription(log, "one", "settings", absl::UnixEpoch(), 0);
   ASSERT_TRUE(id.ok()) << id.status();
@@ -221,7 +242,7 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.Trim({kLast, kLast}).ok());
 }
 
-// Every call of EventLog, QuarantineLog, SubscriptionLog and Trimmable, with each kind of argument
+// Every call of EventLog, QuarantineLog, ConflictLog, SubscriptionLog and Trimmable, with each kind of argument
 // that may lead to another statement. Twice: a log is opened new, and opened again.
 void UseEveryCall(const std::string& folder) {
   {
@@ -229,6 +250,7 @@ void UseEveryCall(const std::string& folder) {
     ASSERT_TRUE(log.ok()) << log.status();
     UseEventCalls(**log);
     UseQuarantineCalls(**log);
+    UseConflictCalls(**log);
     UseSubscriptionCalls(**log);
   }
   OpenTemporaryLog(nullptr, folder);

@@ -93,6 +93,7 @@ void Retention::Run() {
       Trim(limits);
       TrimQuarantine(limits);
       TrimHistory(limits);
+      TrimConflicts(limits);
     }
     bool stopping = false;
     {
@@ -141,7 +142,7 @@ bool Retention::NoteTime(const RetentionLimits& limits) {
         {{"by_the_wall_clock", absl::FormatDuration(absl::Trunc(before, absl::Seconds(1)))}});
   }
   ages_->Forget(std::max({limits.max_event_age, limits.max_unsettled_age, limits.max_quarantine_age,
-                          limits.max_history_age, kMinEventAge}));
+                          limits.max_history_age, limits.max_conflict_age, kMinEventAge}));
   StoreAges(/*all=*/false);
   return true;
 }
@@ -205,6 +206,22 @@ void Retention::TrimHistory(const RetentionLimits& limits) {
   if (removed.ok()) return;
   Log(Severity::kWarning, "what is old could not be removed; trying again later",
       {{"what", "history of deliveries"}, {"error", removed.status().ToString()}});
+}
+
+void Retention::TrimConflicts(const RetentionLimits& limits) {
+  absl::Duration step_begin = clock_.MonotonicNow();
+  const absl::StatusOr<int64_t> removed = log_.TrimConflicts(
+      {.touch = ages_->OlderThan(limits.max_conflict_age).touch,
+       .max_entries = limits.max_conflict_entries,
+       .max_bytes = limits.max_conflict_bytes},
+      [&] {
+        const bool rested = Rest(clock_.MonotonicNow() - step_begin, kRestOfStep);
+        step_begin = clock_.MonotonicNow();
+        return rested;
+      });
+  // A warning, as for the quarantine.
+  LogOutcome(Severity::kWarning, "conflicts", removed, limits.max_conflict_age, "max_entries",
+             limits.max_conflict_entries);
 }
 
 void Retention::CheckUse(const RetentionLimits& limits) {

@@ -40,6 +40,9 @@ struct RetentionLimits {
   // subscriptions. Of a log with max_bytes, it takes no more than about a quarter of these.
   absl::Duration max_history_age = absl::Hours(24 * 14);
   int64_t max_history_rows = 1'000'000;
+  absl::Duration max_conflict_age = absl::Hours(24 * 30);
+  int64_t max_conflict_entries = 1000;
+  int64_t max_conflict_bytes = 64 << 20;
 };
 
 // Events up to these sequences go.
@@ -66,6 +69,13 @@ struct HistoryCutoffs {
   int64_t max_rows = 0;
 };
 
+// The same for conflicts, of which the bodies count as well.
+struct ConflictCutoffs {
+  int64_t touch = 0;
+  int64_t max_entries = 0;
+  int64_t max_bytes = 0;
+};
+
 // What a log can remove, and what it knows of its age. Called on the retention's thread; trims
 // return how many are gone.
 class Trimmable {
@@ -81,8 +91,8 @@ class Trimmable {
   // it says no stays.
   virtual absl::StatusOr<int64_t> Trim(
       const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
-  // What the log takes of the disk: all that is stored, events with their indexes, the quarantine
-  // and what subscriptions owe; not the room that removed events have left free in the file, which
+  // What the log takes of the disk: all that is stored, events with their indexes, the
+  // quarantine, conflicts and what subscriptions owe; not the room that removed events have left free in the file, which
   // is used again. Quick, however much is stored.
   virtual absl::StatusOr<int64_t> UsedBytes() = 0;
   // Oldest first, in steps, as Trim.
@@ -91,6 +101,8 @@ class Trimmable {
   // The same for the history of deliveries. That of subscriptions that were deleted goes as well.
   virtual absl::StatusOr<int64_t> TrimHistory(
       const HistoryCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
+  virtual absl::StatusOr<int64_t> TrimConflicts(
+      const ConflictCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
 };
 
 // No wall clock decides what is old: see log_ages.h. One that is set, or that is wrong at a start,
@@ -119,6 +131,7 @@ class Retention {
   void Trim(const RetentionLimits& limits);
   void TrimQuarantine(const RetentionLimits& limits);
   void TrimHistory(const RetentionLimits& limits);
+  void TrimConflicts(const RetentionLimits& limits);
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return limits_changed_ || stopping_; }
   // Rests after a step that took so long, for `times` as long. False if there is news.
   bool Rest(absl::Duration step, int times) ABSL_LOCKS_EXCLUDED(mu_);

@@ -55,6 +55,13 @@ class FakeLog final : public Trimmable {
     ++history_trims_;
     return outcome_;
   }
+  absl::StatusOr<int64_t> TrimConflicts(const ConflictCutoffs& cutoffs,
+                                        absl::FunctionRef<bool()>) override {
+    absl::MutexLock lock(&mu_);
+    conflict_cutoffs_ = cutoffs;
+    ++conflict_trims_;
+    return 0;
+  }
   absl::StatusOr<StoredAges> LoadAges(absl::Time) override {
     absl::MutexLock lock(&mu_);
     if (!ages_.ok()) return std::exchange(ages_, StoredAges());
@@ -122,7 +129,8 @@ class FakeLog final : public Trimmable {
   // Waits until all have been trimmed `count` times.
   bool WaitForTrims(int count) {
     const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return trims_ >= count && quarantine_trims_ >= count && history_trims_ >= count;
+      return trims_ >= count && quarantine_trims_ >= count && history_trims_ >= count &&
+             conflict_trims_ >= count;
     };
     absl::MutexLock lock(&mu_);
     return mu_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
@@ -130,6 +138,10 @@ class FakeLog final : public Trimmable {
   TrimCutoffs event_cutoffs() {
     absl::MutexLock lock(&mu_);
     return event_cutoffs_;
+  }
+  ConflictCutoffs conflict_cutoffs() {
+    absl::MutexLock lock(&mu_);
+    return conflict_cutoffs_;
   }
   QuarantineCutoffs quarantine_cutoffs() {
     absl::MutexLock lock(&mu_);
@@ -157,6 +169,8 @@ class FakeLog final : public Trimmable {
   int64_t used_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   TrimCutoffs event_cutoffs_ ABSL_GUARDED_BY(mu_);
   QuarantineCutoffs quarantine_cutoffs_ ABSL_GUARDED_BY(mu_);
+  ConflictCutoffs conflict_cutoffs_ ABSL_GUARDED_BY(mu_);
+  int conflict_trims_ ABSL_GUARDED_BY(mu_) = 0;
   int quarantine_steps_ ABSL_GUARDED_BY(mu_) = 0;
   int steps_wanted_ ABSL_GUARDED_BY(mu_) = 0;
   absl::StatusOr<StoredAges> ages_ ABSL_GUARDED_BY(mu_) = StoredAges();
@@ -177,7 +191,10 @@ TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
                        .max_quarantine_age = absl::Hours(48),
                        .max_quarantine_entries = 7,
                        .max_history_age = absl::Hours(96),
-                       .max_history_rows = 9},
+                       .max_history_rows = 9,
+                       .max_conflict_age = absl::Hours(96),
+                       .max_conflict_entries = 8,
+                       .max_conflict_bytes = 9},
                       absl::Hours(1), log, clock);
   ASSERT_TRUE(log.WaitForTrims(1));
   EXPECT_EQ(log.history_cutoffs().head, 6);
@@ -186,6 +203,9 @@ TEST(RetentionTest, FirstTrimComesAtOnceAndCutsAtTheLimits) {
   EXPECT_EQ(log.event_cutoffs().unsettled, 2);
   EXPECT_EQ(log.quarantine_cutoffs().touch, 7);
   EXPECT_EQ(log.quarantine_cutoffs().max_entries, 7);
+  EXPECT_EQ(log.conflict_cutoffs().touch, 6);
+  EXPECT_EQ(log.conflict_cutoffs().max_entries, 8);
+  EXPECT_EQ(log.conflict_cutoffs().max_bytes, 9);
 }
 
 // P2: a repeat is known by its event for 4 days, however large the log is.

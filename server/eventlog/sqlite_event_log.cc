@@ -10,6 +10,8 @@
 #include "server/base/status.h"
 #include "server/eventlog/age_jobs.h"
 #include "server/eventlog/age_reader.h"
+#include "server/eventlog/conflict_jobs.h"
+#include "server/eventlog/conflict_reader.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/history_jobs.h"
 #include "server/eventlog/history_reader.h"
@@ -107,7 +109,8 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
                                     "(SELECT MAX(sequence) FROM events), "
                                     "(SELECT MAX(touch) FROM quarantine), "
                                     "(SELECT last_touch FROM age_marks WHERE running_us = "
-                                    "(SELECT MAX(running_us) FROM age_marks)) "
+                                    "(SELECT MAX(running_us) FROM age_marks)), "
+                                    "(SELECT MAX(touch) FROM conflicts) "
                                     "FROM log WHERE id = 1"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) return absl::DataLossError("the log's table `log` is empty");
@@ -118,7 +121,8 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
   RETURN_IF_ERROR(LoadHistory(database, state));
   // The entries before a mark may be gone; those after it must not look as old as they were.
-  state.last_touch = std::max(statement.ColumnInt(3), statement.ColumnInt(4));
+  state.last_touch =
+      std::max({statement.ColumnInt(3), statement.ColumnInt(4), statement.ColumnInt(5)});
   return state;
 }
 
@@ -381,6 +385,23 @@ absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
   return summary;
 }
 
+absl::StatusOr<std::vector<ConflictEntry>> SqliteEventLog::ListConflicts(absl::string_view source,
+                                                                         int64_t before,
+                                                                         int64_t max_entries) {
+  return WithReader<std::vector<ConflictEntry>>([&](LogReader& reader) {
+    return ConflictReader(reader.database()).List(source, before, max_entries);
+  });
+}
+
+absl::StatusOr<ConflictEntry> SqliteEventLog::GetConflict(Sequence sequence) {
+  return WithReader<ConflictEntry>(
+      [&](LogReader& reader) { return ConflictReader(reader.database()).Get(sequence); });
+}
+
+void SqliteEventLog::DiscardConflict(Sequence sequence, ConflictLog::DiscardDone done) {
+  writer_->Submit(MakeDiscardConflictJob(sequence, std::move(done)));
+}
+
 absl::StatusOr<std::vector<StoredSubscription>> SqliteEventLog::LoadSubscriptions() {
   return WithReader<std::vector<StoredSubscription>>(
       [](LogReader& reader) { return SubscriptionReader(reader.database()).LoadAll(); });
@@ -516,6 +537,24 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimHistory(const HistoryCutoffs& cutoff
     }));
   }
   return total;
+}
+
+absl::StatusOr<int64_t> SqliteEventLog::TrimConflicts(const ConflictCutoffs& cutoffs,
+                                                      absl::FunctionRef<bool()> go_on) {
+  ASSIGN_OR_RETURN(const int64_t above, WithReader<int64_t>([&](LogReader& reader) {
+                     return ConflictReader(reader.database())
+                         .LastTouchAbove(cutoffs.max_entries, cutoffs.max_bytes);
+                   }));
+  const int64_t touch = std::max(cutoffs.touch, above);
+  int64_t total = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const int64_t removed,
+                     SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
+                       return MakeTrimConflictsJob(touch, kTrimStep, std::move(done));
+                     }));
+    total += removed;
+    if (removed == 0 || !go_on()) return total;
+  }
 }
 
 absl::StatusOr<StoredAges> SqliteEventLog::LoadAges(absl::Time wall) {

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
@@ -42,6 +43,7 @@ struct SqliteEventLogOptions {
 class SqliteEventLog final : public EventLog,
                              public QuarantineLog,
                              public LookupLog,
+                             public ConflictLog,
                              public SubscriptionLog,
                              public StatusLog,
                              public Trimmable {
@@ -92,6 +94,11 @@ class SqliteEventLog final : public EventLog,
   void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
 
+  absl::StatusOr<std::vector<ConflictEntry>> ListConflicts(absl::string_view source, int64_t before,
+                                                           int64_t max_entries) override;
+  absl::StatusOr<ConflictEntry> GetConflict(Sequence sequence) override;
+  void DiscardConflict(Sequence sequence, ConflictLog::DiscardDone done) override;
+
   absl::StatusOr<std::vector<StoredSubscription>> LoadSubscriptions() override;
   absl::StatusOr<StoredSubscription> LoadSubscription(int64_t id) override;
   absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
@@ -119,6 +126,9 @@ class SqliteEventLog final : public EventLog,
       absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<int64_t> TrimHistory(
       const HistoryCutoffs& cutoffs,
+      absl::FunctionRef<bool()> go_on = [] { return true; }) override;
+  absl::StatusOr<int64_t> TrimConflicts(
+      const ConflictCutoffs& cutoffs,
       absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<StoredAges> LoadAges(absl::Time wall) override;
   absl::Status StoreAges(const AgeChanges& changes) override;

@@ -251,6 +251,20 @@ CREATE TABLE subscription_moves (
 INSERT INTO subscription_moves
   SELECT id, 1, 5, position, position, 0, settings FROM subscriptions;
 ALTER TABLE unsettled_events ADD COLUMN consumer TEXT NOT NULL DEFAULT '';
+-- Other bodies that came under an event's webhook-id.
+CREATE TABLE IF NOT EXISTS conflicts (
+  sequence INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  webhook_id TEXT NOT NULL,
+  first_receive_time_us INTEGER NOT NULL,
+  last_receive_time_us INTEGER NOT NULL,
+  receive_count INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  touch INTEGER NOT NULL,
+  first_body BLOB NOT NULL,
+  last_body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS conflicts_by_touch ON conflicts (touch, bytes);
 )sql",
 };
 

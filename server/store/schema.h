@@ -54,6 +54,9 @@
 // subscription_moves
 //             Where a subscription began, its seeks and its filters; the newest 32. See
 //             SubscriptionMove.
+// conflicts   One row an event under whose webhook-id other bodies came: the first of them, and the
+//             last if that is another again, otherwise empty. touch: as in quarantine, and of the
+//             same numbers. bytes: of both. Stays when its event goes.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //

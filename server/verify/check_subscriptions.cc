@@ -19,6 +19,11 @@ SELECT id, source, webhook_id, receive_count, reason,
        id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0)
 FROM quarantine NOT INDEXED ORDER BY id)sql";
 
+constexpr char kConflicts[] = R"sql(
+SELECT sequence, source, webhook_id, receive_count, length(first_body),
+       bytes = length(first_body) + length(last_body)
+FROM conflicts NOT INDEXED ORDER BY sequence)sql";
+
 constexpr char kSubscriptions[] = R"sql(
 SELECT id, name, settings, position, last_delivery, void_delivery, lost,
        id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'subscriptions'), 0)
@@ -225,6 +230,21 @@ void CheckQuarantine(Database& database, LogReport& report, Findings& findings) 
     }
     if (row.ColumnInt(3) < 1) findings.Add(where, "was never received");
     if (row.ColumnInt(5) == 0) findings.Add(where, "its id was never given");
+  });
+}
+
+void CheckConflicts(Database& database, LogReport& report, Findings& findings) {
+  ForEachRow(database, kConflicts, "conflicts", findings, [&](const Statement& row) {
+    ++report.conflicts;
+    const std::string where = absl::StrCat("conflict of event ", row.ColumnInt(0));
+    if (row.ColumnInt(0) < 1 || row.ColumnInt(0) > report.head_sequence) {
+      findings.Add(where, "there never was such an event");
+    }
+    if (row.ColumnText(1).empty() || row.ColumnText(2).empty() || row.ColumnInt(4) < 1) {
+      findings.Add(where, "lacks its source, its webhook-id or its body");
+    }
+    if (row.ColumnInt(3) < 1) findings.Add(where, "was never received");
+    if (row.ColumnInt(5) == 0) findings.Add(where, "its size is not that of its bodies");
   });
 }
 

@@ -1,4 +1,5 @@
-// What a log keeps beside its events: quarantine, durable subscriptions, and what those still owe.
+// What a log keeps beside its events: quarantine, conflicts, durable subscriptions, and what those
+// still owe.
 #ifndef HOOKGATE_SERVER_VERIFY_CHECK_SUBSCRIPTIONS_H_
 #define HOOKGATE_SERVER_VERIFY_CHECK_SUBSCRIPTIONS_H_
 
@@ -8,11 +9,12 @@
 
 namespace hookgate {
 
-// Both fill in their counts. What cannot be read any further is a finding.
+// Each fills in its counts. What cannot be read any further is a finding.
 
 void CheckQuarantine(Database& database, LogReport& report, Findings& findings);
 
-// REQUIRES: `report.earliest_sequence` and `report.head_sequence` are as the log says.
+// Both REQUIRE: `report.earliest_sequence` and `report.head_sequence` are as the log says.
+void CheckConflicts(Database& database, LogReport& report, Findings& findings);
 void CheckSubscriptions(Database& database, LogReport& report, Findings& findings);
 
 }  // namespace hookgate

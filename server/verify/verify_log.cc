@@ -157,6 +157,7 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
   NoteDamage(CheckObjects(database, findings), findings);
   CheckEvents(database, options.progress, report, findings);
   CheckQuarantine(database, report, findings);
+  CheckConflicts(database, report, findings);
   CheckSubscriptions(database, report, findings);
   NoteDamage(CheckStretches(database, findings), findings);
   NoteDamage(CheckStatus(database, findings), findings);
@@ -192,6 +193,7 @@ std::string ReportText(const LogReport& report) {
   add_if_any("with fewer fields than today's schema has", report.older_schema);
   add_if_any("of types that only a newer build knows", report.newer_schema);
   absl::StrAppend(&text, "quarantine     ", report.quarantined, "\n");
+  absl::StrAppend(&text, "conflicts      ", report.conflicts, "\n");
   absl::StrAppend(&text, "subscriptions  ", report.subscriptions, ", with ", report.unsettled,
                   " unsettled events and ", report.dead_letters, " dead letters\n");
   for (const Finding& finding : report.findings) {

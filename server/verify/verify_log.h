@@ -36,6 +36,7 @@ struct LogReport {
   int64_t older_schema = 0;  // events whose body would be decoded into more fields today
   int64_t newer_schema = 0;  // events of a type that this build does not know
   int64_t quarantined = 0;
+  int64_t conflicts = 0;
   int64_t subscriptions = 0;
   int64_t unsettled = 0;
   int64_t dead_letters = 0;
@@ -50,6 +51,7 @@ struct LogReport {
 //                   is one event; each envelope parses and agrees with its row; each body decodes
 //                   into the event that is stored
 //   quarantine      entries are whole, and their ids have been given
+//   conflicts       entries are whole, and about an event that was stored
 //   subscriptions   settings parse; positions and delivery numbers are within bounds; what is
 //                   unsettled or dead belongs to a subscription and is about an event that is held,
 //                   or that retention has removed; what is remembered of deliveries can be read,

@@ -60,8 +60,8 @@ std::string BodyOf(const std::string& type) {
   return SampleEventBody(*FindEventType(type), "", kReceiveTime);
 }
 
-// A log with events 1 to 5, one webhook in quarantine, and a subscription that has taken events up
-// to 4: 3 is leased, 2 is dead, the others are settled.
+// A log with events 1 to 5, another body of the first one, one webhook in quarantine, and a
+// subscription that has taken events up to 4: 3 is leased, 2 is dead, the others are settled.
 class VerifyLogTest : public testing::Test {
  protected:
   VerifyLogTest() {
@@ -77,6 +77,8 @@ class VerifyLogTest : public testing::Test {
                              .receive_time = kReceiveTime,
                              .reason = "body_not_json",
                              .raw_body = "{"});
+    EXPECT_EQ(TryAppend(*log, {.webhook_id = "wh_1", .raw_body = "other"})->outcome,
+              AppendResult::Outcome::kConflict);
     const auto id = CreateSubscription(*log, "billing", "", kReceiveTime, 0);
     EXPECT_TRUE(id.ok()) << id.status();
     auto changes = std::make_unique<SubscriptionChanges>();
@@ -147,6 +149,7 @@ TEST_F(VerifyLogTest, SoundLogHasNoFindings) {
   EXPECT_EQ(report.unrecognized, 1);
   EXPECT_EQ(report.older_schema + report.newer_schema, 0);
   EXPECT_EQ(report.quarantined, 1);
+  EXPECT_EQ(report.conflicts, 1);
   EXPECT_EQ(report.subscriptions, 1);
   EXPECT_EQ(report.unsettled, 1);
   EXPECT_EQ(report.dead_letters, 1);
@@ -423,6 +426,16 @@ TEST_F(VerifyLogTest, DamagedQuarantineIsFound) {
               ElementsAre(About("quarantine entry 1", "lacks")));
   EXPECT_THAT(FindingsAfter("DELETE FROM sqlite_sequence WHERE name = 'quarantine'"),
               Contains(About("quarantine entry 1", "never given")));
+}
+
+TEST_F(VerifyLogTest, DamagedConflictsAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE conflicts SET bytes = 7"),
+              ElementsAre(About("conflict of event 1", "size")));
+  EXPECT_THAT(FindingsAfter("UPDATE conflicts SET bytes = 5, source = '', receive_count = 0"),
+              ElementsAre(About("conflict of event 1", "lacks"),
+                          About("conflict of event 1", "never received")));
+  EXPECT_THAT(FindingsAfter("UPDATE conflicts SET sequence = 6, source = 'a', receive_count = 1"),
+              ElementsAre(About("conflict of event 6", "never was")));
 }
 
 TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {

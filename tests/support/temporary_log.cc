@@ -71,7 +71,7 @@ void MakeVersion4(const std::string& database_path) {
       "ALTER TABLE quarantine DROP COLUMN touch;"
       "CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);"
       "DROP TABLE status; DROP TABLE status_counters; DROP TABLE source_status;"
-      "DROP TABLE secret_status;"
+      "DROP TABLE secret_status; DROP TABLE conflicts;"
       "DROP TABLE text_runs; DROP TABLE text_pages; DROP TABLE text_pieces; DROP TABLE repeats;"
       "ALTER TABLE events DROP COLUMN secrets;"
       "DROP TABLE stretches; DROP TABLE delivery_stretches; DROP TABLE former_epochs;"
