@@ -77,11 +77,13 @@ struct WebhookHandler::Delivery {
 
 WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log,
                                IngestCounters& counters, const Clock& clock,
-                               std::vector<Network> trusted_proxies)
+                               std::vector<Network> trusted_proxies, RefusedRequests* refused)
     : sources_(sources),
       log_(log),
       trusted_proxies_(std::move(trusted_proxies)),
+      clock_(clock),
       counters_(counters),
+      refused_(refused),
       stranger_lines_(clock, LogLimiter::kStrangerLinesPerSecond),
       sender_lines_(clock) {}
 
@@ -92,7 +94,7 @@ absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   const auto refuse = [&](const absl::Status& error) {
     Origin origin = OriginOf(head);
     if (source.ok()) origin.source = (*source)->config().name;
-    return AnswerError(origin, error, stranger_lines_);
+    return AnswerError(origin, error, head, stranger_lines_);
   };
   if (!source.ok()) return refuse(source.status());
   const absl::Status allowed = CheckAddress(**source, head);
@@ -157,8 +159,8 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
   delivery.from.source = delivery.origin.source;
   delivery.from.webhook_id = delivery.origin.webhook_id;
   if (!admitted.ok()) {
-    std::move(respond)(
-        AnswerError(delivery.from, admitted, delivery.verified ? sender_lines_ : stranger_lines_));
+    std::move(respond)(AnswerError(delivery.from, admitted, head,
+                                   delivery.verified ? sender_lines_ : stranger_lines_));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
@@ -285,21 +287,51 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
 
 HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail,
                                     const HttpHead& head) {
-  return AnswerError(OriginOf(head), RefusalError(refusal, detail), stranger_lines_);
+  Origin origin = OriginOf(head);
+  if (const auto source = FindSource(head.target()); source.ok()) {
+    origin.source = (*source)->config().name;
+  }
+  return AnswerError(origin, RefusalError(refusal, detail), head, stranger_lines_);
 }
 
 HttpResponse WebhookHandler::AnswerNotStored(const Origin& origin, const absl::Status& error) {
   const absl::Status for_sender = ForSender(error);
-  counters_.CountRefused(ReasonOf(for_sender));
+  const std::string code = ReasonOf(for_sender);
+  counters_.CountRefused(code);
+  Remember(origin, code, error, /*head=*/nullptr);
   LogRefusal(origin, error, sender_lines_);
   return ToHttpResponse(for_sender);
 }
 
 HttpResponse WebhookHandler::AnswerError(const Origin& origin, const absl::Status& error,
-                                         LogLimiter& lines) {
-  counters_.CountRefused(ReasonOf(error));
+                                         const HttpHead& head, LogLimiter& lines) {
+  const std::string code = ReasonOf(error);
+  counters_.CountRefused(code);
+  Remember(origin, code, error, &head);
   LogRefusal(origin, error, lines);
   return ToHttpResponse(error);
+}
+
+void WebhookHandler::Remember(const Origin& origin, absl::string_view code,
+                              const absl::Status& error, const HttpHead* head) {
+  if (refused_ == nullptr || !refused_->enabled()) return;
+  RefusedRequest request;
+  request.source = origin.source;
+  request.peer = origin.peer;
+  request.client = origin.client;
+  request.code = code.empty() ? "other" : std::string(code);
+  request.detail = std::string(error.message());
+  request.webhook_id = origin.webhook_id;
+  if (head != nullptr) {
+    // A query may hold a token.
+    const absl::string_view target = head->target();
+    if (request.source.empty()) request.path = std::string(target.substr(0, target.find('?')));
+    head->ForEachField([&request](absl::string_view name, absl::string_view value) {
+      request.AddHeader(name, value.size());
+      if (request.webhook_id.empty() && IsIdHeader(name)) request.webhook_id = std::string(value);
+    });
+  }
+  refused_->Record(std::move(request), clock_.WallNow());
 }
 
 void WebhookHandler::LogRefusal(const Origin& origin, const absl::Status& error,

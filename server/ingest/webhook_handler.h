@@ -23,6 +23,7 @@
 #include "server/ingest/network.h"
 #include "server/ingest/source_registry.h"
 #include "server/status/ingest_counters.h"
+#include "server/status/refused_requests.h"
 
 namespace hookgate {
 
@@ -30,9 +31,11 @@ namespace hookgate {
 class WebhookHandler final : public HttpHandler {
  public:
   // All of it outlives the handler. `counters` count what becomes of webhooks. `trusted_proxies` may
-  // say who the client is (client_address.h).
+  // say who the client is (client_address.h). `refused` remembers what is refused; null: nothing is
+  // remembered.
   WebhookHandler(const SourceRegistry& sources, EventLog& log, IngestCounters& counters,
-                 const Clock& clock, std::vector<Network> trusted_proxies = {});
+                 const Clock& clock, std::vector<Network> trusted_proxies = {},
+                 RefusedRequests* refused = nullptr);
   ~WebhookHandler() override;
 
   // From now on new requests are answered 503.
@@ -63,16 +66,22 @@ class WebhookHandler final : public HttpHandler {
   HttpResponse AnswerAppend(const Origin& origin, const absl::StatusOr<AppendResult>& result);
   // The log did not take a signed webhook.
   HttpResponse AnswerNotStored(const Origin& origin, const absl::Status& error);
-  // Counts and logs, and makes the answer.
-  HttpResponse AnswerError(const Origin& origin, const absl::Status& error, LogLimiter& lines);
+  // Counts, remembers and logs, and makes the answer.
+  HttpResponse AnswerError(const Origin& origin, const absl::Status& error, const HttpHead& head,
+                           LogLimiter& lines);
+  // `code` is what the sender is told. `head` is null where it is gone.
+  void Remember(const Origin& origin, absl::string_view code, const absl::Status& error,
+                const HttpHead* head);
   void LogRefusal(const Origin& origin, const absl::Status& error, LogLimiter& lines);
 
   // Constant after construction.
   const SourceRegistry& sources_;
   EventLog& log_;
   const std::vector<Network> trusted_proxies_;
+  const Clock& clock_;
 
   IngestCounters& counters_;
+  RefusedRequests* const refused_;  // null: none
   std::atomic<bool> draining_ = false;
   // Apart, so that strangers cannot suppress what is said about senders.
   LogLimiter stranger_lines_;  // about requests that nobody is known to have signed

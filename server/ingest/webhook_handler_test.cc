@@ -113,7 +113,7 @@ class WebhookHandlerTest : public testing::Test {
     book_ = std::make_unique<StatusBook>(clock_);
     sources_ = std::make_unique<SourceRegistry>(sources, *book_, clock_);
     handler_ = std::make_unique<WebhookHandler>(*sources_, log_, book_->counters(), clock_,
-                                                trusted_proxies);
+                                                trusted_proxies, &refused_);
   }
   const IngestCounters& counters() const { return book_->counters(); }
 
@@ -155,6 +155,7 @@ class WebhookHandlerTest : public testing::Test {
 
   FakeClock clock_;
   TestLog log_;
+  RefusedRequests refused_;
   std::unique_ptr<StatusBook> book_;
   std::unique_ptr<SourceRegistry> sources_;
   std::unique_ptr<WebhookHandler> handler_;
@@ -177,6 +178,79 @@ TEST_F(WebhookHandlerTest, RefusalsAreCountedByWhatTheSenderIsTold) {
   const SourceStatus source = sources_->Find("openai")->records().source();
   EXPECT_EQ(source.webhooks, 2);
   EXPECT_EQ(source.last_webhook, absl::optional<absl::Time>(clock_.WallNow()));
+}
+
+// What was refused was known from log lines alone, of which there is one a second.
+TEST_F(WebhookHandlerTest, RefusalsAreRememberedWithWhatIsKnownOfThem) {
+  SignedWebhook forged = Webhook();
+  forged.secret = kWrongSecret;
+  forged.webhook_id = "wh_forged";
+  forged.more_fields = {{"Cookie", "hush"}};
+  ExpectRefused(Send(forged), 401, "signature_mismatch");
+  ASSERT_EQ(refused_.size(), 1u);
+  const RefusedRequest& request = *refused_.FindById("wh_forged").at(0);
+  EXPECT_EQ(request.source, "openai");
+  EXPECT_EQ(request.path, "");
+  EXPECT_EQ(request.code, "signature_mismatch");
+  EXPECT_EQ(request.peer, FakeHead::With({}).peer());
+  EXPECT_EQ(request.client, request.peer);
+  EXPECT_EQ(request.last_time, clock_.WallNow());
+  EXPECT_EQ(request.header_count, 4);
+  ASSERT_EQ(request.headers.size(), 4u);
+  EXPECT_EQ(request.headers[3].name, "Cookie");
+  EXPECT_EQ(request.headers[3].bytes, 4);
+  clock_.Advance(absl::Seconds(5));
+  forged.webhook_time = clock_.WallNow();
+  ExpectRefused(Send(forged), 401, "signature_mismatch");
+  ASSERT_EQ(refused_.size(), 1u);
+  EXPECT_EQ(refused_.List({})[0]->count, 2);
+}
+
+TEST_F(WebhookHandlerTest, EveryKindOfRefusalIsRememberedAndNothingElse) {
+  const auto newest = [this] { return refused_.List({.max_entries = 1}).at(0); };
+  // What the path names is no source, and its query may hold a token.
+  ExpectRefused(Send(FakeHead::To("/webhooks/nobody?token=hush", {{"svix-id", "wh 1"}}), ""), 404,
+                "unknown_source");
+  EXPECT_EQ(newest()->source, "");
+  EXPECT_EQ(newest()->path, "/webhooks/nobody");
+  EXPECT_EQ(newest()->webhook_id, "wh 1");
+  ExpectRefused(Send(FakeHead::To("/", {}), ""), 404, "not_found");
+  EXPECT_EQ(newest()->path, "/");
+  // Of the connection layer, with the source if it came as far as that.
+  handler_->Refuse(HttpRefusal::kBodyTooLarge, "too large", FakeHead::To("/webhooks/openai", {}));
+  EXPECT_EQ(newest()->code, "body_too_large");
+  EXPECT_EQ(newest()->source, "openai");
+  handler_->Refuse(HttpRefusal::kTooManyConnections, "too many", FakeHead::To("", {}));
+  EXPECT_EQ(newest()->code, "too_many_connections");
+  EXPECT_EQ(newest()->path, "");
+  // Signed: the sender is told nothing of the disk, the operator is.
+  log_.refuse_appends = absl::UnavailableError("disk is full");
+  SignedWebhook webhook = Webhook();
+  webhook.webhook_id = "wh_unlucky";
+  ExpectRefused(Send(webhook), 503, "store_unavailable");
+  EXPECT_EQ(newest()->code, "store_unavailable");
+  EXPECT_EQ(newest()->webhook_id, "wh_unlucky");
+  EXPECT_THAT(newest()->detail, HasSubstr("disk is full"));
+  log_.refuse_appends = absl::OkStatus();
+  EXPECT_EQ(refused_.size(), 5u);
+  // Stored, repeated, and in quarantine: none of them is refused.
+  webhook.webhook_id = "wh_fine";
+  EXPECT_EQ(Send(webhook).status, 200);
+  EXPECT_EQ(Send(webhook).status, 200);
+  webhook.webhook_id = "wh_bad";
+  webhook.body = "{";
+  EXPECT_EQ(Send(webhook).status, 400);
+  EXPECT_EQ(refused_.size(), 5u);
+}
+
+TEST_F(WebhookHandlerTest, ARefusalSaysWhomATrustedProxyNamed) {
+  Configure({Source()}, {*Network::Parse(std::string(FakeHead::With({}).peer()))});
+  SignedWebhook forged = Webhook();
+  forged.secret = kWrongSecret;
+  forged.more_fields = {{"X-Forwarded-For", "198.51.100.7"}};
+  ExpectRefused(Send(forged), 401, "signature_mismatch");
+  EXPECT_EQ(refused_.List({})[0]->peer, FakeHead::With({}).peer());
+  EXPECT_EQ(refused_.List({})[0]->client, "198.51.100.7");
 }
 
 // --- 200 --------------------------------------------------------------------------------------

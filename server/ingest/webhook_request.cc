@@ -129,6 +129,10 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string&
   return headers;
 }
 
+bool IsIdHeader(absl::string_view name) {
+  return absl::EqualsIgnoreCase(name, "webhook-id") || absl::EqualsIgnoreCase(name, "svix-id");
+}
+
 absl::string_view WellFormedIdOf(const SignedHeaders& headers) {
   const bool well_formed = headers.id.size() <= kMaxIdBytes &&
                            std::all_of(headers.id.begin(), headers.id.end(), absl::ascii_isgraph);

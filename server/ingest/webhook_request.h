@@ -29,6 +29,9 @@ absl::string_view ContentTypeProblem(const HttpHead& head);
 // nothing about the other.
 absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string& joined);
 
+// Whether a header of this name carries the webhook's id: webhook-id or svix-id, in any case.
+bool IsIdHeader(absl::string_view name);
+
 // `headers.id` if it is as SignedHeaders says, verified or not; otherwise "". For logs.
 absl::string_view WellFormedIdOf(const SignedHeaders& headers);
 

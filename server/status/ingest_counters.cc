@@ -43,6 +43,10 @@ size_t IngestCounters::IndexOf(absl::string_view reason) {
                              std::begin(kRefusals));
 }
 
+bool IngestCounters::IsRefusal(absl::string_view reason) {
+  return std::find(std::begin(kRefusals), std::end(kRefusals), reason) != std::end(kRefusals);
+}
+
 void IngestCounters::CountRefused(absl::string_view reason) { ++refused_[IndexOf(reason)]; }
 
 int64_t IngestCounters::refused() const {

@@ -24,6 +24,9 @@ class IngestCounters {
   std::atomic<int64_t> quarantined = 0;              // signed, but not decoded
   std::atomic<int64_t> removed_from_quarantine = 0;  // by its limits
 
+  // Whether `reason` is one of those that requests are refused for, as below.
+  static bool IsRefusal(absl::string_view reason);
+
   // Of all other requests, each is refused for one reason (base/reason.h). One that no request is
   // refused for counts as "other".
   void CountRefused(absl::string_view reason);
