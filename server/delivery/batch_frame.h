@@ -14,6 +14,7 @@ struct BatchFrame {
   Sequence after = 0;    // begins after this event
   Sequence through = 0;  // and has all that is selected up to this one
   std::string bytes;     // a serialised SubscribeResponse with an EventBatch; "" if it has none
+  int64_t events = 0;    // in `bytes`
   bool full = false;     // whatever the log gets, a frame that begins here ends here
 };
 using BatchFramePtr = std::shared_ptr<const BatchFrame>;

@@ -110,6 +110,7 @@ BatchFramePtr BatchSource::Finish(const Selection& selection, BatchFrame frame,
   frame.full = events >= limits_.max_batch_events ||
                static_cast<int64_t>(elements.size()) >= limits_.max_batch_bytes ||
                frame.through >= BlockEnd(frame.after);
+  frame.events = static_cast<int64_t>(events);
   if (!elements.empty()) frame.bytes = EncodeBatchFrame(elements);
   auto shared = std::make_shared<const BatchFrame>(std::move(frame));
   // What leads nowhere, because there is nothing after it yet, is not the same a moment later.

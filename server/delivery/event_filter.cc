@@ -84,6 +84,19 @@ std::vector<std::string> EventFilter::sources() const {
   return sources;
 }
 
+hookgate::v1::EventFilter EventFilter::ToProto() const {
+  hookgate::v1::EventFilter filter;
+  for (std::string& source : sources()) filter.add_sources(std::move(source));
+  if (!any_type_) {
+    for (const std::string& type : types_) filter.add_types(type);
+    for (const std::string& prefix : type_prefixes_) filter.add_types(absl::StrCat(prefix, "*"));
+  }
+  for (const std::string& subject : subjects_) filter.add_subjects(subject);
+  std::sort(filter.mutable_types()->begin(), filter.mutable_types()->end());
+  std::sort(filter.mutable_subjects()->begin(), filter.mutable_subjects()->end());
+  return filter;
+}
+
 bool EventFilter::AdmitsType(absl::string_view type) const {
   if (any_type_ || types_.contains(type)) return true;
   return std::any_of(type_prefixes_.begin(), type_prefixes_.end(),

@@ -34,6 +34,9 @@ class EventFilter {
   // In order; none: every source.
   std::vector<std::string> sources() const;
 
+  // One that admits the same; each list in order.
+  hookgate::v1::EventFilter ToProto() const;
+
   // Looks at source, type and subject alone.
   bool Matches(const LogEvent& event) const;
   // The first list that does not admit it; nullopt: it matches.

@@ -129,8 +129,10 @@ absl::optional<SubscribeSession::Step> SubscribeSession::Take(BatchFramePtr batc
   if (batch->bytes.empty()) return absl::nullopt;
   last_write_ = clock_.MonotonicNow();
   const std::string* const bytes = &batch->bytes;
+  const int64_t events = batch->events;
   return Step{.action = Step::Action::kWrite,
-              .frame = std::shared_ptr<const std::string>(std::move(batch), bytes)};
+              .frame = std::shared_ptr<const std::string>(std::move(batch), bytes),
+              .events = events};
 }
 
 void SubscribeSession::Drain(absl::Duration reconnect_delay) {

@@ -58,6 +58,7 @@ class SubscribeSession {
     };
     Action action;
     std::shared_ptr<const std::string> frame;
+    int64_t events = 0;  // in `frame`
     Sequence seen = 0;
     absl::Duration deadline;
     absl::Status status;
@@ -79,6 +80,9 @@ class SubscribeSession {
   const SelectionPtr& selection() const { return selection_; }
   // The position: everything up to here was sent or did not match.
   Sequence position() const { return position_; }
+  // The client was told so, and nothing had to be read from the disk since.
+  bool caught_up() const { return caught_up_; }
+  absl::Duration heartbeat_interval() const { return heartbeat_interval_; }
 
  private:
   Step Write(const hookgate::v1::SubscribeResponse& response);

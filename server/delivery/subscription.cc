@@ -272,6 +272,16 @@ SubscriptionStatus Subscription::GetStatus() {
           .consumers = state_->consumers(Now())};
 }
 
+Sequence Subscription::position() {
+  absl::MutexLock lock(&mu_);
+  return state_->position();
+}
+
+hookgate::v1::EventFilter Subscription::filter() {
+  absl::MutexLock lock(&mu_);
+  return settings_->effective.filter();
+}
+
 std::vector<SubscriptionCondition> Subscription::Conditions() {
   absl::MutexLock lock(&mu_);
   return state_->conditions();

@@ -91,9 +91,9 @@ class Trimmable {
   // it says no stays.
   virtual absl::StatusOr<int64_t> Trim(
       const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
-  // What the log takes of the disk: all that is stored, events with their indexes, the
-  // quarantine, conflicts and what subscriptions owe; not the room that removed events have left free in the file, which
-  // is used again. Quick, however much is stored.
+  // What the log takes of the disk: all that is stored, events with their indexes, the quarantine,
+  // conflicts, and what subscriptions owe and remember; not the room that removed events have left
+  // free in the file, which is used again. Quick, however much is stored.
   virtual absl::StatusOr<int64_t> UsedBytes() = 0;
   // Oldest first, in steps, as Trim.
   virtual absl::StatusOr<int64_t> TrimQuarantine(

@@ -69,6 +69,7 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       config_warnings_(options.warnings),
       config_time_(start_time_),
       status_book_(clock),
+      refused_(options.max_remembered_refusals),
       sources_({}, status_book_, clock),
       access_(AccessPolicy(options.doors.principals)),
       watch_(clock),
@@ -92,7 +93,7 @@ absl::Status Gateway::OpenLog() {
   status_book_.Restore(status);
   sources_.Replace(options_.sources);
   webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(),
-                                                      clock_, options_.trusted_proxies);
+                                                      clock_, options_.trusted_proxies, &refused_);
   status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
   return absl::OkStatus();
 }
@@ -123,6 +124,8 @@ absl::Status Gateway::StartRpc() {
       {.log = *log_,
        .quarantine = *log_,
        .lookups = *log_,
+       .conflicts = *log_,
+       .refused = refused_,
        .tail = tail_,
        .watch = watch_,
        .subscriptions = *subscriptions_,

@@ -27,6 +27,7 @@
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
 #include "server/rpc/rpc_server.h"
+#include "server/status/refused_requests.h"
 #include "server/status/status_book.h"
 #include "server/status/status_keeper.h"
 #include "server/tls/certificate_store.h"
@@ -92,6 +93,7 @@ class Gateway {
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   MemoryReleaser memory_;
   StatusBook status_book_;
+  RefusedRequests refused_;
   SourceRegistry sources_;
   AccessControl access_;
   std::unique_ptr<CertificateStore> grpc_certificates_;  // null: gRPC is plain text

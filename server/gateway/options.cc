@@ -32,6 +32,7 @@ using hookgate::config::v1::Config;
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
+constexpr int64_t kMaxRememberedRefusals = 10'000;
 // A webhook that is queued, or delivered, is its raw body, and its event, which may hold each byte of
 // the body thrice.
 constexpr int64_t kQueuedBytesPerBodyByte = 4;
@@ -331,6 +332,15 @@ void ResolveHttp(const Config& config, Options& options, Problems& problems) {
                                 absl::Milliseconds(1), absl::Hours(1), options.http.body_timeout));
   problems.AddError(SetDuration(http.has_idle_timeout(), http.idle_timeout(), "http.idle_timeout",
                                 absl::Milliseconds(1), absl::Hours(24), options.http.idle_timeout));
+  if (http.has_max_remembered_refusals()) {
+    const int64_t number = http.max_remembered_refusals();
+    if (number < 0 || number > kMaxRememberedRefusals) {
+      problems.AddError("http.max_remembered_refusals",
+                        absl::StrCat("is ", number, "; it must be from 0, for none, to ",
+                                     kMaxRememberedRefusals));
+    }
+    options.max_remembered_refusals = static_cast<size_t>(std::max<int64_t>(number, 0));
+  }
   ResolveHttpTls(config, options, problems);
   options.trusted_proxies =
       ResolveNetworks(http.trusted_proxies(), "http.trusted_proxies", problems);
@@ -456,6 +466,21 @@ absl::Status SetHistoryRows(int64_t value, int64_t& max_rows) {
   return absl::OkStatus();
 }
 
+void ResolveConflicts(const Config& config, Options& options, Problems& problems) {
+  const auto& conflicts = config.storage().conflicts();
+  RetentionLimits& limits = options.retention;
+  problems.AddError(SetDuration(conflicts.has_max_age(), conflicts.max_age(),
+                                "storage.conflicts.max_age", absl::Hours(1), kForever,
+                                limits.max_conflict_age));
+  problems.AddError(SetNumber(conflicts.max_entries(), "storage.conflicts.max_entries", 1'000'000,
+                              limits.max_conflict_entries));
+  // What came first and last of one event must find room.
+  const int64_t needed = 2 * options.http.max_body_bytes;
+  limits.max_conflict_bytes = std::max(limits.max_conflict_bytes, needed);
+  problems.AddError(SetNumberFrom(needed, conflicts.max_bytes(), "storage.conflicts.max_bytes",
+                                  std::numeric_limits<int64_t>::max(), limits.max_conflict_bytes));
+}
+
 void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
   options.log.data_dir = DataDirOf(config);
@@ -478,6 +503,7 @@ void ResolveStorage(const Config& config, Options& options, Problems& problems) 
                                 options.retention.max_history_age));
   problems.AddError(
       SetHistoryRows(storage.history().max_rows(), options.retention.max_history_rows));
+  ResolveConflicts(config, options, problems);
   problems.AddError(SetNumber(storage.max_queued_webhooks(), "storage.max_queued_webhooks",
                               1'000'000, options.log.limits.max_queued));
   problems.AddError(SetNumber(storage.max_queued_bytes(), "storage.max_queued_bytes",

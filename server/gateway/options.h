@@ -19,6 +19,7 @@
 #include "server/ingest/network.h"
 #include "server/ingest/source.h"
 #include "server/rpc/rpc_server.h"
+#include "server/status/refused_requests.h"
 #include "server/tls/certificates.h"
 
 namespace hookgate {
@@ -30,6 +31,7 @@ struct Options {
   HttpServerOptions http;                              // where webhooks come in
   absl::optional<CertificateFiles> http_certificates;  // none: plain text
   std::vector<Network> trusted_proxies;                // who may say whom a webhook is from
+  size_t max_remembered_refusals = RefusedRequests::kDefaultMaxEntries;
   RpcServerOptions rpc;                                // where services subscribe
   Doors doors;                                         // who may come in there
   HttpServerOptions admin;                             // where the operator's tools ask

@@ -320,6 +320,38 @@ TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
   }
 }
 
+TEST_F(OptionsTest, RefusalsAreRememberedUnlessTurnedOff) {
+  EXPECT_EQ(Right("").max_remembered_refusals, 1000u);
+  EXPECT_EQ(Right("http { max_remembered_refusals: 0 }").max_remembered_refusals, 0u);
+  EXPECT_EQ(Right("http { max_remembered_refusals: 10000 }").max_remembered_refusals, 10'000u);
+  for (const char* value : {"-1", "10001"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("http { max_remembered_refusals: ", value, " }"),
+                        "http.max_remembered_refusals"),
+                HasSubstr("it must be from 0, for none, to 10000"));
+  }
+}
+
+// Both bodies of the largest size of one event find room.
+TEST_F(OptionsTest, ConflictsHaveTheirLimits) {
+  const RetentionLimits defaults = Right("").retention;
+  EXPECT_EQ(defaults.max_conflict_age, absl::Hours(24 * 30));
+  EXPECT_EQ(defaults.max_conflict_entries, 1000);
+  EXPECT_EQ(defaults.max_conflict_bytes, 64 << 20);
+  const RetentionLimits limits = Right(
+                                     "http { max_body_bytes: 500 } storage { conflicts { "
+                                     "max_age { seconds: 3600 } max_entries: 2 max_bytes: 1000 } }")
+                                     .retention;
+  EXPECT_EQ(limits.max_conflict_age, absl::Hours(1));
+  EXPECT_EQ(limits.max_conflict_entries, 2);
+  EXPECT_EQ(limits.max_conflict_bytes, 1000);
+  EXPECT_THAT(ErrorOf("http { max_body_bytes: 500 } storage { conflicts { max_bytes: 999 } }",
+                      "storage.conflicts.max_bytes"),
+              HasSubstr("from 1000"));
+  EXPECT_THAT(
+      ErrorOf("storage { conflicts { max_age { seconds: 3599 } } }", "storage.conflicts.max_age"),
+      HasSubstr("must be from 1h"));
+}
+
 TEST_F(OptionsTest, LargestBodyFitsIntoTheMemoryOfUnverifiedOnes) {
   EXPECT_EQ(
       Right("http { max_body_bytes: 1000 max_unverified_bytes: 1000 }").http.max_unverified_bytes,

@@ -23,6 +23,7 @@ Config FixedPart(Config config) {
   config.mutable_storage()->clear_max_bytes();
   config.mutable_storage()->clear_quarantine();
   config.mutable_storage()->clear_history();
+  config.mutable_storage()->clear_conflicts();
   config.mutable_logging()->clear_level();
   config.mutable_http();
   config.mutable_grpc()->mutable_limits();

@@ -33,7 +33,8 @@ TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
   EXPECT_TRUE(Check("", R"(
       sources { name: "openai" secrets { name: "a" inline: "whsec_MTIz" } }
       storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 }
-                history { max_rows: 2000 } }
+                history { max_rows: 2000 }
+                conflicts { max_entries: 5 } }
       logging { level: "debug" })")
                   .ok());
 }

@@ -6,12 +6,16 @@
 
 #include "absl/status/status.h"
 #include "server/base/executor.h"
+#include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/grpc_server/method_table.h"
 #include "server/rpc/call_gate.h"
+#include "server/rpc/conflict_queries.h"
 #include "server/rpc/quarantine_queries.h"
+#include "server/rpc/stream_registry.h"
 #include "server/rpc/unary_calls.h"
+#include "server/status/refused_requests.h"
 
 namespace hookgate {
 
@@ -22,7 +26,10 @@ class GetStatusResponse;
 // What the service works with. All of it outlives the service.
 struct AdminContext {
   QuarantineLog& quarantine;
-  const EventLog& log;  // that the quarantine belongs to
+  ConflictLog& conflicts;
+  const EventLog& log;  // that both belong to
+  const RefusedRequests& refused;
+  const StreamRegistry& streams;
   // Fills in how the whole gateway is, which only the whole knows. May block; called on many
   // threads.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
@@ -42,6 +49,7 @@ class AdminService {
  private:
   const AdminContext context_;
   QuarantineQueries quarantine_;
+  ConflictQueries conflicts_;
   UnaryCalls calls_;  // last: waits for what uses the others
 };
 

@@ -35,6 +35,11 @@ const std::map<absl::string_view, std::vector<Right>>& Rules() {
       {"/hookgate.v1.AdminService/GetQuarantined", {Right::kAdmin}},
       {"/hookgate.v1.AdminService/RetryQuarantined", {Right::kAdmin}},
       {"/hookgate.v1.AdminService/DiscardQuarantined", {Right::kAdmin}},
+      {"/hookgate.v1.AdminService/ListRefused", {Right::kAdmin}},
+      {"/hookgate.v1.AdminService/ListStreams", {Right::kAdmin}},
+      {"/hookgate.v1.AdminService/ListConflicts", {Right::kAdmin}},
+      {"/hookgate.v1.AdminService/GetConflict", {Right::kAdmin}},
+      {"/hookgate.v1.AdminService/DiscardConflicts", {Right::kAdmin}},
   };
   return *kRules;
 }

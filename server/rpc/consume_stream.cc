@@ -1,9 +1,11 @@
 #include "server/rpc/consume_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/arena.h"
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
@@ -42,6 +44,7 @@ ConsumeStream::ConsumeStream(std::shared_ptr<Call> call, Caller caller,
     : call_(std::move(call)),
       caller_(std::move(caller)),
       context_(context),
+      open_time_(context.clock.WallNow()),
       session_(context.clock) {}
 
 void ConsumeStream::OnMessage(std::string bytes) {
@@ -120,6 +123,7 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   {
     absl::MutexLock lock(&mu_);
     description_ = absl::StrCat(open.subscription(), " as ", open.consumer_name());
+    consumer_ = open.consumer_name();
     stream_ = stream;
     ended = !session_.Opened(opened, settings_.heartbeat_interval);
   }
@@ -165,6 +169,7 @@ void ConsumeStream::OnDeliveries(std::vector<Delivery> deliveries) {
   std::string frame = EncodeDeliveriesFrame(
       deliveries,
       {subscription_->delivery_ids(), subscription_->history(), settings_.include_raw_body});
+  sent_events_ += static_cast<int64_t>(deliveries.size());
   {
     absl::MutexLock lock(&mu_);
     session_.TakeDeliveries(std::move(frame));  // Those of one that ends, Detach gives back.
@@ -195,6 +200,30 @@ void ConsumeStream::Recheck() {
   if (wanted.empty()) return;  // Open will look.
   const absl::Status allowed = caller_.CheckConsume(wanted);
   if (!allowed.ok()) End(allowed, DeliveryCause::kStreamEnded);
+}
+
+bool ConsumeStream::Describe(hookgate::v1::StreamInfo& info) {
+  using hookgate::v1::StreamInfo;
+  info.set_method(StreamInfo::METHOD_CONSUME);
+  info.set_state(StreamInfo::STATE_OPENING);
+  info.set_address(caller_.peer());
+  info.set_principal(caller_.name());
+  *info.mutable_open_time() = ToProto(open_time_);
+  {
+    absl::MutexLock lock(&mu_);
+    if (stream_ == 0) return true;
+    info.set_consumer_name(consumer_);
+  }
+  // It is attached, so all that Open sets is there.
+  info.set_subscription(subscription_->name());
+  *info.mutable_filter() = subscription_->filter();
+  *info.mutable_heartbeat_interval() = ToProto(settings_.heartbeat_interval);
+  info.set_lag_events(subscription_->GetBacklog().events);
+  const bool live = subscription_->head() - subscription_->position() <= kMaxLiveLag;
+  info.set_state(live ? StreamInfo::STATE_LIVE : StreamInfo::STATE_BEHIND);
+  info.set_sent_events(sent_events_);
+  info.set_sent_bytes(sent_bytes_);
+  return true;
 }
 
 void ConsumeStream::End(const absl::Status& status, absl::optional<DeliveryCause> why) {
@@ -256,6 +285,7 @@ Message ConsumeStream::NextMessage() {
   switch (step.action) {
     case Step::Action::kWrite:
       sending_deliveries_ = step.has_deliveries;
+      sent_bytes_ += static_cast<int64_t>(step.frame.size());
       return std::make_shared<const std::string>(std::move(step.frame));
     case Step::Action::kHeartbeat:
       return Heartbeat();
@@ -275,7 +305,9 @@ Message ConsumeStream::Heartbeat() {
   *heartbeat.mutable_backlog() = ToProto(subscription_->GetBacklog());
   *heartbeat.mutable_server_time() = ToProto(context_.clock.WallNow());
   AddConditions(subscription_->Conditions(), *heartbeat.mutable_conditions());
-  return std::make_shared<const std::string>(response.SerializeAsString());
+  auto frame = std::make_shared<const std::string>(response.SerializeAsString());
+  sent_bytes_ += static_cast<int64_t>(frame->size());
+  return frame;
 }
 
 void ConsumeStream::AwaitHeartbeat(absl::Duration due) {

@@ -6,6 +6,8 @@
 #ifndef HOOKGATE_SERVER_RPC_CONSUME_STREAM_H_
 #define HOOKGATE_SERVER_RPC_CONSUME_STREAM_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -64,6 +66,7 @@ class ConsumeStream final : public CallHandler,
   void Wake() override ABSL_LOCKS_EXCLUDED(mu_);    // a heartbeat may be due
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
   void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
+  bool Describe(hookgate::v1::StreamInfo& info) override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // On the connection's thread.
@@ -92,6 +95,7 @@ class ConsumeStream final : public CallHandler,
   const std::shared_ptr<Call> call_;
   const Caller caller_;
   const ConsumeContext context_;
+  const absl::Time open_time_;
 
   // Set once on the connection's thread, by Open; constant for others, who come after it.
   std::shared_ptr<Subscription> subscription_;
@@ -104,8 +108,12 @@ class ConsumeStream final : public CallHandler,
   ConsumeSession session_ ABSL_GUARDED_BY(mu_);
   StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;      // 0: not attached
   std::string wanted_ ABSL_GUARDED_BY(mu_);       // the subscription's name, once asked for
+  std::string consumer_ ABSL_GUARDED_BY(mu_);     // the consumer's, once opened
   std::string description_ ABSL_GUARDED_BY(mu_);  // for the log, once opened
   bool heartbeat_awaited_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::atomic<int64_t> sent_events_ = 0;
+  std::atomic<int64_t> sent_bytes_ = 0;
 };
 
 }  // namespace hookgate

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "google/protobuf/text_format.h"
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/status.h"
 #include "server/delivery/tail.h"
 #include "server/rpc/pull_call.h"
@@ -106,6 +107,36 @@ TEST_F(ConsumeStreamTest, DeliversAcksAndEndsWhenTheClientCloses) {
   EXPECT_TRUE(consumer.call->AwaitStatus().ok());
   consumer.stream->OnEnd(CallEnd::kFinished);
   EXPECT_EQ(registry_.size(), 0u);
+}
+
+TEST_F(ConsumeStreamTest, SaysWhoItIsAndWhatItWasSent) {
+  using hookgate::v1::StreamInfo;
+  AppendEvent(*log_);
+  Consumer consumer;
+  consumer.stream = std::make_shared<ConsumeStream>(consumer.call, Anybody(), Context());
+  ASSERT_TRUE(registry_.Add(consumer.stream).ok());
+  consumer.stream->Start();
+  StreamInfo info;
+  EXPECT_TRUE(consumer.stream->Describe(info));
+  EXPECT_EQ(info.method(), StreamInfo::METHOD_CONSUME);
+  EXPECT_EQ(info.state(), StreamInfo::STATE_OPENING);
+  EXPECT_EQ(info.subscription(), "");
+  consumer.Send(
+      "open { subscription: 'mail' consumer_name: 'a' heartbeat_interval { seconds: 3 } }");
+  EXPECT_TRUE(consumer.Next().has_opened());
+  EXPECT_EQ(consumer.Next().deliveries().deliveries_size(), 1);
+  info.Clear();
+  EXPECT_TRUE(consumer.stream->Describe(info));
+  EXPECT_EQ(info.state(), StreamInfo::STATE_LIVE);
+  EXPECT_EQ(info.subscription(), "mail");
+  EXPECT_EQ(info.consumer_name(), "a");
+  EXPECT_EQ(info.lag_events(), 1);
+  EXPECT_EQ(info.sent_events(), 1);
+  EXPECT_GT(info.sent_bytes(), 0);
+  EXPECT_EQ(info.heartbeat_interval().seconds(), 3);
+  EXPECT_TRUE(info.has_filter());
+  EXPECT_TRUE(info.has_open_time());
+  consumer.stream->OnEnd(CallEnd::kFinished);
 }
 
 // What is leased to a client that does not read would otherwise wait for the end of its connection.

@@ -45,7 +45,7 @@ class RpcServerImpl final : public RpcServer {
         subscriptions_(
             {context.subscriptions, context.watch, executor_, registry_, context.clock, gate_},
             context.log),
-        admin_({context.quarantine, context.log,
+        admin_({context.quarantine, context.conflicts, context.log, context.refused, registry_,
                 [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
                   status.set_open_streams(static_cast<int32_t>(registry_.size()));
                   return fill(status);

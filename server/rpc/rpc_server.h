@@ -15,12 +15,14 @@
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
+#include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/lookup_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
 #include "server/rpc/explain_queries.h"
+#include "server/status/refused_requests.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
@@ -42,6 +44,8 @@ struct RpcServerContext {
   EventLog& log;
   QuarantineLog& quarantine;
   LookupLog& lookups;
+  ConflictLog& conflicts;
+  const RefusedRequests& refused;
   const Tail& tail;
   HeadWatch& watch;
   SubscriptionRegistry& subscriptions;

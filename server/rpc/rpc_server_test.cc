@@ -39,6 +39,8 @@ class RpcServerTest : public testing::Test {
     return {.log = held_,
             .quarantine = *log_,
             .lookups = *log_,
+            .conflicts = *log_,
+            .refused = refused_,
             .tail = tail_,
             .watch = watch_,
             .subscriptions = *subscriptions_,
@@ -60,6 +62,7 @@ class RpcServerTest : public testing::Test {
   }
 
   AccessControl access_;
+  RefusedRequests refused_;
   HeadWatch watch_{SystemClock()};
   Tail tail_;
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();

@@ -26,14 +26,15 @@ absl::Status StreamRegistry::Add(const std::shared_ptr<OpenStream>& stream) {
         absl::StrCat(max_streams_,
                      " streams are open already, as many as grpc.max_streams allows"));
   }
-  streams_.emplace(stream.get(), stream);
+  stream->id_ = ++last_id_;
+  streams_.emplace(stream->id_, stream);
   return absl::OkStatus();
 }
 
 void StreamRegistry::Remove(OpenStream* stream) {
   std::shared_ptr<OpenStream> last;  // Its destructor runs without the lock.
   MonotonicMutexLock lock(&mu_);
-  const auto found = streams_.find(stream);
+  const auto found = streams_.find(stream->id_);
   if (found == streams_.end()) return;
   last = std::move(found->second);
   streams_.erase(found);
@@ -44,9 +45,21 @@ size_t StreamRegistry::size() const {
   return streams_.size();
 }
 
+std::vector<std::pair<int64_t, std::shared_ptr<OpenStream>>> StreamRegistry::After(
+    int64_t id, size_t max) const {
+  std::vector<std::pair<int64_t, std::shared_ptr<OpenStream>>> streams;
+  streams.reserve(max);
+  MonotonicMutexLock lock(&mu_);
+  for (auto next = streams_.upper_bound(id); next != streams_.end() && streams.size() < max;
+       ++next) {
+    streams.emplace_back(next->first, next->second);
+  }
+  return streams;
+}
+
 std::vector<std::shared_ptr<OpenStream>> StreamRegistry::All() const {
   std::vector<std::shared_ptr<OpenStream>> streams;
-  for (const auto& [key, stream] : streams_) streams.push_back(stream);
+  for (const auto& [id, stream] : streams_) streams.push_back(stream);
   return streams;
 }
 

@@ -3,19 +3,28 @@
 #define HOOKGATE_SERVER_RPC_STREAM_REGISTRY_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/base/monotonic_mutex.h"
 
 namespace hookgate {
 
+namespace v1 {
+class StreamInfo;
+}  // namespace v1
+
 // What a call hears once the gateway drains, or once its connection is too old: UNAVAILABLE draining.
 absl::Status DrainingError();
+
+// A stream that has more events before it is behind.
+inline constexpr int64_t kMaxLiveLag = 1000;
 
 class OpenStream {
  public:
@@ -24,6 +33,13 @@ class OpenStream {
   virtual void Drain(absl::Duration reconnect_delay) = 0;
   // Rights have changed: ends the stream if it has no right to go on. Any thread; must not block.
   virtual void Recheck() = 0;
+  // Fills in how the stream is now, without its id. False: it is of a kind that operators are not
+  // shown. Any thread; must not block, nor keep the stream waiting.
+  virtual bool Describe(hookgate::v1::StreamInfo&) { return false; }
+
+ private:
+  friend class StreamRegistry;
+  int64_t id_ = 0;  // Given by the registry, which is the only one to use it; 0: none yet.
 };
 
 // Thread-safe.
@@ -35,6 +51,9 @@ class StreamRegistry {
   absl::Status Add(const std::shared_ptr<OpenStream>& stream);
   void Remove(OpenStream* stream);
   size_t size() const;
+  // Those with ids above `id`, with their ids, in order; at most `max`. Ids grow as streams are
+  // opened.
+  std::vector<std::pair<int64_t, std::shared_ptr<OpenStream>>> After(int64_t id, size_t max) const;
 
   // Has each stream look whether it still may. Those added later look by themselves.
   void RecheckAll();
@@ -52,7 +71,8 @@ class StreamRegistry {
   const size_t max_streams_;
 
   mutable MonotonicMutex mu_;
-  absl::flat_hash_map<OpenStream*, std::shared_ptr<OpenStream>> streams_ ABSL_GUARDED_BY(mu_);
+  int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::btree_map<int64_t, std::shared_ptr<OpenStream>> streams_ ABSL_GUARDED_BY(mu_);  // by id
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
 };
 

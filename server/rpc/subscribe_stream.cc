@@ -1,10 +1,14 @@
 #include "server/rpc/subscribe_stream.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/logging.h"
+#include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/delivery/cursor.h"
 #include "server/grpc_server/unary_method.h"
 
 namespace hookgate {
@@ -26,7 +30,10 @@ void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Se
 
 SubscribeStream::SubscribeStream(std::shared_ptr<Call> call, std::shared_ptr<const Caller> caller,
                                  std::shared_ptr<const StreamContext> context)
-    : call_(std::move(call)), caller_(std::move(caller)), context_(std::move(context)) {
+    : call_(std::move(call)),
+      caller_(std::move(caller)),
+      context_(std::move(context)),
+      open_time_(context_->clock.WallNow()) {
   call_->ReadNext();
 }
 
@@ -51,9 +58,9 @@ absl::Status SubscribeStream::CheckRequest(const SubscribeRequest& request) cons
 }
 
 absl::Status SubscribeStream::Start(SubscribeRequest request) {
+  client_name_ = request.client_name();
   RETURN_IF_ERROR(context_->registry.Add(shared_from_this()));
   state_ = State::kStarted;
-  client_name_ = request.client_name();
   // Rights may have changed before the registry held the stream.
   RETURN_IF_ERROR(caller_->CheckSources(Right::kSubscribe, request.filter().sources()));
   if (!request.has_start_position()) {
@@ -79,6 +86,8 @@ void SubscribeStream::FindStart(const SubscribeRequest& request) {
 
 void SubscribeStream::Open(SubscribeSettings settings) {
   session_.emplace(std::move(settings), context_->batches, context_->log, context_->clock);
+  position_ = session_->position();
+  opened_ = &*session_;
   caller_->LogLine(Severity::kInfo, "stream opened",
                    {{"client", client_name_}, {"after", session_->position()}});
   call_->Wake();
@@ -116,6 +125,7 @@ Message SubscribeStream::NextMessage() {
     }
     if (!session_.has_value()) return nullptr;
     Step step = session_->Next();
+    Show(step);
     switch (step.action) {
       case Step::Action::kWrite:
         return std::move(step.frame);
@@ -132,6 +142,40 @@ Message SubscribeStream::NextMessage() {
     }
   }
   return nullptr;
+}
+
+void SubscribeStream::Show(const Step& step) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  position_.store(session_->position(), kRelaxed);
+  caught_up_.store(session_->caught_up(), kRelaxed);
+  if (step.action != Step::Action::kWrite) return;
+  // Nobody else writes them.
+  sent_events_.store(sent_events_.load(kRelaxed) + step.events, kRelaxed);
+  sent_bytes_.store(sent_bytes_.load(kRelaxed) + static_cast<int64_t>(step.frame->size()),
+                    kRelaxed);
+}
+
+bool SubscribeStream::Describe(hookgate::v1::StreamInfo& info) {
+  using hookgate::v1::StreamInfo;
+  info.set_method(StreamInfo::METHOD_SUBSCRIBE);
+  info.set_state(StreamInfo::STATE_OPENING);
+  info.set_client_name(client_name_);
+  info.set_address(caller_->peer());
+  info.set_principal(caller_->name());
+  *info.mutable_open_time() = ToProto(open_time_);
+  const SubscribeSession* const opened = opened_;
+  if (opened == nullptr) return true;
+  const Sequence position = position_;
+  const int64_t lag = std::max<int64_t>(context_->log.Position().head - position, 0);
+  const bool live = caught_up_ && lag <= kMaxLiveLag;
+  info.set_state(live ? StreamInfo::STATE_LIVE : StreamInfo::STATE_BEHIND);
+  *info.mutable_filter() = opened->selection()->filter().ToProto();
+  *info.mutable_heartbeat_interval() = ToProto(opened->heartbeat_interval());
+  info.set_cursor(FormatCursor(context_->log.history(), position));
+  info.set_lag_events(lag);
+  info.set_sent_events(sent_events_);
+  info.set_sent_bytes(sent_bytes_);
+  return true;
 }
 
 absl::Status SubscribeStream::HearNotes() {

@@ -10,6 +10,8 @@
 #ifndef HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 #define HOOKGATE_SERVER_RPC_SUBSCRIBE_STREAM_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -69,6 +71,7 @@ class SubscribeStream final : public CallHandler,
   void Wake() override { call_->Wake(); }
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
   void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
+  bool Describe(hookgate::v1::StreamInfo& info) override;
 
  private:
   // What others want of the stream; made only when one of them does.
@@ -87,6 +90,7 @@ class SubscribeStream final : public CallHandler,
   void StartReading();
   bool Rest(const SubscribeSession::Step& step);  // false: there is something to do
   void End(const absl::Status& status);
+  void Show(const SubscribeSession::Step& step);
   Notes& notes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
@@ -95,12 +99,20 @@ class SubscribeStream final : public CallHandler,
   // Shared: who reads for the stream may be about to do so when the server, and the service with it,
   // ends.
   const std::shared_ptr<const StreamContext> context_;
+  const absl::Time open_time_;
+  std::string client_name_;  // constant once the registry holds the stream
 
   // Touched only on the connection's thread.
   enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
   State state_ = State::kWaiting;
-  std::string client_name_;
   absl::optional<SubscribeSession> session_;  // once opened
+
+  // What Describe shows. Written on the connection's thread, read on any; they need not agree.
+  std::atomic<const SubscribeSession*> opened_ = nullptr;  // of it, only what is constant
+  std::atomic<Sequence> position_ = 0;
+  std::atomic<bool> caught_up_ = false;
+  std::atomic<int64_t> sent_events_ = 0;
+  std::atomic<int64_t> sent_bytes_ = 0;
 
   absl::Mutex mu_;
   std::unique_ptr<Notes> notes_ ABSL_GUARDED_BY(mu_);  // null: none

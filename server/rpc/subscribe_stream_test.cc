@@ -8,8 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
+#include "hookgate/v1/admin_service.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/delivery/cursor.h"
 #include "server/delivery/tail.h"
 #include "server/rpc/caller_pool.h"
 #include "tests/support/fake_call.h"
@@ -155,6 +157,46 @@ TEST_F(SubscribeStreamTest, RightThatIsLostEndsTheStream) {
   subscriber.stream->Recheck();
   EXPECT_TRUE(absl::IsPermissionDenied(subscriber.ReadToTheEnd()));
   subscriber.stream->OnEnd(CallEnd::kFinished);
+}
+
+// A stream whose client does not read falls behind, and nobody could see it.
+TEST_F(SubscribeStreamTest, SaysWhoItIsAndHowFarItHasCome) {
+  using hookgate::v1::StreamInfo;
+  const auto describe = [](Subscriber& subscriber) {
+    StreamInfo info;
+    EXPECT_TRUE(subscriber.stream->Describe(info));
+    return info;
+  };
+  Subscriber subscriber = Begin();
+  EXPECT_EQ(describe(subscriber).state(), StreamInfo::STATE_OPENING);
+  Send(subscriber, absl::StrCat(kEarliest,
+                                " client_name: 'a' heartbeat_interval { seconds: 3 } "
+                                "filter { types: 'batch.*' types: 'a.b' }"));
+  AppendEvent(*log_);
+  AppendEvent(*log_, {.type = "other"});
+  StreamInfo info = describe(subscriber);
+  EXPECT_EQ(info.method(), StreamInfo::METHOD_SUBSCRIBE);
+  EXPECT_EQ(info.state(), StreamInfo::STATE_BEHIND);  // Not caught up yet.
+  EXPECT_EQ(info.client_name(), "a");
+  EXPECT_EQ(info.lag_events(), 2);
+  EXPECT_EQ(info.heartbeat_interval().seconds(), 3);
+  EXPECT_THAT(info.filter().types(), testing::ElementsAre("a.b", "batch.*"));
+  EXPECT_TRUE(info.filter().sources().empty());
+  EXPECT_TRUE(subscriber.Next().has_opened());
+  EXPECT_TRUE(subscriber.Next().has_event_batch());
+  EXPECT_TRUE(subscriber.Next().has_caught_up());
+  info = describe(subscriber);
+  EXPECT_EQ(info.state(), StreamInfo::STATE_LIVE);
+  EXPECT_EQ(info.lag_events(), 0);
+  EXPECT_EQ(info.sent_events(), 1);
+  EXPECT_GT(info.sent_bytes(), 0);
+  EXPECT_EQ(*ResolveCursor(info.cursor(), "cursor", *log_), 2);
+  for (int64_t i = 0; i <= kMaxLiveLag; ++i) AppendEvent(*log_);
+  info = describe(subscriber);
+  EXPECT_EQ(info.state(), StreamInfo::STATE_BEHIND);
+  EXPECT_EQ(info.lag_events(), kMaxLiveLag + 1);
+  EXPECT_EQ(info.sent_events(), 1);
+  subscriber.stream->OnEnd(CallEnd::kCancelled);
 }
 
 TEST_F(SubscribeStreamTest, NewsForAStreamThatHasEndedAreLost) {
