@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/cli/conflicts_discard_command.h"
+#include "client/cli/conflicts_list_command.h"
+#include "client/cli/conflicts_show_command.h"
 #include "client/cli/consume_command.h"
 #include "client/cli/dead_letters_discard_command.h"
 #include "client/cli/dead_letters_list_command.h"
@@ -17,9 +20,11 @@
 #include "client/cli/quarantine_list_command.h"
 #include "client/cli/quarantine_retry_command.h"
 #include "client/cli/quarantine_show_command.h"
+#include "client/cli/refused_command.h"
 #include "client/cli/security_flags.h"
 #include "client/cli/send_command.h"
 #include "client/cli/status_command.h"
+#include "client/cli/streams_command.h"
 #include "client/cli/subscribe_command.h"
 #include "client/cli/subscriptions_create_command.h"
 #include "client/cli/subscriptions_delete_command.h"
@@ -57,10 +62,15 @@ const std::vector<Command>& Commands() {
                                                   ExplainCommand(),
                                                   SendCommand(),
                                                   StatusCommand(),
+                                                  StreamsCommand(),
+                                                  RefusedCommand(),
                                                   QuarantineListCommand(),
                                                   QuarantineShowCommand(),
                                                   QuarantineRetryCommand(),
                                                   QuarantineDiscardCommand(),
+                                                  ConflictsListCommand(),
+                                                  ConflictsShowCommand(),
+                                                  ConflictsDiscardCommand(),
                                                   SubscriptionsCreateCommand(),
                                                   SubscriptionsListCommand(),
                                                   SubscriptionsShowCommand(),
@@ -92,7 +102,13 @@ const std::vector<CommandGroup>& CommandGroups() {
        .description =
            "A webhook that is properly signed, but whose body is not what its type promises, is "
            "answered 400 or 422 and kept in quarantine, without any event. An upgrade of hookgated "
-           "that knows more may turn it into the event that it was meant to be."}};
+           "that knows more may turn it into the event that it was meant to be."},
+      {.name = "conflicts",
+       .summary = "Look at webhooks that came again with another body",
+       .description =
+           "A webhook that comes again under the same webhook-id, properly signed, is one event, "
+           "with the body that came first. If another body comes, that is kept beside the event: "
+           "the first other one, and the last."}};
   return *kGroups;
 }
 

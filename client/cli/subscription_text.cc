@@ -19,17 +19,6 @@ std::string DurationOf(const google::protobuf::Duration& proto) {
   return duration.ok() ? DurationText(*duration) : "-";
 }
 
-std::string FilterText(const v1::EventFilter& filter) {
-  std::vector<std::string> parts;
-  const auto add = [&parts](absl::string_view name, const auto& values) {
-    if (!values.empty()) parts.push_back(absl::StrCat(name, " ", absl::StrJoin(values, " or ")));
-  };
-  add("source", filter.sources());
-  add("type", filter.types());
-  add("subject", filter.subjects());
-  return parts.empty() ? "every event" : absl::StrJoin(parts, ", ");
-}
-
 std::string BacklogText(const v1::Backlog& backlog) {
   std::string text = absl::StrCat(backlog.events(), backlog.events() == 1 ? " event" : " events");
   if (backlog.has_oldest_unacked_age()) {
@@ -91,6 +80,17 @@ Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) 
 }
 
 }  // namespace
+
+std::string FilterText(const v1::EventFilter& filter) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](absl::string_view name, const auto& values) {
+    if (!values.empty()) parts.push_back(absl::StrCat(name, " ", absl::StrJoin(values, " or ")));
+  };
+  add("source", filter.sources());
+  add("type", filter.types());
+  add("subject", filter.subjects());
+  return parts.empty() ? "every event" : absl::StrJoin(parts, ", ");
+}
 
 std::string AgeOf(bool present, const google::protobuf::Duration& age) {
   const auto duration = FromProto(age, "");

@@ -10,6 +10,9 @@
 
 namespace hookgate::cli {
 
+// "source openai, type batch.failed or batch.expired", or "every event".
+std::string FilterText(const v1::EventFilter& filter);
+
 // "2 min", or "-" if there is none.
 std::string AgeOf(bool present, const google::protobuf::Duration& age);
 

@@ -33,4 +33,34 @@ grpc::Status FakeAdminService::DiscardQuarantined(grpc::ServerContext*,
   return PlayScript(discard_quarantined, request, response);
 }
 
+grpc::Status FakeAdminService::ListRefused(grpc::ServerContext*,
+                                           const v1::ListRefusedRequest* request,
+                                           v1::ListRefusedResponse* response) {
+  return PlayScript(list_refused, request, response);
+}
+
+grpc::Status FakeAdminService::ListStreams(grpc::ServerContext*,
+                                           const v1::ListStreamsRequest* request,
+                                           v1::ListStreamsResponse* response) {
+  return PlayScript(list_streams, request, response);
+}
+
+grpc::Status FakeAdminService::ListConflicts(grpc::ServerContext*,
+                                             const v1::ListConflictsRequest* request,
+                                             v1::ListConflictsResponse* response) {
+  return PlayScript(list_conflicts, request, response);
+}
+
+grpc::Status FakeAdminService::GetConflict(grpc::ServerContext*,
+                                           const v1::GetConflictRequest* request,
+                                           v1::GetConflictResponse* response) {
+  return PlayScript(get_conflict, request, response);
+}
+
+grpc::Status FakeAdminService::DiscardConflicts(grpc::ServerContext*,
+                                                const v1::DiscardConflictsRequest* request,
+                                                v1::DiscardConflictsResponse* response) {
+  return PlayScript(discard_conflicts, request, response);
+}
+
 }  // namespace hookgate::testing

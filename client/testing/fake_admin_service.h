@@ -20,6 +20,11 @@ class FakeAdminService final : public v1::AdminService::Service {
   Script<v1::GetQuarantinedRequest, v1::GetQuarantinedResponse> get_quarantined;
   Script<v1::RetryQuarantinedRequest, v1::RetryQuarantinedResponse> retry_quarantined;
   Script<v1::DiscardQuarantinedRequest, v1::DiscardQuarantinedResponse> discard_quarantined;
+  Script<v1::ListRefusedRequest, v1::ListRefusedResponse> list_refused;
+  Script<v1::ListStreamsRequest, v1::ListStreamsResponse> list_streams;
+  Script<v1::ListConflictsRequest, v1::ListConflictsResponse> list_conflicts;
+  Script<v1::GetConflictRequest, v1::GetConflictResponse> get_conflict;
+  Script<v1::DiscardConflictsRequest, v1::DiscardConflictsResponse> discard_conflicts;
 
  private:
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
@@ -36,6 +41,17 @@ class FakeAdminService final : public v1::AdminService::Service {
   grpc::Status DiscardQuarantined(grpc::ServerContext* context,
                                   const v1::DiscardQuarantinedRequest* request,
                                   v1::DiscardQuarantinedResponse* response) override;
+  grpc::Status ListRefused(grpc::ServerContext* context, const v1::ListRefusedRequest* request,
+                           v1::ListRefusedResponse* response) override;
+  grpc::Status ListStreams(grpc::ServerContext* context, const v1::ListStreamsRequest* request,
+                           v1::ListStreamsResponse* response) override;
+  grpc::Status ListConflicts(grpc::ServerContext* context, const v1::ListConflictsRequest* request,
+                             v1::ListConflictsResponse* response) override;
+  grpc::Status GetConflict(grpc::ServerContext* context, const v1::GetConflictRequest* request,
+                           v1::GetConflictResponse* response) override;
+  grpc::Status DiscardConflicts(grpc::ServerContext* context,
+                                const v1::DiscardConflictsRequest* request,
+                                v1::DiscardConflictsResponse* response) override;
 };
 
 }  // namespace hookgate::testing
