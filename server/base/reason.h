@@ -55,6 +55,9 @@ inline constexpr char kSubscriptionNotFound[] = "subscription_not_found";
 inline constexpr char kSubscriptionExists[] = "subscription_exists";
 inline constexpr char kTooManySubscriptions[] = "too_many_subscriptions";
 inline constexpr char kTooManyConsumers[] = "too_many_consumers";
+inline constexpr char kEtagMismatch[] = "etag_mismatch";
+inline constexpr char kJobRunning[] = "job_running";
+inline constexpr char kJobNotFound[] = "job_not_found";
 
 }  // namespace hookgate::reason
 

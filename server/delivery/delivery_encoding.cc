@@ -25,6 +25,8 @@ hookgate::v1::DeliveryReason ReasonFor(DeliveryCause cause) {
       return hookgate::v1::DELIVERY_REASON_REDRIVEN;
     case DeliveryCause::kStreamLost:
       return hookgate::v1::DELIVERY_REASON_STREAM_LOST;
+    case DeliveryCause::kReplayed:
+      return hookgate::v1::DELIVERY_REASON_REPLAYED;
     case DeliveryCause::kConsumerDecided:
       break;
   }

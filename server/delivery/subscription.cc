@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 
 #include "absl/memory/memory.h"
@@ -31,7 +32,7 @@ constexpr size_t kMaxListed = 1024;
 // Between two warnings about the same subscription that takes nothing more.
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);
 
-// After the log could not be read.
+// After the log could not be read; and before a job goes on after it could not be written.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
 int64_t BytesInMemory(const LogEvent& event) {
@@ -49,6 +50,7 @@ absl::string_view WarningOf(SubscriptionCondition condition) {
       return "the dead letters are full: events out of attempts are tried on until some are "
              "redriven or discarded";
     case SubscriptionCondition::kFilterAdmitsNone:
+    case SubscriptionCondition::kPaused:
       break;
   }
   return "";
@@ -77,11 +79,14 @@ DeliveryIds IdsOf(const StoredSubscription& stored, HistoryMark mark) {
 absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Create(
     const StoredSubscription& stored, const SubscriptionContext& context) {
   ASSIGN_OR_RETURN(SubscriptionSettings settings, StoredSettings(stored));
-  return std::shared_ptr<Subscription>(new Subscription(stored, std::move(settings), context));
+  absl::StatusOr<BulkJobs> jobs = BulkJobs::Load(stored.jobs);
+  if (!jobs.ok()) return Annotate(jobs.status(), absl::StrCat("subscription ", stored.name));
+  return std::shared_ptr<Subscription>(
+      new Subscription(stored, std::move(settings), *std::move(jobs), context));
 }
 
 Subscription::Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
-                           const SubscriptionContext& context)
+                           BulkJobs jobs, const SubscriptionContext& context)
     : id_(stored.id),
       name_(stored.name),
       create_time_(stored.create_time),
@@ -89,6 +94,8 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       delivery_ids_(IdsOf(stored, context.log.history().mark)),
       settings_(std::make_shared<const SubscriptionSettings>(std::move(settings))),
       state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(), context.bounds)),
+      control_(stored.control),
+      jobs_(std::move(jobs)),
       dead_letters_(state_->dead_letters()) {}
 
 Instant Subscription::Now() const {
@@ -188,8 +195,47 @@ AckOutcome Subscription::SettleOne(const AckItem& item, Instant now) {
   return AckOutcome::kUnknown;
 }
 
-void Subscription::Update(SubscriptionSettings settings, Done<Decided> done) {
-  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+// The id tells it from one that was created later under the same name.
+std::string Subscription::EtagNow() const {
+  return absl::StrCat(id_, "-", absl::Hex(control_.etag, absl::kZeroPad16));
+}
+
+absl::Status Subscription::MatchEtag(absl::string_view etag) const {
+  const std::string current = EtagNow();
+  if (etag.empty() || etag == current) return absl::OkStatus();
+  absl::Status status = ErrorWithReason(
+      absl::StatusCode::kAborted, reason::kEtagMismatch,
+      absl::StrCat("subscription ", name_,
+                   " was changed since this etag was read, and has the etag ", current,
+                   " now: look at it again, and repeat the request with that etag if it is "
+                   "still meant. Nothing was done"));
+  SetMetadata(status, "etag", current);
+  return status;
+}
+
+absl::Status Subscription::EtagMismatch() {
+  absl::MutexLock lock(&mu_);
+  return MatchEtag("-");
+}
+
+absl::StatusOr<int64_t> Subscription::CheckEtag(absl::string_view etag) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(MatchEtag(etag));
+  return control_.etag;
+}
+
+// Random, so that a log that was put back to an older state does not come to the same etag with
+// other settings.
+void Subscription::NoteOperatorChange() {
+  control_.etag = absl::Uniform<int64_t>(random_, 1, std::numeric_limits<int64_t>::max());
+  control_changed_ = true;
+}
+
+void Subscription::Update(SettingsChange change, Done<Decided> done, absl::string_view etag) {
+  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
+    RETURN_IF_ERROR(MatchEtag(etag));
+    ASSIGN_OR_RETURN(SubscriptionSettings settings, change(settings_->effective));
+    NoteOperatorChange();
     new_settings_ = settings.effective.SerializeAsString();
     if (settings.filter.key() != settings_->filter.key()) {
       state_->NoteNewFilter(*new_settings_, Now());
@@ -202,10 +248,35 @@ void Subscription::Update(SubscriptionSettings settings, Done<Decided> done) {
   Decide(decide, std::move(done));
 }
 
-void Subscription::Seek(Sequence position, Done<Decided> done) {
-  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+void Subscription::Seek(Sequence position, Done<Decided> done, absl::string_view etag) {
+  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
+    RETURN_IF_ERROR(MatchEtag(etag));
+    NoteOperatorChange();
     state_->Seek(position, Now());
     ReadAnew();
+    return Decided();
+  };
+  Decide(decide, std::move(done));
+}
+
+void Subscription::Pause(Done<Decided> done, absl::string_view etag) {
+  SetPaused(true, std::move(done), etag);
+}
+
+void Subscription::Resume(Done<Decided> done, absl::string_view etag) {
+  SetPaused(false, std::move(done), etag);
+}
+
+// What was assigned before goes out with the commit before the one that answers, or with that one,
+// before its answers: nothing is handed out after the answer.
+void Subscription::SetPaused(bool paused, Done<Decided> done, absl::string_view etag) {
+  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
+    RETURN_IF_ERROR(MatchEtag(etag));
+    if (control_.pause_time.has_value() == paused) return Decided();
+    NoteOperatorChange();
+    control_.pause_time = absl::nullopt;
+    if (paused) control_.pause_time = context_.clock.WallNow();
+    state_->SetPaused(paused);
     return Decided();
   };
   Decide(decide, std::move(done));
@@ -235,28 +306,6 @@ void Subscription::Discard(std::vector<Sequence> sequences, Done<std::vector<boo
   Decide(decide, std::move(done));
 }
 
-template <typename Decision, typename Outcome>
-void Subscription::Decide(const Decision& decide, Done<Outcome> done) {
-  absl::Status refusal;
-  {
-    absl::MutexLock lock(&mu_);
-    Schedule();
-    refusal = refusal_;
-    if (refusal.ok()) {
-      answers_.push_back(
-          [outcome = decide(), done = std::move(done)](const absl::Status& status) mutable {
-            if (status.ok()) {
-              std::move(done)(std::move(outcome));
-            } else {
-              std::move(done)(status);
-            }
-          });
-      return;
-    }
-  }
-  std::move(done)(refusal);
-}
-
 // --- What others ask. ---
 
 SubscriptionStatus Subscription::GetStatus() {
@@ -269,7 +318,9 @@ SubscriptionStatus Subscription::GetStatus() {
           .passed = state_->passed(),
           .admitted = state_->admitted(),
           .conditions = state_->conditions(),
-          .consumers = state_->consumers(Now())};
+          .consumers = state_->consumers(Now()),
+          .pause_time = control_.pause_time,
+          .etag = EtagNow()};
 }
 
 Sequence Subscription::position() {
@@ -466,7 +517,7 @@ void Subscription::Close(const absl::Status& status) {
 
 void Subscription::WaitUntilIdle() {
   const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-    return !turn_taken_ && !reading_ && !looking_up_;
+    return !turn_taken_ && !reading_ && !looking_up_ && !job_reading_;
   };
   absl::MutexLock lock(&mu_);
   mu_.Await(absl::Condition(&idle));
@@ -485,6 +536,7 @@ void Subscription::Advance() {
     return;
   }
   LookAtClockAndLog();
+  ContinueJob();
   ReadOn();
   std::vector<Delivery> deliveries = TakeDeliveries();
   TellWhoGetsNone();
@@ -498,7 +550,7 @@ void Subscription::Reload() {
   if (LoadStored()) {
     QueueForTurn();
   } else {
-    Pause();
+    EndTurn();
   }
 }
 
@@ -510,17 +562,20 @@ bool Subscription::LoadStored() {
   const absl::StatusOr<StoredSubscription> stored = context_.store.LoadSubscription(id_);
   absl::StatusOr<SubscriptionSettings> settings =
       stored.ok() ? StoredSettings(*stored) : stored.status();
+  absl::StatusOr<BulkJobs> jobs = stored.ok() ? BulkJobs::Load(stored->jobs) : stored.status();
   absl::MutexLock lock(&mu_);
-  if (closed_ || !settings.ok()) return false;
+  if (closed_ || !settings.ok() || !jobs.ok()) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
   state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
+  control_ = stored->control;
+  jobs_ = *std::move(jobs);
   dead_letters_ = state_->dead_letters();
   refusal_ = absl::OkStatus();
   return true;
 }
 
 // Until somebody wants to attach, or asks for something.
-void Subscription::Pause() {
+void Subscription::EndTurn() {
   absl::MutexLock lock(&mu_);
   turn_taken_ = false;
   woken_ = false;
@@ -820,6 +875,8 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     absl::MutexLock lock(&mu_);
     *changes = state_->TakeChanges();
     changes->settings = std::exchange(new_settings_, absl::nullopt);
+    if (std::exchange(control_changed_, false)) changes->control = control_;
+    jobs_.TakeChanges(*changes);
     batch.answers = std::exchange(answers_, {});
     batch.extensions = std::exchange(extensions_, {});
     batch.dead_letters = state_->dead_letters();
@@ -898,6 +955,8 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
     answers_.clear();
     extensions_.clear();
     new_settings_.reset();
+    control_changed_ = false;
+    job_retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
     ticket_ = {};
     ReadAnew();
   }
@@ -917,9 +976,12 @@ bool Subscription::Rest() {
       turn_taken_ = false;
       return true;
     }
-    if (woken_) return false;
+    if (woken_ || JobIsDue()) return false;
     // What has become due since then was not assigned, and must not be waited for in vain.
     deadline = state_->NextTick(assigned_at_);
+    if (jobs_.running() != nullptr && context_.clock.MonotonicNow() < job_retry_at_) {
+      deadline = std::min(deadline, job_retry_at_);
+    }
     if (assigned_at_.monotonic < retry_at_) {
       deadline = std::min(deadline, retry_at_);
     } else if (!reading_) {  // What is being read wakes it.

@@ -28,14 +28,17 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
+#include "server/delivery/bulk_job.h"
 #include "server/delivery/delivery_id.h"
 #include "server/delivery/explain_delivery.h"
 #include "server/delivery/head_watch.h"
@@ -125,11 +128,14 @@ struct SubscriptionStatus {
   int64_t admitted = 0;  // of these
   std::vector<SubscriptionCondition> conditions;
   std::vector<ConsumerStatus> consumers;
+  absl::optional<absl::Time> pause_time;  // nullopt: it is not paused
+  std::string etag;
 };
 
-// Thread-safe. No call blocks but ReadBacklog, DeadLetters, Explain and ListDeliveries. Callbacks run once, on an executor's
-// thread or on the caller's, when what they say is durable; errors are NOT_FOUND
-// subscription_not_found (deleted) and UNAVAILABLE store_unavailable (nothing was changed).
+// Thread-safe. No call blocks but those that say that they read the log or the disk. Callbacks run
+// once, on an executor's thread or on the caller's, when what they say is durable; errors are
+// NOT_FOUND subscription_not_found (deleted) and UNAVAILABLE store_unavailable (nothing was
+// changed).
 class Subscription final : public HeadWatch::Waiter,
                            public std::enable_shared_from_this<Subscription> {
  public:
@@ -169,13 +175,43 @@ class Subscription final : public HeadWatch::Waiter,
   // One outcome an item, in their order.
   void Settle(std::vector<AckItem> items, Done<std::vector<AckOutcome>> done);
 
-  void Update(SubscriptionSettings settings, Done<Decided> done);
-  void Seek(Sequence position, Done<Decided> done);
+  // What operators change. With an `etag` other than "", only if it is the one that GetStatus
+  // shows: ABORTED etag_mismatch otherwise, with the metadata "etag", and nothing is changed.
+  //
+  // `change` makes the new settings of those in force, or says why it cannot; it is called at once.
+  using SettingsChange = absl::FunctionRef<absl::StatusOr<SubscriptionSettings>(
+      const hookgate::v1::SubscriptionSettings& current)>;
+  void Update(SettingsChange change, Done<Decided> done, absl::string_view etag = "");
+  void Seek(Sequence position, Done<Decided> done, absl::string_view etag = "");
+  // Nothing is handed out from before `done` until it is resumed. Harmless when repeated.
+  void Pause(Done<Decided> done, absl::string_view etag = "");
+  void Resume(Done<Decided> done, absl::string_view etag = "");
+  // The etag as it is stored, if `etag` is the one in force. Errors as above.
+  absl::StatusOr<int64_t> CheckEtag(absl::string_view etag);
+  // The error of the others.
+  absl::Status EtagMismatch();
 
   using RedriveOutcome = SubscriptionState::RedriveOutcome;
   void Redrive(std::vector<Sequence> sequences, Done<std::vector<RedriveOutcome>> done);
   // Whether there was such a dead letter.
   void Discard(std::vector<Sequence> sequences, Done<std::vector<bool>> done);
+
+  using RedeliverOutcome = SubscriptionState::RedeliverOutcome;
+  // One outcome a sequence. nullopt: the subscription's filter does not admit it, or with
+  // `include_not_admitted` not even its sources do. Reads the log; its errors.
+  void Redeliver(const std::vector<Sequence>& sequences, bool include_not_admitted,
+                 Done<std::vector<absl::optional<RedeliverOutcome>>> done);
+
+  // Bulk jobs: see bulk_job.h. `job` has a kind and a selection; the rest is filled in. Errors:
+  // InvalidField below "selection"; and those of BulkJobs::Add.
+  void StartJob(hookgate::v1::Job job, Done<hookgate::v1::Job> done);
+  // What it would be about. Reads the log; its errors.
+  absl::StatusOr<hookgate::v1::SelectionPreview> PreviewJob(hookgate::v1::Job job);
+  // NOT_FOUND job_not_found.
+  void CancelJob(int64_t id, Done<hookgate::v1::Job> done);
+  absl::StatusOr<hookgate::v1::Job> FindJob(int64_t id);
+  // As BulkJobs::List.
+  std::vector<hookgate::v1::Job> ListJobs(int64_t before, size_t max);
 
   SubscriptionStatus GetStatus();
   // As in GetStatus, at less cost.
@@ -257,7 +293,7 @@ class Subscription final : public HeadWatch::Waiter,
     ReadQueue::Ticket ticket;  // of what `deliveries` hold
   };
 
-  Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
+  Subscription(const StoredSubscription& stored, SubscriptionSettings settings, BulkJobs jobs,
                const SubscriptionContext& context);
 
   Instant Now() const;
@@ -266,6 +302,10 @@ class Subscription final : public HeadWatch::Waiter,
   template <typename Decision, typename Outcome>
   void Decide(const Decision& decide, Done<Outcome> done) ABSL_LOCKS_EXCLUDED(mu_);
   AckOutcome SettleOne(const AckItem& item, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::string EtagNow() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::Status MatchEtag(absl::string_view etag) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void NoteOperatorChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetPaused(bool paused, Done<Decided> done, absl::string_view etag) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The turn: one thread at a time is in Advance, or a commit or a Reload is under way instead. All
   // of these need it.
@@ -281,7 +321,7 @@ class Subscription final : public HeadWatch::Waiter,
   void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void Reload() ABSL_LOCKS_EXCLUDED(mu_);  // where reading may block
   bool LoadStored() ABSL_LOCKS_EXCLUDED(mu_);
-  void Pause() ABSL_LOCKS_EXCLUDED(mu_);
+  void EndTurn() ABSL_LOCKS_EXCLUDED(mu_);
   void WarnOfConditions() ABSL_LOCKS_EXCLUDED(mu_);
   bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
 
@@ -303,6 +343,28 @@ class Subscription final : public HeadWatch::Waiter,
   bool WantsRead(absl::Span<const StreamId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::optional<absl::Time> ReceiveTimeOf(Sequence sequence);
   void LookUpOldest(Sequence sequence) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Bulk jobs (subscription_bulk.cc): a page is read beside the turns; what comes of it is
+  // committed by the next one.
+  absl::StatusOr<BulkJob> CompleteJob(hookgate::v1::Job job, Sequence head) const
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  bool JobIsDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ContinueJob() ABSL_LOCKS_EXCLUDED(mu_);
+  // Of the job `id`, after `after`.
+  struct JobStep {
+    int64_t id = 0;
+    std::shared_ptr<const BulkSelection> selection;
+    Sequence after = 0;
+    Sequence last = 0;
+  };
+  void TakeJobStep(const JobStep& step) ABSL_LOCKS_EXCLUDED(mu_);
+  void TakePage(const absl::StatusOr<BulkPage>& page, Sequence earliest, BulkJob& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<BulkPage> ReadJobPage(const JobStep& step);
+  absl::StatusOr<BulkPage> ReadPastEvents(const JobStep& step);
+  absl::StatusOr<BulkPage> ReadDeadLetters(const JobStep& step);
+  // Without envelope and raw body; nullopt: the log has none (any more).
+  absl::StatusOr<absl::optional<LogEvent>> ReadMetadata(Sequence sequence);
 
   std::vector<StreamId> ReadyStreams() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void ReadAnew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -336,6 +398,11 @@ class Subscription final : public HeadWatch::Waiter,
   absl::Duration retry_at_ ABSL_GUARDED_BY(mu_);   // reading failed: not before this
   Instant assigned_at_ ABSL_GUARDED_BY(mu_);       // when what was due was given out last
   absl::optional<std::string> new_settings_ ABSL_GUARDED_BY(mu_);  // not stored yet
+  SubscriptionControl control_ ABSL_GUARDED_BY(mu_);
+  bool control_changed_ ABSL_GUARDED_BY(mu_) = false;  // and not stored yet
+  BulkJobs jobs_ ABSL_GUARDED_BY(mu_);
+  bool job_reading_ ABSL_GUARDED_BY(mu_) = false;     // a page for the job that runs
+  absl::Duration job_retry_at_ ABSL_GUARDED_BY(mu_);  // reading one failed: not before this
   std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
   std::vector<Extension> extensions_ ABSL_GUARDED_BY(mu_);         // for the next commit
   Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way
@@ -344,6 +411,28 @@ class Subscription final : public HeadWatch::Waiter,
   absl::Duration warn_at_ ABSL_GUARDED_BY(mu_);  // of conditions: not before this
   int64_t dead_letters_ ABSL_GUARDED_BY(mu_);    // as committed: those that DeadLetters finds
 };
+
+template <typename Decision, typename Outcome>
+void Subscription::Decide(const Decision& decide, Done<Outcome> done) {
+  absl::Status refusal;
+  {
+    absl::MutexLock lock(&mu_);
+    Schedule();
+    refusal = refusal_;
+    if (refusal.ok()) {
+      answers_.push_back(
+          [outcome = decide(), done = std::move(done)](const absl::Status& status) mutable {
+            if (status.ok()) {
+              std::move(done)(std::move(outcome));
+            } else {
+              std::move(done)(status);
+            }
+          });
+      return;
+    }
+  }
+  std::move(done)(refusal);
+}
 
 }  // namespace hookgate
 

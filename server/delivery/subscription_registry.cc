@@ -90,21 +90,26 @@ absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionRegistry::Created(
 }
 
 // What its consumers still ask for meanwhile is refused by the log: there is nothing to write to.
-void SubscriptionRegistry::Delete(const std::string& name, DeleteDone done) {
+// A change that another call makes meanwhile is either stored before this, or finds nothing: the
+// store looks at the etag once more.
+void SubscriptionRegistry::Delete(const std::string& name, DeleteDone done,
+                                  absl::string_view etag) {
   const absl::StatusOr<std::shared_ptr<Subscription>> found = Find(name);
-  if (!found.ok()) {
-    std::move(done)(found.status());
-    return;
-  }
+  if (!found.ok()) return std::move(done)(found.status());
+  const absl::StatusOr<int64_t> stored_etag = (*found)->CheckEtag(etag);
+  if (!stored_etag.ok()) return std::move(done)(stored_etag.status());
+  absl::optional<int64_t> only_if;
+  if (!etag.empty()) only_if = *stored_etag;
   NoteWrite(+1);
   context_.store.DeleteSubscription(
-      (*found)->id(),
+      (*found)->id(), only_if,
       [this, subscription = *found, done = std::move(done)](const absl::Status& status) mutable {
         context_.executor.Post([this, subscription = std::move(subscription), status,
                                 done = std::move(done)]() mutable {
           if (status.ok()) Deleted(subscription);
-          std::move(done)(absl::IsNotFound(status) ? SubscriptionNotFound(subscription->name())
-                                                   : status);
+          std::move(done)(absl::IsNotFound(status)  ? SubscriptionNotFound(subscription->name())
+                          : absl::IsAborted(status) ? subscription->EtagMismatch()
+                                                    : status);
           NoteWrite(-1);
         });
       });

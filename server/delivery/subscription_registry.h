@@ -32,10 +32,12 @@ class SubscriptionRegistry {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<Subscription>>) &&>;
   void Create(const std::string& name, const SubscriptionSettings& settings, Sequence position,
               CreateDone done) ABSL_LOCKS_EXCLUDED(mu_);
-  // Ends its receivers, and forgets it. `done` as with Create. Errors as Find and
+  // Ends its receivers, and forgets it; with an `etag` other than "", only if that is still the one
+  // of the subscription. `done` as with Create. Errors as Find, Subscription::CheckEtag and
   // SubscriptionLog::DeleteSubscription.
   using DeleteDone = absl::AnyInvocable<void(const absl::Status&) &&>;
-  void Delete(const std::string& name, DeleteDone done) ABSL_LOCKS_EXCLUDED(mu_);
+  void Delete(const std::string& name, DeleteDone done, absl::string_view etag = "")
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // NOT_FOUND subscription_not_found.
   absl::StatusOr<std::shared_ptr<Subscription>> Find(absl::string_view name)

@@ -1,11 +1,12 @@
 // P7 against random schedules: consumers that stop politely and consumers that die with what they
 // hold, limits, acks, nacks, lapses, seeks, filters that change, retention, jumps of the wall
-// clock, commits that take minutes, and a crash between any two writes. Whatever the order:
+// clock, pauses, commits that take minutes, and a crash between any two writes. Whatever the order:
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
 //   attempts and lost deliveries count only what counts; no lease ends before it was handed out, or
-//   sooner after that than it should; what is redriven is delivered; limits hold; in the end every
-//   event is acked or dead, or retention has removed it and it was counted as lost.
+//   sooner after that than it should; what is redriven, or was acked and is asked for again, is
+//   delivered, and no ack of before settles it; what is paused hands out nothing; limits hold; in
+//   the end every event is acked or dead, or retention has removed it and it was counted as lost.
 //
 // And the history tells of each event what has happened to it in this model: its outcome, each of
 // its attempts with how that ended, and for those that were never delivered, why.
@@ -73,6 +74,7 @@ class World {
     std::map<Sequence, std::map<int64_t, DeliveryEnd>> ends;
     std::map<Sequence, DeliveryState> passed;
     std::set<Sequence> filtered;
+    absl::optional<bool> paused;
   };
 
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -96,6 +98,9 @@ class World {
     for (const auto& [sequence, event] : unsettled_) {
       if (event.leased) ends_[sequence].emplace(event.delivery, DeliveryEnd::kGatewayRestarted);
     }
+    asked_again_.clear();
+    last_number_ = stored_.position.last_delivery;
+    paused_ = stored_.control.pause_time.has_value();
     Trim();
   }
 
@@ -166,7 +171,9 @@ class World {
   void Assign() {
     const std::vector<StreamId> ready(streams_.begin(), streams_.end());
     const Sequence position = state_->position();
-    if (state_->WantsOffers(ready)) {
+    const bool wants = state_->WantsOffers(ready);
+    EXPECT_FALSE(wants && paused_) << "what is paused reads on";
+    if (wants) {
       const Sequence next = state_->offered_to() + 1;
       if (next <= kEvents && filtered_.contains(next)) {
         state_->Offer({}, next);
@@ -182,6 +189,8 @@ class World {
         pending_.passed[s] = DeliveryState::kFiltered;
       }
     }
+    EXPECT_TRUE(leases_.empty() || !paused_) << "what is paused hands out";
+    for (const Lease& lease : leases_) last_number_ = std::max(last_number_, lease.id.number);
     // One that cannot be read goes back.
     if (!leases_.empty() && Pick(5) == 0) {
       state_->GiveBack(leases_.back().id, now_);
@@ -214,7 +223,7 @@ class World {
     const auto before = state_->unsettled_events();
     std::set<Sequence> counted;
     lost_.clear();
-    switch (Pick(15)) {
+    switch (Pick(17)) {
       case 0:
         AttachOrDetach();
         break;
@@ -227,6 +236,12 @@ class World {
       case 5: {
         const DeliveryId id = AnyId();
         const AckOutcome outcome = state_->Ack(id, now_);
+        const auto asked = asked_again_.find(id.sequence);
+        if (asked != asked_again_.end() && before.contains(id.sequence) &&
+            before.at(id.sequence).void_delivery > 0 && id.number <= asked->second) {
+          EXPECT_NE(outcome, AckOutcome::kOk)
+              << "an ack of before settled what was asked for again";
+        }
         if (outcome != AckOutcome::kOk) break;
         pending_.acked.insert(id.sequence);
         pending_.outcomes[id.sequence] = DeliveryOutcome::kAcked;
@@ -287,6 +302,15 @@ class World {
         state_->NoteNewFilter(Settings(), now_);
         state_->ForgetOffers();
         break;
+      case 15:
+        if (!paused_ && Pick(2) == 0) break;  // It is not paused for long.
+        paused_ = !paused_;
+        state_->SetPaused(paused_);
+        pending_.paused = paused_;
+        break;
+      case 16:
+        Redeliver(before);
+        break;
     }
     CheckCounted(before, counted);
     TakeChanges();
@@ -316,6 +340,25 @@ class World {
       }
     }
     NoteEnds(DeliveryEnd::kSeek);
+  }
+
+  template <typename Events>
+  void Redeliver(const Events& before) {
+    using Outcome = SubscriptionState::RedeliverOutcome;
+    const Sequence sequence = 1 + Pick(kEvents);
+    const bool was_dead = state_->IsDead(sequence);
+    const Outcome outcome = state_->Redeliver({.sequence = sequence}, earliest_, now_);
+    Outcome expected = Outcome::kRedelivered;
+    if (before.contains(sequence)) expected = Outcome::kUnsettled;
+    if (sequence > state_->position()) expected = Outcome::kNotReached;
+    if (sequence < earliest_) expected = Outcome::kEventRemoved;
+    EXPECT_EQ(outcome, expected);
+    if (outcome != Outcome::kRedelivered) return;
+    pending_.redriven = sequence;
+    if (was_dead) pending_.outcomes[sequence] = DeliveryOutcome::kOpen;
+    EXPECT_TRUE(state_->unsettled_events().contains(sequence)) << "it would never come";
+    EXPECT_FALSE(state_->IsDead(sequence));
+    if (!was_dead) asked_again_[sequence] = last_number_;
   }
 
   void Nack(std::set<Sequence>& counted) {
@@ -380,6 +423,10 @@ class World {
     const Write write = std::move(writes_.front());
     writes_.pop_front();
     Apply(write.changes);
+    if (write.paused.has_value()) {
+      stored_.control.pause_time = absl::nullopt;
+      if (*write.paused) stored_.control.pause_time = now_.wall;
+    }
     for (const Sequence sequence : write.acked) {
       acked_.insert(sequence);
       EXPECT_FALSE(dead_.contains(sequence)) << "acked, and a dead letter still";
@@ -546,6 +593,8 @@ class World {
     filtered_.clear();
     state_->NoteNewFilter(Settings(), now_);
     state_->ForgetOffers();
+    paused_ = false;
+    state_->SetPaused(false);
     streams_ = {9};
     state_->Attach(9, "last", {.max_messages = kMaxMessages});
     for (int round = 0; round < 100 && !Done(); ++round) {
@@ -586,6 +635,9 @@ class World {
   std::set<StreamId> streams_;
   std::map<std::string, int64_t> held_;  // by consumer, after the step before
   std::set<Sequence> filtered_;          // not admitted now
+  bool paused_ = false;
+  std::map<Sequence, int64_t> asked_again_;  // with the number of the last delivery before
+  int64_t last_number_ = 0;
   std::set<Sequence> lost_;              // in this step, with their stream
   struct Out {
     DeliveryId id;

@@ -66,6 +66,7 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
     : bounds_(bounds),
       start_(now.wall),
       policy_(policy),
+      paused_(stored.control.pause_time.has_value()),
       row_(stored.position),
       offered_to_(stored.position.position),
       stored_position_(stored.position.position) {
@@ -74,6 +75,7 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
     record.bytes = event.bytes;
     record.receive_us = Us(event.receive_time);
     record.delivery = event.delivery;
+    record.void_delivery = event.void_delivery;
     record.first_us = Us(event.first_delivery_time);
     record.last_us = Us(event.last_delivery_time);
     record.attempts = event.attempts;
@@ -196,7 +198,7 @@ bool SubscriptionState::WantsOffers(absl::Span<const StreamId> ready) const {
 
 absl::optional<bool> SubscriptionState::WantsRawBodies(absl::Span<const StreamId> ready) const {
   absl::optional<bool> wants;
-  if (in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) return wants;
+  if (paused_ || in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) return wants;
   for (const StreamId stream : ready) {
     const auto found = streams_.find(stream);
     if (found == streams_.end() || !HasCredit(consumers_.at(found->second.consumer), 0)) continue;
@@ -282,6 +284,7 @@ absl::optional<Sequence> SubscriptionState::NextDue(std::vector<Share>& shares, 
 
 std::vector<Lease> SubscriptionState::Assign(absl::Span<const StreamId> ready, size_t max_messages,
                                              int64_t max_bytes, Instant now, SizeOf size_of) {
+  if (paused_) return {};
   std::vector<Share> shares;
   for (const StreamId stream : ready) {
     const auto found = streams_.find(stream);
@@ -354,6 +357,7 @@ Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, int64_t b
   record.delivery = ++row_.last_delivery;
   row_changed_ = true;
   record.last_us = Us(now.wall);
+  if (record.first_us == 0) record.first_us = record.last_us;  // It was asked for again.
   Lease lease = {.stream = stream,
                  .id = {sequence, record.delivery},
                  .attempt = record.attempts + 1,
@@ -410,6 +414,7 @@ absl::optional<AckOutcome> SubscriptionState::OutcomeByNumber(const DeliveryId& 
   const auto found = events_.find(id.sequence);
   if (found != events_.end()) {
     const Record& record = found->second;
+    if (id.number <= record.void_delivery) return AckOutcome::kAlready;
     const bool not_out = id.number == record.delivery && record.place == Place::kAssigned;
     if (id.number > record.delivery || not_out) return AckOutcome::kUnknown;
     return absl::nullopt;
@@ -496,7 +501,7 @@ void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
 absl::Duration SubscriptionState::NextTick(Instant now) const {
   int64_t next = std::numeric_limits<int64_t>::max();
   if (!leases_.empty()) next = leases_.begin()->first;
-  if (!streams_.empty()) {
+  if (!streams_.empty() && !paused_) {
     const std::pair<int64_t, Sequence> due(Us(now.monotonic), std::numeric_limits<Sequence>::max());
     for (const Timeline* const timeline : {&waiting_, &suspects_}) {
       const auto not_due = timeline->upper_bound(due);
@@ -736,19 +741,55 @@ SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, 
   // After a seek back it may have been taken again: then it is on its way.
   if (!events_.contains(sequence)) {
     if (events_.size() >= bounds_.max_unsettled) return RedriveOutcome::kTooMany;
-    const DeadRecord& dead = found->second;
-    Record& record = Dirty(sequence);
-    record.bytes = dead.bytes;
-    record.receive_us = dead.receive_us;
-    record.delivery = dead.delivery;
-    record.first_us = dead.first_us;
-    record.last_us = dead.last_us;
-    record.nacked = dead.nacked;
-    Wait(sequence, absl::ZeroDuration(), DeliveryCause::kRedriven, now);
+    PutBack(sequence, found->second, DeliveryCause::kRedriven, now);
   }
   EraseDead(sequence);
   NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
   return RedriveOutcome::kRedriven;
+}
+
+void SubscriptionState::PutBack(Sequence sequence, const DeadRecord& dead, DeliveryCause cause,
+                                Instant now) {
+  Record& record = Dirty(sequence);
+  record.bytes = dead.bytes;
+  record.receive_us = dead.receive_us;
+  record.delivery = dead.delivery;
+  record.first_us = dead.first_us;
+  record.last_us = dead.last_us;
+  record.nacked = dead.nacked;
+  Wait(sequence, absl::ZeroDuration(), cause, now);
+}
+
+SubscriptionState::RedeliverOutcome SubscriptionState::Redeliver(const OfferedEvent& event,
+                                                                 Sequence earliest, Instant now) {
+  const Sequence sequence = event.sequence;
+  if (sequence < std::max(earliest, earliest_)) return RedeliverOutcome::kEventRemoved;
+  if (sequence > row_.position) return RedeliverOutcome::kNotReached;
+  if (events_.contains(sequence)) return RedeliverOutcome::kUnsettled;
+  if (events_.size() >= bounds_.max_unsettled) return RedeliverOutcome::kTooMany;
+  if (const auto dead = dead_.find(sequence); dead != dead_.end()) {
+    PutBack(sequence, dead->second, DeliveryCause::kReplayed, now);
+    EraseDead(sequence);
+    NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
+    return RedeliverOutcome::kRedelivered;
+  }
+  reasons_.erase(sequence);
+  Record& record = Dirty(sequence);
+  record.receive_us = Us(event.receive_time);
+  // An ack that comes late is of a delivery that was settled: it must not settle this.
+  record.void_delivery = row_.last_delivery;
+  Wait(sequence, absl::ZeroDuration(), DeliveryCause::kReplayed, now);
+  return RedeliverOutcome::kRedelivered;
+}
+
+size_t SubscriptionState::room_for_jobs() const {
+  const size_t most = std::min(bounds_.max_unsettled_by_jobs, bounds_.max_unsettled);
+  return most - std::min(most, events_.size());
+}
+
+bool SubscriptionState::has_much_room_for_jobs() const {
+  const size_t most = std::min(bounds_.max_unsettled_by_jobs, bounds_.max_unsettled);
+  return room_for_jobs() >= std::max<size_t>(most / 2, 1);
 }
 
 bool SubscriptionState::Discard(Sequence sequence, Instant now) {
@@ -801,6 +842,7 @@ UnsettledEvent SubscriptionState::RowOf(Sequence sequence, const Record& record)
                         .bytes = record.bytes,
                         .receive_time = WallAt(record.receive_us),
                         .delivery = record.delivery,
+                        .void_delivery = record.void_delivery,
                         .attempts = record.attempts,
                         .lost = record.lost,
                         .leased = record.holder != nullptr,
@@ -871,6 +913,7 @@ std::vector<SubscriptionCondition> SubscriptionState::conditions() const {
   if (row_.admitted == 0 && row_.passed >= kPassedWithoutMatch) {
     found.push_back(SubscriptionCondition::kFilterAdmitsNone);
   }
+  if (paused_) found.push_back(SubscriptionCondition::kPaused);
   return found;
 }
 

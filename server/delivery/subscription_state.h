@@ -77,6 +77,7 @@ struct SubscriptionBounds {
   size_t max_leased = 100'000;
   size_t max_unsettled = 1'000'000;     // leased and waiting
   size_t max_dead_letters = 1'000'000;  // while there are so many, events are tried on instead
+  size_t max_unsettled_by_jobs = 100'000;  // bulk jobs add no more while there are so many
 };
 
 // What keeps a subscription from working as one would expect.
@@ -85,6 +86,7 @@ enum class SubscriptionCondition {
   kUnsettledFull,     // nothing new is taken until something is settled
   kDeadLettersFull,   // what is out of attempts is tried on, at the maximum back-off
   kFilterAdmitsNone,  // many events have passed the filter, and it has not admitted one
+  kPaused,            // nothing is handed out until it is resumed
 };
 
 // An event that matches the filter and has not been taken.
@@ -184,6 +186,9 @@ class SubscriptionState {
   // passes it and what it admits.
   void NoteNewFilter(const std::string& settings, Instant now);
 
+  // While it is paused Assign gives nothing, and nothing is wanted for it; all else goes on.
+  void SetPaused(bool paused) { paused_ = paused; }
+
   // A stream of the consumer `name` is there. False: too many.
   bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits,
               bool include_raw_body = false);
@@ -247,6 +252,15 @@ class SubscriptionState {
   enum class RedriveOutcome { kRedriven, kNotFound, kEventRemoved, kTooMany };
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
+  // Puts a past event, whether it was settled or never taken, in front: it waits, and is due now. A
+  // dead letter is none any more then. What is unsettled stays as it is.
+  //   event     held by the log
+  //   earliest  as for Redrive
+  enum class RedeliverOutcome { kRedelivered, kNotReached, kUnsettled, kEventRemoved, kTooMany };
+  RedeliverOutcome Redeliver(const OfferedEvent& event, Sequence earliest, Instant now);
+  // How many events more a bulk job may put in front; and whether it may go on if it had to wait.
+  size_t room_for_jobs() const;
+  bool has_much_room_for_jobs() const;
   bool Discard(Sequence sequence, Instant now);
   // Retention has removed everything below `earliest`. `admits_all`: so does the filter.
   Loss Overtaken(Sequence earliest, bool admits_all, Instant now);
@@ -287,6 +301,7 @@ class SubscriptionState {
     int64_t bytes = 0;
     int64_t receive_us = 0;
     int64_t delivery = 0;
+    int64_t void_delivery = 0;
     int64_t due_us = 0;
     int64_t delay_us = 0;
     int64_t first_us = 0;
@@ -353,6 +368,7 @@ class SubscriptionState {
             Instant now, absl::BitGenRef random);
   void LoseOne(Sequence sequence, Instant now, absl::BitGenRef random);
   bool MakeDeadLetter(Sequence sequence, DeliveryCause cause, Instant now);
+  void PutBack(Sequence sequence, const DeadRecord& dead, DeliveryCause cause, Instant now);
   void Remove(Sequence sequence);
   void NoteAck(const std::string& consumer, Instant now);
   void ForgetIdle(const std::string& consumer);
@@ -375,6 +391,7 @@ class SubscriptionState {
   const SubscriptionBounds bounds_;
   const absl::Time start_;
   DeliveryPolicy policy_;
+  bool paused_ = false;
   SubscriptionPosition row_;
   Sequence earliest_ = 0;  // below it retention has removed everything
   Records events_;         // unsettled

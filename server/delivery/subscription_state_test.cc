@@ -754,5 +754,131 @@ TEST(SubscriptionOutcomesTest, AreThoseOfTheManual) {
   }
 }
 
+// Operators had no way to hold a subscription back but to stop its consumers.
+TEST_F(SubscriptionStateTest, APausedOneHandsOutNothingAndTakesAcks) {
+  OfferMany(1, 3);
+  const std::vector<Lease> held = Take(std::vector<StreamId>{1}, 2);
+  ASSERT_THAT(held, SizeIs(2));
+  EXPECT_EQ(state_.Nack(held[1].id, {.delay = absl::ZeroDuration()}, now_, random_),
+            AckOutcome::kOk);
+  state_.SetPaused(true);
+  EXPECT_THAT(state_.conditions(), ElementsAre(SubscriptionCondition::kPaused));
+  EXPECT_THAT(Take(), IsEmpty());
+  EXPECT_FALSE(state_.WantsOffers({1}));
+  EXPECT_FALSE(state_.WantsRawBodies({1}).has_value());
+  const auto not_at_hand = [](Sequence, bool) { return absl::optional<int64_t>(); };
+  EXPECT_THAT(state_.Wanted({1}, 10, now_, not_at_hand).sequences, IsEmpty());
+  EXPECT_TRUE(state_.Extend(held[0].id, absl::Minutes(1), now_) == AckOutcome::kOk);
+  EXPECT_EQ(state_.Ack(held[0].id, now_), AckOutcome::kOk);
+  state_.SetPaused(false);
+  EXPECT_THAT(state_.conditions(), IsEmpty());
+  EXPECT_THAT(Take(), SizeIs(2));
+}
+
+TEST_F(SubscriptionStateTest, LeasesOfAPausedOneRunOnAndNothingElseIsWaitedFor) {
+  OfferMany(1, 2);
+  const std::vector<Lease> held = Take();
+  ASSERT_THAT(held, SizeIs(2));
+  state_.Nack(held[0].id, {.delay = absl::Seconds(5)}, now_, random_);
+  EXPECT_EQ(state_.NextTick(now_), now_.monotonic + absl::Seconds(5));
+  state_.SetPaused(true);
+  EXPECT_EQ(state_.NextTick(now_), now_.monotonic + policy_.ack_deadline);
+  Pass(policy_.ack_deadline);
+  EXPECT_EQ(state_.in_flight(), 0);
+  EXPECT_EQ(state_.NextTick(now_), absl::InfiniteDuration());
+  state_.SetPaused(false);
+  EXPECT_THAT(Take(), SizeIs(1)) << "what was due when it was resumed";
+}
+
+// --- Past events, asked for again. ---
+
+using RedeliverOutcome = SubscriptionState::RedeliverOutcome;
+
+// A seek was the only way to have an acked event again, and it brought all that came after as well.
+TEST_F(SubscriptionStateTest, AnAckedEventComesAgainWhenItIsAskedForAndThePositionStays) {
+  OfferMany(1, 2);
+  const std::vector<Lease> first = Take();
+  for (const Lease& lease : first) EXPECT_EQ(state_.Ack(lease.id, now_), AckOutcome::kOk);
+  state_.TakeChanges();
+  const OfferedEvent event = {.sequence = 1, .receive_time = now_.wall - absl::Hours(1)};
+  EXPECT_EQ(state_.Redeliver(event, 1, now_), RedeliverOutcome::kRedelivered);
+  EXPECT_EQ(state_.Redeliver(event, 1, now_), RedeliverOutcome::kUnsettled);
+  EXPECT_EQ(state_.position(), 2);
+  EXPECT_EQ(state_.oldest_receive_time(), event.receive_time);
+  const SubscriptionChanges changes = state_.TakeChanges();
+  ASSERT_THAT(changes.unsettled, SizeIs(1));
+  EXPECT_EQ(changes.unsettled[0].nack_reason, "");
+  const Lease again = TakeOne();
+  EXPECT_EQ(again.id.sequence, 1);
+  EXPECT_EQ(again.attempt, 1);
+  EXPECT_EQ(again.cause, DeliveryCause::kReplayed);
+  EXPECT_FALSE(again.reason_is_stored);
+  EXPECT_EQ(state_.TakeChanges().unsettled[0].first_delivery_time, now_.wall);
+  EXPECT_EQ(state_.Ack(again.id, now_), AckOutcome::kOk);
+  EXPECT_EQ(state_.unsettled(), 0);
+}
+
+// The ack of the first delivery came twice, and the second one settled the replay.
+TEST_F(SubscriptionStateTest, AnAckOfBeforeDoesNotSettleWhatWasAskedForAgain) {
+  OfferMany(1, 1);
+  const Lease first = TakeOne();
+  EXPECT_EQ(state_.Ack(first.id, now_), AckOutcome::kOk);
+  state_.Redeliver({.sequence = 1}, 1, now_);
+  EXPECT_EQ(state_.Ack(first.id, now_), AckOutcome::kAlready);
+  const Lease again = TakeOne();
+  EXPECT_EQ(state_.Ack(first.id, now_), AckOutcome::kAlready);
+  EXPECT_EQ(state_.Nack(first.id, {}, now_, random_), AckOutcome::kAlready);
+  EXPECT_EQ(state_.Extend(first.id, absl::nullopt, now_), AckOutcome::kAlready);
+  EXPECT_TRUE(state_.Holds(again.id));
+  // Also after a restart.
+  StoredSubscription stored;
+  stored.position = {.position = 1, .last_delivery = again.id.number};
+  for (const auto& [sequence, event] : state_.unsettled_events()) {
+    stored.unsettled.push_back(event);
+  }
+  SubscriptionState restarted(stored, policy_, now_);
+  EXPECT_EQ(restarted.Ack(first.id, now_), AckOutcome::kAlready);
+  EXPECT_EQ(restarted.Ack(again.id, now_), AckOutcome::kOk);
+}
+
+TEST_F(SubscriptionStateTest, WhatCannotBeDeliveredAgainIsLeftAsItIs) {
+  OfferMany(1, 3);
+  const std::vector<Lease> leases = Take();
+  state_.Ack(leases[0].id, now_);
+  state_.Ack(leases[1].id, now_);
+  EXPECT_EQ(state_.Redeliver({.sequence = 1}, /*earliest=*/2, now_),
+            RedeliverOutcome::kEventRemoved);
+  EXPECT_EQ(state_.Redeliver({.sequence = 3}, 1, now_), RedeliverOutcome::kUnsettled);
+  EXPECT_TRUE(state_.Holds(leases[2].id));
+  EXPECT_EQ(state_.Redeliver({.sequence = 4}, 1, now_), RedeliverOutcome::kNotReached);
+  SubscriptionState full(StoredSubscription{.position = {.position = 5}}, policy_, now_,
+                         {.max_unsettled = 1});
+  EXPECT_EQ(full.Redeliver({.sequence = 1}, 1, now_), RedeliverOutcome::kRedelivered);
+  EXPECT_EQ(full.Redeliver({.sequence = 2}, 1, now_), RedeliverOutcome::kTooMany);
+}
+
+TEST_F(SubscriptionStateTest, ADeadLetterThatIsAskedForIsNoneAnyMore) {
+  OfferMany(1, 1);
+  const Lease first = TakeOne();
+  state_.Nack(first.id, {.reason = "no", .dead_letter = true}, now_, random_);
+  ASSERT_TRUE(state_.IsDead(1));
+  EXPECT_EQ(state_.Redeliver({.sequence = 1}, 1, now_), RedeliverOutcome::kRedelivered);
+  EXPECT_FALSE(state_.IsDead(1));
+  const Lease again = TakeOne();
+  EXPECT_EQ(again.cause, DeliveryCause::kReplayed);
+  EXPECT_EQ(again.attempt, 1);
+}
+
+TEST_F(SubscriptionStateTest, WhatIsAskedForAgainAndWhatIsNewTakeTurns) {
+  SubscriptionState state(StoredSubscription{.position = {.position = 20}}, policy_, now_);
+  state.Attach(1, "a", {});
+  for (Sequence s = 1; s <= 20; ++s) state.Redeliver({.sequence = s}, 1, now_);
+  for (Sequence s = 21; s <= 40; ++s) state.Offer({{.sequence = s}}, s);
+  const std::vector<Lease> leases = state.Assign({1}, 20, 1000, now_, TenBytes);
+  ASSERT_THAT(leases, SizeIs(20));
+  const auto is_new = [](const Lease& lease) { return lease.cause == DeliveryCause::kNew; };
+  EXPECT_EQ(std::count_if(leases.begin(), leases.end(), is_new), 4);
+}
+
 }  // namespace
 }  // namespace hookgate

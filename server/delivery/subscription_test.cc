@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <set>
 #include <thread>
 
 #include "absl/functional/any_invocable.h"
@@ -58,8 +59,8 @@ class FailingStore final : public SubscriptionLog {
     if (writes_fail()) return std::move(done)(Failure());
     log_.WriteSubscription(id, std::move(changes), std::move(done));
   }
-  void DeleteSubscription(int64_t id, Done done) override {
-    log_.DeleteSubscription(id, std::move(done));
+  void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) override {
+    log_.DeleteSubscription(id, etag, std::move(done));
   }
   absl::StatusOr<std::vector<DeadEvent>> LoadDeadLetters(int64_t id, Sequence after,
                                                          size_t max) override {
@@ -828,6 +829,252 @@ TEST_F(SubscriptionTest, TheAgeOfTheOldestIsLookedUpBesideHeartbeats) {
   while (!subscription->GetBacklog().oldest_unacked_age.has_value()) std::this_thread::yield();
   EXPECT_EQ(subscription->GetBacklog().oldest_unacked_age, absl::Minutes(5));
   EXPECT_EQ(subscription->ReadBacklog().oldest_unacked_age, absl::Minutes(5));
+}
+
+// --- What operators change. ---
+
+using Decided = absl::StatusOr<Subscription::Decided>;
+
+Decided PauseOrResume(Subscription& subscription, bool pause, const std::string& etag = "") {
+  return AwaitOutcome<Decided>([&](auto done) {
+    if (pause) {
+      subscription.Pause(std::move(done), etag);
+    } else {
+      subscription.Resume(std::move(done), etag);
+    }
+  });
+}
+
+Decided SetMaxAttempts(Subscription& subscription, int max_attempts, const std::string& etag) {
+  const auto change = [&](hookgate::v1::SubscriptionSettings settings) {
+    settings.set_max_attempts(max_attempts);
+    return SubscriptionSettings::FromProto(settings, "settings");
+  };
+  return AwaitOutcome<Decided>(
+      [&](auto done) { subscription.Update(change, std::move(done), etag); });
+}
+
+TEST_F(SubscriptionTest, APauseHoldsBackWhatComesAndOutlivesARestart) {
+  auto subscription = Create();
+  auto receiver = std::make_shared<FakeReceiver>();
+  StreamId stream = Attach(*subscription, receiver);
+  AppendEvent(*log_);
+  const Delivery before = receiver->Next();
+  subscription->Ready(stream);
+  ASSERT_TRUE(PauseOrResume(*subscription, true).ok());
+  AppendEvent(*log_);
+  LookAtClock(*subscription);
+  EXPECT_FALSE(receiver->HasMore());
+  EXPECT_TRUE(IsToldNone(*subscription, stream, *receiver)) << "who asks does not wait for ever";
+  EXPECT_EQ(Ack(*subscription, before.lease.id), AckOutcome::kOk);
+  EXPECT_EQ(subscription->GetStatus().pause_time, clock_.WallNow());
+  EXPECT_EQ(subscription->GetBacklog().events, 1);
+  const std::string etag = subscription->GetStatus().etag;
+  ASSERT_TRUE(PauseOrResume(*subscription, true).ok());
+  EXPECT_EQ(subscription->GetStatus().etag, etag) << "it was paused already";
+  subscription.reset();
+  OpenRegistry();
+  subscription = *registry_->Find("billing");
+  EXPECT_EQ(subscription->GetStatus().etag, etag);
+  receiver = std::make_shared<FakeReceiver>();
+  stream = Attach(*subscription, receiver);
+  EXPECT_TRUE(IsToldNone(*subscription, stream, *receiver));
+  ASSERT_TRUE(PauseOrResume(*subscription, false).ok());
+  EXPECT_EQ(receiver->Next().event->sequence, 2);
+  EXPECT_FALSE(subscription->GetStatus().pause_time.has_value());
+}
+
+TEST_F(SubscriptionTest, APauseThatCouldNotBeStoredIsNone) {
+  const auto subscription = Create();
+  store_.Fail(/*writes=*/true, /*loads=*/false);
+  EXPECT_EQ(ReasonOf(PauseOrResume(*subscription, true).status()), reason::kStoreUnavailable);
+  store_.Fail(/*writes=*/false, /*loads=*/false);
+  while (!Settle(*subscription).ok()) std::this_thread::yield();
+  EXPECT_FALSE(subscription->GetStatus().pause_time.has_value());
+  const auto receiver = std::make_shared<FakeReceiver>();
+  Attach(*subscription, receiver);
+  AppendEvent(*log_);
+  EXPECT_EQ(receiver->Next().event->sequence, 1);
+}
+
+// Two operators looked at it, and the second one's change undid the first one's.
+TEST_F(SubscriptionTest, WhatWasDecidedOnWhatIsNoLongerTrueIsRefused) {
+  const auto subscription = Create();
+  std::string seen = subscription->GetStatus().etag;
+  ASSERT_TRUE(SetMaxAttempts(*subscription, 7, seen).ok());
+  for (const Decided& second :
+       {SetMaxAttempts(*subscription, 9, seen), PauseOrResume(*subscription, true, seen),
+        AwaitOutcome<Decided>([&](auto done) { subscription->Seek(0, std::move(done), seen); })}) {
+    EXPECT_EQ(second.status().code(), absl::StatusCode::kAborted);
+    EXPECT_EQ(ReasonOf(second.status()), reason::kEtagMismatch);
+    EXPECT_EQ(MetadataOf(second.status())["etag"], subscription->GetStatus().etag);
+  }
+  EXPECT_EQ(subscription->GetStatus().settings.max_attempts(), 7);
+  const auto remove = [&](const std::string& etag) {
+    return AwaitOutcome<absl::Status>(
+        [&](auto done) { registry_->Delete("billing", std::move(done), etag); });
+  };
+  EXPECT_EQ(ReasonOf(remove(seen)), reason::kEtagMismatch);
+  // Each change has an etag of its own, also one that goes back to what was.
+  std::set<std::string> etags = {seen};
+  for (int i = 0; i < 3; ++i) {
+    seen = subscription->GetStatus().etag;
+    EXPECT_TRUE(etags.insert(seen).second);
+    ASSERT_TRUE(SetMaxAttempts(*subscription, 7, seen).ok());
+  }
+  EXPECT_TRUE(remove(subscription->GetStatus().etag).ok());
+  EXPECT_NE(Create()->GetStatus().etag.substr(0, 2), seen.substr(0, 2))
+      << "a successor is another one";
+}
+
+TEST_F(SubscriptionTest, WhatConsumersDoIsNoChangeOfAnOperator) {
+  const auto subscription = Create();
+  const std::string etag = subscription->GetStatus().etag;
+  const auto receiver = std::make_shared<FakeReceiver>();
+  Attach(*subscription, receiver);
+  AppendEvent(*log_);
+  EXPECT_EQ(Ack(*subscription, receiver->Next().lease.id), AckOutcome::kOk);
+  EXPECT_EQ(subscription->GetStatus().etag, etag);
+}
+
+// --- Bulk jobs. ---
+
+using hookgate::v1::Job;
+
+Job AllEvents() {
+  Job job;
+  job.set_kind(Job::KIND_REDELIVER_EVENTS);
+  job.mutable_events()->mutable_start_time();  // the epoch
+  return job;
+}
+
+absl::StatusOr<Job> Start(Subscription& subscription, const Job& job) {
+  return AwaitOutcome<absl::StatusOr<Job>>(
+      [&](auto done) { subscription.StartJob(job, std::move(done)); });
+}
+
+// Once it has ended.
+Job AwaitEnd(Subscription& subscription, int64_t id) {
+  while (true) {
+    const absl::StatusOr<Job> job = subscription.FindJob(id);
+    if (!job.ok() || job->state() != Job::STATE_RUNNING) return job.value_or(Job());
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(SubscriptionTest, AJobDeliversPastEventsAgainAndMovesNothing) {
+  const auto subscription = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  for (Sequence sequence = 1; sequence <= 3; ++sequence) {
+    AppendEvent(*log_);
+    const Delivery delivery = receiver->Next();
+    subscription->Ready(stream);
+    EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
+  }
+  const auto preview = subscription->PreviewJob(AllEvents());
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->count(), 3);
+  EXPECT_FALSE(preview->count_truncated());
+  EXPECT_THAT(preview->first_sequences(), ElementsAre(1, 2, 3));
+  EXPECT_FALSE(receiver->HasMore());
+  const auto job = Start(*subscription, AllEvents());
+  ASSERT_TRUE(job.ok()) << job.status();
+  std::set<Sequence> again;
+  while (again.size() < 3) {
+    const Delivery delivery = receiver->Next();
+    ASSERT_NE(delivery.event, nullptr);
+    EXPECT_EQ(delivery.lease.cause, DeliveryCause::kReplayed);
+    again.insert(delivery.event->sequence);
+    subscription->Ready(stream);
+  }
+  const Job ended = AwaitEnd(*subscription, job->job_id());
+  EXPECT_EQ(ended.state(), Job::STATE_SUCCEEDED);
+  EXPECT_EQ(ended.done_count(), 3);
+  EXPECT_EQ(subscription->GetStatus().position, 3);
+}
+
+// A job that was forgotten by a restart had done half of its work, and nobody knew which half.
+TEST_F(SubscriptionTest, AJobGoesOnAfterARestartWhereItWas) {
+  SubscriptionContext context{store_, held_, tail_, watch_, executor_, reads_, clock_};
+  context.bounds.max_unsettled_by_jobs = 2;
+  registry_.reset();
+  registry_ = *SubscriptionRegistry::Open(context);
+  for (int i = 0; i < 6; ++i) AppendEvent(*log_);
+  auto subscription = Create();
+  ASSERT_TRUE(SeekTo(*subscription, 6));
+  const auto job = Start(*subscription, AllEvents());
+  ASSERT_TRUE(job.ok()) << job.status();
+  while (!subscription->FindJob(1)->waiting_for_consumers()) std::this_thread::yield();
+  ASSERT_TRUE(Settle(*subscription).ok());
+  subscription.reset();
+  registry_.reset();
+  registry_ = *SubscriptionRegistry::Open(context);
+  subscription = *registry_->Find("billing");
+  EXPECT_EQ(subscription->FindJob(1)->state(), Job::STATE_RUNNING);
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  std::multiset<Sequence> seen;
+  for (int i = 0; i < 6; ++i) {
+    const Delivery delivery = receiver->Next();
+    ASSERT_NE(delivery.event, nullptr);
+    seen.insert(delivery.event->sequence);
+    subscription->Ready(stream);
+    EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
+  }
+  EXPECT_EQ(seen, (std::multiset<Sequence>{1, 2, 3, 4, 5, 6})) << "each of them once";
+  EXPECT_EQ(AwaitEnd(*subscription, 1).done_count(), 6);
+  LookAtClock(*subscription);
+  EXPECT_FALSE(receiver->HasMore());
+}
+
+TEST_F(SubscriptionTest, AJobCanBeCancelledAndThenAnotherOneRuns) {
+  SubscriptionContext context{store_, held_, tail_, watch_, executor_, reads_, clock_};
+  context.bounds.max_unsettled_by_jobs = 2;
+  registry_.reset();
+  registry_ = *SubscriptionRegistry::Open(context);
+  for (int i = 0; i < 6; ++i) AppendEvent(*log_);
+  const auto subscription = Create();
+  ASSERT_TRUE(SeekTo(*subscription, 6));
+  ASSERT_TRUE(Start(*subscription, AllEvents()).ok());
+  EXPECT_EQ(ReasonOf(Start(*subscription, AllEvents()).status()), reason::kJobRunning);
+  const auto cancel = [&](int64_t id) {
+    return AwaitOutcome<absl::StatusOr<Job>>(
+        [&](auto done) { subscription->CancelJob(id, std::move(done)); });
+  };
+  EXPECT_EQ(cancel(1)->state(), Job::STATE_CANCELLED);
+  EXPECT_EQ(cancel(1)->state(), Job::STATE_CANCELLED);
+  EXPECT_EQ(ReasonOf(cancel(2).status()), reason::kJobNotFound);
+  Job letters;
+  letters.set_kind(Job::KIND_DISCARD_DEAD_LETTERS);
+  letters.mutable_dead_letters();
+  EXPECT_EQ(Start(*subscription, letters)->job_id(), 2);
+  EXPECT_EQ(AwaitEnd(*subscription, 2).state(), Job::STATE_SUCCEEDED);
+  EXPECT_EQ(subscription->ListJobs(0, 10).size(), 2u);
+}
+
+TEST_F(SubscriptionTest, AJobWhoseStepCouldNotBeStoredGoesOnFromWhatIs) {
+  for (int i = 0; i < 3; ++i) AppendEvent(*log_);
+  const auto subscription = Create();
+  ASSERT_TRUE(SeekTo(*subscription, 3));
+  store_.Hold();
+  absl::Notification started;
+  subscription->StartJob(AllEvents(), [&](const absl::StatusOr<Job>& job) {
+    EXPECT_TRUE(job.ok()) << job.status();
+    started.Notify();
+  });
+  store_.WaitForHeld();
+  store_.Fail(/*writes=*/true, /*loads=*/true);
+  store_.Release();  // It is stored; what the job does is not.
+  started.WaitForNotification();
+  while (Settle(*subscription).ok()) std::this_thread::yield();
+  store_.Fail(/*writes=*/false, /*loads=*/false);
+  while (!Settle(*subscription).ok()) std::this_thread::yield();
+  EXPECT_EQ(subscription->FindJob(1)->done_count(), 0);
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(AwaitEnd(*subscription, 1).done_count(), 3);
+  ASSERT_TRUE(Settle(*subscription).ok());
+  EXPECT_EQ(log_->LoadSubscription(subscription->id())->unsettled.size(), 3u);
 }
 
 }  // namespace

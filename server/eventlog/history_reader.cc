@@ -18,7 +18,7 @@ namespace {
 constexpr char kPosition[] = "SELECT position FROM subscriptions WHERE id = ?1";
 constexpr char kUnsettledColumns[] =
     "SELECT " HOOKGATE_UNSETTLED_COLUMNS ", nack_reason FROM unsettled_events ";
-constexpr int kUnsettledReason = 14;
+constexpr int kUnsettledReason = 15;
 constexpr char kDeadColumns[] = "SELECT " HOOKGATE_DEAD_COLUMNS ", nack_reason FROM dead_letters ";
 constexpr int kDeadReason = 11;
 constexpr char kHistoryColumns[] = "SELECT " HOOKGATE_HISTORY_COLUMNS " FROM delivery_history ";

@@ -454,8 +454,8 @@ void SqliteEventLog::WriteSubscription(int64_t id,
   writer_->SubmitYielding(MakeWriteSubscriptionJob(id, std::move(changes), std::move(done)));
 }
 
-void SqliteEventLog::DeleteSubscription(int64_t id, Done done) {
-  writer_->Submit(MakeDeleteSubscriptionJob(id, std::move(done)));
+void SqliteEventLog::DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) {
+  writer_->Submit(MakeDeleteSubscriptionJob(id, etag, std::move(done)));
 }
 
 absl::StatusOr<StoredStatus> SqliteEventLog::LoadStatus() {

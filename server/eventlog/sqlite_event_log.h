@@ -112,7 +112,7 @@ class SqliteEventLog final : public EventLog,
                           absl::Time create_time, Sequence position, IdDone done) override;
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override;
-  void DeleteSubscription(int64_t id, Done done) override;
+  void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) override;
 
   absl::StatusOr<StoredStatus> LoadStatus() override;
   void CommitStatus(StatusDone done) override;

@@ -67,7 +67,8 @@ class WriteSubscriptionJob final : public LogJob {
   int64_t rows() const override {
     return static_cast<int64_t>(1 + changes_->unsettled.size() + changes_->settled.size() +
                                 changes_->dead.size() + changes_->no_longer_dead.size() +
-                                changes_->history.size() + changes_->moves.size());
+                                changes_->history.size() + changes_->moves.size() +
+                                changes_->jobs.size() + changes_->forgotten_jobs.size());
   }
 
   // One that has been deleted meanwhile leaves no rows behind.
@@ -97,23 +98,34 @@ class WriteSubscriptionJob final : public LogJob {
 
 class DeleteSubscriptionJob final : public LogJob {
  public:
-  DeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done) : id_(id), done_(std::move(done)) {}
+  DeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag, SubscriptionLog::Done done)
+      : id_(id), etag_(etag), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
   absl::Status Write(LogStatements& statements, LogState&) override {
-    ASSIGN_OR_RETURN(found_, statements.subscriptions.Delete(id_));
-    return statements.history.DeleteMoves(id_);
+    ASSIGN_OR_RETURN(const absl::optional<int64_t> stored, statements.subscriptions.EtagOf(id_));
+    if (!stored.has_value()) {
+      refusal_ = NotFoundById(id_);
+    } else if (etag_.has_value() && *etag_ != *stored) {
+      refusal_ = ErrorWithReason(absl::StatusCode::kAborted, reason::kEtagMismatch,
+                                 "the subscription was changed at this moment: look at it again");
+    } else {
+      RETURN_IF_ERROR(statements.subscriptions.Delete(id_).status());
+      RETURN_IF_ERROR(statements.history.DeleteMoves(id_));
+    }
+    return absl::OkStatus();
   }
 
   void Answer(const absl::Status& status) override {
-    std::move(done_)(status.ok() && !found_ ? NotFoundById(id_) : status);
+    std::move(done_)(status.ok() ? refusal_ : status);
   }
 
  private:
   const int64_t id_;
+  const absl::optional<int64_t> etag_;
   SubscriptionLog::Done done_;
-  bool found_ = false;
+  absl::Status refusal_;
 };
 
 }  // namespace
@@ -129,8 +141,9 @@ std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
   return std::make_unique<WriteSubscriptionJob>(id, std::move(changes), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done) {
-  return std::make_unique<DeleteSubscriptionJob>(id, std::move(done));
+std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
+                                                  SubscriptionLog::Done done) {
+  return std::make_unique<DeleteSubscriptionJob>(id, etag, std::move(done));
 }
 
 }  // namespace hookgate

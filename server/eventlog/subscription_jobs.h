@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/types/optional.h"
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/subscription_log.h"
 
@@ -20,7 +21,8 @@ std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
                                                  std::unique_ptr<const SubscriptionChanges> changes,
                                                  SubscriptionLog::Done done);
 
-std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, SubscriptionLog::Done done);
+std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
+                                                  SubscriptionLog::Done done);
 
 }  // namespace hookgate
 

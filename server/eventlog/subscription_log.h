@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "server/eventlog/subscription_rows.h"
 
 namespace hookgate {
@@ -62,9 +63,10 @@ class SubscriptionLog {
                                  Done done) = 0;
 
   // Forgets it, with all that it owes and its dead letters; what is remembered of its deliveries goes
-  // later, in steps, and cannot be read meanwhile. NOT_FOUND subscription_not_found; UNAVAILABLE as
+  // later, in steps, and cannot be read meanwhile. With `etag`, only if that is the stored one:
+  // ABORTED etag_mismatch otherwise. NOT_FOUND subscription_not_found; UNAVAILABLE as
   // EventLog::Append.
-  virtual void DeleteSubscription(int64_t id, Done done) = 0;
+  virtual void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) = 0;
 };
 
 // NOT_FOUND subscription_not_found.

@@ -12,6 +12,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/store/database.h"
+#include "tests/support/await_outcome.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -44,6 +45,7 @@ UnsettledEvent Unsettled(Sequence sequence) {
           .bytes = 10,
           .receive_time = At(50),
           .delivery = 7,
+          .void_delivery = 4,
           .attempts = 2,
           .lost = 3,
           .leased = true,
@@ -79,6 +81,7 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
     SubscriptionChanges more;
     more.settled = {5};
     more.settings = "other settings";
+    more.control = SubscriptionControl{.etag = 77, .pause_time = At(200)};
     ASSERT_TRUE(Write(*log, id, more).ok());
   }
   const auto log = OpenTemporaryLog(nullptr, folder);
@@ -94,12 +97,15 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(stored->position.lost_unread, 4);
   EXPECT_EQ(stored->position.passed, 20);
   EXPECT_EQ(stored->position.admitted, 10);
+  EXPECT_EQ(stored->control.etag, 77);
+  EXPECT_EQ(stored->control.pause_time, At(200));
   ASSERT_EQ(stored->unsettled.size(), 1u);
   const UnsettledEvent& event = stored->unsettled[0];
   EXPECT_EQ(event.sequence, 6);
   EXPECT_EQ(event.bytes, 10);
   EXPECT_EQ(event.receive_time, At(50));
   EXPECT_EQ(event.delivery, 7);
+  EXPECT_EQ(event.void_delivery, 4);
   EXPECT_EQ(event.attempts, 2);
   EXPECT_TRUE(event.leased);
   EXPECT_EQ(event.due, At(60));
@@ -497,6 +503,44 @@ TEST(SubscriptionLogTest, MovesAreKeptUpToANumberAndASize) {
   large.moves = {{.kind = SubscriptionMove::Kind::kFilter, .settings = std::string(2 << 20, 's')}};
   ASSERT_TRUE(Write(*log, id, large).ok());
   EXPECT_EQ(moves().size(), 1u) << "the newest stays";
+}
+
+// Two operators: one deletes what another has just changed.
+TEST(SubscriptionLogTest, WhatWasChangedInBetweenIsNotDeleted) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  SubscriptionChanges changes;
+  changes.control = SubscriptionControl{.etag = 5};
+  ASSERT_TRUE(Write(*log, id, changes).ok());
+  const auto remove = [&](absl::optional<int64_t> etag) {
+    return AwaitOutcome<absl::Status>(
+        [&](auto done) { log->DeleteSubscription(id, etag, std::move(done)); });
+  };
+  EXPECT_EQ(ReasonOf(remove(4)), reason::kEtagMismatch);
+  EXPECT_TRUE(log->LoadSubscription(id).ok());
+  EXPECT_TRUE(remove(5).ok());
+  EXPECT_EQ(ReasonOf(remove(5)), reason::kSubscriptionNotFound);
+}
+
+TEST(SubscriptionLogTest, JobsAreStoredWithTheirSubscription) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  const int64_t other = Create(*log, "other");
+  SubscriptionChanges changes;
+  changes.jobs = {{.id = 1, .job = "first"}, {.id = 2, .job = "second"}};
+  ASSERT_TRUE(Write(*log, id, changes).ok());
+  ASSERT_TRUE(Write(*log, other, changes).ok());
+  SubscriptionChanges more;
+  more.jobs = {{.id = 2, .job = "changed"}};
+  more.forgotten_jobs = {1};
+  ASSERT_TRUE(Write(*log, id, more).ok());
+  const auto stored = log->LoadSubscription(id);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  ASSERT_EQ(stored->jobs.size(), 1u);
+  EXPECT_EQ(stored->jobs[0].id, 2);
+  EXPECT_EQ(stored->jobs[0].job, "changed");
+  ASSERT_TRUE(DeleteSubscription(*log, id).ok());
+  EXPECT_EQ(log->LoadSubscription(other)->jobs.size(), 2u);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kSubscriptions[] =
     "SELECT id, name, settings, create_time_us, position, last_delivery, void_delivery, lost, "
-    "lost_unread, passed, admitted "
+    "lost_unread, passed, admitted, etag, pause_time_us "
     "FROM subscriptions WHERE id BETWEEN ?1 AND ?2 ORDER BY name";
 // Without the reasons: there may be a million rows, and the rest of one is small.
 constexpr char kUnsettled[] = "SELECT " HOOKGATE_UNSETTLED_COLUMNS
@@ -26,6 +26,8 @@ constexpr char kNackReason[] = R"sql(
 SELECT coalesce(
   (SELECT nack_reason FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2),
   (SELECT nack_reason FROM dead_letters WHERE subscription = ?1 AND sequence = ?2), ''))sql";
+
+constexpr char kJobs[] = "SELECT id, job FROM bulk_jobs WHERE subscription = ?1 ORDER BY id";
 
 constexpr char kStretches[] =
     "SELECT first_delivery, mark FROM delivery_stretches WHERE subscription = ?1 "
@@ -48,6 +50,8 @@ StoredSubscription ReadSubscription(const Statement& row) {
                            .lost_unread = row.ColumnInt(8),
                            .passed = row.ColumnInt(9),
                            .admitted = row.ColumnInt(10)};
+  subscription.control.etag = row.ColumnInt(11);
+  if (row.ColumnInt(12) != 0) subscription.control.pause_time = TimeAt(row, 12);
   return subscription;
 }
 
@@ -55,6 +59,10 @@ DeadEvent ReadDeadWithReason(const Statement& row) {
   DeadEvent dead = ReadDead(row);
   dead.nack_reason = std::string(row.ColumnText(11));
   return dead;
+}
+
+StoredJob ReadJob(const Statement& row) {
+  return {.id = row.ColumnInt(0), .job = std::string(row.ColumnBlob(1))};
 }
 
 Stretch ReadStretch(const Statement& row) {
@@ -77,6 +85,7 @@ UnsettledEvent ReadUnsettled(const Statement& row) {
           .bytes = row.ColumnInt(1),
           .receive_time = TimeAt(row, 2),
           .delivery = row.ColumnInt(3),
+          .void_delivery = row.ColumnInt(14),
           .attempts = static_cast<int>(row.ColumnInt(4)),
           .lost = static_cast<int>(row.ColumnInt(12)),
           .leased = row.ColumnInt(5) != 0,
@@ -136,6 +145,9 @@ absl::Status SubscriptionReader::LoadEvents(StoredSubscription& subscription) {
   ASSIGN_OR_RETURN(Statement dead, database_.Prepare(kDead));
   dead.BindInt(1, subscription.id);
   RETURN_IF_ERROR(ReadRows(dead, ReadDead, subscription.dead));
+  ASSIGN_OR_RETURN(Statement jobs, database_.Prepare(kJobs));
+  jobs.BindInt(1, subscription.id);
+  RETURN_IF_ERROR(ReadRows(jobs, ReadJob, subscription.jobs));
   ASSIGN_OR_RETURN(Statement stretches, database_.Prepare(kStretches));
   stretches.BindInt(1, subscription.id);
   return ReadRows(stretches, ReadStretch, subscription.deliveries);

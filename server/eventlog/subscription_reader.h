@@ -13,7 +13,7 @@
 #define HOOKGATE_UNSETTLED_COLUMNS                                                   \
   "sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us, " \
   "cause, nack_reason <> '', first_delivery_time_us, last_delivery_time_us, lost, "  \
-  "consumer"
+  "consumer, void_delivery"
 #define HOOKGATE_DEAD_COLUMNS                                          \
   "sequence, bytes, receive_time_us, delivery, attempts, cause, "      \
   "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, " \

@@ -23,6 +23,7 @@ enum class DeliveryCause {
   kRedriven = 6,
   kConsumerDecided = 7,  // dead letters only
   kStreamLost = 8,       // the stream ended without a goodbye, and took the delivery with it
+  kReplayed = 9,         // asked for again, whether it was settled or never taken
 };
 
 // How a delivery ended. Stored, and the same numbers as hookgate.v1.DeliveryEnd: never change one.
@@ -123,6 +124,12 @@ struct SubscriptionPosition {
   int64_t admitted = 0;
 };
 
+// What operators change, besides the settings.
+struct SubscriptionControl {
+  int64_t etag = 0;                       // random; another one after each change by an operator
+  absl::optional<absl::Time> pause_time;  // nullopt: it is not paused
+};
+
 // An event that was taken for delivery and is not settled; or one beyond the position that was
 // redriven, and comes when the position gets there.
 struct UnsettledEvent {
@@ -130,6 +137,8 @@ struct UnsettledEvent {
   int64_t bytes = 0;  // that the stream of the newest delivery was sent
   absl::Time receive_time;
   int64_t delivery = 0;  // the newest; 0: none since it was taken or redriven
+  // Deliveries up to this one are from before it was asked for again, and were settled then.
+  int64_t void_delivery = 0;
   int attempts = 0;      // that have ended and count
   int lost = 0;          // deliveries that were lost with their stream, the forgiven one included
   bool leased = false;   // by `delivery`; after a restart nobody holds it any more
@@ -160,10 +169,17 @@ struct DeadEvent {
   absl::Time dead_letter_time;
 };
 
+// A bulk job, or how far it is: see delivery/bulk_job.h.
+struct StoredJob {
+  int64_t id = 0;   // within the subscription
+  std::string job;  // opaque here
+};
+
 // What happens to a subscription in one transaction.
 struct SubscriptionChanges {
   absl::optional<SubscriptionPosition> position;
   absl::optional<std::string> settings;
+  absl::optional<SubscriptionControl> control;
   bool forget_unsettled = false;          // all that were stored, before those below are
   std::vector<UnsettledEvent> unsettled;  // new, or replacing what was there
   std::vector<Sequence> settled;          // no longer there
@@ -171,11 +187,14 @@ struct SubscriptionChanges {
   std::vector<Sequence> no_longer_dead;
   std::vector<HistoryEntry> history;    // in the order in which it happened
   std::vector<SubscriptionMove> moves;  // as well
+  std::vector<StoredJob> jobs;          // new, or replacing what was there
+  std::vector<int64_t> forgotten_jobs;
 
   bool empty() const {
-    return !position.has_value() && !settings.has_value() && !forget_unsettled &&
-           unsettled.empty() && settled.empty() && dead.empty() && no_longer_dead.empty() &&
-           history.empty() && moves.empty();
+    return !position.has_value() && !settings.has_value() && !control.has_value() &&
+           !forget_unsettled && unsettled.empty() && settled.empty() && dead.empty() &&
+           no_longer_dead.empty() && history.empty() && moves.empty() && jobs.empty() &&
+           forgotten_jobs.empty();
   }
 };
 
@@ -217,8 +236,10 @@ struct StoredSubscription {
   std::string settings;  // opaque here
   absl::Time create_time;
   SubscriptionPosition position;
+  SubscriptionControl control;
   std::vector<UnsettledEvent> unsettled;  // by sequence, without their nack_reason
   std::vector<DeadEvent> dead;            // by sequence, without their nack_reason
+  std::vector<StoredJob> jobs;            // by id
   // Of its delivery numbers, in ascending order; the last one is what this process delivers.
   std::vector<Stretch> deliveries;
 };

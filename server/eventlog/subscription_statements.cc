@@ -26,21 +26,30 @@ UPDATE subscriptions SET position = ?2, last_delivery = ?3, void_delivery = ?4, 
                          lost_unread = ?6, passed = ?7, admitted = ?8
 WHERE id = ?1)sql";
 constexpr char kSetSettings[] = "UPDATE subscriptions SET settings = ?2 WHERE id = ?1";
+constexpr char kSetControl[] =
+    "UPDATE subscriptions SET etag = ?2, pause_time_us = ?3 WHERE id = ?1";
+constexpr char kPutJob[] =
+    "INSERT OR REPLACE INTO bulk_jobs (subscription, id, job) VALUES (?1, ?2, ?3)";
+constexpr char kDeleteJob[] = "DELETE FROM bulk_jobs WHERE subscription = ?1 AND id = ?2";
+constexpr char kDeleteAllJobs[] = "DELETE FROM bulk_jobs WHERE subscription = ?1";
+constexpr char kEtag[] = "SELECT etag FROM subscriptions WHERE id = ?1";
 
 // A reason that is not given stays what it is, also when an event becomes a dead letter or is
 // redriven: see Apply.
 constexpr char kPutUnsettled[] = R"sql(
 INSERT INTO unsettled_events (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us,
-  cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost, consumer)
+  cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost, consumer,
+  void_delivery)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
         coalesce(?11, (SELECT nack_reason FROM dead_letters
                        WHERE subscription = ?1 AND sequence = ?2), ''),
-        ?12, ?13, ?14, ?15)
+        ?12, ?13, ?14, ?15, ?16)
 ON CONFLICT (subscription, sequence) DO UPDATE SET
   bytes = ?3, receive_time_us = ?4, delivery = ?5, attempts = ?6, leased = ?7, due_us = ?8,
   delay_us = ?9, cause = ?10, nack_reason = coalesce(?11, nack_reason),
-  first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14, consumer = ?15)sql";
+  first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14, consumer = ?15,
+  void_delivery = ?16)sql";
 constexpr char kDeleteUnsettled[] =
     "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2";
 constexpr char kPutDead[] = R"sql(
@@ -81,19 +90,36 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
   ASSIGN_OR_RETURN(Statement delete_stretches, database.Prepare(kDeleteStretches));
   ASSIGN_OR_RETURN(Statement set_position, database.Prepare(kSetPosition));
   ASSIGN_OR_RETURN(Statement set_settings, database.Prepare(kSetSettings));
+  ASSIGN_OR_RETURN(Statement set_control, database.Prepare(kSetControl));
+  ASSIGN_OR_RETURN(Statement etag, database.Prepare(kEtag));
+  ASSIGN_OR_RETURN(Statement put_job, database.Prepare(kPutJob));
+  ASSIGN_OR_RETURN(Statement delete_job, database.Prepare(kDeleteJob));
+  ASSIGN_OR_RETURN(Statement delete_all_jobs, database.Prepare(kDeleteAllJobs));
   ASSIGN_OR_RETURN(Statement put_unsettled, database.Prepare(kPutUnsettled));
   ASSIGN_OR_RETURN(Statement delete_unsettled, database.Prepare(kDeleteUnsettled));
   ASSIGN_OR_RETURN(Statement put_dead, database.Prepare(kPutDead));
   ASSIGN_OR_RETURN(Statement delete_dead, database.Prepare(kDeleteDead));
   ASSIGN_OR_RETURN(Statement first_unsettled, database.Prepare(kFirstUnsettled));
-  return SubscriptionStatements(
-      database,
-      Prepared{std::move(count), std::move(exists), std::move(insert),
-               std::move(delete_subscription), std::move(delete_all_unsettled),
-               std::move(delete_all_dead), std::move(insert_stretch), std::move(delete_stretches),
-               std::move(set_position), std::move(set_settings), std::move(put_unsettled),
-               std::move(delete_unsettled), std::move(put_dead), std::move(delete_dead),
-               std::move(first_unsettled)});
+  return SubscriptionStatements(database, Prepared{std::move(count),
+                                                   std::move(exists),
+                                                   std::move(insert),
+                                                   std::move(delete_subscription),
+                                                   std::move(delete_all_unsettled),
+                                                   std::move(delete_all_dead),
+                                                   std::move(insert_stretch),
+                                                   std::move(delete_stretches),
+                                                   std::move(set_position),
+                                                   std::move(set_settings),
+                                                   std::move(set_control),
+                                                   std::move(etag),
+                                                   std::move(put_job),
+                                                   std::move(delete_job),
+                                                   std::move(delete_all_jobs),
+                                                   std::move(put_unsettled),
+                                                   std::move(delete_unsettled),
+                                                   std::move(put_dead),
+                                                   std::move(delete_dead),
+                                                   std::move(first_unsettled)});
 }
 
 absl::StatusOr<int64_t> SubscriptionStatements::Count() {
@@ -106,6 +132,14 @@ absl::StatusOr<bool> SubscriptionStatements::Exists(int64_t id) {
   StatementScope scope(statements_.exists);
   statements_.exists.BindInt(1, id);
   return statements_.exists.Step();
+}
+
+absl::StatusOr<absl::optional<int64_t>> SubscriptionStatements::EtagOf(int64_t id) {
+  StatementScope scope(statements_.etag);
+  statements_.etag.BindInt(1, id);
+  ASSIGN_OR_RETURN(const bool found, statements_.etag.Step());
+  if (!found) return absl::optional<int64_t>();
+  return absl::optional<int64_t>(statements_.etag.ColumnInt(0));
 }
 
 absl::StatusOr<int64_t> SubscriptionStatements::Insert(const StoredSubscription& subscription) {
@@ -138,6 +172,8 @@ absl::StatusOr<bool> SubscriptionStatements::Delete(int64_t id) {
   RETURN_IF_ERROR(statements_.delete_all_dead.Run());
   statements_.delete_stretches.BindInt(1, id);
   RETURN_IF_ERROR(statements_.delete_stretches.Run());
+  statements_.delete_all_jobs.BindInt(1, id);
+  RETURN_IF_ERROR(statements_.delete_all_jobs.Run());
   return found;
 }
 
@@ -158,6 +194,13 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
     statements_.set_settings.BindBlob(2, *changes.settings);
     RETURN_IF_ERROR(statements_.set_settings.Run());
   }
+  if (changes.control.has_value()) {
+    statements_.set_control.BindInt(1, id);
+    statements_.set_control.BindInt(2, changes.control->etag);
+    statements_.set_control.BindInt(
+        3, changes.control->pause_time.has_value() ? Micros(*changes.control->pause_time) : 0);
+    RETURN_IF_ERROR(statements_.set_control.Run());
+  }
   // In this order: a row that takes its reason from another one is written while that is there.
   for (const DeadEvent& event : changes.dead) RETURN_IF_ERROR(PutDead(id, event));
   if (changes.forget_unsettled) {
@@ -174,6 +217,17 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
     statements_.delete_dead.BindInt(1, id);
     statements_.delete_dead.BindInt(2, sequence);
     RETURN_IF_ERROR(statements_.delete_dead.Run());
+  }
+  for (const StoredJob& job : changes.jobs) {
+    statements_.put_job.BindInt(1, id);
+    statements_.put_job.BindInt(2, job.id);
+    statements_.put_job.BindBlob(3, job.job);
+    RETURN_IF_ERROR(statements_.put_job.Run());
+  }
+  for (const int64_t job : changes.forgotten_jobs) {
+    statements_.delete_job.BindInt(1, id);
+    statements_.delete_job.BindInt(2, job);
+    RETURN_IF_ERROR(statements_.delete_job.Run());
   }
   return absl::OkStatus();
 }
@@ -195,6 +249,7 @@ absl::Status SubscriptionStatements::PutUnsettled(int64_t id, const UnsettledEve
   put.BindInt(13, Micros(event.last_delivery_time));
   put.BindInt(14, event.lost);
   put.BindText(15, event.consumer);
+  put.BindInt(16, event.void_delivery);
   return put.Run();
 }
 

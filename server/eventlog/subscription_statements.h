@@ -17,6 +17,8 @@ class SubscriptionStatements {
 
   absl::StatusOr<int64_t> Count();
   absl::StatusOr<bool> Exists(int64_t id);
+  // nullopt: there is none.
+  absl::StatusOr<absl::optional<int64_t>> EtagOf(int64_t id);
   // The new id; 0 if there is one of this name.
   absl::StatusOr<int64_t> Insert(const StoredSubscription& subscription);
   // With all that belongs to it. False: there is none.
@@ -32,7 +34,8 @@ class SubscriptionStatements {
   struct Prepared {
     Statement count, exists, insert, delete_subscription, delete_all_unsettled, delete_all_dead;
     Statement insert_stretch, delete_stretches;
-    Statement set_position, set_settings;
+    Statement set_position, set_settings, set_control, etag;
+    Statement put_job, delete_job, delete_all_jobs;
     Statement put_unsettled, delete_unsettled, put_dead, delete_dead;
     Statement first_unsettled;
   };

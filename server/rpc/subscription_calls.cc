@@ -1,20 +1,25 @@
 #include "server/rpc/subscription_calls.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/delivery/bulk_job.h"
 #include "server/delivery/event_encoding.h"
 #include "server/rpc/delivery_messages.h"
 #include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
+#include "server/rpc/settings_mask.h"
 #include "server/rpc/subscription_messages.h"
 
 namespace hookgate {
@@ -24,6 +29,7 @@ constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 1000;
 constexpr int kMaxSequences = 1000;
 
+using hookgate::v1::RedeliverEventsResponse;
 using hookgate::v1::RedriveDeadLettersResponse;
 
 absl::StatusOr<size_t> PageSize(int32_t wanted) {
@@ -31,11 +37,25 @@ absl::StatusOr<size_t> PageSize(int32_t wanted) {
   return static_cast<size_t>(wanted == 0 ? kDefaultPageSize : std::min(wanted, kMaxPageSize));
 }
 
-absl::Status CheckSequences(int count) {
-  if (count == 0) return InvalidField("sequences", "is empty: name at least one dead letter");
+// Either sequences, or a selection. `what` is one of them.
+template <typename Request>
+absl::Status CheckWhich(const Request& request, absl::string_view what) {
+  const int count = request.sequences_size();
+  if (request.has_selection()) {
+    if (count == 0) return absl::OkStatus();
+    return InvalidField("selection", "is given beside sequences: give one of them");
+  }
+  if (count == 0) {
+    return InvalidField("sequences",
+                        absl::StrCat("is empty: name at least one ", what, ", or a selection"));
+  }
   if (count > kMaxSequences) {
-    return InvalidField("sequences", absl::StrCat("has ", count, " entries; ask for ",
-                                                  kMaxSequences, " at most at a time"));
+    return InvalidField("sequences",
+                        absl::StrCat("has ", count, " entries; ask for ", kMaxSequences,
+                                     " at most at a time, or for a selection"));
+  }
+  if (request.preview()) {
+    return InvalidField("preview", "is given with sequences: it is for a selection");
   }
   return absl::OkStatus();
 }
@@ -118,6 +138,32 @@ RedriveDeadLettersResponse::Outcome OutcomeOf(Subscription::RedriveOutcome outco
   return RedriveDeadLettersResponse::OUTCOME_UNSPECIFIED;
 }
 
+RedeliverEventsResponse::Outcome OutcomeOf(absl::optional<Subscription::RedeliverOutcome> outcome) {
+  if (!outcome.has_value()) return RedeliverEventsResponse::OUTCOME_NOT_ADMITTED;
+  switch (*outcome) {
+    case Subscription::RedeliverOutcome::kRedelivered:
+      return RedeliverEventsResponse::OUTCOME_REDELIVERED;
+    case Subscription::RedeliverOutcome::kEventRemoved:
+      return RedeliverEventsResponse::OUTCOME_EVENT_NOT_FOUND;
+    case Subscription::RedeliverOutcome::kNotReached:
+      return RedeliverEventsResponse::OUTCOME_NOT_REACHED;
+    case Subscription::RedeliverOutcome::kUnsettled:
+      return RedeliverEventsResponse::OUTCOME_UNSETTLED;
+    case Subscription::RedeliverOutcome::kTooMany:
+      return RedeliverEventsResponse::OUTCOME_TOO_MANY_UNSETTLED;
+  }
+  return RedeliverEventsResponse::OUTCOME_UNSPECIFIED;
+}
+
+// A job about dead letters.
+template <typename Request>
+hookgate::v1::Job LetterJob(const Request& request, hookgate::v1::Job::Kind kind) {
+  hookgate::v1::Job job;
+  job.set_kind(kind);
+  *job.mutable_dead_letters() = request.selection();
+  return job;
+}
+
 }  // namespace
 
 void SubscriptionCalls::FinishWith(std::shared_ptr<Subscription> subscription,
@@ -188,24 +234,39 @@ void SubscriptionCalls::Update(const hookgate::v1::UpdateSubscriptionRequest& re
       return InvalidField("settings",
                           "is missing: give all of them, as GetSubscription shows them");
     }
-    ASSIGN_OR_RETURN(SubscriptionSettings settings,
-                     SubscriptionSettings::FromProto(request.settings(), "settings"));
+    const bool masked = request.has_update_mask();
+    if (masked) RETURN_IF_ERROR(CheckSettingsMask(request.update_mask(), "update_mask"));
     ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                      subscriptions_.Find(request.name()));
-    subscription->Update(
-        std::move(settings), [this, subscription, &response, finish = std::move(finish)](
-                                 const absl::StatusOr<Subscription::Decided>& updated) mutable {
-          if (!updated.ok()) return std::move(finish)(updated.status());
-          Log(Severity::kInfo, "subscription updated", {{"subscription", subscription->name()}});
-          FinishWith(std::move(subscription), *response.mutable_subscription(), std::move(finish));
-        });
+    const auto change = [&](const hookgate::v1::SubscriptionSettings& current) {
+      return SubscriptionSettings::FromProto(
+          masked ? MaskedSettings(current, request.settings(), request.update_mask())
+                 : request.settings(),
+          "settings");
+    };
+    subscription->Update(change,
+                         ChangeDone(subscription, "subscription updated",
+                                    *response.mutable_subscription(), std::move(finish)),
+                         request.etag());
     return absl::OkStatus();
   });
 }
 
+Subscription::Done<Subscription::Decided> SubscriptionCalls::ChangeDone(
+    std::shared_ptr<Subscription> subscription, absl::string_view what,
+    hookgate::v1::Subscription& response, Finish finish) {
+  return
+      [this, subscription = std::move(subscription), what, &response,
+       finish = std::move(finish)](const absl::StatusOr<Subscription::Decided>& changed) mutable {
+        if (!changed.ok()) return std::move(finish)(changed.status());
+        Log(Severity::kInfo, what, {{"subscription", subscription->name()}});
+        FinishWith(std::move(subscription), response, std::move(finish));
+      };
+}
+
 void SubscriptionCalls::Delete(const hookgate::v1::DeleteSubscriptionRequest& request,
                                hookgate::v1::DeleteSubscriptionResponse&, Finish finish) {
-  subscriptions_.Delete(request.name(), std::move(finish));
+  subscriptions_.Delete(request.name(), std::move(finish), request.etag());
 }
 
 void SubscriptionCalls::Seek(const hookgate::v1::SeekSubscriptionRequest& request,
@@ -215,13 +276,39 @@ void SubscriptionCalls::Seek(const hookgate::v1::SeekSubscriptionRequest& reques
                      subscriptions_.Find(request.name()));
     ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.target(), "target", log_));
     subscription->Seek(
-        position, [this, subscription, position, &response, finish = std::move(finish)](
-                      const absl::StatusOr<Subscription::Decided>& moved) mutable {
+        position,
+        [this, subscription, position, &response,
+         finish = std::move(finish)](const absl::StatusOr<Subscription::Decided>& moved) mutable {
           if (!moved.ok()) return std::move(finish)(moved.status());
           Log(Severity::kInfo, "subscription moved by a seek",
               {{"subscription", subscription->name()}, {"after", position}});
           FinishWith(std::move(subscription), *response.mutable_subscription(), std::move(finish));
-        });
+        },
+        request.etag());
+    return absl::OkStatus();
+  });
+}
+
+void SubscriptionCalls::Pause(const hookgate::v1::PauseSubscriptionRequest& request,
+                              hookgate::v1::PauseSubscriptionResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.name()));
+    subscription->Pause(ChangeDone(subscription, "subscription paused",
+                                   *response.mutable_subscription(), std::move(finish)),
+                        request.etag());
+    return absl::OkStatus();
+  });
+}
+
+void SubscriptionCalls::Resume(const hookgate::v1::ResumeSubscriptionRequest& request,
+                               hookgate::v1::ResumeSubscriptionResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.name()));
+    subscription->Resume(ChangeDone(subscription, "subscription resumed",
+                                    *response.mutable_subscription(), std::move(finish)),
+                         request.etag());
     return absl::OkStatus();
   });
 }
@@ -311,12 +398,40 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
   return absl::OkStatus();
 }
 
+template <typename Request, typename Response>
+absl::Status SubscriptionCalls::StartOrPreview(const Request& request, hookgate::v1::Job job,
+                                               Subscription& subscription, Response& response,
+                                               Finish& finish) {
+  if (request.preview()) {
+    ASSIGN_OR_RETURN(*response.mutable_preview(), subscription.PreviewJob(std::move(job)));
+    std::move(finish)(absl::OkStatus());
+    return absl::OkStatus();
+  }
+  subscription.StartJob(std::move(job),
+                        [&response, finish = std::move(finish)](
+                            const absl::StatusOr<hookgate::v1::Job>& started) mutable {
+                          if (!started.ok()) return std::move(finish)(started.status());
+                          Log(Severity::kInfo, "a job of a subscription was started",
+                              {{"subscription", started->subscription()},
+                               {"job", started->job_id()},
+                               {"kind", hookgate::v1::Job::Kind_Name(started->kind())}});
+                          *response.mutable_job() = *started;
+                          std::move(finish)(absl::OkStatus());
+                        });
+  return absl::OkStatus();
+}
+
 void SubscriptionCalls::RedriveDeadLetters(const hookgate::v1::RedriveDeadLettersRequest& request,
                                            RedriveDeadLettersResponse& response, Finish finish) {
   BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
-    RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
+    RETURN_IF_ERROR(CheckWhich(request, "dead letter"));
     ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                      subscriptions_.Find(request.subscription()));
+    if (request.has_selection()) {
+      return StartOrPreview(request,
+                            LetterJob(request, hookgate::v1::Job::KIND_REDRIVE_DEAD_LETTERS),
+                            *subscription, response, finish);
+    }
     using Outcomes = std::vector<Subscription::RedriveOutcome>;
     subscription->Redrive({request.sequences().begin(), request.sequences().end()},
                           [&request, &response, finish = std::move(finish)](
@@ -341,9 +456,14 @@ void SubscriptionCalls::DiscardDeadLetters(const hookgate::v1::DiscardDeadLetter
                                            hookgate::v1::DiscardDeadLettersResponse& response,
                                            Finish finish) {
   BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
-    RETURN_IF_ERROR(CheckSequences(request.sequences_size()));
+    RETURN_IF_ERROR(CheckWhich(request, "dead letter"));
     ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                      subscriptions_.Find(request.subscription()));
+    if (request.has_selection()) {
+      return StartOrPreview(request,
+                            LetterJob(request, hookgate::v1::Job::KIND_DISCARD_DEAD_LETTERS),
+                            *subscription, response, finish);
+    }
     using Outcomes = std::vector<bool>;
     subscription->Discard({request.sequences().begin(), request.sequences().end()},
                           [&request, &response, finish = std::move(finish)](
@@ -359,6 +479,89 @@ void SubscriptionCalls::DiscardDeadLetters(const hookgate::v1::DiscardDeadLetter
                                  {"events", std::count(outcomes->begin(), outcomes->end(), true)}});
                             std::move(finish)(absl::OkStatus());
                           });
+    return absl::OkStatus();
+  });
+}
+
+void SubscriptionCalls::RedeliverEvents(const hookgate::v1::RedeliverEventsRequest& request,
+                                        RedeliverEventsResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    RETURN_IF_ERROR(CheckWhich(request, "event"));
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.subscription()));
+    if (request.has_selection()) {
+      hookgate::v1::Job job;
+      job.set_kind(hookgate::v1::Job::KIND_REDELIVER_EVENTS);
+      *job.mutable_events() = request.selection();
+      ASSIGN_OR_RETURN(const auto selection, BulkSelection::Create(job, "selection"));
+      ASSIGN_OR_RETURN(const absl::optional<Sequence> first,
+                       log_.FirstAtOrAfter(selection->start()));
+      job.set_after_sequence(first.has_value() ? *first - 1 : std::numeric_limits<Sequence>::max());
+      return StartOrPreview(request, std::move(job), *subscription, response, finish);
+    }
+    using Outcomes = std::vector<absl::optional<Subscription::RedeliverOutcome>>;
+    subscription->Redeliver(
+        {request.sequences().begin(), request.sequences().end()}, request.include_not_admitted(),
+        [&request, &response,
+         finish = std::move(finish)](const absl::StatusOr<Outcomes>& outcomes) mutable {
+          if (!outcomes.ok()) return std::move(finish)(outcomes.status());
+          for (size_t i = 0; i < outcomes->size(); ++i) {
+            auto& result = *response.add_results();
+            result.set_sequence(request.sequences(static_cast<int>(i)));
+            result.set_outcome(OutcomeOf((*outcomes)[i]));
+          }
+          Log(Severity::kInfo, "events redelivered",
+              {{"subscription", request.subscription()},
+               {"events", std::count(outcomes->begin(), outcomes->end(),
+                                     Subscription::RedeliverOutcome::kRedelivered)}});
+          std::move(finish)(absl::OkStatus());
+        });
+    return absl::OkStatus();
+  });
+}
+
+absl::Status SubscriptionCalls::GetJob(const hookgate::v1::GetJobRequest& request,
+                                       hookgate::v1::GetJobResponse& response) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   subscriptions_.Find(request.subscription()));
+  ASSIGN_OR_RETURN(*response.mutable_job(), subscription->FindJob(request.job_id()));
+  return absl::OkStatus();
+}
+
+// The page token is the id before which the next page begins.
+absl::Status SubscriptionCalls::ListJobs(const hookgate::v1::ListJobsRequest& request,
+                                         hookgate::v1::ListJobsResponse& response) {
+  ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  int64_t before = 0;
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &before) || before < 1)) {
+    return InvalidField("page_token", "is not a page token: pass on next_page_token unchanged");
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   subscriptions_.Find(request.subscription()));
+  const std::vector<hookgate::v1::Job> page = subscription->ListJobs(before, page_size + 1);
+  PageBytes bytes;
+  for (const hookgate::v1::Job& job : page) {
+    if (static_cast<size_t>(response.jobs_size()) == page_size || !bytes.Take(job)) {
+      response.set_next_page_token(absl::StrCat(response.jobs().rbegin()->job_id()));
+      break;
+    }
+    *response.add_jobs() = job;
+  }
+  return absl::OkStatus();
+}
+
+void SubscriptionCalls::CancelJob(const hookgate::v1::CancelJobRequest& request,
+                                  hookgate::v1::CancelJobResponse& response, Finish finish) {
+  BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                     subscriptions_.Find(request.subscription()));
+    subscription->CancelJob(request.job_id(),
+                            [&response, finish = std::move(finish)](
+                                const absl::StatusOr<hookgate::v1::Job>& job) mutable {
+                              if (job.ok()) *response.mutable_job() = *job;
+                              std::move(finish)(job.status());
+                            });
     return absl::OkStatus();
   });
 }

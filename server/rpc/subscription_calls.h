@@ -7,6 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/executor.h"
 #include "server/delivery/subscription_registry.h"
@@ -39,14 +40,36 @@ class SubscriptionCalls {
             hookgate::v1::SeekSubscriptionResponse& response, Finish finish);
   absl::Status ListDeliveries(const hookgate::v1::ListDeliveriesRequest& request,
                               hookgate::v1::ListDeliveriesResponse& response);
+  void Pause(const hookgate::v1::PauseSubscriptionRequest& request,
+             hookgate::v1::PauseSubscriptionResponse& response, Finish finish);
+  void Resume(const hookgate::v1::ResumeSubscriptionRequest& request,
+              hookgate::v1::ResumeSubscriptionResponse& response, Finish finish);
   absl::Status ListDeadLetters(const hookgate::v1::ListDeadLettersRequest& request,
                                hookgate::v1::ListDeadLettersResponse& response);
   void RedriveDeadLetters(const hookgate::v1::RedriveDeadLettersRequest& request,
                           hookgate::v1::RedriveDeadLettersResponse& response, Finish finish);
   void DiscardDeadLetters(const hookgate::v1::DiscardDeadLettersRequest& request,
                           hookgate::v1::DiscardDeadLettersResponse& response, Finish finish);
+  void RedeliverEvents(const hookgate::v1::RedeliverEventsRequest& request,
+                       hookgate::v1::RedeliverEventsResponse& response, Finish finish);
+  absl::Status GetJob(const hookgate::v1::GetJobRequest& request,
+                      hookgate::v1::GetJobResponse& response);
+  absl::Status ListJobs(const hookgate::v1::ListJobsRequest& request,
+                        hookgate::v1::ListJobsResponse& response);
+  void CancelJob(const hookgate::v1::CancelJobRequest& request,
+                 hookgate::v1::CancelJobResponse& response, Finish finish);
 
  private:
+  // Of a request with a selection: starts `job`, or says what it would be about.
+  template <typename Request, typename Response>
+  absl::Status StartOrPreview(const Request& request, hookgate::v1::Job job,
+                              Subscription& subscription, Response& response, Finish& finish);
+  // For an operator's change: logs it under `what`, and ends the call with how the subscription is
+  // then.
+  Subscription::Done<Subscription::Decided> ChangeDone(std::shared_ptr<Subscription> subscription,
+                                                       absl::string_view what,
+                                                       hookgate::v1::Subscription& response,
+                                                       Finish finish);
   // Ends a call with how the subscription is now, which is read where that may block.
   void FinishWith(std::shared_ptr<Subscription> subscription, hookgate::v1::Subscription& response,
                   Finish finish);

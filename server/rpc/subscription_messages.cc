@@ -59,6 +59,8 @@ hookgate::v1::SubscriptionCondition ToProto(SubscriptionCondition condition) {
       return hookgate::v1::SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL;
     case SubscriptionCondition::kFilterAdmitsNone:
       return hookgate::v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE;
+    case SubscriptionCondition::kPaused:
+      return hookgate::v1::SUBSCRIPTION_CONDITION_PAUSED;
   }
   return hookgate::v1::SUBSCRIPTION_CONDITION_UNSPECIFIED;
 }
@@ -162,6 +164,8 @@ hookgate::v1::Subscription Describe(Subscription& subscription) {
   AddConditions(status.conditions, *proto.mutable_conditions());
   proto.set_passed_events(status.passed);
   proto.set_admitted_events(status.admitted);
+  if (status.pause_time.has_value()) *proto.mutable_pause_time() = ToProto(*status.pause_time);
+  proto.set_etag(status.etag);
   for (const ConsumerStatus& consumer : status.consumers) {
     *proto.add_consumers() = DescribeConsumer(consumer);
   }

@@ -11,6 +11,7 @@
 #include "server/delivery/subscription_settings.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/pull_call.h"
+#include "server/rpc/settings_mask.h"
 #include "server/rpc/subscription_messages.h"
 
 namespace hookgate {
@@ -124,6 +125,39 @@ Method SubscriptionService::Acknowledge() {
       MayConsume<v1::AcknowledgeRequest>, settle);
 }
 
+// An update that leaves the filter as it is opens nothing.
+absl::Status SubscriptionService::MayUpdate(const Caller& caller,
+                                            const v1::UpdateSubscriptionRequest& request) {
+  if (!request.has_update_mask() || MaskHasSources(request.update_mask())) {
+    return MayDefine<v1::UpdateSubscriptionRequest>("UpdateSubscription")(caller, request);
+  }
+  RETURN_IF_ERROR(MayConsume(caller, request));
+  if (MaskHasFilter(request.update_mask())) {
+    RETURN_IF_ERROR(CheckOwnSources(caller, request.name()));
+  }
+  caller.LogChange("UpdateSubscription", request.name());
+  return absl::OkStatus();
+}
+
+// What its filter does not admit, its consumers were not given by those who made it.
+absl::Status SubscriptionService::MayRedeliver(const Caller& caller,
+                                               const v1::RedeliverEventsRequest& request) {
+  RETURN_IF_ERROR(MayConsume(caller, request));
+  if (request.include_not_admitted() || request.selection().include_not_admitted()) {
+    RETURN_IF_ERROR(CheckOwnSources(caller, request.subscription()));
+  }
+  caller.LogChange("RedeliverEvents", request.subscription());
+  return absl::OkStatus();
+}
+
+absl::Status SubscriptionService::CheckOwnSources(const Caller& caller,
+                                                  const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
+                   context_.subscriptions.Find(name));
+  return caller.CheckSources(Right::kSubscribe,
+                             subscription->GetStatus().settings.filter().sources());
+}
+
 void SubscriptionService::AddTo(MethodTable& table) {
   // What SubscriptionCalls has for a method.
   const auto read = [this](auto method) {
@@ -152,7 +186,9 @@ void SubscriptionService::AddTo(MethodTable& table) {
             MayLookAtAll, read(&SubscriptionCalls::List))},
        {"UpdateSubscription",
         unary_.Writing<v1::UpdateSubscriptionRequest, v1::UpdateSubscriptionResponse>(
-            MayDefine<v1::UpdateSubscriptionRequest>("UpdateSubscription"),
+            [this](const Caller& caller, const v1::UpdateSubscriptionRequest& request) {
+              return MayUpdate(caller, request);
+            },
             write(&SubscriptionCalls::Update))},
        {"DeleteSubscription",
         unary_.Writing<v1::DeleteSubscriptionRequest, v1::DeleteSubscriptionResponse>(
@@ -165,6 +201,14 @@ void SubscriptionService::AddTo(MethodTable& table) {
        {"ListDeliveries",
         unary_.Reading<v1::ListDeliveriesRequest, v1::ListDeliveriesResponse>(
             MayConsume<v1::ListDeliveriesRequest>, read(&SubscriptionCalls::ListDeliveries))},
+       {"PauseSubscription",
+        unary_.Writing<v1::PauseSubscriptionRequest, v1::PauseSubscriptionResponse>(
+            MayChange<v1::PauseSubscriptionRequest>("PauseSubscription"),
+            write(&SubscriptionCalls::Pause))},
+       {"ResumeSubscription",
+        unary_.Writing<v1::ResumeSubscriptionRequest, v1::ResumeSubscriptionResponse>(
+            MayChange<v1::ResumeSubscriptionRequest>("ResumeSubscription"),
+            write(&SubscriptionCalls::Resume))},
        {"ListDeadLetters",
         unary_.Reading<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
             MayConsume<v1::ListDeadLettersRequest>, read(&SubscriptionCalls::ListDeadLetters))},
@@ -175,7 +219,20 @@ void SubscriptionService::AddTo(MethodTable& table) {
        {"DiscardDeadLetters",
         unary_.Writing<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse>(
             MayChange<v1::DiscardDeadLettersRequest>("DiscardDeadLetters"),
-            write(&SubscriptionCalls::DiscardDeadLetters))}});
+            write(&SubscriptionCalls::DiscardDeadLetters))},
+       {"RedeliverEvents",
+        unary_.Writing<v1::RedeliverEventsRequest, v1::RedeliverEventsResponse>(
+            [this](const Caller& caller, const v1::RedeliverEventsRequest& request) {
+              return MayRedeliver(caller, request);
+            },
+            write(&SubscriptionCalls::RedeliverEvents))},
+       {"GetJob", unary_.Reading<v1::GetJobRequest, v1::GetJobResponse>(
+                      MayConsume<v1::GetJobRequest>, read(&SubscriptionCalls::GetJob))},
+       {"ListJobs", unary_.Reading<v1::ListJobsRequest, v1::ListJobsResponse>(
+                        MayConsume<v1::ListJobsRequest>, read(&SubscriptionCalls::ListJobs))},
+       {"CancelJob",
+        unary_.Writing<v1::CancelJobRequest, v1::CancelJobResponse>(
+            MayChange<v1::CancelJobRequest>("CancelJob"), write(&SubscriptionCalls::CancelJob))}});
 }
 
 }  // namespace hookgate

@@ -2,8 +2,13 @@
 #ifndef HOOKGATE_SERVER_RPC_SUBSCRIPTION_SERVICE_H_
 #define HOOKGATE_SERVER_RPC_SUBSCRIPTION_SERVICE_H_
 
+#include <string>
+
+#include "absl/status/status.h"
+#include "hookgate/v1/subscription_service.pb.h"
 #include "server/eventlog/event_log.h"
 #include "server/grpc_server/method_table.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/consume_stream.h"
 #include "server/rpc/subscription_calls.h"
 #include "server/rpc/unary_calls.h"
@@ -24,6 +29,11 @@ class SubscriptionService {
   Method Consume();
   Method Pull();
   Method Acknowledge();
+
+  absl::Status MayUpdate(const Caller& caller, const v1::UpdateSubscriptionRequest& request);
+  absl::Status MayRedeliver(const Caller& caller, const v1::RedeliverEventsRequest& request);
+  // Whether the caller could make the subscription with the sources that its filter has now.
+  absl::Status CheckOwnSources(const Caller& caller, const std::string& name) const;
 
   const ConsumeContext context_;
   SubscriptionCalls calls_;

@@ -265,6 +265,16 @@ CREATE TABLE IF NOT EXISTS conflicts (
   last_body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS conflicts_by_touch ON conflicts (touch, bytes);
+-- What operators change about a subscription, besides its settings. 0: it is not paused.
+ALTER TABLE subscriptions ADD COLUMN etag INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscriptions ADD COLUMN pause_time_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE unsettled_events ADD COLUMN void_delivery INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS bulk_jobs (
+  subscription INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  job BLOB NOT NULL,
+  PRIMARY KEY (subscription, id)
+) WITHOUT ROWID;
 )sql",
 };
 

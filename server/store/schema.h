@@ -14,12 +14,17 @@
 //             an order that no clock decides.
 // subscriptions
 //             One row a durable subscription. position: everything up to it that matched was taken
-//             for delivery. settings: serialised hookgate.v1.SubscriptionSettings.
+//             for delivery. settings: serialised hookgate.v1.SubscriptionSettings. etag: random, made
+//             with each change by an operator. pause_time_us: since when it is paused; 0: it is not.
 // unsettled_events
 //             What was taken for delivery and is neither acked nor dead: with `position`, all that
-//             a subscription still owes.
+//             a subscription still owes. void_delivery: of one that was asked for again, the last
+//             delivery before that.
 // dead_letters
 //             What was given up. Their events may be gone by now.
+// bulk_jobs   Work on many events or dead letters of a subscription, and how far it is: serialised
+//             hookgate.v1.Job. Written with what the job did. One of a subscription runs, 20 have
+//             ended.
 // webhook_runs, webhook_pages, webhook_pieces
 //             By source and webhook id, which sequence an event has; written in large runs, and
 //             until there are enough for one in small pieces. See eventlog/webhook_index.h.

@@ -42,6 +42,11 @@ FROM subscriptions NOT INDEXED ORDER BY id)sql";
 constexpr char kUnsettled[] = OWED_COLUMNS "row.leased FROM unsettled_events AS row " OWED_JOINS;
 constexpr char kDead[] = OWED_COLUMNS "0 FROM dead_letters AS row " OWED_JOINS;
 
+constexpr char kJobs[] = R"sql(
+SELECT bulk_jobs.subscription, name, bulk_jobs.id, job
+FROM bulk_jobs LEFT JOIN subscriptions ON subscriptions.id = bulk_jobs.subscription
+ORDER BY bulk_jobs.subscription, bulk_jobs.id)sql";
+
 constexpr char kSharedDeliveries[] = R"sql(
 SELECT coalesce(name, '#' || subscription), delivery, count(*)
 FROM unsettled_events LEFT JOIN subscriptions ON subscriptions.id = subscription
@@ -61,7 +66,7 @@ SELECT coalesce(name, '#' || subscription), name IS NOT NULL, kind, from_sequenc
 FROM subscription_moves LEFT JOIN subscriptions ON subscriptions.id = subscription
 ORDER BY subscription, number)sql";
 
-constexpr int64_t kLastCause = 8;  // of DeliveryCause
+constexpr int64_t kLastCause = 9;  // of DeliveryCause
 
 // Of DeliveryCause: such an event may be beyond the position, after a seek.
 constexpr int64_t kRedriven = 6;
@@ -219,6 +224,22 @@ void CheckMove(const Statement& row, const LogReport& report, Findings& findings
   }
 }
 
+// A row of kJobs.
+void CheckJob(const Statement& row, Findings& findings) {
+  const int64_t id = row.ColumnInt(2);
+  if (row.ColumnText(1).empty()) {
+    findings.Add(absl::StrCat("subscription #", row.ColumnInt(0)),
+                 absl::StrCat("does not exist, but has job ", id));
+    return;
+  }
+  const absl::string_view job = row.ColumnBlob(3);
+  hookgate::v1::Job parsed;
+  if (!parsed.ParseFromArray(job.data(), static_cast<int>(job.size())) || parsed.job_id() != id) {
+    findings.Add(SubscriptionName(row.ColumnText(1)),
+                 absl::StrCat("its job ", id, " does not parse"));
+  }
+}
+
 }  // namespace
 
 void CheckQuarantine(Database& database, LogReport& report, Findings& findings) {
@@ -265,6 +286,8 @@ void CheckSubscriptions(Database& database, LogReport& report, Findings& finding
              [&](const Statement& row) { CheckHistory(row, report, findings); });
   ForEachRow(database, kMoves, "subscription_moves", findings,
              [&](const Statement& row) { CheckMove(row, report, findings); });
+  ForEachRow(database, kJobs, "bulk_jobs", findings,
+             [&](const Statement& row) { CheckJob(row, findings); });
   ForEachRow(database, kSharedDeliveries, "unsettled_events", findings, [&](const Statement& row) {
     findings.Add(
         SubscriptionName(row.ColumnText(0)),

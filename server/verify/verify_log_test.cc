@@ -29,6 +29,7 @@ using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 constexpr absl::Time kReceiveTime = absl::FromUnixSeconds(1'750'000'000);
 
@@ -445,6 +446,9 @@ TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {
               Contains(About("subscription billing", "its position is 6; the newest event is 5")));
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET void_delivery = 5"),
               Contains(About("subscription billing", "up to 5 are void")));
+  EXPECT_THAT(FindingsAfter("INSERT INTO bulk_jobs VALUES (1, 7, x'ffff'), (99, 1, x'')"),
+              IsSupersetOf({About("subscription billing", "its job 7 does not parse"),
+                            About("subscription #99", "has job 1")}));
 }
 
 TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {

@@ -238,6 +238,7 @@ TEST_F(AccessTest, RightsAreThoseOfTheSource) {
 
 TEST_F(AccessTest, SubscriptionsNeedConsumeAndTheirSources) {
   StartWith(WithTokens("mailer", {"mailer"}, R"(subscribe: "openai" consume: "mail.*")") +
+            WithTokens("worker", {"worker"}, R"(consume: "mail.daily")") +
             WithTokens("operator", {"operator"}, "admin: true"));
   const auto create = [this](const std::string& name, const std::string& filter) {
     return Call("SubscriptionService/CreateSubscription",
@@ -272,6 +273,43 @@ TEST_F(AccessTest, SubscriptionsNeedConsumeAndTheirSources) {
   EXPECT_TRUE(Call("AdminService/GetStatus", v1::GetStatusRequest(), "operator").ok());
   EXPECT_THAT(Call("AdminService/GetStatus", v1::GetStatusRequest(), "mailer").error_message(),
               HasSubstr("admin"));
+  const auto update = [this](const std::string& settings, const std::string& token) {
+    return Call("SubscriptionService/UpdateSubscription",
+                Parse<v1::UpdateSubscriptionRequest>("name: 'mail.daily' settings { " + settings),
+                token);
+  };
+  const std::string attempts = "max_attempts: 3 } update_mask { paths: 'max_attempts' }";
+  const std::string types = "filter { types: 'a' } } update_mask { paths: 'filter.types' }";
+  const std::string sources =
+      "filter { sources: 'staging' } } update_mask { paths: 'filter.sources' }";
+  EXPECT_TRUE(update(attempts, "mailer").ok());
+  EXPECT_TRUE(update(types, "mailer").ok());
+  EXPECT_EQ(update(sources, "mailer").error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(update(attempts, "worker").ok()) << "it opens nothing";
+  EXPECT_EQ(update(types, "worker").error_code(), StatusCode::PERMISSION_DENIED)
+      << "it could open other events of the source";
+  EXPECT_EQ(update(attempts, "operator").error_code(), StatusCode::PERMISSION_DENIED);
+  const auto redeliver = [this](const std::string& more, const std::string& token) {
+    return Call("SubscriptionService/RedeliverEvents",
+                Parse<v1::RedeliverEventsRequest>("subscription: 'mail.daily' " + more), token);
+  };
+  EXPECT_TRUE(redeliver("sequences: 1", "worker").ok());
+  EXPECT_EQ(redeliver("sequences: 1 include_not_admitted: true", "worker").error_code(),
+            StatusCode::PERMISSION_DENIED)
+      << "other events of the source were not given to it";
+  EXPECT_EQ(
+      redeliver("selection { start_time {} include_not_admitted: true }", "worker").error_code(),
+      StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(redeliver("sequences: 1 include_not_admitted: true", "mailer").ok());
+  EXPECT_EQ(redeliver("sequences: 1", "operator").error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(Call("SubscriptionService/ListJobs", Parse<v1::ListJobsRequest>("subscription: 'jobs'"),
+                 "worker")
+                .error_code(),
+            StatusCode::PERMISSION_DENIED);
+  const auto pause = Parse<v1::PauseSubscriptionRequest>("name: 'mail.daily'");
+  EXPECT_TRUE(Call("SubscriptionService/PauseSubscription", pause, "worker").ok());
+  EXPECT_EQ(Call("SubscriptionService/PauseSubscription", pause, "operator").error_code(),
+            StatusCode::PERMISSION_DENIED);
   const auto remove = Parse<v1::DeleteSubscriptionRequest>("name: 'mail.daily'");
   EXPECT_EQ(Call("SubscriptionService/DeleteSubscription", remove, "operator").error_code(),
             StatusCode::PERMISSION_DENIED);

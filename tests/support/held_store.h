@@ -78,8 +78,8 @@ class HeldStore final : public SubscriptionLog {
                          Done done) override {
     log_.WriteSubscription(id, std::move(changes), std::move(done));
   }
-  void DeleteSubscription(int64_t id, Done done) override {
-    log_.DeleteSubscription(id, std::move(done));
+  void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) override {
+    log_.DeleteSubscription(id, etag, std::move(done));
   }
 
  private:

@@ -82,6 +82,9 @@ void MakeVersion4(const std::string& database_path) {
       "ALTER TABLE subscriptions DROP COLUMN lost_unread;"
       "ALTER TABLE subscriptions DROP COLUMN passed;"
       "ALTER TABLE subscriptions DROP COLUMN admitted;"
+      "ALTER TABLE subscriptions DROP COLUMN etag;"
+      "ALTER TABLE subscriptions DROP COLUMN pause_time_us;"
+      "ALTER TABLE unsettled_events DROP COLUMN void_delivery; DROP TABLE bulk_jobs;"
       "PRAGMA user_version = 4");
   ASSERT_TRUE(undone.ok()) << undone;
 }
@@ -135,7 +138,7 @@ absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::stri
 
 absl::Status DeleteSubscription(SubscriptionLog& log, int64_t id) {
   return AwaitOutcome<absl::Status>(
-      [&](auto done) { log.DeleteSubscription(id, std::move(done)); });
+      [&](auto done) { log.DeleteSubscription(id, absl::nullopt, std::move(done)); });
 }
 
 Sequence AppendSoundEvent(EventLog& log) {
