@@ -16,6 +16,7 @@
 #include "client/cli/failures_command.h"
 #include "client/cli/fsck_command.h"
 #include "client/cli/get_command.h"
+#include "client/cli/jobs_command.h"
 #include "client/cli/quarantine_discard_command.h"
 #include "client/cli/quarantine_list_command.h"
 #include "client/cli/quarantine_retry_command.h"
@@ -29,6 +30,8 @@
 #include "client/cli/subscriptions_create_command.h"
 #include "client/cli/subscriptions_delete_command.h"
 #include "client/cli/subscriptions_list_command.h"
+#include "client/cli/subscriptions_pause_command.h"
+#include "client/cli/subscriptions_redeliver_command.h"
 #include "client/cli/subscriptions_seek_command.h"
 #include "client/cli/subscriptions_show_command.h"
 #include "client/cli/subscriptions_update_command.h"
@@ -76,11 +79,16 @@ const std::vector<Command>& Commands() {
                                                   SubscriptionsShowCommand(),
                                                   SubscriptionsUpdateCommand(),
                                                   SubscriptionsSeekCommand(),
+                                                  SubscriptionsPauseCommand(),
+                                                  SubscriptionsResumeCommand(),
+                                                  SubscriptionsRedeliverCommand(),
                                                   SubscriptionsDeleteCommand(),
                                                   DeliveriesCommand(),
                                                   DeadLettersListCommand(),
                                                   DeadLettersRedriveCommand(),
                                                   DeadLettersDiscardCommand(),
+                                                  JobsListCommand(),
+                                                  JobsCancelCommand(),
                                                   FsckCommand()}));
   return *kCommands;
 }
@@ -97,6 +105,13 @@ const std::vector<CommandGroup>& CommandGroups() {
        .description =
            "An event of a durable subscription whose last attempt has failed, or that a consumer "
            "gave up, becomes a dead letter. It is kept until it is redriven or discarded."},
+      {.name = "jobs",
+       .summary = "Look at what is done to many events at once, end it",
+       .description =
+           "A job redelivers many events of a durable subscription, or redrives or discards many "
+           "of "
+           "its dead letters. The gateway carries it out in small steps, also after a restart. "
+           "hookgate subscriptions redeliver and hookgate dead-letters start one."},
       {.name = "quarantine",
        .summary = "Look at webhooks that could not be decoded, retry them",
        .description =

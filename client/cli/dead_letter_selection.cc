@@ -2,9 +2,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/common_flags.h"
 #include "client/cli/gateway_calls.h"
 #include "client/cli/printable.h"
-#include "hookgate/v1/subscription_service.pb.h"
+#include "client/cli/selection_job.h"
+#include "server/base/proto_time.h"
 
 namespace hookgate::cli {
 namespace {
@@ -13,38 +15,89 @@ constexpr int kPageSize = 1000;
 
 }  // namespace
 
-FlagSpec AllDeadLettersFlag() {
-  return {.name = "all", .kind = FlagKind::kBool, .help = "All that are there now."};
+std::vector<FlagSpec> DeadLetterFlags() {
+  return Join({{{.name = "all", .kind = FlagKind::kBool, .help = "All that are there now."}},
+               FilterFlags(),
+               {{.name = "cause",
+                 .kind = FlagKind::kChoice,
+                 .help = "Only those that failed so in the end.",
+                 .choices = {"nacked", "deadline-passed", "consumer-decided", "stream-lost"}},
+                {.name = "reason-contains",
+                 .value = "TEXT",
+                 .help = "Only those whose last nack gave a reason with this in it."},
+                {.name = "older-than",
+                 .kind = FlagKind::kTime,
+                 .value = "AGO|TIME",
+                 .help = "Only those that were given up before then."}},
+               SelectionJobFlags()});
 }
 
-absl::Status CheckDeadLetterSelection(const Flags& flags) {
-  const std::vector<std::string>& arguments = flags.arguments();
-  if (flags.Bool("all") != (arguments.size() == 1)) {
-    return absl::InvalidArgumentError(flags.Bool("all") ? "--all, or sequences, but not both"
-                                                        : "which ones? Give sequences, or --all");
+bool LooksForDeadLetters(const Flags& flags) {
+  for (const absl::string_view name :
+       {"source", "type", "subject", "cause", "reason-contains", "older-than"}) {
+    if (flags.Has(name)) return true;
   }
+  return false;
+}
+
+v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now) {
+  v1::DeadLetterSelection selection;
+  *selection.mutable_filter() = FilterOf(flags);
+  if (flags.Has("cause")) {
+    const std::string& cause = flags.Text("cause");
+    selection.add_causes(cause == "nacked"             ? v1::DeadLetter::CAUSE_NACKED
+                         : cause == "deadline-passed"  ? v1::DeadLetter::CAUSE_DEADLINE_PASSED
+                         : cause == "consumer-decided" ? v1::DeadLetter::CAUSE_CONSUMER_DECIDED
+                                                       : v1::DeadLetter::CAUSE_STREAM_LOST);
+  }
+  if (flags.Has("reason-contains")) {
+    selection.set_reason_contains(flags.Text("reason-contains"));
+  }
+  if (flags.Has("older-than")) {
+    *selection.mutable_end_time() = ToProto(flags.Time("older-than", now));
+  }
+  return selection;
+}
+
+absl::Status ParseSequences(const Flags& flags, absl::string_view where,
+                            std::vector<int64_t>& sequences) {
+  const std::vector<std::string>& arguments = flags.arguments();
   for (size_t i = 1; i < arguments.size(); ++i) {
     int64_t sequence = 0;
     if (!absl::SimpleAtoi(arguments[i], &sequence) || sequence < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", Printable(arguments[i]),
-                       "\" is no sequence: those are numbers, and hookgate dead-letters list shows "
-                       "them"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", Printable(arguments[i]), "\" is no sequence: those are numbers, and ", where));
     }
+    sequences.push_back(sequence);
   }
   return absl::OkStatus();
 }
 
+absl::Status CheckDeadLetterSelection(const Flags& flags) {
+  const bool named = flags.arguments().size() > 1;
+  const bool looked_for = LooksForDeadLetters(flags);
+  if (!named && !flags.Bool("all") && !looked_for) {
+    return absl::InvalidArgumentError(
+        "which ones? Give sequences, --all, or what to look for, such as --reason-contains");
+  }
+  if (int{named} + int{flags.Bool("all")} + int{looked_for} > 1) {
+    return absl::InvalidArgumentError(
+        "sequences, --all, or flags that look for some, but not both");
+  }
+  if (!looked_for && (flags.Bool("preview") || flags.Bool("detach"))) {
+    return absl::InvalidArgumentError(
+        "--preview and --detach are for flags that look for some, such as --reason-contains");
+  }
+  std::vector<int64_t> sequences;
+  return ParseSequences(flags, "hookgate dead-letters list shows them", sequences);
+}
+
 GatewayError SelectDeadLetters(const Flags& flags, Connection& connection,
                                std::vector<int64_t>& sequences) {
-  const std::vector<std::string>& arguments = flags.arguments();
-  for (size_t i = 1; i < arguments.size(); ++i) {
-    sequences.emplace_back();
-    (void)absl::SimpleAtoi(arguments[i], &sequences.back());
-  }
+  (void)ParseSequences(flags, "", sequences);  // They were checked.
   if (!flags.Bool("all")) return GatewayError();
   v1::ListDeadLettersRequest request;
-  request.set_subscription(arguments[0]);
+  request.set_subscription(flags.arguments()[0]);
   request.set_page_size(kPageSize);
   request.set_include_events(false);  // Sequences are all that is wanted, and bodies may be large.
   do {

@@ -10,6 +10,7 @@
 #include "client/cli/gateway_calls.h"
 #include "client/cli/message_json.h"
 #include "client/cli/report.h"
+#include "client/cli/selection_job.h"
 #include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
@@ -61,8 +62,19 @@ int DiscardAll(const std::vector<int64_t>& sequences, const Flags& flags, Connec
 
 int Run(const Flags& flags, Environment& environment) {
   absl::Status right = CheckDeadLetterSelection(flags);
-  if (right.ok()) right = CheckCanConfirm(flags, environment);
+  if (right.ok() && !flags.Bool("preview")) right = CheckCanConfirm(flags, environment);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
+  if (LooksForDeadLetters(flags)) {
+    v1::DiscardDeadLettersRequest request;
+    request.set_subscription(flags.arguments()[0]);
+    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
+    return RunSelectionJob<Response>({.verb = "discard",
+                                      .singular = "dead letter",
+                                      .plural = "dead letters",
+                                      .cannot_be_undone = true},
+                                     &v1::SubscriptionService::StubInterface::DiscardDeadLetters,
+                                     std::move(request), flags, environment);
+  }
   const std::unique_ptr<Connection> connection =
       environment.connect(flags.Text("grpc"), environment.security);
   std::vector<int64_t> sequences;
@@ -90,17 +102,23 @@ Command DeadLettersDiscardCommand() {
       .summary = "Forget them for good",
       .description =
           "Forgets dead letters for good: this subscription will not deliver them any more. "
-          "Their events stay in the log. On a terminal it asks first.",
+          "Their events stay in the log. On a terminal it asks first. With flags that look for "
+          "some, it says how many there are, and the gateway does it as a job; Ctrl-C ends the "
+          "command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
-      .flags = {AllDeadLettersFlag(), YesFlag(), GrpcFlag(),
-                TimeoutFlag("How long each call may take."), OutputFlag(), ColorFlag()},
+      .flags = Join({DeadLetterFlags(),
+                     {YesFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),
+                      OutputFlag(), ColorFlag()}}),
       .examples = {{"hookgate dead-letters discard billing 42", "This one, after a question."},
-                   {"hookgate dead-letters discard billing --all --yes", "All, without one."}},
+                   {"hookgate dead-letters discard billing --all --yes", "All, without one."},
+                   {"hookgate dead-letters discard billing --older-than 2w --preview",
+                    "How many are older than two weeks?"}},
       .exits = {{kFine, "They were discarded, or there was nothing to discard."},
                 {kFailed, "The answer was no, one could not be discarded, or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."}},
+                {kNotFound, "There is no such subscription, or no more."},
+                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
       .run = Run};
 }
 

@@ -9,6 +9,7 @@
 #include "client/cli/gateway_calls.h"
 #include "client/cli/message_json.h"
 #include "client/cli/report.h"
+#include "client/cli/selection_job.h"
 #include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
@@ -73,6 +74,15 @@ int Run(const Flags& flags, Environment& environment) {
   absl::Status right = CheckDeadLetterSelection(flags);
 
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
+  if (LooksForDeadLetters(flags)) {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription(flags.arguments()[0]);
+    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
+    return RunSelectionJob<Response>(
+        {.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
+        &v1::SubscriptionService::StubInterface::RedriveDeadLetters, std::move(request), flags,
+        environment);
+  }
   const std::unique_ptr<Connection> connection =
       environment.connect(flags.Text("grpc"), environment.security);
   std::vector<int64_t> sequences;
@@ -91,22 +101,29 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command DeadLettersRedriveCommand() {
-  return {.name = kName,
-          .summary = "Deliver them again",
-          .description =
-              "Puts dead letters back: each is delivered again, as attempt 1, and marked as "
-              "redriven. Mend what made them fail first.",
-          .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
-          .flags = {AllDeadLettersFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),
-                    OutputFlag(), ColorFlag()},
-          .examples = {{"hookgate dead-letters redrive billing 42", "This one."},
-                       {"hookgate dead-letters redrive billing --all", "All of them."}},
-          .exits = {{kFine, "They were redriven, or there was nothing to redrive."},
-                    {kFailed, "One could not be redriven, or the gateway refused."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription, or no more."}},
-          .run = Run};
+  return {
+      .name = kName,
+      .summary = "Deliver them again",
+      .description =
+          "Puts dead letters back: each is delivered again, as attempt 1, and marked as "
+          "redriven. Mend what made them fail first. With flags that look for some, the gateway "
+          "does it as a job, of which this command shows the progress; Ctrl-C ends the command "
+          "and leaves the job to the gateway.",
+      .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
+      .flags = Join(
+          {DeadLetterFlags(),
+           {GrpcFlag(), TimeoutFlag("How long each call may take."), OutputFlag(), ColorFlag()}}),
+      .examples = {{"hookgate dead-letters redrive billing 42", "This one."},
+                   {"hookgate dead-letters redrive billing --all", "All of them."},
+                   {"hookgate dead-letters redrive billing --reason-contains 'no route'",
+                    "Those that failed because of the network."}},
+      .exits = {{kFine, "They were redriven, or there was nothing to redrive."},
+                {kFailed, "One could not be redriven, or the gateway refused."},
+                {kWrongUsage, "The command line is wrong; nothing was done."},
+                {kUnreachable, "No gateway answered in time."},
+                {kNotFound, "There is no such subscription, or no more."},
+                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

@@ -12,7 +12,7 @@ inline constexpr int kNotFound = 4;       // There is no such event, entry or su
 inline constexpr int kNotChecked = 5;     // The log could not be opened.
 inline constexpr int kNotStarted = 6;     // The program of --exec could not be started.
 inline constexpr int kForeignCursor = 7;  // The cursor belongs to another log or history.
-// As shells report a program that SIGINT ended: interrupted before anything was done.
+// As shells report a program that SIGINT ended: interrupted before it was done.
 inline constexpr int kInterrupted = 130;
 
 }  // namespace hookgate::cli

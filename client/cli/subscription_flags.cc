@@ -43,6 +43,34 @@ std::vector<FlagSpec> SubscriptionFlags() {
                  .longest = absl::Hours(12)}}});
 }
 
+std::vector<std::string> SettingsNamed(const Flags& flags) {
+  std::vector<std::string> paths;
+  const auto add = [&](absl::string_view flag, const char* path) {
+    if (flags.Has(flag)) paths.push_back(path);
+  };
+  if (flags.Defines("all-events") && flags.Bool("all-events")) {
+    paths.push_back("filter");
+  } else {
+    add("source", "filter.sources");
+    add("type", "filter.types");
+    add("subject", "filter.subjects");
+  }
+  add("ack-deadline", "ack_deadline");
+  add("max-attempts", "max_attempts");
+  add("max-lost-deliveries", "max_lost_deliveries");
+  add("min-backoff", "minimum_backoff");
+  add("max-backoff", "maximum_backoff");
+  return paths;
+}
+
+FlagSpec EtagFlag() {
+  return {.name = "etag",
+          .value = "ETAG",
+          .help =
+              "Do it only if the subscription still has this etag, which hookgate subscriptions "
+              "show prints: nobody has changed it since."};
+}
+
 void ApplySubscriptionFlags(const Flags& flags, v1::SubscriptionSettings& settings) {
   const v1::EventFilter filter = FilterOf(flags);
   if (flags.Has("source")) *settings.mutable_filter()->mutable_sources() = filter.sources();

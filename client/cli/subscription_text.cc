@@ -55,6 +55,8 @@ absl::string_view ConditionText(int condition) {
              "some";
     case v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE:
       return "the filter has not admitted one event of all that passed: is it right?";
+    case v1::SUBSCRIPTION_CONDITION_PAUSED:
+      return "it is paused: nothing is handed out until hookgate subscriptions resume";
     default:
       return "";
   }
@@ -103,6 +105,7 @@ std::string SubscriptionPage(const v1::Subscription& subscription, const Reader&
   std::vector<Field> fields = {
       {"name", subscription.name()},
       {"created", WhenLine(subscription.has_create_time(), subscription.create_time(), reader)},
+      {"etag", subscription.etag()},
       {"events", FilterText(settings.filter())},
       {"ack deadline", DurationOf(settings.ack_deadline())},
       {"attempts", absl::StrCat("at most ", settings.max_attempts(), ", with ",
@@ -116,6 +119,10 @@ std::string SubscriptionPage(const v1::Subscription& subscription, const Reader&
       {"to come again", absl::StrCat(subscription.awaiting_redelivery())},
       {"dead letters", absl::StrCat(subscription.dead_letters()),
        subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain}};
+  if (subscription.has_pause_time()) {
+    fields.push_back(
+        {"paused since", WhenLine(true, subscription.pause_time(), reader), Look::kBad});
+  }
   if (subscription.passed_events() > 0) {
     fields.push_back({"filter", absl::StrCat("admitted ", subscription.admitted_events(), " of ",
                                              subscription.passed_events(), " that passed")});

@@ -197,6 +197,59 @@ TEST_F(SubscriptionsTest, UpdateCanDropTheFilter) {
   EXPECT_EQ(Run({"subscriptions", "update", "billing"}).exit_code, kWrongUsage);
 }
 
+// Two operators read the settings, and each wrote all of them back: one change was lost.
+TEST_F(SubscriptionsTest, UpdateNamesWhatItChangesAndWhatItHasSeen) {
+  shown_.set_etag("1-abc");
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--type", "batch.*", "--max-attempts", "3",
+                 "--min-backoff", "2s"})
+                .exit_code,
+            kFine);
+  ASSERT_EQ(updated_.size(), 1u);
+  EXPECT_EQ(updated_[0].etag(), "1-abc");
+  EXPECT_THAT(updated_[0].update_mask().paths(),
+              ElementsAre("filter.types", "max_attempts", "minimum_backoff"));
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--all-events", "--subject", "s", "--etag",
+                 "1-old"})
+                .exit_code,
+            kFine);
+  EXPECT_EQ(updated_[1].etag(), "1-old");
+  EXPECT_THAT(updated_[1].update_mask().paths(), ElementsAre("filter"));
+}
+
+TEST_F(SubscriptionsTest, WhoeverComesSecondIsTold) {
+  gateway_.subscriptions.update_subscription = [](const auto&, auto*) {
+    return GatewayStatus(grpc::StatusCode::ABORTED, "ETAG_MISMATCH", "it was changed");
+  };
+  const Outcome outcome = Run({"subscriptions", "update", "billing", "--max-attempts", "3"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("it was changed"));
+}
+
+TEST_F(SubscriptionsTest, PauseAndResumeSayHowItIsNow) {
+  std::vector<std::string> calls;
+  gateway_.subscriptions.pause_subscription = [&](const auto& request, auto* response) {
+    calls.push_back("pause " + request.name() + " " + request.etag());
+    *response->mutable_subscription() = Billing();
+    *response->mutable_subscription()->mutable_pause_time() =
+        ToProto(clock_.WallNow() - absl::Minutes(3));
+    response->mutable_subscription()->add_conditions(v1::SUBSCRIPTION_CONDITION_PAUSED);
+    return grpc::Status::OK;
+  };
+  gateway_.subscriptions.resume_subscription = [&](const auto& request, auto* response) {
+    calls.push_back("resume " + request.name() + " " + request.etag());
+    *response->mutable_subscription() = Billing();
+    return grpc::Status::OK;
+  };
+  const Outcome paused = Run({"subscriptions", "pause", "billing"});
+  EXPECT_EQ(paused.exit_code, kFine) << paused.err;
+  EXPECT_THAT(paused.out, HasSubstr("paused since"));
+  EXPECT_THAT(paused.out, HasSubstr("until hookgate subscriptions resume"));
+  const Outcome resumed = Run({"subscriptions", "resume", "billing", "--etag", "1-abc"});
+  EXPECT_EQ(resumed.exit_code, kFine) << resumed.err;
+  EXPECT_THAT(resumed.out, Not(HasSubstr("paused")));
+  EXPECT_THAT(calls, ElementsAre("pause billing ", "resume billing 1-abc"));
+}
+
 TEST_F(SubscriptionsTest, DeleteAsksFirst) {
   EXPECT_EQ(Run({"subscriptions", "delete", "billing"}).exit_code, kWrongUsage);
   in_is_terminal_ = true;
@@ -291,6 +344,225 @@ TEST_F(SubscriptionsTest, DiscardAsksFirst) {
   EXPECT_FALSE(events_were_asked_for_);
   EXPECT_EQ(outcome.exit_code, kFine);
   EXPECT_THAT(discarded_, ElementsAre(3, 5));
+}
+
+// --- Jobs. ---
+
+v1::Job RunningJob(v1::Job::Kind kind) {
+  v1::Job job;
+  job.set_job_id(3);
+  job.set_subscription("billing");
+  job.set_kind(kind);
+  job.set_state(v1::Job::STATE_RUNNING);
+  job.set_last_sequence(50);
+  return job;
+}
+
+class JobsTest : public SubscriptionsTest {
+ protected:
+  JobsTest() {
+    gateway_.subscriptions.redeliver_events = [this](const auto& request, auto* response) {
+      redelivered_.push_back(request);
+      for (const int64_t sequence : request.sequences()) {
+        auto& result = *response->add_results();
+        result.set_sequence(sequence);
+        result.set_outcome(sequence == 4 ? v1::RedeliverEventsResponse::OUTCOME_UNSETTLED
+                                         : v1::RedeliverEventsResponse::OUTCOME_REDELIVERED);
+      }
+      Answer(request, v1::Job::KIND_REDELIVER_EVENTS, response);
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.redrive_dead_letters = [this](const auto& request, auto* response) {
+      selections_.push_back(request.selection());
+      Answer(request, v1::Job::KIND_REDRIVE_DEAD_LETTERS, response);
+      return grpc::Status::OK;
+    };
+    gateway_.subscriptions.discard_dead_letters = [this](const auto& request, auto* response) {
+      selections_.push_back(request.selection());
+      Answer(request, v1::Job::KIND_DISCARD_DEAD_LETTERS, response);
+      return grpc::Status::OK;
+    };
+    // The second question finds it ended.
+    gateway_.subscriptions.get_job = [this](const auto& request, auto* response) {
+      EXPECT_EQ(request.subscription(), "billing");
+      EXPECT_EQ(request.job_id(), 3);
+      *response->mutable_job() = job_;
+      job_.set_done_count(5);
+      job_.set_matched_count(7);
+      job_.set_state(end_);
+      return grpc::Status::OK;
+    };
+  }
+  template <typename Request, typename Response>
+  void Answer(const Request& request, v1::Job::Kind kind, Response* response) {
+    if (!request.has_selection()) return;
+    if (request.preview()) {
+      *response->mutable_preview() = preview_;
+      return;
+    }
+    ++started_;
+    job_ = RunningJob(kind);
+    *response->mutable_job() = job_;
+  }
+
+  v1::SelectionPreview preview_ = [] {
+    v1::SelectionPreview preview;
+    preview.set_count(7);
+    preview.add_first_sequences(2);
+    preview.add_first_sequences(9);
+    return preview;
+  }();
+  v1::Job job_;
+  v1::Job::State end_ = v1::Job::STATE_SUCCEEDED;
+  int started_ = 0;
+  std::vector<v1::RedeliverEventsRequest> redelivered_;
+  std::vector<v1::DeadLetterSelection> selections_;
+};
+
+TEST_F(JobsTest, RedeliversWhatIsNamedAndTellsWhatBecameOfEach) {
+  const Outcome outcome = Run({"subscriptions", "redeliver", "billing", "3", "4"});
+  EXPECT_EQ(outcome.exit_code, kFailed) << "one is on its way already";
+  EXPECT_EQ(outcome.out, "3 redelivered\n4 on its way already\n");
+  ASSERT_EQ(redelivered_.size(), 1u);
+  EXPECT_THAT(redelivered_[0].sequences(), ElementsAre(3, 4));
+  EXPECT_FALSE(redelivered_[0].has_selection());
+  EXPECT_EQ(Run({"subscriptions", "redeliver", "billing", "3"}).exit_code, kFine);
+}
+
+TEST_F(JobsTest, RedeliversAWindowAndFollowsTheJobToItsEnd) {
+  const Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--type",
+                               "batch.failed", "--include-not-admitted"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.out, "job 3: 5 redelivered, 2 left alone\n");
+  ASSERT_EQ(redelivered_.size(), 2u);
+  EXPECT_TRUE(redelivered_[0].preview());
+  EXPECT_FALSE(redelivered_[1].preview());
+  const v1::EventSelection& selection = redelivered_[1].selection();
+  EXPECT_EQ(selection.start_time().seconds(),
+            absl::ToUnixSeconds(clock_.WallNow() - absl::Hours(2)));
+  EXPECT_FALSE(selection.has_end_time());
+  EXPECT_THAT(selection.filter().types(), ElementsAre("batch.failed"));
+  EXPECT_TRUE(selection.include_not_admitted());
+}
+
+TEST_F(JobsTest, APreviewStartsNothing) {
+  Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--preview"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.out, "7 events, the first with the sequences 2, 9\n");
+  preview_.set_count_truncated(true);
+  outcome = Run({"dead-letters", "discard", "billing", "--cause", "nacked", "--preview"});
+  EXPECT_EQ(outcome.exit_code, kFine) << "nothing to confirm: " << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("at least 7 dead letters"));
+  EXPECT_EQ(started_, 0);
+}
+
+TEST_F(JobsTest, NothingToDoStartsNothing) {
+  preview_ = v1::SelectionPreview();
+  EXPECT_EQ(Run({"dead-letters", "redrive", "billing", "--type", "a"}).out,
+            "There is nothing to redrive.\n");
+  EXPECT_EQ(started_, 0);
+}
+
+TEST_F(JobsTest, DeadLettersAreLookedForByTheGateway) {
+  const Outcome outcome =
+      Run({"dead-letters", "redrive", "billing", "--reason-contains", "no route", "--cause",
+           "stream-lost", "--older-than", "1d", "--source", "mail"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.out, "job 3: 5 redriven, 2 left alone\n");
+  ASSERT_EQ(selections_.size(), 2u);
+  EXPECT_EQ(selections_[1].reason_contains(), "no route");
+  EXPECT_THAT(selections_[1].causes(), ElementsAre(v1::DeadLetter::CAUSE_STREAM_LOST));
+  EXPECT_EQ(selections_[1].end_time().seconds(),
+            absl::ToUnixSeconds(clock_.WallNow() - absl::Hours(24)));
+  EXPECT_THAT(selections_[1].filter().sources(), ElementsAre("mail"));
+}
+
+TEST_F(JobsTest, ADiscardSaysHowManyAndAsksFirst) {
+  const std::vector<std::string> discard = {"dead-letters", "discard", "billing", "--type", "a"};
+  EXPECT_EQ(Run(discard).exit_code, kWrongUsage) << "nobody to ask";
+  in_is_terminal_ = true;
+  in_ = "n\n";
+  const Outcome outcome = Run(discard);
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("Discard 7 dead letters for good?"));
+  EXPECT_EQ(started_, 0);
+  in_ = "y\n";
+  EXPECT_EQ(Run(discard).exit_code, kFine);
+  EXPECT_EQ(started_, 1);
+}
+
+TEST_F(JobsTest, CtrlCLeavesTheJobToTheGateway) {
+  gateway_.subscriptions.get_job = [this](const auto&, auto* response) {
+    *response->mutable_job() = job_;
+    interrupt_.Trigger();
+    return grpc::Status::OK;
+  };
+  const Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h"});
+  EXPECT_EQ(outcome.exit_code, kInterrupted);
+  EXPECT_THAT(outcome.err, HasSubstr("goes on without this command"));
+  EXPECT_THAT(outcome.err, HasSubstr("hookgate jobs cancel billing 3"));
+}
+
+TEST_F(JobsTest, DetachedItIsNotWaitedFor) {
+  const Outcome outcome =
+      Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--detach"});
+  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_THAT(outcome.out, HasSubstr("job 3: 0 redelivered so far"));
+}
+
+TEST_F(JobsTest, AJobThatDidNotComeToItsEndIsAFailure) {
+  end_ = v1::Job::STATE_CANCELLED;
+  const Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.out, HasSubstr("5 redelivered, 2 left alone, then it was cancelled"));
+}
+
+TEST_F(JobsTest, WhichOnesMustBeSaidOnce) {
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {"subscriptions", "redeliver", "billing"},
+           {"subscriptions", "redeliver", "billing", "--type", "a"},
+           {"subscriptions", "redeliver", "billing", "3", "--since", "2h"},
+           {"subscriptions", "redeliver", "billing", "3", "--preview"},
+           {"subscriptions", "redeliver", "billing", "x"},
+           {"dead-letters", "redrive", "billing", "3", "--type", "a"},
+           {"dead-letters", "redrive", "billing", "--all", "--type", "a"},
+           {"dead-letters", "redrive", "billing", "--all", "--preview"},
+           {"dead-letters", "redrive", "billing", "--cause", "bad luck"},
+           {"jobs", "cancel", "billing", "0"},
+           {"jobs", "cancel", "billing", "x"}}) {
+    EXPECT_EQ(Run(wrong).exit_code, kWrongUsage) << wrong.back();
+  }
+  EXPECT_EQ(started_, 0);
+  EXPECT_THAT(redelivered_, IsEmpty());
+}
+
+TEST_F(JobsTest, ListsAndCancels) {
+  gateway_.subscriptions.list_jobs = [](const auto& request, auto* response) {
+    EXPECT_EQ(request.subscription(), "billing");
+    v1::Job& job = *response->add_jobs();
+    job = RunningJob(v1::Job::KIND_REDRIVE_DEAD_LETTERS);
+    job.set_waiting_for_consumers(true);
+    v1::Job& failed = *response->add_jobs();
+    failed = RunningJob(v1::Job::KIND_REDELIVER_EVENTS);
+    failed.set_state(v1::Job::STATE_FAILED);
+    failed.set_error("a page is \x1b[31mdamaged");
+    return grpc::Status::OK;
+  };
+  gateway_.subscriptions.cancel_job = [](const auto& request, auto* response) {
+    EXPECT_EQ(request.job_id(), 3);
+    *response->mutable_job() = RunningJob(v1::Job::KIND_REDRIVE_DEAD_LETTERS);
+    response->mutable_job()->set_state(v1::Job::STATE_CANCELLED);
+    return grpc::Status::OK;
+  };
+  const Outcome list = Run({"jobs", "list", "billing"});
+  EXPECT_EQ(list.exit_code, kFine) << list.err;
+  EXPECT_THAT(list.out, HasSubstr("redrive dead letters"));
+  EXPECT_THAT(list.out, HasSubstr("waits for consumers"));
+  EXPECT_THAT(list.out, HasSubstr("2 jobs"));
+  EXPECT_THAT(list.out, Not(HasSubstr("\x1b")));
+  const Outcome cancelled = Run({"jobs", "cancel", "billing", "3"});
+  EXPECT_EQ(cancelled.exit_code, kFine) << cancelled.err;
+  EXPECT_EQ(cancelled.out, "job 3: 0 redriven, then it was cancelled\n");
 }
 
 }  // namespace

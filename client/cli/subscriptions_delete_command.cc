@@ -7,6 +7,7 @@
 #include "client/cli/gateway_calls.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
+#include "client/cli/subscription_flags.h"
 #include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
@@ -20,6 +21,7 @@ int Run(const Flags& flags, Environment& environment) {
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
   v1::DeleteSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
+  if (flags.Has("etag")) request.set_etag(flags.Text("etag"));
   const std::string name = Printable(request.name());
   if (!Confirm(absl::StrCat("Delete ", name, " with its position and its dead letters?"), flags,
                environment)) {
@@ -49,7 +51,7 @@ Command SubscriptionsDeleteCommand() {
               "letters are forgotten, and its consumers are sent away. The events themselves stay "
               "in the log. On a terminal it asks first.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
-          .flags = {YesFlag(), GrpcFlag(), TimeoutFlag("How long the call may take.")},
+          .flags = {YesFlag(), EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take.")},
           .examples = {{"hookgate subscriptions delete billing", "After a question."},
                        {"hookgate subscriptions delete billing --yes", "Without one."}},
           .exits = {{kFine, "It is gone."},

@@ -7,6 +7,7 @@
 #include "client/cli/message_json.h"
 #include "client/cli/report.h"
 #include "client/cli/start_flags.h"
+#include "client/cli/subscription_flags.h"
 #include "client/cli/subscription_text.h"
 #include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
@@ -22,6 +23,7 @@ int Run(const Flags& flags, Environment& environment) {
   v1::SeekSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
   *request.mutable_target() = *target;
+  if (flags.Has("etag")) request.set_etag(flags.Text("etag"));
   const std::unique_ptr<Connection> connection =
       environment.connect(flags.Text("grpc"), environment.security);
   v1::SeekSubscriptionResponse response;
@@ -49,8 +51,8 @@ Command SubscriptionsSeekCommand() {
               "are void. Dead letters stay.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = Join({StartFlags(""),
-                         {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(),
-                          ColorFlag()}}),
+                         {EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take."),
+                          OutputFlag(), ColorFlag()}}),
           .examples = {{"hookgate subscriptions seek billing --since 2h",
                         "Deliver the last two hours again."},
                        {"hookgate subscriptions seek billing --from latest",

@@ -1,5 +1,8 @@
 #include "client/cli/subscriptions_update_command.h"
 
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
@@ -16,15 +19,9 @@ namespace {
 
 constexpr char kName[] = "subscriptions update";
 
-bool AnyGiven(const Flags& flags) {
-  for (const FlagSpec& spec : SubscriptionFlags()) {
-    if (flags.Given(spec.name)) return true;
-  }
-  return flags.Bool("all-events");
-}
-
 int Run(const Flags& flags, Environment& environment) {
-  if (!AnyGiven(flags)) {
+  const std::vector<std::string> paths = SettingsNamed(flags);
+  if (paths.empty()) {
     return WrongUsage(kName, "nothing is to change: name at least one setting", environment);
   }
   const std::string& name = flags.arguments()[0];
@@ -40,6 +37,10 @@ int Run(const Flags& flags, Environment& environment) {
   if (error.status.ok()) {
     v1::UpdateSubscriptionRequest update;
     update.set_name(name);
+    // The lists of the filter that are not named, and a gateway that knows no mask, take all
+    // settings from here: nobody must have changed them in between.
+    update.set_etag(flags.Has("etag") ? flags.Text("etag") : before.subscription().etag());
+    for (const std::string& path : paths) update.mutable_update_mask()->add_paths(path);
     *update.mutable_settings() = before.subscription().settings();
     if (flags.Bool("all-events")) update.mutable_settings()->clear_filter();
     ApplySubscriptionFlags(flags, *update.mutable_settings());
@@ -63,7 +64,8 @@ Command SubscriptionsUpdateCommand() {
   return {.name = kName,
           .summary = "Change some of its settings",
           .description =
-              "Changes the settings that are named, and no others. Its consumers stay. A new "
+              "Changes the settings that are named, and no others; nothing is changed if somebody "
+              "else changes the subscription at the same moment. Its consumers stay. A new "
               "filter judges what has not been delivered yet; what was delivered stays due until "
               "it is acked. --source, --type and --subject replace what was there.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
@@ -71,6 +73,7 @@ Command SubscriptionsUpdateCommand() {
                          {{.name = "all-events",
                            .kind = FlagKind::kBool,
                            .help = "Drop the filter that was there, before the others are set."},
+                          EtagFlag(),
                           GrpcFlag(),
                           TimeoutFlag("How long each call may take."),
                           OutputFlag(),

@@ -69,6 +69,18 @@ grpc::Status FakeSubscriptionService::ListDeliveries(grpc::ServerContext*,
   return PlayScript(list_deliveries, request, response);
 }
 
+grpc::Status FakeSubscriptionService::PauseSubscription(grpc::ServerContext*,
+                                                        const v1::PauseSubscriptionRequest* request,
+                                                        v1::PauseSubscriptionResponse* response) {
+  return PlayScript(pause_subscription, request, response);
+}
+
+grpc::Status FakeSubscriptionService::ResumeSubscription(
+    grpc::ServerContext*, const v1::ResumeSubscriptionRequest* request,
+    v1::ResumeSubscriptionResponse* response) {
+  return PlayScript(resume_subscription, request, response);
+}
+
 grpc::Status FakeSubscriptionService::ListDeadLetters(grpc::ServerContext*,
                                                       const v1::ListDeadLettersRequest* request,
                                                       v1::ListDeadLettersResponse* response) {
@@ -85,6 +97,29 @@ grpc::Status FakeSubscriptionService::DiscardDeadLetters(
     grpc::ServerContext*, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
   return PlayScript(discard_dead_letters, request, response);
+}
+
+grpc::Status FakeSubscriptionService::RedeliverEvents(grpc::ServerContext*,
+                                                      const v1::RedeliverEventsRequest* request,
+                                                      v1::RedeliverEventsResponse* response) {
+  return PlayScript(redeliver_events, request, response);
+}
+
+grpc::Status FakeSubscriptionService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                                             v1::GetJobResponse* response) {
+  return PlayScript(get_job, request, response);
+}
+
+grpc::Status FakeSubscriptionService::ListJobs(grpc::ServerContext*,
+                                               const v1::ListJobsRequest* request,
+                                               v1::ListJobsResponse* response) {
+  return PlayScript(list_jobs, request, response);
+}
+
+grpc::Status FakeSubscriptionService::CancelJob(grpc::ServerContext*,
+                                                const v1::CancelJobRequest* request,
+                                                v1::CancelJobResponse* response) {
+  return PlayScript(cancel_job, request, response);
 }
 
 }  // namespace hookgate::testing

@@ -29,9 +29,15 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   Answer<v1::DeleteSubscriptionRequest, v1::DeleteSubscriptionResponse> delete_subscription;
   Answer<v1::SeekSubscriptionRequest, v1::SeekSubscriptionResponse> seek_subscription;
   Answer<v1::ListDeliveriesRequest, v1::ListDeliveriesResponse> list_deliveries;
+  Answer<v1::PauseSubscriptionRequest, v1::PauseSubscriptionResponse> pause_subscription;
+  Answer<v1::ResumeSubscriptionRequest, v1::ResumeSubscriptionResponse> resume_subscription;
   Answer<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse> list_dead_letters;
   Answer<v1::RedriveDeadLettersRequest, v1::RedriveDeadLettersResponse> redrive_dead_letters;
   Answer<v1::DiscardDeadLettersRequest, v1::DiscardDeadLettersResponse> discard_dead_letters;
+  Answer<v1::RedeliverEventsRequest, v1::RedeliverEventsResponse> redeliver_events;
+  Answer<v1::GetJobRequest, v1::GetJobResponse> get_job;
+  Answer<v1::ListJobsRequest, v1::ListJobsResponse> list_jobs;
+  Answer<v1::CancelJobRequest, v1::CancelJobResponse> cancel_job;
 
   // The next stream gets it. One for which there is none is held open, silently, until its client
   // ends it.
@@ -62,6 +68,12 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   grpc::Status ListDeliveries(grpc::ServerContext* context,
                               const v1::ListDeliveriesRequest* request,
                               v1::ListDeliveriesResponse* response) override;
+  grpc::Status PauseSubscription(grpc::ServerContext* context,
+                                 const v1::PauseSubscriptionRequest* request,
+                                 v1::PauseSubscriptionResponse* response) override;
+  grpc::Status ResumeSubscription(grpc::ServerContext* context,
+                                  const v1::ResumeSubscriptionRequest* request,
+                                  v1::ResumeSubscriptionResponse* response) override;
   grpc::Status ListDeadLetters(grpc::ServerContext* context,
                                const v1::ListDeadLettersRequest* request,
                                v1::ListDeadLettersResponse* response) override;
@@ -71,6 +83,15 @@ class FakeSubscriptionService final : public v1::SubscriptionService::Service {
   grpc::Status DiscardDeadLetters(grpc::ServerContext* context,
                                   const v1::DiscardDeadLettersRequest* request,
                                   v1::DiscardDeadLettersResponse* response) override;
+  grpc::Status RedeliverEvents(grpc::ServerContext* context,
+                               const v1::RedeliverEventsRequest* request,
+                               v1::RedeliverEventsResponse* response) override;
+  grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
+                      v1::GetJobResponse* response) override;
+  grpc::Status ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest* request,
+                        v1::ListJobsResponse* response) override;
+  grpc::Status CancelJob(grpc::ServerContext* context, const v1::CancelJobRequest* request,
+                         v1::CancelJobResponse* response) override;
 
   absl::Mutex mu_;
   std::deque<Script> streams_ ABSL_GUARDED_BY(mu_);

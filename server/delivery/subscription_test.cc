@@ -339,8 +339,9 @@ TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
   v1::SubscriptionSettings proto;
   proto.mutable_filter()->add_types("video.*");
   ASSERT_TRUE(AwaitOutcome<absl::StatusOr<Subscription::Decided>>([&](auto done) {
-                subscription->Update(*SubscriptionSettings::FromProto(proto, "settings"),
-                                     std::move(done));
+                subscription->Update(
+                    [&](const auto&) { return SubscriptionSettings::FromProto(proto, "settings"); },
+                    std::move(done));
               }).ok());
   const auto last = subscription->Explain(4, log_->Get(4)->get());
   EXPECT_EQ(last->state, DeliveryState::kNotReached);
