@@ -2,10 +2,28 @@
 
 #include <utility>
 
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "hookgate/v1/event.pb.h"
 #include "server/base/proto_time.h"
 
 namespace hookgate {
+namespace {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
+using hookgate::v1::Event;
+
+// Absent is shorter than empty, and means the same.
+void SetTrace(const EventTrace& trace, Event& event) {
+  if (!trace.trace_parent.empty()) event.set_trace_parent(trace.trace_parent);
+  if (!trace.sender_trace_parent.empty()) {
+    event.set_sender_trace_parent(trace.sender_trace_parent);
+  }
+  if (!trace.sender_trace_state.empty()) event.set_sender_trace_state(trace.sender_trace_state);
+}
+
+}  // namespace
 
 std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
                                        std::string raw_body) {
@@ -15,6 +33,7 @@ std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin
   *envelope.mutable_webhook_time() = ToProto(origin.webhook_time);
   *envelope.mutable_receive_time() = ToProto(origin.receive_time);
   envelope.set_durability(hookgate::v1::DURABILITY_LOCAL_DISK);
+  SetTrace(origin.trace, envelope);
 
   auto event = std::make_unique<LogEvent>();
   event->source = origin.source;
@@ -28,6 +47,36 @@ std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin
   event->event_id = std::move(decoded.event_id);
   event->secrets = origin.secrets;
   return event;
+}
+
+std::string TraceParentOf(absl::string_view envelope) {
+  CodedInputStream in(reinterpret_cast<const uint8_t*>(envelope.data()),
+                      static_cast<int>(envelope.size()));
+  constexpr uint32_t kTag = WireFormatLite::MakeTag(Event::kTraceParentFieldNumber,
+                                                    WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  std::string trace_parent;
+  while (const uint32_t tag = in.ReadTag()) {
+    if (tag == kTag) {
+      if (!WireFormatLite::ReadString(&in, &trace_parent)) return "";
+      return trace_parent;
+    }
+    if (!WireFormatLite::SkipField(&in, tag)) return "";
+  }
+  return "";
+}
+
+std::string SerializeTrace(const EventTrace& trace) {
+  Event event;
+  SetTrace(trace, event);
+  return event.SerializeAsString();
+}
+
+EventTrace ParseTrace(absl::string_view serialized) {
+  Event event;
+  if (!event.ParseFromArray(serialized.data(), static_cast<int>(serialized.size()))) return {};
+  return {.trace_parent = event.trace_parent(),
+          .sender_trace_parent = event.sender_trace_parent(),
+          .sender_trace_state = event.sender_trace_state()};
 }
 
 }  // namespace hookgate

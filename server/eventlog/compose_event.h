@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/event/decode_event.h"
 #include "server/eventlog/event_log.h"
+#include "server/trace/trace_context.h"
 
 namespace hookgate {
 
@@ -18,11 +20,20 @@ struct WebhookOrigin {
   absl::Time webhook_time;
   absl::Time receive_time;  // in whole microseconds, as the log keeps it
   std::string secrets;      // as in LogEvent
+  EventTrace trace = {};
 };
 
 // Pure.
 std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
                                        std::string raw_body);
+
+// hookgate.v1.Event.trace_parent in an event's envelope, without parsing the rest; "" if there is
+// none.
+std::string TraceParentOf(absl::string_view envelope);
+
+// `trace` as fields of hookgate.v1.Event, serialised, and back. What cannot be read is none.
+std::string SerializeTrace(const EventTrace& trace);
+EventTrace ParseTrace(absl::string_view serialized);
 
 }  // namespace hookgate
 

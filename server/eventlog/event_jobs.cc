@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/status.h"
+#include "server/eventlog/compose_event.h"
 
 namespace hookgate {
 namespace {
@@ -96,7 +97,7 @@ class AppendJob final : public LogJob {
     }
     const bool same = get.ColumnBlob(2) == event_->raw_body;
     result_ = {same ? AppendResult::Outcome::kDuplicate : AppendResult::Outcome::kConflict,
-               candidate};
+               candidate, TraceParentOf(get.ColumnBlob(3))};
     return true;
   }
 

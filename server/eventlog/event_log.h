@@ -59,6 +59,7 @@ struct QuarantinedWebhook {
   std::string reason;  // base/reason.h
   std::string detail;  // for people
   std::string raw_body;
+  std::string trace;  // as SerializeTrace writes it (compose_event.h)
 };
 
 struct AppendResult {
@@ -69,6 +70,7 @@ struct AppendResult {
   };
   Outcome outcome = Outcome::kStored;
   Sequence sequence = 0;  // of the event that is in the log
+  std::string trace_parent;  // of the event that was there already; "" if it has none
 };
 
 struct LogPosition {

@@ -14,7 +14,7 @@ INSERT INTO events (sequence, source, webhook_id, type, subject, failure, receiv
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10))sql";
 
 constexpr char kGetWebhook[] =
-    "SELECT source, webhook_id, raw_body FROM events WHERE sequence = ?1";
+    "SELECT source, webhook_id, raw_body, envelope FROM events WHERE sequence = ?1";
 
 // The lengths are in the row's header: no body is read for them.
 constexpr char kOldestEvents[] =
@@ -23,11 +23,11 @@ constexpr char kDeleteThrough[] = "DELETE FROM events WHERE sequence <= ?1";
 constexpr char kDeleteRepeatsThrough[] = "DELETE FROM repeats WHERE sequence <= ?1";
 constexpr char kSetEarliest[] = "UPDATE log SET earliest_sequence = ?1 WHERE id = 1";
 
-// The first body is kept, as with events; the newest reason is, since the schema may have changed.
+// The first body and its trace are kept, as with events; the newest reason is, since the schema may have changed.
 constexpr char kUpsertQuarantined[] = R"sql(
 INSERT INTO quarantine (source, webhook_id, webhook_time_us, first_receive_time_us,
-                        last_receive_time_us, receive_count, reason, detail, raw_body, touch)
-VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?6, ?7, ?8)
+                        last_receive_time_us, receive_count, reason, detail, raw_body, touch, trace)
+VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (source, webhook_id) DO UPDATE SET
   receive_count = receive_count + 1, last_receive_time_us = ?4, reason = ?5, detail = ?6,
   touch = ?8)sql";

@@ -26,6 +26,7 @@ class QuarantineJob final : public LogJob {
     upsert.BindText(6, webhook_->detail);
     upsert.BindBlob(7, webhook_->raw_body);
     upsert.BindInt(8, ++state.last_touch);
+    upsert.BindBlob(9, webhook_->trace);
     ++state.outcomes.quarantined;
     return upsert.Run();
   }

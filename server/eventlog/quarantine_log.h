@@ -18,7 +18,7 @@ namespace hookgate {
 
 struct QuarantineEntry {
   int64_t id = 0;  // never given twice
-  // As it came first; reason and detail as it came last. Lists leave raw_body empty.
+  // As it came first; reason and detail as it came last. Lists leave raw_body and trace empty.
   QuarantinedWebhook webhook;
   absl::Time last_receive_time;
   int64_t receive_count = 0;  // how often the sender has sent it

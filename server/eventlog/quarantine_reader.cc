@@ -15,9 +15,9 @@ namespace {
 
 constexpr char kList[] = QUARANTINE_COLUMNS
     "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
-constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body FROM quarantine WHERE id = ?1";
 constexpr char kFind[] =
     QUARANTINE_COLUMNS "FROM quarantine WHERE source = ?1 AND webhook_id = ?2";
+constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body, trace FROM quarantine WHERE id = ?1";
 constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";
 
@@ -60,6 +60,7 @@ absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
   if (!row) return QuarantineEntryNotFound(id);
   QuarantineEntry entry = ReadEntry(rows);
   entry.webhook.raw_body = std::string(rows.ColumnBlob(10));
+  entry.webhook.trace = std::string(rows.ColumnBlob(11));
   return entry;
 }
 

@@ -94,6 +94,7 @@ absl::Status Gateway::OpenLog() {
   sources_.Replace(options_.sources);
   webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(),
                                                       clock_, options_.trusted_proxies, &refused_);
+  webhook_handler_->trace_parents().SetSampleRatio(options_.trace_sample_ratio);
   status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
   return absl::OkStatus();
 }
@@ -229,6 +230,7 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   access_.Replace(AccessPolicy(options.doors.principals));
   rpc_server_->RecheckAccess();
   retention_->SetLimits(options.retention);
+  webhook_handler_->trace_parents().SetSampleRatio(options.trace_sample_ratio);
   SetLeastSeverity(options.logging.least_severity);
 }
 

@@ -517,6 +517,16 @@ void ResolveStorage(const Config& config, Options& options, Problems& problems) 
                                  ", or the largest webhooks would never be taken"));
 }
 
+void ResolveTracing(const Config& config, Options& options, Problems& problems) {
+  if (!config.tracing().has_sample_ratio()) return;
+  const double ratio = config.tracing().sample_ratio();
+  if (!(ratio >= 0 && ratio <= 1)) {
+    return problems.AddError("tracing.sample_ratio",
+                             absl::StrCat("is ", ratio, "; it must be from 0 to 1"));
+  }
+  options.trace_sample_ratio = ratio;
+}
+
 void ResolveLogging(const Config& config, Options& options, Problems& problems) {
   const absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
   if (format.ok()) {
@@ -743,6 +753,7 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
   ResolveStorage(config, options, problems);
   problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
                                 absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
+  ResolveTracing(config, options, problems);
   ResolveSources(config, environment, options, problems);
   return options;
 }

@@ -36,6 +36,7 @@ struct Options {
   Doors doors;                                         // who may come in there
   HttpServerOptions admin;                             // where the operator's tools ask
   LoggingOptions logging;
+  double trace_sample_ratio = 1;
   absl::Duration drain_timeout = absl::Seconds(20);
   // What all of this was made of; ResolveOptions knows nothing of a file, and sets both to the
   // same.

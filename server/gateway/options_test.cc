@@ -682,6 +682,17 @@ TEST_F(OptionsTest, SecretInTheWrongFieldIsNotRepeated) {
       Not(HasSubstr("MIIEvQ")));
 }
 
+TEST_F(OptionsTest, ShareOfSampledTracesIsFrom0To1) {
+  EXPECT_EQ(Right("").trace_sample_ratio, 1);
+  EXPECT_EQ(Right("tracing { sample_ratio: 0 }").trace_sample_ratio, 0);
+  EXPECT_EQ(Right("tracing { sample_ratio: 0.25 }").trace_sample_ratio, 0.25);
+  for (const char* ratio : {"-0.1", "1.5", "nan", "inf"}) {
+    EXPECT_THAT(
+        ErrorOf(absl::StrCat("tracing { sample_ratio: ", ratio, " }"), "tracing.sample_ratio"),
+        HasSubstr("from 0 to 1"));
+  }
+}
+
 // To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
 TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
   for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {

@@ -25,6 +25,7 @@ Config FixedPart(Config config) {
   config.mutable_storage()->clear_history();
   config.mutable_storage()->clear_conflicts();
   config.mutable_logging()->clear_level();
+  config.clear_tracing();
   config.mutable_http();
   config.mutable_grpc()->mutable_limits();
   config.mutable_admin();

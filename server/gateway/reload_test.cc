@@ -35,6 +35,7 @@ TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
       storage { retention { seconds: 500000 } max_bytes: 67108864 quarantine { max_entries: 5 }
                 history { max_rows: 2000 }
                 conflicts { max_entries: 5 } }
+       tracing { sample_ratio: 0.5 }
       logging { level: "debug" })")
                   .ok());
 }

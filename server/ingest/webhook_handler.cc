@@ -158,6 +158,7 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
   const absl::Status admitted = Admit(head, body, delivery);
   delivery.from.source = delivery.origin.source;
   delivery.from.webhook_id = delivery.origin.webhook_id;
+  delivery.from.trace_id = std::string(TraceIdOf(delivery.origin.trace.trace_parent));
   if (!admitted.ok()) {
     std::move(respond)(AnswerError(delivery.from, admitted, head,
                                    delivery.verified ? sender_lines_ : stranger_lines_));
@@ -204,6 +205,10 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
     SetRetryAfter(error, wait);
     return error;
   }
+  SenderTrace sender = SenderTraceOf(head);
+  origin.trace = {.trace_parent = trace_parents_.Next(),
+                  .sender_trace_parent = std::move(sender.trace_parent),
+                  .sender_trace_state = std::move(sender.trace_state)};
   return absl::OkStatus();
 }
 
@@ -220,13 +225,18 @@ void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond
 HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
                                           const absl::StatusOr<AppendResult>& result) {
   if (!result.ok()) return AnswerNotStored(origin, result.status());
+  // A repeat belongs to the trace of the event that is stored.
+  const absl::string_view trace_id = result->outcome == AppendResult::Outcome::kStored
+                                         ? absl::string_view(origin.trace_id)
+                                         : TraceIdOf(result->trace_parent);
   const auto log_arrival = [&](absl::string_view what) {
     Log(Severity::kDebug, what,
         {{"source", origin.source},
          {"webhook_id", origin.webhook_id},
          {"sequence", result->sequence},
          {"peer", origin.peer},
-         {"client", origin.client}});
+         {"client", origin.client},
+         {"trace_id", trace_id}});
   };
   switch (result->outcome) {
     case AppendResult::Outcome::kStored:
@@ -246,6 +256,7 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
              {"sequence", result->sequence},
              {"peer", origin.peer},
              {"client", origin.client},
+             {"trace_id", trace_id},
              {"suppressed", *suppressed}});
       }
       break;
@@ -263,6 +274,7 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
   webhook->reason = ReasonOf(error);
   webhook->detail = std::string(error.message());
   webhook->raw_body = std::move(body);
+  webhook->trace = SerializeTrace(delivery.origin.trace);
   log_.Quarantine(std::move(webhook),
                   [this, error, from = std::move(delivery.from),
                    respond = std::move(respond)](const absl::Status& kept) mutable {

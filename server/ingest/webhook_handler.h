@@ -24,6 +24,7 @@
 #include "server/ingest/source_registry.h"
 #include "server/status/ingest_counters.h"
 #include "server/status/refused_requests.h"
+#include "server/trace/trace_context.h"
 
 namespace hookgate {
 
@@ -41,6 +42,9 @@ class WebhookHandler final : public HttpHandler {
   // From now on new requests are answered 503.
   void BeginDrain() { draining_ = true; }
 
+  // Makes the traces of events.
+  TraceParents& trace_parents() { return trace_parents_; }
+
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
   void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
               Respond respond) override;
@@ -55,6 +59,7 @@ class WebhookHandler final : public HttpHandler {
     std::string webhook_id;  // "" if it is not known, or not well-formed
     std::string peer;        // the other end of the connection
     std::string client;      // whom a trusted proxy names; otherwise as `peer`
+    std::string trace_id;    // of the event that may become of it; "" if none was made yet
   };
 
   absl::StatusOr<std::shared_ptr<Source>> FindSource(absl::string_view target);
@@ -83,6 +88,7 @@ class WebhookHandler final : public HttpHandler {
   IngestCounters& counters_;
   RefusedRequests* const refused_;  // null: none
   std::atomic<bool> draining_ = false;
+  TraceParents trace_parents_;
   // Apart, so that strangers cannot suppress what is said about senders.
   LogLimiter stranger_lines_;  // about requests that nobody is known to have signed
   LogLimiter sender_lines_;    // about those whose signature holds

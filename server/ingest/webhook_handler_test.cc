@@ -15,8 +15,10 @@
 #include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/eventlog/compose_event.h"
 #include "server/ingest/fake_head.h"
 #include "server/status/status_book.h"
+#include "server/trace/trace_context.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
@@ -380,6 +382,89 @@ TEST_F(WebhookHandlerTest, SecretOfOneSourceDoesNotSignForAnother) {
   EXPECT_EQ(Send(webhook).status, 200);
 }
 
+// --- Traces -----------------------------------------------------------------------------------
+
+constexpr char kSendersTrace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+class WebhookTraceTest : public WebhookHandlerTest {
+ protected:
+  hookgate::v1::Event Stored(Sequence sequence) {
+    hookgate::v1::Event event;
+    EXPECT_TRUE(event.ParseFromString((*log_.Get(sequence))->envelope));
+    return event;
+  }
+};
+
+TEST_F(WebhookTraceTest, EachEventHasATraceOfItsOwn) {
+  Send(Webhook());
+  Send(Webhook());
+  const std::string first = Stored(1).trace_parent();
+  EXPECT_THAT(ReadTraceParent(first), testing::Optional(first));
+  EXPECT_NE(TraceIdOf(first), TraceIdOf(Stored(2).trace_parent()));
+  EXPECT_EQ(Stored(1).sender_trace_parent(), "");
+  EXPECT_EQ(Stored(1).sender_trace_state(), "");
+}
+
+// The header is not signed: whoever could set it would decide which traces are recorded, and what
+// else seems to belong to one.
+TEST_F(WebhookTraceTest, TheSendersTraceIsKeptBesideItAndNotGoneOnWith) {
+  SignedWebhook webhook = Webhook();
+  webhook.more_fields = {{"Traceparent", kSendersTrace}, {"tracestate", "vendor=1"}};
+  EXPECT_EQ(Send(webhook).status, 200);
+  EXPECT_EQ(Stored(1).sender_trace_parent(), kSendersTrace);
+  EXPECT_EQ(Stored(1).sender_trace_state(), "vendor=1");
+  EXPECT_NE(TraceIdOf(Stored(1).trace_parent()), TraceIdOf(kSendersTrace));
+}
+
+TEST_F(WebhookTraceTest, AHeaderThatIsNotValidRefusesNoWebhook) {
+  SignedWebhook webhook = Webhook();
+  webhook.more_fields = {{"traceparent", "00-\xff"}, {"tracestate", std::string(4000, '=')}};
+  EXPECT_EQ(Send(webhook).status, 200);
+  EXPECT_NE(Stored(1).trace_parent(), "");
+  EXPECT_EQ(Stored(1).sender_trace_parent(), "");
+}
+
+TEST_F(WebhookTraceTest, ARepeatKeepsTheFirstTraceAndIsLoggedWithIt) {
+  SignedWebhook webhook = Webhook();
+  webhook.webhook_id = "wh_1";
+  webhook.more_fields = {{"traceparent", kSendersTrace}};
+  Send(webhook);
+  const hookgate::v1::Event stored = Stored(1);
+  const std::string trace_id(TraceIdOf(stored.trace_parent()));
+  webhook.more_fields.clear();
+  testing::internal::CaptureStderr();
+  SetLeastSeverity(Severity::kDebug);
+  Send(webhook);
+  webhook.body = BatchFailedBody("another");
+  Send(webhook);
+  SetLeastSeverity(Severity::kInfo);
+  const std::vector<std::string> lines =
+      absl::StrSplit(testing::internal::GetCapturedStderr(), '\n', absl::SkipEmpty());
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("trace_id=" + trace_id), HasSubstr("another body")));
+  EXPECT_THAT(lines.back(), HasSubstr("trace_id=" + trace_id));
+  EXPECT_EQ(Stored(1).SerializeAsString(), stored.SerializeAsString());
+}
+
+TEST_F(WebhookTraceTest, WhatGoesIntoQuarantineTakesItsTraceWithIt) {
+  SignedWebhook webhook = Webhook();
+  webhook.body = "not json";
+  webhook.more_fields = {{"traceparent", kSendersTrace}};
+  Send(webhook);
+  ASSERT_EQ(log_.quarantine.size(), 1u);
+  const EventTrace trace = ParseTrace(log_.quarantine[0].trace);
+  EXPECT_THAT(ReadTraceParent(trace.trace_parent), testing::Optional(trace.trace_parent));
+  EXPECT_EQ(trace.sender_trace_parent, kSendersTrace);
+}
+
+TEST_F(WebhookTraceTest, AsManyAreSampledAsTheConfigSays) {
+  handler_->trace_parents().SetSampleRatio(0);
+  Send(Webhook());
+  EXPECT_THAT(Stored(1).trace_parent(), testing::EndsWith("-00"));
+  handler_->trace_parents().SetSampleRatio(1);
+  Send(Webhook());
+  EXPECT_THAT(Stored(2).trace_parent(), testing::EndsWith("-01"));
+}
+
 // --- 400 and 422 ------------------------------------------------------------------------------
 
 TEST_F(WebhookHandlerTest, SignedBodyThatIsNoJsonIsRefusedAndKept) {
@@ -700,7 +785,7 @@ TEST_F(WebhookHandlerLogTest, EachWebhookLeavesOneLineAtDebug) {
   SetLeastSeverity(Severity::kInfo);
   EXPECT_THAT(LogLines(),
               ElementsAre(HasSubstr("webhook stored source=openai webhook_id=wh_1 sequence=1 "
-                                    "peer=127.0.0.1 client=127.0.0.1"),
+                                    "peer=127.0.0.1 client=127.0.0.1 trace_id="),
                           HasSubstr("webhook repeated; it was stored before source=openai "
                                     "webhook_id=wh_1 sequence=1")));
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/trace/trace_context.h"
 
 namespace hookgate {
 namespace {
@@ -131,6 +132,26 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string&
 
 bool IsIdHeader(absl::string_view name) {
   return absl::EqualsIgnoreCase(name, "webhook-id") || absl::EqualsIgnoreCase(name, "svix-id");
+}
+
+SenderTrace SenderTraceOf(const HttpHead& head) {
+  absl::string_view trace_parent;
+  int trace_parents = 0;
+  std::vector<absl::string_view> trace_states;
+  head.ForEachField([&](absl::string_view name, absl::string_view value) {
+    if (absl::EqualsIgnoreCase(name, "traceparent")) {
+      trace_parent = value;
+      ++trace_parents;
+    } else if (absl::EqualsIgnoreCase(name, "tracestate")) {
+      trace_states.push_back(value);
+    }
+  });
+  SenderTrace trace;
+  if (trace_parents == 1) trace.trace_parent = ReadTraceParent(trace_parent).value_or("");
+  if (trace.trace_parent.empty() || trace_states.empty()) return trace;
+  trace.trace_state = absl::StrJoin(trace_states, ",");
+  if (!IsTraceState(trace.trace_state)) trace.trace_state.clear();
+  return trace;
 }
 
 absl::string_view WellFormedIdOf(const SignedHeaders& headers) {

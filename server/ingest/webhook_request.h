@@ -32,6 +32,14 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string&
 // Whether a header of this name carries the webhook's id: webhook-id or svix-id, in any case.
 bool IsIdHeader(absl::string_view name);
 
+// The sender's trace, as it says itself: `traceparent` if it is there once and valid, and then
+// `tracestate`, of which several lines are one list, if it is valid.
+struct SenderTrace {
+  std::string trace_parent;  // "" if there is none; as ReadTraceParent returns it
+  std::string trace_state;
+};
+SenderTrace SenderTraceOf(const HttpHead& head);
+
 // `headers.id` if it is as SignedHeaders says, verified or not; otherwise "". For logs.
 absl::string_view WellFormedIdOf(const SignedHeaders& headers);
 

@@ -38,6 +38,35 @@ TEST_F(WebhookRequestTest, OtherPathsAreNotFound) {
   }
 }
 
+constexpr char kTraceParent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+TEST_F(WebhookRequestTest, TheSendersTraceIsReadInAnyCase) {
+  const SenderTrace trace = SenderTraceOf(FakeHead::With(
+      {{"TraceParent", kTraceParent}, {"tracestate", "a=1"}, {"TRACESTATE", "b=2,c=3"}}));
+  EXPECT_EQ(trace.trace_parent, kTraceParent);
+  EXPECT_EQ(trace.trace_state, "a=1,b=2,c=3");
+}
+
+// A tracestate says nothing without its traceparent; a traceparent does without a tracestate.
+TEST_F(WebhookRequestTest, WhatIsNotValidOfTheSendersTraceIsLeftOut) {
+  for (const FakeHead& head :
+       {FakeHead::With({{"tracestate", "a=1"}}),
+        FakeHead::With({{"traceparent", "00-0-0-01"}, {"tracestate", "a=1"}}),
+        FakeHead::With({{"traceparent", kTraceParent},
+                        {"traceparent", kTraceParent},
+                        {"tracestate", "a=1"}})}) {
+    EXPECT_EQ(SenderTraceOf(head).trace_parent, "");
+    EXPECT_EQ(SenderTraceOf(head).trace_state, "");
+  }
+  for (const std::string& state :
+       {std::string("A=1"), std::string(512, 'a') + "=1", std::string(60'000, ',')}) {
+    const SenderTrace trace =
+        SenderTraceOf(FakeHead::With({{"traceparent", kTraceParent}, {"tracestate", state}}));
+    EXPECT_EQ(trace.trace_parent, kTraceParent);
+    EXPECT_EQ(trace.trace_state, "");
+  }
+}
+
 TEST_F(WebhookRequestTest, EveryContentEncodingButIdentityIsSeen) {
   EXPECT_FALSE(IsEncoded(FakeHead::With({{"Content-Type", "application/json"}})));
   EXPECT_FALSE(IsEncoded(FakeHead::With({{"Content-Encoding", ""}})));

@@ -14,6 +14,7 @@
 #include "server/eventlog/compose_event.h"
 #include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
+#include "server/trace/trace_context.h"
 
 namespace hookgate {
 namespace {
@@ -64,7 +65,8 @@ void NotDone(RetryQuarantinedResponse::Result& result, RetryQuarantinedResponse:
 }
 
 void NoteReleased(RetryQuarantinedResponse::Result& result, const AppendResult& released,
-                  const std::string& source, const std::string& webhook_id) {
+                  const std::string& source, const std::string& webhook_id,
+                  const std::string& trace_parent) {
   result.set_outcome(released.outcome == AppendResult::Outcome::kStored
                          ? RetryQuarantinedResponse::OUTCOME_RELEASED
                          : RetryQuarantinedResponse::OUTCOME_STORED_BEFORE);
@@ -73,7 +75,8 @@ void NoteReleased(RetryQuarantinedResponse::Result& result, const AppendResult& 
       {{"id", result.id()},
        {"source", source},
        {"webhook_id", webhook_id},
-       {"sequence", released.sequence}});
+       {"sequence", released.sequence},
+       {"trace_id", TraceIdOf(trace_parent)}});
 }
 
 }  // namespace
@@ -141,6 +144,7 @@ void QuarantineQueries::RetryNext(RetryCall call) {
   if (*event == nullptr) return go_on(call);
   const std::string source = (*event)->source;
   const std::string webhook_id = (*event)->webhook_id;
+  const std::string trace_parent = TraceParentOf((*event)->envelope);
   quarantine_.ReleaseQuarantined(
       id, *std::move(event),
       [=, &result, call = std::move(call)](const absl::StatusOr<AppendResult>& released) mutable {
@@ -149,7 +153,9 @@ void QuarantineQueries::RetryNext(RetryCall call) {
         } else if (!released.ok()) {
           return std::move(call.finish)(released.status());
         } else {
-          NoteReleased(result, *released, source, webhook_id);
+          const bool is_new = released->outcome == AppendResult::Outcome::kStored;
+          NoteReleased(result, *released, source, webhook_id,
+                       is_new ? trace_parent : released->trace_parent);
         }
         go_on(call);
       });
@@ -170,8 +176,11 @@ absl::StatusOr<std::unique_ptr<LogEvent>> QuarantineQueries::EventOf(
     NotDone(result, RetryQuarantinedResponse::OUTCOME_NOT_DECODED, decoded.status());
     return nullptr;
   }
-  const WebhookOrigin origin = {webhook.source, webhook.webhook_id, webhook.webhook_time,
-                                webhook.receive_time};
+  const WebhookOrigin origin = {.source = webhook.source,
+                                .webhook_id = webhook.webhook_id,
+                                .webhook_time = webhook.webhook_time,
+                                .receive_time = webhook.receive_time,
+                                .trace = ParseTrace(webhook.trace)};
   return ComposeEvent(*std::move(decoded), origin, std::move(webhook.raw_body));
 }
 

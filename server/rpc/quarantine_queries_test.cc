@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "hookgate/v1/event.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/eventlog/compose_event.h"
 #include "tests/support/await_outcome.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
@@ -128,6 +130,29 @@ TEST_F(QuarantineQueriesTest, WhatCanBeDecodedNowBecomesAnEventOnceUnderItsOwnId
   EXPECT_EQ((*event)->raw_body, BatchFailedBody("batch_7"));
   EXPECT_EQ(Retry({1}).results(0).outcome(), RetryQuarantinedResponse::OUTCOME_NOT_FOUND);
   EXPECT_EQ(log_->Position().head, 1);
+}
+
+// The trace of the first attempt was lost with the request, so that the event had none.
+TEST_F(QuarantineQueriesTest, AnEventThatIsReleasedHasTheTraceThatItCameWith) {
+  const EventTrace trace = {
+      .trace_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      .sender_trace_parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+      .sender_trace_state = "vendor=1"};
+  QuarantinedWebhook webhook = {.source = "openai",
+                                .webhook_id = "wh_1",
+                                .receive_time = absl::FromUnixSeconds(100),
+                                .reason = reason::kInvalidEvent,
+                                .raw_body = BatchFailedBody(),
+                                .trace = SerializeTrace(trace)};
+  PutIntoQuarantine(*log_, webhook);
+  webhook.trace = SerializeTrace({.trace_parent = trace.sender_trace_parent});
+  PutIntoQuarantine(*log_, webhook);  // A repeat: the first is kept.
+  EXPECT_EQ(Retry({1}).results(0).outcome(), RetryQuarantinedResponse::OUTCOME_RELEASED);
+  hookgate::v1::Event event;
+  ASSERT_TRUE(event.ParseFromString((*log_->Find("openai", "wh_1"))->envelope));
+  EXPECT_EQ(event.trace_parent(), trace.trace_parent);
+  EXPECT_EQ(event.sender_trace_parent(), trace.sender_trace_parent);
+  EXPECT_EQ(event.sender_trace_state(), trace.sender_trace_state);
 }
 
 TEST_F(QuarantineQueriesTest, EachEntryHasAnOutcomeOfItsOwn) {

@@ -275,6 +275,8 @@ CREATE TABLE IF NOT EXISTS bulk_jobs (
   job BLOB NOT NULL,
   PRIMARY KEY (subscription, id)
 ) WITHOUT ROWID;
+-- The trace of the event that may become of it.
+ALTER TABLE quarantine ADD COLUMN trace BLOB NOT NULL DEFAULT x'';
 )sql",
 };
 

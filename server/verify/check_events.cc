@@ -15,6 +15,7 @@
 #include "server/event/parse_json.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
+#include "server/trace/trace_context.h"
 
 namespace hookgate {
 namespace {
@@ -143,6 +144,20 @@ class EventChecker {
     if (stored.sequence() != 0 || !stored.cursor().empty() || !stored.raw_body().empty()) {
       findings_.Add(Name(row.sequence), "its envelope holds what only a delivery may");
     }
+    CheckTrace(row, stored);
+  }
+
+  // Older events have none.
+  void CheckTrace(const Row& row, const Event& stored) {
+    const auto is_valid = [](const std::string& trace_parent) {
+      return trace_parent.empty() || ReadTraceParent(trace_parent) == trace_parent;
+    };
+    const std::string& state = stored.sender_trace_state();
+    if (is_valid(stored.trace_parent()) && is_valid(stored.sender_trace_parent()) &&
+        (state.empty() || IsTraceState(state))) {
+      return;
+    }
+    findings_.Add(Name(row.sequence), "its envelope has a trace that is not valid");
   }
 
   void CheckPayload(const Row& row, const Event& stored) {

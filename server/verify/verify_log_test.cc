@@ -338,6 +338,13 @@ TEST_F(VerifyLogTest, EnvelopeThatDoesNotParseIsFound) {
               ElementsAre(About("event 4", "does not parse")));
 }
 
+TEST_F(VerifyLogTest, TraceThatIsNotValidIsFound) {
+  // The field trace_parent (11) of the envelope, once more: "00".
+  EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = CAST(envelope || x'5a023030' AS BLOB) "
+                            "WHERE sequence = 4"),
+              ElementsAre(About("event 4", "trace that is not valid")));
+}
+
 TEST_F(VerifyLogTest, EnvelopeWithoutAPayloadIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = x'' WHERE sequence = 4"),
               Contains(About("event 4", "no payload")));

@@ -69,6 +69,7 @@ void MakeVersion4(const std::string& database_path) {
       "DROP TABLE receive_time_blocks; DROP TABLE age_marks; DROP TABLE age_clock;"
       "DROP TABLE webhook_pieces; DROP INDEX quarantine_by_touch;"
       "ALTER TABLE quarantine DROP COLUMN touch;"
+      "ALTER TABLE quarantine DROP COLUMN trace;"
       "CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);"
       "DROP TABLE status; DROP TABLE status_counters; DROP TABLE source_status;"
       "DROP TABLE secret_status; DROP TABLE conflicts;"
