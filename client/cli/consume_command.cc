@@ -51,21 +51,25 @@ std::vector<std::string> VariablesOf(const v1::Delivery& delivery) {
       {"HOOKGATE_WEBHOOK_ID", event.webhook_id()},
       {"HOOKGATE_SEQUENCE", absl::StrCat(event.sequence())},
       {"HOOKGATE_ATTEMPT", absl::StrCat(delivery.attempt())},
-      {"HOOKGATE_DELIVERY_REASON", ReasonText(delivery.reason())}};
+      {"HOOKGATE_DELIVERY_REASON", ReasonText(delivery.reason())},
+      {"TRACEPARENT", event.trace_parent()}};
   std::vector<std::string> variables;
   for (const auto& [name, value] : all) {
     if (value.size() > kLongestValue || absl::StrContains(value, '\0')) continue;
+    // An empty context is not valid, where no context is.
+    if (value.empty() && name == absl::string_view("TRACEPARENT")) continue;
     variables.push_back(absl::StrCat(name, "=", value));
   }
   return variables;
 }
 
-// Variables of ours that the program does not get: secrets, and what an event of an outer consume
-// left, since VariablesOf may leave it out.
+// Variables of ours that the program does not get: secrets; what an event of an outer consume left,
+// since VariablesOf may leave it out; and the trace in which hookgate itself was started.
 std::vector<std::string> WithheldVariables() {
   std::vector<std::string> names = SecretVariables();
-  names.insert(names.end(), {"HOOKGATE_EVENT_TYPE", "HOOKGATE_EVENT_SUBJECT",
-                             "HOOKGATE_EVENT_SOURCE", "HOOKGATE_WEBHOOK_ID"});
+  names.insert(names.end(),
+               {"HOOKGATE_EVENT_TYPE", "HOOKGATE_EVENT_SUBJECT", "HOOKGATE_EVENT_SOURCE",
+                "HOOKGATE_WEBHOOK_ID", "TRACEPARENT", "TRACESTATE"});
   return names;
 }
 
@@ -205,7 +209,8 @@ Command ConsumeCommand() {
           "standard input and HOOKGATE_EVENT_TYPE, HOOKGATE_EVENT_SUBJECT, HOOKGATE_EVENT_SOURCE, "
           "HOOKGATE_WEBHOOK_ID, HOOKGATE_SEQUENCE, HOOKGATE_ATTEMPT and HOOKGATE_DELIVERY_REASON "
           "in its environment (those above 4 KiB are left out; the JSON has them), without "
-          "HOOKGATE_TOKEN and OPENAI_WEBHOOK_SECRET. Exit 0 acks; anything else nacks, with the "
+          "HOOKGATE_TOKEN and OPENAI_WEBHOOK_SECRET. TRACEPARENT is the event's trace, as tools of "
+          "OpenTelemetry read it. Exit 0 acks; anything else nacks, with the "
           "last line of its standard error as the reason, and the event comes again after a "
           "back-off. Its exit decides: what it leaves in the background is neither waited for nor, "
           "if it exited with 0, ended. Without --exec events are printed and acked.\n\n"

@@ -71,18 +71,23 @@ std::string EventLine(const v1::Event& event, const Reader& reader) {
 }
 
 std::string EventPage(const v1::Event& event, const Reader& reader) {
-  const std::string page = FieldLines(
-      {{"sequence", absl::StrCat(event.sequence())},
-       {"type", event.type(), LookOfType(event.type())},
-       {"subject", event.subject()},
-       {"source", event.source()},
-       {"webhook-id", event.webhook_id()},
-       {"webhook time", WhenLine(event.has_webhook_time(), event.webhook_time(), reader)},
-       {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
-       {"durability", DurabilityText(event.durability())},
-       {"cursor", event.cursor()}},
-      reader.style);
-  return absl::StrCat(page, PayloadText(event));
+  std::vector<Field> fields = {
+      {"sequence", absl::StrCat(event.sequence())},
+      {"type", event.type(), LookOfType(event.type())},
+      {"subject", event.subject()},
+      {"source", event.source()},
+      {"webhook-id", event.webhook_id()},
+      {"webhook time", WhenLine(event.has_webhook_time(), event.webhook_time(), reader)},
+      {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
+      {"durability", DurabilityText(event.durability())},
+      {"cursor", event.cursor()}};
+  const auto add_if_there = [&fields](const char* name, const std::string& value) {
+    if (!value.empty()) fields.push_back({name, value});
+  };
+  add_if_there("trace", event.trace_parent());
+  add_if_there("sender's trace", event.sender_trace_parent());
+  add_if_there("sender's trace state", event.sender_trace_state());
+  return absl::StrCat(FieldLines(fields, reader.style), PayloadText(event));
 }
 
 std::vector<Table::Column> EventColumns() {

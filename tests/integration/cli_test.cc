@@ -368,6 +368,32 @@ TEST_F(CliTest, AProgramDoesNotGetTheSecretsOfItsConsumer) {
   EXPECT_EQ(outcome.out, "token none secret none kept\n") << outcome.err;
 }
 
+// Its spans would have begun a trace of their own, or would have gone on with the one in which
+// hookgate was started, which is about something else.
+TEST_F(CliTest, AProgramGetsTheTraceOfItsEvent) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  const char kSendersTrace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  Store({.webhook_id = "wh_1",
+         .more_fields = {{"traceparent", kSendersTrace}, {"tracestate", "vendor=1"}}});
+  const std::vector<v1::Event> events = StoredEvents();
+  ASSERT_EQ(events.size(), 1u);
+  const std::string trace = events[0].trace_parent();
+  EXPECT_EQ(trace.size(), 55u);
+  EXPECT_NE(trace.substr(3, 32), std::string(kSendersTrace).substr(3, 32));
+  const ProgramOutcome outcome =
+      RunProgram(kHookgate,
+                 {"consume", "billing", "--max-events", "1", "--exec",
+                  "echo trace $TRACEPARENT state ${TRACESTATE-none}"},
+                 {absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc()),
+                  "TRACEPARENT=00-11111111111111111111111111111111-1111111111111111-01",
+                  "TRACESTATE=outer=1"});
+  EXPECT_EQ(outcome.out, absl::StrCat("trace ", trace, " state none\n")) << outcome.err;
+  const ProgramOutcome json = Hookgate({"get", "--webhook-id", "wh_1", "--output", "json"});
+  EXPECT_THAT(json.out, AllOf(HasSubstr(absl::StrCat(R"("trace_parent":")", trace, "\"")),
+                              HasSubstr(absl::StrCat(R"("sender_trace_parent":")", kSendersTrace)),
+                              HasSubstr(R"("sender_trace_state":"vendor=1")")));
+}
+
 // All consumers of one machine had one name, and so one limit: one worked, and the others starved.
 TEST_F(CliTest, TwoConsumersOfOneMachineBothWork) {
   Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
