@@ -88,17 +88,23 @@ void SetUnrecognized(absl::string_view body, std::string subject, Event& event) 
   unrecognized.set_raw_json(std::string(body));
 }
 
+// Parses `body` into `document`, and returns the object that it is.
+absl::StatusOr<const json::object*> ParseObject(absl::string_view body, json::value& document) {
+  RETURN_IF_ERROR(ParseJson(body, document));
+  const json::object* object = document.if_object();
+  if (object == nullptr) {
+    return NoEvent(absl::StrCat("the body must be an object, not ", DescribeJson(document)));
+  }
+  return object;
+}
+
 }  // namespace
 
 absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   unsigned char memory[kDocumentBytes];
   json::monotonic_resource resource(memory, sizeof(memory));
   json::value document(&resource);
-  RETURN_IF_ERROR(ParseJson(body, document));
-  const json::object* object = document.if_object();
-  if (object == nullptr) {
-    return NoEvent(absl::StrCat("the body must be an object, not ", DescribeJson(document)));
-  }
+  ASSIGN_OR_RETURN(const json::object* const object, ParseObject(body, document));
 
   DecodedEvent decoded;
   decoded.event_id = EventIdIn(*object);
@@ -117,6 +123,20 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   }
   RETURN_IF_ERROR(DecodeKnown(*type, *object, event));
   if (event.subject().size() > kMaxKeyBytes) SetUnrecognized(body, "", event);
+  return decoded;
+}
+
+absl::StatusOr<DecodedEvent> DecodeBuiltInEvent(absl::string_view body) {
+  json::value document;
+  ASSIGN_OR_RETURN(const json::object* const object, ParseObject(body, document));
+  ASSIGN_OR_RETURN(const std::string name, TypeOf(*object));
+  const EventType* const type = FindBuiltInEventType(name);
+  if (type == nullptr) return NoEvent("type: must be one that is built in");
+  DecodedEvent decoded;
+  decoded.event_id = EventIdIn(*object);
+  decoded.failure = type->failure;
+  decoded.event.set_type(name);
+  RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded.event));
   return decoded;
 }
 

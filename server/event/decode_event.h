@@ -26,9 +26,9 @@ struct DecodedEvent {
   std::string event_id;  // the body's member `id`, as event_id.h says
 };
 
-// Decodes `body`. A type that the schema does not hold becomes an UnrecognizedEvent, and so does a
-// body whose type or subject is longer than kMaxKeyBytes: without its subject then, and without the
-// type if that is too long. `raw_json` has both.
+// Decodes `body`. A type that the schema does not hold, or that is built in, becomes an
+// UnrecognizedEvent, and so does a body whose type or subject is longer than kMaxKeyBytes: without
+// its subject then, and without the type if that is too long. `raw_json` has both.
 // Pure; safe from any thread. Takes bounded stack and time for any input.
 // Errors, both INVALID_ARGUMENT, told apart by reason (base/reason.h):
 //   body_not_json  not UTF-8 JSON, or nested deeper than 128; a lone surrogate, also as "\ud800",
@@ -38,6 +38,10 @@ struct DecodedEvent {
 //                  begins with the path of the field, such as "data.id: ..."
 // No message holds more than some 40 bytes of `body`, control characters escaped.
 absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body);
+
+// The same for a body that the gateway itself has made, of a built-in type; any other type is
+// invalid_event.
+absl::StatusOr<DecodedEvent> DecodeBuiltInEvent(absl::string_view body);
 
 }  // namespace hookgate
 

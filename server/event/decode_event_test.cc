@@ -458,5 +458,22 @@ TEST(DecodeEventTest, MutatedBodiesAreDecodedOrRefusedInOrder) {
   }
 }
 
+// What says that a subscription has dead letters must come from the gateway, whoever signs a webhook.
+TEST(DecodeEventTest, AWebhookOfABuiltInTypeIsUnrecognized) {
+  const std::string body =
+      R"({"id":"1","created_at":1,"type":"hookgate.subscription.lost","left_out":0,)"
+      R"("data":{"subscription":"billing","events":1,"total_events":1}})";
+  const auto webhook = DecodeEvent(body);
+  ASSERT_TRUE(webhook.ok()) << webhook.status();
+  EXPECT_TRUE(webhook->event.has_unrecognized());
+  const auto built_in = DecodeBuiltInEvent(body);
+  ASSERT_TRUE(built_in.ok()) << built_in.status();
+  EXPECT_EQ(built_in->event.subscription_lost().data().events(), 1);
+  EXPECT_EQ(built_in->event.subject(), "billing");
+  EXPECT_TRUE(built_in->failure);
+  EXPECT_FALSE(DecodeBuiltInEvent(R"({"type":"batch.failed"})").ok());
+  EXPECT_FALSE(DecodeBuiltInEvent(R"({"type":"hookgate.subscription.lost"})").ok());
+}
+
 }  // namespace
 }  // namespace hookgate

@@ -66,12 +66,42 @@ absl::StatusOr<EventType> ReadEventType(const FieldDescriptor& arm, const FieldD
       .arm = &arm,
       .message = &message,
       .failure = message.options().GetExtension(hookgate::schema::v1::event).failure(),
+      .built_in = message.options().GetExtension(hookgate::schema::v1::event).built_in(),
       .subject_path = {},
       .decoder = std::move(decoder),
   };
   FieldPath outer;
   RETURN_IF_ERROR(FindSubject(message, outer, result.subject_path));
   return result;
+}
+
+struct EventTypes {
+  std::vector<EventType> of_webhooks;
+  std::vector<EventType> built_in;
+};
+
+const EventTypes& Types() {
+  static const EventTypes* const types = [] {
+    auto read = ReadEventTypes(*hookgate::v1::Event::descriptor()->FindOneofByName("payload"));
+    if (!read.ok()) {
+      Log(Severity::kError, "the event schema is wrong", {{"detail", read.status().message()}});
+      std::abort();
+    }
+    auto* const split = new EventTypes;
+    for (EventType& type : *read) {
+      (type.built_in ? split->built_in : split->of_webhooks).push_back(std::move(type));
+    }
+    return split;
+  }();
+  return *types;
+}
+
+// `types` are by name.
+const EventType* FindIn(const std::vector<EventType>& types, absl::string_view name) {
+  const auto found = std::lower_bound(
+      types.begin(), types.end(), name,
+      [](const EventType& type, absl::string_view wanted) { return type.name < wanted; });
+  return found != types.end() && found->name == name ? &*found : nullptr;
 }
 
 }  // namespace
@@ -98,28 +128,19 @@ absl::StatusOr<std::vector<EventType>> ReadEventTypes(const OneofDescriptor& pay
   return types;
 }
 
-const std::vector<EventType>& KnownEventTypes() {
-  static const std::vector<EventType>* const types = [] {
-    auto read = ReadEventTypes(*hookgate::v1::Event::descriptor()->FindOneofByName("payload"));
-    if (!read.ok()) {
-      Log(Severity::kError, "the event schema is wrong", {{"detail", read.status().message()}});
-      std::abort();
-    }
-    return new std::vector<EventType>(*std::move(read));
-  }();
-  return *types;
-}
+const std::vector<EventType>& KnownEventTypes() { return Types().of_webhooks; }
 
-const EventType* FindEventType(absl::string_view name) {
-  const std::vector<EventType>& types = KnownEventTypes();
-  const auto found = std::lower_bound(
-      types.begin(), types.end(), name,
-      [](const EventType& type, absl::string_view wanted) { return type.name < wanted; });
-  return found != types.end() && found->name == name ? &*found : nullptr;
+const EventType* FindEventType(absl::string_view name) { return FindIn(KnownEventTypes(), name); }
+
+const std::vector<EventType>& BuiltInEventTypes() { return Types().built_in; }
+
+const EventType* FindBuiltInEventType(absl::string_view name) {
+  return FindIn(BuiltInEventTypes(), name);
 }
 
 bool IsFailureType(absl::string_view type) {
   const EventType* known = FindEventType(type);
+  if (known == nullptr) known = FindBuiltInEventType(type);
   return known != nullptr ? known->failure : absl::EndsWith(type, ".failed");
 }
 

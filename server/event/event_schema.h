@@ -20,22 +20,27 @@ struct EventType {
   const google::protobuf::FieldDescriptor* arm;  // of hookgate.v1.Event.payload
   const google::protobuf::Descriptor* message;   // that arm's message
   bool failure = false;                          // option hookgate.schema.v1.event.failure
+  bool built_in = false;                         // option hookgate.schema.v1.event.built_in
   // The fields that lead from `message` to the one marked as the subject, which is a string:
   // {data, id}. Empty if none is marked.
   std::vector<const google::protobuf::FieldDescriptor*> subject_path;
   MessageDecoder decoder;  // of `message`
 };
 
-// All of them, by name. Computed once; lives for ever; safe from any thread. Aborts on a schema
-// that ReadEventTypes refuses: that is a mistake in a .proto, which every test and every start
-// finds.
+// Those that webhooks bring, by name. Computed once; lives for ever; safe from any thread. Aborts
+// on a schema that ReadEventTypes refuses: that is a mistake in a .proto, which every test and
+// every start finds.
 const std::vector<EventType>& KnownEventTypes();
 
-// The type called `name`, or null.
+// The type called `name` among them, or null.
 const EventType* FindEventType(absl::string_view name);
 
-// Whether events of this type report a failure: by the schema for a known type, by the ending
-// ".failed" for one that is not.
+// Those that the gateway itself makes, and no webhook brings: as KnownEventTypes.
+const std::vector<EventType>& BuiltInEventTypes();
+const EventType* FindBuiltInEventType(absl::string_view name);
+
+// Whether events of this type report a failure: by the schema for a known or built-in type, by the
+// ending ".failed" for one that is not.
 bool IsFailureType(absl::string_view type);
 
 // The event types among the arms of `payload`, by name.

@@ -52,12 +52,29 @@ TEST(EventSchemaTest, OtherTypesAreNotKnown) {
 // Walks the whole schema: a wrong option in a .proto aborts here, before it does so at a start.
 TEST(EventSchemaTest, EveryArmButUnrecognizedIsAKnownType) {
   const auto* payload = hookgate::v1::Event::descriptor()->FindOneofByName("payload");
-  EXPECT_EQ(KnownEventTypes().size(), static_cast<size_t>(payload->field_count()) - 1);
-  for (const EventType& type : KnownEventTypes()) {
-    EXPECT_EQ(FindEventType(type.name), &type);
-    EXPECT_EQ(type.arm->message_type(), type.message);
-    EXPECT_THAT(type.subject_path, testing::Not(IsEmpty())) << type.name;
+  EXPECT_EQ(KnownEventTypes().size() + BuiltInEventTypes().size(),
+            static_cast<size_t>(payload->field_count()) - 1);
+  for (const std::vector<EventType>* types : {&KnownEventTypes(), &BuiltInEventTypes()}) {
+    for (const EventType& type : *types) {
+      EXPECT_EQ(type.arm->message_type(), type.message);
+      EXPECT_THAT(type.subject_path, testing::Not(IsEmpty())) << type.name;
+    }
   }
+  for (const EventType& type : KnownEventTypes()) EXPECT_EQ(FindEventType(type.name), &type);
+}
+
+TEST(EventSchemaTest, BuiltInTypesAreTheGatewaysAndNotWebhooks) {
+  for (const EventType& type : BuiltInEventTypes()) {
+    EXPECT_TRUE(absl::StartsWith(type.name, "hookgate.")) << type.name;
+    EXPECT_EQ(FindBuiltInEventType(type.name), &type);
+    EXPECT_EQ(FindEventType(type.name), nullptr);
+    EXPECT_EQ(IsFailureType(type.name), type.failure);
+    EXPECT_GE(type.arm->number(), 30);
+    EXPECT_LE(type.arm->number(), 49);
+  }
+  EXPECT_EQ(FindBuiltInEventType("batch.failed"), nullptr);
+  EXPECT_TRUE(IsFailureType("hookgate.subscription.dead_lettered"));
+  EXPECT_FALSE(IsFailureType("hookgate.source.silent"));
 }
 
 // A message whose arm was forgotten would be decoded as an UnrecognizedEvent, in silence.

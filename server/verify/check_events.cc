@@ -12,6 +12,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
+#include "server/event/event_schema.h"
 #include "server/event/parse_json.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
@@ -190,7 +191,9 @@ class EventChecker {
   }
 
   void CheckRecognized(const Row& row, const Event& stored) {
-    const absl::StatusOr<DecodedEvent> decoded = DecodeEvent(row.raw_body);
+    const bool built_in = FindBuiltInEventType(row.type) != nullptr;
+    const absl::StatusOr<DecodedEvent> decoded =
+        built_in ? DecodeBuiltInEvent(row.raw_body) : DecodeEvent(row.raw_body);
     if (!decoded.ok()) {
       findings_.Add(Name(row.sequence), absl::StrCat("its body does not decode into its type: ",
                                                      ReasonOf(decoded.status())));
