@@ -32,6 +32,9 @@ constexpr size_t kMaxListed = 1024;
 // Between two warnings about the same subscription that takes nothing more.
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);
 
+// Dead letters that are remembered for who looks next. Nobody may ever.
+constexpr size_t kMaxNewDead = 128;
+
 // After the log could not be read; and before a job goes on after it could not be written.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
@@ -336,6 +339,36 @@ hookgate::v1::EventFilter Subscription::filter() {
 std::vector<SubscriptionCondition> Subscription::Conditions() {
   absl::MutexLock lock(&mu_);
   return state_->conditions();
+}
+
+SubscriptionPulse Subscription::TakePulse() {
+  const Sequence head = context_.log.Position().head;
+  absl::MutexLock lock(&mu_);
+  SubscriptionPulse pulse = {
+      .new_dead = {new_dead_.begin(), new_dead_.end()},
+      .more_dead = std::exchange(more_dead_, 0),
+      .dead_letters = dead_letters_,
+      .lost = state_->lost(),
+      .settled = settled_,
+      .position = state_->position(),
+      .oldest_unsettled = state_->oldest_unsettled(),
+      .backlog = state_->unsettled() + std::max<int64_t>(head - state_->position(), 0),
+      .settings = settings_};
+  for (const ConsumerStatus& consumer : state_->consumers(Now())) {
+    if (consumer.streams > 0) ++pulse.consumers;
+  }
+  new_dead_.clear();
+  return pulse;
+}
+
+void Subscription::NotePulse(const Batch& batch) {
+  settled_ += batch.settled;
+  for (const SubscriptionPulse::Dead& dead : batch.new_dead) {
+    new_dead_.push_back(dead);
+    if (new_dead_.size() <= kMaxNewDead) continue;
+    new_dead_.pop_front();
+    ++more_dead_;
+  }
 }
 
 absl::StatusOr<std::vector<DeadEvent>> Subscription::DeadLetters(Sequence after, size_t max) {
@@ -880,6 +913,11 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     batch.answers = std::exchange(answers_, {});
     batch.extensions = std::exchange(extensions_, {});
     batch.dead_letters = state_->dead_letters();
+    batch.settled =
+        static_cast<int64_t>(changes->settled.size()) + (changes->forget_unsettled ? 1 : 0);
+    for (const DeadEvent& dead : changes->dead) {
+      batch.new_dead.push_back({dead.sequence, dead.cause, dead.dead_letter_time});
+    }
     batch.ticket = std::exchange(ticket_, {});
     if (!changes->empty()) batch_ = std::exchange(batch, {});
   }
@@ -915,6 +953,7 @@ void Subscription::LetOut(Batch batch) {
     absl::MutexLock lock(&mu_);
     const Instant now = Now();
     dead_letters_ = batch.dead_letters;
+    NotePulse(batch);
     for (const Extension& extension : batch.extensions) {
       state_->Extend(extension.id, extension.deadline, now);
     }

@@ -132,6 +132,27 @@ struct SubscriptionStatus {
   std::string etag;
 };
 
+// How it goes, for one who looks again and again.
+struct SubscriptionPulse {
+  struct Dead {
+    Sequence sequence = 0;
+    DeliveryCause cause = DeliveryCause::kNacked;
+    absl::Time time;
+  };
+  // What has become a dead letter since the look before; the newest last.
+  std::vector<Dead> new_dead;
+  int64_t more_dead = 0;  // before these, of which no more than their number is known
+  int64_t dead_letters = 0;
+  int64_t lost = 0;
+  // Events that left what it owes, since it is in memory; a seek counts as one.
+  int64_t settled = 0;
+  Sequence position = 0;
+  absl::optional<Sequence> oldest_unsettled;
+  int64_t backlog = 0;
+  int64_t consumers = 0;  // names with an open stream
+  std::shared_ptr<const SubscriptionSettings> settings;
+};
+
 // Thread-safe. No call blocks but those that say that they read the log or the disk. Callbacks run
 // once, on an executor's thread or on the caller's, when what they say is durable; errors are
 // NOT_FOUND subscription_not_found (deleted) and UNAVAILABLE store_unavailable (nothing was
@@ -219,6 +240,8 @@ class Subscription final : public HeadWatch::Waiter,
   Sequence head() const { return context_.log.Position().head; }  // of the log
   hookgate::v1::EventFilter filter();
   std::vector<SubscriptionCondition> Conditions();
+  // As committed, but for `lost` and `oldest_unsettled`. For one caller.
+  SubscriptionPulse TakePulse();
   // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
   // Where an event is, and why: of what is stored of it, and of its metadata, which are null if the
@@ -290,6 +313,8 @@ class Subscription final : public HeadWatch::Waiter,
     std::vector<Answer> answers;
     std::vector<Extension> extensions;
     int64_t dead_letters = 0;
+    std::vector<SubscriptionPulse::Dead> new_dead;
+    int64_t settled = 0;
     ReadQueue::Ticket ticket;  // of what `deliveries` hold
   };
 
@@ -318,6 +343,7 @@ class Subscription final : public HeadWatch::Waiter,
   bool Commit(std::vector<Delivery> deliveries) ABSL_LOCKS_EXCLUDED(mu_);  // true: under way
   void OnCommitted(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void LetOut(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
+  void NotePulse(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void Reload() ABSL_LOCKS_EXCLUDED(mu_);  // where reading may block
   bool LoadStored() ABSL_LOCKS_EXCLUDED(mu_);
@@ -410,6 +436,10 @@ class Subscription final : public HeadWatch::Waiter,
   bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
   absl::Duration warn_at_ ABSL_GUARDED_BY(mu_);  // of conditions: not before this
   int64_t dead_letters_ ABSL_GUARDED_BY(mu_);    // as committed: those that DeadLetters finds
+  // As committed, for TakePulse.
+  std::deque<SubscriptionPulse::Dead> new_dead_ ABSL_GUARDED_BY(mu_);
+  int64_t more_dead_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t settled_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 template <typename Decision, typename Outcome>

@@ -899,6 +899,11 @@ absl::optional<absl::Time> SubscriptionState::oldest_receive_time() const {
   return WallAt(events_.begin()->second.receive_us);
 }
 
+absl::optional<Sequence> SubscriptionState::oldest_unsettled() const {
+  if (events_.empty()) return absl::nullopt;
+  return events_.begin()->first;
+}
+
 std::vector<SubscriptionCondition> SubscriptionState::conditions() const {
   std::vector<SubscriptionCondition> found;
   if (in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) {

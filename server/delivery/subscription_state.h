@@ -280,6 +280,7 @@ class SubscriptionState {
   int64_t in_flight() const { return in_flight_; }
   int64_t dead_letters() const { return static_cast<int64_t>(dead_.size()); }
   absl::optional<absl::Time> oldest_receive_time() const;  // of what is unsettled
+  absl::optional<Sequence> oldest_unsettled() const;
   std::vector<SubscriptionCondition> conditions() const;
   std::vector<ConsumerStatus> consumers(Instant now) const;
   bool IsDead(Sequence sequence) const { return dead_.contains(sequence); }

@@ -25,6 +25,7 @@ class AppendJob final : public LogJob {
     ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
     if (found) {
       const bool same = result_.outcome == AppendResult::Outcome::kDuplicate;
+      if (!event_->is_webhook) return absl::OkStatus();
       ++(same ? state.outcomes.duplicates : state.outcomes.conflicts);
       state.repeats.push_back({result_.sequence, same, event_->receive_time});
       return same ? absl::OkStatus() : KeepConflict(statements, state);
@@ -45,7 +46,7 @@ class AppendJob final : public LogJob {
     insert.BindText(10, event.secrets);
     RETURN_IF_ERROR(insert.Run());
     result_ = {AppendResult::Outcome::kStored, event.sequence};
-    ++state.outcomes.stored;
+    if (event.is_webhook) ++state.outcomes.stored;
     state.position.head = event.sequence;
     state.webhooks[hash_].push_back(event.sequence);
     for (size_t i = 0; i < texts_.count; ++i) {

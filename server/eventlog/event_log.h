@@ -45,6 +45,8 @@ struct LogEvent {
   // that verified it, one a line, "" if that is not known.
   std::string event_id;
   std::string secrets;
+  // The same: false for the gateway's own, which GroupOutcomes do not count.
+  bool is_webhook = true;
 
   EventContent content() const { return {sequence, envelope, raw_body}; }
 };

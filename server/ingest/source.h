@@ -24,6 +24,8 @@ struct WebhookSource {
   absl::Duration timestamp_tolerance = absl::Seconds(300);
   absl::optional<RateLimit> rate_limit;   // none: no limit
   std::vector<Network> allowed_networks;  // whose webhooks are taken; none: anybody's
+  absl::optional<absl::Duration>
+      silent_after;  // operator events tell of longer silence; none: never
 };
 
 // Thread-safe.
@@ -41,6 +43,8 @@ class Source {
   void NoteWebhook(absl::Span<const size_t> secret_indices, absl::Time receive_time) const {
     records_.NoteWebhook(secret_indices, receive_time);
   }
+  // A webhook came whose signature none of the secrets verifies.
+  void NoteFailedSignature() const { records_.NoteFailedSignature(); }
   // Since the log was made, whatever the config was meanwhile.
   const SourceRecords& records() const { return records_; }
 

@@ -187,16 +187,19 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   std::string joined;
   ASSIGN_OR_RETURN(const SignedHeaders headers, SignedHeadersOf(head, joined));
   origin.webhook_id = std::string(WellFormedIdOf(headers));
-  ASSIGN_OR_RETURN(
-      const VerifiedWebhook verified,
-      Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance));
+  const absl::StatusOr<VerifiedWebhook> verified =
+      Verify(headers, body, config.secrets, origin.receive_time, config.timestamp_tolerance);
+  if (!verified.ok()) {
+    if (ReasonOf(verified.status()) == reason::kSignatureMismatch) source.NoteFailedSignature();
+    return verified.status();
+  }
   delivery.verified = true;
-  origin.webhook_time = verified.webhook_time;
-  for (const size_t secret : verified.secret_indices) {
+  origin.webhook_time = verified->webhook_time;
+  for (const size_t secret : verified->secret_indices) {
     absl::StrAppend(&origin.secrets, origin.secrets.empty() ? "" : "\n",
                     config.secrets[secret].name());
   }
-  source.NoteWebhook(verified.secret_indices, origin.receive_time);
+  source.NoteWebhook(verified->secret_indices, origin.receive_time);
   const absl::Duration wait = source.TakeFromRate();
   if (wait > absl::ZeroDuration()) {
     absl::Status error =

@@ -19,6 +19,7 @@ namespace hookgate {
 struct SourceRecord {
   std::atomic<int64_t> webhooks = 0;
   std::atomic<int64_t> last_webhook = 0;
+  std::atomic<int64_t> failed_signatures = 0;  // since the process was started; not stored
 
   SourceStatus status() const;
 };
@@ -52,7 +53,15 @@ class SourceRecords {
   // that was needed: with it alone in the config, the webhook would have been taken as well.
   void NoteWebhook(absl::Span<const size_t> secret_indices, absl::Time receive_time) const;
 
+  // A webhook came that no secret has verified.
+  void NoteFailedSignature() const {
+    source_->failed_signatures.fetch_add(1, std::memory_order_relaxed);
+  }
+
   SourceStatus source() const { return source_->status(); }
+  int64_t failed_signatures() const {
+    return source_->failed_signatures.load(std::memory_order_relaxed);
+  }
   // `absent` is not filled in.
   SecretStatus secret(size_t index) const { return secrets_[index]->status(); }
 
