@@ -14,6 +14,7 @@
 #include "server/base/status.h"
 #include "server/delivery/subscription_settings.h"
 #include "server/gateway/file_permissions.h"
+#include "server/operator_events/operator_news.h"
 
 namespace hookgate {
 namespace {
@@ -168,6 +169,7 @@ void WarnOfUnknownSources(const Config& config, Problems& problems) {
   std::vector<std::string> sources;
   for (const auto& source : config.sources()) sources.push_back(source.name());
   if (sources.empty()) sources.push_back(kDefaultSource);
+  sources.push_back(kOperatorSource);
   const auto check = [&](const google::protobuf::RepeatedPtrField<std::string>& names,
                          const std::string& key) {
     for (int i = 0; i < names.size(); ++i) {

@@ -112,6 +112,10 @@ absl::Status Gateway::OpenSubscriptions() {
                                                    .clock = clock_});
   if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
   subscriptions_ = *std::move(subscriptions);
+  // Before retention, so that what it takes now is told.
+  probe_ = std::make_unique<GatewayProbe>(*subscriptions_, sources_, *log_);
+  operator_events_ = std::make_unique<OperatorEvents>(options_.operator_events, *probe_, *log_,
+                                                      webhook_handler_->trace_parents(), clock_);
   retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_,
                                            [this] { subscriptions_->NoteTrim(); });
   return absl::OkStatus();
@@ -134,7 +138,12 @@ absl::Status Gateway::StartRpc() {
        .access = access_,
        .certificates = grpc_certificates_.get(),
        .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); },
-       .source_names = [this] { return sources_.Names(); },
+       .source_names =
+           [this] {
+             std::vector<std::string> names = sources_.Names();
+             names.push_back(kOperatorSource);
+             return names;
+           },
        .last_webhooks =
            [this] {
              std::vector<LastWebhook> last;
@@ -231,11 +240,13 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   rpc_server_->RecheckAccess();
   retention_->SetLimits(options.retention);
   webhook_handler_->trace_parents().SetSampleRatio(options.trace_sample_ratio);
+  operator_events_->SetLimits(options.operator_events);
   SetLeastSeverity(options.logging.least_severity);
 }
 
 void Gateway::NoteReload(const Problems& problems) {
   status_book_.SetLastReload(ReloadStatus(clock_.WallNow(), problems).SerializeAsString());
+  if (!problems.ok()) operator_events_->NoteFailedReload(problems.errors());
 }
 
 bool Gateway::Drain() {
@@ -246,6 +257,7 @@ bool Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
+  operator_events_->Stop();
   draining_ = true;                // Balancers look elsewhere,
   rpc_server_->StopServing();      // those of gRPC too.
   webhook_handler_->BeginDrain();  // New webhooks: 503, come back.

@@ -21,11 +21,13 @@
 #include "server/delivery/tail.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
+#include "server/gateway/gateway_probe.h"
 #include "server/gateway/options.h"
 #include "server/gateway/problems.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
+#include "server/operator_events/operator_events.h"
 #include "server/rpc/rpc_server.h"
 #include "server/status/refused_requests.h"
 #include "server/status/status_book.h"
@@ -107,6 +109,8 @@ class Gateway {
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<StatusKeeper> status_keeper_;
+  std::unique_ptr<GatewayProbe> probe_;
+  std::unique_ptr<OperatorEvents> operator_events_;
   std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<HttpServer> webhook_server_;
   std::unique_ptr<AdminHandler> admin_handler_;

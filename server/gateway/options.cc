@@ -20,6 +20,7 @@
 #include "server/base/small_file.h"
 #include "server/base/status.h"
 #include "server/gateway/file_permissions.h"
+#include "server/operator_events/operator_news.h"
 #include "server/signature/pasted_secret.h"
 
 namespace hookgate {
@@ -527,6 +528,65 @@ void ResolveTracing(const Config& config, Options& options, Problems& problems) 
   options.trace_sample_ratio = ratio;
 }
 
+void ResolveOperatorEvents(const Config& config, Options& options, Problems& problems) {
+  const auto& events = config.operator_events();
+  OperatorLimits& limits = options.operator_events;
+  for (int i = 0; i < events.types_size(); ++i) {
+    const absl::StatusOr<std::set<OperatorEventType>> types =
+        MatchOperatorEventTypes(events.types(i));
+    if (types.ok()) {
+      limits.types.insert(types->begin(), types->end());
+    } else {
+      problems.AddError(
+          absl::StrCat("operator_events.types[", i, "]"),
+          absl::StrCat("\"", events.types(i), "\" ", std::string(types.status().message())));
+    }
+  }
+  const auto set = [&](bool is_set, const google::protobuf::Duration& value, absl::string_view key,
+                       absl::Duration least, absl::Duration& to) {
+    problems.AddError(
+        SetDuration(is_set, value, absl::StrCat("operator_events.", key), least, kForever, to));
+  };
+  set(events.has_min_interval(), events.min_interval(), "min_interval", absl::Seconds(1),
+      limits.min_interval);
+  set(events.has_stuck_after(), events.stuck_after(), "stuck_after", absl::Seconds(1),
+      limits.stuck_after);
+  set(events.has_failing_window(), events.failing_window(), "failing_window", absl::Seconds(10),
+      limits.failing_window);
+  problems.AddError(SetNumber(events.failing_least(), "operator_events.failing_least",
+                              std::numeric_limits<int64_t>::max(), limits.failing_least));
+  if (!events.has_failing_share()) return;
+  limits.failing_share = events.failing_share();
+  if (limits.failing_share >= 0 && limits.failing_share < 1) return;
+  problems.AddError("operator_events.failing_share",
+                    absl::StrCat("is ", limits.failing_share, "; it must be from 0 to below 1"));
+}
+
+// The names and times of sources that have to do with operator events.
+void CheckSourcesOfOperatorEvents(const Options& options, Problems& problems) {
+  const std::set<OperatorEventType>& types = options.operator_events.types;
+  bool may_be_silent = true;
+  for (size_t i = 0; i < options.sources.size(); ++i) {
+    if (options.sources[i].silent_after.has_value()) may_be_silent = false;
+    if (options.sources[i].name != kOperatorSource) continue;
+    const std::string key = absl::StrCat("sources[", i, "].name");
+    if (types.empty()) {
+      problems.AddWarning(key, absl::StrCat("\"", kOperatorSource,
+                                            "\" is the gateway's own source, so operator_events "
+                                            "cannot be switched on; give this one another name"));
+    } else {
+      problems.AddError(key, absl::StrCat("\"", kOperatorSource,
+                                          "\" is the gateway's own source, of operator_events; "
+                                          "give this one another name"));
+    }
+  }
+  if (may_be_silent && types.count(OperatorEventType::kSilent) > 0) {
+    problems.AddWarning("operator_events.types",
+                        absl::StrCat(NameOf(OperatorEventType::kSilent),
+                                     " is on, but no source has silent_after, so none is silent"));
+  }
+}
+
 void ResolveLogging(const Config& config, Options& options, Problems& problems) {
   const absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
   if (format.ok()) {
@@ -656,6 +716,11 @@ WebhookSource ResolveSource(const hookgate::config::v1::Source& config, const st
   problems.AddError(SetDuration(config.has_timestamp_tolerance(), config.timestamp_tolerance(),
                                 absl::StrCat(key, ".timestamp_tolerance"), absl::Seconds(1),
                                 absl::Hours(24), source.timestamp_tolerance));
+  if (config.has_silent_after()) {
+    source.silent_after.emplace();
+    problems.AddError(SetDuration(true, config.silent_after(), absl::StrCat(key, ".silent_after"),
+                                  absl::Seconds(1), kForever, *source.silent_after));
+  }
   if (config.has_rate_limit()) problems.AddError(SetRateLimit(config.rate_limit(), key, source));
   source.allowed_networks =
       ResolveNetworks(config.allowed_networks(), absl::StrCat(key, ".allowed_networks"), problems);
@@ -754,7 +819,9 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
   problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
                                 absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
   ResolveTracing(config, options, problems);
+  ResolveOperatorEvents(config, options, problems);
   ResolveSources(config, environment, options, problems);
+  CheckSourcesOfOperatorEvents(options, problems);
   return options;
 }
 

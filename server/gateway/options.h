@@ -18,6 +18,7 @@
 #include "server/http/http_options.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source.h"
+#include "server/operator_events/operator_watch.h"
 #include "server/rpc/rpc_server.h"
 #include "server/status/refused_requests.h"
 #include "server/tls/certificates.h"
@@ -37,6 +38,7 @@ struct Options {
   HttpServerOptions admin;                             // where the operator's tools ask
   LoggingOptions logging;
   double trace_sample_ratio = 1;
+  OperatorLimits operator_events;
   absl::Duration drain_timeout = absl::Seconds(20);
   // What all of this was made of; ResolveOptions knows nothing of a file, and sets both to the
   // same.

@@ -693,6 +693,62 @@ TEST_F(OptionsTest, ShareOfSampledTracesIsFrom0To1) {
   }
 }
 
+TEST_F(OptionsTest, OperatorEventsAreOffUnlessTheirTypesAreNamed) {
+  EXPECT_THAT(Right("").operator_events.types, IsEmpty());
+  const OperatorLimits limits =
+      Right(R"(operator_events {
+                 types: "hookgate.subscription.*" types: "hookgate.reload.failed"
+                 min_interval { seconds: 1 } stuck_after { seconds: 2 }
+                 failing_window { seconds: 10 } failing_share: 0 failing_least: 7 })")
+          .operator_events;
+  EXPECT_THAT(limits.types,
+              ElementsAre(OperatorEventType::kDeadLettered, OperatorEventType::kStuck,
+                          OperatorEventType::kLost, OperatorEventType::kReloadFailed));
+  EXPECT_EQ(limits.min_interval, absl::Seconds(1));
+  EXPECT_EQ(limits.stuck_after, absl::Seconds(2));
+  EXPECT_EQ(limits.failing_window, absl::Seconds(10));
+  EXPECT_EQ(limits.failing_share, 0);
+  EXPECT_EQ(limits.failing_least, 7);
+}
+
+TEST_F(OptionsTest, WrongOperatorEventsAreNamed) {
+  EXPECT_THAT(ErrorOf(R"(operator_events { types: "*" types: "hookgate.dead" })",
+                      "operator_events.types[1]"),
+              AllOf(HasSubstr("\"hookgate.dead\""), HasSubstr("hookgate.source.silent")));
+  EXPECT_THAT(ErrorOf("operator_events { min_interval { nanos: 1 } }",
+                      "operator_events.min_interval"),
+              HasSubstr("from 1s"));
+  ErrorOf("operator_events { stuck_after { seconds: -1 } }", "operator_events.stuck_after");
+  ErrorOf("operator_events { failing_window { seconds: 9 } }", "operator_events.failing_window");
+  ErrorOf("operator_events { failing_least: -1 }", "operator_events.failing_least");
+  for (const char* share : {"1", "-0.1", "nan"}) {
+    ErrorOf(absl::StrCat("operator_events { failing_share: ", share, " }"),
+            "operator_events.failing_share");
+  }
+  ErrorOf(R"(sources { name: "s" silent_after {} secrets { name: "a" inline: "whsec_YWJjZGVmZ2g=" } })",
+          "sources[0].silent_after");
+}
+
+// A webhook could have told the operator whatever its sender liked.
+TEST_F(OptionsTest, TheSourceHookgateIsTheGatewaysOwn) {
+  const std::string source =
+      R"(sources { name: "hookgate" secrets { name: "a" inline: "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4" } } )";
+  EXPECT_THAT(WarningsOf(source), Contains(HasSubstr("the gateway's own source")));
+  EXPECT_THAT(ErrorOf(source + R"(operator_events { types: "*" })", "sources[0].name"),
+              HasSubstr("another name"));
+}
+
+TEST_F(OptionsTest, SilenceThatNoSourceMayHaveIsWarnedOf) {
+  EXPECT_THAT(WarningsOf(R"(operator_events { types: "*" })"),
+              Contains(HasSubstr("no source has silent_after")));
+  const std::string source =
+      R"(sources { name: "s" silent_after { seconds: 60 }
+                   secrets { name: "a" inline: "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4" } } )";
+  EXPECT_THAT(WarningsOf(source + R"(operator_events { types: "*" })"),
+              Not(Contains(HasSubstr("silent_after"))));
+  EXPECT_EQ(Right(source).sources[0].silent_after, absl::Seconds(60));
+}
+
 // To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
 TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
   for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {

@@ -26,6 +26,7 @@ Config FixedPart(Config config) {
   config.mutable_storage()->clear_conflicts();
   config.mutable_logging()->clear_level();
   config.clear_tracing();
+  config.clear_operator_events();
   config.mutable_http();
   config.mutable_grpc()->mutable_limits();
   config.mutable_admin();

@@ -36,6 +36,7 @@ TEST(ReloadTest, SourcesRetentionAndLogLevelMayChange) {
                 history { max_rows: 2000 }
                 conflicts { max_entries: 5 } }
        tracing { sample_ratio: 0.5 }
+       operator_events { types: "hookgate.*" }
       logging { level: "debug" })")
                   .ok());
 }

@@ -236,6 +236,18 @@ TEST_F(AccessTest, RightsAreThoseOfTheSource) {
   EXPECT_EQ(get(99, "reader").error_code(), StatusCode::NOT_FOUND);
 }
 
+// What the gateway tells about itself names subscriptions, sources and errors of the config.
+TEST_F(AccessTest, OperatorEventsNeedTheRightForTheirSource) {
+  StartWith(WithTokens("reader", {"reader"}, R"(subscribe: "openai")") +
+            WithTokens("pager", {"pager"}, R"(subscribe: "hookgate" query: "hookgate")"));
+  const std::string filter = R"(filter { sources: "hookgate" })";
+  EXPECT_EQ(Subscribe(filter, "reader").error_code(), StatusCode::PERMISSION_DENIED);
+  const auto request = Parse<v1::ListEventsRequest>(filter);
+  EXPECT_EQ(Call("EventService/ListEvents", request, "reader").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(Call("EventService/ListEvents", request, "pager").ok());
+}
+
 TEST_F(AccessTest, SubscriptionsNeedConsumeAndTheirSources) {
   StartWith(WithTokens("mailer", {"mailer"}, R"(subscribe: "openai" consume: "mail.*")") +
             WithTokens("worker", {"worker"}, R"(consume: "mail.daily")") +
