@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,12 +33,23 @@ class HttpHead {
       absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit) const = 0;
 };
 
+// Follows one answer on its way out; destroyed once it has gone, or its connection has.
+class AnswerWatch {
+ public:
+  virtual ~AnswerWatch() = default;
+  // All of the answer was written, so long after the head of its request had been read, or had turned
+  // out not to be one. Not called for a connection that was refused before, and for an answer that
+  // could not be written. On the connection's thread: must not block.
+  virtual void OnWritten(absl::Duration since_head) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   // Further fields; Date, Content-Type, Content-Length and Connection are the server's.
   std::vector<std::pair<std::string, std::string>> fields;
+  std::shared_ptr<AnswerWatch> watch;  // null: nobody follows it
 };
 
 // What the connection layer refuses on its own.

@@ -1,6 +1,7 @@
 #include "server/http/http_server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <optional>
@@ -87,6 +88,10 @@ class HttpServerImpl final : public HttpServer {
 
   std::string address() const override { return listener_.address(); }
 
+  int64_t open_connections() const override { return open_.load(std::memory_order_relaxed); }
+
+  int64_t max_connections() const override { return options_.max_connections; }
+
   void BeginDrain() override ABSL_LOCKS_EXCLUDED(mu_) {
     listener_.Stop();
     for (const auto& session : DrainingSessions()) session->Drain();
@@ -145,6 +150,7 @@ class HttpServerImpl final : public HttpServer {
                                           HttpSession::Shared{options_, handler_, clock_, bodies_},
                                           answers, [this, id = decision.id] { RemoveSession(id); });
         connections_.Add(decision.id, session);
+        open_.fetch_add(1, std::memory_order_relaxed);
       }
     }
     if (decision.leaving != nullptr) decision.leaving->MakeRoom();
@@ -172,6 +178,7 @@ class HttpServerImpl final : public HttpServer {
   }
 
   void RemoveSession(int64_t id) ABSL_LOCKS_EXCLUDED(mu_) {
+    open_.fetch_sub(1, std::memory_order_relaxed);
     MonotonicMutexLock lock(&mu_);
     connections_.Remove(id);
   }
@@ -199,6 +206,7 @@ class HttpServerImpl final : public HttpServer {
   const Clock& clock_;
 
   BodyBudget bodies_;  // does its own locking
+  std::atomic<int64_t> open_ = 0;
 
   MonotonicMutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

@@ -4,6 +4,7 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_SERVER_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_SERVER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,9 @@ class HttpServer {
 
   // HOST:PORT as bound.
   virtual std::string address() const = 0;
+  // Those that are open now, and those that may be. Takes no lock.
+  virtual int64_t open_connections() const = 0;
+  virtual int64_t max_connections() const = 0;
 
   // Begins what Drain waits for, and returns at once: takes no new connections, closes those with
   // no request under way, and gives what is still arriving `options.drain_patience`, after which it

@@ -24,7 +24,7 @@ using boost::system::error_code;
 constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr size_t kFirstRead = 4096;
 constexpr size_t kBodyRead = 16 << 10;
-// What a resting connection keeps of its buffer for reading.
+// What a resting connection keeps of its buffer for reading, and of the one for its answer.
 constexpr size_t kKeptBuffer = 8 << 10;
 constexpr absl::Duration kLingerTime = absl::Seconds(2);
 
@@ -240,6 +240,7 @@ void HttpSession::GiveUpBody() {
 void HttpSession::ReadRequest() {
   head_request_ = false;
   body_given_up_ = false;
+  head_read_at_.reset();
   head_before_trailer_.reset();
   parser_.reset();
   fields_memory_.release();
@@ -315,6 +316,7 @@ void HttpSession::LookForFold(absl::string_view bytes) {
 }
 
 void HttpSession::OnHead(error_code error) {
+  head_read_at_ = clock_.MonotonicNow();
   if (error) {
     if (deadline_.expired()) {
       return RefuseLate(HttpRefusal::kHeaderTimeout, "the header came too slowly");
@@ -444,6 +446,7 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
   close_after_answer_ = !keep_alive;
   answer_accepts_ = response.status / 100 == 2;
   proven_ = proven_ || answer_accepts_;
+  watch_ = response.watch;
   Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_, answer_);
   SetPhase(Phase::kAnswering,
            answer_accepts_ ? options_.write_timeout : LimitWhileDraining(options_.write_timeout));
@@ -453,7 +456,13 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
 }
 
 void HttpSession::OnAnswered(error_code error) {
+  const std::shared_ptr<AnswerWatch> watch = std::move(watch_);
   if (error) return CloseNow();
+  if (watch != nullptr && head_read_at_.has_value()) {
+    watch->OnWritten(clock_.MonotonicNow() - *head_read_at_);
+  }
+  // A connection that rests holds little, however long its last answer was.
+  if (answer_.capacity() > kKeptBuffer) std::string().swap(answer_);
   if (close_after_answer_ || draining_ || leaving_) return Linger();
   ReadRequest();
 }

@@ -29,6 +29,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "server/base/clock.h"
 #include "server/http/answer_queue.h"
 #include "server/http/counted_body.h"
@@ -167,7 +169,10 @@ class HttpSession final : public AnswerRecipient,
   std::optional<BodyBudget::Share> share_;
   // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
   std::optional<Head> head_before_trailer_;
-  std::string answer_;  // Asio's while it is being sent
+  std::string answer_;                  // Asio's while it is being sent
+  std::shared_ptr<AnswerWatch> watch_;  // of the same
+  // Of the request, on the monotonic clock: when its head had been read, or what came of it.
+  absl::optional<absl::Duration> head_read_at_;
 };
 
 }  // namespace hookgate
