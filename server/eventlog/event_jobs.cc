@@ -122,6 +122,8 @@ class TrimJob final : public LogJob {
     statements.delete_through.BindInt(1, last);
     RETURN_IF_ERROR(statements.delete_through.Run());
     removed_ = statements.database.changes();
+    state.outcomes.events_removed_for_size += removed_for_size_;
+    state.outcomes.events_removed_for_age += removed_ - removed_for_size_;
     statements.delete_repeats_through.BindInt(1, last);
     RETURN_IF_ERROR(statements.delete_repeats_through.Run());
     state.position.earliest = last + 1;
@@ -153,6 +155,7 @@ class TrimJob final : public LogJob {
       bytes += oldest.ColumnInt(1);
       if (last != 0 && bytes > step_.max_bytes) return last;
       last = sequence;
+      if (sequence > Cutoff(settled, /*in_excess=*/false)) ++removed_for_size_;
     }
   }
 
@@ -173,6 +176,7 @@ class TrimJob final : public LogJob {
   const TrimStep step_;
   CountDone done_;
   int64_t removed_ = 0;
+  int64_t removed_for_size_ = 0;  // of these
 };
 
 }  // namespace

@@ -28,21 +28,22 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     const Indexes& indexes, const Limits& limits, CommitListener* listener,
-    CommitCompanion* companion) {
+    CommitCompanion* companion, LogMetrics* metrics) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
                    LogStatements::Prepare(*database, indexes.webhooks, indexes.texts,
                                           indexes.repeats, indexes.receive_times, disk.stretch));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits, listener,
-                                        companion));
+                                        companion, metrics));
 }
 
 LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
                      std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-                     CommitListener* listener, CommitCompanion* companion)
+                     CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics)
     : limits_(limits),
       listener_(listener),
       companion_(companion),
+      metrics_(metrics),
       database_(std::move(database)),
       statements_(std::move(statements)),
       checkpointer_(std::move(checkpointer)),
@@ -51,6 +52,7 @@ LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStat
       checkpoint_at_(kCheckpointPages),
       position_(disk.position),
       last_touch_(disk.last_touch) {
+  if (metrics_ != nullptr) metrics_->NotePosition(disk.position);
   if (!rewritten_) NoteOutcome(disk.rewritten, {}).IgnoreError();
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
@@ -88,10 +90,17 @@ void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
     } else {
       queued_bytes_ += job->bytes();
       queue_.push_back(std::move(job));
+      NoteQueue();
       return;
     }
   }
   job->Answer(refusal);
+}
+
+void LogWriter::NoteQueue() {
+  if (metrics_ != nullptr) {
+    metrics_->NoteQueue(static_cast<int64_t>(queue_.size()), queued_bytes_);
+  }
 }
 
 LogPosition LogWriter::Position() const {
@@ -154,6 +163,7 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
     queue_.erase(queue_.begin(), end);
   }
   queued_bytes_ -= bytes;
+  NoteQueue();
   // Who waited while many rows were written for jobs that give way does not wait for as many again
   // in its own group.
   const bool takes_many = group.empty() || !took_many_;
@@ -176,8 +186,17 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   state.position = Position();
   state.last_touch = LastTouch();
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
-  if (status.ok()) status = NoteOutcome(WriteGroup(group, state), state);
+  if (status.ok()) {
+    const absl::Duration begin = metrics_ != nullptr ? metrics_->MonotonicNow() : absl::Duration();
+    const absl::Status outcome = WriteGroup(group, state);
+    // One that had nothing to write committed nothing.
+    if (metrics_ != nullptr && (wrote_ || wrote_status_ || !outcome.ok())) {
+      metrics_->NoteCommit(outcome, metrics_->MonotonicNow() - begin);
+    }
+    status = NoteOutcome(outcome, state);
+  }
   if (status.ok() && companion_ != nullptr) companion_->Committed(state.outcomes);
+  if (status.ok() && metrics_ != nullptr) metrics_->NoteOutcomes(state.outcomes);
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
@@ -210,6 +229,7 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
   wrote_ = database_->total_changes() != changes_before;
   const StatusChanges* const status =
       companion_ != nullptr ? companion_->Due(state.outcomes) : nullptr;
+  wrote_status_ = status != nullptr;
   if (status != nullptr) RETURN_IF_ERROR(statements_->status.Write(*status));
   // After it is known whether the group writes anything: a repeat that is answered from what is
   // stored does not depend on a disk that takes no more.
@@ -271,6 +291,10 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState&
     } else {
       poisoned_ = until_restart;
     }
+  }
+  if (metrics_ != nullptr) {
+    metrics_->NoteHealth(is_healthy);
+    if (outcome.ok()) metrics_->NotePosition(state.position);
   }
   if (is_healthy && !was_healthy) {
     Log(Severity::kInfo, "the log can be written again");

@@ -15,6 +15,7 @@
 #include "server/eventlog/checkpointer.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
+#include "server/eventlog/log_metrics.h"
 #include "server/eventlog/log_statements.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/repeat_counts.h"
@@ -70,11 +71,11 @@ class LogWriter {
     ReceiveTimes& receive_times;
   };
 
-  // `listener` and `companion` may be null; they outlive the writer.
+  // `listener`, `companion` and `metrics` may be null; they outlive the writer.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
       const Indexes& indexes, const Limits& limits, CommitListener* listener,
-      CommitCompanion* companion = nullptr);
+      CommitCompanion* companion = nullptr, LogMetrics* metrics = nullptr);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();
@@ -93,7 +94,7 @@ class LogWriter {
  private:
   LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
             std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-            CommitListener* listener, CommitCompanion* companion);
+            CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics);
 
   void Queue(std::unique_ptr<LogJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
@@ -103,6 +104,7 @@ class LogWriter {
   absl::Status RewriteWhatWasFound();
   absl::Status WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state);
   absl::Status RefusedUntilRestart() const;
+  void NoteQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Remembers how a group ended, and returns what its jobs are answered.
   absl::Status NoteOutcome(const absl::Status& outcome, const LogState& state)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -112,6 +114,7 @@ class LogWriter {
   const Limits limits_;
   CommitListener* const listener_;
   CommitCompanion* const companion_;
+  LogMetrics* const metrics_;
 
   // Touched only by the writer thread.
   const std::unique_ptr<Database> database_;
@@ -124,6 +127,7 @@ class LogWriter {
   bool wrote_ = false;
   bool only_status_ = false;
   bool took_many_ = false;  // rows of jobs that give way, into the last group
+  bool wrote_status_ = false;
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;

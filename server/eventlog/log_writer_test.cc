@@ -15,7 +15,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/eventlog/event_jobs.h"
+#include "server/eventlog/log_metrics.h"
+#include "server/metrics/metric_registry.h"
 #include "server/store/schema.h"
+#include "tests/support/fake_clock.h"
 
 namespace hookgate {
 namespace {
@@ -47,11 +50,18 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {}, nullptr);
+  const FakeClock clock;
+  MetricRegistry registry;
+  LogMetrics metrics(registry, clock);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                                  {*webhooks, *texts, repeats, *times}, {}, nullptr,
+                                  nullptr, &metrics);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
+  EXPECT_TRUE(metrics.healthy());
   EXPECT_TRUE(absl::IsUnavailable(Append(*writer, "too large", 1 << 20).status()));
   EXPECT_FALSE(writer->Health().ok());
+  EXPECT_FALSE(metrics.healthy());
   EXPECT_EQ(writer->Position().head, 1);
 
   // What finds nothing to write succeeds, and is no sign that there is room: it once was taken for
@@ -69,6 +79,18 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   ASSERT_TRUE(small.ok()) << small.status();
   EXPECT_EQ(small->sequence, 2);
   EXPECT_TRUE(writer->Health().ok());
+  EXPECT_TRUE(metrics.healthy());
+  EXPECT_EQ(metrics.head(), 2);
+  const std::string scrape = registry.Write(MetricFormat::kText);
+  for (const char* line : {"hookgate_log_commits_total{result=\"ok\"} 2",
+                           "hookgate_log_commits_total{result=\"full\"} 1",
+                           "hookgate_log_commits_total{result=\"busy\"} 0",
+                           "hookgate_log_commits_total{result=\"failed\"} 0",
+                           "hookgate_log_commit_duration_seconds_count 2",
+                           "hookgate_log_head_sequence 2", "hookgate_log_earliest_sequence 1",
+                           "hookgate_log_queue_webhooks 0", "hookgate_log_queue_bytes 0"}) {
+    EXPECT_THAT(scrape, testing::HasSubstr(absl::StrCat("\n", line, "\n")));
+  }
 }
 
 TEST(LogWriterTest, QueueIsBoundedByBytesToo) {

@@ -63,6 +63,7 @@ class ReleaseJob final : public LogJob {
     const GroupOutcomes before = state.outcomes;
     RETURN_IF_ERROR(append_->Write(statements, state));
     state.outcomes = before;
+    ++state.outcomes.released_from_quarantine;
     return absl::OkStatus();
   }
 
@@ -86,8 +87,9 @@ class DiscardJob final : public LogJob {
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(found_, Delete(statements, id_));
+    if (found_) ++state.outcomes.discarded_from_quarantine;
     return absl::OkStatus();
   }
 
@@ -103,8 +105,8 @@ class DiscardJob final : public LogJob {
 
 class TrimQuarantineJob final : public LogJob {
  public:
-  TrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done)
-      : touch_(touch), step_(step), done_(std::move(done)) {}
+  TrimQuarantineJob(int64_t touch, QuarantineLimit limit, const TrimStep& step, CountDone done)
+      : touch_(touch), limit_(limit), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
@@ -113,6 +115,9 @@ class TrimQuarantineJob final : public LogJob {
     for (const int64_t id : ids) RETURN_IF_ERROR(Delete(statements, id).status());
     removed_ = static_cast<int64_t>(ids.size());
     state.outcomes.removed_from_quarantine += removed_;
+    if (limit_ == QuarantineLimit::kNumber) {
+      state.outcomes.removed_from_quarantine_for_number += removed_;
+    }
     return absl::OkStatus();
   }
 
@@ -138,6 +143,7 @@ class TrimQuarantineJob final : public LogJob {
   }
 
   const int64_t touch_;
+  const QuarantineLimit limit_;
   const TrimStep step_;
   CountDone done_;
   int64_t removed_ = 0;
@@ -159,8 +165,9 @@ std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done
   return std::make_unique<DiscardJob>(id, std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done) {
-  return std::make_unique<TrimQuarantineJob>(touch, step, std::move(done));
+std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
+                                              const TrimStep& step, CountDone done) {
+  return std::make_unique<TrimQuarantineJob>(touch, limit, step, std::move(done));
 }
 
 }  // namespace hookgate

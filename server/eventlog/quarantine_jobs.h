@@ -21,9 +21,13 @@ std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> eve
 // Removes the entry `id`. NOT_FOUND if there is none.
 std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done);
 
+// Why entries are removed, for whoever counts them.
+enum class QuarantineLimit { kAge, kNumber };
+
 // Removes the oldest entries whose touch is not above `touch`, at most a `step` of them. `done`
 // gets how many were removed; 0: nothing is left to remove.
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, const TrimStep& step, CountDone done);
+std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
+                                              const TrimStep& step, CountDone done);
 
 }  // namespace hookgate
 

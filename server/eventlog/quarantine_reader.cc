@@ -20,6 +20,8 @@ constexpr char kFind[] =
 constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body, trace FROM quarantine WHERE id = ?1";
 constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";
+constexpr char kCountBySource[] =
+    "SELECT source, count(*) FROM quarantine GROUP BY source ORDER BY source";
 
 QuarantineEntry ReadEntry(const Statement& row) {
   QuarantineEntry entry;
@@ -86,6 +88,16 @@ absl::StatusOr<int64_t> QuarantineReader::Count() {
   ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kCount));
   RETURN_IF_ERROR(rows.Step().status());
   return rows.ColumnInt(0);
+}
+
+absl::StatusOr<std::map<std::string, int64_t>> QuarantineReader::CountBySource() {
+  ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kCountBySource));
+  std::map<std::string, int64_t> counts;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return counts;
+    counts[std::string(rows.ColumnText(0))] = rows.ColumnInt(1);
+  }
 }
 
 }  // namespace hookgate

@@ -3,6 +3,8 @@
 #define HOOKGATE_SERVER_EVENTLOG_QUARANTINE_READER_H_
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +26,7 @@ class QuarantineReader {
   absl::StatusOr<QuarantineEntry> Get(int64_t id);
   absl::StatusOr<QuarantineEntry> Find(absl::string_view source, absl::string_view webhook_id);
   absl::StatusOr<int64_t> Count();
+  absl::StatusOr<std::map<std::string, int64_t>> CountBySource();
   // The newest touch that the newest `max_entries` are above; 0: there are not more.
   absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);
 

@@ -149,8 +149,10 @@ bool MayPass(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
-    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion) {
-  absl::StatusOr<std::unique_ptr<SqliteEventLog>> log = OpenFolder(options, listener, companion);
+    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
+    LogMetrics* metrics) {
+  absl::StatusOr<std::unique_ptr<SqliteEventLog>> log =
+      OpenFolder(options, listener, companion, metrics);
   if (!absl::IsDataLoss(log.status())) return log;
   return absl::DataLossError(absl::StrCat(
       log.status().message(),
@@ -161,7 +163,8 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
 }
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
-    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion) {
+    const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
+    LogMetrics* metrics) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
@@ -202,7 +205,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                         .texts = *indexes.texts,
                         .repeats = *indexes.repeats,
                         .receive_times = *indexes.receive_times},
-                       options.limits, listener, companion));
+                       options.limits, listener, companion, metrics));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(indexes), std::move(writer)));
   RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));
@@ -385,6 +388,11 @@ absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
   return summary;
 }
 
+absl::StatusOr<std::map<std::string, int64_t>> SqliteEventLog::CountQuarantined() {
+  return WithReader<std::map<std::string, int64_t>>(
+      [](LogReader& reader) { return QuarantineReader(reader.database()).CountBySource(); });
+}
+
 absl::StatusOr<std::vector<ConflictEntry>> SqliteEventLog::ListConflicts(absl::string_view source,
                                                                          int64_t before,
                                                                          int64_t max_entries) {
@@ -487,17 +495,21 @@ absl::StatusOr<int64_t> SqliteEventLog::UsedBytes() {
 absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(const QuarantineCutoffs& cutoffs,
                                                        absl::FunctionRef<bool()> go_on) {
   ASSIGN_OR_RETURN(const int64_t above, LastTouchAbove(cutoffs.max_entries));
-  const int64_t touch = std::max(cutoffs.touch, above);
   int64_t total = 0;
-  while (true) {
-    ASSIGN_OR_RETURN(const int64_t removed,
-                     SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
-                       return MakeTrimQuarantineJob(touch, kTrimStep, std::move(done));
-                     }));
-    total += removed;
-    removed_from_quarantine_ += removed;
-    if (removed == 0 || !go_on()) return total;
+  for (const QuarantineLimit limit : {QuarantineLimit::kAge, QuarantineLimit::kNumber}) {
+    const int64_t touch = limit == QuarantineLimit::kAge ? cutoffs.touch : above;
+    while (true) {
+      ASSIGN_OR_RETURN(const int64_t removed,
+                       SubmitAndWait<absl::StatusOr<int64_t>>([&](CountDone done) {
+                         return MakeTrimQuarantineJob(touch, limit, kTrimStep, std::move(done));
+                       }));
+      if (removed == 0) break;
+      total += removed;
+      removed_from_quarantine_ += removed;
+      if (!go_on()) return total;
+    }
   }
+  return total;
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::LastTouchAbove(int64_t max_entries) {

@@ -4,6 +4,7 @@
 #define HOOKGATE_SERVER_EVENTLOG_SQLITE_EVENT_LOG_H_
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/log_metrics.h"
 #include "server/eventlog/log_reader.h"
 #include "server/eventlog/log_writer.h"
 #include "server/eventlog/lookup_log.h"
@@ -48,14 +50,15 @@ class SqliteEventLog final : public EventLog,
                              public StatusLog,
                              public Trimmable {
  public:
-  // Opens the log in `data_dir`, or makes one there. `listener` and `companion` may be null; they
-  // outlive the log.
+  // Opens the log in `data_dir`, or makes one there. `listener`, `companion` and `metrics` may be
+  // null; they outlive the log.
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
   // DATA_LOSS (damaged). A disk that is full, or a database that somebody else reads or locks, is
   // no error: Health says so until it can be written.
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
                                                               CommitListener* listener,
-                                                              CommitCompanion* companion = nullptr);
+                                                              CommitCompanion* companion = nullptr,
+                                                              LogMetrics* metrics = nullptr);
 
   // Commits and answers what waits. No call may be under way.
   ~SqliteEventLog() override;
@@ -93,6 +96,8 @@ class SqliteEventLog final : public EventLog,
   void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, AppendDone done) override;
   void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
+  // How many entries each source has; those that have none are left out.
+  absl::StatusOr<std::map<std::string, int64_t>> CountQuarantined();
 
   absl::StatusOr<std::vector<ConflictEntry>> ListConflicts(absl::string_view source, int64_t before,
                                                            int64_t max_entries) override;
@@ -136,7 +141,8 @@ class SqliteEventLog final : public EventLog,
 
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
-      const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion);
+      const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
+      LogMetrics* metrics);
   // What the log keeps in memory besides its position; each does its own locking.
   struct Indexes {
     std::unique_ptr<WebhookIndex> webhooks;

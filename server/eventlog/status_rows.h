@@ -88,13 +88,18 @@ struct StatusChanges {
 // What leads from `from` to `to`. Counters are never removed.
 StatusChanges ChangesBetween(const StoredStatus& from, const StoredStatus& to);
 
-// What the jobs of one group did to webhooks that came.
+// What the jobs of one group did to webhooks that came, and to what was kept of them.
 struct GroupOutcomes {
   int64_t stored = 0;
   int64_t duplicates = 0;
   int64_t conflicts = 0;
   int64_t quarantined = 0;
-  int64_t removed_from_quarantine = 0;  // by its limits
+  int64_t removed_from_quarantine = 0;             // by its limits
+  int64_t removed_from_quarantine_for_number = 0;  // of these; the others, for their age
+  int64_t released_from_quarantine = 0;
+  int64_t discarded_from_quarantine = 0;
+  int64_t events_removed_for_age = 0;
+  int64_t events_removed_for_size = 0;
 };
 
 // Has something to write beside what else is committed. Called on the log's writer thread alone:
