@@ -83,6 +83,21 @@ absl::Status MessageTooLarge(size_t max_bytes) {
       absl::StrCat("a message to this method may have ", max_bytes, " bytes; this one has more"));
 }
 
+// What a call that ended without a status of its own comes to.
+absl::StatusCode CodeOf(CallEnd end) {
+  switch (end) {
+    case CallEnd::kDeadline:
+      return absl::StatusCode::kDeadlineExceeded;
+    case CallEnd::kShutdown:
+      return absl::StatusCode::kUnavailable;
+    case CallEnd::kFinished:
+    case CallEnd::kCancelled:
+    case CallEnd::kConnectionLost:
+      break;
+  }
+  return absl::StatusCode::kCancelled;
+}
+
 }  // namespace
 
 GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wakes,
@@ -334,6 +349,11 @@ void GrpcSession::OpenCall(int32_t stream_id, bool end_stream) {
     shared_.refusals.Note(GrpcRefusal::kMalformedCall, peer_.address, "not a call of gRPC");
     AnswerHttp(*call, head_.http_status());
   } else if (const absl::Status started = StartCall(*call, end_stream); !started.ok()) {
+    MethodTable::Observer* const observer = shared_.table.observer();
+    const MethodTable::Entry* const method = shared_.table.Find(head_.path());
+    if (observer != nullptr && method != nullptr) {
+      observer->OnCallEnd(*method, /*begun=*/false, started.code(), absl::ZeroDuration());
+    }
     SubmitStatus(*call, started);
   }
   if (end_stream) OnEndStream(*call);
@@ -380,6 +400,10 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
   ASSIGN_OR_RETURN(call.handler_, call.method_->method.factory(call.shared_from_this(), info));
   if (call.handler_ == nullptr) return absl::InternalError("the method has no handler");
   shared_.open_calls.fetch_add(1, std::memory_order_relaxed);
+  if (shared_.table.observer() != nullptr) {
+    call.begin_ = shared_.clock.MonotonicNow();
+    shared_.table.observer()->OnCallBegin(*call.method_);
+  }
   if (info.deadline.has_value()) call.deadline_ = *info.deadline;
   if (call.method_->kind != MethodTable::Kind::kBidirectional && !end_stream) {
     call.phase_deadline_ =
@@ -771,6 +795,7 @@ void GrpcSession::RefuseCall(ServerCall& call, GrpcRefusal refusal, const absl::
 
 void GrpcSession::EndCall(ServerCall& call, CallEnd end, const absl::Status& status) {
   const bool within_message = call.message_ != nullptr && call.message_sent_ > 0;
+  NoteEnd(call, call.status_submitted_ ? call.status().code() : status.code());
   EndHandler(call, end);
   if (call.status_submitted_) return;
   if (within_message) {
@@ -791,10 +816,23 @@ void GrpcSession::EndHandler(ServerCall& call, CallEnd end) {
   call.deadline_ = absl::InfiniteDuration();
   call.phase_deadline_ = absl::InfiniteDuration();
   SetTimer(call);
+  if (end == CallEnd::kFinished) {
+    NoteEnd(call, call.status().code());
+  } else {
+    NoteEnd(call, CodeOf(end));
+  }
   const std::shared_ptr<CallHandler> handler = std::exchange(call.handler_, nullptr);
   if (handler == nullptr) return;
   shared_.open_calls.fetch_sub(1, std::memory_order_relaxed);
   handler->OnEnd(end);
+}
+
+void GrpcSession::NoteEnd(ServerCall& call, absl::StatusCode code) {
+  MethodTable::Observer* const observer = shared_.table.observer();
+  if (observer == nullptr || call.handler_ == nullptr || call.end_noted_) return;
+  call.end_noted_ = true;
+  observer->OnCallEnd(*call.method_, /*begun=*/true, code,
+                      shared_.clock.MonotonicNow() - call.begin_);
 }
 
 void GrpcSession::SetTimer(ServerCall& call) {

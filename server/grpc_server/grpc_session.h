@@ -193,6 +193,8 @@ class GrpcSession final : private Http2Events {
   // The client has its status: what it still sends is of no use.
   void ResetQuietly(ServerCall& call);
   void EndHandler(ServerCall& call, CallEnd end);
+  // Tells the observer that a call which a handler has ends so; once.
+  void NoteEnd(ServerCall& call, absl::StatusCode code);
   void LetGo(ServerCall& call);
   void SetTimer(ServerCall& call);
   bool has_too_many_calls() const;

@@ -31,8 +31,10 @@ void MethodTable::AddService(const google::protobuf::ServiceDescriptor& service,
     if (method.empty() || method.mapped().factory == nullptr) {
       WrongProgram("a method of a service has no handler", descriptor.full_name());
     }
-    entries_[absl::StrCat("/", service.full_name(), "/", descriptor.name())] = {
-        std::move(method.mapped()), KindOf(descriptor)};
+    const std::string name = absl::StrCat(service.full_name(), "/", descriptor.name());
+    const size_t index = entries_.size();
+    entries_[absl::StrCat("/", name)] = {std::move(method.mapped()), KindOf(descriptor), name,
+                                         index};
   }
   if (!methods.empty()) {
     WrongProgram("a handler is for a method that its service does not have",

@@ -16,9 +16,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "server/grpc_server/call.h"
 
@@ -60,9 +62,25 @@ class MethodTable {
   struct Entry {
     Method method;
     Kind kind = Kind::kUnary;
+    std::string name;  // "hookgate.v1.EventService/GetEvent"
+    size_t index = 0;  // in the order in which they were added, from 0
   };
 
-  explicit MethodTable(Admit admit) : admit_(std::move(admit)) {}
+  // Hears how calls go, for whoever counts them. On the threads of connections: must not block.
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    // A handler has the call now.
+    virtual void OnCallBegin(const Entry& method) = 0;
+    // The call ended with this status, so long after its headers had come. Once for each call of a
+    // method that there is, also if no handler had it: then it has not begun.
+    virtual void OnCallEnd(const Entry& method, bool begun, absl::StatusCode code,
+                           absl::Duration took) = 0;
+  };
+
+  // `observer` may be null; it outlives the server.
+  explicit MethodTable(Admit admit, Observer* observer = nullptr)
+      : admit_(std::move(admit)), observer_(observer) {}
 
   // Adds a service with all of its methods, each by its name without the service's. It is an error
   // of the program, and ends it, if `methods` are not exactly those of `service`.
@@ -75,10 +93,18 @@ class MethodTable {
   // By "/service/method"; null if there is no such method. Valid while the table lives.
   const Entry* Find(absl::string_view path) const;
 
+  // All methods, in no order.
+  void ForEach(absl::FunctionRef<void(const Entry&)> visit) const {
+    for (const auto& [path, entry] : entries_) visit(entry);
+  }
+
+  Observer* observer() const { return observer_; }
+
   Admission AskToAdmit(const CallInfo& info) const { return admit_(info); }
 
  private:
   Admit admit_;
+  Observer* const observer_;
   absl::flat_hash_map<std::string, Entry> entries_;
   std::vector<std::string> service_names_;
 };

@@ -98,7 +98,9 @@ class ServerCall final : public Call,
   const MethodTable::Entry* method_ = nullptr;
   absl::Duration deadline_ = absl::InfiniteDuration();        // the client's
   absl::Duration phase_deadline_ = absl::InfiniteDuration();  // for the request, or for the upload
+  absl::Duration begin_;                                      // when its headers had come
   uint32_t discarded_bytes_ = 0;                              // of an upload whose status is out
+  bool end_noted_ : 1 = false;         // the observer of the methods knows that it has ended
   bool holds_answer_ : 1 = false;      // message_ is one, and its session counts it
   bool remote_closed_ : 1 = false;     // the client has closed its side
   bool half_close_told_ : 1 = false;   // and the handler knows
