@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_BATCH_FRAME_H_
 #define HOOKGATE_SERVER_DELIVERY_BATCH_FRAME_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 

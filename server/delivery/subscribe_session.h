@@ -78,6 +78,8 @@ class SubscribeSession {
   void Drain(absl::Duration reconnect_delay);
 
   const SelectionPtr& selection() const { return selection_; }
+  // Whether what comes next is being read from the disk.
+  bool reading() const { return reading_; }
   // The position: everything up to here was sent or did not match.
   Sequence position() const { return position_; }
   // The client was told so, and nothing had to be read from the disk since.

@@ -99,7 +99,8 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(), context.bounds)),
       control_(stored.control),
       jobs_(std::move(jobs)),
-      dead_letters_(state_->dead_letters()) {}
+      dead_letters_(state_->dead_letters()),
+      metrics_(context.metrics == nullptr ? nullptr : context.metrics->Add(name_)) {}
 
 Instant Subscription::Now() const {
   return {context_.clock.WallNow(), context_.clock.MonotonicNow()};
@@ -162,7 +163,10 @@ void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) 
   last = std::move(found->second);
   streams_.erase(found);
   state_->Detach(stream, why, keep_leases, Now(), random_);
-  if (streams_.empty()) ReadAnew();  // Nobody takes what is held for them.
+  if (streams_.empty()) {
+    ReadAnew();  // Nobody takes what is held for them.
+    behind_ = false;
+  }
   Schedule();
 }
 
@@ -471,21 +475,40 @@ Backlog Subscription::GetBacklog() {
 absl::optional<absl::Time> Subscription::ReceiveTimeOf(Sequence sequence) {
   const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
   if (slice.has_value() && !slice->events.empty()) return slice->events.front()->receive_time;
+  bool look_up = false;
+  absl::optional<absl::Time> known;
   {
     absl::MutexLock lock(&mu_);
-    const Held* const next = FindHeld(sequence, /*include_raw_body=*/false);
-    if (next != nullptr) return next->event->receive_time;
-    if (oldest_.sequence == sequence) return oldest_.time;
-    if (scanned_.sequence == sequence - 1 && reading_) return scanned_.time;
-    if (looking_up_ || closed_) return absl::nullopt;
-    looking_up_ = true;
+    known = KnownReceiveTime(sequence, look_up);
   }
-  context_.reads.Post(
-      [self = shared_from_this(), sequence](ReadQueue::Ticket) { self->LookUpOldest(sequence); });
+  if (look_up) PostLookUp(sequence);
+  return known;
+}
+
+absl::optional<absl::Time> Subscription::KnownReceiveTime(Sequence sequence, bool& look_up) {
+  const Held* const next = FindHeld(sequence, /*include_raw_body=*/false);
+  if (next != nullptr) return next->event->receive_time;
+  if (oldest_.sequence == sequence) return oldest_.time;
+  if (scanned_.sequence == sequence - 1 && (reading_ || behind_)) return scanned_.time;
+  if (looking_up_ || closed_) return absl::nullopt;
+  looking_up_ = true;
+  look_up = true;
   return absl::nullopt;
 }
 
+void Subscription::PostLookUp(Sequence sequence) {
+  context_.reads.Post(
+      [self = shared_from_this(), sequence](ReadQueue::Ticket) { self->LookUpOldest(sequence); });
+}
+
 void Subscription::LookUpOldest(Sequence sequence) {
+  const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
+  if (slice.has_value() && !slice->events.empty()) {
+    absl::MutexLock lock(&mu_);
+    looking_up_ = false;
+    oldest_ = {slice->events.front()->sequence, slice->events.front()->receive_time};
+    return;
+  }
   const absl::StatusOr<LogPage> page = context_.log.Read(
       sequence - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
   absl::MutexLock lock(&mu_);
@@ -509,6 +532,32 @@ Backlog Subscription::ReadBacklog() {
         context_.clock.WallNow() - page->events.front()->receive_time, absl::ZeroDuration());
   }
   return backlog;
+}
+
+absl::optional<SubscriptionGauges> Subscription::GetGauges(Sequence head) {
+  SubscriptionGauges gauges;
+  absl::optional<absl::Time> oldest;
+  bool look_up = false;
+  Sequence next = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    if (metrics_ == nullptr) return absl::nullopt;
+    next = state_->position() + 1;
+    const int64_t beyond = std::max<int64_t>(head - state_->position(), 0);
+    gauges.backlog = state_->unsettled() + beyond;
+    gauges.in_flight = state_->in_flight();
+    gauges.awaiting_redelivery = state_->waiting();
+    gauges.dead_letters = dead_letters_;
+    gauges.consumers = state_->open_consumers();
+    if (behind_ && beyond > 0) gauges.streams_behind = static_cast<int64_t>(streams_.size());
+    oldest = state_->oldest_receive_time();
+    if (!oldest.has_value() && beyond > 0) oldest = KnownReceiveTime(next, look_up);
+  }
+  if (look_up) PostLookUp(next);
+  if (oldest.has_value()) {
+    gauges.oldest_unacked_age = std::max(context_.clock.WallNow() - *oldest, absl::ZeroDuration());
+  }
+  return gauges;
 }
 
 // --- Waking up and ending. ---
@@ -542,6 +591,7 @@ void Subscription::Close(const absl::Status& status) {
     receivers = TakeReceivers();
     answers = std::exchange(answers_, {});
     ticket_ = {};
+    metrics_.reset();
   }
   context_.watch.Forget(this);
   for (const auto& receiver : receivers) receiver->OnEnd(status);
@@ -665,6 +715,7 @@ void Subscription::ReadOn() {
     absl::MutexLock lock(&mu_);
     if (closed_) return;
     reading_ = true;
+    if (request->wanted.sequences.empty()) behind_ = true;
   }
   context_.reads.Post(
       [self = shared_from_this(), request = *std::move(request)](ReadQueue::Ticket ticket) mutable {
@@ -720,6 +771,7 @@ bool Subscription::ReadFromTail(const ReadRequest& request) {
     page.page.events.push_back(event);
   }
   absl::MutexLock lock(&mu_);
+  behind_ = false;
   if (request.generation == generation_) Offer(request, page);
   return true;
 }
@@ -907,6 +959,7 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
   {
     absl::MutexLock lock(&mu_);
     *changes = state_->TakeChanges();
+    batch.counts = state_->TakeCounts();
     changes->settings = std::exchange(new_settings_, absl::nullopt);
     if (std::exchange(control_changed_, false)) changes->control = control_;
     jobs_.TakeChanges(*changes);
@@ -949,9 +1002,11 @@ void Subscription::OnCommitted(const absl::Status& status) {
 
 void Subscription::LetOut(Batch batch) {
   std::map<StreamId, std::pair<std::shared_ptr<Receiver>, std::vector<Delivery>>> by_stream;
+  std::shared_ptr<SubscriptionMetrics> metrics;
+  const Instant now = Now();
   {
     absl::MutexLock lock(&mu_);
-    const Instant now = Now();
+    metrics = metrics_;
     dead_letters_ = batch.dead_letters;
     NotePulse(batch);
     for (const Extension& extension : batch.extensions) {
@@ -978,6 +1033,7 @@ void Subscription::LetOut(Batch batch) {
     }
     for (const auto& [stream, out] : by_stream) streams_[stream].ready = false;
   }
+  if (metrics != nullptr) metrics->Count(batch.counts, now.wall);
   for (auto& [stream, out] : by_stream) out.first->OnDeliveries(std::move(out.second));
   for (Answer& answer : batch.answers) std::move(answer)(absl::OkStatus());
 }

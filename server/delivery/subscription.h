@@ -43,6 +43,8 @@
 #include "server/delivery/explain_delivery.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/read_queue.h"
+#include "server/delivery/settlement_counts.h"
+#include "server/delivery/subscription_metrics.h"
 #include "server/delivery/subscription_settings.h"
 #include "server/delivery/subscription_state.h"
 #include "server/delivery/tail.h"
@@ -61,6 +63,7 @@ struct SubscriptionContext {
   ReadQueue& reads;
   const Clock& clock;
   SubscriptionBounds bounds = {};
+  SubscriptionMetricsPool* metrics = nullptr;  // null: nothing is counted
 };
 
 // A lease that is durable, with its event.
@@ -116,6 +119,17 @@ struct Backlog {
   absl::optional<absl::Duration> oldest_unacked_age;  // nullopt: none, or not known yet
   int64_t lost = 0;
   int64_t lost_unread = 0;  // of `lost`: removed before the filter had judged them
+};
+
+// What a scrape says of a subscription.
+struct SubscriptionGauges {
+  int64_t backlog = 0;                                // as Backlog::events
+  absl::optional<absl::Duration> oldest_unacked_age;  // as Backlog's
+  int64_t in_flight = 0;
+  int64_t awaiting_redelivery = 0;
+  int64_t dead_letters = 0;
+  int64_t consumers = 0;       // names with an open stream
+  int64_t streams_behind = 0;  // that are served from the disk
 };
 
 struct SubscriptionStatus {
@@ -257,6 +271,9 @@ class Subscription final : public HeadWatch::Waiter,
   Backlog GetBacklog();
   // Reads the log for that.
   Backlog ReadBacklog();
+  // For a log whose newest event is `head`. Like GetBacklog; in addition, it takes no lock that a
+  // commit of the log takes. nullopt: the subscription is not counted.
+  absl::optional<SubscriptionGauges> GetGauges(Sequence head);
 
   // Ends every receiver with `status`, and answers all calls with it from now on.
   void Close(const absl::Status& status);
@@ -315,6 +332,7 @@ class Subscription final : public HeadWatch::Waiter,
     int64_t dead_letters = 0;
     std::vector<SubscriptionPulse::Dead> new_dead;
     int64_t settled = 0;
+    SettlementCounts counts;
     ReadQueue::Ticket ticket;  // of what `deliveries` hold
   };
 
@@ -368,6 +386,11 @@ class Subscription final : public HeadWatch::Waiter,
   // Whether something has to be read before what comes next can be given.
   bool WantsRead(absl::Span<const StreamId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::optional<absl::Time> ReceiveTimeOf(Sequence sequence);
+  // The same, as far as it is known without the log and the tail; otherwise it is looked up for the
+  // next time, and `look_up` says so.
+  absl::optional<absl::Time> KnownReceiveTime(Sequence sequence, bool& look_up)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PostLookUp(Sequence sequence);
   void LookUpOldest(Sequence sequence) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Bulk jobs (subscription_bulk.cc): a page is read beside the turns; what comes of it is
@@ -418,6 +441,7 @@ class Subscription final : public HeadWatch::Waiter,
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
   bool reading_ ABSL_GUARDED_BY(mu_) = false;      // a page, or what the state wants
   bool looking_up_ ABSL_GUARDED_BY(mu_) = false;   // when the oldest event was received
+  bool behind_ ABSL_GUARDED_BY(mu_) = false;       // the last page was read from the disk
   ReadQueue::Ticket ticket_ ABSL_GUARDED_BY(mu_);  // of what was read last, until it is committed
   Received oldest_ ABSL_GUARDED_BY(mu_);           // as looked up last
   Received scanned_ ABSL_GUARDED_BY(mu_);          // the event looked at last
@@ -440,6 +464,8 @@ class Subscription final : public HeadWatch::Waiter,
   std::deque<SubscriptionPulse::Dead> new_dead_ ABSL_GUARDED_BY(mu_);
   int64_t more_dead_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t settled_ ABSL_GUARDED_BY(mu_) = 0;
+  // Null: it is not counted, or was deleted.
+  std::shared_ptr<SubscriptionMetrics> metrics_ ABSL_GUARDED_BY(mu_);
 };
 
 template <typename Decision, typename Outcome>

@@ -440,7 +440,10 @@ AckOutcome SubscriptionState::Ack(const DeliveryId& id, Instant now) {
     NoteEnd(id.sequence, holds ? DeliveryEnd::kAcked : DeliveryEnd::kSettled, "", now);
     NoteOutcome(id.sequence, DeliveryOutcome::kAcked, now);
     if (!holds) history_.back().late_ack = id.number;
+    counts_.acked_us.push_back(record.receive_us);
     Remove(id.sequence);
+  } else if (const auto dead = dead_.find(id.sequence); dead != dead_.end()) {
+    counts_.acked_us.push_back(dead->second.receive_us);
   }
   // If it is one, or was before a seek: it is handled now.
   if (EraseDead(id.sequence) && !is_unsettled) {
@@ -467,6 +470,7 @@ AckOutcome SubscriptionState::Nack(const DeliveryId& id, const NackRequest& nack
   held->nacked = !nack.reason.empty();
   NoteEnd(id.sequence, nack.dead_letter ? DeliveryEnd::kConsumerDecided : DeliveryEnd::kNacked,
           reasons_[id.sequence], now);
+  ++counts_.nacked;
   if (nack.dead_letter) {
     ++Dirty(id.sequence).attempts;
     if (!MakeDeadLetter(id.sequence, DeliveryCause::kConsumerDecided, now)) {
@@ -492,6 +496,7 @@ AckOutcome SubscriptionState::Extend(const DeliveryId& id, absl::optional<absl::
 
 void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
   while (!leases_.empty() && leases_.begin()->first <= Us(now.monotonic)) {
+    ++counts_.deadline_passed;
     NoteEnd(leases_.begin()->second, DeliveryEnd::kDeadlinePassed, "", now);
     Fail(leases_.begin()->second, DeliveryCause::kDeadlinePassed, absl::nullopt, now, random);
   }
@@ -598,6 +603,7 @@ bool SubscriptionState::MakeDeadLetter(Sequence sequence, DeliveryCause cause, I
                                       .first_delivery_time = event.first_delivery_time,
                                       .last_delivery_time = event.last_delivery_time,
                                       .dead_letter_time = now.wall};
+  ++counts_.dead_lettered;
   NoteOutcome(sequence, DeliveryOutcome::kDead, now);
   Remove(sequence);
   return true;
@@ -794,6 +800,7 @@ bool SubscriptionState::has_much_room_for_jobs() const {
 
 bool SubscriptionState::Discard(Sequence sequence, Instant now) {
   if (!EraseDead(sequence)) return false;
+  ++counts_.discarded;
   // After a seek back it may be on its way once more: then that goes on.
   if (!events_.contains(sequence)) NoteOutcome(sequence, DeliveryOutcome::kDiscarded, now);
   return true;
@@ -831,6 +838,7 @@ Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all, Instant no
     row_.position = earliest - 1;
     ForgetOffers();
   }
+  counts_.lost += loss.events;
   row_.lost += loss.events;
   row_.lost_unread += loss.unread;
   row_changed_ = row_changed_ || loss.events > 0;
@@ -932,6 +940,11 @@ std::vector<ConsumerStatus> SubscriptionState::consumers(Instant now) const {
     status.last_ack = consumer.last_ack.wall;
   }
   return all;
+}
+
+int64_t SubscriptionState::open_consumers() const {
+  return std::count_if(consumers_.begin(), consumers_.end(),
+                       [](const auto& consumer) { return consumer.second.streams > 0; });
 }
 
 absl::btree_map<Sequence, UnsettledEvent> SubscriptionState::unsettled_events() const {

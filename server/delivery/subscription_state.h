@@ -45,6 +45,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "server/delivery/settlement_counts.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/subscription_rows.h"
 
@@ -267,6 +268,8 @@ class SubscriptionState {
 
   // What changed since it was last taken. Whoever takes it has committed what was taken before.
   SubscriptionChanges TakeChanges();
+  // What these changes come to, in numbers; taken together with them.
+  SettlementCounts TakeCounts() { return std::exchange(counts_, {}); }
 
   Sequence position() const { return row_.position; }
   int64_t lost() const { return row_.lost; }
@@ -283,6 +286,7 @@ class SubscriptionState {
   absl::optional<Sequence> oldest_unsettled() const;
   std::vector<SubscriptionCondition> conditions() const;
   std::vector<ConsumerStatus> consumers(Instant now) const;
+  int64_t open_consumers() const;  // names with a stream
   bool IsDead(Sequence sequence) const { return dead_.contains(sequence); }
   // nullopt: it is settled, was not taken, or is a dead letter.
   absl::optional<UnsettledPlace> PlaceOf(Sequence sequence, Instant now) const;
@@ -419,6 +423,7 @@ class SubscriptionState {
   std::vector<SubscriptionMove> moves_;
   // Consumers that had an event when the process before ended; until something happens to it.
   absl::btree_map<Sequence, std::string> interrupted_;
+  SettlementCounts counts_;  // not taken yet
 };
 
 }  // namespace hookgate

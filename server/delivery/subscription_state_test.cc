@@ -98,6 +98,56 @@ TEST_F(SubscriptionStateTest, LapsedEventDiesAfterItsLastAttemptAndCanBeRedriven
   EXPECT_EQ(again.cause, DeliveryCause::kRedriven);
 }
 
+// Each way in which an attempt or an event ends is counted, once, with the changes that store it.
+TEST_F(SubscriptionStateTest, WhatEndsIsCountedOnce) {
+  state_.Offer({{.sequence = 1, .receive_time = absl::FromUnixMicros(71)}}, 1);
+  OfferMany(2, 4);
+  const std::vector<Lease> leases = Take();
+  ASSERT_THAT(leases, SizeIs(4));
+  state_.Ack(leases[0].id, now_);
+  state_.Ack(leases[0].id, now_);  // It was acked already.
+  state_.Nack(leases[1].id, {.dead_letter = true}, now_, random_);
+  state_.Nack(leases[1].id, {}, now_, random_);  // It has no lease any more.
+  state_.Nack(leases[2].id, {}, now_, random_);
+  Pass(absl::Seconds(30));  // The deadline of the fourth.
+  SettlementCounts counts = state_.TakeCounts();
+  EXPECT_THAT(counts.acked_us, ElementsAre(71));
+  EXPECT_EQ(counts.nacked, 2);
+  EXPECT_EQ(counts.deadline_passed, 1);
+  EXPECT_EQ(counts.dead_lettered, 1);
+  EXPECT_EQ(counts.discarded, 0);
+  EXPECT_EQ(counts.lost, 0);
+  EXPECT_EQ(state_.TakeCounts().nacked, 0);
+
+  // The third is out of attempts; the fourth has one left, and is lost to retention.
+  Pass(absl::Minutes(10));
+  for (const Lease& lease : Take()) {
+    if (lease.id.sequence == 3) state_.Nack(lease.id, {}, now_, random_);
+  }
+  counts = state_.TakeCounts();
+  EXPECT_EQ(counts.nacked, 1);
+  EXPECT_EQ(counts.dead_lettered, 1);
+  state_.Overtaken(5, /*admits_all=*/true, now_);
+  EXPECT_EQ(state_.TakeCounts().lost, 1);
+
+  // A redrive discards nothing, and an ack of a dead letter settles it.
+  EXPECT_EQ(state_.Redrive(2, 1, now_), SubscriptionState::RedriveOutcome::kRedriven);
+  EXPECT_EQ(state_.Ack(leases[2].id, now_), AckOutcome::kOk);
+  counts = state_.TakeCounts();
+  EXPECT_EQ(counts.discarded, 0);
+  EXPECT_THAT(counts.acked_us, SizeIs(1));
+  EXPECT_FALSE(state_.Discard(3, now_));
+}
+
+TEST_F(SubscriptionStateTest, DiscardedDeadLettersAreCounted) {
+  OfferMany(1, 1);
+  state_.Nack(TakeOne().id, {.dead_letter = true}, now_, random_);
+  state_.TakeCounts();
+  EXPECT_TRUE(state_.Discard(1, now_));
+  EXPECT_FALSE(state_.Discard(1, now_));
+  EXPECT_EQ(state_.TakeCounts().discarded, 1);
+}
+
 TEST_F(SubscriptionStateTest, EndOfTheStreamGivesBackAtOnceWithoutCounting) {
   OfferMany(1, 1);
   TakeOne();
