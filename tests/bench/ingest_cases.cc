@@ -1,11 +1,18 @@
 // Signed webhooks with ids of their own, stored durably, beside HTTP alone; and how much of that
 // subscribers take.
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
 #include "tests/bench/bench_case.h"
 #include "tests/bench/contender.h"
 #include "tests/bench/load_generator.h"
 #include "tests/bench/subscribers.h"
+#include "tests/support/http_client.h"
 
 namespace hookgate {
 namespace {
@@ -48,6 +55,38 @@ Figure MeasureIngest(const BenchSettings& settings, int connections, int subscri
                                                          static_cast<double>(requests.size())));
 }
 
+// Scrapes the gateway's metrics ten times a second while it lives, a hundred times as often as usual.
+class Scraper {
+ public:
+  explicit Scraper(const std::string& address)
+      : thread_([this, address] {
+          HttpClient client(address);
+          while (!stopped_.WaitForNotificationWithTimeout(absl::Milliseconds(100))) {
+            client.Send("GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n");
+            const std::optional<HttpReply> reply = client.ReadReply();
+            if (!reply.has_value() || reply->status != 200) ++failures_;
+          }
+        }) {}
+  ~Scraper() {
+    stopped_.Notify();
+    thread_.join();
+    ExpectNoneRefused(failures_);
+  }
+
+ private:
+  absl::Notification stopped_;
+  int failures_ = 0;
+  std::thread thread_;  // last: runs on all of the above
+};
+
+Figure MeasureScraped(const BenchSettings& settings) {
+  const BenchFolder folder(settings.folder);
+  const auto gateway = StartGateway(settings, folder.path());
+  const std::vector<std::string> requests = SignedRequests(settings.Count(200'000, 10'000));
+  const Scraper scraper(gateway->admin());
+  return PerSecond(RunLoad({.address = gateway->http()}, requests));
+}
+
 }  // namespace
 
 std::vector<BenchCase> IngestCases(const BenchSettings& settings) {
@@ -74,6 +113,13 @@ std::vector<BenchCase> IngestCases(const BenchSettings& settings) {
                    .reference = "the same without subscribers",
                    .target = 0.92,
                    .measure = [&settings] { return MeasureIngest(settings, 64, 10); },
+                   .measure_reference = [&settings] { return MeasureIngest(settings, 64, 0); }});
+  cases.push_back({.name = "ingest_scraped",
+                   .what = "webhooks stored, 64 connections, /metrics scraped every 100 ms",
+                   .unit = "/s",
+                   .reference = "the same without scraping",
+                   .target = 0.98,
+                   .measure = [&settings] { return MeasureScraped(settings); },
                    .measure_reference = [&settings] { return MeasureIngest(settings, 64, 0); }});
   return cases;
 }
