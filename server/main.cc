@@ -65,7 +65,7 @@ ABSL_FLAG(std::string, http_address, "",
 ABSL_FLAG(std::string, grpc_address, "",
           "HOST:PORT where services subscribe and query. Default 127.0.0.1:50051.");
 ABSL_FLAG(std::string, admin_address, "",
-          "HOST:PORT of /healthz and /readyz. Default 127.0.0.1:9090.");
+          "HOST:PORT of /healthz, /readyz and /metrics. Default 127.0.0.1:9090.");
 ABSL_FLAG(std::string, data_dir, "",
           "Folder of the event log, made if it is missing. Default ./hookgate-data.");
 ABSL_FLAG(bool, allow_insecure_grpc, false,

@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/http/problem.h"
@@ -12,18 +14,44 @@ namespace {
 
 constexpr char kHealthPath[] = "/healthz";
 constexpr char kReadyPath[] = "/readyz";
+constexpr char kMetricsPath[] = "/metrics";
+// After a scrape was refused: the others will have ended.
+constexpr absl::Duration kRetryAfterScrapes = absl::Seconds(1);
 
 absl::string_view PathOf(const HttpHead& head) {
   const absl::string_view target = head.target();
   return target.substr(0, target.find('?'));
 }
 
+// The fields of this name, as one list (RFC 9110, section 5.3).
+std::string FieldOf(const HttpHead& head, absl::string_view wanted) {
+  std::string joined;
+  head.ForEachField([&](absl::string_view name, absl::string_view value) {
+    if (!absl::EqualsIgnoreCase(name, wanted)) return;
+    absl::StrAppend(&joined, joined.empty() ? "" : ",", value);
+  });
+  return joined;
+}
+
+// One of the scrapes that are under way, while it lives.
+class ScrapeUnderWay final : public AnswerWatch {
+ public:
+  explicit ScrapeUnderWay(std::shared_ptr<std::atomic<int>> count) : count_(std::move(count)) {}
+  ~ScrapeUnderWay() override { --*count_; }
+
+  void OnWritten(absl::Duration) override {}
+
+ private:
+  const std::shared_ptr<std::atomic<int>> count_;
+};
+
 }  // namespace
 
 absl::optional<HttpResponse> AdminHandler::CheckHead(const HttpHead& head) {
-  if (PathOf(head) != kHealthPath && PathOf(head) != kReadyPath) {
+  const absl::string_view path = PathOf(head);
+  if (path != kHealthPath && path != kReadyPath && path != kMetricsPath) {
     return ToHttpResponse(ErrorWithReason(absl::StatusCode::kNotFound, reason::kNotFound,
-                                          "there are /healthz and /readyz"));
+                                          "there are /healthz, /readyz and /metrics"));
   }
   if (head.method() != "GET" && head.method() != "HEAD") {
     HttpResponse response = ToHttpResponse(ErrorWithReason(
@@ -39,6 +67,10 @@ void AdminHandler::Handle(const HttpHead& head, std::string, absl::Time, Respond
     std::move(respond)(Readiness());
     return;
   }
+  if (PathOf(head) == kMetricsPath) {
+    std::move(respond)(Scrape(head));
+    return;
+  }
   HttpResponse response;
   response.body = R"({"status":"ok"})";
   std::move(respond)(std::move(response));
@@ -46,6 +78,25 @@ void AdminHandler::Handle(const HttpHead& head, std::string, absl::Time, Respond
 
 HttpResponse AdminHandler::Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead&) {
   return ToHttpResponse(RefusalError(refusal, detail));
+}
+
+HttpResponse AdminHandler::Scrape(const HttpHead& head) {
+  // Counts before it looks, so that two that begin at one time do not both find the last place.
+  const bool too_many = ++*scrapes_ > kMaxScrapes;
+  auto under_way = std::make_shared<ScrapeUnderWay>(scrapes_);
+  if (too_many) {
+    absl::Status error = ErrorWithReason(
+        absl::StatusCode::kUnavailable, reason::kTooManyScrapes,
+        absl::StrCat(kMaxScrapes, " scrapes are being answered already: try again in a moment"));
+    SetRetryAfter(error, kRetryAfterScrapes);
+    return ToHttpResponse(error);
+  }
+  const MetricFormat format = FormatFor(FieldOf(head, "accept"));
+  HttpResponse response;
+  response.content_type = std::string(ContentTypeOf(format));
+  response.body = metrics_.Write(format);
+  response.watch = std::move(under_way);
+  return response;
 }
 
 HttpResponse AdminHandler::Readiness() const {

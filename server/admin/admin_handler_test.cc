@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/http/http_server.h"
+#include "server/ingest/fake_head.h"
+#include "server/metrics/metric_registry.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/http_client.h"
 
@@ -29,7 +31,8 @@ class AdminHandlerTest : public testing::Test {
 
   std::vector<std::string> reasons_;  // set before a request is sent
   FakeClock clock_;
-  AdminHandler handler_{[this] { return reasons_; }};
+  MetricRegistry metrics_;
+  AdminHandler handler_{[this] { return reasons_; }, metrics_};
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -55,6 +58,53 @@ TEST_F(AdminHandlerTest, ReadinessFollowsTheReasonsAgainstIt) {
   EXPECT_EQ(Ask("/readyz").status, 200);
 }
 
+constexpr MetricInfo kSent = {"sent_total", MetricType::kCounter, "What was sent."};
+
+TEST_F(AdminHandlerTest, AScrapeHasWhatIsCounted) {
+  const auto sent = metrics_.AddCounter(kSent);
+  sent->Add(3);
+  const HttpReply reply = Ask("/metrics?name[]=x");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.field("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(reply.body,
+            "# HELP sent_total What was sent.\n# TYPE sent_total counter\nsent_total 3\n");
+}
+
+TEST_F(AdminHandlerTest, AScrapeThatAsksForOpenMetricsGetsIt) {
+  const auto sent = metrics_.AddCounter(kSent);
+  // As a list in two lines.
+  const auto reply = Exchange(server_->address(),
+                              "GET /metrics HTTP/1.1\r\nHost: t\r\nAccept: "
+                              "application/openmetrics-text;version=1.0.0\r\nACCEPT: "
+                              "text/plain;version=0.0.4;q=0.5\r\n\r\n");
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->field("content-type"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_EQ(reply->body, "# HELP sent What was sent.\n# TYPE sent counter\nsent_total 0\n# EOF\n");
+}
+
+// Each answer holds its text until it is written: clients that do not read could have had one for each
+// connection.
+TEST_F(AdminHandlerTest, ScrapesThatNobodyTakesAreBounded) {
+  const FakeHead head = FakeHead::To("/metrics", {}, "GET");
+  const auto scrape = [&] {
+    HttpResponse response;
+    handler_.Handle(head, "", absl::UnixEpoch(),
+                    [&](HttpResponse given) { response = std::move(given); });
+    return response;
+  };
+  std::vector<HttpResponse> under_way;
+  for (int i = 0; i < AdminHandler::kMaxScrapes; ++i) under_way.push_back(scrape());
+  EXPECT_EQ(under_way.back().status, 200);
+  for (int i = 0; i < 3; ++i) {
+    const HttpResponse refused = scrape();
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_THAT(refused.body, HasSubstr(R"("code":"too_many_scrapes")"));
+  }
+  under_way.pop_back();
+  EXPECT_EQ(scrape().status, 200);
+}
+
 TEST_F(AdminHandlerTest, HeadIsAnsweredAsGetWithoutBody) {
   HttpClient client(server_->address());
   client.Send("HEAD /readyz HTTP/1.1\r\nHost: t\r\n\r\nGET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -66,7 +116,8 @@ TEST_F(AdminHandlerTest, HeadIsAnsweredAsGetWithoutBody) {
 }
 
 TEST_F(AdminHandlerTest, OtherPathsAreNotFound) {
-  for (const char* target : {"/", "/health", "/healthz/", "/readyz/x", "/webhooks/openai", "*"}) {
+  for (const char* target :
+       {"/", "/health", "/healthz/", "/readyz/x", "/metrics/", "/webhooks/openai", "*"}) {
     const HttpReply reply = Ask(target);
     EXPECT_EQ(reply.status, 404) << target;
     EXPECT_EQ(reply.field("content-type"), "application/problem+json");

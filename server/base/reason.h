@@ -12,6 +12,7 @@ inline constexpr char kTooManyConnections[] = "too_many_connections";
 inline constexpr char kTooManyBodies[] = "too_many_bodies";
 inline constexpr char kHeaderTooLarge[] = "header_too_large";
 inline constexpr char kBodyTooLarge[] = "body_too_large";
+inline constexpr char kTooManyScrapes[] = "too_many_scrapes";
 
 // A request that is not a webhook for this gateway.
 inline constexpr char kUnknownSource[] = "unknown_source";

@@ -11,6 +11,7 @@
 #include "server/base/status.h"
 #include "server/gateway/fill_status.h"
 #include "server/gateway/reload.h"
+#include "server/metrics/process_metrics.h"
 #include "version/version.h"
 
 namespace hookgate {
@@ -68,18 +69,23 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       config_(options.config),
       config_warnings_(options.warnings),
       config_time_(start_time_),
+      log_metrics_(metrics_, clock),
+      subscription_metrics_(options.subscription_metrics, metrics_),
       status_book_(clock),
       refused_(options.max_remembered_refusals),
-      sources_({}, status_book_, clock),
+      sources_({}, status_book_, metrics_, clock),
       access_(AccessPolicy(options.doors.principals)),
       watch_(clock),
-      tail_({}, watch_) {}
+      tail_({}, watch_) {
+  absl::MutexLock lock(&mu_);
+  NoteConfig();
+}
 
 // The edges end first: whatever still runs there uses what is below.
 Gateway::~Gateway() = default;
 
 absl::Status Gateway::OpenLog() {
-  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_);
+  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &log_metrics_);
   if (!log.ok()) return Annotate(log.status(), "opening the log");
   log_ = *std::move(log);
   const LogPosition position = log_->Position();
@@ -93,7 +99,8 @@ absl::Status Gateway::OpenLog() {
   status_book_.Restore(status);
   sources_.Replace(options_.sources);
   webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(),
-                                                      clock_, options_.trusted_proxies, &refused_);
+                                                      metrics_, clock_, options_.trusted_proxies,
+                                                      &refused_);
   webhook_handler_->trace_parents().SetSampleRatio(options_.trace_sample_ratio);
   status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
   return absl::OkStatus();
@@ -109,7 +116,8 @@ absl::Status Gateway::OpenSubscriptions() {
                                                    .watch = watch_,
                                                    .executor = *subscription_executor_,
                                                    .reads = *subscription_reads_,
-                                                   .clock = clock_});
+                                                   .clock = clock_,
+                                                   .metrics = &subscription_metrics_});
   if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
   subscriptions_ = *std::move(subscriptions);
   // Before retention, so that what it takes now is told.
@@ -118,6 +126,7 @@ absl::Status Gateway::OpenSubscriptions() {
                                                       webhook_handler_->trace_parents(), clock_);
   retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_,
                                            [this] { subscriptions_->NoteTrim(); });
+  storage_watch_ = std::make_unique<StorageWatch>(*log_, options_.log.data_dir, log_metrics_);
   return absl::OkStatus();
 }
 
@@ -135,6 +144,7 @@ absl::Status Gateway::StartRpc() {
        .watch = watch_,
        .subscriptions = *subscriptions_,
        .clock = clock_,
+       .metrics = metrics_,
        .access = access_,
        .certificates = grpc_certificates_.get(),
        .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); },
@@ -172,7 +182,19 @@ absl::Status Gateway::StartWebhooks() {
 }
 
 absl::Status Gateway::StartAdmin() {
-  admin_handler_ = std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); });
+  AddProcessMetrics(start_time_, metrics_);
+  AddCollectedMetrics({.gateway = gauges_,
+                       .sources = sources_,
+                       .log = log_metrics_,
+                       .storage = *storage_watch_,
+                       .subscriptions = *subscriptions_,
+                       .rpc = *rpc_server_,
+                       .max_rpc_connections = options_.rpc.transport.max_connections,
+                       .webhooks = *webhook_server_,
+                       .http_certificates = http_certificates_.get(),
+                       .grpc_certificates = grpc_certificates_.get()},
+                      metrics_);
+  admin_handler_ = std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); }, metrics_);
   HttpServerOptions options = options_.admin;
   options.threads = 1;
   // Whoever asks there sends a GET.
@@ -181,12 +203,13 @@ absl::Status Gateway::StartAdmin() {
   auto server = HttpServer::Start(options, *admin_handler_, clock_);
   if (!server.ok()) return Annotate(server.status(), "admin.address");
   admin_server_ = *std::move(server);
+  gauges_.admin = admin_server_.get();
   return absl::OkStatus();
 }
 
 std::vector<std::string> Gateway::ReasonsNotReady() const {
   std::vector<std::string> reasons;
-  if (draining_) reasons.push_back("draining");
+  if (gauges_.draining) reasons.push_back("draining");
   const absl::Status health = log_->Health();
   if (!health.ok()) reasons.push_back(std::string(health.message()));
   return reasons;
@@ -235,6 +258,7 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   config_ = options.config;
   config_warnings_ = options.warnings;
   config_time_ = clock_.WallNow();
+  NoteConfig();
   sources_.Replace(options.sources);
   access_.Replace(AccessPolicy(options.doors.principals));
   rpc_server_->RecheckAccess();
@@ -244,7 +268,13 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   SetLeastSeverity(options.logging.least_severity);
 }
 
+void Gateway::NoteConfig() {
+  gauges_.config_time_us = absl::ToUnixMicros(config_time_);
+  gauges_.max_bytes = config_.whole.storage().max_bytes();
+}
+
 void Gateway::NoteReload(const Problems& problems) {
+  gauges_.last_reload_successful = problems.ok();
   status_book_.SetLastReload(ReloadStatus(clock_.WallNow(), problems).SerializeAsString());
   if (!problems.ok()) operator_events_->NoteFailedReload(problems.errors());
 }
@@ -258,7 +288,7 @@ bool Gateway::Drain() {
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
   operator_events_->Stop();
-  draining_ = true;                // Balancers look elsewhere,
+  gauges_.draining = true;         // Balancers look elsewhere,
   rpc_server_->StopServing();      // those of gRPC too.
   webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
   webhook_server_->BeginDrain();   // What is still arriving has a moment; signed ones are stored.

@@ -2,7 +2,6 @@
 #ifndef HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
 #define HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,16 +16,21 @@
 #include "server/base/executor.h"
 #include "server/base/memory_releaser.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/subscription_metrics.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
+#include "server/eventlog/log_metrics.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/gateway_probe.h"
+#include "server/eventlog/storage_watch.h"
+#include "server/gateway/collect_metrics.h"
 #include "server/gateway/options.h"
 #include "server/gateway/problems.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
+#include "server/metrics/metric_registry.h"
 #include "server/operator_events/operator_events.h"
 #include "server/rpc/rpc_server.h"
 #include "server/status/refused_requests.h"
@@ -78,6 +82,8 @@ class Gateway {
   absl::Status StartAdmin();
   // Why the gateway should not be sent webhooks now; empty: it is ready.
   std::vector<std::string> ReasonsNotReady() const;
+  // What a scrape says of the config in force.
+  void NoteConfig() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status FillStatus(hookgate::v1::GetStatusResponse& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
@@ -85,7 +91,7 @@ class Gateway {
   const Clock& clock_;
   const absl::Time start_time_;
 
-  std::atomic<bool> draining_ = false;
+  GatewayGauges gauges_;
 
   absl::Mutex mu_;
   AppliedConfig config_ ABSL_GUARDED_BY(mu_);  // in force
@@ -93,6 +99,9 @@ class Gateway {
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
+  MetricRegistry metrics_;
+  LogMetrics log_metrics_;
+  SubscriptionMetricsPool subscription_metrics_;
   MemoryReleaser memory_;
   StatusBook status_book_;
   RefusedRequests refused_;
@@ -107,6 +116,7 @@ class Gateway {
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<Retention> retention_;
+  std::unique_ptr<StorageWatch> storage_watch_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<StatusKeeper> status_keeper_;
   std::unique_ptr<GatewayProbe> probe_;

@@ -587,6 +587,15 @@ void CheckSourcesOfOperatorEvents(const Options& options, Problems& problems) {
   }
 }
 
+void ResolveMetrics(const Config& config, Options& options, Problems& problems) {
+  const auto& metrics = config.metrics();
+  if (metrics.has_subscription_histograms()) {
+    options.subscription_metrics.histograms = metrics.subscription_histograms();
+  }
+  problems.AddError(SetNumber(metrics.max_subscriptions(), "metrics.max_subscriptions", 10'000,
+                              options.subscription_metrics.max_subscriptions));
+}
+
 void ResolveLogging(const Config& config, Options& options, Problems& problems) {
   const absl::StatusOr<LogFormat> format = ParseLogFormat(config.logging().format());
   if (format.ok()) {
@@ -816,6 +825,7 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
                                options.admin.address));
   CheckPortsDiffer(options, problems);
   ResolveStorage(config, options, problems);
+  ResolveMetrics(config, options, problems);
   problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
                                 absl::ZeroDuration(), absl::Minutes(10), options.drain_timeout));
   ResolveTracing(config, options, problems);

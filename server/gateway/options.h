@@ -10,6 +10,7 @@
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
 #include "server/base/logging.h"
+#include "server/delivery/subscription_metrics.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/doors.h"
@@ -36,6 +37,7 @@ struct Options {
   RpcServerOptions rpc;                                // where services subscribe
   Doors doors;                                         // who may come in there
   HttpServerOptions admin;                             // where the operator's tools ask
+  SubscriptionMetricsOptions subscription_metrics;
   LoggingOptions logging;
   double trace_sample_ratio = 1;
   OperatorLimits operator_events;

@@ -30,6 +30,7 @@ Config FixedPart(Config config) {
   config.mutable_http();
   config.mutable_grpc()->mutable_limits();
   config.mutable_admin();
+  config.mutable_metrics();
   return config;
 }
 

@@ -4,8 +4,9 @@
 
 namespace hookgate {
 
-Source::Source(WebhookSource config, SourceRecords records, const Clock& clock)
-    : config_(std::move(config)), records_(std::move(records)) {
+Source::Source(WebhookSource config, SourceRecords records, std::shared_ptr<SourceMetrics> metrics,
+               const Clock& clock)
+    : config_(std::move(config)), metrics_(std::move(metrics)), records_(std::move(records)) {
   if (config_.rate_limit.has_value()) rate_limiter_.emplace(*config_.rate_limit, clock);
 }
 

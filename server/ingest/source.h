@@ -3,6 +3,7 @@
 #define HOOKGATE_SERVER_INGEST_SOURCE_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "server/base/clock.h"
 #include "server/base/rate_limiter.h"
 #include "server/ingest/network.h"
+#include "server/ingest/source_metrics.h"
 #include "server/signature/standard_webhooks.h"
 #include "server/status/source_records.h"
 
@@ -31,8 +33,9 @@ struct WebhookSource {
 // Thread-safe.
 class Source {
  public:
-  // `clock` outlives the source; `records` are those of `config`.
-  Source(WebhookSource config, SourceRecords records, const Clock& clock);
+  // `clock` outlives the source; `records` and `metrics` are those of `config`.
+  Source(WebhookSource config, SourceRecords records, std::shared_ptr<SourceMetrics> metrics,
+         const Clock& clock);
 
   const WebhookSource& config() const { return config_; }
 
@@ -47,10 +50,13 @@ class Source {
   void NoteFailedSignature() const { records_.NoteFailedSignature(); }
   // Since the log was made, whatever the config was meanwhile.
   const SourceRecords& records() const { return records_; }
+  // Since the process started, or the config had the source first.
+  const std::shared_ptr<SourceMetrics>& metrics() const { return metrics_; }
 
  private:
   // Constant after construction.
   const WebhookSource config_;
+  const std::shared_ptr<SourceMetrics> metrics_;
 
   // Do their own locking.
   const SourceRecords records_;

@@ -5,8 +5,8 @@
 namespace hookgate {
 
 SourceRegistry::SourceRegistry(std::vector<WebhookSource> sources, StatusBook& book,
-                               const Clock& clock)
-    : clock_(clock), book_(book) {
+                               MetricRegistry& metrics, const Clock& clock)
+    : clock_(clock), book_(book), metrics_(metrics) {
   Replace(std::move(sources));
 }
 
@@ -39,8 +39,12 @@ void SourceRegistry::Replace(std::vector<WebhookSource> configs) {
   Map sources;
   for (size_t i = 0; i < configs.size(); ++i) {
     std::string name = configs[i].name;
-    sources.emplace(std::move(name),
-                    std::make_shared<Source>(std::move(configs[i]), records[i], clock_));
+    // One that stays goes on counting where it was.
+    const std::shared_ptr<Source> before = Find(name);
+    std::shared_ptr<SourceMetrics> metrics =
+        before != nullptr ? before->metrics() : std::make_shared<SourceMetrics>(name, metrics_);
+    sources.emplace(std::move(name), std::make_shared<Source>(std::move(configs[i]), records[i],
+                                                              std::move(metrics), clock_));
   }
   absl::MutexLock lock(&mu_);
   sources_.swap(sources);

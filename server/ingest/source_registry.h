@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/base/clock.h"
 #include "server/ingest/source.h"
+#include "server/metrics/metric_registry.h"
 #include "server/status/status_book.h"
 
 namespace hookgate {
@@ -19,9 +20,10 @@ namespace hookgate {
 // Thread-safe.
 class SourceRegistry {
  public:
-  // `book`, which knows them over reloads and restarts, and `clock` outlive the registry. Names are
-  // unique.
-  SourceRegistry(std::vector<WebhookSource> sources, StatusBook& book, const Clock& clock);
+  // `book`, which knows them over reloads and restarts, `metrics` and `clock` outlive the registry.
+  // Names are unique.
+  SourceRegistry(std::vector<WebhookSource> sources, StatusBook& book, MetricRegistry& metrics,
+                 const Clock& clock);
 
   // Null if no source has this name. Stays as it is while whoever asked holds it.
   std::shared_ptr<Source> Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mu_);
@@ -40,8 +42,9 @@ class SourceRegistry {
   // Constant after construction.
   const Clock& clock_;
 
-  // Does its own locking.
+  // Do their own locking.
   StatusBook& book_;
+  MetricRegistry& metrics_;
 
   mutable absl::Mutex mu_;
   Map sources_ ABSL_GUARDED_BY(mu_);

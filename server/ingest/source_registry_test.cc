@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/metrics/metric_registry.h"
 #include "server/status/status_book.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/signed_webhook.h"
@@ -23,7 +24,8 @@ WebhookSource MakeSource(const std::string& name,
 TEST(SourceRegistryTest, FindsWhatIsConfigured) {
   FakeClock clock;
   StatusBook book(clock);
-  SourceRegistry registry({MakeSource("b"), MakeSource("a")}, book, clock);
+  MetricRegistry metrics;
+  SourceRegistry registry({MakeSource("b"), MakeSource("a")}, book, metrics, clock);
   EXPECT_EQ(registry.Find("a")->config().name, "a");
   EXPECT_EQ(registry.Find("c"), nullptr);
   ASSERT_EQ(registry.All().size(), 2u);
@@ -33,7 +35,8 @@ TEST(SourceRegistryTest, FindsWhatIsConfigured) {
 TEST(SourceRegistryTest, ReplacedSourcesStayWithWhoeverHoldsThem) {
   FakeClock clock;
   StatusBook book(clock);
-  SourceRegistry registry({MakeSource("a")}, book, clock);
+  MetricRegistry metrics;
+  SourceRegistry registry({MakeSource("a")}, book, metrics, clock);
   const auto held = registry.Find("a");
   registry.Replace({MakeSource("b")});
   EXPECT_EQ(registry.Find("a"), nullptr);
@@ -43,9 +46,10 @@ TEST(SourceRegistryTest, ReplacedSourcesStayWithWhoeverHoldsThem) {
 TEST(SourceRegistryTest, WhenASecretVerifiedIsRememberedAcrossReplacement) {
   FakeClock clock;
   StatusBook book(clock);
+  MetricRegistry metrics;
   SourceRegistry registry(
       {MakeSource("a", {{"old", kTestSecret}, {"changed", kTestSecret}, {"idle", kTestSecret}})},
-      book, clock);
+      book, metrics, clock);
   const absl::Time time = absl::FromUnixSeconds(7);
   const std::shared_ptr<Source> before = registry.Find("a");
   before->NoteWebhook({0}, time - absl::Seconds(1));
@@ -71,9 +75,10 @@ TEST(SourceRegistryTest, WhenASecretVerifiedIsRememberedAcrossReplacement) {
 TEST(SourceRegistryTest, RateIsTheConfiguredOne) {
   FakeClock clock;
   StatusBook book(clock);
+  MetricRegistry metrics;
   WebhookSource limited = MakeSource("limited");
   limited.rate_limit = RateLimit{.per_second = 1, .burst = 1};
-  SourceRegistry registry({limited, MakeSource("unlimited")}, book, clock);
+  SourceRegistry registry({limited, MakeSource("unlimited")}, book, metrics, clock);
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::ZeroDuration());
   EXPECT_EQ(registry.Find("limited")->TakeFromRate(), absl::Seconds(1));
   for (int i = 0; i < 100; ++i) {

@@ -4,6 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "hookgate/v1/event.pb.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -60,6 +63,23 @@ absl::string_view FieldPathOf(const absl::Status& error) {
   return is_path ? path : "";
 }
 
+// When an event happened, as the member `created_at` of its payload says; nullopt: its type has
+// none, or is not known.
+absl::optional<absl::Time> CreateTimeOf(const hookgate::v1::Event& event) {
+  const google::protobuf::Reflection& reflection = *event.GetReflection();
+  const google::protobuf::FieldDescriptor* const arm =
+      reflection.GetOneofFieldDescriptor(event, event.GetDescriptor()->oneof_decl(0));
+  if (arm == nullptr) return absl::nullopt;
+  const google::protobuf::Message& payload = reflection.GetMessage(event, arm);
+  const google::protobuf::FieldDescriptor* const created =
+      payload.GetDescriptor()->FindFieldByName("created_at");
+  if (created == nullptr || created->is_repeated() ||
+      created->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_INT64) {
+    return absl::nullopt;
+  }
+  return absl::FromUnixSeconds(payload.GetReflection()->GetInt64(payload, created));
+}
+
 // The log keeps microseconds; what is written into the envelope must be the same time.
 absl::Time WholeMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
@@ -76,11 +96,13 @@ struct WebhookHandler::Delivery {
 };
 
 WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log,
-                               IngestCounters& counters, const Clock& clock,
-                               std::vector<Network> trusted_proxies, RefusedRequests* refused)
+                               IngestCounters& counters, MetricRegistry& metrics,
+                               const Clock& clock, std::vector<Network> trusted_proxies,
+                               RefusedRequests* refused)
     : sources_(sources),
       log_(log),
       trusted_proxies_(std::move(trusted_proxies)),
+      no_source_metrics_(std::make_shared<SourceMetrics>("", metrics)),
       clock_(clock),
       counters_(counters),
       refused_(refused),
@@ -93,7 +115,10 @@ absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
   const absl::StatusOr<std::shared_ptr<Source>> source = FindSource(head.target());
   const auto refuse = [&](const absl::Status& error) {
     Origin origin = OriginOf(head);
-    if (source.ok()) origin.source = (*source)->config().name;
+    if (source.ok()) {
+      origin.source = (*source)->config().name;
+      origin.metrics = (*source)->metrics();
+    }
     return AnswerError(origin, error, head, stranger_lines_);
   };
   if (!source.ok()) return refuse(source.status());
@@ -117,6 +142,7 @@ absl::optional<HttpResponse> WebhookHandler::CheckHead(const HttpHead& head) {
 
 WebhookHandler::Origin WebhookHandler::OriginOf(const HttpHead& head) const {
   Origin origin;
+  origin.metrics = no_source_metrics_;
   origin.peer = std::string(head.peer());
   if (trusted_proxies_.empty()) {
     origin.client = origin.peer;
@@ -159,6 +185,8 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
   delivery.from.source = delivery.origin.source;
   delivery.from.webhook_id = delivery.origin.webhook_id;
   delivery.from.trace_id = std::string(TraceIdOf(delivery.origin.trace.trace_parent));
+  if (delivery.source != nullptr) delivery.from.metrics = delivery.source->metrics();
+  delivery.from.metrics->NoteBody(body.size());
   if (!admitted.ok()) {
     std::move(respond)(AnswerError(delivery.from, admitted, head,
                                    delivery.verified ? sender_lines_ : stranger_lines_));
@@ -216,13 +244,26 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
 }
 
 void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond) {
+  absl::optional<absl::Duration> delay;
+  if (const auto created = CreateTimeOf(delivery.decoded.event); created.has_value()) {
+    delay = delivery.origin.receive_time - *created;
+  }
   std::unique_ptr<LogEvent> event =
       ComposeEvent(std::move(delivery.decoded), delivery.origin, std::move(body));
   log_.Append(std::move(event),
-              [this, from = std::move(delivery.from),
+              [this, delay, from = std::move(delivery.from),
                respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
+                const bool stored =
+                    result.ok() && result->outcome == AppendResult::Outcome::kStored;
+                if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
                 std::move(respond)(AnswerAppend(from, result));
               });
+}
+
+HttpResponse WebhookHandler::Answered(const Origin& origin, WebhookResult result,
+                                      HttpResponse response) {
+  response.watch = SourceMetrics::Count(origin.metrics, result);
+  return response;
 }
 
 HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
@@ -245,7 +286,7 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
     case AppendResult::Outcome::kStored:
       ++counters_.stored;
       log_arrival("webhook stored");
-      return Accepted("stored", result->sequence);
+      return Answered(origin, WebhookResult::kStored, Accepted("stored", result->sequence));
     case AppendResult::Outcome::kDuplicate:
       ++counters_.duplicates;
       log_arrival("webhook repeated; it was stored before");
@@ -264,7 +305,10 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
       }
       break;
   }
-  return Accepted("duplicate", result->sequence);
+  return Answered(origin,
+                  result->outcome == AppendResult::Outcome::kConflict ? WebhookResult::kConflict
+                                                                      : WebhookResult::kDuplicate,
+                  Accepted("duplicate", result->sequence));
 }
 
 void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, std::string body,
@@ -296,7 +340,8 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
                            {"client", from.client},
                            {"suppressed", *suppressed}});
                     }
-                    std::move(respond)(ToHttpResponse(error));
+                    std::move(respond)(
+                        Answered(from, WebhookResult::kQuarantined, ToHttpResponse(error)));
                   });
 }
 
@@ -305,6 +350,7 @@ HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detai
   Origin origin = OriginOf(head);
   if (const auto source = FindSource(head.target()); source.ok()) {
     origin.source = (*source)->config().name;
+    origin.metrics = (*source)->metrics();
   }
   return AnswerError(origin, RefusalError(refusal, detail), head, stranger_lines_);
 }
@@ -315,7 +361,9 @@ HttpResponse WebhookHandler::AnswerNotStored(const Origin& origin, const absl::S
   counters_.CountRefused(code);
   Remember(origin, code, error, /*head=*/nullptr);
   LogRefusal(origin, error, sender_lines_);
-  return ToHttpResponse(for_sender);
+  HttpResponse response = ToHttpResponse(for_sender);
+  response.watch = SourceMetrics::CountRefused(origin.metrics, ReasonOf(for_sender));
+  return response;
 }
 
 HttpResponse WebhookHandler::AnswerError(const Origin& origin, const absl::Status& error,
@@ -324,7 +372,9 @@ HttpResponse WebhookHandler::AnswerError(const Origin& origin, const absl::Statu
   counters_.CountRefused(code);
   Remember(origin, code, error, &head);
   LogRefusal(origin, error, lines);
-  return ToHttpResponse(error);
+  HttpResponse response = ToHttpResponse(error);
+  response.watch = SourceMetrics::CountRefused(origin.metrics, ReasonOf(error));
+  return response;
 }
 
 void WebhookHandler::Remember(const Origin& origin, absl::string_view code,

@@ -21,7 +21,9 @@
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
 #include "server/ingest/network.h"
+#include "server/ingest/source_metrics.h"
 #include "server/ingest/source_registry.h"
+#include "server/metrics/metric_registry.h"
 #include "server/status/ingest_counters.h"
 #include "server/status/refused_requests.h"
 #include "server/trace/trace_context.h"
@@ -35,7 +37,8 @@ class WebhookHandler final : public HttpHandler {
   // say who the client is (client_address.h). `refused` remembers what is refused; null: nothing is
   // remembered.
   WebhookHandler(const SourceRegistry& sources, EventLog& log, IngestCounters& counters,
-                 const Clock& clock, std::vector<Network> trusted_proxies = {},
+                 MetricRegistry& metrics, const Clock& clock,
+                 std::vector<Network> trusted_proxies = {},
                  RefusedRequests* refused = nullptr);
   ~WebhookHandler() override;
 
@@ -60,11 +63,15 @@ class WebhookHandler final : public HttpHandler {
     std::string peer;        // the other end of the connection
     std::string client;      // whom a trusted proxy names; otherwise as `peer`
     std::string trace_id;    // of the event that may become of it; "" if none was made yet
+    // Those of all requests without a source, if it has none.
+    std::shared_ptr<SourceMetrics> metrics;
   };
 
   absl::StatusOr<std::shared_ptr<Source>> FindSource(absl::string_view target);
   absl::Status CheckAddress(const Source& source, const HttpHead& head) const;
   Origin OriginOf(const HttpHead& head) const;
+  // Counts the answer of a request that was not refused.
+  static HttpResponse Answered(const Origin& origin, WebhookResult result, HttpResponse response);
   absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
   void Append(Delivery delivery, std::string body, Respond respond);
   void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
@@ -83,6 +90,7 @@ class WebhookHandler final : public HttpHandler {
   const SourceRegistry& sources_;
   EventLog& log_;
   const std::vector<Network> trusted_proxies_;
+  const std::shared_ptr<SourceMetrics> no_source_metrics_;
   const Clock& clock_;
 
   IngestCounters& counters_;

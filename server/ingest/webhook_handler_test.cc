@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
@@ -17,6 +18,7 @@
 #include "server/base/status.h"
 #include "server/eventlog/compose_event.h"
 #include "server/ingest/fake_head.h"
+#include "server/metrics/metric_registry.h"
 #include "server/status/status_book.h"
 #include "server/trace/trace_context.h"
 #include "tests/support/fake_clock.h"
@@ -113,9 +115,13 @@ class WebhookHandlerTest : public testing::Test {
     handler_.reset();
     sources_.reset();
     book_ = std::make_unique<StatusBook>(clock_);
-    sources_ = std::make_unique<SourceRegistry>(sources, *book_, clock_);
-    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, book_->counters(), clock_,
-                                                trusted_proxies, &refused_);
+    sources_ = std::make_unique<SourceRegistry>(sources, *book_, metrics_, clock_);
+    handler_ = std::make_unique<WebhookHandler>(*sources_, log_, book_->counters(), metrics_,
+                                                clock_, trusted_proxies, &refused_);
+  }
+  // Whether a scrape has this line.
+  bool HasMetric(const std::string& line) {
+    return absl::StrContains(metrics_.Write(MetricFormat::kText), absl::StrCat("\n", line, "\n"));
   }
   const IngestCounters& counters() const { return book_->counters(); }
 
@@ -158,10 +164,91 @@ class WebhookHandlerTest : public testing::Test {
   FakeClock clock_;
   TestLog log_;
   RefusedRequests refused_;
+  MetricRegistry metrics_;
   std::unique_ptr<StatusBook> book_;
   std::unique_ptr<SourceRegistry> sources_;
   std::unique_ptr<WebhookHandler> handler_;
 };
+
+// The operator had to ask GetStatus, and got one number for all sources together.
+TEST_F(WebhookHandlerTest, EveryAnswerIsCountedOnceByItsSourceAndResult) {
+  EXPECT_TRUE(HasMetric("hookgate_webhooks_total{source=\"openai\",result=\"stored\"} 0"));
+  EXPECT_TRUE(HasMetric("hookgate_webhooks_refused_total{source=\"\",code=\"unknown_source\"} 0"));
+  SignedWebhook webhook = Webhook();
+  webhook.webhook_id = "wh_1";
+  Send(webhook);
+  Send(webhook);
+  webhook.body = BatchFailedBody("another");
+  Send(webhook);
+  SignedWebhook undecodable = Webhook();
+  undecodable.body = "{";
+  Send(undecodable);
+  SignedWebhook forged = Webhook();
+  forged.secret = kWrongSecret;
+  Send(forged);
+  SignedWebhook stray = Webhook();
+  stray.source = "nobody\"} 1";
+  Send(stray);
+  log_.refuse_appends = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kQueueFull, "full");
+  Send(Webhook());
+  // Before its body was read, by the connection layer.
+  handler_->Refuse(HttpRefusal::kBodyTooLarge, "larger", FakeHead::To("/webhooks/openai", {}));
+  for (const char* line : {
+           "hookgate_webhooks_total{source=\"openai\",result=\"stored\"} 1",
+           "hookgate_webhooks_total{source=\"openai\",result=\"duplicate\"} 1",
+           "hookgate_webhooks_total{source=\"openai\",result=\"conflict\"} 1",
+           "hookgate_webhooks_total{source=\"openai\",result=\"quarantined\"} 1",
+           "hookgate_webhooks_total{source=\"openai\",result=\"refused\"} 3",
+           "hookgate_webhooks_total{source=\"\",result=\"refused\"} 1",
+           "hookgate_webhooks_refused_total{source=\"openai\",code=\"signature_mismatch\"} 1",
+           "hookgate_webhooks_refused_total{source=\"openai\",code=\"queue_full\"} 1",
+           "hookgate_webhooks_refused_total{source=\"openai\",code=\"body_too_large\"} 1",
+           "hookgate_webhooks_refused_total{source=\"openai\",code=\"other\"} 0",
+           "hookgate_webhook_delay_seconds_count{source=\"openai\"} 1",
+       }) {
+    EXPECT_TRUE(HasMetric(line)) << line;
+  }
+  EXPECT_FALSE(absl::StrContains(metrics_.Write(MetricFormat::kText), "nobody"));
+}
+
+TEST_F(WebhookHandlerTest, HowLongAnAnswerTookIsCountedOnceItIsWritten) {
+  constexpr char kCount[] =
+      "hookgate_webhook_duration_seconds_count{source=\"openai\",result=\"stored\"} ";
+  const HttpResponse response = Send(Webhook());
+  EXPECT_TRUE(HasMetric(absl::StrCat(kCount, 0)));
+  ASSERT_NE(response.watch, nullptr);
+  response.watch->OnWritten(absl::Milliseconds(2));
+  EXPECT_TRUE(HasMetric(absl::StrCat(kCount, 1)));
+  EXPECT_TRUE(HasMetric(
+      "hookgate_webhook_duration_seconds_bucket{source=\"openai\",result=\"stored\",le=\"0.0025\"} "
+      "1"));
+}
+
+// An event that says it is from the year 1, or from the future, made the sum useless for good.
+TEST_F(WebhookHandlerTest, ADelayIsNotBelievedBeyondReason) {
+  SignedWebhook old = Webhook();
+  old.body =
+      R"({"id":"evt","type":"batch.failed","created_at":-9223372036854775808,"data":{"id":"b"}})";
+  EXPECT_EQ(Send(old).status, 200);
+  SignedWebhook early = Webhook();
+  early.body =
+      R"({"id":"evt","type":"batch.failed","created_at":9223372036854775807,"data":{"id":"b"}})";
+  EXPECT_EQ(Send(early).status, 200);
+  EXPECT_TRUE(HasMetric(absl::StrCat("hookgate_webhook_delay_seconds_sum{source=\"openai\"} ",
+                                     absl::ToInt64Seconds(SourceMetrics::kMaxDelay))));
+}
+
+TEST_F(WebhookHandlerTest, ASourceThatStaysInTheConfigGoesOnCounting) {
+  Send(Webhook());
+  WebhookSource other = Source();
+  other.name = "other";
+  sources_->Replace({Source(), other});
+  Send(Webhook());
+  EXPECT_TRUE(HasMetric("hookgate_webhooks_total{source=\"openai\",result=\"stored\"} 2"));
+  EXPECT_TRUE(HasMetric("hookgate_webhooks_total{source=\"other\",result=\"stored\"} 0"));
+  sources_->Replace({Source()});
+  EXPECT_FALSE(absl::StrContains(metrics_.Write(MetricFormat::kText), "\"other\",result"));
+}
 
 // How many were refused was one number: nobody saw for what.
 TEST_F(WebhookHandlerTest, RefusalsAreCountedByWhatTheSenderIsTold) {

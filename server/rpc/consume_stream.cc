@@ -173,6 +173,7 @@ void ConsumeStream::OnDeliveries(std::vector<Delivery> deliveries) {
   {
     absl::MutexLock lock(&mu_);
     session_.TakeDeliveries(std::move(frame));  // Those of one that ends, Detach gives back.
+    events_to_send_ = static_cast<int64_t>(deliveries.size());
   }
   call_->Wake();
 }
@@ -277,9 +278,14 @@ Message ConsumeStream::NextMessage() {
   // Whatever was given out before is on its way.
   if (std::exchange(sending_deliveries_, false)) subscription_->Ready(attached());
   Step step;
+  int64_t events = 0;
   {
     absl::MutexLock lock(&mu_);
     step = session_.Next();
+    if (step.has_deliveries) events = std::exchange(events_to_send_, 0);
+  }
+  if (events > 0 && context_.metrics != nullptr) {
+    context_.metrics->NoteDelivered(DeliveringRpc::kConsume, events);
   }
   ReadOn();
   switch (step.action) {

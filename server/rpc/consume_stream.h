@@ -26,6 +26,7 @@
 #include "server/delivery/subscription_registry.h"
 #include "server/grpc_server/call.h"
 #include "server/rpc/caller.h"
+#include "server/rpc/rpc_metrics.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_messages.h"
 
@@ -39,6 +40,7 @@ struct ConsumeContext {
   StreamRegistry& registry;
   const Clock& clock;
   CallGate& gate;
+  RpcMetrics* metrics = nullptr;  // null: nothing is counted
 };
 
 // Held by the server and the registry until OnEnd; by others only while they call it.
@@ -111,6 +113,7 @@ class ConsumeStream final : public CallHandler,
   std::string consumer_ ABSL_GUARDED_BY(mu_);     // the consumer's, once opened
   std::string description_ ABSL_GUARDED_BY(mu_);  // for the log, once opened
   bool heartbeat_awaited_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t events_to_send_ ABSL_GUARDED_BY(mu_) = 0;  // in the deliveries that the session has
 
   std::atomic<int64_t> sent_events_ = 0;
   std::atomic<int64_t> sent_bytes_ = 0;

@@ -141,6 +141,9 @@ void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deli
         delivery,
         {subscription->delivery_ids(), subscription->history(), request_.include_raw_body()});
   }
+  if (context_.metrics != nullptr) {
+    context_.metrics->NoteDelivered(DeliveringRpc::kPull, static_cast<int64_t>(deliveries.size()));
+  }
   auto message = std::make_shared<const std::string>(response.SerializeAsString());
   {
     absl::MutexLock lock(&mu_);

@@ -18,6 +18,7 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/reflection.h"
 #include "server/rpc/reflection_service.h"
+#include "server/rpc/rpc_metrics.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/subscription_service.h"
 
@@ -33,25 +34,26 @@ class RpcServerImpl final : public RpcServer {
  public:
   RpcServerImpl(const RpcServerOptions& options, const RpcServerContext& context)
       : gate_(context.access, context.clock, context.source_names),
+        metrics_(context.metrics),
         registry_(options.max_streams),
         batches_({}, context.tail, context.log),
         pages_(options.page_threads, Executor::Priority::kGivesWay),
         openings_(1),
         executor_(options.query_threads),
         events_({context.log, selections_, batches_, context.watch, executor_, pages_, openings_,
-                 registry_, context.clock, gate_},
+                 registry_, context.clock, gate_, &metrics_},
                 {context.log, context.lookups, context.quarantine, context.subscriptions,
                  context.last_webhooks, nullptr}),
-        subscriptions_(
-            {context.subscriptions, context.watch, executor_, registry_, context.clock, gate_},
-            context.log),
+        subscriptions_({context.subscriptions, context.watch, executor_, registry_, context.clock,
+                        gate_, &metrics_},
+                       context.log),
         admin_({context.quarantine, context.conflicts, context.log, context.refused, registry_,
                 [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
                   status.set_open_streams(static_cast<int32_t>(registry_.size()));
                   return fill(status);
                 },
                 executor_, gate_}),
-        table_([this](const CallInfo& info) { return Caller::Admit(info, gate_); }),
+        table_([this](const CallInfo& info) { return Caller::Admit(info, gate_); }, &metrics_),
         health_(table_.service_names()),
         reflection_(table_.service_names(), *google::protobuf::DescriptorPool::generated_pool()) {
     events_.AddTo(table_);
@@ -59,6 +61,7 @@ class RpcServerImpl final : public RpcServer {
     admin_.AddTo(table_);
     health_.AddTo(table_);
     AddReflectionServices({reflection_, registry_, gate_}, table_);
+    metrics_.AddMethods(table_);
   }
 
   ~RpcServerImpl() override { Drain(absl::ZeroDuration()); }
@@ -72,6 +75,10 @@ class RpcServerImpl final : public RpcServer {
   std::string address() const override { return server_->address(); }
 
   size_t open_streams() const override { return registry_.size(); }
+
+  size_t open_connections() const override { return server_->open_connections(); }
+
+  int64_t streams_behind() const override { return metrics_.behind(); }
 
   GrpcRefusalCounts refusals() const override { return server_->refusals(); }
 
@@ -94,6 +101,7 @@ class RpcServerImpl final : public RpcServer {
  private:
   // Each does its own locking.
   CallGate gate_;
+  RpcMetrics metrics_;
   StreamRegistry registry_;
   SelectionPool selections_;
   BatchSource batches_;

@@ -3,6 +3,7 @@
 #ifndef HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 #define HOOKGATE_SERVER_RPC_RPC_SERVER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +22,7 @@
 #include "server/eventlog/quarantine_log.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
+#include "server/metrics/metric_registry.h"
 #include "server/rpc/explain_queries.h"
 #include "server/status/refused_requests.h"
 #include "server/tls/certificate_store.h"
@@ -50,6 +52,7 @@ struct RpcServerContext {
   HeadWatch& watch;
   SubscriptionRegistry& subscriptions;
   const Clock& clock;
+  MetricRegistry& metrics;
   const AccessControl& access;           // who may do what
   const CertificateStore* certificates;  // null: plain text
   // As in AdminContext.
@@ -73,6 +76,9 @@ class RpcServer {
   // HOST:PORT as bound.
   virtual std::string address() const = 0;
   virtual size_t open_streams() const = 0;
+  virtual size_t open_connections() const = 0;
+  // Subscribe streams that are served from the disk now.
+  virtual int64_t streams_behind() const = 0;
   // How often clients were refused something since the start, by kind.
   virtual GrpcRefusalCounts refusals() const = 0;
 

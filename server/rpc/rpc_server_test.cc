@@ -45,6 +45,7 @@ class RpcServerTest : public testing::Test {
             .watch = watch_,
             .subscriptions = *subscriptions_,
             .clock = SystemClock(),
+            .metrics = metrics_,
             .access = access_,
             .certificates = nullptr,
             .get_status = [](v1::GetStatusResponse&) { return absl::OkStatus(); }};
@@ -63,6 +64,7 @@ class RpcServerTest : public testing::Test {
 
   AccessControl access_;
   RefusedRequests refused_;
+  MetricRegistry metrics_;
   HeadWatch watch_{SystemClock()};
   Tail tail_;
   const std::unique_ptr<SqliteEventLog> log_ = OpenLog();

@@ -128,12 +128,17 @@ Message SubscribeStream::NextMessage() {
     Show(step);
     switch (step.action) {
       case Step::Action::kWrite:
+        if (step.events > 0 && context_->metrics != nullptr) {
+          context_->metrics->NoteDelivered(DeliveringRpc::kSubscribe, step.events);
+        }
         return std::move(step.frame);
       case Step::Action::kReadLog:
+        SetBehind(true);
         StartReading();
         break;
       case Step::Action::kPause:
       case Step::Action::kWait:
+        if (!session_->reading()) SetBehind(false);
         if (Rest(step)) return nullptr;
         break;
       case Step::Action::kEnd:
@@ -212,6 +217,11 @@ void SubscribeStream::StartReading() {
   }
 }
 
+void SubscribeStream::SetBehind(bool behind) {
+  if (std::exchange(behind_, behind) == behind || context_->metrics == nullptr) return;
+  context_->metrics->NoteBehind(behind ? 1 : -1);
+}
+
 bool SubscribeStream::Rest(const Step& step) {
   if (step.action == Step::Action::kPause) {
     context_->watch.AwaitNextRound(step.seen, step.deadline, shared_from_this());
@@ -226,6 +236,7 @@ void SubscribeStream::End(const absl::Status& status) {
                      {{"client", client_name_}, {"status", status.ToString()}});
   }
   state_ = State::kEnded;
+  SetBehind(false);
   call_->Finish(status);
 }
 

@@ -31,6 +31,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/grpc_server/call.h"
 #include "server/rpc/caller.h"
+#include "server/rpc/rpc_metrics.h"
 #include "server/rpc/stream_registry.h"
 
 namespace hookgate {
@@ -47,6 +48,7 @@ struct StreamContext {
   StreamRegistry& registry;
   const Clock& clock;
   CallGate& gate;
+  RpcMetrics* metrics = nullptr;  // null: nothing is counted
 };
 
 // Held by the server until OnEnd, and by the registry from its request on; by others only while
@@ -88,6 +90,7 @@ class SubscribeStream final : public CallHandler,
   void Open(SubscribeSettings settings);
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   void StartReading();
+  void SetBehind(bool behind);
   bool Rest(const SubscribeSession::Step& step);  // false: there is something to do
   void End(const absl::Status& status);
   void Show(const SubscribeSession::Step& step);
@@ -105,6 +108,7 @@ class SubscribeStream final : public CallHandler,
   // Touched only on the connection's thread.
   enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
   State state_ = State::kWaiting;
+  bool behind_ = false;  // served from the disk
   absl::optional<SubscribeSession> session_;  // once opened
 
   // What Describe shows. Written on the connection's thread, read on any; they need not agree.

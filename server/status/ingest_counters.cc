@@ -46,6 +46,7 @@ size_t IngestCounters::IndexOf(absl::string_view reason) {
 bool IngestCounters::IsRefusal(absl::string_view reason) {
   return std::find(std::begin(kRefusals), std::end(kRefusals), reason) != std::end(kRefusals);
 }
+absl::Span<const char* const> IngestCounters::RefusalReasons() { return kRefusals; }
 
 void IngestCounters::CountRefused(absl::string_view reason) { ++refused_[IndexOf(reason)]; }
 

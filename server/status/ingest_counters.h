@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace hookgate {
 
@@ -30,6 +31,10 @@ class IngestCounters {
   // Of all other requests, each is refused for one reason (base/reason.h). One that no request is
   // refused for counts as "other".
   void CountRefused(absl::string_view reason);
+  // All of these reasons, "other" last.
+  static absl::Span<const char* const> RefusalReasons();
+  // The place of `reason` among them.
+  static size_t IndexOf(absl::string_view reason);
   int64_t refused() const;
   // Those with a count, the largest first.
   std::vector<std::pair<std::string, int64_t>> RefusedByReason() const;
@@ -40,8 +45,6 @@ class IngestCounters {
 
  private:
   static constexpr size_t kReasons = 22;
-
-  static size_t IndexOf(absl::string_view reason);
 
   std::array<std::atomic<int64_t>, kReasons> refused_{};
 };
