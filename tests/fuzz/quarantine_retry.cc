@@ -46,6 +46,13 @@ class OneEntry final : public QuarantineLog {
     if (id != kId || released_ != nullptr) return QuarantineEntryNotFound(id);
     return entry_;
   }
+  absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
+                                                  absl::string_view webhook_id) override {
+    if (source != entry_.source || webhook_id != entry_.webhook_id || released_ != nullptr) {
+      return QuarantineEntryNotFound(0);
+    }
+    return entry_;
+  }
   void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, ReleaseDone done) override {
     if (id != kId || released_ != nullptr) return std::move(done)(QuarantineEntryNotFound(id));
     released_ = std::move(event);
