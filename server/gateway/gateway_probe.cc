@@ -23,6 +23,11 @@ const char* CauseText(DeliveryCause cause) {
   }
 }
 
+bool IsPaused(Subscription& subscription) {
+  const std::vector<SubscriptionCondition> conditions = subscription.Conditions();
+  return std::count(conditions.begin(), conditions.end(), SubscriptionCondition::kPaused) > 0;
+}
+
 }  // namespace
 
 std::vector<SubscriptionVitals> GatewayProbe::Subscriptions(bool find_waiting) {
@@ -49,7 +54,8 @@ std::vector<SubscriptionVitals> GatewayProbe::Subscriptions(bool find_waiting) {
          .settled = pulse.settled,
          .oldest = pulse.oldest_unsettled.has_value() ? pulse.oldest_unsettled : memory->found,
          .backlog = pulse.backlog,
-         .consumers = pulse.consumers});
+         .consumers = pulse.consumers,
+         .paused = IsPaused(*all[i])});
   }
   for (auto entry = memories_.begin(); entry != memories_.end();) {
     entry = ids.count(entry->first) > 0 ? std::next(entry) : memories_.erase(entry);

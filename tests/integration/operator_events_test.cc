@@ -163,6 +163,29 @@ TEST_F(OperatorEventsTest, ASubscriptionThatIsStuck) {
   EXPECT_EQ(data.consumers(), 0);
 }
 
+TEST_F(OperatorEventsTest, ASubscriptionThatIsPausedIsNotStuckUntilItIsResumed) {
+  StartTelling(Config("hookgate.*", "stuck_after { seconds: 1 }", "silent_after { seconds: 3 }"));
+  Create("filter { sources: 'openai' }");
+  {
+    v1::PauseSubscriptionRequest request;
+    request.set_name("billing");
+    grpc::ClientContext context;
+    v1::PauseSubscriptionResponse response;
+    ASSERT_TRUE(stub_->PauseSubscription(&context, request, &response).ok());
+  }
+  Store({});
+  // It would have been told two seconds before this.
+  EXPECT_EQ(Next().type(), "hookgate.source.silent");
+  {
+    v1::ResumeSubscriptionRequest request;
+    request.set_name("billing");
+    grpc::ClientContext context;
+    v1::ResumeSubscriptionResponse response;
+    ASSERT_TRUE(stub_->ResumeSubscription(&context, request, &response).ok());
+  }
+  EXPECT_EQ(Next().type(), "hookgate.subscription.stuck");
+}
+
 TEST_F(OperatorEventsTest, ASourceThatIsSilentIsToldOnceOverARestart) {
   const std::string config = Config("hookgate.source.silent", "", "silent_after { seconds: 1 }");
   StartTelling(config);
