@@ -23,7 +23,7 @@ class FillStatusTest : public testing::Test {
     config.secrets = {*Secret::Parse("old", kTestSecret), *Secret::Parse("new", kNewSecret)};
     SourceRecords records =
         book_.Configure({{.name = config.name, .secrets = config.secrets}}).front();
-    return Source(std::move(config), std::move(records), clock_);
+    return Source(std::move(config), std::move(records), nullptr, clock_);
   }
 
   FakeClock clock_;
