@@ -24,6 +24,7 @@ constexpr int kMaxSubscriptions = 1000;
 constexpr size_t kMaxEvents = 20;  // of one text, with the one that is explained
 constexpr int kMaxQuarantined = 100;
 constexpr int kMaxRefused = 10;
+constexpr size_t kMaxRefusedLookedAt = 100;  // of all sources
 constexpr int kMaxSources = 1000;
 // Of all deliveries: a gRPC client takes 4 MiB by default. Attempts may fill half of it, so that they
 // take no other subscription's place.
@@ -79,6 +80,18 @@ Absence::Quarantined ToQuarantined(const QuarantineEntry& entry) {
   *quarantined.mutable_last_receive_time() = ToProto(entry.last_receive_time);
   quarantined.set_receive_count(entry.receive_count);
   return quarantined;
+}
+
+Absence::Refused ToRefused(const RefusedRequest& request) {
+  Absence::Refused refused;
+  refused.set_source(request.source);
+  refused.set_code(request.code);
+  refused.set_detail(request.detail);
+  refused.set_client_address(request.client);
+  *refused.mutable_first_time() = ToProto(request.first_time);
+  *refused.mutable_last_time() = ToProto(request.last_time);
+  refused.set_count(request.count);
+  return refused;
 }
 
 // The webhook-id that the request may mean; "": it names a sequence.
@@ -259,14 +272,14 @@ absl::Status ExplainQueries::AddQuarantined(const Request& request, Absence& abs
 
 // One whose path names no source may have been meant for any.
 void ExplainQueries::AddRefused(const Request& request, Absence& absence) const {
-  if (!context_.refused) return;
-  for (Absence::Refused& refused : context_.refused(WebhookIdIn(request))) {
+  for (const RefusedRequestPtr& refused :
+       context_.refused.FindById(WebhookIdIn(request), kMaxRefusedLookedAt)) {
     if (absence.refused_size() == kMaxRefused) break;
-    if (request.has_webhook() && !refused.source().empty() &&
-        refused.source() != request.webhook().source()) {
+    if (request.has_webhook() && !refused->source.empty() &&
+        refused->source != request.webhook().source()) {
       continue;
     }
-    *absence.add_refused() = std::move(refused);
+    *absence.add_refused() = ToRefused(*refused);
   }
 }
 

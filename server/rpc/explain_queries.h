@@ -10,7 +10,6 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/v1/event_service.pb.h"
@@ -18,6 +17,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/lookup_log.h"
 #include "server/eventlog/quarantine_log.h"
+#include "server/status/refused_requests.h"
 
 namespace hookgate {
 
@@ -34,9 +34,7 @@ struct ExplainContext {
   SubscriptionRegistry& subscriptions;
   // Those that are configured now; null: none. Any thread.
   std::function<std::vector<LastWebhook>()> sources;
-  // Requests that claimed this webhook-id and were refused, the newest first; null: none are
-  // remembered. Any thread.
-  std::function<std::vector<hookgate::v1::Absence::Refused>(absl::string_view webhook_id)> refused;
+  const RefusedRequests& refused;
 };
 
 // What the caller may know of.

@@ -43,7 +43,7 @@ class RpcServerImpl final : public RpcServer {
         events_({context.log, selections_, batches_, context.watch, executor_, pages_, openings_,
                  registry_, context.clock, gate_, &metrics_},
                 {context.log, context.lookups, context.quarantine, context.subscriptions,
-                 context.last_webhooks, nullptr}),
+                 context.last_webhooks, context.refused}),
         subscriptions_({context.subscriptions, context.watch, executor_, registry_, context.clock,
                         gate_, &metrics_},
                        context.log),

@@ -364,6 +364,23 @@ TEST_F(ExplainTest, WhatNeverBecameAnEventIsToldWhy) {
   }
   EXPECT_EQ(Explain("webhook { source: 'staging' webhook_id: 'wh_3' }").absence().cause(),
             Absence::CAUSE_NEVER_SEEN);
+
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Send({.webhook_id = "wh_4", .secret = kNewSecret}).status, 401);
+  }
+  for (const char* const key :
+       {"text: 'wh_4'", "webhook { source: 'openai' webhook_id: 'wh_4' }"}) {
+    const Absence absence = Explain(key).absence();
+    EXPECT_EQ(absence.cause(), Absence::CAUSE_REFUSED) << key;
+    ASSERT_EQ(absence.refused_size(), 1) << key;
+    EXPECT_EQ(absence.refused(0).code(), "signature_mismatch") << key;
+    EXPECT_EQ(absence.refused(0).client_address(), "127.0.0.1") << key;
+    EXPECT_EQ(absence.refused(0).count(), 2) << key;
+  }
+  EXPECT_EQ(Explain("webhook { source: 'staging' webhook_id: 'wh_4' }").absence().cause(),
+            Absence::CAUSE_NEVER_SEEN);
+  Store({.webhook_id = "wh_4"});
+  EXPECT_TRUE(Explain("text: 'wh_4'").has_event()) << "what was refused before does not matter";
 }
 
 // A foreign token learns nothing of what it has no right to: neither of events nor of
@@ -388,6 +405,7 @@ TEST_F(ExplainTest, EachCallerIsToldWhatItMayKnow) {
   Store({.webhook_id = "wh_1", .body = Body("evt_1", "moon")});
   Store({.webhook_id = "wh_2", .body = Body("evt_2", "moon"), .source = "staging"});
   EXPECT_EQ(Send({.webhook_id = "wh_3", .body = "no JSON"}).status, 400);
+  EXPECT_EQ(Send({.webhook_id = "wh_4", .secret = kNewSecret}).status, 401);
 
   const ExplainEventResponse root = Explain("text: 'moon'", "root");
   EXPECT_EQ(root.event().sequence(), 2);
@@ -403,11 +421,13 @@ TEST_F(ExplainTest, EachCallerIsToldWhatItMayKnow) {
   EXPECT_THAT(reader.deliveries(), IsEmpty());
   EXPECT_EQ(reader.hidden_subscriptions(), 3);
   EXPECT_THAT(reader.arrival().secrets(), IsEmpty());
-  for (const char* const key : {"sequence: 2", "text: 'evt_2'", "text: 'wh_2'", "text: 'wh_3'"}) {
+  for (const char* const key :
+       {"sequence: 2", "text: 'evt_2'", "text: 'wh_2'", "text: 'wh_3'", "text: 'wh_4'"}) {
     const ExplainEventResponse hidden = Explain(key, "reader");
     EXPECT_FALSE(hidden.has_event()) << key;
     EXPECT_EQ(hidden.absence().cause(), Absence::CAUSE_NEVER_SEEN) << key;
     EXPECT_THAT(hidden.absence().quarantined(), IsEmpty()) << key;
+    EXPECT_THAT(hidden.absence().refused(), IsEmpty()) << key;
     for (const auto& source : hidden.absence().sources()) EXPECT_EQ(source.source(), "openai");
   }
   EXPECT_TRUE(Explain("text: 'wh_3'", "reader").absence().admin_only());
