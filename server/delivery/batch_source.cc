@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "server/base/status.h"
+#include "server/base/wake_batch.h"
 #include "server/delivery/event_encoding.h"
 
 namespace hookgate {
@@ -34,7 +35,10 @@ bool BatchSource::Await(const Selection& selection, Sequence after, Done done) {
 
 absl::optional<Sequence> BatchSource::Read(const Selection& selection, Sequence after, int ahead) {
   const absl::StatusOr<BatchFramePtr> batch = FromCacheOrLog(selection, after);
-  for (Done& done : TakeWaiting(selection, after)) std::move(done)(batch);
+  {
+    WakeBatch wakes;
+    for (Done& done : TakeWaiting(selection, after)) std::move(done)(batch);
+  }
   if (ahead == limits_.read_ahead || !batch.ok() || !(*batch)->full) return absl::nullopt;
   const Sequence next = (*batch)->through;
   absl::MutexLock lock(&mu_);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/current_thread.h"
+#include "server/base/wake_batch.h"
 
 namespace hookgate {
 namespace {
@@ -134,7 +135,10 @@ void HeadWatch::Run() {
       TakeDue(due, dropped);
       head = head_;
     }
-    for (const auto& waiter : due) waiter->Wake();
+    {
+      WakeBatch batch;  // The thread of their connections may run on this core.
+      for (const auto& waiter : due) waiter->Wake();
+    }
     rest_until = clock_.MonotonicNow() + RestAfter(due.size(), head - std::exchange(served, head));
   }
 }

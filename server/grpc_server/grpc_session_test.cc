@@ -240,6 +240,22 @@ TEST_F(SessionTest, AStreamIsHeadersDataAndStatus) {
   EXPECT_FALSE(busy_);
 }
 
+// The thread that woke a hundred streams gave way to the connections' thread after each of them, so
+// that each was sent by itself.
+TEST_F(SessionTest, CallsThatAreWokenTogetherAreScheduledOnce) {
+  {
+    WakeBatch batch;
+    session_->Receive(
+        absl::StrCat(Call(1, kRepeat, Request("x", 1)), Call(3, kRepeat, Request("x", 1))));
+    EXPECT_FALSE(woken_);
+  }
+  EXPECT_TRUE(woken_);
+  RunWoken();
+  const auto frames = Sent();
+  EXPECT_THAT(frames, Contains(IsStatus(1, 0)));
+  EXPECT_THAT(frames, Contains(IsStatus(3, 0)));
+}
+
 TEST_F(SessionTest, ErrorsAreHeadersAlone) {
   Receive(Call(1, "/no.Service/Method", ""));
   const auto frames = Sent();

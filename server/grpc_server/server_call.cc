@@ -56,7 +56,16 @@ void WakeQueue::Push(std::shared_ptr<ServerCall> call) {
   absl::MutexLock lock(&mu_);
   if (schedule_ == nullptr) return;
   waiting_.push_back(std::move(call));
-  if (waiting_.size() == 1) schedule_();
+  if (scheduled_ || WakeBatch::Add(shared_from_this())) return;
+  scheduled_ = true;
+  schedule_();
+}
+
+void WakeQueue::WakeNow() {
+  absl::MutexLock lock(&mu_);
+  if (schedule_ == nullptr || scheduled_ || waiting_.empty()) return;
+  scheduled_ = true;
+  schedule_();
 }
 
 void WakeQueue::Run() {
@@ -68,6 +77,7 @@ void WakeQueue::Run() {
       absl::MutexLock lock(&mu_);
       if (waiting_.empty()) return;
       running_.swap(waiting_);
+      scheduled_ = false;
     }
     for (const auto& call : running_) call->HearNotes();
     running_.clear();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/base/wake_batch.h"
 
 namespace hookgate {
 
@@ -69,6 +70,7 @@ void StreamRegistry::RecheckAll() {
     MonotonicMutexLock lock(&mu_);
     streams = All();
   }
+  WakeBatch batch;
   for (const auto& stream : streams) stream->Recheck();
 }
 
@@ -80,6 +82,7 @@ void StreamRegistry::DrainAll(absl::Duration spread) {
     streams = All();
   }
   absl::BitGen random;
+  WakeBatch batch;
   for (const auto& stream : streams) {
     stream->Drain(absl::Uniform(random, 0.0, 1.0) * spread);
   }
