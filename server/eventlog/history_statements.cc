@@ -72,31 +72,70 @@ absl::StatusOr<HistoryStatements> HistoryStatements::Prepare(Database& database)
                std::move(extend_move), std::move(remove_moves_beyond), std::move(remove_moves)});
 }
 
-absl::StatusOr<bool> HistoryStatements::Insert(int64_t subscription, const DeliveryHistory& history,
-                                               Sequence head) {
+absl::StatusOr<bool> HistoryStatements::Insert(const Row& row) {
   Statement& insert = statements_.insert;
-  const std::string attempts = SaysAll(history) ? "" : EncodeAttempts(history.attempts);
-  insert.BindInt(1, subscription);
-  insert.BindInt(2, history.sequence);
-  insert.BindInt(3, static_cast<int64_t>(history.outcome));
-  insert.BindInt(4, Micros(history.time));
-  insert.BindText(5, history.consumer);
-  insert.BindInt(6, history.number);
-  insert.BindInt(7, Micros(history.first_delivery_time));
-  insert.BindInt(8, Micros(history.last_delivery_time));
-  insert.BindInt(9, history.count);
-  insert.BindBlob(10, attempts);
-  insert.BindInt(11, head);
+  insert.BindInt(1, row.subscription);
+  insert.BindInt(2, row.sequence);
+  insert.BindInt(3, static_cast<int64_t>(row.outcome));
+  insert.BindInt(4, Micros(row.time));
+  insert.BindText(5, row.consumer);
+  insert.BindInt(6, row.number);
+  insert.BindInt(7, Micros(row.first_delivery_time));
+  insert.BindInt(8, Micros(row.last_delivery_time));
+  insert.BindInt(9, row.count);
+  insert.BindBlob(10, row.attempts);
+  insert.BindInt(11, row.head);
   RETURN_IF_ERROR(insert.Run());
   return database_->changes() > 0;
+}
+
+absl::StatusOr<bool> HistoryStatements::Insert(int64_t subscription, const DeliveryHistory& history,
+                                               Sequence head) {
+  const std::string attempts = SaysAll(history) ? "" : EncodeAttempts(history.attempts);
+  return Insert({.subscription = subscription,
+                 .sequence = history.sequence,
+                 .outcome = history.outcome,
+                 .time = history.time,
+                 .consumer = history.consumer,
+                 .number = history.number,
+                 .first_delivery_time = history.first_delivery_time,
+                 .last_delivery_time = history.last_delivery_time,
+                 .count = history.count,
+                 .attempts = attempts,
+                 .head = head});
+}
+
+// What most events have: one attempt, which was acked. As AddEntry would make it, without the
+// detour.
+absl::StatusOr<bool> HistoryStatements::InsertAcked(int64_t subscription, const HistoryEntry& entry,
+                                                    Sequence head) {
+  const DeliveryAttempt& attempt = *entry.attempt;
+  return Insert({.subscription = subscription,
+                 .sequence = entry.sequence,
+                 .outcome = DeliveryOutcome::kAcked,
+                 .time = entry.time,
+                 .consumer = attempt.consumer,
+                 .number = attempt.number,
+                 .first_delivery_time = attempt.begin,
+                 .last_delivery_time = attempt.begin,
+                 .count = 1,
+                 .attempts = "",
+                 .head = head});
 }
 
 absl::Status HistoryStatements::Put(int64_t subscription, const HistoryEntry& entry,
                                     Sequence head) {
   DeliveryHistory history;
-  history.sequence = entry.sequence;
-  AddEntry(entry, history);
-  ASSIGN_OR_RETURN(const bool inserted, Insert(subscription, history, head));
+  const bool acked = entry.outcome == DeliveryOutcome::kAcked && !entry.late_ack.has_value() &&
+                     entry.attempt.has_value() && entry.attempt->how == DeliveryEnd::kAcked;
+  bool inserted = false;
+  if (acked) {
+    ASSIGN_OR_RETURN(inserted, InsertAcked(subscription, entry, head));
+  } else {
+    history.sequence = entry.sequence;
+    AddEntry(entry, history);
+    ASSIGN_OR_RETURN(inserted, Insert(subscription, history, head));
+  }
   if (inserted) return absl::OkStatus();
   int64_t id = 0;
   {

@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "server/eventlog/subscription_rows.h"
 #include "server/store/database.h"
 
@@ -44,8 +46,24 @@ class HistoryStatements {
   HistoryStatements(Database& database, Prepared statements)
       : database_(&database), statements_(std::move(statements)) {}
 
+  // As the table's columns.
+  struct Row {
+    int64_t subscription = 0;
+    Sequence sequence = 0;
+    DeliveryOutcome outcome = DeliveryOutcome::kOpen;
+    absl::Time time;
+    absl::string_view consumer;
+    int number = 0;
+    absl::Time first_delivery_time;
+    absl::Time last_delivery_time;
+    int64_t count = 0;
+    absl::string_view attempts;
+    Sequence head = 0;
+  };
   // False: there is a row of the event already.
+  absl::StatusOr<bool> Insert(const Row& row);
   absl::StatusOr<bool> Insert(int64_t subscription, const DeliveryHistory& history, Sequence head);
+  absl::StatusOr<bool> InsertAcked(int64_t subscription, const HistoryEntry& entry, Sequence head);
 
   Database* database_;
   Prepared statements_;
