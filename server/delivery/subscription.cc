@@ -99,6 +99,7 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(), context.bounds)),
       control_(stored.control),
       jobs_(std::move(jobs)),
+      told_jobs_(jobs_),
       dead_letters_(state_->dead_letters()),
       metrics_(context.metrics == nullptr ? nullptr : context.metrics->Add(name_)) {}
 
@@ -652,6 +653,7 @@ bool Subscription::LoadStored() {
   state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
   control_ = stored->control;
   jobs_ = *std::move(jobs);
+  told_jobs_ = jobs_;
   dead_letters_ = state_->dead_letters();
   refusal_ = absl::OkStatus();
   return true;
@@ -962,6 +964,7 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     batch.counts = state_->TakeCounts();
     changes->settings = std::exchange(new_settings_, absl::nullopt);
     if (std::exchange(control_changed_, false)) changes->control = control_;
+    if (jobs_.has_changes()) batch.jobs = jobs_;
     jobs_.TakeChanges(*changes);
     batch.answers = std::exchange(answers_, {});
     batch.extensions = std::exchange(extensions_, {});
@@ -1008,6 +1011,7 @@ void Subscription::LetOut(Batch batch) {
     absl::MutexLock lock(&mu_);
     metrics = metrics_;
     dead_letters_ = batch.dead_letters;
+    if (batch.jobs.has_value()) told_jobs_ = *std::move(batch.jobs);
     NotePulse(batch);
     for (const Extension& extension : batch.extensions) {
       state_->Extend(extension.id, extension.deadline, now);

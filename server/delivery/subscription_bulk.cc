@@ -111,15 +111,17 @@ void Subscription::CancelJob(int64_t id, Done<Job> done) {
   Decide(decide, std::move(done));
 }
 
+// Its end is told once that is durable, and with it what the job has done.
 absl::StatusOr<Job> Subscription::FindJob(int64_t id) {
   absl::MutexLock lock(&mu_);
-  ASSIGN_OR_RETURN(const BulkJob* const job, jobs_.Find(id));
-  return job->proto();
+  ASSIGN_OR_RETURN(const BulkJob* const job, told_jobs_.Find(id));
+  const BulkJob* const running = jobs_.running();
+  return running != nullptr && running->id() == id ? running->proto() : job->proto();
 }
 
 std::vector<Job> Subscription::ListJobs(int64_t before, size_t max) {
   absl::MutexLock lock(&mu_);
-  return jobs_.List(before, max);
+  return told_jobs_.List(before, max);
 }
 
 absl::StatusOr<hookgate::v1::SelectionPreview> Subscription::PreviewJob(Job job) {
