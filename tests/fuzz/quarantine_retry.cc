@@ -48,7 +48,8 @@ class OneEntry final : public QuarantineLog {
   }
   absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
                                                   absl::string_view webhook_id) override {
-    if (source != entry_.source || webhook_id != entry_.webhook_id || released_ != nullptr) {
+    if (source != entry_.webhook.source || webhook_id != entry_.webhook.webhook_id ||
+        released_ != nullptr) {
       return QuarantineEntryNotFound(0);
     }
     return entry_;
