@@ -73,7 +73,7 @@ void AddUnsettled(const UnsettledEvent& event, const absl::optional<UnsettledPla
   explanation.state = leased ? DeliveryState::kLeased : DeliveryState::kWaiting;
   explanation.state_time = absl::nullopt;
   if (!explanation.attempts.empty()) explanation.state_time = explanation.attempts.back().end;
-  explanation.consumer = "";
+  explanation.consumer = explanation.attempts.empty() ? "" : explanation.attempts.back().consumer;
   explanation.attempt = place.has_value() ? place->attempt : event.attempts + 1;
   explanation.reason = event.nack_reason.value_or("");
   explanation.lost_deliveries = place.has_value() ? place->lost_deliveries : event.lost;

@@ -177,6 +177,7 @@ TEST_F(ExplainDeliveryTest, WaitingAfterARestartSaysWhoHadIt) {
   EXPECT_EQ(waiting.attempt, 1);
   EXPECT_EQ(waiting.until, At(30));
   EXPECT_EQ(waiting.last_end, DeliveryEnd::kGatewayRestarted);
+  EXPECT_EQ(waiting.consumer, "a");
   ASSERT_THAT(waiting.attempts, SizeIs(1));
   EXPECT_EQ(waiting.attempts[0].consumer, "a");
 }

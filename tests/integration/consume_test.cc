@@ -452,7 +452,7 @@ TEST_F(ConsumeTest, DeliveriesTellWhereEachEventIsAlsoAfterAKill) {
     Call(&Stub::DiscardDeadLetters, "subscription: 'billing' sequences: 4");
     const auto all = Call(&Stub::ListDeliveries, "subscription: 'billing'");
     EXPECT_THAT(Listed(all), ElementsAre("5 LEASED a", "4 DISCARDED a", "3 DEAD_LETTERED a",
-                                         "2 WAITING ", "1 ACKED a"));
+                                         "2 WAITING a", "1 ACKED a"));
     EXPECT_TRUE(all.next_page_token().empty());
     const v1::EventDelivery& leased = all.deliveries(0).delivery();
     EXPECT_EQ(leased.attempt(), 1);
@@ -464,8 +464,8 @@ TEST_F(ConsumeTest, DeliveriesTellWhereEachEventIsAlsoAfterAKill) {
   }
   StartGateway();
   const auto all = Call(&Stub::ListDeliveries, "subscription: 'billing' order: ORDER_OLDEST_FIRST");
-  EXPECT_THAT(Listed(all), ElementsAre("1 ACKED a", "2 WAITING ", "3 DEAD_LETTERED a",
-                                       "4 DISCARDED a", "5 WAITING "));
+  EXPECT_THAT(Listed(all), ElementsAre("1 ACKED a", "2 WAITING a", "3 DEAD_LETTERED a",
+                                       "4 DISCARDED a", "5 WAITING a"));
   const v1::EventDelivery& acked = all.deliveries(0).delivery();
   EXPECT_EQ(acked.delivery_count(), 1);
   EXPECT_TRUE(acked.has_state_time() && acked.has_first_delivery_time());
