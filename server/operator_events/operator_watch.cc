@@ -59,6 +59,7 @@ void OperatorWatch::SetLimits(const OperatorLimits& limits) {
   if (limits.types.empty()) {  // Nobody looks until one is on again.
     subscriptions_.clear();
     sources_.clear();
+    has_looked_ = false;
   }
   limits_ = limits;
 }
@@ -102,6 +103,7 @@ std::vector<OperatorNews> OperatorWatch::Look(absl::Span<const SubscriptionVital
   }
   KeepOnly(sources_, names);
   LookForFailedReload(now, news);
+  has_looked_ = true;
   return news;
 }
 
@@ -109,9 +111,11 @@ void OperatorWatch::LookAtSubscription(const SubscriptionVitals& vitals, Operato
                                        std::vector<OperatorNews>& news) {
   const auto [entry, is_new] = subscriptions_.try_emplace(vitals.id);
   Subscription& known = entry->second;
-  if (is_new) {
+  if (is_new && !has_looked_) {  // One that comes later was created since: all of it is news.
     known.dead_lettered_seen = known.dead_lettered_told = vitals.dead_lettered;
     known.lost_seen = known.lost_told = vitals.lost;
+  }
+  if (is_new) {
     known.settled = vitals.settled;
     known.quiet_since = now.monotonic;
     known.quiet_since_wall = now.wall;

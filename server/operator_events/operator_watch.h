@@ -93,8 +93,8 @@ class OperatorWatch {
   // when they are on again.
   void SetLimits(const OperatorLimits& limits);
 
-  // What is to be told now. The first look at a subscription or a source is what later ones are
-  // compared with.
+  // What is to be told now. The first look is what later ones are compared with; a subscription that
+  // comes later was created since.
   std::vector<OperatorNews> Look(absl::Span<const SubscriptionVitals> subscriptions,
                                  absl::Span<const SourceVitals> sources, OperatorTime now);
 
@@ -167,6 +167,7 @@ class OperatorWatch {
   void LookForFailedReload(OperatorTime now, std::vector<OperatorNews>& news);
 
   OperatorLimits limits_;
+  bool has_looked_ = false;
   std::map<int64_t, Subscription> subscriptions_;
   std::map<std::string, Source> sources_;
   absl::optional<FailedReload> failed_reload_;  // the newest that is not told
