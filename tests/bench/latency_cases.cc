@@ -58,7 +58,7 @@ Figure MeasureArrival(const BenchSettings& settings) {
   ExpectNoneRefused(load.refused);
   live.Wait();
   std::vector<absl::Duration> latencies;
-  for (const Arrival& arrival : live.arrivals()) {
+  for (const EventArrival& arrival : live.arrivals()) {
     size_t webhook = 0;
     absl::string_view subject = arrival.subject;
     if (!absl::ConsumePrefix(&subject, "batch_") || !absl::SimpleAtoi(subject, &webhook)) continue;

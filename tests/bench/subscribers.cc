@@ -83,7 +83,7 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   }
   // Once complete.
   const std::vector<absl::Duration>& lags() const { return lags_; }
-  const std::vector<Arrival>& arrivals() const { return arrivals_; }
+  const std::vector<EventArrival>& arrivals() const { return arrivals_; }
   double events_per_frame() const {
     return frames_ == 0 ? 0 : static_cast<double>(received_) / static_cast<double>(frames_);
   }
@@ -143,7 +143,7 @@ class Subscribers::Stream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
 
   // gRPC's thread's until complete.
   std::vector<absl::Duration> lags_;
-  std::vector<Arrival> arrivals_;
+  std::vector<EventArrival> arrivals_;
   int64_t received_ = 0;
   int64_t frames_ = 0;
   int64_t bytes_ = 0;  // of frames_
@@ -169,8 +169,8 @@ std::vector<absl::Duration> Subscribers::lags() const {
   return streams_.empty() ? std::vector<absl::Duration>() : streams_.front()->lags();
 }
 
-std::vector<Arrival> Subscribers::arrivals() const {
-  return streams_.empty() ? std::vector<Arrival>() : streams_.front()->arrivals();
+std::vector<EventArrival> Subscribers::arrivals() const {
+  return streams_.empty() ? std::vector<EventArrival>() : streams_.front()->arrivals();
 }
 
 double Subscribers::events_per_frame() const {

@@ -12,7 +12,7 @@
 
 namespace hookgate {
 
-struct Arrival {
+struct EventArrival {
   std::string subject;
   absl::Time time;
 };
@@ -38,7 +38,7 @@ class Subscribers {
   // The first subscriber's, of each event: from receive_time in the gateway to its arrival here.
   std::vector<absl::Duration> lags() const;
   // The first subscriber's, of each event.
-  std::vector<Arrival> arrivals() const;
+  std::vector<EventArrival> arrivals() const;
   // The first subscriber's, over all frames that had events; 0 if there were none.
   double events_per_frame() const;
   // The first subscriber's: of those frames.
