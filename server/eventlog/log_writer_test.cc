@@ -53,9 +53,9 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   const FakeClock clock;
   MetricRegistry registry;
   LogMetrics metrics(registry, clock);
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                  {*webhooks, *texts, repeats, *times}, {}, nullptr,
-                                  nullptr, &metrics);
+  auto writer =
+      *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                        {*webhooks, *texts, repeats, *times}, {}, nullptr, nullptr, &metrics);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(metrics.healthy());
@@ -103,7 +103,9 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_queued_bytes = 1000}, nullptr);
+  auto writer =
+      *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                        {*webhooks, *texts, repeats, *times}, {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
 }
@@ -170,7 +172,8 @@ TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                                  {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
   const auto commit = [&] {
     absl::Notification done;
     writer->SubmitYielding(std::make_unique<RowlessJob>(done));
@@ -205,7 +208,9 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification all_are_queued;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_yielding_rows = 100}, nullptr);
+    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                                    {*webhooks, *texts, repeats, *times},
+                                    {.max_yielding_rows = 100}, nullptr);
     writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
     for (int i = 0; i < 4; ++i) {
       writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
@@ -228,14 +233,17 @@ TEST(LogWriterTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
   auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification first_writes, first_may_write, second_writes, second_may_write;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, *webhooks,
-                                    *times, {.max_yielding_rows = 100}, nullptr);
+    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                                    {*webhooks, *texts, repeats, *times},
+                                    {.max_yielding_rows = 100}, nullptr);
     writer->Submit(
         std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
     first_writes.WaitForNotification();
@@ -276,7 +284,9 @@ TEST(LogWriterTest, AGroupIsBoundedByBytesToo) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {}, {*webhooks, *texts, repeats, *times}, {.max_group = 4, .max_group_bytes = 1000}, &listener);
+  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
+                                  {*webhooks, *texts, repeats, *times},
+                                  {.max_group = 4, .max_group_bytes = 1000}, &listener);
   // The first group holds the writer until all the others wait.
   const std::vector<size_t> bodies = {1, 600, 400, 1, 5000, 1, 1, 1, 1, 1};
   absl::BlockingCounter left(static_cast<int>(bodies.size()));
