@@ -159,8 +159,7 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
   Shown shown;
   const GatewayError error = ForEachEvent(listing, flags, *connection, show, shown);
   if (!json && shown.count > 0) {
-    const Table table =
-        listing.table ? listing.table(events, reader) : PlainTable(events, reader);
+    const Table table = listing.table ? listing.table(events, reader) : PlainTable(events, reader);
     table.Print(reader.style, environment.out);
   }
   if (!error.status.ok()) {

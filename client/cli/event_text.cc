@@ -91,7 +91,7 @@ std::string EventPage(const v1::Event& event, const Reader& reader) {
 }
 
 std::vector<Table::Column> EventColumns() {
-  return {{"RECEIVED"}, {"AGE"},        {"TYPE"},           {"SUBJECT"},
+  return {{"RECEIVED"}, {"AGE"},        {"TYPE"},          {"SUBJECT"},
           {"SOURCE"},   {"WEBHOOK-ID"}, {"SEQUENCE", true}};
 }
 

@@ -208,11 +208,10 @@ TEST_F(FailuresTest, EachSubscriptionHasAColumn) {
   Hold(2);
   SetState(2, "billing", v1::DELIVERY_STATE_ACKED);
   SetState(2, "mail", v1::DELIVERY_STATE_DEAD_LETTERED);
-  EXPECT_THAT(Run({"failures"}).out,
-              AllOf(HasSubstr("  SEQUENCE  billing   mail\n"),
-                    HasSubstr("         2  acked     dead\n"),
-                    HasSubstr("         1  filtered  filtered\n"),
-                    HasSubstr("\n2 failures in the last 24 h\n")));
+  EXPECT_THAT(Run({"failures"}).out, AllOf(HasSubstr("  SEQUENCE  billing   mail\n"),
+                                           HasSubstr("         2  acked     dead\n"),
+                                           HasSubstr("         1  filtered  filtered\n"),
+                                           HasSubstr("\n2 failures in the last 24 h\n")));
 }
 
 TEST_F(FailuresTest, ManySubscriptionsAreCounted) {
@@ -274,7 +273,8 @@ TEST_F(FailuresTest, GatewayWithoutStatesCannotChoose) {
 TEST_F(FailuresTest, SaysWhatItsWindowHides) {
   Hold(1);
   older_ = 12;
-  EXPECT_THAT(Run({"failures"}).out, HasSubstr("\n12 older failures are before that: --since AGO shows more.\n"));
+  EXPECT_THAT(Run({"failures"}).out,
+              HasSubstr("\n12 older failures are before that: --since AGO shows more.\n"));
   older_ = 4001;
   EXPECT_THAT(Run({"failures"}).out, HasSubstr("At least 4001 older"));
   Hold(0);

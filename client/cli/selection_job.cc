@@ -67,8 +67,8 @@ std::string JobText(const v1::Job& job) {
   if (left > 0) absl::StrAppend(&text, ", ", left, " left alone");
   switch (job.state()) {
     case v1::Job::STATE_RUNNING:
-      absl::StrAppend(&text, " so far; it has looked at sequences up to ", job.reached_sequence(), " of ",
-                      job.last_sequence());
+      absl::StrAppend(&text, " so far; it has looked at sequences up to ", job.reached_sequence(),
+                      " of ", job.last_sequence());
       if (job.waiting_for_consumers()) absl::StrAppend(&text, ", and waits for consumers to ack");
       break;
     case v1::Job::STATE_CANCELLED:

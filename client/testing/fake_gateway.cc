@@ -81,8 +81,7 @@ grpc::Status FakeGateway::GetEvent(grpc::ServerContext*, const v1::GetEventReque
   return PlayScript(get_event, request, response);
 }
 
-grpc::Status FakeGateway::ExplainEvent(grpc::ServerContext*,
-                                       const v1::ExplainEventRequest* request,
+grpc::Status FakeGateway::ExplainEvent(grpc::ServerContext*, const v1::ExplainEventRequest* request,
                                        v1::ExplainEventResponse* response) {
   return PlayScript(explain_event, request, response);
 }

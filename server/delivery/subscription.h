@@ -334,7 +334,7 @@ class Subscription final : public HeadWatch::Waiter,
     int64_t settled = 0;
     SettlementCounts counts;
     absl::optional<BulkJobs> jobs;  // if any of them has changed
-    ReadQueue::Ticket ticket;  // of what `deliveries` hold
+    ReadQueue::Ticket ticket;       // of what `deliveries` hold
   };
 
   Subscription(const StoredSubscription& stored, SubscriptionSettings settings, BulkJobs jobs,
@@ -452,12 +452,12 @@ class Subscription final : public HeadWatch::Waiter,
   SubscriptionControl control_ ABSL_GUARDED_BY(mu_);
   bool control_changed_ ABSL_GUARDED_BY(mu_) = false;  // and not stored yet
   BulkJobs jobs_ ABSL_GUARDED_BY(mu_);
-  BulkJobs told_jobs_ ABSL_GUARDED_BY(mu_);  // as committed: what FindJob and ListJobs tell
-  bool job_reading_ ABSL_GUARDED_BY(mu_) = false;     // a page for the job that runs
-  absl::Duration job_retry_at_ ABSL_GUARDED_BY(mu_);  // reading one failed: not before this
-  std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);               // for the next commit
-  std::vector<Extension> extensions_ ABSL_GUARDED_BY(mu_);         // for the next commit
-  Batch batch_ ABSL_GUARDED_BY(mu_);                               // of the commit under way
+  BulkJobs told_jobs_ ABSL_GUARDED_BY(mu_);        // as committed: what FindJob and ListJobs tell
+  bool job_reading_ ABSL_GUARDED_BY(mu_) = false;  // a page for the job that runs
+  absl::Duration job_retry_at_ ABSL_GUARDED_BY(mu_);        // reading one failed: not before this
+  std::vector<Answer> answers_ ABSL_GUARDED_BY(mu_);        // for the next commit
+  std::vector<Extension> extensions_ ABSL_GUARDED_BY(mu_);  // for the next commit
+  Batch batch_ ABSL_GUARDED_BY(mu_);                        // of the commit under way
   bool turn_taken_ ABSL_GUARDED_BY(mu_) = false;
   bool woken_ ABSL_GUARDED_BY(mu_) = false;      // while the turn was taken
   absl::Duration warn_at_ ABSL_GUARDED_BY(mu_);  // of conditions: not before this

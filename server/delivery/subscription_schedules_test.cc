@@ -638,7 +638,7 @@ class World {
   bool paused_ = false;
   std::map<Sequence, int64_t> asked_again_;  // with the number of the last delivery before
   int64_t last_number_ = 0;
-  std::set<Sequence> lost_;              // in this step, with their stream
+  std::set<Sequence> lost_;  // in this step, with their stream
   struct Out {
     DeliveryId id;
     StreamId stream = 0;

@@ -76,8 +76,8 @@ struct ConsumerLimits {
 // What a subscription holds at most. Of these only the leases are memory of note.
 struct SubscriptionBounds {
   size_t max_leased = 100'000;
-  size_t max_unsettled = 1'000'000;     // leased and waiting
-  size_t max_dead_letters = 1'000'000;  // while there are so many, events are tried on instead
+  size_t max_unsettled = 1'000'000;        // leased and waiting
+  size_t max_dead_letters = 1'000'000;     // while there are so many, events are tried on instead
   size_t max_unsettled_by_jobs = 100'000;  // bulk jobs add no more while there are so many
 };
 

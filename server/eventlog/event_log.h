@@ -71,7 +71,7 @@ struct AppendResult {
     kConflict,   // it was there with another body; the first one is kept
   };
   Outcome outcome = Outcome::kStored;
-  Sequence sequence = 0;  // of the event that is in the log
+  Sequence sequence = 0;     // of the event that is in the log
   std::string trace_parent;  // of the event that was there already; "" if it has none
 };
 

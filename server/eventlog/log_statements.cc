@@ -61,12 +61,9 @@ ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(Database& database,
-                                                                      WebhookIndex& webhooks,
-                                                                      TextIndex& texts,
-                                                                      RepeatCounts& repeats,
-                                                                      ReceiveTimes& receive_times,
-                                                                      const Stretch& stretch) {
+absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
+    Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
+    ReceiveTimes& receive_times, const Stretch& stretch) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));

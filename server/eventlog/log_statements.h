@@ -20,12 +20,9 @@ namespace hookgate {
 // Used by the writer thread alone.
 struct LogStatements {
   // What is given outlives the statements.
-  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(Database& database,
-                                                                WebhookIndex& webhooks,
-                                                                TextIndex& texts,
-                                                                RepeatCounts& repeats,
-                                                                ReceiveTimes& receive_times,
-                                                                const Stretch& stretch);
+  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(
+      Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
+      ReceiveTimes& receive_times, const Stretch& stretch);
 
   // For the transaction that appends the first event of `stretch`. Stretches that retention is past
   // make room.

@@ -15,8 +15,7 @@ namespace {
 
 constexpr char kList[] = QUARANTINE_COLUMNS
     "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
-constexpr char kFind[] =
-    QUARANTINE_COLUMNS "FROM quarantine WHERE source = ?1 AND webhook_id = ?2";
+constexpr char kFind[] = QUARANTINE_COLUMNS "FROM quarantine WHERE source = ?1 AND webhook_id = ?2";
 constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body, trace FROM quarantine WHERE id = ?1";
 constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";

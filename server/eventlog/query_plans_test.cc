@@ -246,7 +246,8 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
 // that may lead to another statement. Twice: a log is opened new, and opened again.
 void UseEveryCall(const std::string& folder) {
   {
-    auto log = SqliteEventLog::Open({.data_dir = folder, .webhooks_per_run = 2, .texts_per_run = 2}, nullptr);
+    auto log = SqliteEventLog::Open({.data_dir = folder, .webhooks_per_run = 2, .texts_per_run = 2},
+                                    nullptr);
     ASSERT_TRUE(log.ok()) << log.status();
     UseEventCalls(**log);
     UseQuarantineCalls(**log);

@@ -183,29 +183,27 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(indexes.webhooks,
                    WebhookIndex::Open(*database, state->position, options.webhooks_per_run,
                                       /*may_write=*/rewritten.ok()));
-  ASSIGN_OR_RETURN(indexes.texts,
-                   TextIndex::Open(*database, state->position, options.texts_per_run,
-                                   /*may_write=*/rewritten.ok()));
+  ASSIGN_OR_RETURN(indexes.texts, TextIndex::Open(*database, state->position, options.texts_per_run,
+                                                  /*may_write=*/rewritten.ok()));
   ASSIGN_OR_RETURN(indexes.receive_times,
                    ReceiveTimes::Open(*database, state->position, /*may_write=*/rewritten.ok()));
   if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
   RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<LogWriter> writer,
-      LogWriter::Start(std::move(database),
-                       std::make_unique<Checkpointer>(std::move(checkpoint_database)),
-                       {.position = state->position,
-                        .last_touch = state->last_touch,
-                        .stretch = state->stretch,
-                        .files = FileWatch({path, path + "-wal"}),
-                        .rewritten = std::move(rewritten)},
-                       {.webhooks = *indexes.webhooks,
-                        .texts = *indexes.texts,
-                        .repeats = *indexes.repeats,
-                        .receive_times = *indexes.receive_times},
-                       options.limits, listener, companion, metrics));
+  ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
+                   LogWriter::Start(std::move(database),
+                                    std::make_unique<Checkpointer>(std::move(checkpoint_database)),
+                                    {.position = state->position,
+                                     .last_touch = state->last_touch,
+                                     .stretch = state->stretch,
+                                     .files = FileWatch({path, path + "-wal"}),
+                                     .rewritten = std::move(rewritten)},
+                                    {.webhooks = *indexes.webhooks,
+                                     .texts = *indexes.texts,
+                                     .repeats = *indexes.repeats,
+                                     .receive_times = *indexes.receive_times},
+                                    options.limits, listener, companion, metrics));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(indexes), std::move(writer)));
   RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));

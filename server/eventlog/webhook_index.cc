@@ -123,11 +123,12 @@ absl::Status WebhookIndex::LoadPieces(Database& database, Sequence earliest) {
   return Tables().LoadPieces(
       database, in_runs, [this, in_runs, earliest](Sequence last, absl::string_view entries) {
         absl::MutexLock lock(&mu_);
-        RunTables::ReadEntries(
-            entries, last,
-            [&](WebhookHash hash, Sequence sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-              if (sequence > in_runs && sequence >= earliest) recent_[hash].push_back(sequence);
-            });
+        RunTables::ReadEntries(entries, last,
+                               [&](WebhookHash hash, Sequence sequence)
+                                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+                                     if (sequence > in_runs && sequence >= earliest)
+                                       recent_[hash].push_back(sequence);
+                                   });
         recent_last_ = last;
       });
 }
@@ -322,8 +323,7 @@ absl::Status WebhookIndex::ForgetPieces(const Budget& budget, Database& database
     absl::ReaderMutexLock lock(&mu_);
     if (!runs_.empty()) in_runs = runs_.back().last;
   }
-  ASSIGN_OR_RETURN(stale_pieces_deleted_,
-                   Tables().DeletePieces(database, in_runs, budget.pieces));
+  ASSIGN_OR_RETURN(stale_pieces_deleted_, Tables().DeletePieces(database, in_runs, budget.pieces));
   return absl::OkStatus();
 }
 

@@ -98,9 +98,9 @@ absl::Status Gateway::OpenLog() {
   ASSIGN_OR_RETURN(const StoredStatus status, log_->LoadStatus());
   status_book_.Restore(status);
   sources_.Replace(options_.sources);
-  webhook_handler_ = std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(),
-                                                      metrics_, clock_, options_.trusted_proxies,
-                                                      &refused_);
+  webhook_handler_ =
+      std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(), metrics_, clock_,
+                                       options_.trusted_proxies, &refused_);
   webhook_handler_->trace_parents().SetSampleRatio(options_.trace_sample_ratio);
   status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
   return absl::OkStatus();

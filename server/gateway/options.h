@@ -34,9 +34,9 @@ struct Options {
   absl::optional<CertificateFiles> http_certificates;  // none: plain text
   std::vector<Network> trusted_proxies;                // who may say whom a webhook is from
   size_t max_remembered_refusals = RefusedRequests::kDefaultMaxEntries;
-  RpcServerOptions rpc;                                // where services subscribe
-  Doors doors;                                         // who may come in there
-  HttpServerOptions admin;                             // where the operator's tools ask
+  RpcServerOptions rpc;     // where services subscribe
+  Doors doors;              // who may come in there
+  HttpServerOptions admin;  // where the operator's tools ask
   SubscriptionMetricsOptions subscription_metrics;
   LoggingOptions logging;
   double trace_sample_ratio = 1;

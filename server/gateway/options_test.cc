@@ -695,12 +695,11 @@ TEST_F(OptionsTest, ShareOfSampledTracesIsFrom0To1) {
 
 TEST_F(OptionsTest, OperatorEventsAreOffUnlessTheirTypesAreNamed) {
   EXPECT_THAT(Right("").operator_events.types, IsEmpty());
-  const OperatorLimits limits =
-      Right(R"(operator_events {
+  const OperatorLimits limits = Right(R"(operator_events {
                  types: "hookgate.subscription.*" types: "hookgate.reload.failed"
                  min_interval { seconds: 1 } stuck_after { seconds: 2 }
                  failing_window { seconds: 10 } failing_share: 0 failing_least: 7 })")
-          .operator_events;
+                                    .operator_events;
   EXPECT_THAT(limits.types,
               ElementsAre(OperatorEventType::kDeadLettered, OperatorEventType::kStuck,
                           OperatorEventType::kLost, OperatorEventType::kReloadFailed));
@@ -715,9 +714,9 @@ TEST_F(OptionsTest, WrongOperatorEventsAreNamed) {
   EXPECT_THAT(ErrorOf(R"(operator_events { types: "*" types: "hookgate.dead" })",
                       "operator_events.types[1]"),
               AllOf(HasSubstr("\"hookgate.dead\""), HasSubstr("hookgate.source.silent")));
-  EXPECT_THAT(ErrorOf("operator_events { min_interval { nanos: 1 } }",
-                      "operator_events.min_interval"),
-              HasSubstr("from 1s"));
+  EXPECT_THAT(
+      ErrorOf("operator_events { min_interval { nanos: 1 } }", "operator_events.min_interval"),
+      HasSubstr("from 1s"));
   ErrorOf("operator_events { stuck_after { seconds: -1 } }", "operator_events.stuck_after");
   ErrorOf("operator_events { failing_window { seconds: 9 } }", "operator_events.failing_window");
   ErrorOf("operator_events { failing_least: -1 }", "operator_events.failing_least");
@@ -725,8 +724,9 @@ TEST_F(OptionsTest, WrongOperatorEventsAreNamed) {
     ErrorOf(absl::StrCat("operator_events { failing_share: ", share, " }"),
             "operator_events.failing_share");
   }
-  ErrorOf(R"(sources { name: "s" silent_after {} secrets { name: "a" inline: "whsec_YWJjZGVmZ2g=" } })",
-          "sources[0].silent_after");
+  ErrorOf(
+      R"(sources { name: "s" silent_after {} secrets { name: "a" inline: "whsec_YWJjZGVmZ2g=" } })",
+      "sources[0].silent_after");
 }
 
 // A webhook could have told the operator whatever its sender liked.

@@ -322,27 +322,26 @@ void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, st
   webhook->detail = std::string(error.message());
   webhook->raw_body = std::move(body);
   webhook->trace = SerializeTrace(delivery.origin.trace);
-  log_.Quarantine(std::move(webhook),
-                  [this, error, from = std::move(delivery.from),
-                   respond = std::move(respond)](const absl::Status& kept) mutable {
-                    if (!kept.ok()) {
-                      std::move(respond)(AnswerNotStored(from, kept));
-                      return;
-                    }
-                    ++counters_.quarantined;
-                    if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
-                      Log(Severity::kWarning, "webhook put into quarantine",
-                          {{"source", from.source},
-                           {"webhook_id", from.webhook_id},
-                           {"reason", ReasonOf(error)},
-                           {"field", FieldPathOf(error)},
-                           {"peer", from.peer},
-                           {"client", from.client},
-                           {"suppressed", *suppressed}});
-                    }
-                    std::move(respond)(
-                        Answered(from, WebhookResult::kQuarantined, ToHttpResponse(error)));
-                  });
+  log_.Quarantine(
+      std::move(webhook), [this, error, from = std::move(delivery.from),
+                           respond = std::move(respond)](const absl::Status& kept) mutable {
+        if (!kept.ok()) {
+          std::move(respond)(AnswerNotStored(from, kept));
+          return;
+        }
+        ++counters_.quarantined;
+        if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+          Log(Severity::kWarning, "webhook put into quarantine",
+              {{"source", from.source},
+               {"webhook_id", from.webhook_id},
+               {"reason", ReasonOf(error)},
+               {"field", FieldPathOf(error)},
+               {"peer", from.peer},
+               {"client", from.client},
+               {"suppressed", *suppressed}});
+        }
+        std::move(respond)(Answered(from, WebhookResult::kQuarantined, ToHttpResponse(error)));
+      });
 }
 
 HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail,

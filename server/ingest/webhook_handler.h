@@ -38,8 +38,7 @@ class WebhookHandler final : public HttpHandler {
   // remembered.
   WebhookHandler(const SourceRegistry& sources, EventLog& log, IngestCounters& counters,
                  MetricRegistry& metrics, const Clock& clock,
-                 std::vector<Network> trusted_proxies = {},
-                 RefusedRequests* refused = nullptr);
+                 std::vector<Network> trusted_proxies = {}, RefusedRequests* refused = nullptr);
   ~WebhookHandler() override;
 
   // From now on new requests are answered 503.

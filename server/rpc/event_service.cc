@@ -115,8 +115,8 @@ void EventService::AddTo(MethodTable& table) {
        {"ListEvents", calls_.Reading<ListEventsRequest, ListEventsResponse>(
                           MayQuery<ListEventsRequest>, list_events)},
        {"GetEvent", calls_.Reading<GetEventRequest, GetEventResponse>(MayGetEvent, get_event)},
-       {"ExplainEvent", calls_.Reading<ExplainEventRequest, ExplainEventResponse>(
-                            MayExplainEvent, explain_event)}});
+       {"ExplainEvent", calls_.Reading<ExplainEventRequest, ExplainEventResponse>(MayExplainEvent,
+                                                                                  explain_event)}});
 }
 
 }  // namespace hookgate

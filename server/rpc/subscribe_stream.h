@@ -108,7 +108,7 @@ class SubscribeStream final : public CallHandler,
   // Touched only on the connection's thread.
   enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
   State state_ = State::kWaiting;
-  bool behind_ = false;  // served from the disk
+  bool behind_ = false;                       // served from the disk
   absl::optional<SubscribeSession> session_;  // once opened
 
   // What Describe shows. Written on the connection's thread, read on any; they need not agree.

@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <deque>
 #include <cstring>
+#include <deque>
 #include <iostream>
 
 #include "absl/strings/match.h"
