@@ -412,7 +412,7 @@ TEST_F(MetricsTest, StreamsPullsAndUnaryCallsAreCounted) {
   Store({});
   EventStream stream(gateway_->grpc(), "start_position: START_POSITION_EARLIEST");
   EXPECT_EQ(stream.NextEvents(1).size(), 1u);
-  EXPECT_EQ(Call(&Stub::Pull, "subscription: 'mail' max_messages: 10").deliveries_size(), 1);
+  EXPECT_EQ(Call(&Stub::Pull, "subscription: 'mail' consumer_name: 'a' max_events: 10").deliveries_size(), 1);
   v1::GetSubscriptionResponse response;
   v1::GetSubscriptionRequest request;
   request.set_name("nobody");
