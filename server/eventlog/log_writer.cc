@@ -10,6 +10,7 @@
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/base/wake_batch.h"
 
 namespace hookgate {
 namespace {
@@ -200,7 +201,10 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
     listener_->OnCommit(state.appended);
   }
-  for (auto& job : group) job->Answer(status);
+  {
+    WakeBatch batch;  // The threads that wait for answers may run on this core.
+    for (auto& job : group) job->Answer(status);
+  }
   if (state.try_checkpoint) checkpoint_at_ = kCheckpointPages;
   KeepWalShort();
 }

@@ -1,5 +1,6 @@
 // Answers on their way to the thread of their connections, from the threads that know them. The log
-// answers a whole group at once: one wake-up of the connections' thread serves all of it.
+// answers a whole group at once, within a WakeBatch: one wake-up of the connections' thread serves all
+// of it.
 #ifndef HOOKGATE_SERVER_HTTP_ANSWER_QUEUE_H_
 #define HOOKGATE_SERVER_HTTP_ANSWER_QUEUE_H_
 
@@ -9,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/base/wake_batch.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_stream.h"
 
@@ -22,7 +24,8 @@ class AnswerRecipient {
   virtual void TakeAnswer(const HttpResponse& response) = 0;
 };
 
-class AnswerQueue {
+class AnswerQueue final : public WakeBatch::Target,
+                          public std::enable_shared_from_this<AnswerQueue> {
  public:
   explicit AnswerQueue(HttpExecutor executor) : executor_(std::move(executor)) {}
 
@@ -30,6 +33,8 @@ class AnswerQueue {
   // has returned.
   void Push(std::shared_ptr<AnswerRecipient> recipient, HttpResponse response)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // Has what was pushed within a batch delivered.
+  void WakeNow() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Answer {
@@ -42,7 +47,8 @@ class AnswerQueue {
   const HttpExecutor executor_;
 
   absl::Mutex mu_;
-  std::vector<Answer> waiting_ ABSL_GUARDED_BY(mu_);  // not empty: Deliver is on its way
+  std::vector<Answer> waiting_ ABSL_GUARDED_BY(mu_);
+  bool scheduled_ ABSL_GUARDED_BY(mu_) = false;  // Deliver is on its way, for what is waiting_
 
   // Touched only on the executor's thread.
   std::vector<Answer> delivering_;

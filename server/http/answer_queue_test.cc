@@ -29,17 +29,52 @@ HttpResponse Saying(const std::string& body) {
 
 TEST(AnswerQueueTest, OneWakeUpServesAllThatWait) {
   boost::asio::io_context io;
-  AnswerQueue answers(io.get_executor());
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
   std::vector<std::string> taken;
   auto recipient = std::make_shared<Recipient>(taken);
   const std::weak_ptr<Recipient> watch = recipient;
-  answers.Push(recipient, Saying("1"));
-  answers.Push(recipient, Saying("2"));
-  answers.Push(std::move(recipient), Saying("3"));
+  answers->Push(recipient, Saying("1"));
+  answers->Push(recipient, Saying("2"));
+  answers->Push(std::move(recipient), Saying("3"));
   EXPECT_TRUE(taken.empty()) << "on the thread that pushed";
   EXPECT_EQ(io.run(), 1u);
   EXPECT_EQ(taken, (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_TRUE(watch.expired()) << "recipients are kept";
+}
+
+// The log's thread gave way to that of the connections after the first answer of a group, which was
+// sent by itself; then after the second.
+TEST(AnswerQueueTest, AnswersOfABatchWaitForItsEnd) {
+  boost::asio::io_context io;
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
+  std::vector<std::string> taken;
+  const auto recipient = std::make_shared<Recipient>(taken);
+  {
+    WakeBatch batch;
+    answers->Push(recipient, Saying("1"));
+    answers->Push(recipient, Saying("2"));
+    EXPECT_EQ(io.poll(), 0u);
+  }
+  io.restart();
+  EXPECT_EQ(io.run(), 1u);
+  EXPECT_EQ(taken, (std::vector<std::string>{"1", "2"}));
+}
+
+// What another thread pushes meanwhile does not wait for that.
+TEST(AnswerQueueTest, AnswersOfOtherThreadsDoNotWaitForABatch) {
+  boost::asio::io_context io;
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
+  std::vector<std::string> taken;
+  const auto recipient = std::make_shared<Recipient>(taken);
+  {
+    WakeBatch batch;
+    answers->Push(recipient, Saying("1"));
+    std::thread([&] { answers->Push(recipient, Saying("2")); }).join();
+    EXPECT_EQ(io.run(), 1u);
+    EXPECT_EQ(taken, (std::vector<std::string>{"1", "2"}));
+  }
+  io.restart();
+  EXPECT_EQ(io.run(), 0u);
 }
 
 // Answers that the connection's own thread knows at once, such as that it is full.
@@ -57,11 +92,11 @@ TEST(AnswerQueueTest, AnswerPushedWhileOthersAreTakenFollows) {
     const std::shared_ptr<AnswerRecipient> next_;
   };
   boost::asio::io_context io;
-  AnswerQueue answers(io.get_executor());
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
   std::vector<std::string> taken;
   const auto recipient = std::make_shared<Recipient>(taken);
-  answers.Push(std::make_shared<Pushing>(answers, recipient), Saying("1"));
-  answers.Push(recipient, Saying("2"));
+  answers->Push(std::make_shared<Pushing>(*answers, recipient), Saying("1"));
+  answers->Push(recipient, Saying("2"));
   io.run();
   EXPECT_EQ(taken, (std::vector<std::string>{"2", "after 1"}));
 }
@@ -71,7 +106,7 @@ TEST(AnswerQueueTest, NoneIsLostBetweenThreads) {
   constexpr int kEach = 2000;
   boost::asio::io_context io;
   auto work = boost::asio::make_work_guard(io);
-  AnswerQueue answers(io.get_executor());
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
   std::vector<std::string> taken;
   const auto recipient = std::make_shared<Recipient>(taken);
   std::thread loop([&] { io.run(); });
@@ -79,7 +114,7 @@ TEST(AnswerQueueTest, NoneIsLostBetweenThreads) {
   pushers.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     pushers.emplace_back([&] {
-      for (int j = 0; j < kEach; ++j) answers.Push(recipient, Saying("x"));
+      for (int j = 0; j < kEach; ++j) answers->Push(recipient, Saying("x"));
     });
   }
   for (std::thread& pusher : pushers) pusher.join();

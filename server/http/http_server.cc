@@ -64,7 +64,7 @@ class HttpServerImpl final : public HttpServer {
                   {.next_loop = [this]() -> asio::io_context& { return NextLoop(); },
                    .on_accepted =
                        [this](NetSocket socket) {
-                         AddSession(std::move(socket), loops_[next_loop_]->answers);
+                         AddSession(std::move(socket), *loops_[next_loop_]->answers);
                        }}) {}
 
   ~HttpServerImpl() override {
@@ -111,7 +111,7 @@ class HttpServerImpl final : public HttpServer {
   // it needs no strand.
   struct Loop {
     asio::io_context io{/*concurrency_hint=*/1};
-    AnswerQueue answers{io.get_executor()};
+    const std::shared_ptr<AnswerQueue> answers = std::make_shared<AnswerQueue>(io.get_executor());
     asio::executor_work_guard<HttpExecutor> work{io.get_executor()};
   };
 
