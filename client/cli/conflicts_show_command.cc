@@ -87,7 +87,8 @@ Command ConflictsShowCommand() {
                     OutputFlag(),
                     ColorFlag()},
           .examples = {{"hookgate conflicts show 42", "What else came?"},
-                       {"diff <(hookgate get 42 --raw) <(hookgate conflicts show 42 --raw first)",
+                       {"diff <(hookgate get --sequence 42 --raw) "
+                        "<(hookgate conflicts show 42 --raw first)",
                         "Where do the bodies differ?"}},
           .exits = {{kFine, "It was printed."},
                     {kFailed, "The gateway refused, or the output could not be written."},

@@ -19,6 +19,9 @@ namespace {
 using v1::Absence;
 using v1::ExplainEventResponse;
 
+// The source of what the gateway tells about itself.
+constexpr char kOperatorSource[] = "hookgate";
+
 // "1 subscription", "2 subscriptions".
 std::string Count(int64_t count, absl::string_view singular) {
   return absl::StrCat(count, " ", singular, count == 1 ? "" : "s");
@@ -36,7 +39,8 @@ std::string SkewText(absl::Duration skew) {
 }
 
 // "verified by the secret main; received within a second of being signed".
-std::string ArrivalText(const v1::Arrival& arrival) {
+std::string ArrivalText(const v1::Event& event, const v1::Arrival& arrival) {
+  if (event.source() == kOperatorSource) return "made by the gateway itself";
   std::vector<std::string> parts;
   if (!arrival.secrets().empty()) {
     parts.push_back(
@@ -73,7 +77,7 @@ std::string EventFields(const ExplainEventResponse& response, const Reader& read
        {"source", event.source()},
        {"webhook-id", event.webhook_id()},
        {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
-       {"came", ArrivalText(arrival)},
+       {"came", ArrivalText(event, arrival)},
        {"repeats", RepeatsText(arrival, reader),
         arrival.conflicts() > 0 ? Look::kBad : Look::kPlain}},
       reader.style);

@@ -44,18 +44,19 @@ std::vector<SubscriptionVitals> GatewayProbe::Subscriptions(bool find_waiting) {
   std::vector<SubscriptionVitals> vitals;
   for (size_t i = 0; i < all.size(); ++i) {
     const auto& [pulse, memory] = pulses[i];
-    vitals.push_back(
-        {.id = all[i]->id(),
-         .name = all[i]->name(),
-         .dead_lettered = memory->dead_lettered,
-         .last_dead = memory->last_dead,
-         .dead_letters = pulse.dead_letters,
-         .lost = pulse.lost,
-         .settled = pulse.settled,
-         .oldest = pulse.oldest_unsettled.has_value() ? pulse.oldest_unsettled : memory->found,
-         .backlog = pulse.backlog,
-         .consumers = pulse.consumers,
-         .paused = IsPaused(*all[i])});
+    vitals.push_back({.id = all[i]->id(),
+                      .name = all[i]->name(),
+                      .dead_lettered = memory->dead_lettered,
+                      .last_dead = memory->last_dead,
+                      .dead_letters = pulse.dead_letters,
+                      .lost = pulse.lost,
+                      .settled = pulse.settled,
+                      .oldest = memory->waits_for_own                ? memory->found
+                                : pulse.oldest_unsettled.has_value() ? pulse.oldest_unsettled
+                                                                     : memory->found,
+                      .backlog = pulse.backlog,
+                      .consumers = pulse.consumers,
+                      .paused = IsPaused(*all[i])});
   }
   for (auto entry = memories_.begin(); entry != memories_.end();) {
     entry = ids.count(entry->first) > 0 ? std::next(entry) : memories_.erase(entry);
@@ -104,8 +105,13 @@ bool GatewayProbe::Prepare(const SubscriptionPulse& pulse, Sequence head, Memory
   memory.settings = pulse.settings;
   memory.position = pulse.position;
   memory.scanned_to = std::max(memory.scanned_to, pulse.position);
-  return !pulse.oldest_unsettled.has_value() && !memory.found.has_value() &&
-         memory.scanned_to < head;
+  // Or a subscriber that is slow about what it is told would be told so by more of it, for ever.
+  if (memory.front != pulse.oldest_unsettled) {
+    memory.front = pulse.oldest_unsettled;
+    memory.waits_for_own = memory.front.has_value() && IsOperatorEvent(*memory.front);
+  }
+  return (!pulse.oldest_unsettled.has_value() || memory.waits_for_own) &&
+         !memory.found.has_value() && memory.scanned_to < head;
 }
 
 // What cannot be read is looked for again.
@@ -114,7 +120,10 @@ void GatewayProbe::SearchPage(const SubscriptionPulse& pulse, Memory& memory) {
   const EventFilter& filter = pulse.settings->filter;
   const Sequence after = std::max(memory.scanned_to, log_.Position().earliest - 1);
   const absl::StatusOr<LogPage> page =
-      log_.Read(after, [&filter](const LogEvent& event) { return filter.Matches(event); },
+      log_.Read(after,
+                [&filter](const LogEvent& event) {
+                  return event.source != kOperatorSource && filter.Matches(event);
+                },
                 {.max_events = 1, .max_scanned = kEventsPerPage});
   if (!page.ok()) return;
   memory.scanned_to = page->scanned_to;

@@ -42,13 +42,17 @@ class GatewayProbe final : public OperatorProbe {
     Sequence scanned_to = 0;
     absl::optional<Sequence> found;
     int64_t last_scan = 0;  // the number of the page
+    // The oldest that is taken and not settled, and whether the gateway itself has made it: then it
+    // is what waits beyond the position that counts.
+    absl::optional<Sequence> front;
+    bool waits_for_own = false;
   };
 
   void CountDead(const SubscriptionPulse& pulse, Memory& memory);
   bool IsOperatorEvent(Sequence sequence);
   void Search(std::vector<std::pair<SubscriptionPulse, Memory*>>& pulses);
   // Whether there is more to look at.
-  static bool Prepare(const SubscriptionPulse& pulse, Sequence head, Memory& memory);
+  bool Prepare(const SubscriptionPulse& pulse, Sequence head, Memory& memory);
   void SearchPage(const SubscriptionPulse& pulse, Memory& memory);
 
   SubscriptionRegistry& subscriptions_;

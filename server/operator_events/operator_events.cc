@@ -48,6 +48,12 @@ OperatorEvents::OperatorEvents(const OperatorLimits& limits, OperatorProbe& prob
 OperatorEvents::~OperatorEvents() {
   Stop();
   thread_.join();
+  absl::MutexLock lock(&outbox_->mu);
+  for (const Waiting& each : outbox_->waiting) {
+    if (each.in_flight) continue;  // The log answers it yet.
+    Log(Severity::kWarning, "operator event not stored before the end",
+        {{"type", NameOf(each.news.type)}, {"id", each.news.id}, {"data", each.news.data}});
+  }
 }
 
 void OperatorEvents::Stop() {

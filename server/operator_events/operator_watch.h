@@ -12,8 +12,8 @@
 // has passed; what there would have been meanwhile is counted in the next one, as left_out.
 //
 // No loops: what is told may not cause itself to be told again. Dead letters of operator events are
-// not counted (whoever shows the vitals leaves them out). A subscription is told to be stuck once,
-// however many operator events come to wait in it.
+// not counted, and operator events that wait make no subscription stuck (whoever shows the vitals
+// leaves them out).
 #ifndef HOOKGATE_SERVER_OPERATOR_EVENTS_OPERATOR_WATCH_H_
 #define HOOKGATE_SERVER_OPERATOR_EVENTS_OPERATOR_WATCH_H_
 
