@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
+#include "google/protobuf/stubs/logging.h"
 #include "server/base/clock.h"
 #include "server/base/log_output.h"
 #include "server/base/logging.h"
@@ -350,6 +351,9 @@ absl::optional<int> ReadCommandLine(int argc, char** argv) {
 HOOKGATE_RESERVE_STANDARD_DESCRIPTORS
 
 int main(int argc, char** argv) {
+  // What is wrong with a message is told to its sender. The library would also print it, a line for
+  // each message that a stranger sends.
+  google::protobuf::SetLogHandler(nullptr);
   hookgate::HideProcess();
   // Where a file may not become longer (ulimit -f) that is an error of the write, as a full disk is.
   signal(SIGXFSZ, SIG_IGN);

@@ -72,8 +72,6 @@ std::string StateText(const v1::EventDelivery& delivery) {
   switch (state) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
       return "dead";
-    case v1::DELIVERY_STATE_NOT_REMEMBERED:
-      return "settled";
     case v1::DELIVERY_STATE_UNSPECIFIED:
       return "unknown";
     default: {
@@ -162,7 +160,6 @@ Handling HandlingOf(const v1::EventDelivery& delivery) {
       return Handling::kNotItsJob;
     case v1::DELIVERY_STATE_ACKED:
     case v1::DELIVERY_STATE_DISCARDED:
-    case v1::DELIVERY_STATE_NOT_REMEMBERED:
       return Handling::kHandled;
     default:
       return Handling::kNotHandled;

@@ -1,11 +1,14 @@
 #include "server/rpc/explain_queries.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/delivery/event_encoding.h"
@@ -21,6 +24,8 @@ using hookgate::v1::OtherEvent;
 using hookgate::v1::SubscriptionDelivery;
 
 constexpr int kMaxSubscriptions = 1000;
+// Of each, the filters that it ever had may be read: up to 1 MiB.
+constexpr size_t kExplainedAtOnce = 16;
 constexpr size_t kMaxEvents = 20;  // of one text, with the one that is explained
 constexpr int kMaxQuarantined = 100;
 constexpr int kMaxRefused = 10;
@@ -179,7 +184,9 @@ absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const Ex
   if (request.subscriptions().empty()) {
     asked_for = context_.subscriptions.List("", std::numeric_limits<size_t>::max());
   }
+  std::set<absl::string_view> names;
   for (const std::string& name : request.subscriptions()) {
+    if (!names.insert(name).second) continue;
     if (!view.may_look_at(name)) {
       response.set_hidden_subscriptions(response.hidden_subscriptions() + 1);
       continue;
@@ -195,13 +202,19 @@ absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const Ex
       response.set_hidden_subscriptions(response.hidden_subscriptions() + 1);
     }
   }
-  ASSIGN_OR_RETURN(const std::vector<DeliveryExplanation> explanations,
-                   context_.subscriptions.Explain(sequence, event, visible));
   size_t bytes = 0;
+  std::vector<DeliveryExplanation> explanations;
   for (size_t i = 0; i < visible.size(); ++i) {
+    if (i % kExplainedAtOnce == 0) {
+      const size_t end = std::min(i + kExplainedAtOnce, visible.size());
+      ASSIGN_OR_RETURN(explanations, context_.subscriptions.Explain(
+                                         sequence, event,
+                                         {visible.begin() + static_cast<std::ptrdiff_t>(i),
+                                          visible.begin() + static_cast<std::ptrdiff_t>(end)}));
+    }
     SubscriptionDelivery delivery;
     delivery.set_subscription(visible[i]->name());
-    *delivery.mutable_delivery() = ToProto(explanations[i]);
+    *delivery.mutable_delivery() = ToProto(explanations[i % kExplainedAtOnce]);
     if (bytes + delivery.ByteSizeLong() > kMaxBytesWithAttempts) {
       delivery.mutable_delivery()->clear_attempts();
     }
