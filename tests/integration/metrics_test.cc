@@ -550,7 +550,7 @@ TEST_F(MetricsTest, WhatRetentionRemovesIsCountedByItsReason) {
     return scraped.Value(
         absl::StrCat("hookgate_retention_removed_events_total{reason=\"", reason, "\"}"));
   };
-  const Scraped aged = ScrapeWhen([&events](const Scraped& scraped) {
+  const Scraped aged = ScrapeWhen([](const Scraped& scraped) {
     return scraped.Value(R"(hookgate_subscription_lost_events_total{subscription="mail"})") == 2;
   });
   EXPECT_EQ(events(aged, "age"), 2);
