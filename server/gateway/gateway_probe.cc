@@ -44,19 +44,18 @@ std::vector<SubscriptionVitals> GatewayProbe::Subscriptions(bool find_waiting) {
   std::vector<SubscriptionVitals> vitals;
   for (size_t i = 0; i < all.size(); ++i) {
     const auto& [pulse, memory] = pulses[i];
-    vitals.push_back({.id = all[i]->id(),
-                      .name = all[i]->name(),
-                      .dead_lettered = memory->dead_lettered,
-                      .last_dead = memory->last_dead,
-                      .dead_letters = pulse.dead_letters,
-                      .lost = pulse.lost,
-                      .settled = pulse.settled,
-                      .oldest = memory->waits_for_own                ? memory->found
-                                : pulse.oldest_unsettled.has_value() ? pulse.oldest_unsettled
-                                                                     : memory->found,
-                      .backlog = pulse.backlog,
-                      .consumers = pulse.consumers,
-                      .paused = IsPaused(*all[i])});
+    vitals.push_back(
+        {.id = all[i]->id(),
+         .name = all[i]->name(),
+         .dead_lettered = memory->dead_lettered,
+         .last_dead = memory->last_dead,
+         .dead_letters = pulse.dead_letters,
+         .lost = pulse.lost,
+         .settled = pulse.settled,
+         .oldest = LooksBeyondPosition(pulse, *memory) ? memory->found : pulse.oldest_unsettled,
+         .backlog = pulse.backlog,
+         .consumers = pulse.consumers,
+         .paused = IsPaused(*all[i])});
   }
   for (auto entry = memories_.begin(); entry != memories_.end();) {
     entry = ids.count(entry->first) > 0 ? std::next(entry) : memories_.erase(entry);
@@ -95,6 +94,12 @@ void GatewayProbe::Search(std::vector<std::pair<SubscriptionPulse, Memory*>>& pu
   for (const auto* each : wanted) SearchPage(each->first, *each->second);
 }
 
+// Whether what counts as waiting is beyond the position: nothing is unsettled, or what is at the
+// front is an operator event.
+bool GatewayProbe::LooksBeyondPosition(const SubscriptionPulse& pulse, const Memory& memory) {
+  return !pulse.oldest_unsettled.has_value() || memory.waits_for_own;
+}
+
 bool GatewayProbe::Prepare(const SubscriptionPulse& pulse, Sequence head, Memory& memory) {
   const bool is_anew = memory.settings != pulse.settings || pulse.position < memory.position ||
                        (memory.found.has_value() && *memory.found <= pulse.position);
@@ -110,8 +115,8 @@ bool GatewayProbe::Prepare(const SubscriptionPulse& pulse, Sequence head, Memory
     memory.front = pulse.oldest_unsettled;
     memory.waits_for_own = memory.front.has_value() && IsOperatorEvent(*memory.front);
   }
-  return (!pulse.oldest_unsettled.has_value() || memory.waits_for_own) &&
-         !memory.found.has_value() && memory.scanned_to < head;
+  return LooksBeyondPosition(pulse, memory) && !memory.found.has_value() &&
+         memory.scanned_to < head;
 }
 
 // What cannot be read is looked for again.

@@ -51,6 +51,7 @@ class GatewayProbe final : public OperatorProbe {
   void CountDead(const SubscriptionPulse& pulse, Memory& memory);
   bool IsOperatorEvent(Sequence sequence);
   void Search(std::vector<std::pair<SubscriptionPulse, Memory*>>& pulses);
+  static bool LooksBeyondPosition(const SubscriptionPulse& pulse, const Memory& memory);
   // Whether there is more to look at.
   bool Prepare(const SubscriptionPulse& pulse, Sequence head, Memory& memory);
   void SearchPage(const SubscriptionPulse& pulse, Memory& memory);
