@@ -21,6 +21,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 std::vector<std::string> GoldenLines() {
   std::ifstream file("proto/api.txt");
@@ -48,6 +49,38 @@ TEST(CompatibilityTest, EveryFileSaysWhereItsGoAndJavaCodeGoes) {
     EXPECT_NE(file.options().java_package(), "") << file.name();
     EXPECT_NE(file.options().java_outer_classname(), "") << file.name();
     EXPECT_TRUE(file.options().java_multiple_files()) << file.name();
+  }
+}
+
+// Where client/go/generate puts the code is where every other Go file imports it from.
+TEST(CompatibilityTest, GoCodeIsInTheFolderOfItsImportPath) {
+  for (const FileDescriptorProto& file : Today().file()) {
+    if (!absl::StartsWith(file.name(), "hookgate/")) continue;
+    const std::string folder = file.name().substr(0, file.name().rfind('/'));
+    EXPECT_THAT(
+        file.options().go_package(),
+        StartsWith(absl::StrCat("github.com/hookgate/hookgate/client/go/gen/", folder, ";")))
+        << file.name();
+  }
+}
+
+// A tool that is given hookgate.binpb alone can show every call and what it means.
+TEST(CompatibilityTest, ThePublishedDescriptorsAreWholeAndCommented) {
+  const FileDescriptorSet published = ReadDescriptorSet("proto/hookgate.binpb");
+  std::vector<std::string> calls;
+  for (const std::string& line : ListApi(published)) {  // Which aborts if an import is missing.
+    if (absl::StartsWith(line, "method hookgate.v1.")) calls.push_back(line);
+  }
+  std::vector<std::string> all;
+  for (const std::string& line : ListApi(Today())) {
+    if (absl::StartsWith(line, "method hookgate.v1.")) all.push_back(line);
+  }
+  EXPECT_THAT(calls, Contains(HasSubstr("hookgate.v1.EventService.Subscribe ")));
+  EXPECT_EQ(calls, all);
+  for (const FileDescriptorProto& file : published.file()) {
+    EXPECT_NE(file.name(), "hookgate/config/v1/config.proto");
+    if (!absl::StartsWith(file.name(), "hookgate/")) continue;
+    EXPECT_GT(file.source_code_info().location_size(), 0) << file.name();
   }
 }
 
