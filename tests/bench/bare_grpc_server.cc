@@ -24,7 +24,7 @@ grpc::ByteBuffer MakeFrame(int64_t events) {
   for (int64_t i = 500'000; i < 500'000 + events; ++i) {
     v1::Event& event = *frame.mutable_event_batch()->add_events();
     event.set_sequence(i);
-    event.set_cursor(absl::StrCat("0123456789abcdef-", i));
+    event.set_cursor(absl::StrCat("0123456789abcdef-", i, "-", absl::Hex(i, absl::kZeroPad8)));
     event.set_source("openai");
     event.set_webhook_id(absl::StrCat("wh_", std::string(16, '0'), absl::Hex(i, absl::kZeroPad16)));
     event.set_type("batch.failed");
@@ -33,6 +33,8 @@ grpc::ByteBuffer MakeFrame(int64_t events) {
     event.mutable_receive_time()->set_seconds(1'750'000'000);
     event.mutable_receive_time()->set_nanos(123'456'000);
     event.set_durability(v1::DURABILITY_LOCAL_DISK);
+    event.set_trace_parent(absl::StrCat("00-", std::string(16, 'a'), absl::Hex(i, absl::kZeroPad16),
+                                        "-", absl::Hex(i, absl::kZeroPad16), "-01"));
     event.mutable_batch_failed()->set_id("evt_that_logs_never_show");
     event.mutable_batch_failed()->set_created_at(1'750'000'000);
     event.mutable_batch_failed()->mutable_data()->set_id(event.subject());
