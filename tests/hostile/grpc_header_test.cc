@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@
 #include "tests/support/http_client.h"
 #include "tests/support/secret_watch.h"
 #include "tests/support/test_certificates.h"
+#include "tests/support/untyped_call.h"
 
 namespace hookgate {
 namespace {
@@ -182,6 +184,29 @@ TEST_F(GrpcHeaderTest, MessageThatClaimsToBeCompressedIsNotTaken) {
         << encoding << ": " << absl::CEscape(answer);
   }
   EXPECT_TRUE(Lives());
+}
+
+// libprotobuf printed a line to standard error for each message with a text that is not UTF-8:
+// strangers could fill the log with lines that no limit counted.
+TEST_F(GrpcHeaderTest, TextThatIsNotUtf8LeavesNoLineOfALibrary) {
+  Start();
+  const auto channel = grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials());
+  // Field 1 of these requests, as two bytes that are no text.
+  for (const char* path : {kHealthCheck, "/grpc.health.v1.Health/Watch",
+                           "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                           "/hookgate.v1.EventService/Subscribe",
+                           "/hookgate.v1.SubscriptionService/GetSubscription"}) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    const grpc::Status status =
+        CallUntyped(channel, context, path, std::string("\x0a\x02\xff\xfe"));
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << path;
+  }
+  EXPECT_TRUE(Lives());
+  gateway_->Signal(SIGTERM);
+  EXPECT_EQ(gateway_->WaitForExit(), 0);
+  EXPECT_FALSE(absl::StrContains(gateway_->log(), "libprotobuf")) << gateway_->log();
+  EXPECT_FALSE(absl::StrContains(gateway_->log(), "UTF-8")) << gateway_->log();
 }
 
 }  // namespace
