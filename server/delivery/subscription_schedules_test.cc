@@ -4,8 +4,9 @@
 //
 //   nothing acked is lost or comes back, unless a seek asks for it; nothing unacked is forgotten;
 //   attempts and lost deliveries count only what counts; no lease ends before it was handed out, or
-//   sooner after that than it should; what is redriven, or was acked and is asked for again, is
-//   delivered, and no ack of before settles it; what is paused hands out nothing; limits hold; in
+//   sooner after that than it should; what is redriven, or was acked or dead and is asked for
+//   again, is delivered, and no delivery of before has a say in it, also once it is dead (again);
+//   what is paused hands out nothing; limits hold; in
 //   the end every event is acked or dead, or retention has removed it and it was counted as lost.
 //
 // And the history tells of each event what has happened to it in this model: its outcome, each of
@@ -74,6 +75,7 @@ class World {
     std::map<Sequence, std::map<int64_t, DeliveryEnd>> ends;
     std::map<Sequence, DeliveryState> passed;
     std::set<Sequence> filtered;
+    std::map<Sequence, int64_t> asked_again;
     absl::optional<bool> paused;
   };
 
@@ -94,11 +96,11 @@ class World {
     held_.clear();
     handed_out_.clear();
     pending_ = Write();
+    asked_again_ = stored_asked_again_;
     filtered_ = stored_filtered_;
     for (const auto& [sequence, event] : unsettled_) {
       if (event.leased) ends_[sequence].emplace(event.delivery, DeliveryEnd::kGatewayRestarted);
     }
-    asked_again_.clear();
     last_number_ = stored_.position.last_delivery;
     paused_ = stored_.control.pause_time.has_value();
     Trim();
@@ -235,12 +237,13 @@ class World {
       case 4:
       case 5: {
         const DeliveryId id = AnyId();
+        const bool was_dead = state_->IsDead(id.sequence);
         const AckOutcome outcome = state_->Ack(id, now_);
-        const auto asked = asked_again_.find(id.sequence);
-        if (asked != asked_again_.end() && before.contains(id.sequence) &&
-            before.at(id.sequence).void_delivery > 0 && id.number <= asked->second) {
-          EXPECT_NE(outcome, AckOutcome::kOk)
-              << "an ack of before settled what was asked for again";
+        if (IsOfBefore(id)) {
+          CheckIsVoid(outcome);
+          EXPECT_EQ(state_->IsDead(id.sequence), was_dead) << "of event " << id.sequence;
+          EXPECT_EQ(state_->unsettled_events().contains(id.sequence), before.contains(id.sequence))
+              << "of event " << id.sequence;
         }
         if (outcome != AckOutcome::kOk) break;
         pending_.acked.insert(id.sequence);
@@ -324,6 +327,7 @@ class World {
     }
     pending_.leases = leases_;
     pending_.filtered = filtered_;
+    pending_.asked_again = asked_again_;
     writes_.push_back(std::exchange(pending_, Write()));
   }
 
@@ -358,13 +362,26 @@ class World {
     if (was_dead) pending_.outcomes[sequence] = DeliveryOutcome::kOpen;
     EXPECT_TRUE(state_->unsettled_events().contains(sequence)) << "it would never come";
     EXPECT_FALSE(state_->IsDead(sequence));
-    if (!was_dead) asked_again_[sequence] = last_number_;
+    asked_again_[sequence] = last_number_;
+  }
+
+  // Whether it is of a delivery from before its event was asked for again.
+  bool IsOfBefore(const DeliveryId& id) const {
+    const auto asked = asked_again_.find(id.sequence);
+    return asked != asked_again_.end() && id.number <= asked->second;
+  }
+  static void CheckIsVoid(AckOutcome outcome) {
+    EXPECT_TRUE(outcome == AckOutcome::kAlready || outcome == AckOutcome::kUnknown)
+        << "a delivery of before had a say in what was asked for again: "
+        << static_cast<int>(outcome);
   }
 
   void Nack(std::set<Sequence>& counted) {
     const DeliveryId id = AnyId();
     const NackRequest nack{.reason = "no", .dead_letter = Pick(4) == 0};
-    if (state_->Nack(id, nack, now_, random_) != AckOutcome::kOk) return;
+    const AckOutcome outcome = state_->Nack(id, nack, now_, random_);
+    if (IsOfBefore(id)) CheckIsVoid(outcome);
+    if (outcome != AckOutcome::kOk) return;
     counted.insert(id.sequence);
     NoteEnds(nack.dead_letter ? DeliveryEnd::kConsumerDecided : DeliveryEnd::kNacked);
   }
@@ -372,7 +389,9 @@ class World {
   void Extend() {
     const DeliveryId id = AnyId();
     const auto out = handed_out_.find(id.sequence);
-    if (state_->Extend(id, absl::Minutes(5), now_) != AckOutcome::kOk) return;
+    const AckOutcome outcome = state_->Extend(id, absl::Minutes(5), now_);
+    if (IsOfBefore(id)) CheckIsVoid(outcome);
+    if (outcome != AckOutcome::kOk) return;
     ASSERT_TRUE(out != handed_out_.end() && out->second.id.number == id.number)
         << "a lease was extended that nobody had";
     out->second.until = now_.monotonic + absl::Minutes(5);
@@ -443,6 +462,7 @@ class World {
     }
     for (const auto& [sequence, state] : write.passed) passed_as_[sequence] = state;
     stored_filtered_ = write.filtered;
+    stored_asked_again_ = write.asked_again;
     CheckOutcomes();
     for (const Lease& lease : write.leases) Hand(lease);
   }
@@ -654,6 +674,7 @@ class World {
   std::map<Sequence, UnsettledEvent> unsettled_;
   std::map<Sequence, DeadEvent> dead_;
   std::set<Sequence> stored_filtered_;
+  std::map<Sequence, int64_t> stored_asked_again_;
   std::set<Sequence> passed_;  // ever not admitted by a filter
   std::map<Sequence, DeliveryHistory> history_;
   std::vector<SubscriptionMove> moves_;

@@ -99,6 +99,7 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
     dead_[event.sequence] = {.bytes = event.bytes,
                              .receive_us = Us(event.receive_time),
                              .delivery = event.delivery,
+                             .void_delivery = event.void_delivery,
                              .first_us = Us(event.first_delivery_time),
                              .last_us = Us(event.last_delivery_time),
                              .nacked = event.nacked || !event.nack_reason.value_or("").empty()};
@@ -421,6 +422,7 @@ absl::optional<AckOutcome> SubscriptionState::OutcomeByNumber(const DeliveryId& 
   }
   const auto dead = dead_.find(id.sequence);
   if (dead != dead_.end()) {
+    if (id.number <= dead->second.void_delivery) return AckOutcome::kAlready;
     if (id.number > dead->second.delivery) return AckOutcome::kUnknown;
     return absl::nullopt;
   }
@@ -589,11 +591,13 @@ bool SubscriptionState::MakeDeadLetter(Sequence sequence, DeliveryCause cause, I
   dead_[sequence] = {.bytes = event.bytes,
                      .receive_us = Us(event.receive_time),
                      .delivery = event.delivery,
+                     .void_delivery = event.void_delivery,
                      .first_us = Us(event.first_delivery_time),
                      .last_us = Us(event.last_delivery_time),
                      .nacked = event.nacked};
   dead_changed_[sequence] = DeadEvent{.sequence = sequence,
                                       .delivery = event.delivery,
+                                      .void_delivery = event.void_delivery,
                                       .attempts = event.attempts,
                                       .lost = event.lost,
                                       .cause = cause,
@@ -760,6 +764,7 @@ void SubscriptionState::PutBack(Sequence sequence, const DeadRecord& dead, Deliv
   record.bytes = dead.bytes;
   record.receive_us = dead.receive_us;
   record.delivery = dead.delivery;
+  record.void_delivery = dead.void_delivery;
   record.first_us = dead.first_us;
   record.last_us = dead.last_us;
   record.nacked = dead.nacked;
@@ -775,6 +780,7 @@ SubscriptionState::RedeliverOutcome SubscriptionState::Redeliver(const OfferedEv
   if (events_.size() >= bounds_.max_unsettled) return RedeliverOutcome::kTooMany;
   if (const auto dead = dead_.find(sequence); dead != dead_.end()) {
     PutBack(sequence, dead->second, DeliveryCause::kReplayed, now);
+    events_[sequence].void_delivery = row_.last_delivery;
     EraseDead(sequence);
     NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
     return RedeliverOutcome::kRedelivered;
@@ -782,7 +788,7 @@ SubscriptionState::RedeliverOutcome SubscriptionState::Redeliver(const OfferedEv
   reasons_.erase(sequence);
   Record& record = Dirty(sequence);
   record.receive_us = Us(event.receive_time);
-  // An ack that comes late is of a delivery that was settled: it must not settle this.
+  // An ack that comes late is of a delivery from before: it must not settle what is asked for now.
   record.void_delivery = row_.last_delivery;
   Wait(sequence, absl::ZeroDuration(), DeliveryCause::kReplayed, now);
   return RedeliverOutcome::kRedelivered;

@@ -26,7 +26,7 @@
 //      fewer losses it has left, the fewer such events a stream holds at a time; with one left, it
 //      is the only one: the events beside the one that ends consumers do not become dead letters.
 //
-// Memory: about 150 bytes an unsettled event, 60 a dead letter; reasons of nacks are on the disk, and
+// Memory: about 150 bytes an unsettled event, 70 a dead letter; reasons of nacks are on the disk, and
 // so is the history of each event, which is only added to here.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
@@ -254,7 +254,9 @@ class SubscriptionState {
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
   // Puts a past event, whether it was settled or never taken, in front: it waits, and is due now. A
-  // dead letter is none any more then. What is unsettled stays as it is.
+  // dead letter is none any more then. What is unsettled stays as it is. Deliveries from before this
+  // are void from then on, also if the event becomes a dead letter (again): an ack of one that comes
+  // late settles nothing, and gets kAlready.
   //   event     held by the log
   //   earliest  as for Redrive
   enum class RedeliverOutcome { kRedelivered, kNotReached, kUnsettled, kEventRemoved, kTooMany };
@@ -322,6 +324,7 @@ class SubscriptionState {
     int64_t bytes = 0;
     int64_t receive_us = 0;
     int64_t delivery = 0;
+    int64_t void_delivery = 0;
     int64_t first_us = 0;
     int64_t last_us = 0;
     bool nacked = false;

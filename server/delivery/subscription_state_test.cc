@@ -686,6 +686,11 @@ void MakeDead(SubscriptionState& state, DeliveryId id, Instant now, std::mt19937
   EXPECT_EQ(state.Nack(id, {.dead_letter = true}, now, random), kOk);
 }
 
+void AskForAgain(SubscriptionState& state, Instant now) {
+  EXPECT_EQ(state.Redeliver({.sequence = 1}, 1, now),
+            SubscriptionState::RedeliverOutcome::kRedelivered);
+}
+
 const OutcomeCase kOutcomes[] = {
     {"leased", [](auto&, auto, auto&, auto&) {}, kOk, kOk, kOk, RedriveOutcome::kNotFound, false},
     {"waiting after a nack",
@@ -763,6 +768,55 @@ const OutcomeCase kOutcomes[] = {
        state.Overtaken(2, true, now);
      },
      kOk, kLost, kLost, RedriveOutcome::kEventRemoved, true},
+    {"acked and asked for again",
+     [](auto& state, auto id, auto& now, auto&) {
+       state.Ack(id, now);
+       AskForAgain(state, now);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"asked for again and with somebody else",
+     [](auto& state, auto id, auto& now, auto&) {
+       state.Ack(id, now);
+       AskForAgain(state, now);
+       TakeFirst(state, now);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"asked for again and a dead letter then",
+     [](auto& state, auto id, auto& now, auto& random) {
+       state.Ack(id, now);
+       AskForAgain(state, now);
+       MakeDead(state, TakeFirst(state, now).id, now, random);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kRedriven, true},
+    {"asked for again, a dead letter then, and redriven",
+     [](auto& state, auto id, auto& now, auto& random) {
+       state.Ack(id, now);
+       AskForAgain(state, now);
+       MakeDead(state, TakeFirst(state, now).id, now, random);
+       state.Redrive(1, 1, now);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"asked for again, a dead letter then, and its event removed by retention",
+     [](auto& state, auto id, auto& now, auto& random) {
+       state.Ack(id, now);
+       AskForAgain(state, now);
+       MakeDead(state, TakeFirst(state, now).id, now, random);
+       state.Overtaken(2, true, now);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kEventRemoved, true},
+    {"a dead letter that was asked for again",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       AskForAgain(state, now);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kNotFound, false},
+    {"a dead letter that was asked for again, and is one again",
+     [](auto& state, auto id, auto& now, auto& random) {
+       MakeDead(state, id, now, random);
+       AskForAgain(state, now);
+       MakeDead(state, TakeFirst(state, now).id, now, random);
+     },
+     kAlready, kAlready, kAlready, RedriveOutcome::kRedriven, true},
 };
 
 // The manual of AckResult and RedriveDeadLettersResponse.
@@ -889,6 +943,30 @@ TEST_F(SubscriptionStateTest, AnAckOfBeforeDoesNotSettleWhatWasAskedForAgain) {
   SubscriptionState restarted(stored, policy_, now_);
   EXPECT_EQ(restarted.Ack(first.id, now_), AckOutcome::kAlready);
   EXPECT_EQ(restarted.Ack(again.id, now_), AckOutcome::kOk);
+}
+
+// The ack of the first delivery came twice, and the second one removed the dead letter of the
+// replay, with nobody having handled it.
+TEST_F(SubscriptionStateTest, AnAckOfBeforeDoesNotRemoveTheDeadLetterOfAReplay) {
+  OfferMany(1, 1);
+  const Lease first = TakeOne();
+  EXPECT_EQ(state_.Ack(first.id, now_), AckOutcome::kOk);
+  state_.Redeliver({.sequence = 1}, 1, now_);
+  const Lease again = TakeOne();
+  EXPECT_EQ(state_.Nack(again.id, {.reason = "no", .dead_letter = true}, now_, random_),
+            AckOutcome::kOk);
+  EXPECT_EQ(state_.Ack(first.id, now_), AckOutcome::kAlready);
+  EXPECT_TRUE(state_.IsDead(1));
+  // Also after a restart.
+  const SubscriptionChanges changes = state_.TakeChanges();
+  SubscriptionState restarted({.position = *changes.position, .dead = changes.dead}, policy_, now_);
+  EXPECT_EQ(restarted.Ack(first.id, now_), AckOutcome::kAlready);
+  ASSERT_TRUE(restarted.IsDead(1));
+  // And once it is redriven.
+  restarted.Redrive(1, 1, now_);
+  EXPECT_EQ(restarted.Ack(first.id, now_), AckOutcome::kAlready);
+  EXPECT_EQ(restarted.unsettled(), 1);
+  EXPECT_EQ(restarted.Ack(again.id, now_), AckOutcome::kOk) << "of after it was asked for";
 }
 
 TEST_F(SubscriptionStateTest, WhatCannotBeDeliveredAgainIsLeftAsItIs) {

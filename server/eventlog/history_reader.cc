@@ -18,9 +18,7 @@ namespace {
 constexpr char kPosition[] = "SELECT position FROM subscriptions WHERE id = ?1";
 constexpr char kUnsettledColumns[] =
     "SELECT " HOOKGATE_UNSETTLED_COLUMNS ", nack_reason FROM unsettled_events ";
-constexpr int kUnsettledReason = 15;
 constexpr char kDeadColumns[] = "SELECT " HOOKGATE_DEAD_COLUMNS ", nack_reason FROM dead_letters ";
-constexpr int kDeadReason = 11;
 constexpr char kHistoryColumns[] = "SELECT " HOOKGATE_HISTORY_COLUMNS " FROM delivery_history ";
 constexpr char kOne[] = "WHERE subscription = ?1 AND sequence = ?2";
 constexpr char kAscending[] =
@@ -37,13 +35,13 @@ constexpr char kNextSubscription[] =
 
 absl::StatusOr<UnsettledEvent> ReadUnsettledWithReason(const Statement& row) {
   UnsettledEvent event = ReadUnsettled(row);
-  event.nack_reason = std::string(row.ColumnText(kUnsettledReason));
+  event.nack_reason = std::string(row.ColumnText(kUnsettledReasonColumn));
   return event;
 }
 
 absl::StatusOr<DeadEvent> ReadDeadWithReason(const Statement& row) {
   DeadEvent dead = ReadDead(row);
-  dead.nack_reason = std::string(row.ColumnText(kDeadReason));
+  dead.nack_reason = std::string(row.ColumnText(kDeadReasonColumn));
   return dead;
 }
 

@@ -68,6 +68,7 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
     changes.unsettled = {Unsettled(5), Unsettled(6)};
     changes.dead = {{.sequence = 7,
                      .delivery = 6,
+                     .void_delivery = 2,
                      .attempts = 10,
                      .lost = 2,
                      .cause = DeliveryCause::kDeadlinePassed,
@@ -119,12 +120,14 @@ TEST(SubscriptionLogTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(event.last_delivery_time, At(52));
   ASSERT_EQ(stored->dead.size(), 1u);
   EXPECT_TRUE(stored->dead[0].nacked);
+  EXPECT_EQ(stored->dead[0].void_delivery, 2);
   const auto listed = log->LoadDeadLetters(id, 0, 10);
   ASSERT_EQ(listed->size(), 1u);
   EXPECT_EQ(log->LoadDeadLetters(id, 7, 10)->size(), 0u);
   const DeadEvent& dead = listed->front();
   EXPECT_EQ(dead.sequence, 7);
   EXPECT_EQ(dead.delivery, 6);
+  EXPECT_EQ(dead.void_delivery, 2);
   EXPECT_EQ(dead.attempts, 10);
   EXPECT_EQ(dead.lost, 2);
   EXPECT_EQ(dead.cause, DeliveryCause::kDeadlinePassed);

@@ -57,7 +57,7 @@ StoredSubscription ReadSubscription(const Statement& row) {
 
 DeadEvent ReadDeadWithReason(const Statement& row) {
   DeadEvent dead = ReadDead(row);
-  dead.nack_reason = std::string(row.ColumnText(11));
+  dead.nack_reason = std::string(row.ColumnText(kDeadReasonColumn));
   return dead;
 }
 
@@ -101,6 +101,7 @@ UnsettledEvent ReadUnsettled(const Statement& row) {
 DeadEvent ReadDead(const Statement& row) {
   return {.sequence = row.ColumnInt(0),
           .delivery = row.ColumnInt(3),
+          .void_delivery = row.ColumnInt(11),
           .attempts = static_cast<int>(row.ColumnInt(4)),
           .lost = static_cast<int>(row.ColumnInt(10)),
           .cause = static_cast<DeliveryCause>(row.ColumnInt(5)),

@@ -17,9 +17,13 @@
 #define HOOKGATE_DEAD_COLUMNS                                          \
   "sequence, bytes, receive_time_us, delivery, attempts, cause, "      \
   "nack_reason <> '', first_delivery_time_us, last_delivery_time_us, " \
-  "dead_letter_time_us, lost"
+  "dead_letter_time_us, lost, void_delivery"
 
 namespace hookgate {
+
+// Where the reason is that follows them.
+constexpr int kUnsettledReasonColumn = 15;
+constexpr int kDeadReasonColumn = 12;
 
 // Without the reasons.
 UnsettledEvent ReadUnsettled(const Statement& row);

@@ -137,7 +137,7 @@ struct UnsettledEvent {
   int64_t bytes = 0;  // that the stream of the newest delivery was sent
   absl::Time receive_time;
   int64_t delivery = 0;  // the newest; 0: none since it was taken or redriven
-  // Deliveries up to this one are from before it was asked for again, and were settled then.
+  // Deliveries up to this one are from before it was asked for again: they settle nothing.
   int64_t void_delivery = 0;
   int attempts = 0;      // that have ended and count
   int lost = 0;          // deliveries that were lost with their stream, the forgiven one included
@@ -157,6 +157,7 @@ struct UnsettledEvent {
 struct DeadEvent {
   Sequence sequence = 0;
   int64_t delivery = 0;
+  int64_t void_delivery = 0;  // as in UnsettledEvent
   int attempts = 0;
   int lost = 0;
   DeliveryCause cause = DeliveryCause::kNacked;

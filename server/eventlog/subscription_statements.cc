@@ -55,11 +55,11 @@ constexpr char kDeleteUnsettled[] =
 constexpr char kPutDead[] = R"sql(
 INSERT OR REPLACE INTO dead_letters (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason,
-  first_delivery_time_us, last_delivery_time_us, dead_letter_time_us, lost)
+  first_delivery_time_us, last_delivery_time_us, dead_letter_time_us, lost, void_delivery)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,
         coalesce(?8, (SELECT nack_reason FROM unsettled_events
                       WHERE subscription = ?1 AND sequence = ?2), ''),
-        ?9, ?10, ?11, ?12))sql";
+        ?9, ?10, ?11, ?12, ?13))sql";
 constexpr char kDeleteDead[] = "DELETE FROM dead_letters WHERE subscription = ?1 AND sequence = ?2";
 
 // One that was redriven may be after its subscription's position. The least of each is found by the
@@ -267,6 +267,7 @@ absl::Status SubscriptionStatements::PutDead(int64_t id, const DeadEvent& event)
   put.BindInt(10, Micros(event.last_delivery_time));
   put.BindInt(11, Micros(event.dead_letter_time));
   put.BindInt(12, event.lost);
+  put.BindInt(13, event.void_delivery);
   return put.Run();
 }
 

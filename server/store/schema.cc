@@ -269,6 +269,7 @@ CREATE INDEX IF NOT EXISTS conflicts_by_touch ON conflicts (touch, bytes);
 ALTER TABLE subscriptions ADD COLUMN etag INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN pause_time_us INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE unsettled_events ADD COLUMN void_delivery INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letters ADD COLUMN void_delivery INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS bulk_jobs (
   subscription INTEGER NOT NULL,
   id INTEGER NOT NULL,

@@ -22,7 +22,8 @@
 //             a subscription still owes. void_delivery: of one that was asked for again, the last
 //             delivery before that.
 // dead_letters
-//             What was given up. Their events may be gone by now.
+//             What was given up. Their events may be gone by now. void_delivery: as in
+//             unsettled_events.
 // bulk_jobs   Work on many events or dead letters of a subscription, and how far it is: serialised
 //             hookgate.v1.Job. Written with what the job did. One of a subscription runs, 20 have
 //             ended.

@@ -1,5 +1,6 @@
 #include "server/verify/check_subscriptions.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -34,7 +35,7 @@ FROM subscriptions NOT INDEXED ORDER BY id)sql";
   "SELECT row.subscription, subscriptions.name, row.sequence, row.delivery, row.attempts, "  \
   "row.cause, subscriptions.position, subscriptions.last_delivery, "                         \
   "subscriptions.void_delivery, subscriptions.id IS NOT NULL, events.sequence IS NOT NULL, " \
-  "events.receive_time_us IS row.receive_time_us, "
+  "events.receive_time_us IS row.receive_time_us, row.void_delivery, "
 #define OWED_JOINS                                                  \
   "LEFT JOIN subscriptions ON subscriptions.id = row.subscription " \
   "LEFT JOIN events ON events.sequence = row.sequence "             \
@@ -130,12 +131,15 @@ struct OwedRow {
         has_subscription(row.ColumnInt(9) != 0),
         has_event(row.ColumnInt(10) != 0),
         same_time(row.ColumnInt(11) != 0),
-        leased(row.ColumnInt(12) != 0) {}
+        own_void_delivery(row.ColumnInt(12)),
+        leased(row.ColumnInt(13) != 0) {}
 
   int64_t subscription;
   absl::string_view name;
   int64_t sequence, delivery, attempts, cause, position, last_delivery, void_delivery;
-  bool has_subscription, has_event, same_time, leased;
+  bool has_subscription, has_event, same_time;
+  int64_t own_void_delivery;  // of this event, since it was asked for again
+  bool leased;
 };
 
 // What holds for both. An event below the earliest has been removed by retention: a dead letter
@@ -158,6 +162,10 @@ void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& repo
   if (row.delivery < 0 || row.delivery > row.last_delivery) {
     add(absl::StrCat("has delivery ", row.delivery, "; the last one was ", row.last_delivery));
   }
+  if (row.own_void_delivery < 0 || row.own_void_delivery > row.last_delivery) {
+    add(absl::StrCat("has void deliveries up to ", row.own_void_delivery,
+                     "; the last one was ", row.last_delivery));
+  }
   if (row.attempts < 0 || row.cause < 1 || row.cause > kLastCause) {
     add("has a cause or a number of attempts that there is not");
   }
@@ -171,7 +179,7 @@ void CheckUnsettled(const OwedRow& row, const LogReport& report, Findings& findi
                  absl::StrCat("its unsettled event ", row.sequence, " is after its position, ",
                               row.position));
   }
-  if (row.leased && row.delivery <= row.void_delivery) {
+  if (row.leased && row.delivery <= std::max(row.void_delivery, row.own_void_delivery)) {
     findings.Add(SubscriptionName(row.name),
                  absl::StrCat("its unsettled event ", row.sequence, " is held by delivery ",
                               row.delivery, ", which is void"));

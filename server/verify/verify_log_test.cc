@@ -469,6 +469,15 @@ TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {
               Contains(About("subscription billing", "event 7 is not in the log")));
 }
 
+TEST_F(VerifyLogTest, VoidDeliveriesOfOneEventThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE unsettled_events SET void_delivery = 3"),
+              ElementsAre(About("subscription billing", "held by delivery 3, which is void")));
+  EXPECT_THAT(FindingsAfter("UPDATE unsettled_events SET void_delivery = 0;"
+                            "UPDATE dead_letters SET void_delivery = 9"),
+              ElementsAre(About("subscription billing",
+                                "event 2 has void deliveries up to 9; the last one was 4")));
+}
+
 TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 99 WHERE sequence = 1"),
               ElementsAre(About("subscription billing", "event 1 has an outcome")));

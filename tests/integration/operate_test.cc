@@ -274,6 +274,47 @@ TEST_F(RedeliverTest, EventsComeAgainByTheirSequenceAndThePositionStays) {
   EXPECT_EQ(Get().backlog().events(), 0);
 }
 
+// A consumer that repeats its acks removed the dead letter of a replay, although nobody had handled
+// that: the event was forgotten.
+TEST_F(RedeliverTest, ARepeatedAckOfBeforeLeavesTheDeadLetterOfAReplayAlone) {
+  StartGateway();
+  Create();
+  StoreMany(1);
+  std::string first;
+  std::string second;
+  {
+    ConsumeCall call(gateway_->grpc(), kOpen);
+    first = call.NextDelivery().delivery_id();
+    EXPECT_TRUE(call.Ack(first));
+    EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_OK);
+    Call(&Stub::RedeliverEvents, "subscription: 'billing' sequences: 1");
+    second = call.NextDelivery().delivery_id();
+    EXPECT_TRUE(call.Nack(second, "dead_letter: true"));
+    EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_OK);
+    EXPECT_TRUE(call.Ack(first));
+    EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_ALREADY);
+    EXPECT_TRUE(call.Nack(first));
+    EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_ALREADY);
+  }
+  gateway_->Kill();
+  StartGateway();
+  EXPECT_EQ(Get().dead_letters(), 1);
+  ConsumeCall call(gateway_->grpc(), kOpen);
+  EXPECT_TRUE(call.Ack(first));
+  EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_ALREADY);
+  EXPECT_EQ(Get().dead_letters(), 1);
+  // Asked for once more: then the second delivery is one of before as well.
+  Call(&Stub::RedeliverEvents, "subscription: 'billing' sequences: 1");
+  EXPECT_TRUE(call.Ack(second));
+  EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_ALREADY);
+  const v1::Delivery third = call.NextDelivery();
+  EXPECT_EQ(third.reason(), v1::DELIVERY_REASON_REPLAYED);
+  EXPECT_TRUE(call.Ack(third.delivery_id()));
+  EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_OK);
+  EXPECT_EQ(Get().dead_letters(), 0);
+  EXPECT_EQ(Get().backlog().events(), 0);
+}
+
 TEST_F(RedeliverTest, WhatTheFilterDoesNotAdmitComesOnlyIfThatIsMeant) {
   StartGateway();
   Create("filter { types: 'batch.failed' subjects: 'batch_1' }");

@@ -86,6 +86,7 @@ void MakeVersion4(const std::string& database_path) {
       "ALTER TABLE subscriptions DROP COLUMN etag;"
       "ALTER TABLE subscriptions DROP COLUMN pause_time_us;"
       "ALTER TABLE unsettled_events DROP COLUMN void_delivery; DROP TABLE bulk_jobs;"
+      "ALTER TABLE dead_letters DROP COLUMN void_delivery;"
       "PRAGMA user_version = 4");
   ASSERT_TRUE(undone.ok()) << undone;
 }
