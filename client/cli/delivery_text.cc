@@ -65,6 +65,16 @@ std::string WaitingText(const v1::EventDelivery& delivery, const Reader& reader)
   return text;
 }
 
+// Of one that was asked for again.
+absl::string_view AckedBeforeText(const v1::EventDelivery& delivery) {
+  for (const v1::DeliveryAttempt& attempt : delivery.attempts()) {
+    if (attempt.end() == v1::DELIVERY_END_ACKED) {
+      return "; it had been acked before it was to be delivered again";
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string StateText(const v1::EventDelivery& delivery) {
@@ -118,9 +128,9 @@ std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
     case v1::DELIVERY_STATE_BEFORE_START:
       return "the subscription begins after it";
     case v1::DELIVERY_STATE_SKIPPED:
-      return "a seek moved the subscription past it";
+      return absl::StrCat("a seek moved the subscription past it", AckedBeforeText(delivery));
     case v1::DELIVERY_STATE_LOST:
-      return "retention removed it before it was settled";
+      return absl::StrCat("retention removed it before it was settled", AckedBeforeText(delivery));
     case v1::DELIVERY_STATE_NOT_REACHED:
       return "the subscription has not come to it";
     case v1::DELIVERY_STATE_LEASED:
@@ -134,6 +144,24 @@ std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
     default:
       return "";
   }
+}
+
+bool IsHeldByPause(const v1::SubscriptionDelivery& delivery) {
+  const v1::DeliveryState state = StateOf(delivery.delivery());
+  return delivery.has_pause_time() &&
+         (state == v1::DELIVERY_STATE_NOT_REACHED || state == v1::DELIVERY_STATE_WAITING);
+}
+
+std::string StateText(const v1::SubscriptionDelivery& delivery) {
+  return absl::StrCat(StateText(delivery.delivery()), IsHeldByPause(delivery) ? ", paused" : "");
+}
+
+std::string WhyText(const v1::SubscriptionDelivery& delivery, const Reader& reader) {
+  if (!IsHeldByPause(delivery)) return WhyText(delivery.delivery(), reader);
+  const std::string last = LastText(delivery.delivery());
+  const WhenText since = When(true, delivery.pause_time(), reader);
+  return absl::StrCat(last, last.empty() ? "" : "; ", "the subscription has been paused since ",
+                      since.local, " (", since.age, ")");
 }
 
 Table AttemptsTable(const v1::EventDelivery& delivery, const Reader& reader) {

@@ -9,6 +9,7 @@
 #include "client/cli/style.h"
 #include "client/cli/table.h"
 #include "hookgate/v1/event_delivery.pb.h"
+#include "hookgate/v1/event_service.pb.h"
 
 namespace hookgate::cli {
 
@@ -22,6 +23,12 @@ std::string EndText(v1::DeliveryEnd end);
 
 // Why it is in that state, in a few words; "" if the state says all.
 std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader);
+
+// Whether the event waits for the subscription to be resumed.
+bool IsHeldByPause(const v1::SubscriptionDelivery& delivery);
+// The same as above, of a subscription that may be paused.
+std::string StateText(const v1::SubscriptionDelivery& delivery);
+std::string WhyText(const v1::SubscriptionDelivery& delivery, const Reader& reader);
 
 // Its attempts as rows; REQUIRES: there are any.
 Table AttemptsTable(const v1::EventDelivery& delivery, const Reader& reader);

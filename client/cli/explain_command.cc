@@ -69,8 +69,11 @@ int Run(const Flags& flags, Environment& environment) {
     return FailedCall(error, absl::StrCat("cannot explain ", WhatIs(request)), connection->target(),
                       environment);
   }
-  if (flags.Bool("raw") && !IsJson(flags)) {
+  if (flags.Bool("raw") && !IsJson(flags) && response.has_event()) {
     environment.out << response.event().raw_body();
+  } else if (flags.Bool("raw") && !IsJson(flags)) {
+    // What is written to standard output is a body, or nothing.
+    environment.err << ExplainPage(WhatIs(request), response, ReaderOf(flags, environment));
   } else if (IsJson(flags)) {
     environment.out << MessageJson(response) << "\n";
   } else {

@@ -103,7 +103,48 @@ TEST_F(ExplainTest, SaysHowTheEventCameAndWhereItIs) {
       "      2  w         2025-06-15 17:09:40+02:00    0 s  nacked           smtp down\n"
       "\n"
       "Next:\n"
-      "  hookgate dead-letters redrive mail 7   delivers it again, once its cause is mended\n");
+      "  hookgate dead-letters redrive mail 7   delivers it again, once its cause is mended\n"
+      "  hookgate conflicts show 7   shows what came with another body, while that is kept\n");
+}
+
+// That the same webhook-id was also refused, and is in quarantine, was told only of events that are
+// not there.
+TEST_F(ExplainTest, SaysWhatElseCameWithItsWebhookId) {
+  Answer(absl::StrCat(
+      "arrival { quarantined { id: 4 source: 'openai' reason: 'body_not_json' "
+      "last_receive_time ",
+      Ago(absl::Minutes(5)), "} refused { code: 'signature_mismatch' count: 2 ", "last_time ",
+      Ago(absl::Minutes(1)), "} refused { code: 'timestamp_too_old' count: 1 } }"));
+  EXPECT_THAT(
+      Page(),
+      AllOf(HasSubstr("refused     3 requests that claimed this webhook-id: signature_mismatch, "
+                      "timestamp_too_old; the last 2025-06-15 17:15:40+02:00 (1 min ago)\n"),
+            HasSubstr("quarantine  entry 4 came with this webhook-id and could not be decoded: "
+                      "body_not_json; the last 2025-06-15 17:11:40+02:00 (5 min ago)\n"),
+            HasSubstr("hookgate quarantine show 4   shows"),
+            HasSubstr("hookgate refused --webhook-id=wh_7   shows")));
+  response_.mutable_event()->set_webhook_id("it's $(id)");
+  EXPECT_THAT(Page(), HasSubstr("--webhook-id='it'\\''s $(id)'   shows"));
+}
+
+// An event of a paused subscription was said to wait for a consumer.
+TEST_F(ExplainTest, SaysThatASubscriptionIsPaused) {
+  const auto add = [this](const std::string& name, const std::string& delivery) {
+    return absl::StrCat(" deliveries { subscription: '", name, "' delivery { ", delivery,
+                        " } pause_time ", Ago(absl::Minutes(5)), " }");
+  };
+  Answer(absl::StrCat(
+      add("a", "state: DELIVERY_STATE_WAITING last_end: DELIVERY_END_NACKED reason: 'busy'"),
+      add("b", "state: DELIVERY_STATE_NOT_REACHED"), add("c", "state: DELIVERY_STATE_ACKED"),
+      add("d", "state: DELIVERY_STATE_NOT_REACHED filtered_by: FILTER_LIST_TYPES")));
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("nacked: \"busy\"; the subscription has been paused since 2025-06-15 "
+                              "17:11:40+02:00 (5 min ago)\n"));
+  EXPECT_THAT(page, HasSubstr("-  the subscription has been paused since"));
+  EXPECT_THAT(page, HasSubstr("hookgate subscriptions resume a   has it delivered"));
+  EXPECT_THAT(page, HasSubstr("hookgate subscriptions resume b   has it delivered"));
+  EXPECT_THAT(page, Not(HasSubstr("resume c")));
+  EXPECT_THAT(page, Not(HasSubstr("resume d")));
 }
 
 TEST_F(ExplainTest, IdIsASequenceATextOrAWebhookId) {
@@ -142,6 +183,29 @@ TEST_F(ExplainTest, WaitingSaysUntilWhenAndLeasedWhoHasIt) {
                             HasSubstr("the subscription has not come to it"),
                             HasSubstr("its filter does not admit the subject"),
                             HasSubstr("hookgate subscriptions show a ")));
+}
+
+// That it was acked once could be seen only by who read the table of its attempts.
+TEST_F(ExplainTest, SkippedOneThatWasAckedBeforeIsSaidToBeSo) {
+  Answer(absl::StrCat(
+      DeliveryOf("a",
+                 "state: DELIVERY_STATE_SKIPPED attempts { end: DELIVERY_END_ACKED } "
+                 "attempts { end: DELIVERY_END_NACKED }"),
+      DeliveryOf("b", "state: DELIVERY_STATE_LOST attempts { end: DELIVERY_END_ACKED }"),
+      DeliveryOf("c", "state: DELIVERY_STATE_SKIPPED attempts { end: DELIVERY_END_NACKED }")));
+  EXPECT_THAT(Page(), AllOf(HasSubstr("past it; it had been acked before it was to be delivered "
+                                      "again\n"),
+                            HasSubstr("settled; it had been acked before"),
+                            HasSubstr("moved the subscription past it\n")));
+}
+
+// Nothing at all was printed, and only the exit code said why.
+TEST_F(ExplainTest, RawBodyOfAnEventThatIsNotThereIsExplainedOnTheSide) {
+  AnswerAbsent("absence { cause: CAUSE_NEVER_SEEN earliest_sequence: 3 head_sequence: 9 }");
+  const Outcome outcome = Run({"explain", "evt_1", "--raw"});
+  EXPECT_EQ(outcome.exit_code, kNotFound);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("event evt_1: it never came, or retention has removed it."));
 }
 
 TEST_F(ExplainTest, OtherEventsOfOneIdAreListed) {

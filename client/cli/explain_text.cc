@@ -1,10 +1,16 @@
 #include "client/cli/explain_text.h"
 
+#include <algorithm>
+#include <set>
 #include <sstream>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "client/cli/delivery_text.h"
 #include "client/cli/page_text.h"
 #include "client/cli/printable.h"
@@ -12,15 +18,13 @@
 #include "client/cli/time_format.h"
 #include "server/base/proto_time.h"
 #include "server/event/event_schema.h"
+#include "server/event/operator_source.h"
 
 namespace hookgate::cli {
 namespace {
 
 using v1::Absence;
 using v1::ExplainEventResponse;
-
-// The source of what the gateway tells about itself.
-constexpr char kOperatorSource[] = "hookgate";
 
 // "1 subscription", "2 subscriptions".
 std::string Count(int64_t count, absl::string_view singular) {
@@ -67,20 +71,46 @@ std::string RepeatsText(const v1::Arrival& arrival, const Reader& reader) {
                       WhenLine(arrival.has_last_repeat_time(), arrival.last_repeat_time(), reader));
 }
 
+// "3 requests that claimed this webhook-id: signature_mismatch; the last 2025-...".
+std::string RefusedText(const v1::Arrival& arrival, const Reader& reader) {
+  int64_t count = 0;
+  std::set<std::string> codes;
+  for (const Absence::Refused& each : arrival.refused()) {
+    count += each.count();
+    codes.insert(each.code());
+  }
+  const Absence::Refused& newest = arrival.refused(0);
+  return absl::StrCat(Count(count, "request"),
+                      " that claimed this webhook-id: ", absl::StrJoin(codes, ", "), "; the last ",
+                      WhenLine(newest.has_last_time(), newest.last_time(), reader));
+}
+
+std::string QuarantinedText(const Absence::Quarantined& entry, const Reader& reader) {
+  return absl::StrCat(
+      "entry ", entry.id(), " came with this webhook-id and could not be decoded: ", entry.reason(),
+      "; the last ", WhenLine(entry.has_last_receive_time(), entry.last_receive_time(), reader));
+}
+
 std::string EventFields(const ExplainEventResponse& response, const Reader& reader) {
   const v1::Event& event = response.event();
   const v1::Arrival& arrival = response.arrival();
-  return FieldLines(
-      {{"sequence", absl::StrCat(event.sequence())},
-       {"type", event.type(), IsFailureType(event.type()) ? Look::kBad : Look::kPlain},
-       {"subject", event.subject()},
-       {"source", event.source()},
-       {"webhook-id", event.webhook_id()},
-       {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
-       {"came", ArrivalText(event, arrival)},
-       {"repeats", RepeatsText(arrival, reader),
-        arrival.conflicts() > 0 ? Look::kBad : Look::kPlain}},
-      reader.style);
+  std::vector<Field> fields = {
+      {"sequence", absl::StrCat(event.sequence())},
+      {"type", event.type(), IsFailureType(event.type()) ? Look::kBad : Look::kPlain},
+      {"subject", event.subject()},
+      {"source", event.source()},
+      {"webhook-id", event.webhook_id()},
+      {"received", WhenLine(event.has_receive_time(), event.receive_time(), reader)},
+      {"came", ArrivalText(event, arrival)},
+      {"repeats", RepeatsText(arrival, reader),
+       arrival.conflicts() > 0 ? Look::kBad : Look::kPlain}};
+  if (!arrival.refused().empty()) {
+    fields.push_back({"refused", RefusedText(arrival, reader), Look::kBad});
+  }
+  for (const Absence::Quarantined& each : arrival.quarantined()) {
+    fields.push_back({"quarantine", QuarantinedText(each, reader), Look::kBad});
+  }
+  return FieldLines(fields, reader.style);
 }
 
 std::string StateFields(const ExplainEventResponse& response, const Reader& reader) {
@@ -94,7 +124,7 @@ std::string StateFields(const ExplainEventResponse& response, const Reader& read
                     {When(delivery.has_state_time(), delivery.state_time(), reader).local},
                     {OrNone(delivery.consumer())},
                     {delivery.attempt() == 0 ? "-" : absl::StrCat(delivery.attempt())},
-                    {OrNone(WhyText(delivery, reader))}});
+                    {OrNone(WhyText(each, reader))}});
     }
     out << "\n";
     table.Print(reader.style, out);
@@ -147,8 +177,13 @@ std::string OtherEvents(const ExplainEventResponse& response, const Reader& read
 }
 
 // What somebody may do about an event in this state; "": nothing.
-std::string NextStep(const std::string& name, int64_t sequence, const v1::EventDelivery& delivery) {
+std::string NextStep(int64_t sequence, const v1::SubscriptionDelivery& each) {
+  const v1::EventDelivery& delivery = each.delivery();
+  const std::string& name = each.subscription();
   if (HandlingOf(delivery) != Handling::kNotHandled) return "";
+  if (IsHeldByPause(each)) {
+    return absl::StrCat("hookgate subscriptions resume ", name, "   has it delivered");
+  }
   switch (delivery.state()) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
       return absl::StrCat("hookgate dead-letters redrive ", name, " ", sequence,
@@ -163,15 +198,49 @@ std::string NextStep(const std::string& name, int64_t sequence, const v1::EventD
   }
 }
 
-std::string NextSteps(const ExplainEventResponse& response) {
-  std::ostringstream out;
-  for (const v1::SubscriptionDelivery& each : response.deliveries()) {
-    const std::string step =
-        NextStep(each.subscription(), response.event().sequence(), each.delivery());
-    if (!step.empty())
-      out << (out.tellp() == 0 ? "\nNext:\n" : "") << "  " << Printable(step) << "\n";
+// As one word of a command line.
+std::string ShellWord(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("._:/@-", c);
+  };
+  if (!text.empty() && text[0] != '-' && std::all_of(text.begin(), text.end(), is_plain)) {
+    return text;
   }
-  return out.str();
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
+}
+
+// What else there is to look at of the same webhook-id.
+std::vector<std::string> OtherArrivalSteps(const ExplainEventResponse& response) {
+  const v1::Arrival& arrival = response.arrival();
+  std::vector<std::string> steps;
+  if (arrival.conflicts() > 0) {
+    steps.push_back(absl::StrCat("hookgate conflicts show ", response.event().sequence(),
+                                 "   shows what came with another body, while that is kept"));
+  }
+  for (const Absence::Quarantined& each : arrival.quarantined()) {
+    steps.push_back(
+        absl::StrCat("hookgate quarantine show ", each.id(), "   shows what could not be decoded"));
+  }
+  if (!arrival.refused().empty()) {
+    steps.push_back(
+        absl::StrCat("hookgate refused --webhook-id=", ShellWord(response.event().webhook_id()),
+                     "   shows the requests that were refused"));
+  }
+  return steps;
+}
+
+std::string NextSteps(const ExplainEventResponse& response) {
+  std::vector<std::string> steps;
+  for (const v1::SubscriptionDelivery& each : response.deliveries()) {
+    std::string step = NextStep(response.event().sequence(), each);
+    if (!step.empty()) steps.push_back(std::move(step));
+  }
+  for (std::string& step : OtherArrivalSteps(response)) steps.push_back(std::move(step));
+  std::string text;
+  for (const std::string& step : steps) {
+    absl::StrAppend(&text, text.empty() ? "\nNext:\n" : "", "  ", Printable(step), "\n");
+  }
+  return text;
 }
 
 std::string Held(const Absence& absence, const Reader& reader) {

@@ -24,10 +24,19 @@ using Deliveries = google::protobuf::RepeatedPtrField<v1::SubscriptionDelivery>;
 // More subscriptions than this are counted by state, in one column.
 constexpr size_t kMaxColumns = 4;
 
-// Whether somebody has handled the event, and nobody still has to.
-bool IsHandled(const Deliveries& deliveries) {
+// Where an event is.
+struct Places {
+  Deliveries deliveries;
+  // Subscriptions that the answer had no room for.
+  int omitted = 0;
+};
+
+// Whether somebody has handled the event, and nobody still has to. Of subscriptions that had no
+// room nobody knows.
+bool IsHandled(const Places& places) {
+  if (places.omitted > 0) return false;
   bool handled = false;
-  for (const v1::SubscriptionDelivery& each : deliveries) {
+  for (const v1::SubscriptionDelivery& each : places.deliveries) {
     const Handling handling = HandlingOf(each.delivery());
     if (handling == Handling::kNotHandled) return false;
     if (handling == Handling::kHandled) handled = true;
@@ -36,10 +45,11 @@ bool IsHandled(const Deliveries& deliveries) {
 }
 
 // "3 acked, 1 dead".
-std::string StateCounts(const Deliveries& deliveries) {
+std::string StateCounts(const Places& places) {
   std::map<std::string, int> counts;
-  for (const v1::SubscriptionDelivery& each : deliveries) {
-    ++counts[StateText(each.delivery())];
+  if (places.omitted > 0) counts["not shown"] = places.omitted;
+  for (const v1::SubscriptionDelivery& each : places.deliveries) {
+    ++counts[StateText(each)];
   }
   return absl::StrJoin(counts, ", ", [](std::string* out, const auto& entry) {
     absl::StrAppend(out, entry.second, " ", entry.first);
@@ -75,7 +85,7 @@ class Failures {
 
   Table MakeTable(const std::vector<v1::Event>& events, const Reader& reader) const {
     const std::vector<std::string> names = Names(events);
-    const bool one_column = names.size() > kMaxColumns;
+    const bool one_column = names.size() > kMaxColumns || omitted_events_ > 0;
     std::vector<Table::Column> columns = EventColumns();
     for (const std::string& name : names) {
       if (!one_column) columns.push_back({name});
@@ -84,12 +94,12 @@ class Failures {
     Table table(std::move(columns));
     for (const v1::Event& event : events) {
       std::vector<Table::Cell> cells = EventCells(event, reader);
-      const auto known = deliveries_.find(event.sequence());
-      const Deliveries deliveries = known == deliveries_.end() ? Deliveries() : known->second;
+      const auto known = places_.find(event.sequence());
+      const Places places = known == places_.end() ? Places() : known->second;
       if (one_column) {
-        cells.push_back({StateCounts(deliveries)});
+        cells.push_back({StateCounts(places)});
       } else {
-        AddStates(names, deliveries, cells);
+        AddStates(names, places.deliveries, cells);
       }
       table.AddRow(std::move(cells));
     }
@@ -103,6 +113,14 @@ class Failures {
       absl::StrAppend(&note, hidden_, hidden_ == 1 ? " subscription" : " subscriptions",
                       " of which you may not know",
                       chooses() ? " did not count" : " have no column", ".\n");
+    }
+    if (omitted_events_ > 0) {
+      absl::StrAppend(&note, "Of ", omitted_events_, omitted_events_ == 1 ? " event" : " events",
+                      " not every subscription had room in an answer",
+                      !chooses()             ? ""
+                      : omitted_events_ == 1 ? "; it counts as not handled"
+                                             : "; they count as not handled",
+                      ": hookgate explain SEQUENCE --subscription NAME tells of one.\n");
     }
     if (!request_.has_start_time()) return note;
     v1::ListRecentFailuresRequest older = request_;
@@ -139,7 +157,9 @@ class Failures {
           CallGateway(connection.events(), &v1::EventService::StubInterface::ExplainEvent, request,
                       flags_.Duration("timeout"), response);
       hidden_ = std::max(hidden_, response.hidden_subscriptions());
-      deliveries_[event.sequence()] = std::move(*response.mutable_deliveries());
+      if (response.omitted_subscriptions() > 0) ++omitted_events_;
+      places_[event.sequence()] = {std::move(*response.mutable_deliveries()),
+                                   response.omitted_subscriptions()};
     }
     return look_up_error_;
   }
@@ -147,7 +167,7 @@ class Failures {
   // How many there are of a choice, nobody has counted.
   void Choose(ListedPage& page) {
     const auto unwanted = [this](const v1::Event& event) {
-      return IsHandled(deliveries_[event.sequence()]) != flags_.Bool("handled");
+      return IsHandled(places_[event.sequence()]) != flags_.Bool("handled");
     };
     page.events.erase(std::remove_if(page.events.begin(), page.events.end(), unwanted),
                       page.events.end());
@@ -159,9 +179,11 @@ class Failures {
   std::vector<std::string> Names(const std::vector<v1::Event>& events) const {
     std::set<std::string> names;
     for (const v1::Event& event : events) {
-      const auto known = deliveries_.find(event.sequence());
-      if (known == deliveries_.end()) continue;
-      for (const v1::SubscriptionDelivery& each : known->second) names.insert(each.subscription());
+      const auto known = places_.find(event.sequence());
+      if (known == places_.end()) continue;
+      for (const v1::SubscriptionDelivery& each : known->second.deliveries) {
+        names.insert(each.subscription());
+      }
     }
     return {names.begin(), names.end()};
   }
@@ -176,15 +198,16 @@ class Failures {
       if (each == deliveries.end()) {
         cells.push_back({"-"});
       } else {
-        cells.push_back({StateText(each->delivery()), LookOfState(each->delivery())});
+        cells.push_back({StateText(*each), LookOfState(each->delivery())});
       }
     }
   }
 
   const Flags& flags_;
   v1::ListRecentFailuresRequest request_;
-  std::map<int64_t, Deliveries> deliveries_;  // By sequence.
+  std::map<int64_t, Places> places_;  // By sequence.
   GatewayError look_up_error_;
+  int omitted_events_ = 0;  // Of which the answer left out subscriptions.
   int hidden_ = 0;  // Subscriptions that the caller may not look at.
 };
 

@@ -57,8 +57,10 @@ class FailuresTest : public CliTest {
                                     v1::ExplainEventResponse* response) {
       response->mutable_event()->set_sequence(request.sequence());
       response->set_hidden_subscriptions(hidden_);
+      if (request.sequence() == 1) response->set_omitted_subscriptions(omitted_of_1_);
       for (const std::string& name : names_) {
         v1::SubscriptionDelivery& delivery = *response->add_deliveries();
+        if (paused_.contains(name)) delivery.mutable_pause_time()->set_seconds(1);
         delivery.set_subscription(name);
         const auto state = states_.find({request.sequence(), name});
         delivery.mutable_delivery()->set_state(
@@ -71,6 +73,8 @@ class FailuresTest : public CliTest {
   std::vector<Request> requests_;
   int older_ = 0;
   int hidden_ = 0;
+  int omitted_of_1_ = 0;
+  std::set<std::string> paused_;
   std::set<std::string> names_;
   std::map<std::pair<int64_t, std::string>, v1::DeliveryState> states_;
 };
@@ -251,6 +255,22 @@ TEST_F(FailuresTest, UnhandledAreThoseWithSomethingToDo) {
   EXPECT_EQ(Run({"failures", "--unhandled", "--handled"}).exit_code, kWrongUsage);
 }
 
+// An event was called handled although the answer had no room for some subscriptions, which may not
+// have acked it.
+TEST_F(FailuresTest, OneOfWhichNotAllIsKnownIsNotHandled) {
+  Hold(2);
+  SetState(1, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(2, "billing", v1::DELIVERY_STATE_ACKED);
+  omitted_of_1_ = 3;
+  const std::string handled = Run({"failures", "--handled"}).out;
+  EXPECT_THAT(handled, AllOf(HasSubstr("wh_2 "), Not(HasSubstr("wh_1 "))));
+  const std::string unhandled = Run({"failures", "--unhandled"}).out;
+  EXPECT_THAT(unhandled, AllOf(HasSubstr("wh_1 "), Not(HasSubstr("wh_2 "))));
+  EXPECT_THAT(unhandled, HasSubstr("Of 1 event not every subscription had room in an answer; it "
+                                   "counts as not handled: hookgate explain"));
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr("1 acked, 3 not shown\n"));
+}
+
 TEST_F(FailuresTest, AChoiceGoesOnUntilTheLimitIsReached) {
   Hold(50, 10);
   SetState(3, "billing", v1::DELIVERY_STATE_ACKED);
@@ -280,6 +300,14 @@ TEST_F(FailuresTest, SaysWhatItsWindowHides) {
   Hold(0);
   EXPECT_THAT(Run({"failures"}).out,
               AllOf(HasSubstr("No failures in the last 24 h.\n"), HasSubstr("older")));
+}
+
+TEST_F(FailuresTest, SaysWhatWaitsSinceItsSubscriptionIsPaused) {
+  Hold(1);
+  SetState(1, "billing", v1::DELIVERY_STATE_ACKED);
+  SetState(1, "mail", v1::DELIVERY_STATE_WAITING);
+  paused_ = {"billing", "mail"};
+  EXPECT_THAT(Run({"failures"}).out, HasSubstr("1  acked    waiting, paused\n"));
 }
 
 TEST_F(FailuresTest, SaysThatSomeSubscriptionsAreNotShown) {

@@ -3,9 +3,12 @@
 #include <sstream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "client/cli/page_text.h"
 #include "client/cli/table.h"
 #include "client/cli/time_format.h"
@@ -98,6 +101,16 @@ std::string AgeOf(bool present, const google::protobuf::Duration& age) {
   const auto duration = FromProto(age, "");
   if (!present || !duration.ok()) return "-";
   return CoarseDurationText(*duration);
+}
+
+std::string ConditionNames(const v1::Subscription& subscription) {
+  std::vector<std::string> names;
+  for (const int condition : subscription.conditions()) {
+    absl::string_view name = v1::SubscriptionCondition_Name(condition);
+    if (!absl::ConsumePrefix(&name, "SUBSCRIPTION_CONDITION_")) continue;  // A newer one.
+    names.push_back(absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", " "}}));
+  }
+  return names.empty() ? "-" : absl::StrJoin(names, ", ");
 }
 
 std::string SubscriptionPage(const v1::Subscription& subscription, const Reader& reader) {

@@ -16,6 +16,10 @@ std::string FilterText(const v1::EventFilter& filter);
 // "2 min", or "-" if there is none.
 std::string AgeOf(bool present, const google::protobuf::Duration& age);
 
+// What keeps it from working as one would expect, in a few words: "paused, leases full"; "-" if
+// nothing does.
+std::string ConditionNames(const v1::Subscription& subscription);
+
 // Every field on a line of its own, then its consumers.
 std::string SubscriptionPage(const v1::Subscription& subscription, const Reader& reader);
 

@@ -134,6 +134,25 @@ TEST_F(SubscriptionsTest, ShowTellsHowFarBehindItIsAndWhoIsOnIt) {
   EXPECT_THAT(outcome.out, HasSubstr("1.2"));
 }
 
+// One that stands still since somebody paused it looked like one that nobody consumes.
+TEST_F(SubscriptionsTest, ListSaysWhatKeepsOneFromWorking) {
+  gateway_.subscriptions.list_subscriptions = [](const auto&, auto* response) {
+    *response->add_subscriptions() = Billing();
+    v1::Subscription& held = *response->add_subscriptions() = Billing();
+    held.set_name("held");
+    held.add_conditions(v1::SUBSCRIPTION_CONDITION_PAUSED);
+    held.add_conditions(v1::SUBSCRIPTION_CONDITION_LEASES_FULL);
+    held.add_conditions(static_cast<v1::SubscriptionCondition>(99));
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"subscriptions", "list"}).out,
+            "NAME     BACKLOG  OLDEST  IN FLIGHT  WAITING  DEAD  LOST  NOTE\n"
+            "billing        7  90 s            2        0     0     0  -\n"
+            "held           7  90 s            2        0     0     0  paused, leases full\n"
+            "\n"
+            "2 subscriptions\n");
+}
+
 // A filter with a typo, and a full list, were silence.
 TEST_F(SubscriptionsTest, ShowTellsWhyNothingComes) {
   shown_.set_passed_events(1200);

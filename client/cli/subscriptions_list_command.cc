@@ -16,16 +16,18 @@ constexpr char kName[] = "subscriptions list";
 
 ListedItems::Item ItemOf(const v1::Subscription& subscription) {
   const v1::Backlog& backlog = subscription.backlog();
-  return {{{subscription.name()},
-           {absl::StrCat(backlog.events())},
-           {AgeOf(backlog.has_oldest_unacked_age(), backlog.oldest_unacked_age()), Look::kFaint},
-           {absl::StrCat(subscription.in_flight())},
-           {absl::StrCat(subscription.awaiting_redelivery())},
-           {absl::StrCat(subscription.dead_letters()),
-            subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain},
-           {absl::StrCat(backlog.lost_events()),
-            backlog.lost_events() > 0 ? Look::kBad : Look::kPlain}},
-          MessageJson(subscription)};
+  return {
+      {{subscription.name()},
+       {absl::StrCat(backlog.events())},
+       {AgeOf(backlog.has_oldest_unacked_age(), backlog.oldest_unacked_age()), Look::kFaint},
+       {absl::StrCat(subscription.in_flight())},
+       {absl::StrCat(subscription.awaiting_redelivery())},
+       {absl::StrCat(subscription.dead_letters()),
+        subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain},
+       {absl::StrCat(backlog.lost_events()), backlog.lost_events() > 0 ? Look::kBad : Look::kPlain},
+       {ConditionNames(subscription),
+        subscription.conditions().empty() ? Look::kPlain : Look::kBad}},
+      MessageJson(subscription)};
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -54,7 +56,8 @@ int Run(const Flags& flags, Environment& environment) {
                                       {"IN FLIGHT", true},
                                       {"WAITING", true},
                                       {"DEAD", true},
-                                      {"LOST", true}},
+                                      {"LOST", true},
+                                      {"NOTE"}},
                           .fetch = fetch},
                          flags, environment);
 }
@@ -67,8 +70,8 @@ Command SubscriptionsListCommand() {
           .description =
               "Lists the durable subscriptions by name: events that are not acked yet and how old "
               "the oldest is, how many are in flight or wait for another attempt, dead letters, "
-              "and what "
-              "retention took before it was acked.",
+              "what retention took before it was acked, and whether something keeps one from "
+              "working, such as a pause.",
           .flags = PagedListingFlags(),
           .examples = {{"hookgate subscriptions list", "Which are there, and is one behind?"},
                        {"hookgate subscriptions list --all --output json | jq -r .name",

@@ -351,6 +351,11 @@ SubscriptionPulse Subscription::TakePulse() {
   absl::MutexLock lock(&mu_);
   SubscriptionPulse pulse = {
       .new_dead = {new_dead_.begin(), new_dead_.end()},
+absl::optional<absl::Time> Subscription::pause_time() {
+  absl::MutexLock lock(&mu_);
+  return control_.pause_time;
+}
+
       .more_dead = std::exchange(more_dead_, 0),
       .dead_letters = dead_letters_,
       .lost = state_->lost(),
@@ -550,7 +555,7 @@ absl::optional<SubscriptionGauges> Subscription::GetGauges(Sequence head) {
     gauges.awaiting_redelivery = state_->waiting();
     gauges.dead_letters = dead_letters_;
     gauges.consumers = state_->open_consumers();
-    if (behind_ && beyond > 0) gauges.streams_behind = static_cast<int64_t>(streams_.size());
+    gauges.paused = control_.pause_time.has_value();
     oldest = state_->oldest_receive_time();
     if (!oldest.has_value() && beyond > 0) oldest = KnownReceiveTime(next, look_up);
   }

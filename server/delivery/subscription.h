@@ -128,8 +128,8 @@ struct SubscriptionGauges {
   int64_t in_flight = 0;
   int64_t awaiting_redelivery = 0;
   int64_t dead_letters = 0;
-  int64_t consumers = 0;       // names with an open stream
-  int64_t streams_behind = 0;  // that are served from the disk
+  int64_t consumers = 0;  // names with an open stream
+  bool paused = false;
 };
 
 struct SubscriptionStatus {
@@ -255,6 +255,7 @@ class Subscription final : public HeadWatch::Waiter,
   hookgate::v1::EventFilter filter();
   std::vector<SubscriptionCondition> Conditions();
   // As committed, but for `lost` and `oldest_unsettled`. For one caller.
+  absl::optional<absl::Time> pause_time();  // nullopt: it is not paused
   SubscriptionPulse TakePulse();
   // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);

@@ -57,7 +57,7 @@ constexpr MetricInfo kQuarantineEntries = {"hookgate_quarantine_entries", kGauge
 
 constexpr MetricInfo kStreamsBehind = {
     "hookgate_streams_behind", kGauge,
-    "Open streams that are served from the disk now, since they are behind."};
+    "Open streams that have more than 1000 stored events before them, or have not caught up yet."};
 constexpr MetricInfo kSubscriptions = {"hookgate_subscriptions", kGauge,
                                        "Durable subscriptions that there are."};
 constexpr MetricInfo kUncounted = {"hookgate_subscriptions_uncounted", kGauge,
@@ -74,6 +74,9 @@ constexpr MetricInfo kEvents = {"hookgate_subscription_events", kGauge,
                                 "Events in flight, waiting for redelivery, and dead letters."};
 constexpr MetricInfo kConsumers = {"hookgate_subscription_consumers", kGauge,
                                    "Names of consumers with an open stream."};
+constexpr MetricInfo kPaused = {
+    "hookgate_subscription_paused", kGauge,
+    "1 if the subscription is paused, and hands out nothing until it is resumed; otherwise 0."};
 
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
 
@@ -150,14 +153,12 @@ void CollectSubscriptions(const MetricSources& from, MetricSamples& samples) {
   const Sequence head = from.log.head();
   const auto all = from.subscriptions.List("", std::numeric_limits<size_t>::max());
   int64_t uncounted = 0;
-  int64_t streams_behind = 0;
   for (const auto& subscription : all) {
     const absl::optional<SubscriptionGauges> gauges = subscription->GetGauges(head);
     if (!gauges.has_value()) {
       ++uncounted;
       continue;
     }
-    streams_behind += gauges->streams_behind;
     const std::string& name = subscription->name();
     samples.Add(kBacklog, {{"subscription", name}}, gauges->backlog);
     if (gauges->oldest_unacked_age.has_value()) {
@@ -171,11 +172,13 @@ void CollectSubscriptions(const MetricSources& from, MetricSamples& samples) {
     add_events("awaiting_redelivery", gauges->awaiting_redelivery);
     add_events("dead", gauges->dead_letters);
     samples.Add(kConsumers, {{"subscription", name}}, gauges->consumers);
+    samples.Add(kPaused, {{"subscription", name}}, int64_t{gauges->paused});
   }
   samples.Add(kSubscriptions, {}, static_cast<int64_t>(all.size()));
   samples.Add(kUncounted, {}, uncounted);
-  samples.Add(kStreamsBehind, {{"rpc", "Subscribe"}}, from.rpc.streams_behind());
-  samples.Add(kStreamsBehind, {{"rpc", "Consume"}}, streams_behind);
+  const StreamsBehind behind = from.rpc.CountBehind(head);
+  samples.Add(kStreamsBehind, {{"rpc", "Subscribe"}}, behind.subscribe);
+  samples.Add(kStreamsBehind, {{"rpc", "Consume"}}, behind.consume);
 }
 
 }  // namespace
@@ -202,6 +205,7 @@ void AddCollectedMetrics(const MetricSources& sources, MetricRegistry& metrics) 
                         &kOldestAge,
                         &kEvents,
                         &kConsumers,
+                        &kPaused,
                         &kStreamsBehind},
                        [sources](MetricSamples& samples) {
                          CollectGateway(sources, samples);

@@ -14,13 +14,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "server/event/operator_source.h"
 #include "server/eventlog/event_log.h"
 #include "server/trace/trace_context.h"
 
 namespace hookgate {
-
-// The built-in source. No configured source may have this name while any type is on.
-inline constexpr char kOperatorSource[] = "hookgate";
 
 enum class OperatorEventType {
   kDeadLettered,

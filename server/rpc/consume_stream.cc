@@ -220,11 +220,15 @@ bool ConsumeStream::Describe(hookgate::v1::StreamInfo& info) {
   *info.mutable_filter() = subscription_->filter();
   *info.mutable_heartbeat_interval() = ToProto(settings_.heartbeat_interval);
   info.set_lag_events(subscription_->GetBacklog().events);
-  const bool live = subscription_->head() - subscription_->position() <= kMaxLiveLag;
-  info.set_state(live ? StreamInfo::STATE_LIVE : StreamInfo::STATE_BEHIND);
+  const bool behind = subscription_->head() - subscription_->position() > kMaxLiveLag;
+  info.set_state(behind ? StreamInfo::STATE_BEHIND : StreamInfo::STATE_LIVE);
   info.set_sent_events(sent_events_);
   info.set_sent_bytes(sent_bytes_);
   return true;
+}
+
+void ConsumeStream::CountIfBehind(int64_t head, StreamsBehind& behind) {
+  if (attached() != 0 && head - subscription_->position() > kMaxLiveLag) ++behind.consume;
 }
 
 void ConsumeStream::End(const absl::Status& status, absl::optional<DeliveryCause> why) {

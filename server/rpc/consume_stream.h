@@ -69,6 +69,7 @@ class ConsumeStream final : public CallHandler,
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
   void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
   bool Describe(hookgate::v1::StreamInfo& info) override ABSL_LOCKS_EXCLUDED(mu_);
+  void CountIfBehind(int64_t head, StreamsBehind& behind) override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // On the connection's thread.

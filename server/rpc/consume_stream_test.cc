@@ -128,6 +128,8 @@ TEST_F(ConsumeStreamTest, SaysWhoItIsAndWhatItWasSent) {
   info.Clear();
   EXPECT_TRUE(consumer.stream->Describe(info));
   EXPECT_EQ(info.state(), StreamInfo::STATE_LIVE);
+  EXPECT_EQ(registry_.CountBehind(1 + kMaxLiveLag).consume, 0);
+  EXPECT_EQ(registry_.CountBehind(1 + kMaxLiveLag + 1).consume, 1);
   EXPECT_EQ(info.subscription(), "mail");
   EXPECT_EQ(info.consumer_name(), "a");
   EXPECT_EQ(info.lag_events(), 1);

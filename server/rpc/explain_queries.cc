@@ -14,10 +14,12 @@
 #include "server/delivery/event_encoding.h"
 #include "server/delivery/subscription_settings.h"
 #include "server/rpc/delivery_messages.h"
+#include "server/rpc/get_without_body.h"
 
 namespace hookgate {
 namespace {
 
+using google::protobuf::RepeatedPtrField;
 using hookgate::v1::Absence;
 using hookgate::v1::ExplainEventRequest;
 using hookgate::v1::OtherEvent;
@@ -123,13 +125,24 @@ absl::Status ExplainQueries::Explain(const Request& request, const ExplainView& 
 absl::StatusOr<LogEventPtr> ExplainQueries::Find(const Request& request, const ExplainView& view,
                                                  Response& response) const {
   if (request.has_text()) return FindByText(request, view, response);
-  absl::StatusOr<LogEventPtr> event =
-      request.has_webhook()
-          ? context_.log.Find(request.webhook().source(), request.webhook().webhook_id())
-          : context_.log.Get(request.sequence());
+  LogEventPtr event;
+  if (request.has_webhook()) {
+    absl::StatusOr<LogEventPtr> found =
+        context_.log.Find(request.webhook().source(), request.webhook().webhook_id());
+    if (absl::IsNotFound(found.status())) return LogEventPtr();
+    RETURN_IF_ERROR(found.status());
+    event = *std::move(found);
+  } else {
+    ASSIGN_OR_RETURN(event, Get(request.sequence(), request.include_raw_body()));
+  }
+  return event != nullptr && view.may_query(event->source) ? event : LogEventPtr();
+}
+
+absl::StatusOr<LogEventPtr> ExplainQueries::Get(Sequence sequence, bool include_raw_body) const {
+  if (!include_raw_body) return GetWithoutBody(context_.log, sequence);
+  absl::StatusOr<LogEventPtr> event = context_.log.Get(sequence);
   if (absl::IsNotFound(event.status())) return LogEventPtr();
-  RETURN_IF_ERROR(event.status());
-  return view.may_query((*event)->source) ? *event : LogEventPtr();
+  return event;
 }
 
 absl::StatusOr<LogEventPtr> ExplainQueries::FindByText(const Request& request,
@@ -147,10 +160,8 @@ absl::StatusOr<LogEventPtr> ExplainQueries::FindByText(const Request& request,
       continue;
     }
     // Whole; retention may have removed it since it was found.
-    absl::StatusOr<LogEventPtr> whole = context_.log.Get(event->sequence);
-    if (absl::IsNotFound(whole.status())) break;
-    RETURN_IF_ERROR(whole.status());
-    newest = *std::move(whole);
+    ASSIGN_OR_RETURN(newest, Get(event->sequence, request.include_raw_body()));
+    if (newest == nullptr) break;
   }
   response.set_more_other_events(newest != nullptr && found.more);
   return newest;
@@ -171,10 +182,10 @@ absl::Status ExplainQueries::DescribeArrival(const LogEvent& event, bool is_admi
   if (repeats.duplicates + repeats.conflicts > 0) {
     *arrival.mutable_last_repeat_time() = ToProto(repeats.last);
   }
-  if (is_admin) {
-    for (const std::string& name : known->secrets) arrival.add_secrets(name);
-  }
-  return absl::OkStatus();
+  if (!is_admin) return absl::OkStatus();
+  for (const std::string& name : known->secrets) arrival.add_secrets(name);
+  AddRefused(event.webhook_id, event.source, *arrival.mutable_refused());
+  return AddQuarantined(event.webhook_id, {event.source}, *arrival.mutable_quarantined());
 }
 
 absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const ExplainView& view,
@@ -215,6 +226,9 @@ absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const Ex
     SubscriptionDelivery delivery;
     delivery.set_subscription(visible[i]->name());
     *delivery.mutable_delivery() = ToProto(explanations[i % kExplainedAtOnce]);
+    if (const absl::optional<absl::Time> paused = visible[i]->pause_time(); paused.has_value()) {
+      *delivery.mutable_pause_time() = ToProto(*paused);
+    }
     if (bytes + delivery.ByteSizeLong() > kMaxBytesWithAttempts) {
       delivery.mutable_delivery()->clear_attempts();
     }
@@ -258,41 +272,42 @@ absl::Status ExplainQueries::DescribeAbsence(const Request& request, const Expla
   }
   absence.set_admin_only(!view.is_admin);
   if (!view.is_admin) return absl::OkStatus();
-  AddRefused(request, absence);
+  const std::string source = request.has_webhook() ? request.webhook().source() : "";
+  AddRefused(WebhookIdIn(request), source, *absence.mutable_refused());
   if (!absence.refused().empty()) absence.set_cause(Absence::CAUSE_REFUSED);
-  RETURN_IF_ERROR(AddQuarantined(request, absence));
+  std::vector<std::string> sources;
+  if (request.has_webhook()) {
+    sources.push_back(source);
+  } else {
+    for (LastWebhook& each : Sources()) sources.push_back(std::move(each.source));
+  }
+  RETURN_IF_ERROR(AddQuarantined(WebhookIdIn(request), sources, *absence.mutable_quarantined()));
   if (!absence.quarantined().empty()) absence.set_cause(Absence::CAUSE_QUARANTINED);
   return absl::OkStatus();
 }
 
-absl::Status ExplainQueries::AddQuarantined(const Request& request, Absence& absence) const {
-  std::vector<std::string> sources;
-  if (request.has_webhook()) {
-    sources.push_back(request.webhook().source());
-  } else {
-    for (LastWebhook& source : Sources()) sources.push_back(std::move(source.source));
-  }
+absl::Status ExplainQueries::AddQuarantined(const std::string& webhook_id,
+                                            const std::vector<std::string>& sources,
+                                            RepeatedPtrField<Absence::Quarantined>& found) const {
   for (const std::string& source : sources) {
-    if (absence.quarantined_size() == kMaxQuarantined) break;
+    if (found.size() == kMaxQuarantined) break;
     const absl::StatusOr<QuarantineEntry> entry =
-        context_.quarantine.FindQuarantined(source, WebhookIdIn(request));
+        context_.quarantine.FindQuarantined(source, webhook_id);
     if (absl::IsNotFound(entry.status())) continue;
     RETURN_IF_ERROR(entry.status());
-    *absence.add_quarantined() = ToQuarantined(*entry);
+    *found.Add() = ToQuarantined(*entry);
   }
   return absl::OkStatus();
 }
 
 // One whose path names no source may have been meant for any.
-void ExplainQueries::AddRefused(const Request& request, Absence& absence) const {
+void ExplainQueries::AddRefused(const std::string& webhook_id, const std::string& source,
+                                RepeatedPtrField<Absence::Refused>& found) const {
   for (const RefusedRequestPtr& refused :
-       context_.refused.FindById(WebhookIdIn(request), kMaxRefusedLookedAt)) {
-    if (absence.refused_size() == kMaxRefused) break;
-    if (request.has_webhook() && !refused->source.empty() &&
-        refused->source != request.webhook().source()) {
-      continue;
-    }
-    *absence.add_refused() = ToRefused(*refused);
+       context_.refused.FindById(webhook_id, kMaxRefusedLookedAt)) {
+    if (found.size() == kMaxRefused) break;
+    if (!source.empty() && !refused->source.empty() && refused->source != source) continue;
+    *found.Add() = ToRefused(*refused);
   }
 }
 

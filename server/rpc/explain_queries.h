@@ -10,8 +10,10 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "google/protobuf/repeated_field.h"
 #include "hookgate/v1/event_service.pb.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/eventlog/event_log.h"
@@ -63,6 +65,8 @@ class ExplainQueries {
                                    Response& response) const;
   absl::StatusOr<LogEventPtr> FindByText(const Request& request, const ExplainView& view,
                                          Response& response) const;
+  // Null if the log does not hold it.
+  absl::StatusOr<LogEventPtr> Get(Sequence sequence, bool include_raw_body) const;
   absl::Status DescribeArrival(const LogEvent& event, bool is_admin, Response& response) const;
   // `event` is null if the log does not hold it any more.
   absl::Status DescribeDeliveries(const Request& request, const ExplainView& view,
@@ -70,8 +74,13 @@ class ExplainQueries {
                                   Response& response) const;
   absl::Status DescribeAbsence(const Request& request, const ExplainView& view,
                                Response& response) const;
-  absl::Status AddQuarantined(const Request& request, hookgate::v1::Absence& absence) const;
-  void AddRefused(const Request& request, hookgate::v1::Absence& absence) const;
+  // What is in quarantine with this id, one a source.
+  absl::Status AddQuarantined(
+      const std::string& webhook_id, const std::vector<std::string>& sources,
+      google::protobuf::RepeatedPtrField<hookgate::v1::Absence::Quarantined>& found) const;
+  // What claimed this id at `source`, which may be "" for any, and was refused.
+  void AddRefused(const std::string& webhook_id, const std::string& source,
+                  google::protobuf::RepeatedPtrField<hookgate::v1::Absence::Refused>& found) const;
   std::vector<LastWebhook> Sources() const;
 
   const ExplainContext context_;

@@ -26,8 +26,7 @@ RpcMetrics::RpcMetrics(MetricRegistry& metrics)
     : metrics_(metrics),
       delivered_({metrics.AddCounter(kDelivered, {{"rpc", "Subscribe"}}),
                   metrics.AddCounter(kDelivered, {{"rpc", "Consume"}}),
-                  metrics.AddCounter(kDelivered, {{"rpc", "Pull"}})}),
-      behind_(std::make_shared<Gauge>()) {}
+                  metrics.AddCounter(kDelivered, {{"rpc", "Pull"}})}) {}
 
 void RpcMetrics::AddMethods(const MethodTable& table) {
   table.ForEach([this](const MethodTable::Entry& entry) {

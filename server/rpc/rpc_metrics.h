@@ -38,9 +38,6 @@ class RpcMetrics final : public MethodTable::Observer {
   void NoteDelivered(DeliveringRpc rpc, int64_t events) {
     delivered_[static_cast<size_t>(rpc)]->Add(events);
   }
-  // Subscribe streams that are served from the disk.
-  void NoteBehind(int64_t change) { behind_->Add(change); }
-  int64_t behind() const { return behind_->value(); }
 
  private:
   static constexpr size_t kCodes = 17;  // 0 to 16
@@ -62,7 +59,6 @@ class RpcMetrics final : public MethodTable::Observer {
   std::vector<std::unique_ptr<OfMethod>>
       methods_;  // by MethodTable::Entry::index; null: not counted
   std::array<std::shared_ptr<Counter>, 3> delivered_;
-  const std::shared_ptr<Gauge> behind_;
 
   absl::Mutex mu_;
   std::vector<std::shared_ptr<Histogram>> histograms_ ABSL_GUARDED_BY(mu_);

@@ -78,7 +78,7 @@ class RpcServerImpl final : public RpcServer {
 
   size_t open_connections() const override { return server_->open_connections(); }
 
-  int64_t streams_behind() const override { return metrics_.behind(); }
+  StreamsBehind CountBehind(Sequence head) const override { return registry_.CountBehind(head); }
 
   GrpcRefusalCounts refusals() const override { return server_->refusals(); }
 

@@ -24,6 +24,7 @@
 #include "server/grpc_server/grpc_server_options.h"
 #include "server/metrics/metric_registry.h"
 #include "server/rpc/explain_queries.h"
+#include "server/rpc/stream_registry.h"
 #include "server/status/refused_requests.h"
 #include "server/tls/certificate_store.h"
 
@@ -77,8 +78,8 @@ class RpcServer {
   virtual std::string address() const = 0;
   virtual size_t open_streams() const = 0;
   virtual size_t open_connections() const = 0;
-  // Subscribe streams that are served from the disk now.
-  virtual int64_t streams_behind() const = 0;
+  // Of open streams; see OpenStream::CountIfBehind.
+  virtual StreamsBehind CountBehind(Sequence head) const = 0;
   // How often clients were refused something since the start, by kind.
   virtual GrpcRefusalCounts refusals() const = 0;
 

@@ -58,6 +58,17 @@ std::vector<std::pair<int64_t, std::shared_ptr<OpenStream>>> StreamRegistry::Aft
   return streams;
 }
 
+StreamsBehind StreamRegistry::CountBehind(int64_t head) const {
+  std::vector<std::shared_ptr<OpenStream>> streams;
+  {
+    MonotonicMutexLock lock(&mu_);
+    streams = All();
+  }
+  StreamsBehind behind;
+  for (const auto& stream : streams) stream->CountIfBehind(head, behind);
+  return behind;
+}
+
 std::vector<std::shared_ptr<OpenStream>> StreamRegistry::All() const {
   std::vector<std::shared_ptr<OpenStream>> streams;
   for (const auto& [id, stream] : streams_) streams.push_back(stream);

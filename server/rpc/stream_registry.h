@@ -26,6 +26,12 @@ absl::Status DrainingError();
 // A stream that has more events before it is behind.
 inline constexpr int64_t kMaxLiveLag = 1000;
 
+// Open streams that are behind, by their method.
+struct StreamsBehind {
+  int64_t subscribe = 0;
+  int64_t consume = 0;
+};
+
 class OpenStream {
  public:
   virtual ~OpenStream() = default;
@@ -36,6 +42,9 @@ class OpenStream {
   // Fills in how the stream is now, without its id. False: it is of a kind that operators are not
   // shown. Any thread; must not block, nor keep the stream waiting.
   virtual bool Describe(hookgate::v1::StreamInfo&) { return false; }
+  // Adds itself to `behind` if it is behind, as Describe would say, of a log whose newest event is
+  // `head`. Any thread; must not block, nor take a lock that a commit of the log takes.
+  virtual void CountIfBehind(int64_t /*head*/, StreamsBehind& /*behind*/) {}
 
  private:
   friend class StreamRegistry;
@@ -54,6 +63,9 @@ class StreamRegistry {
   // Those with ids above `id`, with their ids, in order; at most `max`. Ids grow as streams are
   // opened.
   std::vector<std::pair<int64_t, std::shared_ptr<OpenStream>>> After(int64_t id, size_t max) const;
+
+  // As OpenStream::CountIfBehind.
+  StreamsBehind CountBehind(int64_t head) const;
 
   // Has each stream look whether it still may. Those added later look by themselves.
   void RecheckAll();

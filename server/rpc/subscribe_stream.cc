@@ -133,12 +133,10 @@ Message SubscribeStream::NextMessage() {
         }
         return std::move(step.frame);
       case Step::Action::kReadLog:
-        SetBehind(true);
         StartReading();
         break;
       case Step::Action::kPause:
       case Step::Action::kWait:
-        if (!session_->reading()) SetBehind(false);
         if (Rest(step)) return nullptr;
         break;
       case Step::Action::kEnd:
@@ -172,8 +170,7 @@ bool SubscribeStream::Describe(hookgate::v1::StreamInfo& info) {
   if (opened == nullptr) return true;
   const Sequence position = position_;
   const int64_t lag = std::max<int64_t>(context_->log.Position().head - position, 0);
-  const bool live = caught_up_ && lag <= kMaxLiveLag;
-  info.set_state(live ? StreamInfo::STATE_LIVE : StreamInfo::STATE_BEHIND);
+  info.set_state(IsBehind(lag) ? StreamInfo::STATE_BEHIND : StreamInfo::STATE_LIVE);
   *info.mutable_filter() = opened->selection()->filter().ToProto();
   *info.mutable_heartbeat_interval() = ToProto(opened->heartbeat_interval());
   info.set_cursor(FormatCursor(context_->log.history(), position));
@@ -181,6 +178,10 @@ bool SubscribeStream::Describe(hookgate::v1::StreamInfo& info) {
   info.set_sent_events(sent_events_);
   info.set_sent_bytes(sent_bytes_);
   return true;
+}
+
+void SubscribeStream::CountIfBehind(int64_t head, StreamsBehind& behind) {
+  if (opened_ != nullptr && IsBehind(head - position_)) ++behind.subscribe;
 }
 
 absl::Status SubscribeStream::HearNotes() {
@@ -217,11 +218,6 @@ void SubscribeStream::StartReading() {
   }
 }
 
-void SubscribeStream::SetBehind(bool behind) {
-  if (std::exchange(behind_, behind) == behind || context_->metrics == nullptr) return;
-  context_->metrics->NoteBehind(behind ? 1 : -1);
-}
-
 bool SubscribeStream::Rest(const Step& step) {
   if (step.action == Step::Action::kPause) {
     context_->watch.AwaitNextRound(step.seen, step.deadline, shared_from_this());
@@ -236,7 +232,6 @@ void SubscribeStream::End(const absl::Status& status) {
                      {{"client", client_name_}, {"status", status.ToString()}});
   }
   state_ = State::kEnded;
-  SetBehind(false);
   call_->Finish(status);
 }
 

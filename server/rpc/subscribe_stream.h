@@ -74,6 +74,7 @@ class SubscribeStream final : public CallHandler,
   void Drain(absl::Duration reconnect_delay) override ABSL_LOCKS_EXCLUDED(mu_);
   void Recheck() override ABSL_LOCKS_EXCLUDED(mu_);
   bool Describe(hookgate::v1::StreamInfo& info) override;
+  void CountIfBehind(int64_t head, StreamsBehind& behind) override;
 
  private:
   // What others want of the stream; made only when one of them does.
@@ -90,7 +91,7 @@ class SubscribeStream final : public CallHandler,
   void Open(SubscribeSettings settings);
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   void StartReading();
-  void SetBehind(bool behind);
+  bool IsBehind(int64_t lag) const { return !caught_up_ || lag > kMaxLiveLag; }
   bool Rest(const SubscribeSession::Step& step);  // false: there is something to do
   void End(const absl::Status& status);
   void Show(const SubscribeSession::Step& step);
@@ -108,7 +109,6 @@ class SubscribeStream final : public CallHandler,
   // Touched only on the connection's thread.
   enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
   State state_ = State::kWaiting;
-  bool behind_ = false;                       // served from the disk
   absl::optional<SubscribeSession> session_;  // once opened
 
   // What Describe shows. Written on the connection's thread, read on any; they need not agree.

@@ -162,9 +162,14 @@ TEST_F(SubscribeStreamTest, RightThatIsLostEndsTheStream) {
 // A stream whose client does not read falls behind, and nobody could see it.
 TEST_F(SubscribeStreamTest, SaysWhoItIsAndHowFarItHasCome) {
   using hookgate::v1::StreamInfo;
-  const auto describe = [](Subscriber& subscriber) {
+  // The metric had another meaning of "behind" than the listing.
+  const auto describe = [this](Subscriber& subscriber) {
     StreamInfo info;
     EXPECT_TRUE(subscriber.stream->Describe(info));
+    StreamsBehind behind;
+    subscriber.stream->CountIfBehind(log_->Position().head, behind);
+    EXPECT_EQ(behind.subscribe, info.state() == StreamInfo::STATE_BEHIND ? 1 : 0);
+    EXPECT_EQ(behind.consume, 0);
     return info;
   };
   Subscriber subscriber = Begin();

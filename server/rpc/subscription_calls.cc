@@ -17,6 +17,7 @@
 #include "server/delivery/bulk_job.h"
 #include "server/delivery/event_encoding.h"
 #include "server/rpc/delivery_messages.h"
+#include "server/rpc/get_without_body.h"
 #include "server/rpc/page_bytes.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/settings_mask.h"
@@ -331,15 +332,13 @@ absl::Status SubscriptionCalls::ListDeliveries(const v1::ListDeliveriesRequest& 
     v1::ListedDelivery entry;
     entry.set_sequence(delivery.sequence);
     *entry.mutable_delivery() = ToProto(delivery.explanation);
-    const absl::StatusOr<LogEventPtr> event = log_.Get(delivery.sequence);
-    if (event.ok()) {
-      entry.set_source((*event)->source);
-      entry.set_type((*event)->type);
-      entry.set_subject((*event)->subject);
-      entry.set_webhook_id((*event)->webhook_id);
-      *entry.mutable_receive_time() = ToProto((*event)->receive_time);
-    } else if (!absl::IsNotFound(event.status())) {
-      return event.status();
+    ASSIGN_OR_RETURN(const LogEventPtr event, GetWithoutBody(log_, delivery.sequence));
+    if (event != nullptr) {
+      entry.set_source(event->source);
+      entry.set_type(event->type);
+      entry.set_subject(event->subject);
+      entry.set_webhook_id(event->webhook_id);
+      *entry.mutable_receive_time() = ToProto(event->receive_time);
     }
     if (!bytes.Take(entry)) {
       page.next = last;
@@ -380,11 +379,9 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
   for (const DeadEvent& dead : page) {
     hookgate::v1::DeadLetter entry = ToProto(dead);
     if (include_events) {
-      const absl::StatusOr<LogEventPtr> event = log_.Get(dead.sequence);
-      if (event.ok()) {
-        *entry.mutable_event() = ToProto(**event, log_.history(), /*include_raw_body=*/false);
-      } else if (!absl::IsNotFound(event.status())) {
-        return event.status();
+      ASSIGN_OR_RETURN(const LogEventPtr event, GetWithoutBody(log_, dead.sequence));
+      if (event != nullptr) {
+        *entry.mutable_event() = ToProto(*event, log_.history(), /*include_raw_body=*/false);
       }
     }
     if (!bytes.Take(entry)) {

@@ -383,6 +383,49 @@ TEST_F(ExplainTest, WhatNeverBecameAnEventIsToldWhy) {
   EXPECT_TRUE(Explain("text: 'wh_4'").has_event()) << "what was refused before does not matter";
 }
 
+// Of an event that is there, nobody learnt that the same webhook-id was also refused, or had come
+// with a body that could not be decoded.
+TEST_F(ExplainTest, WhatElseCameWithAWebhookIdIsTold) {
+  StartGateway();
+  EXPECT_EQ(Send({.webhook_id = "wh_1", .secret = kNewSecret}).status, 401);
+  EXPECT_EQ(Send({.webhook_id = "wh_1", .body = "no JSON"}).status, 400);
+  EXPECT_EQ(Send({.webhook_id = "wh_1", .source = "staging", .secret = kNewSecret}).status, 401);
+  EXPECT_EQ(Send({.webhook_id = "wh_1", .body = "nor this", .source = "staging"}).status, 400);
+  Store({.webhook_id = "wh_1"});
+  Store({.webhook_id = "wh_2"});
+  for (const char* const key :
+       {"sequence: 1", "text: 'wh_1'", "webhook { source: 'openai' webhook_id: 'wh_1' }"}) {
+    const v1::Arrival arrival = Explain(key).arrival();
+    ASSERT_EQ(arrival.refused_size(), 1) << key << arrival.DebugString();
+    EXPECT_EQ(arrival.refused(0).code(), "signature_mismatch") << key;
+    EXPECT_EQ(arrival.refused(0).source(), "openai") << key;
+    ASSERT_EQ(arrival.quarantined_size(), 1) << key << arrival.DebugString();
+    EXPECT_EQ(arrival.quarantined(0).reason(), "body_not_json") << key;
+    EXPECT_EQ(arrival.quarantined(0).source(), "openai") << key;
+  }
+  const v1::Arrival other = Explain("sequence: 2").arrival();
+  EXPECT_THAT(other.refused(), IsEmpty());
+  EXPECT_THAT(other.quarantined(), IsEmpty());
+}
+
+TEST_F(ExplainTest, APausedSubscriptionIsSaidToBeSo) {
+  StartGateway();
+  Create("billing");
+  Create("mail");
+  Store({});
+  Call(&v1::SubscriptionService::Stub::PauseSubscription, "name: 'billing'");
+  ExplainEventResponse response = Explain("sequence: 1");
+  ASSERT_EQ(response.deliveries_size(), 2);
+  EXPECT_EQ(response.deliveries(0).delivery().state(), v1::DELIVERY_STATE_NOT_REACHED);
+  EXPECT_GT(response.deliveries(0).pause_time().seconds(), 0);
+  EXPECT_FALSE(response.deliveries(1).has_pause_time());
+  Stop();
+  StartGateway();
+  EXPECT_TRUE(Explain("sequence: 1").deliveries(0).has_pause_time());
+  Call(&v1::SubscriptionService::Stub::ResumeSubscription, "name: 'billing'");
+  EXPECT_FALSE(Explain("sequence: 1").deliveries(0).has_pause_time());
+}
+
 // A foreign token learns nothing of what it has no right to: neither of events nor of
 // subscriptions, nor whether there are any.
 TEST_F(ExplainTest, EachCallerIsToldWhatItMayKnow) {
@@ -441,6 +484,10 @@ TEST_F(ExplainTest, EachCallerIsToldWhatItMayKnow) {
   ASSERT_EQ(worker.deliveries_size(), 2);
   EXPECT_EQ(worker.deliveries(0).subscription(), "mail.a");
   EXPECT_EQ(worker.hidden_subscriptions(), 1);
+
+  Store({.webhook_id = "wh_4"});
+  EXPECT_EQ(Explain("text: 'wh_4'", "root").arrival().refused_size(), 1);
+  EXPECT_THAT(Explain("text: 'wh_4'", "reader").arrival().refused(), IsEmpty());
 
   EXPECT_EQ(CodeOf("sequence: 1", "consumer"), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(CodeOf("sequence: 1", "nobody"), grpc::StatusCode::UNAUTHENTICATED);

@@ -318,6 +318,21 @@ std::string Settled(const std::string& subscription, const std::string& outcome)
                       "\",outcome=\"", outcome, "\"}");
 }
 
+// Whoever paused a subscription woke the person on call five minutes later.
+TEST_F(MetricsTest, APausedSubscriptionIsToldFromOneThatIsStuck) {
+  const std::string paused = R"(hookgate_subscription_paused{subscription="mail"})";
+  Start();
+  Create("mail");
+  EXPECT_EQ(Scrape().Value(paused), 0);
+  Call(&Stub::PauseSubscription, "name: 'mail'");
+  EXPECT_EQ(Scrape().Value(paused), 1);
+  gateway_->Kill();
+  Start();
+  EXPECT_EQ(Scrape().Value(paused), 1);
+  Call(&Stub::ResumeSubscription, "name: 'mail'");
+  EXPECT_EQ(Scrape().Value(paused), 0);
+}
+
 std::string Events(const std::string& subscription, const std::string& state) {
   return absl::StrCat("hookgate_subscription_events{subscription=\"", subscription, "\",state=\"",
                       state, "\"}");
@@ -429,7 +444,8 @@ TEST_F(MetricsTest, StreamsPullsAndUnaryCallsAreCounted) {
   // The server notes an end once its last frame is on the way, which may be after its client knows.
   const Scraped scraped = ScrapeWhen([](const Scraped& scraped) {
     return scraped.Value(
-               R"(hookgate_stream_ends_total{rpc="Subscribe",code="INVALID_ARGUMENT"})") == 1;
+               R"(hookgate_stream_ends_total{rpc="Subscribe",code="INVALID_ARGUMENT"})") == 1 &&
+           scraped.Value(R"(hookgate_streams_behind{rpc="Subscribe"})") == 0;
   });
   EXPECT_EQ(scraped.Value(R"(hookgate_streams{rpc="Subscribe"})"), 1);
   EXPECT_EQ(scraped.Value(R"(hookgate_stream_ends_total{rpc="Subscribe",code="OK"})"), 0);

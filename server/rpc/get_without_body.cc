@@ -1,0 +1,16 @@
+#include "server/rpc/get_without_body.h"
+
+#include "server/base/status.h"
+
+namespace hookgate {
+
+absl::StatusOr<LogEventPtr> GetWithoutBody(EventLog& log, Sequence sequence) {
+  const absl::StatusOr<LogPage> page = log.Read(
+      sequence - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  if (absl::IsOutOfRange(page.status())) return LogEventPtr();  // Removed by retention.
+  RETURN_IF_ERROR(page.status());
+  if (page->events.empty() || page->events.front()->sequence != sequence) return LogEventPtr();
+  return page->events.front();
+}
+
+}  // namespace hookgate
