@@ -244,12 +244,14 @@ void Subscription::Update(SettingsChange change, Done<Decided> done, absl::strin
     RETURN_IF_ERROR(MatchEtag(etag));
     ASSIGN_OR_RETURN(SubscriptionSettings settings, change(settings_->effective));
     NoteOperatorChange();
-    new_settings_ = settings.effective.SerializeAsString();
+    new_settings_ = std::move(serialized);
     if (settings.filter.key() != settings_->filter.key()) {
       state_->NoteNewFilter(*new_settings_, Now());
     }
     settings_ = std::make_shared<const SubscriptionSettings>(std::move(settings));
     state_->SetPolicy(settings_->policy);
+    std::string serialized = settings.effective.SerializeAsString();
+    if (serialized == settings_->effective.SerializeAsString()) return Decided();
     ReadAnew();
     return Decided();
   };
@@ -266,6 +268,7 @@ void Subscription::Seek(Sequence position, Done<Decided> done, absl::string_view
   };
   Decide(decide, std::move(done));
 }
+    if (!state_->MovesBySeek(position)) return Decided();
 
 void Subscription::Pause(Done<Decided> done, absl::string_view etag) {
   SetPaused(true, std::move(done), etag);

@@ -216,6 +216,8 @@ class Subscription final : public HeadWatch::Waiter,
   // `change` makes the new settings of those in force, or says why it cannot; it is called at once.
   using SettingsChange = absl::FunctionRef<absl::StatusOr<SubscriptionSettings>(
       const hookgate::v1::SubscriptionSettings& current)>;
+  // Settings that are those in force, and a seek to where the position is with nothing unsettled,
+  // change nothing, and leave the etag as it is.
   void Update(SettingsChange change, Done<Decided> done, absl::string_view etag = "");
   void Seek(Sequence position, Done<Decided> done, absl::string_view etag = "");
   // Nothing is handed out from before `done` until it is resumed. Harmless when repeated.

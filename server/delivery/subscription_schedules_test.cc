@@ -337,8 +337,12 @@ class World {
     state_->Seek(to, now_);
     pending_.seek = true;
     for (Sequence s = 1; s <= to; ++s) {
-      if (before.contains(s)) {
-        pending_.outcomes[s] = DeliveryOutcome::kSkipped;
+      const auto taken = before.find(s);
+      if (taken != before.end()) {
+        // What was asked for again, and not delivered since, is what it was before.
+        const bool is_as_before =
+            taken->second.cause == DeliveryCause::kReplayed && taken->second.delivery == 0;
+        if (!is_as_before) pending_.outcomes[s] = DeliveryOutcome::kSkipped;
       } else if (s > from) {
         pending_.passed[s] = DeliveryState::kSkipped;
       }

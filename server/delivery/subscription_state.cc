@@ -713,7 +713,12 @@ void SubscriptionState::Seek(Sequence position, Instant now) {
   for (auto at = events_.begin(); at != events_.end() && noted < kMaxNoted; ++at, ++noted) {
     NoteEnd(at->first, DeliveryEnd::kSeek, "", now);
     NoteInterrupted(at->first);
-    if (at->first <= position) NoteOutcome(at->first, DeliveryOutcome::kSkipped, now);
+    // Of one that was asked for again, and not delivered since, it stays true what became of it.
+    const bool is_as_before =
+        at->second.cause == DeliveryCause::kReplayed && at->second.delivery == 0;
+    if (at->first <= position && !is_as_before) {
+      NoteOutcome(at->first, DeliveryOutcome::kSkipped, now);
+    }
   }
   interrupted_.clear();
   moves_.push_back({.kind = SubscriptionMove::Kind::kSeek,

@@ -249,7 +249,13 @@ class SubscriptionState {
   // deadline, or the end of a back-off.
   absl::Duration NextTick(Instant now) const;
 
+  // Everything up to `position` is passed, and nothing is unsettled any more. What was asked for
+  // again, and not delivered since, is in its history as it was before.
   void Seek(Sequence position, Instant now);
+  // Whether that would change anything.
+  bool MovesBySeek(Sequence position) const {
+    return position != row_.position || !events_.empty();
+  }
   enum class RedriveOutcome { kRedriven, kNotFound, kEventRemoved, kTooMany };
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);

@@ -969,6 +969,25 @@ TEST_F(SubscriptionStateTest, AnAckOfBeforeDoesNotRemoveTheDeadLetterOfAReplay) 
   EXPECT_EQ(restarted.Ack(again.id, now_), AckOutcome::kOk) << "of after it was asked for";
 }
 
+// An event that was acked, asked for again, and then passed by a seek was said to be skipped.
+TEST_F(SubscriptionStateTest, ASeekThatTakesAReplayBackLeavesWhatBecameOfTheEvent) {
+  OfferMany(1, 3);
+  for (const Lease& lease : Take()) EXPECT_EQ(state_.Ack(lease.id, now_), AckOutcome::kOk);
+  for (const Sequence s : {1, 2}) state_.Redeliver({.sequence = s}, 1, now_);
+  const std::vector<Lease> again = Take(std::vector<StreamId>{1}, 1);
+  ASSERT_THAT(again, SizeIs(1));
+  state_.Nack(again[0].id, {}, now_, random_);
+  state_.TakeChanges();
+  state_.Seek(3, now_);
+  const SubscriptionChanges changes = state_.TakeChanges();
+  ASSERT_THAT(changes.history, SizeIs(1));
+  EXPECT_EQ(changes.history[0].sequence, again[0].id.sequence) << "the one that was delivered";
+  EXPECT_EQ(changes.history[0].outcome, DeliveryOutcome::kSkipped);
+  EXPECT_EQ(state_.unsettled(), 0);
+  EXPECT_FALSE(state_.MovesBySeek(3));
+  EXPECT_TRUE(state_.MovesBySeek(2));
+}
+
 TEST_F(SubscriptionStateTest, WhatCannotBeDeliveredAgainIsLeftAsItIs) {
   OfferMany(1, 3);
   const std::vector<Lease> leases = Take();

@@ -921,8 +921,12 @@ TEST_F(SubscriptionTest, WhatWasDecidedOnWhatIsNoLongerTrueIsRefused) {
   for (int i = 0; i < 3; ++i) {
     seen = subscription->GetStatus().etag;
     EXPECT_TRUE(etags.insert(seen).second);
-    ASSERT_TRUE(SetMaxAttempts(*subscription, 7, seen).ok());
+    ASSERT_TRUE(SetMaxAttempts(*subscription, i % 2 == 0 ? 9 : 7, seen).ok());
   }
+  // One that changes nothing keeps it.
+  seen = subscription->GetStatus().etag;
+  ASSERT_TRUE(SetMaxAttempts(*subscription, 9, seen).ok());
+  EXPECT_EQ(subscription->GetStatus().etag, seen);
   EXPECT_TRUE(remove(subscription->GetStatus().etag).ok());
   EXPECT_NE(Create()->GetStatus().etag.substr(0, 2), seen.substr(0, 2))
       << "a successor is another one";

@@ -198,6 +198,42 @@ TEST_F(OperateTest, AnEtagKeepsTwoOperatorsFromUndoingEachOther) {
       << "a successor of the same name is another subscription";
 }
 
+// An update to what it is already, and a seek to where it is, made another operator's etag void.
+TEST_F(OperateTest, WhatChangesNothingLeavesTheEtagAsItIs) {
+  StartGateway();
+  Create("max_attempts: 7 filter { types: 'batch.*' types: 'a' }");
+  std::string etag = Get().etag();
+  const auto etag_after_update = [this](const std::string& settings) {
+    return Call(&Stub::UpdateSubscription, absl::StrCat("name: 'billing' ", settings))
+        .subscription()
+        .etag();
+  };
+  const auto etag_after_seek = [this](const std::string& position) {
+    return Call(&Stub::SeekSubscription,
+                absl::StrCat("name: 'billing' target { start_position: START_POSITION_", position,
+                             " }"))
+        .subscription()
+        .etag();
+  };
+  EXPECT_EQ(etag_after_update("settings { max_attempts: 7 } update_mask { paths: 'max_attempts' }"),
+            etag);
+  EXPECT_EQ(
+      etag_after_update("settings { max_attempts: 7 filter { types: 'batch.*' types: 'a' } }"),
+      etag);
+  EXPECT_EQ(etag_after_seek("EARLIEST"), etag);
+  EXPECT_NE(etag_after_update("settings { max_attempts: 8 } update_mask { paths: 'max_attempts' }"),
+            etag);
+  StoreMany(2);
+  etag = etag_after_seek("LATEST");
+  EXPECT_EQ(etag_after_seek("LATEST"), etag);
+  EXPECT_EQ(Get().backlog().events(), 0);
+  // What is unsettled is taken back: that is a change.
+  Call(&Stub::RedeliverEvents, "subscription: 'billing' sequences: 1");
+  EXPECT_EQ(Get().backlog().events(), 1);
+  EXPECT_NE(etag_after_seek("LATEST"), etag);
+  EXPECT_EQ(Get().backlog().events(), 0);
+}
+
 // --- Past events again, and jobs. ---
 
 using v1::Job;
