@@ -9,6 +9,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
 #include "client/cli/nearest.h"
+#include "client/cli/printable.h"
 #include "client/cli/report.h"
 #include "client/cli/security_flags.h"
 #include "client/target.h"
@@ -84,6 +85,11 @@ absl::Status CheckArguments(const Command& command, const Arguments& arguments) 
   if (arguments.size() < command.arguments.least) {
     return absl::InvalidArgumentError(
         absl::StrCat("which one? hookgate ", command.name, " ", command.arguments.usage));
+  }
+  for (const std::string& argument : arguments) {
+    if (command.arguments.any_bytes || IsUtf8(argument)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("\"", Printable(argument), "\" is not right: ",
+                                                   command.arguments.usage, " is text in UTF-8"));
   }
   if (arguments.size() <= command.arguments.most) return absl::OkStatus();
   const std::string& first = arguments[command.arguments.most];

@@ -3,7 +3,9 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/cli_fixture.h"
+#include "client/cli/commands.h"
 #include "client/cli/exit_code.h"
 #include "gmock/gmock.h"
 #include "version/version.h"
@@ -52,6 +54,32 @@ TEST_F(CommandLineTest, EveryCommandExplainsItself) {
     EXPECT_EQ(Run({name, "-h"}).out, outcome.out);
     EXPECT_EQ(Run({name, "--no-such-flag", "--help"}).out, outcome.out);
   }
+}
+
+// It came back from gRPC's library as exit code 1 and "the request could not be sent", with a line of
+// libprotobuf, and did not say which argument it was.
+TEST_F(CommandLineTest, WhatIsNotUtf8IsWrongUsageInEveryCommand) {
+  int flags = 0;
+  for (const Command& command : Commands()) {
+    const std::vector<std::string> words = absl::StrSplit(command.name, ' ');
+    for (const FlagSpec& flag : command.flags) {
+      if (flag.kind != FlagKind::kText || flag.any_bytes) continue;
+      ++flags;
+      std::vector<std::string> line = words;
+      line.push_back(absl::StrCat("--", flag.name, "=a\xff"));
+      const Outcome outcome = Run(line);
+      EXPECT_EQ(outcome.exit_code, kWrongUsage) << command.name << " --" << flag.name;
+      EXPECT_THAT(outcome.err,
+                  HasSubstr(absl::StrCat("--", flag.name, ": \"a\\xff\" is not right")));
+    }
+    if (command.arguments.least == 0 || command.arguments.any_bytes) continue;
+    std::vector<std::string> line = words;
+    line.insert(line.end(), command.arguments.least, "b\xfe");
+    const Outcome outcome = Run(line);
+    EXPECT_EQ(outcome.exit_code, kWrongUsage) << command.name;
+    EXPECT_THAT(outcome.err, HasSubstr("\"b\\xfe\" is not right"));
+  }
+  EXPECT_GT(flags, 30);
 }
 
 // What is behind one word of the overview has an overview of its own.

@@ -32,6 +32,7 @@ struct Command {
     // The flag, without its dashes, that somebody may have meant who gives one argument too many;
     // "": none is likely.
     std::string flag_of_stray = {};
+    bool any_bytes = false;  // They need not be UTF-8: they are paths.
   };
 
   std::string name;         // One word, or the group's and its own: "quarantine list".

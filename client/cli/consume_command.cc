@@ -226,7 +226,10 @@ Command ConsumeCommand() {
           "rest; a second one ends what runs and gives it back, too; a third one ends hookgate at "
           "once.",
       .arguments = {.usage = "SUBSCRIPTION", .least = 1, .most = 1},
-      .flags = {{.name = "exec", .value = "COMMAND", .help = "What sh -c runs for each event."},
+      .flags = {{.name = "exec",
+                 .value = "COMMAND",
+                 .help = "What sh -c runs for each event.",
+                 .any_bytes = true},
                 {.name = "exec-timeout",
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",

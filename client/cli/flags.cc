@@ -54,8 +54,9 @@ absl::Status CheckKind(const FlagSpec& spec, const std::string& value, absl::Tim
       if (value == "true" || value == "false") return absl::OkStatus();
       return absl::InvalidArgumentError("true or false, or nothing for true");
     case FlagKind::kText:
-      if (!value.empty()) return absl::OkStatus();
-      return absl::InvalidArgumentError("something that is not empty");
+      if (value.empty()) return absl::InvalidArgumentError("something that is not empty");
+      if (spec.any_bytes || IsUtf8(value)) return absl::OkStatus();
+      return absl::InvalidArgumentError("text in UTF-8");
     case FlagKind::kChoice:
       return CheckChoice(spec, value);
     case FlagKind::kInt:

@@ -24,7 +24,7 @@ using GetVariable = std::function<std::optional<std::string>(const std::string&)
 
 enum class FlagKind {
   kBool,      // --raw, --raw=true, --raw=false
-  kText,      // anything but nothing
+  kText,      // anything but nothing, in UTF-8
   kChoice,    // one of `choices`
   kInt,       // a whole number from `minimum` to `maximum`
   kDuration,  // ParseDuration, from `shortest` to `longest`
@@ -48,6 +48,8 @@ struct FlagSpec {
   int64_t maximum = std::numeric_limits<int64_t>::max();
   absl::Duration shortest = absl::ZeroDuration();
   absl::Duration longest = absl::InfiniteDuration();
+  // Of kText: it need not be UTF-8, such as a path, or what a shell runs.
+  bool any_bytes = false;
 };
 
 // What was said, checked against the table: getters cannot fail, and abort on a name or kind that

@@ -77,7 +77,7 @@ Command FsckCommand() {
           "to write, and needs no gateway: the hookgated that runs on this folder has to be "
           "stopped "
           "first. What is in a write-ahead log beside a backup (BACKUP-wal) is read as part of it.",
-      .arguments = {.usage = "DATA_DIR|BACKUP", .least = 1, .most = 1},
+      .arguments = {.usage = "DATA_DIR|BACKUP", .least = 1, .most = 1, .any_bytes = true},
       .flags = {{.name = "max-findings",
                  .kind = FlagKind::kInt,
                  .value = "N",

@@ -37,7 +37,8 @@ FlagSpec TlsCaFlag() {
           .help =
               "Who may have signed the gateway's certificate, in PEM; those whom the system "
               "trusts, if not given.",
-          .variable = "HOOKGATE_TLS_CA"};
+          .variable = "HOOKGATE_TLS_CA",
+          .any_bytes = true};
 }
 
 std::vector<std::string> SecretVariables() { return {kTokenVariable, kSigningSecretVariable}; }
@@ -52,16 +53,19 @@ std::vector<FlagSpec> SecurityFlags() {
           {.name = "tls-cert",
            .value = "FILE",
            .help = "The client's certificate in PEM, for a gateway that knows callers by it.",
-           .variable = "HOOKGATE_TLS_CERT"},
+           .variable = "HOOKGATE_TLS_CERT",
+           .any_bytes = true},
           {.name = "tls-key",
            .value = "FILE",
            .help = "Its key in PEM.",
-           .variable = "HOOKGATE_TLS_KEY"},
+           .variable = "HOOKGATE_TLS_KEY",
+           .any_bytes = true},
           {.name = "token-file",
            .value = "FILE",
            .help = "The token by which the gateway knows the caller. Or set $HOOKGATE_TOKEN to the "
                    "token itself.",
-           .variable = "HOOKGATE_TOKEN_FILE"}};
+           .variable = "HOOKGATE_TOKEN_FILE",
+           .any_bytes = true}};
 }
 
 absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVariable& get_variable) {

@@ -218,7 +218,8 @@ std::vector<FlagSpec> BodyFlags() {
            .help = "The id, in that body, of what the event is about, such as the batch's."},
           {.name = "file",
            .value = "FILE",
-           .help = "Send exactly these bytes instead; - is standard input."}};
+           .help = "Send exactly these bytes instead; - is standard input.",
+           .any_bytes = true}};
 }
 
 std::vector<FlagSpec> SigningFlags() {
@@ -227,7 +228,10 @@ std::vector<FlagSpec> SigningFlags() {
        .value = "VARIABLE",
        .help = "The environment variable that holds the signing secret.",
        .default_value = kSigningSecretVariable},
-      {.name = "secret-file", .value = "FILE", .help = "The file that holds the signing secret."},
+      {.name = "secret-file",
+       .value = "FILE",
+       .help = "The file that holds the signing secret.",
+       .any_bytes = true},
       {.name = "raw-secret",
        .kind = FlagKind::kBool,
        .help = "The secret is plain text without whsec_, as a source with raw: true has it."},

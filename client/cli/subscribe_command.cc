@@ -162,7 +162,8 @@ FlagSpec CursorFileFlag() {
           .value = "FILE",
           .help =
               "Keep the position in this file: the next run goes on after the last event "
-              "printed. --from, --after and --since count only while there is no such file."};
+              "printed. --from, --after and --since count only while there is no such file.",
+          .any_bytes = true};
 }
 
 std::vector<FlagSpec> StreamFlags() {
