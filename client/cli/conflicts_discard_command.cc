@@ -1,17 +1,16 @@
 #include "client/cli/conflicts_discard_command.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
 #include "client/connection.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -20,7 +19,7 @@ namespace hookgate::cli {
 namespace {
 
 constexpr char kName[] = "conflicts discard";
-constexpr size_t kBatch = 1000;
+constexpr int kPageSize = 1000;
 
 absl::Status CheckSelection(const Flags& flags) {
   if (flags.Bool("all") != flags.arguments().empty()) {
@@ -51,7 +50,7 @@ GatewayError Select(const Flags& flags, Connection& connection, std::vector<int6
   if (!flags.Bool("all")) return GatewayError();
   v1::ListConflictsRequest request;
   request.set_source(flags.Text("source"));
-  request.set_page_size(static_cast<int>(kBatch));
+  request.set_page_size(kPageSize);
   do {
     v1::ListConflictsResponse response;
     GatewayError error =
@@ -64,39 +63,11 @@ GatewayError Select(const Flags& flags, Connection& connection, std::vector<int6
   return GatewayError();
 }
 
-// Prints what became of each; returns the exit code.
-int PrintResults(const v1::DiscardConflictsResponse& response, const Flags& flags,
-                 Environment& environment) {
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (const auto& result : response.results()) {
-    if (!result.discarded()) exit_code = kFailed;
-    const std::string outcome =
-        result.discarded() ? style(Look::kGood, "discarded") : style(Look::kBad, "not found");
-    environment.out << (IsJson(flags) ? MessageJson(result)
-                                      : absl::StrCat(result.sequence(), " ", outcome))
-                    << "\n";
-  }
-  return exit_code;
-}
-
-int DiscardAll(const std::vector<int64_t>& sequences, const Flags& flags, Connection& connection,
-               Environment& environment) {
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < sequences.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, sequences.size());
-    v1::DiscardConflictsRequest request;
-    for (size_t i = begin; i < end; ++i) request.add_sequences(sequences[i]);
-    v1::DiscardConflictsResponse response;
-    const GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::DiscardConflicts, request,
-                    flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot discard", connection.target(), environment);
-    }
-    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
-  }
-  return exit_code;
+ResultLine LineOf(const v1::DiscardConflictsResponse::Result& result, const Style& style) {
+  return {.number = result.sequence(),
+          .done = result.discarded(),
+          .outcome = result.discarded() ? style(Look::kGood, "discarded")
+                                        : style(Look::kBad, "not found")};
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -120,7 +91,14 @@ int Run(const Flags& flags, Environment& environment) {
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
-  return DiscardAll(sequences, flags, *connection, environment);
+  using Stub = v1::AdminService::StubInterface;
+  using Request = v1::DiscardConflictsRequest;
+  return CallInBatches(
+      BatchedCall<Stub, Request, v1::DiscardConflictsResponse>{.failure = "cannot discard",
+                                                               .method = &Stub::DiscardConflicts,
+                                                               .add = &Request::add_sequences,
+                                                               .line = LineOf},
+      connection->admin(), sequences, flags, *connection, environment);
 }
 
 }  // namespace

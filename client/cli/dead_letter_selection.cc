@@ -3,7 +3,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
-#include "client/cli/gateway_calls.h"
 #include "client/cli/printable.h"
 #include "client/cli/selection_job.h"
 #include "server/base/proto_time.h"
@@ -11,7 +10,13 @@
 namespace hookgate::cli {
 namespace {
 
-constexpr int kPageSize = 1000;
+bool Narrows(const Flags& flags) {
+  for (const absl::string_view name :
+       {"source", "type", "subject", "cause", "reason-contains", "older-than"}) {
+    if (flags.Has(name)) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -32,13 +37,7 @@ std::vector<FlagSpec> DeadLetterFlags() {
                SelectionJobFlags()});
 }
 
-bool LooksForDeadLetters(const Flags& flags) {
-  for (const absl::string_view name :
-       {"source", "type", "subject", "cause", "reason-contains", "older-than"}) {
-    if (flags.Has(name)) return true;
-  }
-  return false;
-}
+bool LooksForDeadLetters(const Flags& flags) { return flags.Bool("all") || Narrows(flags); }
 
 v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now) {
   v1::DeadLetterSelection selection;
@@ -75,41 +74,21 @@ absl::Status ParseSequences(const Flags& flags, absl::string_view where,
 
 absl::Status CheckDeadLetterSelection(const Flags& flags) {
   const bool named = flags.arguments().size() > 1;
-  const bool looked_for = LooksForDeadLetters(flags);
-  if (!named && !flags.Bool("all") && !looked_for) {
+  if (!named && !LooksForDeadLetters(flags)) {
     return absl::InvalidArgumentError(
         "which ones? Give sequences, --all, or what to look for, such as --reason-contains");
   }
-  if (int{named} + int{flags.Bool("all")} + int{looked_for} > 1) {
+  if (int{named} + int{flags.Bool("all")} + int{Narrows(flags)} > 1) {
     return absl::InvalidArgumentError(
         "sequences, --all, or flags that look for some, but not both");
   }
-  if (!looked_for && (flags.Bool("preview") || flags.Bool("detach"))) {
+  if (named && (flags.Bool("preview") || flags.Bool("detach"))) {
     return absl::InvalidArgumentError(
-        "--preview and --detach are for flags that look for some, such as --reason-contains");
+        "--preview and --detach are for --all, and for flags that look for some, such as "
+        "--reason-contains");
   }
   std::vector<int64_t> sequences;
   return ParseSequences(flags, "hookgate dead-letters list shows them", sequences);
-}
-
-GatewayError SelectDeadLetters(const Flags& flags, Connection& connection,
-                               std::vector<int64_t>& sequences) {
-  (void)ParseSequences(flags, "", sequences);  // They were checked.
-  if (!flags.Bool("all")) return GatewayError();
-  v1::ListDeadLettersRequest request;
-  request.set_subscription(flags.arguments()[0]);
-  request.set_page_size(kPageSize);
-  request.set_include_events(false);  // Sequences are all that is wanted, and bodies may be large.
-  do {
-    v1::ListDeadLettersResponse response;
-    GatewayError error = CallGateway(connection.subscriptions(),
-                                     &v1::SubscriptionService::StubInterface::ListDeadLetters,
-                                     request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) return error;
-    for (const auto& letter : response.dead_letters()) sequences.push_back(letter.sequence());
-    request.set_page_token(response.next_page_token());
-  } while (!request.page_token().empty());
-  return GatewayError();
 }
 
 }  // namespace hookgate::cli

@@ -10,8 +10,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/cli/flags.h"
-#include "client/connection.h"
-#include "client/gateway_error.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -24,7 +22,7 @@ std::vector<FlagSpec> DeadLetterFlags();
 // a number, or by none and --all, or by none and flags that look for some.
 absl::Status CheckDeadLetterSelection(const Flags& flags);
 
-// Whether there are flags that look for some; what they look for.
+// Whether a job is to look for them, by --all or by flags that look for some; what for.
 bool LooksForDeadLetters(const Flags& flags);
 v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now);
 
@@ -32,11 +30,6 @@ v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now)
 // they can be found.
 absl::Status ParseSequences(const Flags& flags, absl::string_view where,
                             std::vector<int64_t>& sequences);
-
-// Fills in the sequences as given, or those of all that are there, oldest first. REQUIRES:
-// CheckDeadLetterSelection is OK.
-GatewayError SelectDeadLetters(const Flags& flags, Connection& connection,
-                               std::vector<int64_t>& sequences);
 
 }  // namespace hookgate::cli
 

@@ -1,14 +1,14 @@
 #include "client/cli/dead_letters_discard_command.h"
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/confirm.h"
 #include "client/cli/dead_letter_selection.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
 #include "client/cli/selection_job.h"
 #include "client/connection.h"
@@ -20,44 +20,12 @@ namespace {
 using Response = v1::DiscardDeadLettersResponse;
 
 constexpr char kName[] = "dead-letters discard";
-constexpr size_t kBatch = 1000;
 
-std::string OutcomeText(const Response::Result& result, const Style& style) {
-  return result.discarded() ? style(Look::kGood, "discarded") : style(Look::kBad, "not found");
-}
-
-// Prints what became of each; returns the exit code.
-int PrintResults(const Response& response, const Flags& flags, Environment& environment) {
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (const Response::Result& result : response.results()) {
-    if (!(result.discarded())) exit_code = kFailed;
-    environment.out << (IsJson(flags)
-                            ? MessageJson(result)
-                            : absl::StrCat(result.sequence(), " ", OutcomeText(result, style)))
-                    << "\n";
-  }
-  return exit_code;
-}
-
-int DiscardAll(const std::vector<int64_t>& sequences, const Flags& flags, Connection& connection,
-               Environment& environment) {
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < sequences.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, sequences.size());
-    v1::DiscardDeadLettersRequest request;
-    request.set_subscription(flags.arguments()[0]);
-    for (size_t i = begin; i < end; ++i) request.add_sequences(sequences[i]);
-    Response response;
-    const GatewayError error = CallGateway(
-        connection.subscriptions(), &v1::SubscriptionService::StubInterface::DiscardDeadLetters,
-        request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot discard", connection.target(), environment);
-    }
-    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
-  }
-  return exit_code;
+ResultLine LineOf(const Response::Result& result, const Style& style) {
+  return {.number = result.sequence(),
+          .done = result.discarded(),
+          .outcome = result.discarded() ? style(Look::kGood, "discarded")
+                                        : style(Look::kBad, "not found")};
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -75,23 +43,24 @@ int Run(const Flags& flags, Environment& environment) {
                                      &v1::SubscriptionService::StubInterface::DiscardDeadLetters,
                                      std::move(request), flags, environment);
   }
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
   std::vector<int64_t> sequences;
-  const GatewayError error = SelectDeadLetters(flags, *connection, sequences);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot list the dead letters", connection->target(), environment);
-  }
-  if (sequences.empty()) {
-    if (!IsJson(flags)) environment.out << "There is nothing to discard.\n";
-    return kFine;
-  }
+  (void)ParseSequences(flags, "", sequences);  // They were checked.
   const std::string question = absl::StrCat("Discard ", sequences.size(), " dead letter",
                                             sequences.size() == 1 ? "" : "s", " for good?");
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
-  return DiscardAll(sequences, flags, *connection, environment);
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
+  using Stub = v1::SubscriptionService::StubInterface;
+  using Request = v1::DiscardDeadLettersRequest;
+  BatchedCall<Stub, Request, Response> call = {.failure = "cannot discard",
+                                               .method = &Stub::DiscardDeadLetters,
+                                               .add = &Request::add_sequences,
+                                               .line = LineOf};
+  call.request.set_subscription(flags.arguments()[0]);
+  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
+                       environment);
 }
 
 }  // namespace
@@ -102,9 +71,9 @@ Command DeadLettersDiscardCommand() {
       .summary = "Forget them for good",
       .description =
           "Forgets dead letters for good: this subscription will not deliver them any more. "
-          "Their events stay in the log. On a terminal it asks first. With flags that look for "
-          "some, it says how many there are, and the gateway does it as a job; Ctrl-C ends the "
-          "command and leaves the job to the gateway.",
+          "Their events stay in the log. On a terminal it asks first. With --all, or flags that "
+          "look for some, it says how many there are, and the gateway does it as a job; Ctrl-C "
+          "ends the command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
       .flags = Join({DeadLetterFlags(),
                      {YesFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),

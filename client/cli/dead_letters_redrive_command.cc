@@ -1,13 +1,13 @@
 #include "client/cli/dead_letters_redrive_command.h"
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/dead_letter_selection.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
 #include "client/cli/selection_job.h"
 #include "client/connection.h"
@@ -19,7 +19,6 @@ namespace {
 using Response = v1::RedriveDeadLettersResponse;
 
 constexpr char kName[] = "dead-letters redrive";
-constexpr size_t kBatch = 1000;
 
 std::string OutcomeText(const Response::Result& result, const Style& style) {
   switch (result.outcome()) {
@@ -36,43 +35,14 @@ std::string OutcomeText(const Response::Result& result, const Style& style) {
   }
 }
 
-// Prints what became of each; returns the exit code.
-int PrintResults(const Response& response, const Flags& flags, Environment& environment) {
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (const Response::Result& result : response.results()) {
-    if (!(result.outcome() == Response::OUTCOME_REDRIVEN)) exit_code = kFailed;
-    environment.out << (IsJson(flags)
-                            ? MessageJson(result)
-                            : absl::StrCat(result.sequence(), " ", OutcomeText(result, style)))
-                    << "\n";
-  }
-  return exit_code;
-}
-
-int RedriveAll(const std::vector<int64_t>& sequences, const Flags& flags, Connection& connection,
-               Environment& environment) {
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < sequences.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, sequences.size());
-    v1::RedriveDeadLettersRequest request;
-    request.set_subscription(flags.arguments()[0]);
-    for (size_t i = begin; i < end; ++i) request.add_sequences(sequences[i]);
-    Response response;
-    const GatewayError error = CallGateway(
-        connection.subscriptions(), &v1::SubscriptionService::StubInterface::RedriveDeadLetters,
-        request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot redrive", connection.target(), environment);
-    }
-    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
-  }
-  return exit_code;
+ResultLine LineOf(const Response::Result& result, const Style& style) {
+  return {.number = result.sequence(),
+          .done = result.outcome() == Response::OUTCOME_REDRIVEN,
+          .outcome = OutcomeText(result, style)};
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  absl::Status right = CheckDeadLetterSelection(flags);
-
+  const absl::Status right = CheckDeadLetterSelection(flags);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
   if (LooksForDeadLetters(flags)) {
     v1::RedriveDeadLettersRequest request;
@@ -83,19 +53,19 @@ int Run(const Flags& flags, Environment& environment) {
         &v1::SubscriptionService::StubInterface::RedriveDeadLetters, std::move(request), flags,
         environment);
   }
+  std::vector<int64_t> sequences;
+  (void)ParseSequences(flags, "", sequences);  // They were checked.
   const std::unique_ptr<Connection> connection =
       environment.connect(flags.Text("grpc"), environment.security);
-  std::vector<int64_t> sequences;
-  const GatewayError error = SelectDeadLetters(flags, *connection, sequences);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot list the dead letters", connection->target(), environment);
-  }
-  if (sequences.empty()) {
-    if (!IsJson(flags)) environment.out << "There is nothing to redrive.\n";
-    return kFine;
-  }
-
-  return RedriveAll(sequences, flags, *connection, environment);
+  using Stub = v1::SubscriptionService::StubInterface;
+  using Request = v1::RedriveDeadLettersRequest;
+  BatchedCall<Stub, Request, Response> call = {.failure = "cannot redrive",
+                                               .method = &Stub::RedriveDeadLetters,
+                                               .add = &Request::add_sequences,
+                                               .line = LineOf};
+  call.request.set_subscription(flags.arguments()[0]);
+  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
+                       environment);
 }
 
 }  // namespace
@@ -106,9 +76,9 @@ Command DeadLettersRedriveCommand() {
       .summary = "Deliver them again",
       .description =
           "Puts dead letters back: each is delivered again, as attempt 1, and marked as "
-          "redriven. Mend what made them fail first. With flags that look for some, the gateway "
-          "does it as a job, of which this command shows the progress; Ctrl-C ends the command "
-          "and leaves the job to the gateway.",
+          "redriven. Mend what made them fail first. With --all, or flags that look for some, "
+          "the gateway does it as a job, of which this command shows the progress; Ctrl-C ends the "
+          "command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
       .flags = Join(
           {DeadLetterFlags(),

@@ -1,14 +1,12 @@
 #include "client/cli/quarantine_discard_command.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/quarantine_selection.h"
 #include "client/cli/report.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -17,41 +15,12 @@ namespace hookgate::cli {
 namespace {
 
 constexpr char kName[] = "quarantine discard";
-constexpr size_t kBatch = 1000;
 
-// Prints what became of each; returns the exit code.
-int PrintResults(const v1::DiscardQuarantinedResponse& response, const Flags& flags,
-                 Environment& environment) {
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (const auto& result : response.results()) {
-    if (!result.discarded()) exit_code = kFailed;
-    const std::string outcome =
-        result.discarded() ? style(Look::kGood, "discarded") : style(Look::kBad, "not found");
-    environment.out << (IsJson(flags) ? MessageJson(result)
-                                      : absl::StrCat(result.id(), " ", outcome))
-                    << "\n";
-  }
-  return exit_code;
-}
-
-int DiscardAll(const std::vector<int64_t>& ids, const Flags& flags, Connection& connection,
-               Environment& environment) {
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < ids.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, ids.size());
-    v1::DiscardQuarantinedRequest request;
-    for (size_t i = begin; i < end; ++i) request.add_ids(ids[i]);
-    v1::DiscardQuarantinedResponse response;
-    const GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::DiscardQuarantined,
-                    request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot discard", connection.target(), environment);
-    }
-    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
-  }
-  return exit_code;
+ResultLine LineOf(const v1::DiscardQuarantinedResponse::Result& result, const Style& style) {
+  return {.number = result.id(),
+          .done = result.discarded(),
+          .outcome = result.discarded() ? style(Look::kGood, "discarded")
+                                        : style(Look::kBad, "not found")};
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -74,7 +43,15 @@ int Run(const Flags& flags, Environment& environment) {
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
-  return DiscardAll(ids, flags, *connection, environment);
+  using Stub = v1::AdminService::StubInterface;
+  using Request = v1::DiscardQuarantinedRequest;
+  return CallInBatches(
+      BatchedCall<Stub, Request, v1::DiscardQuarantinedResponse>{
+          .failure = "cannot discard",
+          .method = &Stub::DiscardQuarantined,
+          .add = &Request::add_ids,
+          .line = LineOf},
+      connection->admin(), ids, flags, *connection, environment);
 }
 
 }  // namespace

@@ -1,12 +1,9 @@
 #include "client/cli/quarantine_retry_command.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/printable.h"
 #include "client/cli/quarantine_selection.h"
 #include "client/cli/report.h"
@@ -42,36 +39,8 @@ std::string OutcomeText(const Response::Result& result, const Style& style) {
   }
 }
 
-// Prints what became of each; returns the exit code.
-int PrintResults(const Response& response, const Flags& flags, Environment& environment) {
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (const Response::Result& result : response.results()) {
-    if (!IsDone(result)) exit_code = kFailed;
-    environment.out << (IsJson(flags) ? MessageJson(result)
-                                      : absl::StrCat(result.id(), " ", OutcomeText(result, style)))
-                    << "\n";
-  }
-  return exit_code;
-}
-
-int RetryAll(const std::vector<int64_t>& ids, const Flags& flags, Connection& connection,
-             Environment& environment) {
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < ids.size(); begin += kBatch) {
-    const size_t end = std::min(begin + kBatch, ids.size());
-    v1::RetryQuarantinedRequest request;
-    for (size_t i = begin; i < end; ++i) request.add_ids(ids[i]);
-    Response response;
-    const GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::RetryQuarantined, request,
-                    flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot retry", connection.target(), environment);
-    }
-    if (PrintResults(response, flags, environment) != kFine) exit_code = kFailed;
-  }
-  return exit_code;
+ResultLine LineOf(const Response::Result& result, const Style& style) {
+  return {.number = result.id(), .done = IsDone(result), .outcome = OutcomeText(result, style)};
 }
 
 int Run(const Flags& flags, Environment& environment) {
@@ -86,7 +55,14 @@ int Run(const Flags& flags, Environment& environment) {
     return FailedCall(error, "cannot list the quarantine", connection->target(), environment);
   }
   if (ids.empty() && !IsJson(flags)) environment.out << "There is nothing to retry.\n";
-  return RetryAll(ids, flags, *connection, environment);
+  using Stub = v1::AdminService::StubInterface;
+  using Request = v1::RetryQuarantinedRequest;
+  return CallInBatches(BatchedCall<Stub, Request, Response>{.failure = "cannot retry",
+                                                            .method = &Stub::RetryQuarantined,
+                                                            .add = &Request::add_ids,
+                                                            .line = LineOf,
+                                                            .max_batch = kBatch},
+                       connection->admin(), ids, flags, *connection, environment);
 }
 
 }  // namespace

@@ -338,9 +338,8 @@ TEST_F(SubscriptionsTest, DeliveriesAskForWhatTheFlagsSayAndShowWhyAnEventWaits)
 }
 
 TEST_F(SubscriptionsTest, RedriveTellsWhatBecameOfEach) {
-  const Outcome outcome = Run({"dead-letters", "redrive", "billing", "--all"});
+  const Outcome outcome = Run({"dead-letters", "redrive", "billing", "3", "5"});
   EXPECT_EQ(outcome.exit_code, kFailed) << "one could not be";
-  EXPECT_FALSE(events_were_asked_for_);
   EXPECT_THAT(redriven_, ElementsAre(3, 5));
   EXPECT_EQ(outcome.out, "3 redriven\n5 its event was removed by retention\n");
   EXPECT_EQ(Run({"dead-letters", "redrive", "billing", "3"}).exit_code, kFine);
@@ -358,9 +357,7 @@ TEST_F(SubscriptionsTest, WhichDeadLettersMustBeSaid) {
 TEST_F(SubscriptionsTest, DiscardAsksFirst) {
   EXPECT_EQ(Run({"dead-letters", "discard", "billing", "3"}).exit_code, kWrongUsage);
   EXPECT_THAT(discarded_, IsEmpty());
-  events_were_asked_for_ = true;
-  const Outcome outcome = Run({"dead-letters", "discard", "billing", "--all", "--yes"});
-  EXPECT_FALSE(events_were_asked_for_);
+  const Outcome outcome = Run({"dead-letters", "discard", "billing", "3", "5", "--yes"});
   EXPECT_EQ(outcome.exit_code, kFine);
   EXPECT_THAT(discarded_, ElementsAre(3, 5));
 }
@@ -496,6 +493,25 @@ TEST_F(JobsTest, DeadLettersAreLookedForByTheGateway) {
   EXPECT_THAT(selections_[1].filter().sources(), ElementsAre("mail"));
 }
 
+// All sequences were listed first, and sent back a thousand at a time: a million dead letters took a
+// thousand calls, and those beyond the bound of unsettled events were refused.
+TEST_F(JobsTest, AllDeadLettersAreAJobOfTheGateway) {
+  const Outcome outcome = Run({"dead-letters", "redrive", "billing", "--all"});
+  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.out, "job 3: 5 redriven, 2 left alone\n");
+  ASSERT_EQ(selections_.size(), 2u);
+  EXPECT_THAT(selections_[1].filter().SerializeAsString(), IsEmpty());
+  EXPECT_THAT(selections_[1].causes(), IsEmpty());
+  EXPECT_FALSE(selections_[1].has_end_time());
+  EXPECT_THAT(Run({"dead-letters", "discard", "billing", "--all", "--preview"}).out,
+              HasSubstr("7 dead letters"));
+  EXPECT_EQ(started_, 1);
+  EXPECT_EQ(Run({"dead-letters", "discard", "billing", "--all"}).exit_code, kWrongUsage);
+  EXPECT_EQ(Run({"dead-letters", "discard", "billing", "--all", "--yes"}).exit_code, kFine);
+  EXPECT_EQ(started_, 2);
+  EXPECT_FALSE(events_were_asked_for_);
+}
+
 TEST_F(JobsTest, ADiscardSaysHowManyAndAsksFirst) {
   const std::vector<std::string> discard = {"dead-letters", "discard", "billing", "--type", "a"};
   EXPECT_EQ(Run(discard).exit_code, kWrongUsage) << "nobody to ask";
@@ -545,7 +561,7 @@ TEST_F(JobsTest, WhichOnesMustBeSaidOnce) {
            {"subscriptions", "redeliver", "billing", "x"},
            {"dead-letters", "redrive", "billing", "3", "--type", "a"},
            {"dead-letters", "redrive", "billing", "--all", "--type", "a"},
-           {"dead-letters", "redrive", "billing", "--all", "--preview"},
+           {"dead-letters", "redrive", "billing", "3", "--preview"},
            {"dead-letters", "redrive", "billing", "--cause", "bad luck"},
            {"jobs", "cancel", "billing", "0"},
            {"jobs", "cancel", "billing", "x"}}) {

@@ -1,13 +1,13 @@
 #include "client/cli/subscriptions_redeliver_command.h"
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/batched_call.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/dead_letter_selection.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/gateway_calls.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
 #include "client/cli/selection_job.h"
 #include "client/cli/time_format.h"
@@ -21,7 +21,6 @@ namespace {
 using Response = v1::RedeliverEventsResponse;
 
 constexpr char kName[] = "subscriptions redeliver";
-constexpr size_t kBatch = 1000;
 
 std::string OutcomeText(const Response::Result& result, const Style& style) {
   switch (result.outcome()) {
@@ -42,34 +41,26 @@ std::string OutcomeText(const Response::Result& result, const Style& style) {
   }
 }
 
+ResultLine LineOf(const Response::Result& result, const Style& style) {
+  return {.number = result.sequence(),
+          .done = result.outcome() == Response::OUTCOME_REDELIVERED,
+          .outcome = OutcomeText(result, style)};
+}
+
 int RedeliverThese(const std::vector<int64_t>& sequences, const Flags& flags,
                    Environment& environment) {
   const std::unique_ptr<Connection> connection =
       environment.connect(flags.Text("grpc"), environment.security);
-  const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
-  for (size_t begin = 0; begin < sequences.size(); begin += kBatch) {
-    v1::RedeliverEventsRequest request;
-    request.set_subscription(flags.arguments()[0]);
-    request.set_include_not_admitted(flags.Bool("include-not-admitted"));
-    const size_t end = std::min(begin + kBatch, sequences.size());
-    for (size_t i = begin; i < end; ++i) request.add_sequences(sequences[i]);
-    Response response;
-    const GatewayError error = CallGateway(connection->subscriptions(),
-                                           &v1::SubscriptionService::StubInterface::RedeliverEvents,
-                                           request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, "cannot redeliver", connection->target(), environment);
-    }
-    for (const Response::Result& result : response.results()) {
-      if (result.outcome() != Response::OUTCOME_REDELIVERED) exit_code = kFailed;
-      environment.out << (IsJson(flags)
-                              ? MessageJson(result)
-                              : absl::StrCat(result.sequence(), " ", OutcomeText(result, style)))
-                      << "\n";
-    }
-  }
-  return exit_code;
+  using Stub = v1::SubscriptionService::StubInterface;
+  using Request = v1::RedeliverEventsRequest;
+  BatchedCall<Stub, Request, Response> call = {.failure = "cannot redeliver",
+                                               .method = &Stub::RedeliverEvents,
+                                               .add = &Request::add_sequences,
+                                               .line = LineOf};
+  call.request.set_subscription(flags.arguments()[0]);
+  call.request.set_include_not_admitted(flags.Bool("include-not-admitted"));
+  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
+                       environment);
 }
 
 int RedeliverSelection(const Flags& flags, Environment& environment) {

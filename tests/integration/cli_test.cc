@@ -227,7 +227,7 @@ TEST_F(CliTest, ADeadLetterIsSeenAndRedriven) {
   EXPECT_EQ(failed.exit_code, 0) << failed.err;
   EXPECT_THAT(failed.err, HasSubstr("0 acked, 1 nacked"));
   EXPECT_THAT(Hookgate({"dead-letters", "list", "billing"}).out, HasSubstr("no such batch"));
-  EXPECT_EQ(Hookgate({"dead-letters", "redrive", "billing", "--all"}).out, "1 redriven\n");
+  EXPECT_EQ(Hookgate({"dead-letters", "redrive", "billing", "--all"}).out, "job 1: 1 redriven\n");
   const ProgramOutcome handled = Hookgate(
       {"consume", "billing", "--max-events", "1", "--exec",
        "read -r event; echo \"$event\"; echo $HOOKGATE_EVENT_TYPE $HOOKGATE_DELIVERY_REASON"});
