@@ -31,6 +31,8 @@ RunTables::RunTables(absl::string_view name, int page_bits)
       load_pieces_(Sql(name,
                        "SELECT last_sequence, entries FROM NAME_pieces WHERE last_sequence > ?1 "
                        "ORDER BY last_sequence")),
+      read_run_(Sql(name, "SELECT entries FROM NAME_pages WHERE id >= ?1 AND id < ?2 ORDER BY id")),
+      read_piece_(Sql(name, "SELECT entries FROM NAME_pieces WHERE last_sequence = ?1")),
       get_page_(Sql(name, "SELECT entries FROM NAME_pages WHERE id = ?1")),
       insert_run_(Sql(name, "INSERT INTO NAME_runs (last_sequence, filter) VALUES (?1, ?2)")),
       insert_page_(Sql(name, "INSERT INTO NAME_pages (id, entries) VALUES (?1, ?2)")),
@@ -77,6 +79,30 @@ absl::Status RunTables::LoadPieces(Database& database, Sequence after, SeePiece 
     ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return absl::OkStatus();
     see(rows.ColumnInt(0), rows.ColumnBlob(1));
+  }
+}
+
+absl::StatusOr<std::vector<RunTables::Stored>> RunTables::ListStored(Database& database) const {
+  std::vector<Stored> stored;
+  RETURN_IF_ERROR(LoadRuns(database, [&stored](Sequence last, absl::string_view) {
+    stored.push_back({last, /*is_run=*/true});
+    return absl::OkStatus();
+  }));
+  const Sequence in_runs = stored.empty() ? 0 : stored.back().last;
+  RETURN_IF_ERROR(LoadPieces(database, in_runs, [&stored](Sequence last, absl::string_view) {
+    stored.push_back({last, /*is_run=*/false});
+  }));
+  return stored;
+}
+
+absl::Status RunTables::ReadStored(Database& database, const Stored& stored, SeeEntry see) const {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare(stored.is_run ? read_run_ : read_piece_));
+  rows.BindInt(1, stored.is_run ? FirstPage(stored.last) : stored.last);
+  if (stored.is_run) rows.BindInt(2, FirstPage(stored.last + 1));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    ReadEntries(rows.ColumnBlob(0), stored.last, see);
   }
 }
 
@@ -155,6 +181,18 @@ absl::StatusOr<bool> RunTables::DeleteRun(Database& database, Sequence last,
   erase_run.BindInt(1, last);
   RETURN_IF_ERROR(erase_run.Run());
   return true;
+}
+
+absl::Status WriteByItself(Database& database, absl::FunctionRef<absl::Status()> write) {
+  {
+    ASSIGN_OR_RETURN(Transaction transaction,
+                     Transaction::Begin(database, Transaction::Kind::kWrite));
+    RETURN_IF_ERROR(write());
+    RETURN_IF_ERROR(transaction.Commit());
+  }
+  // If it can't now, it can later.
+  database.Checkpoint(Database::CheckpointMode::kPassive).status().IgnoreError();
+  return absl::OkStatus();
 }
 
 }  // namespace hookgate

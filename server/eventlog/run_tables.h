@@ -50,6 +50,16 @@ class RunTables {
   using SeePiece = absl::FunctionRef<void(Sequence last, absl::string_view entries)>;
   absl::Status LoadPieces(Database& database, Sequence after, SeePiece see) const;
 
+  // The last sequences of all runs, and of the pieces that end after the last of these.
+  struct Stored {
+    Sequence last = 0;
+    bool is_run = false;  // otherwise a piece
+  };
+  // Oldest first.
+  absl::StatusOr<std::vector<Stored>> ListStored(Database& database) const;
+  // All entries of one of them; none if it is gone.
+  absl::Status ReadStored(Database& database, const Stored& stored, SeeEntry see) const;
+
   // What ReadPage reads with; each connection has its own.
   absl::StatusOr<Statement> PreparePage(Database& database) const;
   // The entries with this hash of the run that ends with `last`; none if the run is gone.
@@ -75,6 +85,8 @@ class RunTables {
   const int page_bits_;
   const std::string load_runs_;
   const std::string load_pieces_;
+  const std::string read_run_;
+  const std::string read_piece_;
   const std::string get_page_;
   const std::string insert_run_;
   const std::string insert_page_;
@@ -84,6 +96,10 @@ class RunTables {
   const std::string delete_pages_from_;
   const std::string delete_pieces_;
 };
+
+// Has `write` write in a transaction of its own, and keeps the write-ahead log short afterwards. For
+// what is written while an index is opened. Errors of `write` and of the database.
+absl::Status WriteByItself(Database& database, absl::FunctionRef<absl::Status()> write);
 
 }  // namespace hookgate
 

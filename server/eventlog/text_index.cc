@@ -11,7 +11,6 @@
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
 #include "server/event/event_id.h"
-#include "server/eventlog/run_tables.h"
 
 namespace hookgate {
 namespace {
@@ -163,20 +162,28 @@ bool TextIndex::IsBehind() const {
 
 absl::Status TextIndex::WriteLoaded(Database& database, Sequence earliest) {
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
-  absl::Status status = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(Transaction transaction,
-                     Transaction::Begin(database, Transaction::Kind::kWrite));
-    RETURN_IF_ERROR(WriteWithin({kAll, kAll, kAll}, database, earliest));
-    return transaction.Commit();
-  }();
-  if (!status.ok()) {
+  absl::Status written = WriteByItself(database, [&] {
+    return WriteWithin({kAll, kAll, kAll}, database, earliest);
+  });
+  if (written.ok()) {
+    Committed({});
+  } else {
     RolledBack();
-    return status;
   }
-  Committed({});
-  // Keeps the write-ahead log short; if it can't now, it can later.
-  database.Checkpoint(Database::CheckpointMode::kPassive).status().IgnoreError();
-  return status;
+  return written;
+}
+
+absl::StatusOr<std::vector<TextIndex::Stored>> TextIndex::ListStored(Database& database) {
+  return Tables().ListStored(database);
+}
+
+absl::StatusOr<TextEntries> TextIndex::ReadStored(Database& database, const Stored& stored) {
+  TextEntries entries;
+  RETURN_IF_ERROR(
+      Tables().ReadStored(database, stored, [&entries](TextHash hash, Sequence sequence) {
+        entries.push_back({hash, sequence});
+      }));
+  return entries;
 }
 
 absl::StatusOr<Statement> TextIndex::PreparePage(Database& database) {

@@ -39,6 +39,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "server/eventlog/event_log.h"
+#include "server/eventlog/run_tables.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -87,6 +88,12 @@ class TextIndex {
   //   page  PreparePage of the caller's connection, on which what is committed now can be read
   using SeeSequence = absl::FunctionRef<absl::StatusOr<bool>(Sequence sequence)>;
   absl::Status Find(TextHash hash, Statement& page, SeeSequence see) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // For checks: the runs and the pieces that a start would read, and what one of them holds, whose
+  // events are after the one before it and up to its last one.
+  using Stored = RunTables::Stored;
+  static absl::StatusOr<std::vector<Stored>> ListStored(Database& database);
+  static absl::StatusOr<TextEntries> ReadStored(Database& database, const Stored& stored);
 
   // Within a transaction of `database`: writes a piece or a part of a run, if there are entries
   // enough for one, and forgets runs whose events are all before `earliest`; a bounded part of that

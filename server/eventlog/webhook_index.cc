@@ -175,20 +175,15 @@ bool WebhookIndex::IsBehind() const {
 
 absl::Status WebhookIndex::WriteLoaded(Database& database, Sequence earliest) {
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
-  absl::Status status = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(Transaction transaction,
-                     Transaction::Begin(database, Transaction::Kind::kWrite));
-    RETURN_IF_ERROR(WriteWithin({kAll, kAll, kAll}, database, earliest));
-    return transaction.Commit();
-  }();
-  if (!status.ok()) {
+  absl::Status written = WriteByItself(database, [&] {
+    return WriteWithin({kAll, kAll, kAll}, database, earliest);
+  });
+  if (written.ok()) {
+    Committed({});
+  } else {
     RolledBack();
-    return status;
   }
-  Committed({});
-  // Keeps the write-ahead log short; if it can't now, it can later.
-  database.Checkpoint(Database::CheckpointMode::kPassive).status().IgnoreError();
-  return status;
+  return written;
 }
 
 absl::StatusOr<Statement> WebhookIndex::PreparePage(Database& database) {

@@ -12,11 +12,13 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/event/decode_event.h"
+#include "server/event/event_id.h"
 #include "server/event/event_schema.h"
 #include "server/event/parse_json.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/webhook_index.h"
 #include "server/trace/trace_context.h"
+#include "server/verify/check_texts.h"
 
 namespace hookgate {
 namespace {
@@ -59,16 +61,18 @@ std::string Name(int64_t sequence) { return absl::StrCat("event ", sequence); }
 
 class EventChecker {
  public:
-  EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, Statement& block,
-               LogReport& report, Findings& findings)
+  EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, TextChecker& texts,
+               Statement& block, LogReport& report, Findings& findings)
       : webhooks_(webhooks),
         webhook_page_(webhook_page),
+        texts_(texts),
         block_(block),
         report_(report),
         findings_(findings),
         expected_(report.earliest_sequence) {}
 
-  void Check(const Row& row) {
+  // An error of the disk.
+  absl::Status Check(const Row& row) {
     CheckSequence(row.sequence);
     CheckIndexed(row);
     CheckBlock(row);
@@ -77,10 +81,11 @@ class EventChecker {
     Event stored;
     if (!stored.ParseFromArray(row.envelope.data(), static_cast<int>(row.envelope.size()))) {
       findings_.Add(Name(row.sequence), "its envelope does not parse as hookgate.v1.Event");
-      return;
+      return texts_.See(row.sequence, "", row.subject);
     }
     CheckColumns(row, stored);
     CheckPayload(row, stored);
+    return texts_.See(row.sequence, EventIdOf(stored), row.subject);
   }
 
  private:
@@ -229,6 +234,7 @@ class EventChecker {
 
   const WebhookIndex& webhooks_;
   Statement& webhook_page_;
+  TextChecker& texts_;
   Statement& block_;
   int64_t block_number_ = -1;
   absl::Time block_latest_;
@@ -244,13 +250,14 @@ absl::Status ReadEvents(Database& database, const std::function<void(absl::strin
                                       WebhookIndex::kEntriesPerRun, /*may_write=*/false));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
   ASSIGN_OR_RETURN(Statement block, database.Prepare(kBlock));
-  EventChecker checker(*webhooks, webhook_page, block, report, findings);
+  ASSIGN_OR_RETURN(const auto texts, TextChecker::Create(database, findings));
+  EventChecker checker(*webhooks, webhook_page, *texts, block, report, findings);
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kEvents));
   const int64_t total = report.head_sequence - report.earliest_sequence + 1;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    checker.Check(Row(rows));
+    if (!row) return texts->Finish();
+    RETURN_IF_ERROR(checker.Check(Row(rows)));
     if (report.events % kProgressStep == 0) {
       progress(absl::StrCat(report.events, " of ", total, " events read"));
     }

@@ -136,6 +136,23 @@ absl::Status CheckStatus(Database& database, Findings& findings) {
   }
 }
 
+// How often events were repeated. Retention removes a count with its event.
+constexpr char kBadRepeats[] = R"sql(
+SELECT sequence FROM repeats
+WHERE sequence NOT IN (SELECT sequence FROM events)
+   OR min(duplicates, conflicts, last_receive_time_us) < 0 OR duplicates + conflicts < 1
+ORDER BY sequence)sql";
+
+absl::Status CheckRepeats(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare(kBadRepeats));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    findings.Add(absl::StrCat("repeats of event ", rows.ColumnInt(0)),
+                 "there is no such event, or they have a count or a time that cannot be");
+  }
+}
+
 // Damage ends a step, not the check: each of them says what it can.
 void NoteDamage(const absl::Status& status, Findings& findings) {
   if (!status.ok()) findings.Add(kFile, std::string(status.message()));
@@ -161,6 +178,7 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
   CheckSubscriptions(database, report, findings);
   NoteDamage(CheckStretches(database, findings), findings);
   NoteDamage(CheckStatus(database, findings), findings);
+  NoteDamage(CheckRepeats(database, findings), findings);
   return absl::OkStatus();
 }
 
