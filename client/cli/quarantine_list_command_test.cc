@@ -66,6 +66,7 @@ TEST_F(QuarantineListTest, PrintsOneJsonObjectALine) {
   EXPECT_EQ(Run({"quarantine", "list", "--output=json"}).out,
             R"({"id":"1","source":"openai","webhook_id":"wh_1","receive_count":"2",)"
             R"("reason":"invalid_event","detail":"data.id: \u001b is missing","body_bytes":"0",)"
+            R"("trace_parent":"","sender_trace_parent":"","sender_trace_state":"",)"
             R"("last_receive_time":"2025-06-15T15:13:40Z"})"
             "\n");
 }

@@ -1,5 +1,8 @@
 #include "client/cli/quarantine_show_command.h"
 
+#include <string>
+#include <vector>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
@@ -18,21 +21,24 @@ constexpr char kName[] = "quarantine show";
 
 std::string PageOf(const v1::GetQuarantinedResponse& response, const Reader& reader) {
   const v1::QuarantinedWebhook& webhook = response.webhook();
-  const std::string fields = FieldLines(
-      {{"id", absl::StrCat(webhook.id())},
-       {"source", webhook.source()},
-       {"webhook-id", webhook.webhook_id()},
-       {"webhook time", WhenLine(webhook.has_webhook_time(), webhook.webhook_time(), reader)},
-       {"first came",
-        WhenLine(webhook.has_first_receive_time(), webhook.first_receive_time(), reader)},
-       {"last came",
-        WhenLine(webhook.has_last_receive_time(), webhook.last_receive_time(), reader)},
-       {"times", absl::StrCat(webhook.receive_count())},
-       {"reason", webhook.reason(), Look::kBad},
-       {"detail", webhook.detail()},
-       {"body bytes", absl::StrCat(webhook.body_bytes())}},
-      reader.style);
-  return absl::StrCat(fields, "body:\n", Block(response.raw_body()));
+  std::vector<Field> fields = {
+      {"id", absl::StrCat(webhook.id())},
+      {"source", webhook.source()},
+      {"webhook-id", webhook.webhook_id()},
+      {"webhook time", WhenLine(webhook.has_webhook_time(), webhook.webhook_time(), reader)},
+      {"first came",
+       WhenLine(webhook.has_first_receive_time(), webhook.first_receive_time(), reader)},
+      {"last came", WhenLine(webhook.has_last_receive_time(), webhook.last_receive_time(), reader)},
+      {"times", absl::StrCat(webhook.receive_count())},
+      {"reason", webhook.reason(), Look::kBad},
+      {"detail", webhook.detail()},
+      {"body bytes", absl::StrCat(webhook.body_bytes())}};
+  const auto add_if_any = [&fields](const std::string& name, const std::string& value) {
+    if (!value.empty()) fields.push_back({name, value});
+  };
+  add_if_any("sender trace", webhook.sender_trace_parent());
+  add_if_any("trace", webhook.trace_parent());
+  return absl::StrCat(FieldLines(fields, reader.style), "body:\n", Block(response.raw_body()));
 }
 
 int Run(const Flags& flags, Environment& environment) {

@@ -31,11 +31,26 @@ class QuarantineShowTest : public CliTest {
       webhook.set_reason("invalid_event");
       webhook.set_detail("data.id: is missing");
       webhook.set_body_bytes(12);
+      webhook.set_trace_parent(trace_parent_);
+      webhook.set_sender_trace_parent(sender_trace_parent_);
       response->set_raw_body("{\n \"a\": \"\x1b\"}");
       return grpc::Status::OK;
     };
   }
+
+  std::string trace_parent_;
+  std::string sender_trace_parent_;
 };
+
+TEST_F(QuarantineShowTest, ShowsTheTraceThatTheEventWillHave) {
+  EXPECT_THAT(Run({"quarantine", "show", "7"}).out, Not(HasSubstr("trace")));
+  trace_parent_ = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  sender_trace_parent_ = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+  EXPECT_THAT(Run({"quarantine", "show", "7"}).out,
+              HasSubstr("\nsender trace  00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\n"
+                        "trace         00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n"
+                        "body:\n"));
+}
 
 TEST_F(QuarantineShowTest, ShowsAllFieldsAndTheBody) {
   const Outcome outcome = Run({"quarantine", "show", "7"});

@@ -38,6 +38,10 @@ hookgate::v1::QuarantinedWebhook ToProto(const QuarantineEntry& entry) {
   webhook.set_reason(entry.webhook.reason);
   webhook.set_detail(entry.webhook.detail);
   webhook.set_body_bytes(entry.body_bytes);
+  EventTrace trace = ParseTrace(entry.webhook.trace);
+  webhook.set_trace_parent(std::move(trace.trace_parent));
+  webhook.set_sender_trace_parent(std::move(trace.sender_trace_parent));
+  webhook.set_sender_trace_state(std::move(trace.sender_trace_state));
   return webhook;
 }
 

@@ -147,6 +147,12 @@ TEST_F(QuarantineQueriesTest, AnEventThatIsReleasedHasTheTraceThatItCameWith) {
   PutIntoQuarantine(*log_, webhook);
   webhook.trace = SerializeTrace({.trace_parent = trace.sender_trace_parent});
   PutIntoQuarantine(*log_, webhook);  // A repeat: the first is kept.
+  hookgate::v1::ListQuarantinedResponse listed;
+  ASSERT_TRUE(queries_.List({}, listed).ok());
+  ASSERT_EQ(listed.webhooks_size(), 1);
+  EXPECT_EQ(listed.webhooks(0).trace_parent(), trace.trace_parent);
+  EXPECT_EQ(listed.webhooks(0).sender_trace_parent(), trace.sender_trace_parent);
+  EXPECT_EQ(listed.webhooks(0).sender_trace_state(), trace.sender_trace_state);
   EXPECT_EQ(Retry({1}).results(0).outcome(), RetryQuarantinedResponse::OUTCOME_RELEASED);
   hookgate::v1::Event event;
   ASSERT_TRUE(event.ParseFromString((*log_->Find("openai", "wh_1"))->envelope));

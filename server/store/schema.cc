@@ -278,6 +278,7 @@ CREATE TABLE IF NOT EXISTS bulk_jobs (
 ) WITHOUT ROWID;
 -- The trace of the event that may become of it.
 ALTER TABLE quarantine ADD COLUMN trace BLOB NOT NULL DEFAULT x'';
+CREATE INDEX quarantine_traces ON quarantine (id, trace);
 )sql",
 };
 

@@ -12,7 +12,8 @@
 // quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
 //             touch: grows with each webhook that is put in or repeated, so that the entries have
 //             an order that no clock decides.
-//             trace: serialised hookgate.v1.Event with its trace fields alone; empty: none.
+//             trace: serialised hookgate.v1.Event with its trace fields alone; empty: none. An index
+//             has it once more, so that a listing reads no bodies.
 // subscriptions
 //             One row a durable subscription. position: everything up to it that matched was taken
 //             for delivery. settings: serialised hookgate.v1.SubscriptionSettings. etag: random, made

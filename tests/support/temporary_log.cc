@@ -67,7 +67,7 @@ void MakeVersion4(const std::string& database_path) {
   ASSERT_TRUE(database.ok()) << database.status();
   const absl::Status undone = (*database)->Execute(
       "DROP TABLE receive_time_blocks; DROP TABLE age_marks; DROP TABLE age_clock;"
-      "DROP TABLE webhook_pieces; DROP INDEX quarantine_by_touch;"
+      "DROP TABLE webhook_pieces; DROP INDEX quarantine_by_touch; DROP INDEX quarantine_traces;"
       "ALTER TABLE quarantine DROP COLUMN touch;"
       "ALTER TABLE quarantine DROP COLUMN trace;"
       "CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);"
