@@ -1,10 +1,15 @@
 #include "server/admin/admin_handler.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <functional>
+#include <list>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/http/problem.h"
@@ -33,19 +38,77 @@ std::string FieldOf(const HttpHead& head, absl::string_view wanted) {
   return joined;
 }
 
-// One of the scrapes that are under way, while it lives.
-class ScrapeUnderWay final : public AnswerWatch {
- public:
-  explicit ScrapeUnderWay(std::shared_ptr<std::atomic<int>> count) : count_(std::move(count)) {}
-  ~ScrapeUnderWay() override { --*count_; }
+}  // namespace
 
+// Those that are under way, and have not been told to make room. Thread-safe.
+class AdminHandler::Scrapes {
+ public:
+  struct Entry {
+    absl::Duration begin;
+    std::function<void()> close;  // null: its answer is still being made
+  };
+  using Place = std::list<Entry>::iterator;
+
+  // A place for a scrape that begins at `now`; nullopt: there is none. Has one that was begun long
+  // ago make room, if it takes that.
+  absl::optional<Place> Enter(absl::Duration now) ABSL_LOCKS_EXCLUDED(mu_) {
+    std::function<void()> close;
+    Place place;
+    {
+      absl::MutexLock lock(&mu_);
+      if (entries_.size() >= kMaxScrapes) {
+        Entry& oldest = entries_.front();
+        if (oldest.close == nullptr || now - oldest.begin < kScrapePatience) return absl::nullopt;
+        close = std::move(oldest.close);
+        closed_.splice(closed_.end(), entries_, entries_.begin());
+      }
+      place = entries_.insert(entries_.end(), Entry{.begin = now, .close = nullptr});
+    }
+    if (close != nullptr) close();
+    return place;
+  }
+  void SetClose(Place place, std::function<void()> close) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    place->close = std::move(close);
+  }
+  void Leave(Place place) ABSL_LOCKS_EXCLUDED(mu_) {
+    std::list<Entry> left;  // Destroyed without the lock.
+    absl::MutexLock lock(&mu_);
+    // Of whichever list it is in: that changes nothing but the other one's size.
+    const bool was_closed = std::any_of(closed_.begin(), closed_.end(),
+                                        [&](const Entry& entry) { return &entry == &*place; });
+    left.splice(left.end(), was_closed ? closed_ : entries_, place);
+  }
+
+ private:
+  absl::Mutex mu_;
+  std::list<Entry> entries_ ABSL_GUARDED_BY(mu_);  // the oldest first
+  std::list<Entry> closed_ ABSL_GUARDED_BY(mu_);   // whose connections are about to be closed
+};
+
+// One of them, while it lives.
+class AdminHandler::ScrapeUnderWay final : public AnswerWatch {
+ public:
+  ScrapeUnderWay(std::shared_ptr<Scrapes> scrapes, Scrapes::Place place)
+      : scrapes_(std::move(scrapes)), place_(place) {}
+  ~ScrapeUnderWay() override { scrapes_->Leave(place_); }
+
+  void OnBegin(std::function<void()> close) override {
+    scrapes_->SetClose(place_, std::move(close));
+  }
   void OnWritten(absl::Duration) override {}
 
  private:
-  const std::shared_ptr<std::atomic<int>> count_;
+  const std::shared_ptr<Scrapes> scrapes_;
+  const Scrapes::Place place_;
 };
 
-}  // namespace
+AdminHandler::AdminHandler(ReasonsNotReady reasons_not_ready, MetricRegistry& metrics,
+                           const Clock& clock)
+    : reasons_not_ready_(std::move(reasons_not_ready)),
+      metrics_(metrics),
+      clock_(clock),
+      scrapes_(std::make_shared<Scrapes>()) {}
 
 absl::optional<HttpResponse> AdminHandler::CheckHead(const HttpHead& head) {
   const absl::string_view path = PathOf(head);
@@ -81,16 +144,15 @@ HttpResponse AdminHandler::Refuse(HttpRefusal refusal, absl::string_view detail,
 }
 
 HttpResponse AdminHandler::Scrape(const HttpHead& head) {
-  // Counts before it looks, so that two that begin at one time do not both find the last place.
-  const bool too_many = ++*scrapes_ > kMaxScrapes;
-  auto under_way = std::make_shared<ScrapeUnderWay>(scrapes_);
-  if (too_many) {
+  const absl::optional<Scrapes::Place> place = scrapes_->Enter(clock_.MonotonicNow());
+  if (!place.has_value()) {
     absl::Status error = ErrorWithReason(
         absl::StatusCode::kUnavailable, reason::kTooManyScrapes,
         absl::StrCat(kMaxScrapes, " scrapes are being answered already: try again in a moment"));
     SetRetryAfter(error, kRetryAfterScrapes);
     return ToHttpResponse(error);
   }
+  auto under_way = std::make_shared<ScrapeUnderWay>(scrapes_, *place);
   const MetricFormat format = FormatFor(FieldOf(head, "accept"));
   HttpResponse response;
   response.content_type = std::string(ContentTypeOf(format));

@@ -2,13 +2,15 @@
 #ifndef HOOKGATE_SERVER_ADMIN_ADMIN_HANDLER_H_
 #define HOOKGATE_SERVER_ADMIN_ADMIN_HANDLER_H_
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "server/base/clock.h"
 #include "server/http/http_handler.h"
 #include "server/metrics/metric_registry.h"
 
@@ -23,16 +25,18 @@ class AdminHandler final : public HttpHandler {
   // Scrapes whose answers may be on their way at one time. Each holds its text until it is written:
   // some 60 KiB, and a few MiB where there are a thousand subscriptions.
   static constexpr int kMaxScrapes = 4;
+  // One that has not been read for so long gives its place to the next, and its connection is closed:
+  // clients that do not read keep nobody from his metrics.
+  static constexpr absl::Duration kScrapePatience = absl::Seconds(1);
 
-  // `metrics` outlives the handler.
-  AdminHandler(ReasonsNotReady reasons_not_ready, MetricRegistry& metrics)
-      : reasons_not_ready_(std::move(reasons_not_ready)), metrics_(metrics) {}
+  // `metrics` and `clock` outlive the handler.
+  AdminHandler(ReasonsNotReady reasons_not_ready, MetricRegistry& metrics, const Clock& clock);
 
   // /healthz: 200 {"status":"ok"} as long as the process answers at all.
   // /readyz:  200 {"status":"ready"}, or 503 {"status":"not_ready","reasons":["draining"]}.
   // /metrics: 200, in Prometheus' text format, or in OpenMetrics if Accept asks for it; 503
-  //           too_many_scrapes while kMaxScrapes are under way. Waits neither for a commit nor for the
-  //           disk.
+  //           too_many_scrapes while kMaxScrapes are under way that were all begun within
+  //           kScrapePatience. Waits neither for a commit nor for the disk.
   absl::optional<HttpResponse> CheckHead(const HttpHead& head) override;
   void Handle(const HttpHead& head, std::string body, absl::Time receive_time,
               Respond respond) override;
@@ -45,9 +49,12 @@ class AdminHandler final : public HttpHandler {
   // Constant after construction.
   const ReasonsNotReady reasons_not_ready_;
   MetricRegistry& metrics_;  // does its own locking
+  const Clock& clock_;
 
   // Shared with the answers, which may outlive the handler.
-  const std::shared_ptr<std::atomic<int>> scrapes_ = std::make_shared<std::atomic<int>>(0);
+  class Scrapes;
+  class ScrapeUnderWay;
+  const std::shared_ptr<Scrapes> scrapes_;
 };
 
 }  // namespace hookgate

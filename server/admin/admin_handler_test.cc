@@ -13,6 +13,7 @@
 namespace hookgate {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class AdminHandlerTest : public testing::Test {
@@ -32,7 +33,7 @@ class AdminHandlerTest : public testing::Test {
   std::vector<std::string> reasons_;  // set before a request is sent
   FakeClock clock_;
   MetricRegistry metrics_;
-  AdminHandler handler_{[this] { return reasons_; }, metrics_};
+  AdminHandler handler_{[this] { return reasons_; }, metrics_, clock_};
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -103,6 +104,58 @@ TEST_F(AdminHandlerTest, ScrapesThatNobodyTakesAreBounded) {
   }
   under_way.pop_back();
   EXPECT_EQ(scrape().status, 200);
+}
+
+// Four clients that did not read kept all others from the metrics for 30 s.
+TEST_F(AdminHandlerTest, AScrapeThatIsNotReadGivesItsPlaceToTheNext) {
+  const FakeHead head = FakeHead::To("/metrics", {}, "GET");
+  std::vector<int> closed;
+  const auto scrape = [&](int number) {
+    HttpResponse response;
+    handler_.Handle(head, "", absl::UnixEpoch(),
+                    [&](HttpResponse given) { response = std::move(given); });
+    if (response.watch != nullptr) {
+      response.watch->OnBegin([&closed, number] { closed.push_back(number); });
+    }
+    return response;
+  };
+  std::vector<HttpResponse> unread;
+  for (int i = 0; i < AdminHandler::kMaxScrapes; ++i) unread.push_back(scrape(i));
+  clock_.Advance(AdminHandler::kScrapePatience - absl::Milliseconds(1));
+  EXPECT_EQ(scrape(10).status, 503);
+  clock_.Advance(absl::Milliseconds(1));
+  EXPECT_EQ(scrape(11).status, 200) << "which is read at once";
+  EXPECT_THAT(closed, ElementsAre(0));
+  unread.push_back(scrape(12));
+  EXPECT_EQ(unread.back().status, 200) << "the place is free again";
+  EXPECT_THAT(closed, ElementsAre(0));
+  unread.push_back(scrape(13));
+  EXPECT_THAT(closed, ElementsAre(0, 1)) << "the oldest of those that hold a place";
+  unread.clear();  // In any order, also those that were closed.
+  for (int i = 20; i < 20 + AdminHandler::kMaxScrapes; ++i) {
+    unread.push_back(scrape(i));
+    EXPECT_EQ(unread.back().status, 200);
+  }
+  EXPECT_EQ(scrape(30).status, 503);
+}
+
+// The same with connections.
+TEST_F(AdminHandlerTest, ClientsThatDoNotReadKeepNobodyFromTheMetrics) {
+  // More than sockets hold.
+  std::vector<std::shared_ptr<Counter>> counters;
+  for (int i = 0; i < 3000; ++i) {
+    counters.push_back(
+        metrics_.AddCounter(kSent, {{"a", std::string(4000, 'a') + std::to_string(i)}}));
+  }
+  std::vector<std::unique_ptr<HttpClient>> silent;
+  for (int i = 0; i < AdminHandler::kMaxScrapes; ++i) {
+    silent.push_back(std::make_unique<HttpClient>(server_->address()));
+    silent.back()->Send("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n");
+    EXPECT_FALSE(silent.back()->ReadSome().empty());  // It is being answered.
+  }
+  EXPECT_EQ(Ask("/metrics").status, 503);
+  clock_.Advance(AdminHandler::kScrapePatience);
+  EXPECT_EQ(Ask("/metrics").status, 200);
 }
 
 TEST_F(AdminHandlerTest, HeadIsAnsweredAsGetWithoutBody) {

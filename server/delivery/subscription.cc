@@ -84,8 +84,10 @@ absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Create(
   ASSIGN_OR_RETURN(SubscriptionSettings settings, StoredSettings(stored));
   absl::StatusOr<BulkJobs> jobs = BulkJobs::Load(stored.jobs);
   if (!jobs.ok()) return Annotate(jobs.status(), absl::StrCat("subscription ", stored.name));
-  return std::shared_ptr<Subscription>(
+  std::shared_ptr<Subscription> subscription(
       new Subscription(stored, std::move(settings), *std::move(jobs), context));
+  subscription->PrepareGauges();
+  return subscription;
 }
 
 Subscription::Subscription(const StoredSubscription& stored, SubscriptionSettings settings,
@@ -158,17 +160,22 @@ void Subscription::TellIfNone(StreamId stream, None none) {
 
 void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) {
   Stream last;  // What it holds is destroyed without the lock.
-  absl::MutexLock lock(&mu_);
-  const auto found = streams_.find(stream);
-  if (found == streams_.end()) return;
-  last = std::move(found->second);
-  streams_.erase(found);
-  state_->Detach(stream, why, keep_leases, Now(), random_);
-  if (streams_.empty()) {
-    ReadAnew();  // Nobody takes what is held for them.
-    behind_ = false;
+  bool was_last = false;
+  {
+    absl::MutexLock lock(&mu_);
+    const auto found = streams_.find(stream);
+    if (found == streams_.end()) return;
+    last = std::move(found->second);
+    streams_.erase(found);
+    state_->Detach(stream, why, keep_leases, Now(), random_);
+    was_last = streams_.empty();
+    if (was_last) {
+      ReadAnew();  // Nobody takes what is held for them.
+      behind_ = false;
+    }
+    Schedule();
   }
-  Schedule();
+  if (was_last) PrepareGauges();
 }
 
 void Subscription::Lose(const std::vector<DeliveryId>& ids) {
@@ -243,6 +250,8 @@ void Subscription::Update(SettingsChange change, Done<Decided> done, absl::strin
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
     RETURN_IF_ERROR(MatchEtag(etag));
     ASSIGN_OR_RETURN(SubscriptionSettings settings, change(settings_->effective));
+    std::string serialized = settings.effective.SerializeAsString();
+    if (serialized == settings_->effective.SerializeAsString()) return Decided();
     NoteOperatorChange();
     new_settings_ = std::move(serialized);
     if (settings.filter.key() != settings_->filter.key()) {
@@ -250,8 +259,6 @@ void Subscription::Update(SettingsChange change, Done<Decided> done, absl::strin
     }
     settings_ = std::make_shared<const SubscriptionSettings>(std::move(settings));
     state_->SetPolicy(settings_->policy);
-    std::string serialized = settings.effective.SerializeAsString();
-    if (serialized == settings_->effective.SerializeAsString()) return Decided();
     ReadAnew();
     return Decided();
   };
@@ -261,6 +268,7 @@ void Subscription::Update(SettingsChange change, Done<Decided> done, absl::strin
 void Subscription::Seek(Sequence position, Done<Decided> done, absl::string_view etag) {
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
     RETURN_IF_ERROR(MatchEtag(etag));
+    if (!state_->MovesBySeek(position)) return Decided();
     NoteOperatorChange();
     state_->Seek(position, Now());
     ReadAnew();
@@ -268,7 +276,6 @@ void Subscription::Seek(Sequence position, Done<Decided> done, absl::string_view
   };
   Decide(decide, std::move(done));
 }
-    if (!state_->MovesBySeek(position)) return Decided();
 
 void Subscription::Pause(Done<Decided> done, absl::string_view etag) {
   SetPaused(true, std::move(done), etag);
@@ -344,6 +351,11 @@ hookgate::v1::EventFilter Subscription::filter() {
   return settings_->effective.filter();
 }
 
+absl::optional<absl::Time> Subscription::pause_time() {
+  absl::MutexLock lock(&mu_);
+  return control_.pause_time;
+}
+
 std::vector<SubscriptionCondition> Subscription::Conditions() {
   absl::MutexLock lock(&mu_);
   return state_->conditions();
@@ -354,11 +366,6 @@ SubscriptionPulse Subscription::TakePulse() {
   absl::MutexLock lock(&mu_);
   SubscriptionPulse pulse = {
       .new_dead = {new_dead_.begin(), new_dead_.end()},
-absl::optional<absl::Time> Subscription::pause_time() {
-  absl::MutexLock lock(&mu_);
-  return control_.pause_time;
-}
-
       .more_dead = std::exchange(more_dead_, 0),
       .dead_letters = dead_letters_,
       .lost = state_->lost(),
@@ -567,6 +574,19 @@ absl::optional<SubscriptionGauges> Subscription::GetGauges(Sequence head) {
     gauges.oldest_unacked_age = std::max(context_.clock.WallNow() - *oldest, absl::ZeroDuration());
   }
   return gauges;
+}
+
+void Subscription::PrepareGauges() {
+  const Sequence head = context_.log.Position().head;
+  bool look_up = false;
+  Sequence next = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    next = state_->position() + 1;
+    if (metrics_ == nullptr || next > head || state_->oldest_receive_time().has_value()) return;
+    KnownReceiveTime(next, look_up);
+  }
+  if (look_up) PostLookUp(next);
 }
 
 // --- Waking up and ending. ---

@@ -255,9 +255,9 @@ class Subscription final : public HeadWatch::Waiter,
   Sequence position();
   Sequence head() const { return context_.log.Position().head; }  // of the log
   hookgate::v1::EventFilter filter();
+  absl::optional<absl::Time> pause_time();  // nullopt: it is not paused
   std::vector<SubscriptionCondition> Conditions();
   // As committed, but for `lost` and `oldest_unsettled`. For one caller.
-  absl::optional<absl::Time> pause_time();  // nullopt: it is not paused
   SubscriptionPulse TakePulse();
   // Those after `after`, by sequence, at most `max`, as committed. Reads the disk; its errors.
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
@@ -277,6 +277,10 @@ class Subscription final : public HeadWatch::Waiter,
   // For a log whose newest event is `head`. Like GetBacklog; in addition, it takes no lock that a
   // commit of the log takes. nullopt: the subscription is not counted.
   absl::optional<SubscriptionGauges> GetGauges(Sequence head);
+
+  // Has looked up in the background what GetGauges needs, so that the next scrape knows it: for when
+  // nobody reads on for consumers.
+  void PrepareGauges();
 
   // Ends every receiver with `status`, and answers all calls with it from now on.
   void Close(const absl::Status& status);

@@ -659,6 +659,22 @@ TEST_F(SubscriptionTest, BacklogTellsTheAgeOfTheOldest) {
   EXPECT_EQ(subscription->GetBacklog().oldest_unacked_age, absl::ZeroDuration());
 }
 
+// It was looked up when somebody first asked: the first scrape after a restart lacked it, and an alert
+// that had held began to wait again.
+TEST_F(SubscriptionTest, TheFirstScrapeAfterARestartKnowsTheAgeOfTheOldest) {
+  Create();
+  AppendEvent(*log_, {.receive_time = clock_.WallNow() - absl::Minutes(5)});
+  registry_.reset();
+  MetricRegistry metrics;
+  SubscriptionMetricsPool pool({}, metrics);
+  auto registry = SubscriptionRegistry::Open(
+      {store_, held_, tail_, watch_, executor_, reads_, clock_, {}, &pool});
+  ASSERT_TRUE(registry.ok()) << registry.status();
+  const auto subscription = *(*registry)->Find("billing");
+  subscription->WaitUntilIdle();  // What it looks up in the background is known then.
+  EXPECT_EQ(subscription->GetGauges(1)->oldest_unacked_age, absl::Minutes(5));
+}
+
 TEST_F(SubscriptionTest, DeletionEndsItsReceiversAndAnswersItsCalls) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();

@@ -194,7 +194,8 @@ absl::Status Gateway::StartAdmin() {
                        .http_certificates = http_certificates_.get(),
                        .grpc_certificates = grpc_certificates_.get()},
                       metrics_);
-  admin_handler_ = std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); }, metrics_);
+  admin_handler_ =
+      std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); }, metrics_, clock_);
   HttpServerOptions options = options_.admin;
   options.threads = 1;
   // Whoever asks there sends a GET.

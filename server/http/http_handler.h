@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
 #define HOOKGATE_SERVER_HTTP_HTTP_HANDLER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,6 +38,10 @@ class HttpHead {
 class AnswerWatch {
  public:
   virtual ~AnswerWatch() = default;
+  // The answer begins to be written. `close` closes its connection, whether it is written or not; it
+  // may be called on any thread, and kept, and does nothing once the connection has ended. On the
+  // connection's thread: must not block.
+  virtual void OnBegin(std::function<void()> /*close*/) {}
   // All of the answer was written, so long after the head of its request had been read, or had turned
   // out not to be one. Not called for a connection that was refused before, and for an answer that
   // could not be written. On the connection's thread: must not block.

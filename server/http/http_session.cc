@@ -447,6 +447,11 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
   answer_accepts_ = response.status / 100 == 2;
   proven_ = proven_ || answer_accepts_;
   watch_ = response.watch;
+  if (watch_ != nullptr) {
+    watch_->OnBegin([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Close();
+    });
+  }
   Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_, answer_);
   SetPhase(Phase::kAnswering,
            answer_accepts_ ? options_.write_timeout : LimitWhileDraining(options_.write_timeout));

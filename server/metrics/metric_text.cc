@@ -68,6 +68,13 @@ void AppendLine(absl::string_view name, absl::string_view suffix, absl::string_v
   }
 }
 
+// A parameter's value may be a token or a quoted string (RFC 9110, 5.6.6). Of those that are looked
+// for, none has a character that would be escaped.
+absl::string_view Unquoted(absl::string_view value) {
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 // The q of the first of `ranges` that names one of `types`; a range with another version than
 // `version` is passed over. 0: none does.
 double QualityOf(const std::vector<absl::string_view>& ranges,
@@ -84,7 +91,7 @@ double QualityOf(const std::vector<absl::string_view>& ranges,
       const std::pair<absl::string_view, absl::string_view> parameter =
           absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
       const absl::string_view name = absl::StripAsciiWhitespace(parameter.first);
-      const absl::string_view value = absl::StripAsciiWhitespace(parameter.second);
+      const absl::string_view value = Unquoted(absl::StripAsciiWhitespace(parameter.second));
       if (absl::EqualsIgnoreCase(name, "version")) fits = fits && value == version;
       if (absl::EqualsIgnoreCase(name, "q") && !absl::SimpleAtod(value, &quality)) quality = 0;
     }
@@ -111,8 +118,11 @@ absl::string_view ContentTypeOf(MetricFormat format) {
 std::string LabelText(const MetricLabels& labels) {
   std::string text;
   for (const auto& [name, value] : labels) {
+    // A backslash of the value is doubled first, so that no two values print alike: a sample that
+    // comes twice with one set of labels spoils the scrape.
+    const std::string printable = Printable(absl::StrReplaceAll(value, {{"\\", "\\\\"}}));
     const std::string escaped =
-        absl::StrReplaceAll(Printable(value), {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}});
+        absl::StrReplaceAll(printable, {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}});
     absl::StrAppend(&text, text.empty() ? "" : ",", name, "=\"", escaped, "\"");
   }
   return text;

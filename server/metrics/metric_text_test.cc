@@ -4,6 +4,9 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace hookgate {
 namespace {
@@ -23,6 +26,10 @@ TEST(MetricTextTest, OpenMetricsIsWhatAsksForIt) {
   EXPECT_EQ(FormatFor("application/openmetrics-text"), MetricFormat::kOpenMetrics);
   EXPECT_EQ(FormatFor(" Application/OpenMetrics-Text ; Version=1.0.0 ; q=0.5 "),
             MetricFormat::kOpenMetrics);
+  // A parameter may be quoted: it was taken for another version.
+  EXPECT_EQ(FormatFor("application/openmetrics-text; version=\"1.0.0\"; charset=\"utf-8\""),
+            MetricFormat::kOpenMetrics);
+  EXPECT_EQ(FormatFor("application/openmetrics-text;version=\"0.0.1\""), MetricFormat::kText);
 }
 
 TEST(MetricTextTest, WhatDoesNotAskForOpenMetricsIsText) {
@@ -56,8 +63,19 @@ TEST(MetricTextTest, CountersAndInfosHaveTheirSuffixInTheFamilyOfTextAlone) {
 TEST(MetricTextTest, LabelsHoldAnyText) {
   EXPECT_EQ(LabelText({}), "");
   EXPECT_EQ(LabelText({{"source", "openai"}, {"code", ""}}), "source=\"openai\",code=\"\"");
-  EXPECT_EQ(LabelText({{"a", "say \"x\\y\""}}), "a=\"say \\\"x\\\\y\\\"\"");
+  EXPECT_EQ(LabelText({{"a", "say \"hi\""}}), "a=\"say \\\"hi\\\"\"");
   EXPECT_EQ(LabelText({{"a", "two\nlines\xff"}}), "a=\"two\\\\nlines\\\\xff\"");
+}
+
+// Two secrets whose names print alike had one series between them, twice.
+TEST(MetricTextTest, ValuesThatPrintAlikeHaveLabelsOfTheirOwn) {
+  EXPECT_EQ(LabelText({{"a", "x\\n"}}), R"(a="x\\\\n")");
+  EXPECT_EQ(LabelText({{"a", "x\n"}}), R"(a="x\\n")");
+  const std::vector<std::string> alike = {"\xff",   "\\xff",  "\\\\xff",
+                                          "\\\xff", "\u202e", "\\u202e"};
+  std::set<std::string> labels;
+  for (const std::string& value : alike) labels.insert(LabelText({{"a", value}}));
+  EXPECT_EQ(labels.size(), alike.size());
 }
 
 TEST(MetricTextTest, NumbersAreAsShortAsTheyCanBe) {
