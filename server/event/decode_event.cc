@@ -115,7 +115,8 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
     return decoded;
   }
   const EventType* const type = FindEventType(name);
-  decoded.failure = IsFailureType(name);
+  // A type that is built in is unknown here: whoever signs may claim it.
+  decoded.failure = type != nullptr ? type->failure : HasNameOfFailure(name);
   event.set_type(std::move(name));
   if (type == nullptr) {
     SetUnrecognized(body, SubjectOfUnknown(*object), event);

@@ -22,7 +22,8 @@ inline constexpr size_t kMaxKeyBytes = 1024;
 struct DecodedEvent {
   // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
   hookgate::v1::Event event;
-  bool failure = false;  // as IsFailureType says of event.type()
+  // By the schema for a type that it holds for this body, by HasNameOfFailure for another one.
+  bool failure = false;
   std::string event_id;  // the body's member `id`, as event_id.h says
 };
 

@@ -466,6 +466,7 @@ TEST(DecodeEventTest, AWebhookOfABuiltInTypeIsUnrecognized) {
   const auto webhook = DecodeEvent(body);
   ASSERT_TRUE(webhook.ok()) << webhook.status();
   EXPECT_TRUE(webhook->event.has_unrecognized());
+  EXPECT_FALSE(webhook->failure) << "it would be listed among the failures";
   const auto built_in = DecodeBuiltInEvent(body);
   ASSERT_TRUE(built_in.ok()) << built_in.status();
   EXPECT_EQ(built_in->event.subscription_lost().data().events(), 1);

@@ -141,7 +141,9 @@ const EventType* FindBuiltInEventType(absl::string_view name) {
 bool IsFailureType(absl::string_view type) {
   const EventType* known = FindEventType(type);
   if (known == nullptr) known = FindBuiltInEventType(type);
-  return known != nullptr ? known->failure : absl::EndsWith(type, ".failed");
+  return known != nullptr ? known->failure : HasNameOfFailure(type);
 }
+
+bool HasNameOfFailure(absl::string_view type) { return absl::EndsWith(type, ".failed"); }
 
 }  // namespace hookgate

@@ -39,9 +39,11 @@ const EventType* FindEventType(absl::string_view name);
 const std::vector<EventType>& BuiltInEventTypes();
 const EventType* FindBuiltInEventType(absl::string_view name);
 
-// Whether events of this type report a failure: by the schema for a known or built-in type, by the
-// ending ".failed" for one that is not.
+// Whether events of this type report a failure: by the schema for a known or built-in type, by
+// HasNameOfFailure for one that is not.
 bool IsFailureType(absl::string_view type);
+// Whether it ends with ".failed".
+bool HasNameOfFailure(absl::string_view type);
 
 // The event types among the arms of `payload`, by name.
 // FAILED_PRECONDITION names the field or message that is wrong: one that cannot be decoded

@@ -288,7 +288,7 @@ bool Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
-  operator_events_->Stop();
+  operator_events_->Stop(options_.drain_timeout);
   gauges_.draining = true;         // Balancers look elsewhere,
   rpc_server_->StopServing();      // those of gRPC too.
   webhook_handler_->BeginDrain();  // New webhooks: 503, come back.

@@ -1,5 +1,6 @@
 #include "server/operator_events/operator_events.h"
 
+#include <algorithm>
 #include <list>
 #include <utility>
 
@@ -56,9 +57,10 @@ OperatorEvents::~OperatorEvents() {
   }
 }
 
-void OperatorEvents::Stop() {
+void OperatorEvents::Stop(absl::Duration at_most) {
   MonotonicMutexLock lock(&mu_);
-  stopping_ = true;
+  if (std::exchange(stopping_, true)) return;
+  give_up_at_ = clock_.MonotonicNow() + at_most;
 }
 
 void OperatorEvents::SetLimits(const OperatorLimits& limits) {
@@ -86,7 +88,7 @@ void OperatorEvents::Run() {
       };
       MonotonicMutexLock lock(&mu_);
       mu_.AwaitWithTimeout(has_news, wait);
-      if (stopping_) return;
+      if (stopping_) break;
       new_limits = std::exchange(new_limits_, absl::nullopt);
       failed_reloads = std::exchange(failed_reloads_, {});
     }
@@ -96,6 +98,21 @@ void OperatorEvents::Run() {
       watch_.SetLimits(limits_);
     }
     if (!limits_.types.empty()) Look();
+  }
+  AppendRest();
+}
+
+void OperatorEvents::AppendRest() {
+  while (true) {
+    AppendWaiting();
+    {
+      absl::MutexLock lock(&outbox_->mu);
+      if (outbox_->waiting.empty()) return;
+    }
+    MonotonicMutexLock lock(&mu_);
+    const absl::Duration left = give_up_at_ - clock_.MonotonicNow();
+    if (left <= absl::ZeroDuration()) return;
+    mu_.AwaitWithTimeout([] { return false; }, std::min(left, kLastTriesInterval));
   }
 }
 

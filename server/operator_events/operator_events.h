@@ -37,6 +37,7 @@ class OperatorProbe {
 class OperatorEvents {
  public:
   static constexpr absl::Duration kLookInterval = absl::Seconds(1);
+  static constexpr absl::Duration kLastTriesInterval = absl::Milliseconds(100);
   // Events that wait to be stored. Those beyond are dropped, and a warning is logged.
   static constexpr size_t kMaxWaiting = 1000;
 
@@ -44,7 +45,7 @@ class OperatorEvents {
   // outlives the object.
   OperatorEvents(const OperatorLimits& limits, OperatorProbe& probe, EventLog& log,
                  TraceParents& trace_parents, const Clock& clock);
-  // Waits for its thread, and not for appends that are under way.
+  // Waits for its thread, and so for what Stop has allowed; not for appends that are under way.
   ~OperatorEvents();
   OperatorEvents(const OperatorEvents&) = delete;
   OperatorEvents& operator=(const OperatorEvents&) = delete;
@@ -55,8 +56,9 @@ class OperatorEvents {
   // A reload was refused for these.
   void NoteFailedReload(std::vector<std::string> errors) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Tells nothing more, except what it is about to tell. Does not wait.
-  void Stop() ABSL_LOCKS_EXCLUDED(mu_);
+  // Looks no more. What waits to be stored, since the disk did not take it, is tried on for at most
+  // `at_most`. Does not wait; the destructor does. Harmless when repeated: the first one counts.
+  void Stop(absl::Duration at_most = absl::ZeroDuration()) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // One to be stored. `in_flight`: the log has it.
@@ -72,6 +74,8 @@ class OperatorEvents {
   void Look();
   bool Keep(const OperatorNews& news);  // false: too many wait already
   void AppendWaiting();
+  // Until nothing waits, or its time is over.
+  void AppendRest() ABSL_LOCKS_EXCLUDED(mu_);
   OperatorTime Now() const { return {clock_.WallNow(), clock_.MonotonicNow()}; }
 
   // Constant after construction.
@@ -87,6 +91,7 @@ class OperatorEvents {
 
   MonotonicMutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Duration give_up_at_ ABSL_GUARDED_BY(mu_);  // once it is stopping
   absl::optional<OperatorLimits> new_limits_ ABSL_GUARDED_BY(mu_);
   std::vector<std::vector<std::string>> failed_reloads_ ABSL_GUARDED_BY(mu_);  // not noted yet
 

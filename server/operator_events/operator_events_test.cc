@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -104,6 +105,28 @@ TEST_F(OperatorEventsTest, WhatTheLogDoesNotTakeIsStoredLaterOnce) {
   while (probe_.looks < looks + 2) std::this_thread::yield();
   EXPECT_EQ(refusing_.appends, 3);
   EXPECT_EQ(log_->Position().head, 1);
+}
+
+// What waited for a locked disk was lost at a graceful end, though the end had time left.
+TEST_F(OperatorEventsTest, WhatWaitsAtTheEndIsTriedOn) {
+  refusing_.refused = 3;
+  {
+    OperatorEvents events(On("*"), probe_, refusing_, trace_parents_, clock_);
+    probe_.Lose(4);
+    while (refusing_.appends < 1) std::this_thread::yield();
+    events.Stop(absl::Hours(1));
+  }
+  EXPECT_EQ(refusing_.appends, 4);
+  EXPECT_EQ(log_->Position().head, 1);
+}
+
+TEST_F(OperatorEventsTest, AnEndThatMayNotWaitDoesNot) {
+  refusing_.refused = std::numeric_limits<int>::max();
+  OperatorEvents events(On("*"), probe_, refusing_, trace_parents_, clock_);
+  probe_.Lose(4);
+  while (refusing_.appends < 1) std::this_thread::yield();
+  events.Stop();
+  events.Stop(absl::Hours(1));  // The first one counts: this would not end.
 }
 
 TEST_F(OperatorEventsTest, AReloadThatFailedIsToldWhereItIsOn) {
