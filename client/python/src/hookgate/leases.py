@@ -1,0 +1,138 @@
+"""The leases of one consumer's deliveries, and what is written to the gateway about them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from hookgate.messages import duration
+from hookgate.v1 import subscription_service_pb2 as api
+from hookgate.verdicts import DeadLetter, Nack, Verdict
+
+# A lease is extended when a third of it has passed: two more tries fit.
+_EXTENSIONS_PER_LEASE = 3
+_MOST_REASON_BYTES = 1024  # What the gateway keeps.
+_MOST_ITEMS = 1000  # In one frame; the gateway takes 10,000.
+NEVER = float("inf")
+
+
+@dataclass
+class _Lease:
+    """Of a delivery that has not been settled."""
+
+    extend_at: float
+    until: float  # Not extended from here on.
+    ends: float  # As far as this side knows: the gateway has confirmed no more.
+
+
+class Leases:
+    """A book, which does nothing by itself. Times are in seconds by any one clock that never jumps.
+
+    What is in it is bounded by what was delivered.
+    """
+
+    def __init__(self, longest_lease: float) -> None:
+        self.ack_deadline = 30.0  # As the gateway says in Opened.
+        self._longest_lease = longest_lease
+        # All by delivery id. Leases of what waits or runs; verdicts that the gateway has not
+        # answered; when each of the extensions before them was asked for.
+        self._leases: dict[str, _Lease] = {}
+        self._unanswered: dict[str, api.ConsumeRequest] = {}
+        self._extensions: dict[str, deque[float]] = {}
+        # Verdicts and extensions to write.
+        self._outbox: deque[api.ConsumeRequest] = deque()
+
+    @property
+    def settled(self) -> bool:
+        """Every verdict has been answered."""
+        return not self._outbox and not self._unanswered
+
+    def add(self, delivery_id: str, now: float) -> None:
+        """A delivery has come."""
+        self._leases[delivery_id] = _Lease(now + self.ack_deadline / _EXTENSIONS_PER_LEASE,
+                                           now + self._longest_lease, now + self.ack_deadline)
+
+    def drop(self, delivery_id: str) -> None:
+        """Its lease is of no interest any more."""
+        self._leases.pop(delivery_id, None)
+
+    def settle(self, delivery_id: str, verdict: Verdict | None) -> None:
+        """Its handler has ended. None: it is acked."""
+        self.drop(delivery_id)
+        frame = (api.ConsumeRequest(ack=api.Ack(delivery_ids=[delivery_id])) if verdict is None else
+                 api.ConsumeRequest(nack=api.Nack(items=[nack_item(delivery_id, verdict)])))
+        self._outbox.append(frame)
+        self._unanswered[delivery_id] = frame
+
+    def answer(self, result: api.AckResult) -> bool:
+        """The gateway has answered a verdict or an extension. Whether the lease is lost by that."""
+        delivery_id = result.delivery_id
+        asked = self._extensions.get(delivery_id)
+        if asked is None:
+            self._unanswered.pop(delivery_id, None)
+            return False
+        asked_at = asked.popleft()
+        if not asked:
+            del self._extensions[delivery_id]
+        lease = self._leases.get(delivery_id)
+        if lease is None:
+            return False
+        if result.result in (api.AckResult.RESULT_ALREADY, api.AckResult.RESULT_LEASE_LOST,
+                             api.AckResult.RESULT_UNKNOWN):
+            return True
+        lease.ends = max(lease.ends, asked_at + self.ack_deadline)
+        return False
+
+    def ask_for_extensions(self, now: float) -> None:
+        """Of all leases for which it is time."""
+        for delivery_id, lease in self._leases.items():
+            if lease.extend_at <= now < lease.until:
+                lease.extend_at = now + self.ack_deadline / _EXTENSIONS_PER_LEASE
+                item = api.Extend.Item(delivery_id=delivery_id)
+                self._outbox.append(api.ConsumeRequest(extend=api.Extend(items=[item])))
+                self._extensions.setdefault(delivery_id, deque()).append(now)
+
+    def lapsed(self, now: float) -> list[str]:
+        """Deliveries whose leases have run out."""
+        return [delivery_id for delivery_id, lease in self._leases.items() if now >= lease.ends]
+
+    def next_time(self, now: float, extends: bool) -> float:
+        """When there is something to do next, if nothing happens before."""
+        next_time = NEVER
+        for lease in self._leases.values():
+            next_time = min(next_time, lease.ends)
+            if extends and max(lease.extend_at, now) < lease.until:
+                next_time = min(next_time, lease.extend_at)
+        return next_time
+
+    def next_frame(self) -> api.ConsumeRequest | None:
+        """What to write: the oldest, with those of its kind that follow it at once."""
+        if not self._outbox:
+            return None
+        frame = api.ConsumeRequest()
+        frame.CopyFrom(self._outbox.popleft())
+        kind = frame.WhichOneof("frame")
+        items = 1
+        while self._outbox and items < _MOST_ITEMS and self._outbox[0].WhichOneof("frame") == kind:
+            frame.MergeFrom(self._outbox.popleft())
+            items += 1
+        return frame
+
+    def end_stream(self) -> None:
+        """The gateway has everything back. Verdicts without an answer go to the next stream."""
+        self._leases.clear()
+        self._extensions.clear()
+        self._outbox = deque(self._unanswered.values())
+
+
+def nack_item(delivery_id: str, verdict: Verdict) -> api.Nack.Item:
+    """The item of a Nack frame for a Nack or a DeadLetter."""
+    item = api.Nack.Item(delivery_id=delivery_id)
+    if isinstance(verdict, (Nack, DeadLetter)):
+        reason = verdict.reason.encode("utf-8", "replace")[:_MOST_REASON_BYTES]
+        item.reason = reason.decode("utf-8", "ignore")
+    if isinstance(verdict, DeadLetter):
+        item.dead_letter = True
+    elif isinstance(verdict, Nack) and verdict.delay is not None:
+        item.delay.CopyFrom(duration(verdict.delay, "delay"))
+    return item

@@ -1,0 +1,89 @@
+"""hookgate.sync: the same, from threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import unittest
+
+import hookgate
+import hookgate.sync
+from hookgate.testing import FakeGateway
+from support import PATIENCE, QUICK
+
+
+class SyncTest(unittest.TestCase):
+
+    def setUp(self) -> None:
+        self.gateway = FakeGateway()
+        self.gateway.__enter__()
+        self.addCleanup(self.gateway.__exit__, None, None, None)
+        self.client = hookgate.sync.Client(self.gateway.target)
+        self.addCleanup(self.client.close)
+
+    def test_loops_queries_and_errors(self):
+        for number in (1, 2, 3):
+            self.gateway.add(type="batch.failed", subject=f"batch_{number}")
+        store = hookgate.MemoryCursorStore()
+        with self.client.subscribe(start=hookgate.EARLIEST, cursors=store) as stream:
+            for event in stream:
+                if event.sequence == 2:
+                    stream.commit()
+                    break
+        self.assertEqual(store.cursor, "fake-2")
+        self.assertEqual(self.client.get_event(3).subject, "batch_3")
+        self.assertEqual([e.sequence for e in self.client.list_events()], [3, 2, 1])
+        with self.assertRaises(hookgate.EventNotFound):
+            self.client.get_event(4)
+
+    def test_handlers_run_in_threads_and_find_out_that_their_event_is_lost(self):
+        subscription = self.gateway.create_subscription("billing")
+        self.gateway.add(type="batch.failed")
+        lost = threading.Event()
+        threads: set = set()
+
+        def handle(delivery: hookgate.Delivery) -> None:
+            threads.add(threading.current_thread().name)
+            if delivery.attempt == 1 and delivery.reason == "NEW":
+                self.gateway.end_streams()
+                until = threading.Event()
+                for _ in range(int(PATIENCE / 0.01)):
+                    if delivery.lost:
+                        lost.set()
+                        return
+                    until.wait(0.01)
+
+        self.client.consume("billing", handle, max_events=1, backoff=QUICK)
+        self.assertTrue(lost.is_set())
+        self.assertTrue(all(name.startswith("hookgate-handler") for name in threads))
+        self.assertIn(subscription.acked, ([], [1]))
+
+    def test_keyboard_interrupt_ends_a_call_in_good_order(self):
+        subscription = self.gateway.create_subscription("billing")
+        self.gateway.add(type="batch.failed")
+
+        def handle(delivery: hookgate.Delivery) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with self.assertRaises(KeyboardInterrupt):
+            self.client.consume("billing", handle)
+        self.assertEqual(subscription.acked, [1])
+        with self.assertRaises(KeyboardInterrupt):
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            next(self.client.subscribe())
+
+    def test_a_closed_client_says_so_and_closes_once(self):
+        self.client.close()
+        self.client.close()
+        with self.assertRaisesRegex(hookgate.UsageError, "closed"):
+            self.client.get_event(1)
+
+    def test_stop_from_another_thread(self):
+        stream = self.client.subscribe()
+        threading.Timer(0.05, stream.stop).start()
+        self.assertEqual(list(stream), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
