@@ -148,12 +148,12 @@ struct ReplicatedLogOptions {
 };
 
 // A handle on the log: each replica has one. It connects when it is first used, and again whenever
-// it has to, at most four times a second: a call that comes earlier waits for its turn. Settings and
-// genesis are looked at with each connection.
+// it has to, at most four times a second: a call that comes earlier waits for its turn. Settings
+// and genesis are looked at with each connection.
 //
 // Thread-safe. One append at a time goes to the engine: another one waits for it, and its time-out
-// goes on. So it is with Read and AwaitRecord among each other; but reads wait for no append, and the
-// other way round.
+// goes on. So it is with Read and AwaitRecord among each other; but reads wait for no append, and
+// the other way round.
 class ReplicatedLog {
  public:
   // More than any engine is asked to take.
@@ -200,8 +200,8 @@ class ReplicatedLog {
   virtual absl::StatusOr<RecordRange> Trim(LogIndex to) = 0;
 
   // Which log this is: its genesis, a random id made with the log, 16 lower-case hex digits. No two
-  // logs have the same, also where one was made anew under the old one's name. It is the same for as
-  // long as the handle lives. Connects if that was not done yet.
+  // logs have the same, also where one was made anew under the old one's name. It is the same for
+  // as long as the handle lives. Connects if that was not done yet.
   // Errors: as Last.
   virtual absl::StatusOr<std::string> Identity() = 0;
 
