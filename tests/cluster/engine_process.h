@@ -1,0 +1,69 @@
+// Servers of engines, for tests: processes of other people's programs that end with the test.
+#ifndef HOOKGATE_TESTS_CLUSTER_ENGINE_PROCESS_H_
+#define HOOKGATE_TESTS_CLUSTER_ENGINE_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hookgate {
+
+// Ends with SIGKILL if it still runs, and when the thread that started it ends.
+class EngineProcess {
+ public:
+  // Runs `command`, found on the PATH of Debian's services, with its output in `log_path`. Null if
+  // it cannot be started.
+  static std::unique_ptr<EngineProcess> Start(const std::vector<std::string>& command,
+                                              const std::string& log_path);
+  ~EngineProcess();
+  EngineProcess(const EngineProcess&) = delete;
+  EngineProcess& operator=(const EngineProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // Sends it to the process and to all its descendants, the process first.
+  void SignalAll(int signal);
+  void Signal(int signal);
+  // Waits until it is gone. Exit code, or 128 + signal.
+  int Wait();
+  // SIGKILL, to its descendants as well.
+  void Kill();
+  bool Runs();
+
+ private:
+  explicit EngineProcess(pid_t pid) : pid_(pid) {}
+
+  pid_t pid_;  // 0 once it has been waited for
+};
+
+// Runs `command` to its end. Exit code; -1 if it cannot be started. Its output goes to `log_path`.
+int RunToEnd(const std::vector<std::string>& command, const std::string& log_path);
+// What it printed on standard output; "" if it did not end well.
+std::string OutputOf(const std::vector<std::string>& command);
+
+// Tries `condition` until it holds, for a minute at most; false if it never did.
+bool BecomesTrue(const std::function<bool()>& condition);
+
+// A port of 127.0.0.1 that is free now.
+int FreePort();
+
+// A new folder for servers, below /tmp: a path that any user may walk to, and short enough for a
+// Unix socket in it.
+class EngineFolder {
+ public:
+  EngineFolder();
+  ~EngineFolder();  // removes it
+  EngineFolder(const EngineFolder&) = delete;
+  EngineFolder& operator=(const EngineFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_TESTS_CLUSTER_ENGINE_PROCESS_H_
