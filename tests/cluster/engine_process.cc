@@ -170,8 +170,8 @@ int FreePort() {
   return bound ? ntohs(address.sin_port) : 0;
 }
 
-EngineFolder::EngineFolder() {
-  std::string path = "/tmp/hookgate-engine-XXXXXX";
+EngineFolder::EngineFolder(const std::string& base) {
+  std::string path = absl::StrCat(base, "/hookgate-engine-XXXXXX");
   if (mkdtemp(path.data()) == nullptr) return;
   path_ = path;
   std::error_code error;

@@ -49,11 +49,12 @@ bool BecomesTrue(const std::function<bool()>& condition);
 // A port of 127.0.0.1 that is free now.
 int FreePort();
 
-// A new folder for servers, below /tmp: a path that any user may walk to, and short enough for a
-// Unix socket in it.
+// A new folder for servers: a path that any user may walk to, and short enough for a Unix socket in
+// it.
 class EngineFolder {
  public:
-  EngineFolder();
+  // Below `base`.
+  explicit EngineFolder(const std::string& base);
   ~EngineFolder();  // removes it
   EngineFolder(const EngineFolder&) = delete;
   EngineFolder& operator=(const EngineFolder&) = delete;

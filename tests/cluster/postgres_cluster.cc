@@ -45,7 +45,7 @@ std::string Quoted(const std::string& text) { return absl::StrCat("'", text, "'"
 }  // namespace
 
 std::unique_ptr<PostgresCluster> PostgresCluster::Start(const Options& options) {
-  std::unique_ptr<PostgresCluster> cluster(new PostgresCluster);
+  std::unique_ptr<PostgresCluster> cluster(new PostgresCluster(options.folder));
   cluster->bin_ = FindPrograms();
   if (cluster->bin_.empty()) {
     std::cout << "skipped: PostgreSQL is not installed (Debian's package postgresql)\n";

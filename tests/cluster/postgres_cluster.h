@@ -22,6 +22,7 @@ class PostgresCluster {
     // stays empty.
     int synchronous = -1;
     std::vector<std::string> settings;  // "name = value", of every server
+    std::string folder = "/tmp";        // where their folders are made
   };
 
   // Null, once it has printed why, if PostgreSQL is not installed, or no user may run it (it
@@ -62,7 +63,7 @@ class PostgresCluster {
     std::unique_ptr<EngineProcess> process;
   };
 
-  PostgresCluster() = default;
+  explicit PostgresCluster(const std::string& folder) : folder_(folder) {}
 
   bool Make(const Options& options);
   bool MakeStandby(int server);
