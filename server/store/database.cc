@@ -62,6 +62,8 @@ absl::StatusCode ToStatusCode(int result, int system_error) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return absl::StatusCode::kDataLoss;
+    case SQLITE_CONSTRAINT:
+      return absl::StatusCode::kAlreadyExists;
     case SQLITE_CANTOPEN:
       return ToStatusCodeOfOpening(system_error);
     case SQLITE_READONLY:

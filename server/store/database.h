@@ -5,6 +5,7 @@
 //                       process or the machine has no file descriptor or memory left to open a file
 //                       with: another time it may do
 //   DATA_LOSS           the file is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB)
+//   ALREADY_EXISTS      a row contradicts one that is there (SQLITE_CONSTRAINT)
 //   FAILED_PRECONDITION it cannot be opened or written (SQLITE_CANTOPEN, SQLITE_READONLY,
 //                       SQLITE_PERM)
 //   INTERNAL            everything else, I/O errors among it
@@ -89,6 +90,7 @@ class Database {
   absl::StatusOr<int> Checkpoint(CheckpointMode mode);
 
  private:
+  friend class ChangeCapture;
   friend class Statement;
 
   explicit Database(sqlite3* handle) : handle_(handle) {}
