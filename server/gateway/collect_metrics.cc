@@ -4,8 +4,10 @@
 #include <map>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "server/grpc_server/grpc_refusal.h"
 #include "server/status/source_records.h"
 #include "version/version.h"
 
@@ -42,6 +44,10 @@ constexpr MetricInfo kConnections = {"hookgate_http_connections", kGauge,
                                      "Connections that are open on a listener."};
 constexpr MetricInfo kConnectionsLimit = {"hookgate_http_connections_limit", kGauge,
                                           "Connections that a listener may have open."};
+
+constexpr MetricInfo kPeersRefused = {
+    "hookgate_peers_refused_total", MetricType::kCounter,
+    "What was refused of peers before it reached a service, by what exceeded which limit."};
 
 constexpr MetricInfo kUsedBytes = {
     "hookgate_storage_used_bytes", kGauge,
@@ -111,6 +117,14 @@ void CollectEdges(const MetricSources& from, MetricSamples& samples) {
   add("grpc", static_cast<int64_t>(from.rpc.open_connections()), from.max_rpc_connections);
   if (const HttpServer* const admin = from.gateway.admin; admin != nullptr) {
     add("admin", admin->open_connections(), admin->max_connections());
+  }
+  const auto add_refused = [&](const char* listener, absl::string_view reason, int64_t count) {
+    samples.Add(kPeersRefused, {{"listener", listener}, {"reason", std::string(reason)}}, count);
+  };
+  add_refused("http", NameOf(GrpcRefusal::kTooManyHandshakes), from.webhooks.refused_handshakes());
+  const GrpcRefusalCounts refusals = from.rpc.refusals();
+  for (size_t i = 0; i < refusals.size(); ++i) {
+    add_refused("grpc", NameOf(static_cast<GrpcRefusal>(i)), refusals[i]);
   }
 }
 
@@ -184,29 +198,12 @@ void CollectSubscriptions(const MetricSources& from, MetricSamples& samples) {
 }  // namespace
 
 void AddCollectedMetrics(const MetricSources& sources, MetricRegistry& metrics) {
-  metrics.AddCollector({&kReady,
-                        &kNotReady,
-                        &kBuild,
-                        &kReloadSuccessful,
-                        &kReloadTime,
-                        &kCertificateExpiry,
-                        &kConnections,
-                        &kConnectionsLimit,
-                        &kLastWebhook,
-                        &kSecretVerified,
-                        &kQuarantineEntries,
-                        &kUsedBytes,
-                        &kLimitBytes,
-                        &kWalBytes,
-                        &kFreeBytes,
-                        &kSubscriptions,
-                        &kUncounted,
-                        &kBacklog,
-                        &kOldestAge,
-                        &kEvents,
-                        &kConsumers,
-                        &kPaused,
-                        &kStreamsBehind},
+  metrics.AddCollector({&kReady,         &kNotReady,          &kBuild,          &kReloadSuccessful,
+                        &kReloadTime,    &kCertificateExpiry, &kConnections,    &kConnectionsLimit,
+                        &kPeersRefused,  &kLastWebhook,       &kSecretVerified, &kQuarantineEntries,
+                        &kUsedBytes,     &kLimitBytes,        &kWalBytes,       &kFreeBytes,
+                        &kSubscriptions, &kUncounted,         &kBacklog,        &kOldestAge,
+                        &kEvents,        &kConsumers,         &kPaused,         &kStreamsBehind},
                        [sources](MetricSamples& samples) {
                          CollectGateway(sources, samples);
                          CollectEdges(sources, samples);

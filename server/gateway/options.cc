@@ -319,6 +319,11 @@ void ResolveHttp(const Config& config, Options& options, Problems& problems) {
   problems.AddError(SetNumber(http.max_unverified_bytes(), "http.max_unverified_bytes",
                               std::numeric_limits<int64_t>::max(),
                               options.http.max_unverified_bytes));
+  problems.AddError(SetNumber(http.max_handshakes_per_second(), "http.max_handshakes_per_second",
+                              1'000'000, options.http.max_handshakes_per_second));
+  problems.AddError(SetNumber(http.max_handshakes_per_second_per_address(),
+                              "http.max_handshakes_per_second_per_address", 1'000'000,
+                              options.http.max_handshakes_per_second_per_address));
   if (options.http.max_unverified_bytes < options.http.max_body_bytes) {
     problems.AddError("http.max_unverified_bytes",
                       absl::StrCat("is ", options.http.max_unverified_bytes,
@@ -362,6 +367,10 @@ void ResolveGrpcSizes(const Config& config, Options& options, Problems& problems
       grpc.max_connections_per_address);
   set(1, limits.max_unidentified_connections(), "max_unidentified_connections", kMany,
       grpc.max_unidentified_connections);
+  set(1, limits.max_handshakes_per_second(), "max_handshakes_per_second", kMany,
+      grpc.max_handshakes_per_second);
+  set(1, limits.max_handshakes_per_second_per_address(), "max_handshakes_per_second_per_address",
+      kMany, grpc.max_handshakes_per_second_per_address);
   set(1, limits.max_calls_per_connection(), "max_calls_per_connection", kMany,
       grpc.max_calls_per_connection);
   grpc.max_calls_per_unidentified_connection =

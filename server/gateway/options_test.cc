@@ -106,6 +106,7 @@ TEST_F(OptionsTest, EmptyConfigHasItsDefaults) {
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(30));
   EXPECT_EQ(options.http.idle_timeout, absl::Seconds(75));
   EXPECT_EQ(options.http.max_unverified_bytes, 64 << 20);
+  EXPECT_EQ(options.http.max_handshakes_per_second, 1000);
   EXPECT_EQ(options.rpc.transport.address, "127.0.0.1:50051");
   EXPECT_EQ(options.rpc.max_streams, 10'000u);
   EXPECT_EQ(options.admin.address, "127.0.0.1:9090");
@@ -133,6 +134,7 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
         address: "0.0.0.0:80" max_body_bytes: 2000000 max_connections: 7
         header_timeout { seconds: 1 } body_timeout { seconds: 2 } idle_timeout { nanos: 3000000 }
         max_connections_per_address: 3 max_unverified_bytes: 2000000
+        max_handshakes_per_second: 4 max_handshakes_per_second_per_address: 5
       }
       grpc { address: "[::1]:0" max_streams: 8 }
       admin { address: "localhost:65535" }
@@ -158,6 +160,8 @@ TEST_F(OptionsTest, EveryValueIsTaken) {
   EXPECT_EQ(options.http.max_body_bytes, 2'000'000);
   EXPECT_EQ(options.http.max_connections, 7);
   EXPECT_EQ(options.http.max_connections_per_address, 3);
+  EXPECT_EQ(options.http.max_handshakes_per_second, 4);
+  EXPECT_EQ(options.http.max_handshakes_per_second_per_address, 5);
   EXPECT_EQ(options.http.max_unverified_bytes, 2'000'000);
   EXPECT_EQ(options.http.header_timeout, absl::Seconds(1));
   EXPECT_EQ(options.http.body_timeout, absl::Seconds(2));
@@ -307,6 +311,8 @@ TEST_F(OptionsTest, NumberOutOfRangeIsNamedWithItsRange) {
       {"http", "max_connections", "1000001"},
       {"http", "max_connections_per_address", "1000001"},
       {"http", "max_unverified_bytes", "-2"},
+      {"http", "max_handshakes_per_second", "1000001"},
+      {"http", "max_handshakes_per_second_per_address", "1000001"},
       {"grpc", "max_streams", "1000001"},
       {"storage", "max_queued_webhooks", "1000001"},
       {"storage", "max_queued_bytes", "-2"},
@@ -366,6 +372,7 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   const GrpcServerOptions grpc = Right("grpc { limits { } }").rpc.transport;
   EXPECT_EQ(grpc.max_connections, 12'000);
   EXPECT_EQ(grpc.max_unidentified_connections, 512);
+  EXPECT_EQ(grpc.max_handshakes_per_second, 1000);
   EXPECT_EQ(grpc.max_calls_per_connection, 1000);
   EXPECT_EQ(grpc.max_calls_per_unidentified_connection, 100);
   EXPECT_EQ(grpc.max_calls, 20'000);
@@ -405,6 +412,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   const GrpcServerOptions grpc = Right(R"(grpc { max_streams: 8 limits {
       max_connections: 1 max_connections_per_address: 2 max_unidentified_connections: 3
       max_calls_per_connection: 4 max_calls_per_unidentified_connection: 3 max_calls: 9 max_header_list_bytes: 5000
+      max_handshakes_per_second: 10 max_handshakes_per_second_per_address: 11
       max_message_bytes: 70000 max_inbound_bytes_per_connection: 80000 max_inbound_bytes: 90000
       max_outbound_bytes_per_connection: 1100000 max_outbound_bytes: 1200000
       max_stream_bytes: 1300000
@@ -418,6 +426,8 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   EXPECT_EQ(grpc.max_connections, 1);
   EXPECT_EQ(grpc.max_connections_per_address, 2);
   EXPECT_EQ(grpc.max_unidentified_connections, 3);
+  EXPECT_EQ(grpc.max_handshakes_per_second, 10);
+  EXPECT_EQ(grpc.max_handshakes_per_second_per_address, 11);
   EXPECT_EQ(grpc.max_calls_per_connection, 4);
   EXPECT_EQ(grpc.max_calls_per_unidentified_connection, 3);
   EXPECT_EQ(grpc.max_calls, 9);
@@ -448,6 +458,7 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
   EXPECT_THAT(
       ErrorsOf(R"(grpc { limits {
       max_connections: -1
+      max_handshakes_per_second: -2
       max_calls: 9999  # fewer than max_streams
       max_calls_per_unidentified_connection: 1001
       max_header_list_bytes: 4095
@@ -460,6 +471,7 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
       write_timeout { }
       max_connection_age { seconds: -1 } } })"),
       ElementsAre(HasSubstr("grpc.limits.max_connections: is -1; it must be from 1 to 1000000"),
+                  HasSubstr("grpc.limits.max_handshakes_per_second: is -2; it must be from 1 to "),
                   HasSubstr("grpc.limits.max_calls_per_unidentified_connection: is 1001; it must "
                             "be from 1 to 1000"),
                   HasSubstr("grpc.limits.max_calls: is 9999; it must be from 10000 to "),

@@ -6,6 +6,8 @@ absl::string_view NameOf(GrpcRefusal refusal) {
   switch (refusal) {
     case GrpcRefusal::kTooManyConnections:
       return "too_many_connections";
+    case GrpcRefusal::kTooManyHandshakes:
+      return "too_many_handshakes";
     case GrpcRefusal::kHandshakeFailed:
       return "handshake_failed";
     case GrpcRefusal::kHandshakeTimeout:

@@ -13,6 +13,7 @@ namespace hookgate {
 enum class GrpcRefusal {
   // Connections.
   kTooManyConnections,  // closed, or an idle one closed for it
+  kTooManyHandshakes,   // of TLS, from its address: closed before one begins
   kHandshakeFailed,     // TLS
   kHandshakeTimeout,    // TLS, or HTTP/2's preface and settings
   kNotHttp2,            // the first bytes are something else

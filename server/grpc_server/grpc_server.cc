@@ -18,6 +18,7 @@
 #include "server/grpc_server/tls_contexts.h"
 #include "server/net/body_budget.h"
 #include "server/net/connection_table.h"
+#include "server/net/handshake_limiter.h"
 #include "server/net/listener.h"
 
 namespace hookgate {
@@ -40,6 +41,13 @@ ConnectionTable::Limits LimitsOf(const GrpcServerOptions& options) {
           .unproven = static_cast<size_t>(options.max_unidentified_connections)};
 }
 
+HandshakeLimiter::Limits HandshakesOf(const GrpcServerOptions& options) {
+  int of_an_address = options.max_handshakes_per_second_per_address;
+  if (of_an_address == 0) of_an_address = std::max(options.max_handshakes_per_second / 4, 1);
+  return {.per_second = options.max_handshakes_per_second,
+          .per_second_of_an_address = of_an_address};
+}
+
 std::string PeerText(const NetPeer& peer) {
   const bool v6 = peer.address.find(':') != std::string::npos;
   return v6 ? absl::StrCat("ipv6:[", peer.address, "]:", peer.port)
@@ -60,6 +68,7 @@ class GrpcServerImpl final : public GrpcServer {
         connections_(LimitsOf(options)),
         loops_(MakeLoops(options.threads, clock)),
         tls_(certificates, options.client_ca_required),
+        handshakes_(HandshakesOf(options), clock),
         listener_(loops_.front()->io(), clock, "gRPC",
                   {.next_loop = [this]() -> boost::asio::io_context& { return NextLoop(); },
                    .on_accepted =
@@ -120,6 +129,7 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
   bool MayAccept() ABSL_LOCKS_EXCLUDED(mu_) {
+    if (tls_.has_tls() && !handshakes_.HasRoom()) return false;
     MonotonicMutexLock lock(&mu_);
     return !connections_.IsCrowdedSince(clock_.MonotonicNow() - kTimeToProve);
   }
@@ -127,6 +137,10 @@ class GrpcServerImpl final : public GrpcServer {
   void Add(NetSocket socket, GrpcLoop& loop) ABSL_LOCKS_EXCLUDED(mu_) {
     const std::optional<NetPeer> peer = PeerOf(socket);
     if (!peer.has_value()) return;
+    if (tls_.has_tls() && !handshakes_.Take(peer->bytes, /*exempt=*/false)) {
+      refusals_.Note(GrpcRefusal::kTooManyHandshakes, PeerText(*peer), "");
+      return Reset(std::move(socket));
+    }
     std::shared_ptr<ssl_ctx_st> context = tls_.Current();
     // Closed rather than served in plain text.
     if (context == nullptr && tls_.has_tls()) return;
@@ -205,6 +219,7 @@ class GrpcServerImpl final : public GrpcServer {
   // Touched only on the first loop's thread.
   size_t next_loop_ = 0;  // that takes the next connection
   TlsContexts tls_;
+  HandshakeLimiter handshakes_;
   Listener listener_;
 
   std::vector<std::thread> threads_;  // last: they run on all of the above

@@ -20,6 +20,7 @@
 #include "server/http/tls_acceptor.h"
 #include "server/net/body_budget.h"
 #include "server/net/connection_table.h"
+#include "server/net/handshake_limiter.h"
 #include "server/net/listener.h"
 
 namespace hookgate {
@@ -36,6 +37,13 @@ ConnectionTable::Limits LimitsOf(const HttpServerOptions& options) {
   if (of_an_address == 0) of_an_address = std::max(options.max_connections / 4, kMinPerAddress);
   return {.all = static_cast<size_t>(options.max_connections),
           .of_an_address = static_cast<size_t>(of_an_address)};
+}
+
+HandshakeLimiter::Limits HandshakesOf(const HttpServerOptions& options) {
+  int of_an_address = options.max_handshakes_per_second_per_address;
+  if (of_an_address == 0) of_an_address = std::max(options.max_handshakes_per_second / 4, 1);
+  return {.per_second = options.max_handshakes_per_second,
+          .per_second_of_an_address = of_an_address};
 }
 
 std::string RefusalText(ConnectionTable::Admission admission, const NetPeer& peer,
@@ -60,12 +68,14 @@ class HttpServerImpl final : public HttpServer {
         connections_(LimitsOf(options)),
         loops_(MakeLoops(options.threads)),
         tls_(certificates),
+        handshakes_(HandshakesOf(options), clock),
         listener_(loops_.front()->io, clock, "HTTP",
                   {.next_loop = [this]() -> asio::io_context& { return NextLoop(); },
                    .on_accepted =
                        [this](NetSocket socket) {
                          AddSession(std::move(socket), *loops_[next_loop_]->answers);
-                       }}) {}
+                       },
+                   .may_accept = [this] { return !tls_.has_tls() || handshakes_.HasRoom(); }}) {}
 
   ~HttpServerImpl() override {
     Drain(absl::ZeroDuration());
@@ -91,6 +101,10 @@ class HttpServerImpl final : public HttpServer {
   int64_t open_connections() const override { return open_.load(std::memory_order_relaxed); }
 
   int64_t max_connections() const override { return options_.max_connections; }
+
+  int64_t refused_handshakes() const override {
+    return refused_handshakes_.load(std::memory_order_relaxed);
+  }
 
   void BeginDrain() override ABSL_LOCKS_EXCLUDED(mu_) {
     listener_.Stop();
@@ -133,6 +147,10 @@ class HttpServerImpl final : public HttpServer {
     const std::optional<NetPeer> peer = PeerOf(socket);
     if (!peer.has_value()) return;
     const bool exempt = options_.is_proxy && options_.is_proxy(peer->address);
+    if (tls_.has_tls() && !handshakes_.Take(peer->bytes, exempt)) {
+      NoteHandshakes(*peer);
+      return Reset(std::move(socket));
+    }
     std::shared_ptr<asio::ssl::context> tls = tls_.Context();
     // Closed rather than served in plain text.
     if (tls == nullptr && tls_.has_tls()) return;
@@ -177,6 +195,18 @@ class HttpServerImpl final : public HttpServer {
          {"refused", refused_}});
   }
 
+  void NoteHandshakes(const NetPeer& peer) {
+    const int64_t refused = refused_handshakes_.fetch_add(1, std::memory_order_relaxed) + 1;
+    const absl::Duration now = clock_.MonotonicNow();
+    if (now < next_handshakes_line_) return;
+    next_handshakes_line_ = now + kFullLineInterval;
+    Log(Severity::kWarning, "an address begins too many TLS handshakes; its connections are closed",
+        {{"reason", "too_many_handshakes"},
+         {"address", listener_.address()},
+         {"peer", peer.address},
+         {"refused", refused}});
+  }
+
   void RemoveSession(int64_t id) ABSL_LOCKS_EXCLUDED(mu_) {
     open_.fetch_sub(1, std::memory_order_relaxed);
     MonotonicMutexLock lock(&mu_);
@@ -207,6 +237,7 @@ class HttpServerImpl final : public HttpServer {
 
   BodyBudget bodies_;  // does its own locking
   std::atomic<int64_t> open_ = 0;
+  std::atomic<int64_t> refused_handshakes_ = 0;
 
   MonotonicMutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
@@ -218,9 +249,11 @@ class HttpServerImpl final : public HttpServer {
   // Touched only on the first loop's thread.
   size_t next_loop_ = 0;  // that takes the next connection
   TlsAcceptor tls_;
+  HandshakeLimiter handshakes_;
   int64_t made_room_ = 0;  // connections that were closed for others
   int64_t refused_ = 0;    // those for which none was
   absl::Duration next_full_line_ = -absl::InfiniteDuration();
+  absl::Duration next_handshakes_line_ = -absl::InfiniteDuration();
   Listener listener_;
 
   std::vector<std::thread> threads_;  // last: they run on all of the above

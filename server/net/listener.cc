@@ -73,6 +73,12 @@ std::optional<NetPeer> PeerOf(const NetSocket& socket) {
   return NetPeer{address.to_string(), endpoint.port(), v6.to_bytes()};
 }
 
+void Reset(NetSocket socket) {
+  error_code ignored;
+  socket.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket.close(ignored);
+}
+
 int UsableCores() {
   cpu_set_t cores;
   // It fails where there are more cores than a cpu_set_t holds.

@@ -38,6 +38,9 @@ struct NetPeer {
 // Nothing if it has gone again.
 std::optional<NetPeer> PeerOf(const NetSocket& socket);
 
+// Ends a connection with nothing left of it, neither here nor in the kernel.
+void Reset(NetSocket socket);
+
 // How many cores this process may run on, which in a container may be fewer than there are.
 int UsableCores();
 

@@ -543,6 +543,15 @@ void AddCrowds(std::vector<Attack>& attacks, const http2::Fields& identity, int 
                      .connections = 20,
                      .send = [](RawPeer&, int64_t) { return Next::kClose; },
                      .transport = Transport::kPlain});
+  // Each costs the gateway a signature.
+  attacks.push_back({.name = "handshakes",
+                     .connections = 50,
+                     .send =
+                         [](RawPeer& peer, int64_t) {
+                           peer.Send("x");
+                           return Next::kClose;
+                         },
+                     .transport = Transport::kTls});
   attacks.push_back({.name = "calls without time",
                      .connections = 4,
                      .send = CallByCall(

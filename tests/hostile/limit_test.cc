@@ -2,6 +2,7 @@
 // limit's name, while honest peers are served. That honest ones bear the limits as they are is
 // honest_test.cc's.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@
 #include "tests/hostile/siege.h"
 #include "tests/support/http2_frames.h"
 #include "tests/support/http_client.h"
+#include "tests/support/signed_webhook.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
@@ -159,6 +162,16 @@ class LimitTest : public SiegeTest, public testing::WithParamInterface<Case> {
     add("TlsHandshake", "limits { handshake_timeout { nanos: 300000000 } }",
         {.send = Once("\x16\x03\x01"), .speaks_tls = false, .refused_as = "handshake_timeout"});
     cases.back().tls = true;
+    // Handshakes cost the gateway more than the peer.
+    add("TlsHandshakes", "limits { max_handshakes_per_second_per_address: 50 }",
+        {.connections = 50,
+         .send =
+             [](RawPeer& peer, int64_t) {
+               peer.Send("x");
+               return Next::kClose;
+             },
+         .refused_as = "too_many_handshakes"});
+    cases.back().tls = true;
     add("NoTls", "",
         {.send = Once(opening), .speaks_tls = false, .refused_as = "handshake_failed"});
     cases.back().tls = true;
@@ -247,6 +260,36 @@ TEST_F(EndTest, OldConnectionsEndGracefully) {
     EXPECT_TRUE(drained);
     EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   }
+}
+
+// Over HTTPS, whoever began TLS again and again had all of the gateway's CPU.
+TEST_F(EndTest, HandshakesAtWebhooksHaveARate) {
+  RaiseFileLimit();
+  const TestAuthority authority;
+  const TestCertificate server = authority.Issue();
+  StartWithConfig(absl::StrCat(
+      "http { max_handshakes_per_second_per_address: 50 tls { certificate_file: \"",
+      WriteFile(server.certificate), "\" key_file: \"", WriteFile(server.key),
+      "\" } } sources { name: \"openai\" secrets { name: \"a\" file: \"SECRET_FILE\" } }"));
+  const Attack attack = {.connections = 50, .send = [](RawPeer& peer, int64_t) {
+                           peer.Send("x");
+                           return Next::kClose;
+                         }};
+  Attackers attackers(attack, {.address = gateway_->http(), .from = "127.0.0.66", .tls = true});
+  EXPECT_TRUE(AttackUntil(attackers, [&] {
+    return absl::StrContains(gateway_->log(), "\"too_many_handshakes\"");
+  })) << gateway_->log();
+  EXPECT_GT(attackers.tally().connected, 0) << "those within the rate";
+  HttpClient sender(gateway_->http(), authority.certificate());
+  ASSERT_TRUE(sender.Send(SignedWebhook().Request()));
+  const auto reply = sender.ReadReply();
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 200) << reply->body;
+  const auto scraped = Exchange(gateway_->admin(), "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+  ASSERT_TRUE(scraped.has_value());
+  EXPECT_THAT(scraped->body,
+              testing::ContainsRegex("hookgate_peers_refused_total\\{listener=\"http\",reason="
+                                     "\"too_many_handshakes\"\\} [1-9]"));
 }
 
 // What strangers have begun and not ended, at either port, delays no drain: a half-sent POST held it
