@@ -49,17 +49,24 @@ absl::StatusOr<Sequence> StartAfter(const SubscribeRequest& request, EventLog& l
 
 }  // namespace
 
-absl::StatusOr<SubscribeSettings> SubscribeSettings::FromRequest(const SubscribeRequest& request,
-                                                                 SelectionPool& selections,
-                                                                 EventLog& log) {
-  SubscribeSettings settings;
-  ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Create(request.filter()));
-  settings.selection = selections.Share(std::move(filter), request.include_raw_body());
-  ASSIGN_OR_RETURN(settings.heartbeat_interval, HeartbeatInterval(request));
+absl::Status SubscribeSettings::Check(const SubscribeRequest& request) {
+  RETURN_IF_ERROR(EventFilter::Create(request.filter()).status());
+  RETURN_IF_ERROR(HeartbeatInterval(request).status());
   if (request.client_name().size() > kMaxClientNameBytes) {
     return InvalidField("client_name",
                         absl::StrCat("is longer than ", kMaxClientNameBytes, " bytes"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SubscribeSettings> SubscribeSettings::FromRequest(const SubscribeRequest& request,
+                                                                 SelectionPool& selections,
+                                                                 EventLog& log) {
+  RETURN_IF_ERROR(Check(request));
+  SubscribeSettings settings;
+  ASSIGN_OR_RETURN(EventFilter filter, EventFilter::Create(request.filter()));
+  settings.selection = selections.Share(std::move(filter), request.include_raw_body());
+  ASSIGN_OR_RETURN(settings.heartbeat_interval, HeartbeatInterval(request));
   ASSIGN_OR_RETURN(settings.start_after, StartAfter(request, log));
   return settings;
 }

@@ -31,6 +31,9 @@ struct SubscribeSettings {
   Sequence start_after = 0;
   absl::Duration heartbeat_interval = absl::Seconds(15);
 
+  // Whether a request asks for what can be, as far as that is known without the log. Errors as of
+  // FromRequest.
+  static absl::Status Check(const hookgate::v1::SubscribeRequest& request);
   // The settings that a request asks for. Reads the log if the request starts at a time.
   // Errors: those that EventService.Subscribe names in event_service.proto.
   static absl::StatusOr<SubscribeSettings> FromRequest(

@@ -122,7 +122,10 @@ absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& me
         absl::StrCat("the request has more than ", kMaxRequestFields,
                      " fields, with those of messages within it: ask for less at once"));
   }
-  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
+  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    message.DiscardUnknownFields();  // Nobody looks at them, and the request may be kept for long.
+    return absl::OkStatus();
+  }
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                          "the request is not a message of the method's type");
 }

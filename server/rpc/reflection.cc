@@ -17,27 +17,41 @@ void SetError(absl::StatusCode code, const char* message, ServerReflectionRespon
   response.mutable_error_response()->set_error_message(message);
 }
 
-void AddFile(const FileDescriptor& file, std::set<const FileDescriptor*>& added,
-             ServerReflectionResponse& response) {
-  if (!added.insert(&file).second) return;
-  for (int i = 0; i < file.dependency_count(); ++i) AddFile(*file.dependency(i), added, response);
-  google::protobuf::FileDescriptorProto proto;
-  file.CopyTo(&proto);
-  file.CopyJsonNameTo(&proto);
-  response.mutable_file_descriptor_response()->add_file_descriptor_proto(proto.SerializeAsString());
+// `file`, after all that it imports.
+void CollectFiles(const FileDescriptor& file, std::set<const FileDescriptor*>& found,
+                  std::vector<const FileDescriptor*>& files) {
+  if (!found.insert(&file).second) return;
+  for (int i = 0; i < file.dependency_count(); ++i) CollectFiles(*file.dependency(i), found, files);
+  files.push_back(&file);
 }
 
-void SetFile(const FileDescriptor* file, ServerReflectionResponse& response) {
+}  // namespace
+
+const std::string& Reflection::BytesOf(const FileDescriptor& file) const {
+  absl::MutexLock lock(&mu_);
+  const auto [entry, is_new] = files_.try_emplace(&file);
+  if (is_new) {
+    google::protobuf::FileDescriptorProto proto;
+    file.CopyTo(&proto);
+    file.CopyJsonNameTo(&proto);
+    entry->second = proto.SerializeAsString();
+  }
+  return entry->second;
+}
+
+void Reflection::SetFile(const FileDescriptor* file, ServerReflectionResponse& response) const {
   if (file == nullptr) {
     SetError(absl::StatusCode::kNotFound, "there is no such file, symbol or extension here",
              response);
     return;
   }
-  std::set<const FileDescriptor*> added;
-  AddFile(*file, added, response);
+  std::set<const FileDescriptor*> found;
+  std::vector<const FileDescriptor*> files;
+  CollectFiles(*file, found, files);
+  for (const FileDescriptor* const one : files) {
+    response.mutable_file_descriptor_response()->add_file_descriptor_proto(BytesOf(*one));
+  }
 }
-
-}  // namespace
 
 ServerReflectionResponse Reflection::Answer(const ServerReflectionRequest& request) const {
   ServerReflectionResponse response;

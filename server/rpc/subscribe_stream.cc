@@ -64,6 +64,8 @@ absl::Status SubscribeStream::Start(SubscribeRequest request) {
   // Rights may have changed before the registry held the stream.
   RETURN_IF_ERROR(caller_->CheckSources(Right::kSubscribe, request.filter().sources()));
   if (!request.has_start_position()) {
+    // Before it waits: there may be as many of them as streams, and each may be as large as a request.
+    RETURN_IF_ERROR(SubscribeSettings::Check(request));
     context_->openings.Post(
         [self = shared_from_this(), request = std::move(request)] { self->FindStart(request); });
     return absl::OkStatus();

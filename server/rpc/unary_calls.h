@@ -1,11 +1,12 @@
 // Unary methods that run on threads which may read the disk, and a bound on how many calls wait for
-// one. A call that waits for a commit holds no thread meanwhile: however long somebody locks the
+// one, and on what their requests hold meanwhile. A call that waits for a commit holds no thread meanwhile: however long somebody locks the
 // database, reading goes on.
 //
 //   {"GetEvent", calls.Reading<GetEventRequest, GetEventResponse>(may_query, get_event)}
 #ifndef HOOKGATE_SERVER_RPC_UNARY_CALLS_H_
 #define HOOKGATE_SERVER_RPC_UNARY_CALLS_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "google/protobuf/message.h"
 #include "server/base/executor.h"
 #include "server/base/status.h"
 #include "server/grpc_server/method_table.h"
@@ -41,7 +43,7 @@ class UnaryCalls {
 
   // A method that reads. If `check` says OK, `work` fills in the response on the executor, and the
   // call ends with what it returns; otherwise it ends with what `check` says. RESOURCE_EXHAUSTED
-  // too_many_queries if too many wait.
+  // too_many_queries if too many wait, or if what they hold of their requests is too much.
   template <typename Request, typename Response>
   using Work = std::function<absl::Status(const Caller&, const Request&, Response&)>;
   template <typename Request, typename Response>
@@ -68,6 +70,7 @@ class UnaryCalls {
     Caller caller;
     Request request;
     TypedResponder<Response> responder;
+    int64_t request_bytes = 0;  // in memory
     Response response;
 
     void End(const absl::Status& status) {
@@ -84,18 +87,24 @@ class UnaryCalls {
   template <typename Request, typename Response>
   Method MakeMethod(Check<Request> check, Run<Request, Response> run);
 
+  // What a request takes once it is parsed; 0 of one that takes little.
+  static int64_t MemoryOf(const google::protobuf::Message& request);
+
   // Calls of one kind that are under way.
   class UnderWay {
    public:
-    // OK: one more. RESOURCE_EXHAUSTED too_many_queries: there are as many as there may be.
-    absl::Status Enter() ABSL_LOCKS_EXCLUDED(mu_);
-    void Leave() ABSL_LOCKS_EXCLUDED(mu_);
+    // OK: one more, whose request takes `bytes`. RESOURCE_EXHAUSTED too_many_queries: there are as
+    // many as there may be, or as large.
+    absl::Status Enter(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+    // One that has entered with `bytes`.
+    void Leave(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
     bool none() const ABSL_LOCKS_EXCLUDED(mu_);
     void WaitUntilNone() const ABSL_LOCKS_EXCLUDED(mu_);
 
    private:
     mutable absl::Mutex mu_;
     int calls_ ABSL_GUARDED_BY(mu_) = 0;
+    int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   };
 
   Executor& executor_;
@@ -120,8 +129,9 @@ Method UnaryCalls::MakeMethod(Check<Request> check, Run<Request, Response> run) 
                                                               TypedResponder<Response> responder) {
           const absl::Status allowed = functions->check(caller, request);
           if (!allowed.ok()) return responder.Respond(allowed);
-          functions->run(std::make_shared<Exchange<Request, Response>>(
-              Exchange<Request, Response>{caller, std::move(request), std::move(responder), {}}));
+          const int64_t bytes = MemoryOf(request);
+          functions->run(std::make_shared<Exchange<Request, Response>>(Exchange<Request, Response>{
+              caller, std::move(request), std::move(responder), bytes, {}}));
         });
       })};
 }
@@ -130,7 +140,7 @@ template <typename Request, typename Response>
 Method UnaryCalls::Reading(Check<Request> check, Work<Request, Response> work) {
   const auto shared = std::make_shared<const Work<Request, Response>>(std::move(work));
   return MakeMethod<Request, Response>(std::move(check), [this, shared](auto exchange) {
-    const absl::Status entered = reading_.Enter();
+    const absl::Status entered = reading_.Enter(exchange->request_bytes);
     if (!entered.ok()) return exchange->End(entered);
     executor_.Post([this, shared, exchange] {
       const absl::Status status =
@@ -138,7 +148,7 @@ Method UnaryCalls::Reading(Check<Request> check, Work<Request, Response> work) {
               ? absl::CancelledError("the client has gone")
               : (*shared)(exchange->caller, exchange->request, exchange->response);
       exchange->End(status);
-      reading_.Leave();
+      reading_.Leave(exchange->request_bytes);
     });
   });
 }
@@ -147,12 +157,12 @@ template <typename Request, typename Response>
 Method UnaryCalls::Writing(Check<Request> check, Begin<Request, Response> begin) {
   const auto shared = std::make_shared<const Begin<Request, Response>>(std::move(begin));
   return MakeMethod<Request, Response>(std::move(check), [this, shared](auto exchange) {
-    const absl::Status entered = writing_.Enter();
+    const absl::Status entered = writing_.Enter(exchange->request_bytes);
     if (!entered.ok()) return exchange->End(entered);
     executor_.Post([this, shared, exchange] {
       Finish finish = [this, exchange](const absl::Status& status) {
         exchange->End(status);
-        writing_.Leave();
+        writing_.Leave(exchange->request_bytes);
       };
       if (exchange->responder.cancelled()) {
         return std::move(finish)(absl::CancelledError("the client has gone"));
@@ -166,11 +176,11 @@ template <typename Request, typename Response>
 Method UnaryCalls::Immediate(Check<Request> check, Begin<Request, Response> begin) {
   return MakeMethod<Request, Response>(
       std::move(check), [this, begin = std::move(begin)](auto exchange) {
-        const absl::Status entered = immediate_.Enter();
+        const absl::Status entered = immediate_.Enter(exchange->request_bytes);
         if (!entered.ok()) return exchange->End(entered);
         begin(exchange->request, exchange->response, [this, exchange](const absl::Status& status) {
           exchange->End(status);
-          immediate_.Leave();
+          immediate_.Leave(exchange->request_bytes);
         });
       });
 }
