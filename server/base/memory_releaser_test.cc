@@ -13,7 +13,7 @@ TEST(ReleasePlanTest, BurstIsGivenBackWithinSeconds) {
   ReleasePlan plan;
   size_t free = 1000 * kMiB;
   for (int second = 0; second < 10; ++second) free -= plan.Next(free);
-  EXPECT_EQ(free, ReleasePlan::kKept);
+  EXPECT_EQ(free, ReleasePlan::kKeptWhenQuiet);
 }
 
 TEST(ReleasePlanTest, MemoryThatIsUsedInTurnsIsKept) {
@@ -30,8 +30,14 @@ TEST(ReleasePlanTest, OnlyWhatWasFreeTheLastTimeIsGivenBack) {
   EXPECT_EQ(plan.Next(488 * kMiB), 240 * kMiB);
 }
 
-TEST(ReleasePlanTest, LittleIsKept) {
+// After an attack was over, 8 MiB that nobody needed stayed.
+TEST(ReleasePlanTest, LittleIsKeptUntilNobodyHasNeededItForSeconds) {
   ReleasePlan plan;
+  for (int second = 0; second < 3; ++second) EXPECT_EQ(plan.Next(ReleasePlan::kKept), 0u);
+  EXPECT_EQ(plan.Next(ReleasePlan::kKept), 7 * kMiB);
+  EXPECT_EQ(plan.Next(kMiB), 0u);
+  // Some of it was needed: it may be so again.
+  EXPECT_EQ(plan.Next(kMiB / 2), 0u);
   for (int second = 0; second < 3; ++second) EXPECT_EQ(plan.Next(ReleasePlan::kKept), 0u);
 }
 
