@@ -3,23 +3,31 @@
 #include <array>
 #include <charconv>
 
-#include "absl/strings/str_cat.h"
-#include "server/delivery/cursor.h"
-
 namespace hookgate {
 
 namespace {
 
-std::string WithoutMark(int64_t subscription, const DeliveryId& id) {
-  return absl::StrCat(subscription, ".", id.sequence, ".", id.number);
+// "<subscription>.<sequence>.<number>". Returns the end.
+char* FormatNumbersTo(char* buffer, int64_t subscription, const DeliveryId& id) {
+  char* at = buffer;
+  for (const int64_t number : {subscription, id.sequence, id.number}) {
+    if (at != buffer) *at++ = '.';
+    at = std::to_chars(at, buffer + kMaxDeliveryIdBytes, number).ptr;
+  }
+  return at;
 }
 
 }  // namespace
 
+char* FormatDeliveryIdTo(char* buffer, const DeliveryIds& ids, const DeliveryId& id) {
+  char* const at = FormatNumbersTo(buffer, ids.subscription, id);
+  *at = '.';
+  return FormatMarkTo(at + 1, ids.numbers.MarkAt(id.number));
+}
+
 std::string FormatDeliveryId(const DeliveryIds& ids, const DeliveryId& id) {
-  char mark[kMarkBytes];
-  FormatMarkTo(mark, ids.numbers.MarkAt(id.number));
-  return absl::StrCat(WithoutMark(ids.subscription, id), ".", absl::string_view(mark, kMarkBytes));
+  char buffer[kMaxDeliveryIdBytes];
+  return std::string(buffer, FormatDeliveryIdTo(buffer, ids, id));
 }
 
 // What it reads must be what Format writes, byte for byte.
@@ -37,10 +45,12 @@ absl::optional<DeliveryId> ParseDeliveryId(absl::string_view text, const Deliver
     at = next;
   }
   const DeliveryId id = {parts[1], parts[2]};
-  const bool given =
-      at == end ? ids.numbers.MarkAt(id.number) == 0 && text == WithoutMark(ids.subscription, id)
-                : text == FormatDeliveryId(ids, id);
-  if (!given) return absl::nullopt;
+  const bool has_mark = at != end;
+  if (!has_mark && ids.numbers.MarkAt(id.number) != 0) return absl::nullopt;
+  char buffer[kMaxDeliveryIdBytes];
+  const char* const given = has_mark ? FormatDeliveryIdTo(buffer, ids, id)
+                                     : FormatNumbersTo(buffer, ids.subscription, id);
+  if (text != absl::string_view(buffer, static_cast<size_t>(given - buffer))) return absl::nullopt;
   return id;
 }
 

@@ -5,11 +5,13 @@
 #ifndef HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 #define HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
+#include "server/delivery/cursor.h"
 #include "server/delivery/subscription_state.h"
 #include "server/eventlog/log_history.h"
 
@@ -21,7 +23,12 @@ struct DeliveryIds {
   Stretches numbers;         // of its deliveries
 };
 
+// Three numbers, and what is between them.
+inline constexpr size_t kMaxDeliveryIdBytes = 3 * 20 + 3 + kMarkBytes;
+
 std::string FormatDeliveryId(const DeliveryIds& ids, const DeliveryId& id);
+// The same into `buffer`, which has room for kMaxDeliveryIdBytes. Returns the end.
+char* FormatDeliveryIdTo(char* buffer, const DeliveryIds& ids, const DeliveryId& id);
 
 // Nullopt: not a delivery id of this subscription, or of another history. Ids of Hookgate 0.1 have
 // no mark: they are taken for deliveries of before the subscription's first stretch.

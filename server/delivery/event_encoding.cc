@@ -78,6 +78,14 @@ void AppendFieldHead(int field, size_t size, std::string& out) {
   Append(HeadOf(field, size).view(), out);
 }
 
+void AppendNumberField(int field, uint64_t number, std::string& out) {
+  if (number == 0) return;
+  ShortBytes bytes;
+  bytes.AppendTag(field, WireFormatLite::WIRETYPE_VARINT);
+  bytes.AppendVarint(number);
+  Append(bytes.view(), out);
+}
+
 void AppendEventField(int field, const EventContent& event, const LogHistory& history,
                       bool include_raw_body, std::string& out) {
   const ShortBytes position = EncodePosition(event, history);

@@ -7,6 +7,7 @@
 #define HOOKGATE_SERVER_DELIVERY_EVENT_ENCODING_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -26,6 +27,9 @@ void AppendEventField(int field, const EventContent& event, const LogHistory& hi
 
 // Appends the head of a length-delimited field, behind which `size` bytes follow.
 void AppendFieldHead(int field, size_t size, std::string& out);
+
+// Appends a number as protobuf does: 0 is left out.
+void AppendNumberField(int field, uint64_t number, std::string& out);
 
 // A SubscribeResponse with a batch of `elements`, as AppendBatchElement made them.
 std::string EncodeBatchFrame(absl::string_view elements);

@@ -141,16 +141,17 @@ void ConsumeStream::Settle(AckItems items) {
   }
   subscription_->Settle(std::move(items.items),
                         [self = shared_from_this(), ids = std::move(items.ids)](
-                            const absl::StatusOr<std::vector<AckOutcome>>& outcomes) {
-                          self->OnSettled(ids, outcomes);
+                            const absl::StatusOr<std::vector<AckOutcome>>& outcomes) mutable {
+                          self->OnSettled(std::move(ids), outcomes);
                         });
 }
 
-void ConsumeStream::OnSettled(const std::vector<std::string>& ids,
+void ConsumeStream::OnSettled(std::vector<std::string> ids,
                               const absl::StatusOr<std::vector<AckOutcome>>& outcomes) {
   ConsumeResponse::AckResults results;
+  if (outcomes.ok()) results.mutable_results()->Reserve(static_cast<int>(ids.size()));
   for (size_t i = 0; outcomes.ok() && i < ids.size(); ++i) {
-    *results.add_results() = ToProto(ids[i], (*outcomes)[i]);
+    *results.add_results() = ToProto(std::move(ids[i]), (*outcomes)[i]);
   }
   {
     absl::MutexLock lock(&mu_);

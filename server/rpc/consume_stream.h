@@ -80,7 +80,7 @@ class ConsumeStream final : public CallHandler,
   Message Heartbeat();
   void AwaitHeartbeat(absl::Duration due) ABSL_LOCKS_EXCLUDED(mu_);
 
-  void OnSettled(const std::vector<std::string>& ids,
+  void OnSettled(std::vector<std::string> ids,
                  const absl::StatusOr<std::vector<AckOutcome>>& outcomes) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the session, unless it is ending: what was read before is answered, then the call ends
   // with `status`. `why` is what becomes of the leases; nullopt: the client has closed its side or

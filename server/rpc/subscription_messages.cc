@@ -114,9 +114,9 @@ void AppendItems(const hookgate::v1::Extend& extend, const DeliveryIds& ids, Ack
   }
 }
 
-AckResult ToProto(const std::string& id, AckOutcome outcome) {
+AckResult ToProto(std::string id, AckOutcome outcome) {
   AckResult result;
-  result.set_delivery_id(id);
+  result.set_delivery_id(std::move(id));
   switch (outcome) {
     case AckOutcome::kOk:
       result.set_result(AckResult::RESULT_OK);

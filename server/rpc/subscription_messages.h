@@ -27,7 +27,7 @@ void AppendItems(const hookgate::v1::Ack& ack, const DeliveryIds& ids, AckItems&
 void AppendItems(const hookgate::v1::Nack& nack, const DeliveryIds& ids, AckItems& out);
 void AppendItems(const hookgate::v1::Extend& extend, const DeliveryIds& ids, AckItems& out);
 
-hookgate::v1::AckResult ToProto(const std::string& id, AckOutcome outcome);
+hookgate::v1::AckResult ToProto(std::string id, AckOutcome outcome);
 hookgate::v1::Backlog ToProto(const Backlog& backlog);
 
 void AddConditions(const std::vector<SubscriptionCondition>& conditions,
