@@ -11,8 +11,9 @@
 namespace hookgate {
 namespace {
 
-// The shortest that the kernel takes.
-constexpr uint64_t kShortSliceNs = 100'000;
+constexpr uint64_t LengthInNs(TimeSlice slice) {
+  return slice == TimeSlice::kShortest ? 100'000 : 400'000;
+}
 
 // The kernel's struct sched_attr, in its first version (SCHED_ATTR_SIZE_VER0): libraries of before
 // 2025 declare none, and later ones another one of this name.
@@ -34,12 +35,12 @@ constexpr int kNiceOfWhoGivesWay = 10;
 
 void NameThread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
-void AskForShortTimeSlices() {
+void AskForShortTimeSlices(TimeSlice slice) {
   SchedulingAttributes attributes = {};
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0) return;
   if (attributes.policy != SCHED_OTHER) return;  // Whoever chose another one knows what he wants.
   attributes.size = sizeof(attributes);
-  attributes.runtime = kShortSliceNs;
+  attributes.runtime = LengthInNs(slice);
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 

@@ -86,6 +86,10 @@ TEST(CurrentThreadTest, SlicesAreShortAndTheRestIsAsItWas) {
     if (told) {
       EXPECT_EQ(SliceNs(), 100'000);
     }
+    AskForShortTimeSlices(TimeSlice::kShort);
+    if (told) {
+      EXPECT_EQ(SliceNs(), 400'000);
+    }
     EXPECT_EQ(getpriority(PRIO_PROCESS, thread), nice);
   }).join();
   if (!told) GTEST_SKIP() << "this kernel has no slices of a thread's own, or does not tell them";

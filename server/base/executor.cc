@@ -23,6 +23,7 @@ void BeginOnThread(Executor::Priority priority) {
   thread_local bool begun = false;
   if (begun) return;
   begun = true;
+  if (priority == Executor::Priority::kAwaited) AskForShortTimeSlices(TimeSlice::kShort);
   if (priority != Executor::Priority::kGivesWay) return;
   GiveWayToOthers();
   AskForShortTimeSlices();  // Of its own slice, a thread uses up what is left before others run.

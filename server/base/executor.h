@@ -16,6 +16,7 @@ class Executor {
   // What its threads are to those of others.
   enum class Priority {
     kUsual,
+    kAwaited,   // a moment's work that somebody waits for: see AskForShortTimeSlices
     kGivesWay,  // long work that nobody waits for at this moment: see GiveWayToOthers
   };
 

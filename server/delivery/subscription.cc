@@ -11,6 +11,7 @@
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/base/wake_batch.h"
 
 namespace hookgate {
 namespace {
@@ -606,6 +607,10 @@ void Subscription::Schedule() {
   QueueForTurn();
 }
 
+size_t Subscription::MaxBatchEvents() const {
+  return std::min(kMaxBatchEvents, context_.store.EventsPerWrite());
+}
+
 void Subscription::QueueForTurn() {
   context_.executor.Post([self = shared_from_this()] { self->Advance(); });
 }
@@ -788,7 +793,7 @@ bool Subscription::ReadFromTail(const ReadRequest& request) {
     if (request.generation == generation_) KeepWanted(std::move(held));
     return true;
   }
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(request.after, kMaxBatchEvents);
+  const absl::optional<Tail::Slice> slice = context_.tail.Read(request.after, MaxBatchEvents());
   if (!slice.has_value()) return false;
   Page page{.has_raw_bodies = true};
   page.page.scanned_to = request.after;
@@ -842,7 +847,7 @@ absl::StatusOr<Subscription::Page> Subscription::ReadPage(const ReadRequest& req
   };
   ASSIGN_OR_RETURN(page.page,
                    context_.log.Read(request.after, matches,
-                                     {.max_events = static_cast<int64_t>(kMaxBatchEvents),
+                                     {.max_events = static_cast<int64_t>(MaxBatchEvents()),
                                       .max_bytes = kMaxBatchBytes,
                                       .max_scanned = kMaxScanned,
                                       .include_raw_body = request.include_raw_body}));
@@ -946,7 +951,7 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
   for (Lease& lease :
-       state_->Assign(ReadyStreams(), kMaxBatchEvents, kMaxBatchBytes, assigned_at_, size_of)) {
+       state_->Assign(ReadyStreams(), MaxBatchEvents(), kMaxBatchBytes, assigned_at_, size_of)) {
     Stream& stream = streams_[lease.stream];
     stream.ready = false;
     const Sequence sequence = lease.id.sequence;
@@ -1066,6 +1071,7 @@ void Subscription::LetOut(Batch batch) {
     for (const auto& [stream, out] : by_stream) streams_[stream].ready = false;
   }
   if (metrics != nullptr) metrics->Count(batch.counts, now.wall);
+  WakeBatch wakes;  // Deliveries and results of acks go to the same streams.
   for (auto& [stream, out] : by_stream) out.first->OnDeliveries(std::move(out.second));
   for (Answer& answer : batch.answers) std::move(answer)(absl::OkStatus());
 }

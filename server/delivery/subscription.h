@@ -362,6 +362,8 @@ class Subscription final : public HeadWatch::Waiter,
   // of these need it.
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
   void QueueForTurn();
+  // How many events are read, leased or handed out at once now.
+  size_t MaxBatchEvents() const;
   void LookAtClockAndLog() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Delivery> TakeDeliveries() ABSL_LOCKS_EXCLUDED(mu_);

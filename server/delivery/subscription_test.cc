@@ -77,7 +77,9 @@ class FailingStore final : public SubscriptionLog {
   absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) override {
     return log_.ScanDeliveries(id, scan);
   }
+  size_t EventsPerWrite() const override { return events_per_write_; }
 
+  void SetEventsPerWrite(size_t events) { events_per_write_ = events; }
   // Writes wait until Release.
   void Hold() {
     absl::MutexLock lock(&mu_);
@@ -122,6 +124,7 @@ class FailingStore final : public SubscriptionLog {
   }
 
   SubscriptionLog& log_;
+  std::atomic<size_t> events_per_write_ = kMostEventsPerWrite;
   absl::Mutex mu_;
   bool writes_fail_ ABSL_GUARDED_BY(mu_) = false;
   bool loads_fail_ ABSL_GUARDED_BY(mu_) = false;
@@ -292,6 +295,23 @@ TEST_F(SubscriptionTest, TheLeaseIsStoredBeforeTheEventIsHandedOver) {
   EXPECT_TRUE(stored->unsettled[0].leased);
   EXPECT_EQ(stored->unsettled[0].delivery, delivery.lease.id.number);
   EXPECT_EQ(stored->position.position, 1);
+}
+
+// While webhooks come, a transaction held 512 leases and 512 acks of one subscription, and each
+// webhook waited for one of them.
+TEST_F(SubscriptionTest, AWriteIsAboutAsManyEventsAsTheLogSays) {
+  const auto subscription = Create();
+  for (int i = 0; i < 11; ++i) AppendEvent(*log_);  // The tail has the last four.
+  store_.SetEventsPerWrite(3);
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*subscription, receiver);
+  for (Sequence sequence = 1; sequence <= 11; ++sequence) {
+    const Delivery delivery = receiver->Next();
+    ASSERT_NE(delivery.event, nullptr);
+    EXPECT_EQ(delivery.event->sequence, sequence);
+    if (!receiver->HasMore()) subscription->Ready(stream);
+  }
+  EXPECT_EQ(receiver->largest(), 3u);
 }
 
 TEST_F(SubscriptionTest, TheAckIsStoredBeforeItIsAnswered) {

@@ -67,10 +67,26 @@ LogWriter::~LogWriter() {
   thread_.join();
 }
 
-void LogWriter::Submit(std::unique_ptr<LogJob> job) { Queue(std::move(job), /*yields=*/false); }
+void LogWriter::Submit(std::unique_ptr<LogJob> job) {
+  other_came_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+  Queue(std::move(job), /*yields=*/false);
+}
 
 void LogWriter::SubmitYielding(std::unique_ptr<LogJob> job) {
   Queue(std::move(job), /*yields=*/true);
+}
+
+bool LogWriter::OthersCome() const {
+  const auto last = other_came_.load(std::memory_order_relaxed);
+  return last != std::chrono::steady_clock::time_point::min() &&
+         absl::FromChrono(std::chrono::steady_clock::now() - last) < limits_.others_come_for;
+}
+
+int64_t LogWriter::YieldingRows() const {
+  if (!OthersCome()) return limits_.max_yielding_rows;
+  const int64_t rows =
+      limits_.yielding_rows_for_each * others_at_once_.load(std::memory_order_relaxed);
+  return std::min(std::max(rows, limits_.min_yielding_rows), limits_.max_yielding_rows);
 }
 
 void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
@@ -168,8 +184,12 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
   // Who waited while many rows were written for jobs that give way does not wait for as many again
   // in its own group.
   const bool takes_many = group.empty() || !took_many_;
+  if (!group.empty()) {
+    others_at_once_.store(static_cast<int64_t>(group.size()), std::memory_order_relaxed);
+  }
+  const int64_t most = YieldingRows();
   int64_t rows = 0;
-  while (!yielding_.empty() && rows < limits_.max_yielding_rows) {
+  while (!yielding_.empty() && rows < most) {
     const int64_t more = yielding_.front()->rows();
     if (!takes_many && rows + more > kFewRows) break;
     rows += more;

@@ -3,6 +3,8 @@
 #ifndef HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
 #define HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/eventlog/checkpointer.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
@@ -50,6 +53,12 @@ class LogWriter {
     // about as long as a sync takes. After a group with more than a few such rows, jobs that do not
     // give way have a group almost for themselves.
     int64_t max_yielding_rows = 256;
+    // The same while jobs come that do not give way: each waits for the transaction that is under
+    // way, however little it has to write. More where they come by the dozen, so that consumers of
+    // what they bring keep up.
+    int64_t min_yielding_rows = 64;
+    int64_t yielding_rows_for_each = 4;
+    absl::Duration others_come_for = absl::Milliseconds(30);  // after the last one came
   };
 
   // What is on the disk when the writer starts.
@@ -85,6 +94,13 @@ class LogWriter {
   // Queues `job`, however full the queue is: of such jobs the caller has a bounded number. They give
   // way: a group takes few of them, so that those of Submit do not wait for all that they write.
   void SubmitYielding(std::unique_ptr<LogJob> job);
+
+  // Whether jobs have come by Submit within the last moment, so that more are likely to follow. Never
+  // blocks.
+  bool OthersCome() const;
+  // How many rows of jobs that give way a transaction takes now, unless a single one has more. Never
+  // blocks.
+  int64_t YieldingRows() const;
 
   LogPosition Position() const;
   // Of all that is committed, the newest quarantine entry's touch is not above this.
@@ -131,6 +147,11 @@ class LogWriter {
   int wal_pages_ = 0;
   int checkpoint_at_;  // pages
   bool checkpoint_requested_ = false;
+
+  // When the last job came that does not give way.
+  std::atomic<std::chrono::steady_clock::time_point> other_came_{
+      std::chrono::steady_clock::time_point::min()};
+  std::atomic<int64_t> others_at_once_ = 0;  // in the last group that had any
 
   mutable absl::Mutex mu_;
   std::vector<std::unique_ptr<LogJob>> queue_ ABSL_GUARDED_BY(mu_);

@@ -454,6 +454,11 @@ void SqliteEventLog::CreateSubscription(const std::string& name, const std::stri
                                             std::move(done)));
 }
 
+size_t SqliteEventLog::EventsPerWrite() const {
+  if (!writer_->OthersCome()) return kMostEventsPerWrite;
+  return static_cast<size_t>(writer_->YieldingRows());
+}
+
 void SqliteEventLog::WriteSubscription(int64_t id,
                                        std::unique_ptr<const SubscriptionChanges> changes,
                                        Done done) {

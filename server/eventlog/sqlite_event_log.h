@@ -115,6 +115,7 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<DeliveryScanPage> ScanDeliveries(int64_t id, const DeliveryScan& scan) override;
   void CreateSubscription(const std::string& name, const std::string& settings,
                           absl::Time create_time, Sequence position, IdDone done) override;
+  size_t EventsPerWrite() const override;
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override;
   void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) override;

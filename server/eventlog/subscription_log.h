@@ -3,6 +3,7 @@
 #ifndef HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_LOG_H_
 #define HOOKGATE_SERVER_EVENTLOG_SUBSCRIPTION_LOG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ class SubscriptionLog {
 
   // How many there may be.
   static constexpr int64_t kMaxSubscriptions = 1000;
+
+  static constexpr size_t kMostEventsPerWrite = 512;
 
   virtual ~SubscriptionLog() = default;
 
@@ -54,6 +57,11 @@ class SubscriptionLog {
   using IdDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
   virtual void CreateSubscription(const std::string& name, const std::string& settings,
                                   absl::Time create_time, Sequence position, IdDone done) = 0;
+
+  // About how many events one WriteSubscription is best about now: all that is written goes through
+  // one transaction after the other, and while webhooks come, each waits for the one under way. Never
+  // blocks.
+  virtual size_t EventsPerWrite() const { return kMostEventsPerWrite; }
 
   // All of `changes` or nothing. Callers have one write of a subscription under way at a time,
   // which is what bounds them: none is refused because the queue is full. NOT_FOUND

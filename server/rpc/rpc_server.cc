@@ -39,7 +39,7 @@ class RpcServerImpl final : public RpcServer {
         batches_({}, context.tail, context.log),
         pages_(options.page_threads, Executor::Priority::kGivesWay),
         openings_(1),
-        executor_(options.query_threads),
+        executor_(options.query_threads, Executor::Priority::kAwaited),
         events_({context.log, selections_, batches_, context.watch, executor_, pages_, openings_,
                  registry_, context.clock, gate_, &metrics_},
                 {context.log, context.lookups, context.quarantine, context.subscriptions,

@@ -3,6 +3,7 @@
 #ifndef HOOKGATE_TESTS_SUPPORT_HELD_STORE_H_
 #define HOOKGATE_TESTS_SUPPORT_HELD_STORE_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -74,6 +75,7 @@ class HeldStore final : public SubscriptionLog {
     }
     log_.CreateSubscription(name, settings, create_time, position, std::move(done));
   }
+  size_t EventsPerWrite() const override { return log_.EventsPerWrite(); }
   void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                          Done done) override {
     log_.WriteSubscription(id, std::move(changes), std::move(done));
