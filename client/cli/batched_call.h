@@ -34,7 +34,7 @@ struct BatchedCall {
   grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*);
   void (Request::*add)(int64_t number);  // to the request
   ResultLine (*line)(const typename Response::Result& result, const Style& style);
-  Request request = {};    // without numbers
+  Request request = {};     // without numbers
   size_t max_batch = 1000;  // in one request
 };
 

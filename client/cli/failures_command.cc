@@ -208,7 +208,7 @@ class Failures {
   std::map<int64_t, Places> places_;  // By sequence.
   GatewayError look_up_error_;
   int omitted_events_ = 0;  // Of which the answer left out subscriptions.
-  int hidden_ = 0;  // Subscriptions that the caller may not look at.
+  int hidden_ = 0;          // Subscriptions that the caller may not look at.
 };
 
 int Run(const Flags& flags, Environment& environment) {

@@ -57,8 +57,8 @@ class SubscriptionCallsTest : public testing::Test {
       done.Notify();
     });
     done.WaitForNotification();
-    auto subscriptions = SubscriptionRegistry::Open(
-        {*log_, *log_, tail_, watch_, executor_, reads_, SystemClock()});
+    auto subscriptions =
+        SubscriptionRegistry::Open({*log_, *log_, tail_, watch_, executor_, reads_, SystemClock()});
     EXPECT_TRUE(subscriptions.ok()) << subscriptions.status();
     subscriptions_ = *std::move(subscriptions);
   }

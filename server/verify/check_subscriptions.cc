@@ -163,8 +163,8 @@ void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& repo
     add(absl::StrCat("has delivery ", row.delivery, "; the last one was ", row.last_delivery));
   }
   if (row.own_void_delivery < 0 || row.own_void_delivery > row.last_delivery) {
-    add(absl::StrCat("has void deliveries up to ", row.own_void_delivery,
-                     "; the last one was ", row.last_delivery));
+    add(absl::StrCat("has void deliveries up to ", row.own_void_delivery, "; the last one was ",
+                     row.last_delivery));
   }
   if (row.attempts < 0 || row.cause < 1 || row.cause > kLastCause) {
     add("has a cause or a number of attempts that there is not");

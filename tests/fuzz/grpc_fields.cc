@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "server/grpc_server/percent_encoding.h"
 #include "server/grpc_server/request_head.h"
@@ -30,7 +30,9 @@ std::string PercentDecode(absl::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       Expect(i + 2 < text.size(), "whole escapes", text);
-      decoded += absl::HexStringToBytes(text.substr(i + 1, 2));
+      int byte = 0;
+      Expect(absl::SimpleHexAtoi(text.substr(i + 1, 2), &byte), "hex digits", text);
+      decoded.push_back(static_cast<char>(byte));
       i += 2;
     } else {
       decoded.push_back(text[i]);
