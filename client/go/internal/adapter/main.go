@@ -202,12 +202,17 @@ func (a *adapter) judge(c *command) {
 	}
 }
 
-// await returns false at the end of the input.
-func (a *adapter) await(t *task, key string, lost <-chan struct{}, onLost func()) (verdict, bool) {
+// expect has the verdict on key wait for await: it may come as soon as the suite has read what it is about.
+func (a *adapter) expect(t *task, key string) <-chan verdict {
 	waits := make(chan verdict, 1)
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	t.waiting[key] = waits
-	a.mu.Unlock()
+	return waits
+}
+
+// await returns false at the end of the input.
+func (a *adapter) await(waits <-chan verdict, lost <-chan struct{}, onLost func()) (verdict, bool) {
 	for {
 		select {
 		case v := <-waits:
@@ -347,11 +352,13 @@ func (a *adapter) subscribe(ctx context.Context, _ <-chan struct{}, t *task, c *
 		if err != nil {
 			return err
 		}
-		a.write(object{"id": c.ID, "event": eventObject(event, c)})
 		if !c.Hold {
+			a.write(object{"id": c.ID, "event": eventObject(event, c)})
 			continue
 		}
-		v, more := a.await(t, fmt.Sprint(event.GetSequence()), nil, nil)
+		waits := a.expect(t, fmt.Sprint(event.GetSequence()))
+		a.write(object{"id": c.ID, "event": eventObject(event, c)})
+		v, more := a.await(waits, nil, nil)
 		if !more {
 			return nil
 		}
@@ -443,8 +450,9 @@ func (a *adapter) consume(ctx context.Context, giveBack <-chan struct{}, t *task
 	}
 	return client.Consume(ctx, c.Subscription, func(ctx context.Context, delivery *hookgate.Delivery) error {
 		id := delivery.GetDeliveryId()
+		waits := a.expect(t, id)
 		a.write(object{"id": c.ID, "delivery": deliveryObject(delivery, c)})
-		v, more := a.await(t, id, ctx.Done(), func() {
+		v, more := a.await(waits, ctx.Done(), func() {
 			a.write(object{"id": c.ID, "lost": object{"delivery_id": id}})
 		})
 		if !more {
