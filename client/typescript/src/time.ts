@@ -1,0 +1,67 @@
+import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+
+export function durationMs(duration: Duration): number {
+  return Number(duration.seconds) * 1000 + duration.nanos / 1e6;
+}
+
+export function durationFromMs(ms: number): Duration {
+  const whole = BigInt(Math.round(ms)); // Nobody needs less than a millisecond here.
+  return create(DurationSchema, { seconds: whole / 1000n, nanos: Number(whole % 1000n) * 1_000_000 });
+}
+
+/** Later than any wait that a program outlives, and the most that setTimeout takes. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A timer that is set again and again; it calls `ring` once each time. */
+export class Alarm {
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly ring: () => void) {}
+
+  set(ms: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.ring, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS));
+  }
+
+  clear(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+}
+
+/** Waits, or returns early once one of the signals is aborted. */
+export async function sleep(ms: number, ...signals: (AbortSignal | undefined)[]): Promise<void> {
+  const { promise, resolve } = deferred();
+  const alarm = new Alarm(resolve);
+  alarm.set(ms);
+  const forget = signals.map((signal) => onAbort(signal, resolve));
+  await promise;
+  alarm.clear();
+  for (const each of forget) each();
+}
+
+/** Calls `then` when `signal` is aborted, at once if it is; the function returned forgets it. */
+export function onAbort(signal: AbortSignal | undefined, then: () => void): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    then();
+    return () => {};
+  }
+  signal.addEventListener("abort", then, { once: true });
+  return () => signal.removeEventListener("abort", then);
+}
+
+export function deferred<T = void>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (why: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (why: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
