@@ -13,8 +13,9 @@ namespace hookgate {
 namespace {
 
 constexpr char kDomain[] = "hookgate";
-// Of the status for people; holds the reason.
-constexpr char kForeignCursor[] = "hookgate/foreign_cursor";
+// Of the status for people; hold these messages.
+constexpr char kErrorInfo[] = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr char kRetryInfo[] = "type.googleapis.com/google.rpc.RetryInfo";
 
 // By gRPC itself, on this side. It is the only one that has no code of its own.
 bool IsTooLargeMessage(const GatewayError& error) {
@@ -27,7 +28,8 @@ bool IsTooLargeMessage(const GatewayError& error) {
 bool IsOfTheMoment(absl::string_view reason) {
   for (absl::string_view word :
        {"DRAINING", "STORE_UNAVAILABLE", "TOO_MANY_STREAMS", "TOO_MANY_QUERIES",
-        "TOO_MANY_CONSUMERS", "TOO_MANY_CONNECTIONS", "RATE_LIMITED", "QUEUE_FULL"}) {
+        "TOO_MANY_CONSUMERS", "TOO_MANY_CONNECTIONS", "TOO_MANY_ANSWERS", "TOO_MANY_SUBSCRIPTIONS",
+        "RATE_LIMITED", "QUEUE_FULL", "JOB_RUNNING"}) {
     if (reason == word) return true;
   }
   return false;
@@ -148,6 +150,8 @@ bool IsPermanent(const GatewayError& error) {
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kAborted:  // Another etag: the request is about what is no longer so.
       return error.FromGateway();
     default:
       return false;
@@ -163,14 +167,41 @@ absl::Status Explain(const GatewayError& error, absl::string_view what, absl::st
   const std::string next_step = NextStep(error, target);
   if (!next_step.empty()) absl::StrAppend(&message, ". ", next_step);
   absl::Status status(error.status.code(), message);
-  if (absl::StartsWith(error.reason, "CURSOR_OF_ANOTHER_")) {
-    status.SetPayload(kForeignCursor, absl::Cord(error.reason));
+  if (error.FromGateway()) {
+    google::rpc::ErrorInfo info;
+    info.set_domain(kDomain);
+    info.set_reason(error.reason);
+    info.mutable_metadata()->insert(error.metadata.begin(), error.metadata.end());
+    status.SetPayload(kErrorInfo, absl::Cord(info.SerializeAsString()));
+  }
+  if (error.retry_delay > absl::ZeroDuration()) {
+    google::rpc::RetryInfo retry;
+    *retry.mutable_retry_delay() = ToProto(error.retry_delay);
+    status.SetPayload(kRetryInfo, absl::Cord(retry.SerializeAsString()));
   }
   return status;
 }
 
+GatewayError GatewayErrorOf(const absl::Status& status) {
+  GatewayError error = {.status = absl::Status(status.code(), status.message())};
+  google::rpc::ErrorInfo info;
+  const auto info_bytes = status.GetPayload(kErrorInfo);
+  if (info_bytes.has_value() && info.ParseFromString(std::string(*info_bytes)) &&
+      info.domain() == kDomain) {
+    error.reason = info.reason();
+    error.metadata = {info.metadata().begin(), info.metadata().end()};
+  }
+  google::rpc::RetryInfo retry;
+  const auto retry_bytes = status.GetPayload(kRetryInfo);
+  if (retry_bytes.has_value() && retry.ParseFromString(std::string(*retry_bytes))) {
+    error.retry_delay =
+        FromProto(retry.retry_delay(), "retry_delay").value_or(absl::ZeroDuration());
+  }
+  return error;
+}
+
 bool IsForeignCursor(const absl::Status& status) {
-  return status.GetPayload(kForeignCursor).has_value();
+  return absl::StartsWith(GatewayErrorOf(status).reason, "CURSOR_OF_ANOTHER_");
 }
 
 }  // namespace hookgate

@@ -64,16 +64,41 @@ TEST(IsPermanentTest, GoesByTheReasonOfAGatewayAndElseByTheCode) {
   EXPECT_FALSE(of_gateway(Code::FAILED_PRECONDITION, "STORE_UNAVAILABLE"));
   EXPECT_FALSE(of_gateway(Code::RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"));
   EXPECT_FALSE(of_gateway(Code::UNAVAILABLE, "DRAINING"));
+  EXPECT_FALSE(of_gateway(Code::FAILED_PRECONDITION, "JOB_RUNNING"));
+  EXPECT_FALSE(of_gateway(Code::RESOURCE_EXHAUSTED, "TOO_MANY_ANSWERS"));
+  // The request is about an etag, or a name, that is not free any more.
+  EXPECT_TRUE(of_gateway(Code::ABORTED, "ETAG_MISMATCH"));
+  EXPECT_TRUE(of_gateway(Code::ALREADY_EXISTS, "SUBSCRIPTION_EXISTS"));
   const auto of_the_way = [](Code code, const char* message) {
     return IsPermanent(ReadGatewayError(grpc::Status(code, message)));
   };
   EXPECT_TRUE(of_the_way(Code::UNAUTHENTICATED, "no"));
   EXPECT_TRUE(of_the_way(Code::UNIMPLEMENTED, "no"));
   EXPECT_FALSE(of_the_way(Code::NOT_FOUND, "no"));
+  EXPECT_FALSE(of_the_way(Code::ABORTED, "no"));
   EXPECT_FALSE(of_the_way(Code::FAILED_PRECONDITION, "no"));
   EXPECT_FALSE(of_the_way(Code::RESOURCE_EXHAUSTED, "try later"));
   EXPECT_TRUE(of_the_way(Code::RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 4)"));
   EXPECT_FALSE(IsPermanent({}));
+}
+
+// The end of a subscription was text: a program that wanted to go on from the earliest cursor had to
+// look for it there.
+TEST(GatewayErrorTest, IsReadFromAnExplainedStatus) {
+  const absl::Status end =
+      Explain(ReadGatewayError(GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN",
+                                             "cursor overtaken", {{"earliest_cursor", "c7"}},
+                                             absl::Milliseconds(1500))),
+              "cannot subscribe", "gateway:50051");
+  const GatewayError error = GatewayErrorOf(end);
+  EXPECT_EQ(error.status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(error.status.message(), end.message());
+  EXPECT_EQ(error.reason, "CURSOR_OVERTAKEN");
+  EXPECT_EQ(error.metadata.at("earliest_cursor"), "c7");
+  EXPECT_EQ(error.retry_delay, absl::Milliseconds(1500));
+  EXPECT_TRUE(IsPermanent(error));
+  EXPECT_FALSE(GatewayErrorOf(absl::OutOfRangeError("elsewhere")).FromGateway());
+  EXPECT_TRUE(GatewayErrorOf(absl::OkStatus()).status.ok());
 }
 
 TEST(ExplainTest, NamesTheEarliestCursorWhenRetentionWasFaster) {
