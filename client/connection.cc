@@ -1,10 +1,14 @@
 #include "client/connection.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "client/gateway_error.h"
 #include "client/target.h"
+#include "client/token_source.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
@@ -27,29 +31,32 @@ bool UsesProxy(const std::string& target) {
 // gRPC sends call credentials over TLS alone; a token may also go to loopback.
 class TokenSender final : public grpc::experimental::Interceptor {
  public:
-  explicit TokenSender(const std::string& header) : header_(header) {}
+  explicit TokenSender(TokenSource& tokens) : tokens_(tokens) {}
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     using Point = grpc::experimental::InterceptionHookPoints;
     if (methods->QueryInterceptionHookPoint(Point::PRE_SEND_INITIAL_METADATA)) {
-      methods->GetSendInitialMetadata()->emplace("authorization", header_);
+      const std::string token = tokens_.Get();
+      if (!token.empty()) {
+        methods->GetSendInitialMetadata()->emplace("authorization", absl::StrCat("Bearer ", token));
+      }
     }
     methods->Proceed();
   }
 
  private:
-  const std::string header_;
+  TokenSource& tokens_;  // The factory's, which lives as long as the channel.
 };
 
 class TokenSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
  public:
-  explicit TokenSenderFactory(const std::string& token) : header_("Bearer " + token) {}
+  explicit TokenSenderFactory(std::shared_ptr<TokenSource> tokens) : tokens_(std::move(tokens)) {}
   grpc::experimental::Interceptor* CreateClientInterceptor(
       grpc::experimental::ClientRpcInfo*) override {
-    return new TokenSender(header_);
+    return new TokenSender(*tokens_);
   }
 
  private:
-  const std::string header_;
+  const std::shared_ptr<TokenSource> tokens_;
 };
 
 std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const ConnectionSecurity& security) {
@@ -58,7 +65,8 @@ std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const ConnectionSecuri
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
-                                           const ConnectionSecurity& security) {
+                                           const ConnectionSecurity& security,
+                                           const std::shared_ptr<TokenSource>& tokens) {
   grpc::ChannelArguments arguments;
   // Finds a vanished peer below the calls. Gentle enough for a server with gRPC's default rules,
   // since heartbeats flow in between.
@@ -66,29 +74,84 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   // Callers have their own back-off. gRPC's would come on top of it, and grow to two minutes.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
+  // For how long one try to connect may last, TLS included.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   // One event with its raw body may be more than gRPC's 4 MiB.
   arguments.SetMaxReceiveMessageSize(kMaxReceivedBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, UsesProxy(target) ? 1 : 0);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> senders;
-  if (!security.token.empty() && CheckSecurity(target, security).ok()) {
-    senders.push_back(std::make_unique<TokenSenderFactory>(security.token));
-  }
+  if (tokens != nullptr) senders.push_back(std::make_unique<TokenSenderFactory>(tokens));
   return grpc::experimental::CreateCustomChannelWithInterceptors(target, MakeCredentials(security),
                                                                  arguments, std::move(senders));
+}
+
+Connection::Stubs StubsOf(const std::shared_ptr<grpc::ChannelInterface>& channel) {
+  return {v1::EventService::NewStub(channel), v1::AdminService::NewStub(channel),
+          v1::SubscriptionService::NewStub(channel)};
+}
+
+absl::Status Check(const std::string& target, const ConnectionSecurity& security) {
+  const absl::Status status = CheckTarget(target);
+  if (status.ok()) return CheckSecurity(target, security);
+  return absl::InvalidArgumentError(
+      absl::StrCat("the target \"", target, "\": ", std::string(status.message())));
+}
+
+// Null if no token is to be shown.
+std::shared_ptr<TokenSource> TokensOf(const ConnectionSecurity& security,
+                                      const absl::Status& status) {
+  if (!status.ok() || (security.token + security.token_file).empty()) return nullptr;
+  return std::make_shared<TokenSource>(security.token, security.token_file);
 }
 
 }  // namespace
 
 Connection::Connection(const std::string& target, const ConnectionSecurity& security)
-    : Connection(target, MakeChannel(target, security)) {}
+    : Connection(target, security, Check(target, security)) {}
+
+Connection::Connection(const std::string& target, const ConnectionSecurity& security,
+                       absl::Status status)
+    : Connection(target, security, TokensOf(security, status), status) {}
+
+Connection::Connection(const std::string& target, const ConnectionSecurity& security,
+                       const std::shared_ptr<TokenSource>& tokens, const absl::Status& status)
+    : Connection(target, MakeChannel(target, security, tokens), tokens, status) {}
 
 Connection::Connection(const std::string& target,
                        const std::shared_ptr<grpc::ChannelInterface>& channel)
+    : Connection(target, channel, nullptr, absl::OkStatus()) {}
+
+Connection::Connection(const std::string& target,
+                       const std::shared_ptr<grpc::ChannelInterface>& channel,
+                       const std::shared_ptr<TokenSource>& tokens, const absl::Status& status)
     : target_(target),
-      events_(v1::EventService::NewStub(channel)),
-      admin_(v1::AdminService::NewStub(channel)),
-      subscriptions_(v1::SubscriptionService::NewStub(channel)) {}
+      status_(status),
+      tokens_(tokens),
+      channel_(channel),
+      stubs_(StubsOf(channel)) {}
+
+Connection::Connection(const std::string& target, Stubs stubs)
+    : target_(target), stubs_(std::move(stubs)) {}
+
+Connection::~Connection() = default;
+
+bool Connection::AwaitConnecting(absl::Duration timeout) {
+  if (channel_ == nullptr) return false;
+  const grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+  if (state == GRPC_CHANNEL_READY || state == GRPC_CHANNEL_SHUTDOWN) return false;
+  channel_->WaitForStateChange(
+      state, std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+  return true;
+}
+
+std::string Connection::CurrentToken() const {
+  return tokens_ == nullptr ? std::string() : tokens_->Get();
+}
+
+bool Connection::IsFinal(const GatewayError& error, const std::string& token) const {
+  if (absl::IsUnauthenticated(error.status) && CurrentToken() != token) return false;
+  return IsPermanent(error);
+}
 
 }  // namespace hookgate

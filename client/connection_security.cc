@@ -1,10 +1,9 @@
 #include "client/connection_security.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "client/target.h"
+#include "client/token_source.h"
 
 namespace hookgate {
 
@@ -16,11 +15,15 @@ absl::Status CheckSecurity(const std::string& target, const ConnectionSecurity& 
   if (!security.tls && !(security.ca + security.certificate).empty()) {
     return absl::InvalidArgumentError("certificates are for TLS, which is not asked for");
   }
-  if (std::any_of(security.token.begin(), security.token.end(),
-                  [](unsigned char c) { return !absl::ascii_isgraph(c); })) {
+  if (!security.token.empty() && !LooksLikeToken(security.token)) {
     return absl::InvalidArgumentError("the token has spaces or other bytes that no token has");
   }
-  if (security.token.empty() || security.tls || IsLoopback(target)) return absl::OkStatus();
+  if (security.token.empty() && !security.token_file.empty()) {
+    const absl::StatusOr<std::string> token = ReadTokenFile(security.token_file);
+    if (!token.ok()) return token.status();
+  }
+  const bool has_token = !(security.token + security.token_file).empty();
+  if (!has_token || security.tls || IsLoopback(target)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("without TLS the token would travel to ", target,
                                                  " in the clear: use TLS, or a loopback address"));
 }

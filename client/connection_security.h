@@ -18,10 +18,14 @@ struct ConnectionSecurity {
   // Sent with each call. Over plain text it is sent to loopback addresses alone: elsewhere anybody
   // on the way could take it.
   std::string token;
+  // A file that holds the token, and is read again for each call, so that it can be replaced while
+  // the client runs; white space around the token does not count. `token` is used until this one
+  // can be read, and the one read last while it cannot. "": none.
+  std::string token_file;
 };
 
 // OK, or INVALID_ARGUMENT that says what does not go together, such as a token without TLS for a
-// target that is not loopback. No message holds the token.
+// target that is not loopback, or what is wrong with the token file. No message holds the token.
 absl::Status CheckSecurity(const std::string& target, const ConnectionSecurity& security);
 
 }  // namespace hookgate

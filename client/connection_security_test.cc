@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 namespace hookgate {
 namespace {
 
@@ -31,6 +33,19 @@ TEST(ConnectionSecurityTest, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_THAT(ErrorOf("a:1", {.ca = "ca"}), HasSubstr("TLS"));
   EXPECT_THAT(ErrorOf("127.0.0.1:1", {.token = "to ken"}), HasSubstr("spaces"));
   EXPECT_THAT(ErrorOf("127.0.0.1:1", {.token = "token\n"}), HasSubstr("spaces"));
+}
+
+TEST(ConnectionSecurityTest, ATokenFileCountsAsATokenAndMustHoldOne) {
+  const std::string path = testing::TempDir() + "/token";
+  std::ofstream(path) << "secret\n";
+  EXPECT_EQ(ErrorOf("127.0.0.1:50051", {.token_file = path}), "");
+  EXPECT_EQ(ErrorOf("gateway:50051", {.tls = true, .token_file = path}), "");
+  EXPECT_THAT(ErrorOf("gateway:50051", {.token_file = path}), HasSubstr("in the clear"));
+  std::ofstream(path) << "to ken";
+  EXPECT_THAT(ErrorOf("127.0.0.1:50051", {.token_file = path}), HasSubstr(path));
+  EXPECT_THAT(ErrorOf("127.0.0.1:50051", {.token_file = path + ".not"}), HasSubstr("be read"));
+  // A pipe, which can be read once, comes with what was read.
+  EXPECT_EQ(ErrorOf("127.0.0.1:50051", {.token = "t", .token_file = path}), "");
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ namespace {
 
 // As the subscriber's: heartbeats may be late once and lost never.
 constexpr double kIntervalsUntilDead = 2.5;
+// How late a wait may notice a stop while the transport connects.
+constexpr absl::Duration kLongestConnecting = absl::Milliseconds(50);
 // A lease is extended when a third of it has passed: two more tries fit.
 constexpr int kExtensionsPerLease = 3;
 constexpr int64_t kMostBytes = 64 << 20;
@@ -127,6 +129,7 @@ absl::Status Consumer::Run(const Handler& handler) {
 }
 
 absl::Status Consumer::Run(const HoldingHandler& handler) {
+  if (!connection_.status().ok()) return connection_.status();
   threads_.emplace_back([this] { Keep(); });
   for (int i = 0; i < std::max(options_.concurrency, 1); ++i) {
     threads_.emplace_back([this, &handler] { Work(handler); });
@@ -140,10 +143,14 @@ absl::Status Consumer::Run(const HoldingHandler& handler) {
     }
     if (stopped()) break;
     const absl::Duration delay = DelayAfter(end);
-    if (options_.disconnected) options_.disconnected(end.why, delay);
+    if (options_.observers.disconnected) options_.observers.disconnected(end.why, delay);
     const absl::Duration until = Now() + delay;
-    absl::MutexLock lock(&mu_);
-    while (!stopped_ && Now() < until) changed_.WaitWithTimeout(&mu_, until - Now());
+    while (!stopped() && Now() < until) {
+      const absl::Duration left = until - Now();
+      if (connection_.AwaitConnecting(std::min(left, kLongestConnecting))) continue;
+      absl::MutexLock lock(&mu_);
+      if (!stopped_) changed_.WaitWithTimeout(&mu_, left);
+    }
   }
   EndThreads();
   return result;
@@ -194,6 +201,7 @@ Consumer::StreamEnd Consumer::RunStream() {
   });
   heartbeat_interval_ = options_.heartbeat_interval;
   watchdog.Arm(options_.open_timeout);
+  const std::string token = connection_.CurrentToken();
   const auto stream = connection_.subscriptions().Consume(&context);
   if (stream->Write(OpenFrame(options_))) BeginStream(stream.get());
   v1::ConsumeResponse frame;
@@ -208,31 +216,37 @@ Consumer::StreamEnd Consumer::RunStream() {
   end.retry_delay = error.retry_delay;
   end.why = silent ? absl::UnavailableError(absl::StrCat("nothing came from the gateway at ",
                                                          connection_.target(), " for too long"))
-                   : WhyEnded(error, end);
+                   : WhyEnded(error, token, end);
   return end;
 }
 
-absl::Status Consumer::WhyEnded(const GatewayError& error, StreamEnd& end) const {
+absl::Status Consumer::WhyEnded(const GatewayError& error, const std::string& token,
+                                StreamEnd& end) const {
   const absl::Status why = Explain(error, "cannot consume", connection_.target());
-  if (IsPermanent(error)) end.result = why;
+  if (connection_.IsFinal(error, token)) end.result = why;
   if (!why.ok()) return why;
   return absl::UnavailableError(
       absl::StrCat("the gateway at ", connection_.target(), " ended the stream"));
 }
 
 void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
+  const Observers& observers = options_.observers;
   end.useful = end.useful || frame.has_deliveries() || frame.has_heartbeat();
   if (frame.has_opened()) {
     const auto interval = FromProto(frame.opened().heartbeat_interval(), "heartbeat_interval");
     if (interval.ok() && *interval > absl::ZeroDuration()) heartbeat_interval_ = *interval;
     OnOpened(frame.opened());
+    if (observers.opened) observers.opened(frame.opened());
   } else if (frame.has_deliveries()) {
     Accept(frame.deliveries());
   } else if (frame.has_ack_results()) {
     OnResults(frame.ack_results());
+  } else if (frame.has_heartbeat()) {
+    if (observers.heartbeat) observers.heartbeat(frame.heartbeat());
   } else if (frame.has_draining()) {
     const auto delay = FromProto(frame.draining().reconnect_delay(), "reconnect_delay");
     if (delay.ok()) end.reconnect_delay = *delay;
+    if (observers.draining) observers.draining(frame.draining());
   }
 }
 
@@ -499,7 +513,8 @@ absl::Duration Consumer::NextWake(absl::Duration now) const {
   if (now < cut_deadline_) next = std::min(next, cut_deadline_);
   for (const auto& [id, lease] : leases_) {
     next = std::min(next, lease.ends);
-    if (stream_ != nullptr && !ended_ && lease.extend_at < lease.until) {
+    // One that is not extended any more is no reason to wake, or the keeper would not wait at all.
+    if (stream_ != nullptr && !ended_ && lease.extend_at < lease.until && now < lease.until) {
       next = std::min(next, std::max(lease.extend_at, now));
     }
   }

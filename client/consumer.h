@@ -14,7 +14,8 @@
 // newer delivery, unless it is GiveBack: then the event is handled again.
 //
 // While a handler runs, its lease is extended. A handler that must not work on an event that others
-// may have by now asks its Hold, or is told by it (OnLost).
+// may have by now asks its Hold, or is told by it (OnLost). BEHAVIOUR.md says all that this class
+// does; the libraries in other languages do the same.
 #ifndef HOOKGATE_CLIENT_CONSUMER_H_
 #define HOOKGATE_CLIENT_CONSUMER_H_
 
@@ -98,6 +99,18 @@ class Hold {
 // Stop and StopAndGiveBack may be called from any thread, all else from one.
 class Consumer {
  public:
+  // Called from the thread in Run, which reads what comes from the gateway: should return soon. Any
+  // may be left empty.
+  struct Observers {
+    // A stream is open.
+    std::function<void(const v1::ConsumeResponse::Opened&)> opened;
+    // Its conditions say why nothing may come.
+    std::function<void(const v1::ConsumeResponse::Heartbeat&)> heartbeat;
+    std::function<void(const v1::ConsumeResponse::Draining&)> draining;
+    // The stream broke, or could not be opened; the next try comes after `delay`.
+    std::function<void(const absl::Status& why, absl::Duration delay)> disconnected;
+  };
+
   struct Options {
     // The gateway: "host:port". Not used with a Connection of your own.
     std::string target = "127.0.0.1:50051";
@@ -126,8 +139,7 @@ class Consumer {
     absl::Duration open_timeout = absl::Seconds(20);
     bool include_raw_body = false;
     BackoffPolicy backoff;
-    // Called from the thread in Run; the next try comes after `delay`. May be empty.
-    std::function<void(const absl::Status& why, absl::Duration delay)> disconnected;
+    Observers observers;
   };
 
   // Called on up to `concurrency` threads of the consumer's at a time. It may call Stop. `hold`
@@ -147,7 +159,7 @@ class Consumer {
   // (IsPermanent in gateway_error.h): INVALID_ARGUMENT, NOT_FOUND (there is no such subscription,
   // or no more), PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED, and RESOURCE_EXHAUSTED if a
   // message of the gateway is larger than the connection takes. All else is tried again for ever,
-  // with back-off. Returns when no handler runs any more. Blocks; once only.
+  // with back-off; so is UNAUTHENTICATED if the token file holds another token by then. Returns when no handler runs any more. Blocks; once only.
   absl::Status Run(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Run(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -183,7 +195,7 @@ class Consumer {
   };
 
   StreamEnd RunStream();
-  absl::Status WhyEnded(const GatewayError& error, StreamEnd& end) const;
+  absl::Status WhyEnded(const GatewayError& error, const std::string& token, StreamEnd& end) const;
   void HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
   void Accept(const v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
   void TakeOver(const v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -1,12 +1,14 @@
 #include "client/consumer.h"
 
 #include <atomic>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "client/connection.h"
+#include "client/gateway_error.h"
 #include "client/testing/fake_gateway.h"
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
@@ -268,12 +270,68 @@ TEST_F(ConsumerTest, AnAckThatWasNotAnsweredIsSentAgainOnTheNextStream) {
   EXPECT_EQ(again.ack().delivery_ids(0), "d1");
 }
 
+TEST_F(ConsumerTest, TheApplicationIsToldWhatBecomesOfItsStreams) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    v1::ConsumeResponse frame;
+    frame.mutable_heartbeat()->add_conditions(v1::SUBSCRIPTION_CONDITION_PAUSED);
+    stream.Write(frame);
+    *frame.mutable_draining()->mutable_reconnect_delay() = ToProto(absl::Milliseconds(3));
+    stream.Write(frame);
+    return GatewayStatus(grpc::StatusCode::UNAVAILABLE, "DRAINING", "draining");
+  });
+  std::vector<std::string> told;
+  Consumer::Options options = Options();
+  Consumer* running = nullptr;
+  options.observers = {.opened = [&](const auto&) { told.push_back("opened"); },
+                       .heartbeat =
+                           [&](const auto& frame) {
+                             told.push_back(v1::SubscriptionCondition_Name(frame.conditions(0)));
+                           },
+                       .draining = [&](const auto&) { told.push_back("draining"); },
+                       .disconnected =
+                           [&](const absl::Status& why, absl::Duration delay) {
+                             told.push_back(GatewayErrorOf(why).reason);
+                             EXPECT_EQ(delay, absl::Milliseconds(3));
+                             running->Stop();
+                           }};
+  Consumer consumer(options);
+  running = &consumer;
+  EXPECT_TRUE(consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
+  EXPECT_THAT(told, ::testing::ElementsAre("opened", "SUBSCRIPTION_CONDITION_PAUSED", "draining",
+                                           "DRAINING"));
+}
+
+// The gateway takes an old token away: the consumer ended although its file held the new one.
+TEST_F(ConsumerTest, ARefusedTokenIsFinalUnlessTheFileHoldsAnotherByThen) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/token");
+  std::ofstream(path) << "old";
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    std::ofstream(path) << "new";
+    return GatewayStatus(grpc::StatusCode::UNAUTHENTICATED, "UNAUTHENTICATED", "unknown token");
+  });
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    return GatewayStatus(grpc::StatusCode::UNAUTHENTICATED, "UNAUTHENTICATED", "again");
+  });
+  Consumer::Options options = Options();
+  options.security.token_file = path;
+  const absl::Status end =
+      Consumer(options).Run([](const v1::Delivery&) { return Verdict::Ack(); });
+  EXPECT_EQ(end.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(end.message()), HasSubstr("again"));
+  options.security = {.token = "to ken"};
+  EXPECT_EQ(Consumer(options).Run([](const v1::Delivery&) { return Verdict::Ack(); }).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ConsumerTest, ASilentStreamIsGivenUp) {
   Consumer::Options options = Options();
   options.open_timeout = absl::Milliseconds(20);
   Consumer* running = nullptr;
   absl::Status why;
-  options.disconnected = [&](const absl::Status& status, absl::Duration) {
+  options.observers.disconnected = [&](const absl::Status& status, absl::Duration) {
     why = status;
     running->Stop();
   };

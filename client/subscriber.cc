@@ -5,12 +5,12 @@
 #include <optional>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "client/connection.h"
 #include "client/gateway_error.h"
 #include "client/watchdog.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/support/sync_stream.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 
@@ -20,6 +20,8 @@ namespace {
 // Heartbeats may be late once and lost never: two and a half intervals tell a dead stream from a
 // slow network.
 constexpr double kIntervalsUntilDead = 2.5;
+// How late a wait may notice a stop while the transport connects.
+constexpr absl::Duration kLongestConnecting = absl::Milliseconds(50);
 
 struct SetStart {
   v1::SubscribeRequest& request;
@@ -38,17 +40,27 @@ struct SetStart {
 
 }  // namespace
 
-// How one stream ended, and what that means for the next.
-struct Subscriber::StreamEnd {
-  // Run's result, if Run ends with this stream.
-  std::optional<absl::Status> result;
-  // Why the stream broke, otherwise.
-  absl::Status why;
+// From the call to its end.
+struct Subscriber::Stream {
+  Stream() : watchdog([this] { Bark(); }) {}
+  void Bark() {
+    silent = true;
+    context.TryCancel();
+  }
+
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReaderInterface<v1::SubscribeResponse>> reader;
+  std::string token;  // What it was opened with.
+  v1::SubscribeResponse frame;
+  int next_event = 0;      // Of the frame's events: the one that Next returns next.
+  bool has_given = false;  // The one before that was returned, and does not count as handled yet.
   // It was of use: an event was handled or a heartbeat came.
   bool delivered = false;
-  // The gateway said when to come back: in Draining, and with an error.
+  absl::Duration patience;
+  // By Draining: when to come back.
   std::optional<absl::Duration> reconnect_delay;
-  absl::Duration retry_delay;
+  std::atomic<bool> silent = false;
+  Watchdog watchdog;  // Last: it uses the context.
 };
 
 Subscriber::Subscriber(Options options)
@@ -59,23 +71,52 @@ Subscriber::Subscriber(Options options)
 Subscriber::Subscriber(Connection& connection, Options options)
     : options_(std::move(options)), connection_(connection) {}
 
-Subscriber::~Subscriber() = default;
+Subscriber::~Subscriber() {
+  if (loaded_ && !ended_) End(absl::OkStatus());
+}
 
 absl::Status Subscriber::Run(const Handler& handler) {
-  RETURN_IF_ERROR(LoadPosition());
-  while (!stopped()) {
-    const StreamEnd end = RunStream(handler);
-    if (end.result.has_value()) {
-      const absl::Status saved = SavePosition();
-      return end.result->ok() ? saved : *end.result;
-    }
-    RETURN_IF_ERROR(SavePosition());
-    if (stopped()) break;
-    const absl::Duration delay = DelayAfter(end);
-    if (options_.observers.disconnected) options_.observers.disconnected(end.why, delay);
-    WaitOrStop(delay);
+  while (const v1::Event* const event = Next()) {
+    const absl::Status handled = handler(*event);
+    if (!handled.ok()) End(handled);
   }
-  return absl::OkStatus();
+  return result_;
+}
+
+const v1::Event* Subscriber::Next() {
+  if (ended_) return nullptr;
+  if (!loaded_) {
+    const absl::Status loaded = connection_.status().ok() ? LoadPosition() : connection_.status();
+    if (!loaded.ok()) return End(loaded);
+    loaded_ = true;
+  }
+  const absl::Status handled = MarkHandled();
+  if (!handled.ok()) return End(handled);
+  while (!stopped()) {
+    if (stream_ == nullptr) OpenStream();
+    Stream& stream = *stream_;
+    if (stream.next_event < stream.frame.event_batch().events_size()) {
+      stream.has_given = true;
+      return &stream.frame.event_batch().events(stream.next_event++);
+    }
+    const std::optional<absl::Status> end = ReadFrame();
+    if (end.has_value()) return End(*end);
+  }
+  return End(absl::OkStatus());
+}
+
+const v1::Event* Subscriber::End(const absl::Status& result) {
+  ended_ = true;
+  if (stream_ != nullptr) {
+    stream_->watchdog.Disarm();
+    stream_->context.TryCancel();
+    stream_->reader->Finish();
+    SetCall(nullptr);
+    stream_.reset();
+  }
+  const absl::Status saved = loaded_ ? SavePosition() : absl::OkStatus();
+  result_ = result.ok() ? saved : result;
+  return nullptr;
 }
 
 void Subscriber::Stop() {
@@ -121,58 +162,76 @@ v1::SubscribeRequest Subscriber::MakeRequest() const {
   return request;
 }
 
-Subscriber::StreamEnd Subscriber::RunStream(const Handler& handler) {
-  StreamEnd end;
-  grpc::ClientContext context;
-  SetCall(&context);
-  absl::Cleanup forget_call = [this] { SetCall(nullptr); };
-  std::atomic<bool> silent = false;
-  Watchdog watchdog([&context, &silent] {
-    silent = true;
-    context.TryCancel();
-  });
-
+void Subscriber::OpenStream() {
+  stream_ = std::make_unique<Stream>();
+  SetCall(&stream_->context);
+  stream_->token = connection_.CurrentToken();
   heartbeat_interval_ = options_.heartbeat_interval;
-  absl::Duration patience = options_.open_timeout;
-  watchdog.Arm(patience);
-  const auto reader = connection_.events().Subscribe(&context, MakeRequest());
-  v1::SubscribeResponse frame;
-  while (reader->Read(&frame)) {
-    // Only the wait for a frame counts: a handler may take its time.
-    watchdog.Disarm();
-    const absl::Status handled = HandleFrame(frame, handler, end);
-    if (!handled.ok()) end.result = handled;
-    if (!handled.ok() || stopped()) {
-      context.TryCancel();
-      break;
-    }
-    patience = kIntervalsUntilDead * heartbeat_interval_;
-    watchdog.Arm(patience);
-  }
-
-  const GatewayError error = ReadGatewayError(reader->Finish());
-  if (end.result.has_value() || stopped()) return end;
-  if (silent) {
-    end.why = absl::UnavailableError(absl::StrCat("nothing came from the gateway at ",
-                                                  connection_.target(), " for ",
-                                                  absl::FormatDuration(patience)));
-    return end;
-  }
-  const absl::Status why = Explain(error, "cannot subscribe", connection_.target());
-  if (IsPermanent(error)) {
-    end.result = why;
-    return end;
-  }
-  end.why = why.ok() ? absl::UnavailableError(absl::StrCat("the gateway at ", connection_.target(),
-                                                           " ended the stream"))
-                     : why;
-  end.retry_delay = error.retry_delay;
-  return end;
+  stream_->patience = options_.open_timeout;
+  stream_->watchdog.Arm(stream_->patience);
+  stream_->reader = connection_.events().Subscribe(&stream_->context, MakeRequest());
 }
 
-absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const Handler& handler,
-                                     StreamEnd& end) {
+absl::Status Subscriber::MarkHandled() {
+  if (stream_ == nullptr || !stream_->has_given) return absl::OkStatus();
+  Stream& stream = *stream_;
+  const v1::SubscribeResponse::EventBatch& batch = stream.frame.event_batch();
+  stream.has_given = false;
+  stream.delivered = true;
+  MoveTo(batch.events(stream.next_event - 1).cursor());
+  const bool last = stream.next_event == batch.events_size();
+  const bool due = options_.clock->MonotonicNow() - saved_at_ >= options_.save_interval;
+  return last || due ? SavePosition() : absl::OkStatus();
+}
+
+std::optional<absl::Status> Subscriber::ReadFrame() {
+  Stream& stream = *stream_;
+  // Only the wait for a frame counts: a handler may take its time.
+  stream.watchdog.Arm(stream.patience);
+  const bool read = stream.reader->Read(&stream.frame);
+  stream.watchdog.Disarm();
+  stream.next_event = 0;
+  if (!read) {
+    stream.frame.Clear();
+    return FinishStream();
+  }
+  const absl::Status handled = HandleFrame();
+  stream.patience = kIntervalsUntilDead * heartbeat_interval_;
+  if (!handled.ok()) return handled;
+  return std::nullopt;
+}
+
+std::optional<absl::Status> Subscriber::FinishStream() {
+  const std::unique_ptr<Stream> stream = std::move(stream_);
+  const GatewayError error = ReadGatewayError(stream->reader->Finish());
+  SetCall(nullptr);
+  if (stopped()) return std::nullopt;
+  absl::Status why;
+  absl::Duration retry_delay;
+  if (stream->silent) {
+    why = absl::UnavailableError(absl::StrCat("nothing came from the gateway at ",
+                                              connection_.target(), " for ",
+                                              absl::FormatDuration(stream->patience)));
+  } else {
+    why = Explain(error, "cannot subscribe", connection_.target());
+    if (connection_.IsFinal(error, stream->token)) return why;
+    if (why.ok()) {
+      why = absl::UnavailableError(
+          absl::StrCat("the gateway at ", connection_.target(), " ended the stream"));
+    }
+    retry_delay = error.retry_delay;
+  }
+  const absl::Status saved = SavePosition();
+  if (!saved.ok()) return saved;
+  const absl::Duration delay = DelayAfter(*stream, retry_delay);
+  if (options_.observers.disconnected) options_.observers.disconnected(why, delay);
+  WaitOrStop(delay);
+  return std::nullopt;
+}
+
+absl::Status Subscriber::HandleFrame() {
   const Observers& observers = options_.observers;
+  const v1::SubscribeResponse& frame = stream_->frame;
   switch (frame.frame_case()) {
     case v1::SubscribeResponse::kOpened:
       // The start is fixed here: whatever is stored from now on is found from this cursor, even if
@@ -186,8 +245,7 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
       if (observers.opened) observers.opened(frame.opened());
       break;
     case v1::SubscribeResponse::kEventBatch:
-      RETURN_IF_ERROR(HandleEvents(frame.event_batch(), handler, end));
-      break;
+      return absl::OkStatus();  // Next returns its events, one by one.
     // Cursors of the frames below cover events that did not match as well. Everything sent before
     // them has been handled when they are read.
     case v1::SubscribeResponse::kCaughtUp:
@@ -195,7 +253,7 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
       if (observers.caught_up) observers.caught_up(frame.caught_up());
       break;
     case v1::SubscribeResponse::kHeartbeat:
-      end.delivered = true;
+      stream_->delivered = true;
       MoveTo(frame.heartbeat().cursor());
       if (observers.heartbeat) observers.heartbeat(frame.heartbeat());
       break;
@@ -204,7 +262,7 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
       if (frame.draining().has_reconnect_delay()) {
         const auto delay =
             FromProto(frame.draining().reconnect_delay(), "draining.reconnect_delay");
-        if (delay.ok()) end.reconnect_delay = *delay;
+        if (delay.ok()) stream_->reconnect_delay = *delay;
       }
       if (observers.draining) observers.draining(frame.draining());
       break;
@@ -214,27 +272,13 @@ absl::Status Subscriber::HandleFrame(const v1::SubscribeResponse& frame, const H
   return SavePosition();
 }
 
-absl::Status Subscriber::HandleEvents(const v1::SubscribeResponse::EventBatch& batch,
-                                      const Handler& handler, StreamEnd& end) {
-  for (const v1::Event& event : batch.events()) {
-    if (stopped()) break;
-    RETURN_IF_ERROR(handler(event));
-    end.delivered = true;
-    MoveTo(event.cursor());
-    if (options_.clock->MonotonicNow() - saved_at_ >= options_.save_interval) {
-      RETURN_IF_ERROR(SavePosition());
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Duration Subscriber::DelayAfter(const StreamEnd& end) {
-  if (end.reconnect_delay.has_value()) {
+absl::Duration Subscriber::DelayAfter(const Stream& stream, absl::Duration retry_delay) {
+  if (stream.reconnect_delay.has_value()) {
     failures_ = 0;  // It was the gateway's will, not its trouble.
-    return std::max(*end.reconnect_delay, absl::ZeroDuration());
+    return std::max(*stream.reconnect_delay, absl::ZeroDuration());
   }
-  failures_ = end.delivered ? 1 : std::min(failures_ + 1, 1000);
-  return std::max(BackoffDelay(options_.backoff, failures_, random_), end.retry_delay);
+  failures_ = stream.delivered ? 1 : std::min(failures_ + 1, 1000);
+  return std::max(BackoffDelay(options_.backoff, failures_, random_), retry_delay);
 }
 
 bool Subscriber::stopped() const {
@@ -244,11 +288,12 @@ bool Subscriber::stopped() const {
 
 void Subscriber::WaitOrStop(absl::Duration delay) {
   const absl::Duration until = SystemClock().MonotonicNow() + delay;
-  absl::MutexLock lock(&mu_);
-  while (!stopped_) {
+  while (!stopped()) {
     const absl::Duration left = until - SystemClock().MonotonicNow();
     if (left <= absl::ZeroDuration()) return;
-    stop_called_.WaitWithTimeout(&mu_, left);
+    if (connection_.AwaitConnecting(std::min(left, kLongestConnecting))) continue;
+    absl::MutexLock lock(&mu_);
+    if (!stopped_) stop_called_.WaitWithTimeout(&mu_, left);
   }
 }
 

@@ -9,14 +9,23 @@
 //     return absl::OkStatus();
 //   });
 //
-// The law: the position moves past an event only after the handler returned OK for it, so each
-// event is handled at least once, and twice only if the process dies between handling and saving.
-// Handlers should be idempotent; (source, webhook_id) is the key.
+// or, as a loop of one's own:
+//
+//   for (const hookgate::v1::Event& event : subscriber.Events()) Alert(event);
+//   absl::Status end = subscriber.end();
+//
+// The law: the position moves past an event only after the handler returned OK for it, or the loop
+// asked for the next one; so each event is handled at least once, and twice only if the process dies
+// between handling and saving. Handlers should be idempotent; (source, webhook_id) is the key.
+// BEHAVIOUR.md says all that this class does; the libraries in other languages do the same.
 #ifndef HOOKGATE_CLIENT_SUBSCRIBER_H_
 #define HOOKGATE_CLIENT_SUBSCRIBER_H_
 
+#include <cstddef>
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -119,17 +128,30 @@ class Subscriber {
   //   NOT_FOUND            the gateway has no such source
   //   UNIMPLEMENTED        there is no (recent) gateway behind the target
   //   RESOURCE_EXHAUSTED   an event is larger than the connection takes, as this side has found
-  // A gateway's answer is judged by its reason (IsPermanent in gateway_error.h). Everything else (no
-  // route, a crash, a silent stream, a drain, a full gateway) is tried again for ever, with back-off,
-  // from the position.
+  // A gateway's answer is judged by its reason (IsPermanent in gateway_error.h, and GatewayErrorOf for
+  // what it told). Everything else (no route, a crash, a silent stream, a drain, a full gateway) is
+  // tried again for ever, with back-off, from the position; so is UNAUTHENTICATED if the token file
+  // holds another token by then.
   absl::Status Run(const Handler& handler);
 
-  // Ends Run: at once when it waits, after the handler returns when it is in it. Stays in force: a
-  // later Run returns OK immediately.
+  // The next event; the one before counts as handled by this call. Blocks until there is one. It is
+  // valid until the next call. Null at the end, which end() tells, and from then on. Not together
+  // with Run.
+  const v1::Event* Next();
+  // What Run would have returned, once Next has returned null. If the loop is left earlier, the event
+  // at which it was counts as not handled, and the position is saved by the destructor.
+  const absl::Status& end() const { return result_; }
+
+  // All events for a range-based for, once: its end is Next's null.
+  class EventRange;
+  EventRange Events();
+
+  // Ends Run, or the loop: at once when it waits for an event, otherwise after the handler returned,
+  // or with the next call of Next. Stays in force: a later Run returns OK immediately.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  struct StreamEnd;
+  struct Stream;
 
   absl::Status LoadPosition();
   // Cheap if the position is as saved.
@@ -137,14 +159,18 @@ class Subscriber {
   void MoveTo(const std::string& cursor);
 
   v1::SubscribeRequest MakeRequest() const;
-  // From the call to its end, however it ends.
-  StreamEnd RunStream(const Handler& handler);
-  // An error ends Run.
-  absl::Status HandleFrame(const v1::SubscribeResponse& frame, const Handler& handler,
-                           StreamEnd& end);
-  absl::Status HandleEvents(const v1::SubscribeResponse::EventBatch& batch, const Handler& handler,
-                            StreamEnd& end);
-  absl::Duration DelayAfter(const StreamEnd& end);
+  void OpenStream();
+  // The event that Next returned last is handled. An error ends the subscription.
+  absl::Status MarkHandled();
+  // Reads and handles one frame, but for its events; nullopt: the stream is to be read on, or to be
+  // opened again. Otherwise how the subscription ends.
+  std::optional<absl::Status> ReadFrame();
+  absl::Status HandleFrame();
+  // What the end of the stream means, as ReadFrame.
+  std::optional<absl::Status> FinishStream();
+  // Ends the stream, if one is open, and the subscription. Returns null.
+  const v1::Event* End(const absl::Status& result);
+  absl::Duration DelayAfter(const Stream& stream, absl::Duration retry_delay);
 
   bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
   // Returns early if stopped.
@@ -157,8 +183,12 @@ class Subscriber {
   const std::unique_ptr<Connection> own_connection_;
   Connection& connection_;
 
-  // Touched only by the thread in Run.
+  // Touched only by the thread in Run or Next.
   absl::BitGen random_;
+  std::unique_ptr<Stream> stream_;  // Null: none is open.
+  bool loaded_ = false;
+  bool ended_ = false;
+  absl::Status result_;   // Once it has ended.
   std::string position_;  // Everything up to here is handled. Empty: begin at options_.start.
   std::string saved_position_;
   absl::Duration saved_at_;
@@ -170,6 +200,45 @@ class Subscriber {
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
+
+class Subscriber::EventRange {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = v1::Event;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const v1::Event*;
+    using reference = const v1::Event&;
+
+    reference operator*() const { return *event_; }
+    pointer operator->() const { return event_; }
+    Iterator& operator++() {
+      event_ = subscriber_->Next();
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return event_ != other.event_; }
+
+   private:
+    friend class EventRange;
+    Iterator(Subscriber* subscriber, const v1::Event* event)
+        : subscriber_(subscriber), event_(event) {}
+
+    Subscriber* subscriber_;
+    const v1::Event* event_;  // Null: the end.
+  };
+
+  Iterator begin() { return {&subscriber_, subscriber_.Next()}; }
+  Iterator end() { return {&subscriber_, nullptr}; }
+
+ private:
+  friend class Subscriber;
+  explicit EventRange(Subscriber& subscriber) : subscriber_(subscriber) {}
+
+  Subscriber& subscriber_;
+};
+
+inline Subscriber::EventRange Subscriber::Events() { return EventRange(*this); }
 
 }  // namespace hookgate
 

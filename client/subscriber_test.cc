@@ -1,8 +1,10 @@
 #include "client/subscriber.h"
 
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +17,9 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "grpcpp/support/status.h"
+#include "grpcpp/test/mock_stream.h"
 #include "gtest/gtest.h"
+#include "hookgate/v1/event_service_mock.grpc.pb.h"
 #include "tests/support/fake_clock.h"
 
 namespace hookgate {
@@ -322,6 +326,98 @@ TEST_F(SubscriberTest, HandlerErrorEndsRunAndTheEventIsNotHandled) {
   });
   EXPECT_EQ(end, absl::InternalError("disk full"));
   EXPECT_EQ(store.saved.back(), "c1");
+}
+
+TEST_F(SubscriberTest, ALoopHandlesAnEventByAskingForTheNext) {
+  gateway_.AddStream({OpenedFrame("c0"), EventsFrame(1, 2)}, kBroken);
+  gateway_.AddStream({OpenedFrame("c2"), EventsFrame(3, 4)}, kBroken);
+  MemoryCursorStore store;
+  Subscriber::Options options = Options();
+  options.cursor_store = &store;
+  options.save_interval = absl::ZeroDuration();
+  Subscriber subscriber(options);
+  for (const v1::Event& event : subscriber.Events()) {
+    handled_.push_back(event.sequence());
+    const int64_t before = event.sequence() - 1;
+    EXPECT_EQ(store.saved.back(), absl::StrCat("c", before));
+    if (event.sequence() == 4) subscriber.Stop();
+  }
+  EXPECT_EQ(subscriber.end(), absl::OkStatus());
+  EXPECT_THAT(handled_, ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(store.saved.back(), "c4");
+  EXPECT_EQ(subscriber.Next(), nullptr);
+}
+
+TEST_F(SubscriberTest, ALoopThatIsLeftHasNotHandledItsLastEvent) {
+  gateway_.AddStream({OpenedFrame("c0"), EventsFrame(1, 9)}, kBroken);
+  MemoryCursorStore store;
+  Subscriber::Options options = Options();
+  options.cursor_store = &store;
+  {
+    Subscriber subscriber(options);
+    while (subscriber.Next()->sequence() != 3) {
+    }
+  }
+  EXPECT_EQ(store.saved.back(), "c2");
+}
+
+TEST_F(SubscriberTest, ALoopIsToldHowItEnds) {
+  gateway_.AddStream({}, GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN", "gone",
+                                       {{"earliest_cursor", "c90"}}));
+  Subscriber subscriber(Options());
+  EXPECT_EQ(subscriber.Next(), nullptr);
+  EXPECT_EQ(GatewayErrorOf(subscriber.end()).metadata.at("earliest_cursor"), "c90");
+}
+
+// A token without TLS was left out, and the gateway asked for one.
+TEST_F(SubscriberTest, OptionsThatCannotBeRightEndRunBeforeAnyCall) {
+  Subscriber::Options options = Options();
+  options.target = "gateway.example:50051";
+  options.security.token = "secret";
+  EXPECT_EQ(RunUntil(1, options).code(), absl::StatusCode::kInvalidArgument);
+  options.target = "http://127.0.0.1:50051";
+  options.security = {};
+  EXPECT_EQ(RunUntil(1, options).code(), absl::StatusCode::kInvalidArgument);
+}
+
+// The gateway takes an old token away: the stream ends, and a client that had the new one in its
+// file gave up all the same.
+TEST_F(SubscriberTest, ARefusedTokenIsFinalUnlessTheFileHoldsAnotherByThen) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/token");
+  std::ofstream(path) << "old";
+  gateway_.AddStream([&path](const v1::SubscribeRequest&, FakeGateway::StreamWriter& writer) {
+    writer.Write(OpenedFrame("c0"));
+    std::ofstream(path) << "new";
+    return GatewayStatus(grpc::StatusCode::UNAUTHENTICATED, "UNAUTHENTICATED", "unknown token");
+  });
+  gateway_.AddStream({OpenedFrame("c0"), EventsFrame(1, 1)},
+                     GatewayStatus(grpc::StatusCode::UNAUTHENTICATED, "UNAUTHENTICATED", "again"));
+  Subscriber::Options options = Options();
+  options.security.token_file = path;
+  EXPECT_EQ(RunUntil(9, options).code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(handled_, ElementsAre(1));
+}
+
+// A service's own tests had to start a server to have a subscriber of it see an event.
+TEST_F(SubscriberTest, RunsOnMocksOfTheStubs) {
+  auto reader = std::make_unique<grpc::testing::MockClientReader<v1::SubscribeResponse>>();
+  EXPECT_CALL(*reader, Read)
+      .WillOnce([](v1::SubscribeResponse* frame) {
+        *frame = EventsFrame(1, 1);
+        return true;
+      })
+      .WillRepeatedly(::testing::Return(false));
+  EXPECT_CALL(*reader, Finish)
+      .WillRepeatedly(::testing::Return(grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no")));
+  auto events = std::make_unique<v1::MockEventServiceStub>();
+  EXPECT_CALL(*events, SubscribeRaw).WillOnce(::testing::Return(reader.release()));
+  Connection::Stubs stubs;
+  stubs.events = std::move(events);
+  Connection connection("mock", std::move(stubs));
+  Subscriber subscriber(connection, Options());
+  EXPECT_EQ(subscriber.Next()->sequence(), 1);
+  EXPECT_EQ(subscriber.Next(), nullptr);
+  EXPECT_EQ(subscriber.end().code(), absl::StatusCode::kPermissionDenied);
 }
 
 TEST_F(SubscriberTest, StopEndsAStreamThatWaitsForEvents) {

@@ -115,7 +115,7 @@ class Consumption {
     options.longest_lease = flags_.Duration("exec-timeout") + kKillGrace + absl::Minutes(1);
     options.give_back_grace = kKillGrace + absl::Seconds(5);
     options.include_raw_body = flags_.Bool("raw");
-    options.disconnected = [this](const absl::Status& why, absl::Duration delay) {
+    options.observers.disconnected = [this](const absl::Status& why, absl::Duration delay) {
       absl::MutexLock lock(&mu_);
       Say(absl::StrCat("consuming again in ", DurationText(delay), ": ",
                        std::string(why.message())),

@@ -62,8 +62,8 @@ std::vector<FlagSpec> SecurityFlags() {
            .any_bytes = true},
           {.name = "token-file",
            .value = "FILE",
-           .help = "The token by which the gateway knows the caller. Or set $HOOKGATE_TOKEN to the "
-                   "token itself.",
+           .help = "The token by which the gateway knows the caller; read again for every call. Or "
+                   "set $HOOKGATE_TOKEN to the token itself.",
            .variable = "HOOKGATE_TOKEN_FILE",
            .any_bytes = true}};
 }
@@ -76,6 +76,7 @@ absl::StatusOr<ConnectionSecurity> SecurityOf(const Flags& flags, const GetVaria
   ASSIGN_OR_RETURN(const std::string token, FileOf(flags, "token-file"));
   security.token = std::string(absl::StripAsciiWhitespace(
       flags.Has("token-file") ? token : get_variable(kTokenVariable).value_or("")));
+  if (flags.Has("token-file")) security.token_file = flags.Text("token-file");
   security.tls = flags.Bool("tls") || !security.ca.empty() || !security.certificate.empty();
   RETURN_IF_ERROR(CheckSecurity(flags.Text("grpc"), security));
   return security;
