@@ -2,7 +2,7 @@
 
 import asyncio
 
-from waiting import check, check_equal, poll
+from waiting import Failure, check, check_equal, poll
 from world import scenario
 
 
@@ -21,7 +21,14 @@ async def await_settled(world):
         subscription = await world.subscription()
         return subscription.get("backlog", {}).get("events", "0") == "0" and not int(subscription.get("inFlight", 0))
 
-    await poll(look, "every event is settled")
+    try:
+        await poll(look, "every event is settled")
+    except Failure as failure:
+        listed = await world.call(
+            "SubscriptionService.ListDeliveries",
+            {"subscription": "work", "states": ["DELIVERY_STATE_LEASED", "DELIVERY_STATE_WAITING"], "pageSize": 5},
+        )
+        raise Failure(f"{failure}: {listed.get('deliveries')}") from failure
 
 
 # Verdicts.
@@ -162,9 +169,11 @@ async def five_thousand_events_are_acked_over_broken_streams(world):
             consumer.settle(await consumer.delivery())
 
     rest = asyncio.ensure_future(drain())
-    await await_settled(world)
-    rest.cancel()
-    await asyncio.gather(rest, return_exceptions=True)
+    try:
+        await await_settled(world)
+    finally:
+        rest.cancel()
+        await asyncio.gather(rest, return_exceptions=True)
     await consumer.stop()
 
 
@@ -376,11 +385,12 @@ async def a_stop_waits_for_handlers(world):
     held = await consumer.deliveries(2)
     consumer.begin_stop()
     consumer.settle(held[0])
-    await await_state(world, 1, "ACKED", "the first is acked")
+    await await_state(world, held[0]["event"]["sequence"], "ACKED", "the first is acked")
     consumer.settle(held[1])
     check_equal(await consumer.end(), {"ok": True}, "the end")
     check_equal([m for m in consumer.seen if "lost" in m], [], "losses")
-    check_equal((await world.fate(2))["state"], "DELIVERY_STATE_ACKED", "the second once it has ended")
+    fate = await world.fate(held[1]["event"]["sequence"])
+    check_equal(fate["state"], "DELIVERY_STATE_ACKED", "the second once it has ended")
     # What had not begun was given back, and costs no attempt.
     other = (await world.adapter()).consume(concurrency=3)
     for delivery in await other.deliveries(3):
