@@ -13,6 +13,7 @@
 #include "client/watchdog.h"
 #include "grpcpp/client_context.h"
 #include "server/base/clock.h"
+#include "server/base/monotonic_cond_var.h"
 #include "server/base/proto_time.h"
 
 namespace hookgate {
@@ -117,10 +118,13 @@ struct Consumer::StreamEnd {
 Consumer::Consumer(Options options)
     : options_(WithName(std::move(options))),
       own_connection_(std::make_unique<Connection>(options_.target, options_.security)),
-      connection_(*own_connection_) {}
+      connection_(*own_connection_),
+      changed_(std::make_unique<MonotonicCondVar>()) {}
 
 Consumer::Consumer(Connection& connection, Options options)
-    : options_(WithName(std::move(options))), connection_(connection) {}
+    : options_(WithName(std::move(options))),
+      connection_(connection),
+      changed_(std::make_unique<MonotonicCondVar>()) {}
 
 Consumer::~Consumer() = default;
 
@@ -149,7 +153,7 @@ absl::Status Consumer::Run(const HoldingHandler& handler) {
       const absl::Duration left = until - Now();
       if (connection_.AwaitConnecting(std::min(left, kLongestConnecting))) continue;
       absl::MutexLock lock(&mu_);
-      if (!stopped_) changed_.WaitWithTimeout(&mu_, left);
+      if (!stopped_) changed_->WaitWithTimeout(&mu_, left);
     }
   }
   EndThreads();
@@ -175,7 +179,7 @@ void Consumer::StopAndGiveBack() {
 void Consumer::BeginGivingBack(absl::Duration now) {
   stop_deadline_ = absl::InfiniteDuration();
   end_deadline_ = std::min(end_deadline_, now + options_.give_back_grace);
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 void Consumer::StopTaking() {
@@ -187,7 +191,7 @@ void Consumer::StopTaking() {
   waiting_.clear();
   // A call that has not reached a gateway has nothing to finish.
   if (stream_ == nullptr && call_ != nullptr) call_->TryCancel();
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 Consumer::StreamEnd Consumer::RunStream() {
@@ -260,7 +264,7 @@ void Consumer::Accept(const v1::ConsumeResponse::Deliveries& deliveries) {
                                        .ends = now + ack_deadline_};
     TakeOver(delivery);
   }
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 // Of one event only the newest delivery matters.
@@ -309,7 +313,7 @@ void Consumer::OnResults(const v1::ConsumeResponse::AckResults& results) {
         lease->second.ends = std::max(lease->second.ends, asked_at + ack_deadline_);
       }
     }
-    changed_.SignalAll();
+    changed_->SignalAll();
   }
   LoseAll(lost);
 }
@@ -319,7 +323,7 @@ void Consumer::BeginStream(Stream* stream) {
   stream_ = stream;
   opened_ = false;
   ended_ = false;
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 void Consumer::OnOpened(const v1::ConsumeResponse::Opened& opened) {
@@ -327,7 +331,7 @@ void Consumer::OnOpened(const v1::ConsumeResponse::Opened& opened) {
   absl::MutexLock lock(&mu_);
   if (deadline.ok() && *deadline > absl::ZeroDuration()) ack_deadline_ = *deadline;
   opened_ = true;
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 void Consumer::EndStream() {
@@ -336,7 +340,7 @@ void Consumer::EndStream() {
     absl::MutexLock lock(&mu_);
     stream_ = nullptr;
     opened_ = false;
-    while (writing_) changed_.Wait(&mu_);
+    while (writing_) changed_->Wait(&mu_);
     // The gateway has them back.
     lost = AllHolds();
     for (auto& [sequence, running] : running_) running.again.reset();
@@ -393,7 +397,7 @@ void Consumer::Work(const HoldingHandler& handler) {
     const auto hold = std::make_shared<Hold>();
     {
       absl::MutexLock lock(&mu_);
-      while (waiting_.empty() && !over_) changed_.Wait(&mu_);
+      while (waiting_.empty() && !over_) changed_->Wait(&mu_);
       if (waiting_.empty()) return;
       delivery = std::move(waiting_.front());
       waiting_.pop_front();
@@ -404,7 +408,7 @@ void Consumer::Work(const HoldingHandler& handler) {
     hold->Close();
     absl::MutexLock lock(&mu_);
     Settle(delivery.event().sequence(), verdict);
-    changed_.SignalAll();
+    changed_->SignalAll();
   }
 }
 
@@ -445,7 +449,7 @@ void Consumer::Keep() {
     if (can_write && ((opened_ && !outbox_.empty()) || ShouldEnd(now))) {
       WriteNext();
     } else {
-      changed_.WaitWithTimeout(&mu_, NextWake(now) - now);
+      changed_->WaitWithTimeout(&mu_, NextWake(now) - now);
     }
   }
 }
@@ -469,7 +473,7 @@ void Consumer::WriteNext() {
   }
   mu_.Lock();
   writing_ = false;
-  changed_.SignalAll();
+  changed_->SignalAll();
 }
 
 Consumer::Holds Consumer::TakeLapsed(absl::Duration now) {
@@ -525,7 +529,7 @@ void Consumer::EndThreads() {
   {
     absl::MutexLock lock(&mu_);
     over_ = true;
-    changed_.SignalAll();
+    changed_->SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
 }

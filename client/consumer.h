@@ -38,7 +38,6 @@
 #include "client/connection_security.h"
 #include "grpcpp/support/sync_stream.h"
 #include "hookgate/v1/subscription_service.pb.h"
-#include "server/base/monotonic_cond_var.h"
 
 namespace grpc {
 class ClientContext;
@@ -47,6 +46,7 @@ class ClientContext;
 namespace hookgate {
 
 class Connection;
+class MonotonicCondVar;
 struct GatewayError;
 
 // "HOST-PID-RANDOM": a consumer name that no other process has, and that tells where to look.
@@ -244,7 +244,7 @@ class Consumer {
   int failures_ = 0;                   // Streams in a row that brought nothing.
 
   mutable absl::Mutex mu_;
-  MonotonicCondVar changed_;
+  const std::unique_ptr<MonotonicCondVar> changed_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // The threads shall end.
   // When a stop begins to give back, when it ends the stream, and when it cuts it off.

@@ -11,6 +11,8 @@
 #include "client/watchdog.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/sync_stream.h"
+#include "server/base/clock.h"
+#include "server/base/monotonic_cond_var.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 
@@ -65,11 +67,16 @@ struct Subscriber::Stream {
 
 Subscriber::Subscriber(Options options)
     : options_(std::move(options)),
+      clock_(options_.clock == nullptr ? SystemClock() : *options_.clock),
       own_connection_(std::make_unique<Connection>(options_.target, options_.security)),
-      connection_(*own_connection_) {}
+      connection_(*own_connection_),
+      stop_called_(std::make_unique<MonotonicCondVar>()) {}
 
 Subscriber::Subscriber(Connection& connection, Options options)
-    : options_(std::move(options)), connection_(connection) {}
+    : options_(std::move(options)),
+      clock_(options_.clock == nullptr ? SystemClock() : *options_.clock),
+      connection_(connection),
+      stop_called_(std::make_unique<MonotonicCondVar>()) {}
 
 Subscriber::~Subscriber() {
   if (loaded_ && !ended_) End(absl::OkStatus());
@@ -122,13 +129,13 @@ const v1::Event* Subscriber::End(const absl::Status& result) {
 void Subscriber::Stop() {
   absl::MutexLock lock(&mu_);
   stopped_ = true;
-  stop_called_.SignalAll();
+  stop_called_->SignalAll();
   // With the lock held, so that the call is still there. It neither blocks nor calls back.
   if (call_ != nullptr) call_->TryCancel();
 }
 
 absl::Status Subscriber::LoadPosition() {
-  saved_at_ = options_.clock->MonotonicNow();
+  saved_at_ = clock_.MonotonicNow();
   if (options_.cursor_store == nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::optional<std::string> cursor, options_.cursor_store->Load());
   position_ = saved_position_ = cursor.value_or("");
@@ -140,7 +147,7 @@ absl::Status Subscriber::SavePosition() {
   RETURN_IF_ERROR(
       Annotate(options_.cursor_store->Save(position_), "cannot save the subscriber's position"));
   saved_position_ = position_;
-  saved_at_ = options_.clock->MonotonicNow();
+  saved_at_ = clock_.MonotonicNow();
   return absl::OkStatus();
 }
 
@@ -180,7 +187,7 @@ absl::Status Subscriber::MarkHandled() {
   stream.delivered = true;
   MoveTo(batch.events(stream.next_event - 1).cursor());
   const bool last = stream.next_event == batch.events_size();
-  const bool due = options_.clock->MonotonicNow() - saved_at_ >= options_.save_interval;
+  const bool due = clock_.MonotonicNow() - saved_at_ >= options_.save_interval;
   return last || due ? SavePosition() : absl::OkStatus();
 }
 
@@ -293,7 +300,7 @@ void Subscriber::WaitOrStop(absl::Duration delay) {
     if (left <= absl::ZeroDuration()) return;
     if (connection_.AwaitConnecting(std::min(left, kLongestConnecting))) continue;
     absl::MutexLock lock(&mu_);
-    if (!stopped_) stop_called_.WaitWithTimeout(&mu_, left);
+    if (!stopped_) stop_called_->WaitWithTimeout(&mu_, left);
   }
 }
 

@@ -38,8 +38,6 @@
 #include "client/connection_security.h"
 #include "client/cursor_store.h"
 #include "hookgate/v1/event_service.pb.h"
-#include "server/base/clock.h"
-#include "server/base/monotonic_cond_var.h"
 
 namespace grpc {
 class ClientContext;
@@ -47,7 +45,9 @@ class ClientContext;
 
 namespace hookgate {
 
+class Clock;
 class Connection;
+class MonotonicCondVar;
 
 // Stop may be called from any thread, all else from one.
 class Subscriber {
@@ -100,8 +100,8 @@ class Subscriber {
     absl::Duration save_interval = absl::Seconds(1);
     BackoffPolicy backoff;
     Observers observers;
-    // Measures save_interval. Outlives the subscriber.
-    const Clock* clock = &SystemClock();
+    // Measures save_interval, for tests; null: the machine's clock does. Outlives the subscriber.
+    const Clock* clock = nullptr;
   };
 
   // Called for one event at a time, in sequence order. Anything but OK ends Run, and the event
@@ -180,6 +180,7 @@ class Subscriber {
 
   // Constant after construction.
   const Options options_;
+  const Clock& clock_;
   const std::unique_ptr<Connection> own_connection_;
   Connection& connection_;
 
@@ -196,7 +197,7 @@ class Subscriber {
   int failures_ = 0;                   // Streams in a row that delivered nothing.
 
   mutable absl::Mutex mu_;
-  MonotonicCondVar stop_called_;
+  const std::unique_ptr<MonotonicCondVar> stop_called_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
 };

@@ -20,6 +20,7 @@
 #include "grpcpp/test/mock_stream.h"
 #include "gtest/gtest.h"
 #include "hookgate/v1/event_service_mock.grpc.pb.h"
+#include "server/base/clock.h"
 #include "tests/support/fake_clock.h"
 
 namespace hookgate {

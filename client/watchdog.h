@@ -3,14 +3,16 @@
 #define HOOKGATE_CLIENT_WATCHDOG_H_
 
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/base/monotonic_cond_var.h"
 
 namespace hookgate {
+
+class MonotonicCondVar;
 
 // Barks at most once in its life. Thread-safe.
 class Watchdog {
@@ -34,7 +36,7 @@ class Watchdog {
   const std::function<void()> bark_;
 
   absl::Mutex mu_;
-  MonotonicCondVar changed_;
+  const std::unique_ptr<MonotonicCondVar> changed_;
   // On the monotonic clock; infinite when disarmed.
   absl::Duration due_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   // Until when the thread waits.
