@@ -170,7 +170,8 @@ class JetStreamLog final : public ReplicatedLog {
   bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
   std::string Genesis() const ABSL_LOCKS_EXCLUDED(mu_);
   LogIndex KnownLast() const ABSL_LOCKS_EXCLUDED(mu_);
-  void NoteLast(LogIndex last) ABSL_LOCKS_EXCLUDED(mu_);
+  LogIndex KnownFirst() const ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteRange(const RecordRange& range) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAtLeast(LogIndex last) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteStatus(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   // Waits, or until Shutdown.
@@ -197,7 +198,9 @@ class JetStreamLog final : public ReplicatedLog {
   size_t next_server_ ABSL_GUARDED_BY(mu_) = 0;
   std::string genesis_ ABSL_GUARDED_BY(mu_);
   EngineState state_ ABSL_GUARDED_BY(mu_);
-  LogIndex known_last_ ABSL_GUARDED_BY(mu_) = 0;  // as last heard of
+  // As last heard of.
+  LogIndex known_first_ ABSL_GUARDED_BY(mu_) = 1;
+  LogIndex known_last_ ABSL_GUARDED_BY(mu_) = 0;
   bool woken_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   MonotonicCondVar stop_;
@@ -239,9 +242,15 @@ LogIndex JetStreamLog::KnownLast() const {
   return known_last_;
 }
 
-void JetStreamLog::NoteLast(LogIndex last) {
+LogIndex JetStreamLog::KnownFirst() const {
   absl::MutexLock lock(&mu_);
-  known_last_ = last;
+  return known_first_;
+}
+
+void JetStreamLog::NoteRange(const RecordRange& range) {
+  absl::MutexLock lock(&mu_);
+  known_first_ = range.first;
+  known_last_ = range.last;
 }
 
 void JetStreamLog::NoteAtLeast(LogIndex last) {
@@ -567,7 +576,7 @@ absl::StatusOr<StreamState> JetStreamLog::OurState(SteadyTime deadline) {
     if (state.ok()) {
       const std::string genesis = Genesis();
       if (state->genesis != genesis) return LogReplaced(genesis, state->genesis);
-      NoteLast(state->range.last);
+      NoteRange(state->range);
       return state;
     }
     // During an election the servers say at once that they cannot.
@@ -834,6 +843,9 @@ absl::StatusOr<std::vector<LogRecord>> JetStreamLog::TryRead(LogIndex from,
                                                              SteadyTime deadline) {
   const CallSlot::Holder turn(reads_, deadline);
   if (!turn.held()) return EngineUnavailable("other reads take too long");
+  // The server that a consumer reads from may not have heard of the trim.
+  const LogIndex first = KnownFirst();
+  if (from < first) return LogTrimmed(from, first);
   // A record that is known to be there is waited for, for half of the time.
   const SteadyTime soon = SteadyDeadline(TimeLeft(deadline) / 2);
   std::vector<LogRecord> records;

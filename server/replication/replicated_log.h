@@ -180,7 +180,8 @@ class ReplicatedLog {
   // after a crash of the primary): apply only what Confirm, a leader's word or an append after them
   // has confirmed.
   // Errors: engine_unavailable, engine_access, unsafe_setting, log_replaced, log_missing;
-  // log_trimmed if `from` is older than what is held; log_damaged.
+  // log_trimmed if `from` is older than what is held (where the engine has several copies, who has
+  // not heard of the trim by Last or Trim may still read what is gone elsewhere); log_damaged.
   virtual absl::StatusOr<std::vector<LogRecord>> Read(LogIndex from,
                                                       const RecordLimits& limits) = 0;
 

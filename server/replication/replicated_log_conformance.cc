@@ -265,6 +265,7 @@ TEST_P(ReplicatedLogConformanceTest, TrimRemovesFromTheFrontAndKeepsTheLast) {
   // What was trimmed is refused by name, to readers and to writers, whoever they are.
   const auto other = Open();
   for (ReplicatedLog* const handle : {log.get(), other.get()}) {
+    EXPECT_TRUE(handle->Last().ok());
     const auto trimmed = handle->Read(4, {});
     EXPECT_EQ(ReasonOf(trimmed.status()), log_reason::kLogTrimmed) << trimmed.status();
     EXPECT_EQ(NumberOf(trimmed.status(), "first"), "5");
