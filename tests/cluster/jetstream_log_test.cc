@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -26,8 +27,9 @@ constexpr int kAttempts = 100;
 // One for all tests of the process. Null if there is none here.
 NatsCluster* Shared() {
   static NatsCluster* const cluster = [] {
-    auto started = NatsCluster::Start();
-    return started.release();
+    // Ended, and its folder removed, with the process.
+    std::atexit([] { delete Shared(); });
+    return NatsCluster::Start().release();
   }();
   return cluster;
 }

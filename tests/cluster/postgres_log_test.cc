@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,8 +28,9 @@ constexpr int kAttempts = 100;
 // One for all tests of the process: a server takes seconds to make. Null if there is none here.
 PostgresCluster* Shared() {
   static PostgresCluster* const cluster = [] {
-    auto started = PostgresCluster::Start();
-    return started.release();
+    // Ended, and its folder removed, with the process.
+    std::atexit([] { delete Shared(); });
+    return PostgresCluster::Start().release();
   }();
   return cluster;
 }
