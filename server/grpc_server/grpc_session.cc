@@ -282,6 +282,7 @@ bool GrpcSession::ReadsHeadersOf(int32_t stream_id) const {
 }
 
 bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length) {
+  last_received_ = type;
   if (type == NGHTTP2_HEADERS && ReadsHeadersOf(stream_id)) {
     header_block_since_ = now_;
   } else if (type != NGHTTP2_CONTINUATION) {
@@ -863,7 +864,10 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   if (type == NGHTTP2_GOAWAY && draining_ && !stopped_) {
     nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
   }
-  if (type == NGHTTP2_GOAWAY && error_code != NGHTTP2_NO_ERROR && !doomed_) {
+  // gRPC in Go says goodbye by the largest stream there can be, which nghttp2 does not take; the
+  // connection ends either way, and nobody has to look at it.
+  const bool goodbye = last_received_ == NGHTTP2_GOAWAY;
+  if (type == NGHTTP2_GOAWAY && error_code != NGHTTP2_NO_ERROR && !goodbye && !doomed_) {
     // Found by nghttp2.
     Doom(error_code == NGHTTP2_ENHANCE_YOUR_CALM ? GrpcRefusal::kTooManyEmptyFrames
                                                  : GrpcRefusal::kProtocolError,

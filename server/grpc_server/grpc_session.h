@@ -230,8 +230,9 @@ class GrpcSession final : private Http2Events {
   bool ping_pending_ = false;
   bool draining_ = false;
   bool shut_down_ = false;
-  bool stopped_ = false;  // the last GOAWAY has been submitted
-  bool doomed_ = false;   // the peer has been refused
+  bool stopped_ = false;       // the last GOAWAY has been submitted
+  bool doomed_ = false;        // the peer has been refused
+  uint8_t last_received_ = 0;  // type of the frame
   uint32_t doom_error_ = 0;
   bool dead_ = false;  // nghttp2 has given up
 };

@@ -925,6 +925,14 @@ TEST_F(SessionTest, BytesThatAreNoFramesEndTheConnection) {
   EXPECT_EQ(refused(GrpcRefusal::kProtocolError), 1);
 }
 
+// gRPC in Go closes every connection so, and each was a warning in the log.
+TEST_F(SessionTest, AGoodbyeOfALargerStreamThanThereIsEndsTheConnectionAndIsNoRefusal) {
+  Receive(Frame(http2::kGoAway, 0, 0, Number(0x7fffffff) + Number(0)));
+  Sent();
+  EXPECT_TRUE(session_->ended());
+  EXPECT_EQ(refused(GrpcRefusal::kProtocolError), 0);
+}
+
 // What gRPC C++ does at its highest rate: for each DATA frame WINDOW_UPDATE and PING, and the answer
 // to our PING.
 TEST_F(SessionTest, HonestClientsMayAnswerEachFrame) {
