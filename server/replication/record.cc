@@ -1,0 +1,150 @@
+#include "server/replication/record.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/message.h"
+#include "server/base/status.h"
+
+namespace hookgate {
+namespace {
+
+using replication::v1::Column;
+using replication::v1::Entry;
+using replication::v1::Record;
+using replication::v1::Rows;
+
+bool HasUnknown(const google::protobuf::Message& message) {
+  return !message.GetReflection()->GetUnknownFields(message).empty();
+}
+
+// A kind of entry that is unknown is an unknown field of its entry.
+absl::Status CheckKnown(const Record& record) {
+  const auto unknown = [&record](absl::string_view what) {
+    return RecordUnknown(absl::StrCat("record ", record.index(), " holds ", what,
+                                      " that this hookgated does not know: it was written by a "
+                                      "newer one, which has to run here too"));
+  };
+  if (HasUnknown(record)) return unknown("a field");
+  for (const Entry& entry : record.entries()) {
+    switch (entry.kind_case()) {
+      case Entry::kGenesis:
+        if (HasUnknown(entry.genesis())) return unknown("a field of its genesis");
+        break;
+      case Entry::kTerm:
+        if (HasUnknown(entry.term())) return unknown("a field of its term");
+        break;
+      case Entry::kRows:
+        if (HasUnknown(entry.rows())) return unknown("a field of its rows");
+        for (const Column& column : entry.rows().columns()) {
+          if (HasUnknown(column)) return unknown("a type of values");
+        }
+        break;
+      case Entry::KIND_NOT_SET:
+        return unknown("a kind of entry");
+    }
+    if (HasUnknown(entry)) return unknown("a kind of entry");
+  }
+  return absl::OkStatus();
+}
+
+bool Begins(const Record& record, Entry::KindCase kind) {
+  return record.entries_size() > 0 && record.entries(0).kind_case() == kind;
+}
+
+// Such an entry anywhere but at the beginning of its record.
+bool HasLater(const Record& record, Entry::KindCase kind) {
+  return std::any_of(record.entries().begin() + std::min(record.entries_size(), 1),
+                     record.entries().end(),
+                     [kind](const Entry& entry) { return entry.kind_case() == kind; });
+}
+
+absl::string_view AsView(const RecordHash& hash) { return {hash.data(), hash.size()}; }
+
+}  // namespace
+
+absl::Status RecordContradicts(absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, record_reason::kRecordContradicts, message);
+}
+
+absl::Status RecordUnknown(absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, record_reason::kRecordUnknown,
+                         message);
+}
+
+RecordHash HashRecord(absl::string_view bytes) {
+  std::array<unsigned char, 32> digest{};
+  // Fails only without memory or without SHA-256.
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  RecordHash hash;
+  std::copy_n(reinterpret_cast<const char*>(digest.data()), hash.size(), hash.begin());
+  return hash;
+}
+
+absl::Status ParseRecord(absl::string_view bytes, Record& record) {
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return RecordContradicts(
+        "what is in the replicated log is not a record of Hookgate's: it is "
+        "damaged, or somebody else writes there");
+  }
+  if (record.format() > kRecordFormat) {
+    return RecordUnknown(absl::StrCat(
+        "record ", record.index(), " has format ", record.format(), ", this hookgated reads up to ",
+        kRecordFormat, ": it was written by a newer one, which has to run here too"));
+  }
+  if (record.format() < 1) {
+    return RecordContradicts("what is in the replicated log is not a record of Hookgate's");
+  }
+  return CheckKnown(record);
+}
+
+absl::Status CheckFollows(const RecordTail& tail, const Record& record) {
+  const auto contradicts = [&record](auto... what) {
+    return RecordContradicts(absl::StrCat("record ", record.index(), what...));
+  };
+  if (record.index() != tail.index + 1) {
+    return contradicts(" is where record ", tail.index + 1, " should be");
+  }
+  const absl::string_view expected = tail.index == 0 ? absl::string_view() : AsView(tail.hash);
+  if (record.previous() != expected) {
+    return contradicts(" follows a record with hash ", absl::BytesToHexString(record.previous()),
+                       ", but record ", tail.index, " of this replica has ",
+                       absl::BytesToHexString(expected), ": their histories differ");
+  }
+  const bool begins_log = Begins(record, Entry::kGenesis);
+  const bool begins_term = Begins(record, Entry::kTerm);
+  if (begins_log != (tail.index == 0) || HasLater(record, Entry::kGenesis)) {
+    return contradicts(begins_log ? " is a genesis, which only the first one may be"
+                                  : " has a genesis in the wrong place, or lacks it");
+  }
+  if (HasLater(record, Entry::kTerm)) return contradicts(" has a term in the wrong place");
+  if (begins_log) return absl::OkStatus();
+  if (begins_term) {
+    if (record.term() > tail.term) return absl::OkStatus();
+    return contradicts(" begins term ", record.term(), " after term ", tail.term);
+  }
+  if (record.term() == tail.term && record.writer() == tail.writer) return absl::OkStatus();
+  return contradicts(" is of term ", record.term(),
+                     " by a writer that has not begun it; the term is ", tail.term);
+}
+
+RecordTail TailOf(const Record& record, absl::string_view bytes) {
+  return {.index = record.index(),
+          .term = record.term(),
+          .writer = record.writer(),
+          .hash = HashRecord(bytes)};
+}
+
+void BeginRecord(const RecordTail& tail, int64_t term, uint64_t writer, Record& record) {
+  record.set_format(kRecordFormat);
+  record.set_index(tail.index + 1);
+  record.set_term(term);
+  record.set_writer(writer);
+  if (tail.index > 0) record.set_previous(tail.hash.data(), tail.hash.size());
+}
+
+}  // namespace hookgate

@@ -1,0 +1,243 @@
+#include "server/replication/replica_state.h"
+
+#include <algorithm>
+
+namespace hookgate {
+
+ReplicaState::ReplicaState(const Timing& timing, uint64_t writer, const RecordTail& tail,
+                           uint64_t seed, absl::Duration now)
+    : timing_(timing),
+      writer_(writer),
+      random_(static_cast<std::minstd_rand::result_type>(seed)),
+      tail_(tail),
+      term_(tail.term) {
+  Listen(now, timing_.silence);
+}
+
+// From now on somebody may lead, for so long that a living one is heard of.
+void ReplicaState::Listen(absl::Duration now, absl::Duration silence) {
+  stand_at_ =
+      now + silence + timing_.spread * std::uniform_real_distribution<double>(0, 1)(random_);
+}
+
+void ReplicaState::Follow(absl::Duration now) {
+  role_ = Role::kFollower;
+  end_.reset();
+  term_index_ = 0;
+  took_over_ = false;
+  in_trouble_since_.reset();
+  Listen(now, timing_.silence);
+}
+
+void ReplicaState::Depose() {
+  role_ = Role::kDeposed;
+  took_over_ = false;
+}
+
+ReplicaState::Step ReplicaState::Next(absl::Duration now) {
+  if (role_ == Role::kFollower) {
+    if (now < stand_at_) return {.want = Want::kFollow, .until = stand_at_};
+    role_ = Role::kCandidate;
+    retry_at_ = now;
+  }
+  switch (role_) {
+    case Role::kCandidate:
+      if (now < retry_at_) return {.want = Want::kWait, .until = retry_at_};
+      if (term_index_ != 0) {
+        return {.want = Want::kBeginTerm, .index = term_index_, .term = term_};
+      }
+      if (!end_.has_value()) return {.want = Want::kFindEnd};
+      if (tail_.index < *end_) return {.want = Want::kCatchUp, .index = *end_};
+      term_index_ = tail_.index + 1;
+      term_ = std::max(term_, tail_.term) + 1;
+      return {.want = Want::kBeginTerm, .index = term_index_, .term = term_};
+    case Role::kElected:
+      return {.want = Want::kCatchUp, .index = term_index_};
+    case Role::kLeader:
+      if (!took_over_) return {.want = Want::kTakeOver, .term = term_};
+      if (!in_flight_ && now >= show_life_at_) return {.want = Want::kShowLife};
+      return {.want = Want::kWait, .until = std::max(show_life_at_, now + timing_.retry)};
+    case Role::kDeposed:
+      if (in_flight_) return {.want = Want::kWait, .until = now + timing_.retry};
+      return {.want = Want::kStepDown};
+    default:
+      return {.want = Want::kStop};
+  }
+}
+
+void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
+  const bool has_news = tail.index > tail_.index;
+  tail_ = tail;
+  if (tail_.term > term_) {
+    term_ = tail_.term;
+    // It is not this replica's, which would know of it.
+    if (role_ == Role::kCandidate || role_ == Role::kElected) Follow(now);
+  }
+  if (role_ == Role::kElected && tail_.index >= term_index_) {
+    // What it had appended is there, so this can only be its own term.
+    if (tail_.term == term_ && tail_.writer == writer_) {
+      role_ = Role::kLeader;
+    } else {
+      Follow(now);
+    }
+  }
+  // Somebody has appended it: as good as a heartbeat.
+  if (role_ == Role::kFollower && has_news) Listen(now, timing_.silence);
+}
+
+void ReplicaState::LogEndsAt(LogIndex last, absl::Duration now) {
+  if (role_ != Role::kCandidate) return;
+  // The log, or the part of it that answers, lacks what this replica has: no time to lead.
+  if (last < tail_.index) return Follow(now);
+  end_ = last;
+}
+
+void ReplicaState::TermAppended(CompareAppendOutcome outcome, absl::Duration now) {
+  if (role_ != Role::kCandidate || term_index_ == 0) return;
+  switch (outcome) {
+    case CompareAppendOutcome::kAppended:
+      role_ = Role::kElected;
+      return;
+    case CompareAppendOutcome::kUnknown:
+      retry_at_ = now + timing_.retry;
+      return;
+    case CompareAppendOutcome::kLost:
+    case CompareAppendOutcome::kRefused:
+      return Follow(now);
+  }
+}
+
+void ReplicaState::TookOver() {
+  if (role_ == Role::kLeader) took_over_ = true;
+}
+
+// Whether it was appended or not: the next attempt is not made at once.
+void ReplicaState::ShownLife(absl::Duration now) {
+  show_life_at_ = std::max(show_life_at_, now + timing_.idle);
+}
+
+void ReplicaState::SteppedDown(absl::Duration now) {
+  if (role_ == Role::kDeposed && !in_flight_) Follow(now);
+}
+
+void ReplicaState::Failed(absl::Duration now) {
+  switch (role_) {
+    case Role::kCandidate:
+      // Of a term record whose outcome is not known, only TermAppended tells.
+      if (term_index_ == 0) Follow(now);
+      return;
+    case Role::kElected:
+      return Follow(now);
+    case Role::kLeader:
+      return Depose();
+    default:
+      return;
+  }
+}
+
+void ReplicaState::Diverged() { role_ = Role::kDiverged; }
+
+void ReplicaState::NeedsSnapshot() { role_ = Role::kNeedsSnapshot; }
+
+void ReplicaState::HeardLeader(int64_t term, absl::Duration now) {
+  if (stopped() || term < term_) return;
+  const bool is_own = term == term_ && (role_ == Role::kElected || role_ == Role::kLeader);
+  if (is_own) return;
+  // A candidate that has named a term which somebody else leads has lost it.
+  term_ = term;
+  switch (role_) {
+    case Role::kFollower:
+      return Listen(now, timing_.silence);
+    case Role::kCandidate:
+    case Role::kElected:
+      return Follow(now);
+    case Role::kLeader:
+      return Depose();
+    default:
+      return;
+  }
+}
+
+void ReplicaState::HeardLeaving(int64_t term, absl::Duration now) {
+  if (role_ == Role::kFollower && term >= term_) Listen(now, absl::ZeroDuration());
+}
+
+absl::optional<LogIndex> ReplicaState::BeginAppend() {
+  if (role_ != Role::kLeader || in_flight_) return absl::nullopt;
+  in_flight_ = true;
+
+  unknown_since_.reset();
+  return tail_.index + 1;
+}
+
+bool ReplicaState::AppendEnded(CompareAppendOutcome outcome, absl::Duration now) {
+  switch (outcome) {
+    case CompareAppendOutcome::kAppended:
+      unknown_since_.reset();
+      in_trouble_since_.reset();
+      show_life_at_ = now + timing_.idle;
+      return false;
+    case CompareAppendOutcome::kLost:
+      in_flight_ = false;
+      unknown_since_.reset();
+      if (role_ == Role::kLeader) Depose();
+      return false;
+    case CompareAppendOutcome::kRefused:
+      if (!in_trouble_since_.has_value()) in_trouble_since_ = now;
+      // Of an earlier attempt it is still not known.
+      if (unknown_since_.has_value()) break;
+      in_flight_ = false;
+      return false;
+    case CompareAppendOutcome::kUnknown:
+      if (!in_trouble_since_.has_value()) in_trouble_since_ = now;
+      if (!unknown_since_.has_value()) unknown_since_ = now;
+      break;
+  }
+  // One that is deposed finds out as a follower, by reading.
+  if (role_ == Role::kLeader) return true;
+  AppendGivenUp();
+  return false;
+}
+
+void ReplicaState::Committed(const RecordTail& tail) {
+  in_flight_ = false;
+  tail_ = tail;
+}
+
+void ReplicaState::NotCommitted() {
+  in_flight_ = false;
+  if (role_ == Role::kLeader) Depose();
+}
+
+void ReplicaState::AppendGivenUp() {
+  in_flight_ = false;
+  unknown_since_.reset();
+  if (role_ == Role::kLeader) Depose();
+}
+
+bool ReplicaState::MayBeat(absl::Duration now) const {
+  if (role_ != Role::kLeader && role_ != Role::kElected) return false;
+  return !in_trouble_since_.has_value() || now - *in_trouble_since_ < timing_.silence;
+}
+
+absl::string_view NameOf(ReplicaState::Role role) {
+  switch (role) {
+    case ReplicaState::Role::kFollower:
+      return "follower";
+    case ReplicaState::Role::kCandidate:
+      return "candidate";
+    case ReplicaState::Role::kElected:
+      return "elected";
+    case ReplicaState::Role::kLeader:
+      return "leader";
+    case ReplicaState::Role::kDeposed:
+      return "deposed";
+    case ReplicaState::Role::kDiverged:
+      return "diverged";
+    case ReplicaState::Role::kNeedsSnapshot:
+      return "needs_snapshot";
+  }
+  return "unknown";
+}
+
+}  // namespace hookgate
