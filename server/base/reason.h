@@ -38,6 +38,8 @@ inline constexpr char kRateLimited[] = "rate_limited";
 inline constexpr char kQueueFull[] = "queue_full";
 inline constexpr char kStoreUnavailable[] = "store_unavailable";
 inline constexpr char kDraining[] = "draining";
+// Of a cluster: this replica does not decide what is stored, and cannot reach one that does.
+inline constexpr char kNoLeader[] = "no_leader";
 
 // gRPC.
 inline constexpr char kUnauthenticated[] = "unauthenticated";

@@ -21,6 +21,8 @@ class AppendJob final : public LogJob {
     return static_cast<int64_t>(event_->envelope.size() + event_->raw_body.size());
   }
 
+  bool may_stay_unknown() const override { return true; }
+
   absl::Status Write(LogStatements& statements, LogState& state) override {
     ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
     if (found) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_statements.h"
@@ -26,13 +27,32 @@ struct LogState {
   TextEntries texts;       // of those, in their order
   std::vector<Repeat> repeats;
   GroupOutcomes outcomes;
+  // Called once all of this is committed, before anybody hears of it.
+  std::vector<absl::AnyInvocable<void() &&>> on_commit;
+  // Set with an error that is not the disk's: the group is rolled back and answered with it, and
+  // others go on.
+  absl::Status refusal;
+  // Of a replica that leads: a record is appended, whether anything has changed or not.
+  bool needs_record = false;
   // Some time has passed: what keeps the write-ahead log from beginning anew may be over.
   bool try_checkpoint = false;
 };
 
 class LogJob {
  public:
+  // What a job is to other replicas of a cluster, if there is one.
+  enum class Work {
+    kDecides,    // only the leader may
+    kTakesOver,  // what a new leader does before it decides
+    kApplies,    // does what has been decided
+    kLocal,      // concerns this replica alone
+  };
+
   virtual ~LogJob() = default;
+  virtual Work work() const { return rows() == 0 ? Work::kLocal : Work::kDecides; }
+  // Whether it may be answered with an error while it is still not known what becomes of it: its
+  // sender comes again, and finds what was stored.
+  virtual bool may_stay_unknown() const { return false; }
   // Memory that the job holds while it waits.
   virtual int64_t bytes() const = 0;
   // About how many rows it writes; 0: none, it only has a group committed.

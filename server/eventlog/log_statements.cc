@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
+#include "server/eventlog/replicated_tables.h"
 
 namespace hookgate {
 namespace {
@@ -59,11 +60,14 @@ VALUES (1, ?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = ?3,
   trusted_running_us = ?4)sql";
 
+constexpr char kSetTail[] =
+    "UPDATE replica SET applied = ?1, term = ?2, writer = ?3, hash = ?4 WHERE id = 1";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
     Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
-    ReceiveTimes& receive_times, const Stretch& stretch) {
+    ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
@@ -84,6 +88,12 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
   ASSIGN_OR_RETURN(SubscriptionStatements subscriptions, SubscriptionStatements::Prepare(database));
   ASSIGN_OR_RETURN(HistoryStatements history, HistoryStatements::Prepare(database));
   ASSIGN_OR_RETURN(StatusStatements status, StatusStatements::Prepare(database));
+  std::unique_ptr<RowEffects> effects;
+  absl::optional<Statement> set_tail;
+  if (is_replica) {
+    ASSIGN_OR_RETURN(effects, RowEffects::Open(database, ReplicatedTables()));
+    ASSIGN_OR_RETURN(set_tail, database.Prepare(kSetTail));
+  }
   return std::make_unique<LogStatements>(
       LogStatements{.database = database,
                     .webhooks = webhooks,
@@ -110,7 +120,9 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
                     .set_age_clock = std::move(set_age_clock),
                     .subscriptions = std::move(subscriptions),
                     .history = std::move(history),
-                    .status = std::move(status)});
+                    .status = std::move(status),
+                    .effects = std::move(effects),
+                    .set_tail = std::move(set_tail)});
 }
 
 // Once a process: nothing is prepared for it. The stretch in which the position before the earliest
@@ -121,6 +133,14 @@ absl::Status LogStatements::BeginStretch() {
       "WHERE first_sequence < (SELECT earliest_sequence FROM log WHERE id = 1))"));
   return database.Execute(absl::StrCat("INSERT INTO stretches (first_sequence, mark) VALUES (",
                                        stretch.first, ", ", stretch.mark, ")"));
+}
+
+absl::Status LogStatements::WriteTail(const RecordTail& tail) {
+  set_tail->BindInt(1, tail.index);
+  set_tail->BindInt(2, tail.term);
+  set_tail->BindInt(3, static_cast<int64_t>(tail.writer));
+  set_tail->BindBlob(4, {tail.hash.data(), tail.hash.size()});
+  return set_tail->Run();
 }
 
 }  // namespace hookgate

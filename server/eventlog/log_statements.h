@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/types/optional.h"
 #include "server/eventlog/history_statements.h"
 #include "server/eventlog/log_history.h"
 #include "server/eventlog/receive_times.h"
@@ -13,6 +14,8 @@
 #include "server/eventlog/subscription_statements.h"
 #include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
+#include "server/replication/record_tail.h"
+#include "server/replication/row_effects.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -20,20 +23,24 @@ namespace hookgate {
 // Used by the writer thread alone.
 struct LogStatements {
   // What is given outlives the statements.
+  //   is_replica  the log is one of a cluster's
   static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(
       Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
-      ReceiveTimes& receive_times, const Stretch& stretch);
+      ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica = false);
 
   // For the transaction that appends the first event of `stretch`. Stretches that retention is past
   // make room.
   absl::Status BeginStretch();
+
+  // Of a replica: for the transaction that applies everything up to `tail`.
+  absl::Status WriteTail(const RecordTail& tail);
 
   Database& database;
   WebhookIndex& webhooks;
   TextIndex& texts;
   RepeatCounts& repeats;
   ReceiveTimes& receive_times;
-  const Stretch stretch;  // what the writer appends
+  Stretch stretch;  // what the writer appends; of a replica, since it leads
 
   Statement insert_event;
   Statement get_webhook;
@@ -59,6 +66,10 @@ struct LogStatements {
   SubscriptionStatements subscriptions;
   HistoryStatements history;
   StatusStatements status;
+
+  // Of a replica; otherwise null.
+  std::unique_ptr<RowEffects> effects;
+  absl::optional<Statement> set_tail;
 };
 
 }  // namespace hookgate

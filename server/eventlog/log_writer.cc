@@ -29,22 +29,25 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     const Indexes& indexes, const Limits& limits, CommitListener* listener,
-    CommitCompanion* companion, LogMetrics* metrics) {
+    CommitCompanion* companion, LogMetrics* metrics, CommitGate* gate) {
   ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
                    LogStatements::Prepare(*database, indexes.webhooks, indexes.texts,
-                                          indexes.repeats, indexes.receive_times, disk.stretch));
+                                          indexes.repeats, indexes.receive_times, disk.stretch,
+                                          /*is_replica=*/gate != nullptr));
   return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
                                         std::move(checkpointer), std::move(disk), limits, listener,
-                                        companion, metrics));
+                                        companion, metrics, gate));
 }
 
 LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
                      std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-                     CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics)
+                     CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics,
+                     CommitGate* gate)
     : limits_(limits),
       listener_(listener),
       companion_(companion),
       metrics_(metrics),
+      gate_(gate),
       database_(std::move(database)),
       statements_(std::move(statements)),
       checkpointer_(std::move(checkpointer)),
@@ -54,7 +57,10 @@ LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStat
       position_(disk.position),
       last_touch_(disk.last_touch) {
   if (metrics_ != nullptr) metrics_->NotePosition(disk.position);
-  if (!rewritten_) NoteOutcome(disk.rewritten, {}).IgnoreError();
+  if (!rewritten_) {
+    LogState none;
+    NoteOutcome(disk.rewritten, none).IgnoreError();
+  }
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
 }
@@ -91,7 +97,10 @@ int64_t LogWriter::YieldingRows() const {
 
 void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
   absl::Status refusal;
-  {
+  if (gate_ != nullptr && job->work() == LogJob::Work::kDecides) {
+    refusal = gate_->Admit(/*takes_over=*/false);
+  }
+  if (refusal.ok()) {
     absl::MutexLock lock(&mu_);
     if (poisoned_) {
       refusal = health_;
@@ -206,12 +215,14 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
   LogState state;
   state.position = Position();
   state.last_touch = LastTouch();
+  if (gate_ != nullptr) AnswerThoseNotAdmitted(group);
+  if (group.empty()) return;
   absl::Status status = RefusedUntilRestart();  // These may have been queued before it was so.
   if (status.ok()) {
     const absl::Duration begin = metrics_ != nullptr ? metrics_->MonotonicNow() : absl::Duration();
     const absl::Status outcome = WriteGroup(group, state);
     // One that had nothing to write committed nothing.
-    if (metrics_ != nullptr && (wrote_ || wrote_status_ || !outcome.ok())) {
+    if (metrics_ != nullptr && state.refusal.ok() && (wrote_ || wrote_status_ || !outcome.ok())) {
       metrics_->NoteCommit(outcome, metrics_->MonotonicNow() - begin);
     }
     status = NoteOutcome(outcome, state);
@@ -238,13 +249,66 @@ absl::Status LogWriter::RewriteWhatWasFound() {
   return absl::OkStatus();
 }
 
-absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state) {
+// What is applied and what decides are never in one group: whoever applies does not lead. The gate is
+// asked once, so that what is found here holds for all of the group: rows that were written because
+// this replica led are committed with a record, or not at all.
+void LogWriter::AnswerThoseNotAdmitted(Group& group) {
+  const bool applies = std::any_of(group.begin(), group.end(), [](const auto& job) {
+    return job->work() == LogJob::Work::kApplies;
+  });
+  absl::Status takes_over = gate_->Admit(/*takes_over=*/true);
+  absl::Status decides = gate_->Admit(/*takes_over=*/false);
+  if (applies) {
+    takes_over = decides =
+        Unavailable(reason::kNoLeader, "this replica is catching up with what others have stored");
+  }
+  if (!takes_over.ok()) decides = takes_over;
+  leads_ = takes_over.ok();
+  const auto answer_of = [&](const std::unique_ptr<LogJob>& job) {
+    switch (job->work()) {
+      case LogJob::Work::kDecides:
+        return decides;
+      case LogJob::Work::kTakesOver:
+        return takes_over;
+      default:
+        return absl::OkStatus();
+    }
+  };
+  const auto begin = std::stable_partition(
+      group.begin(), group.end(),
+      [&](const std::unique_ptr<LogJob>& job) { return answer_of(job).ok(); });
+  for (auto job = begin; job != group.end(); ++job) (*job)->Answer(answer_of(*job));
+  group.erase(begin, group.end());
+}
+
+absl::Status LogWriter::WriteGroup(Group& group, LogState& state) {
   only_status_ = std::all_of(group.begin(), group.end(),
                              [](const std::unique_ptr<LogJob>& job) { return job->rows() == 0; });
   RETURN_IF_ERROR(RewriteWhatWasFound());
-  const int64_t changes_before = database_->total_changes();
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
+  std::unique_ptr<ChangeCapture> changes;
+  if (leads_) {
+    ASSIGN_OR_RETURN(changes, statements_->effects->BeginCapture());
+  }
+  // Whoever follows changes nothing that replicas share but by applying.
+  RETURN_IF_ERROR(WriteRows(group, state, /*writes_repeats=*/gate_ == nullptr || leads_));
+  const bool needs_record = changes != nullptr && (changes->MayHaveChanges() || state.needs_record);
+  if (!needs_record) {
+    RETURN_IF_ERROR(transaction.Commit());
+    return files_.Check();
+  }
+  ASSIGN_OR_RETURN(const bool appended, PassGate(*changes, group, state));
+  changes.reset();
+  const absl::Status committed = transaction.Commit();
+  if (appended && committed.ok()) gate_->Committed();
+  if (appended && !committed.ok()) gate_->NotCommitted();
+  RETURN_IF_ERROR(committed);
+  return files_.Check();
+}
+
+absl::Status LogWriter::WriteRows(Group& group, LogState& state, bool writes_repeats) {
+  const int64_t changes_before = database_->total_changes();
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(statements_->texts.Write(*database_, state.position.earliest));
@@ -257,12 +321,50 @@ absl::Status LogWriter::WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, 
   if (status != nullptr) RETURN_IF_ERROR(statements_->status.Write(*status));
   // After it is known whether the group writes anything: a repeat that is answered from what is
   // stored does not depend on a disk that takes no more.
-  if (wrote_ || status != nullptr || statements_->repeats.HasMany()) {
+  if (writes_repeats && (wrote_ || status != nullptr || statements_->repeats.HasMany())) {
     RETURN_IF_ERROR(statements_->repeats.Write(state.repeats, state.position.earliest,
                                                statements_->upsert_repeats));
   }
-  RETURN_IF_ERROR(transaction.Commit());
-  return files_.Check();
+  return absl::OkStatus();
+}
+
+// Whether a record was appended, and not only nothing to append. What can fail here does so before
+// that.
+absl::StatusOr<bool> LogWriter::PassGate(ChangeCapture& changes, Group& group, LogState& state) {
+  replication::v1::Record record;
+  RETURN_IF_ERROR(statements_->effects->Collect(changes, record));
+  if (record.entries().empty() && !state.needs_record) return false;
+  const absl::StatusOr<RecordTail> tail = gate_->Seal(record);
+  if (!tail.ok()) {
+    state.refusal = tail.status();
+    return state.refusal;
+  }
+  RETURN_IF_ERROR(statements_->WriteTail(*tail));
+  state.refusal =
+      gate_->Append([&](const absl::Status& status) { AnswerWhatWaits(group, status); });
+  RETURN_IF_ERROR(state.refusal);
+  return true;
+}
+
+// Nothing of what waits has been written. What is being written goes on, but who comes again anyway
+// does not have to wait for it.
+void LogWriter::AnswerWhatWaits(Group& group, const absl::Status& status) {
+  Group waiting;
+  {
+    absl::MutexLock lock(&mu_);
+    waiting.swap(queue_);
+    queued_bytes_ = 0;
+    for (auto& job : yielding_) waiting.push_back(std::move(job));
+    yielding_.clear();
+    NoteQueue();
+  }
+  const auto begin = std::stable_partition(
+      group.begin(), group.end(),
+      [](const std::unique_ptr<LogJob>& job) { return !job->may_stay_unknown(); });
+  WakeBatch batch;
+  for (auto job = begin; job != group.end(); ++job) (*job)->Answer(status);
+  group.erase(begin, group.end());
+  for (auto& job : waiting) job->Answer(status);
 }
 
 absl::Status LogWriter::RefusedUntilRestart() const {
@@ -276,18 +378,21 @@ absl::Status LogWriter::RefusedUntilRestart() const {
 //
 // What the indexes hold comes before the position: whoever knows of a sequence finds it there. The
 // lines are written without the lock, since standard error may be a pipe that nobody reads.
-absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, const LogState& state) {
+absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, LogState& state) {
   if (outcome.ok()) {
     statements_->webhooks.Committed(state.webhooks);
     statements_->texts.Committed(state.texts);
     statements_->repeats.Committed(state.repeats);
     statements_->receive_times.Committed();
+    for (auto& committed : state.on_commit) std::move(committed)();
   } else {
     statements_->webhooks.RolledBack();
     statements_->texts.RolledBack();
     statements_->repeats.RolledBack();
     statements_->receive_times.RolledBack();
   }
+  // Says nothing about the disk.
+  if (!state.refusal.ok()) return state.refusal;
   const bool until_restart =
       !outcome.ok() && !absl::IsResourceExhausted(outcome) && !absl::IsUnavailable(outcome);
   absl::Status health;

@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/eventlog/checkpointer.h"
+#include "server/eventlog/commit_gate.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_job.h"
 #include "server/eventlog/log_metrics.h"
@@ -25,6 +26,7 @@
 #include "server/eventlog/status_rows.h"
 #include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
+#include "server/store/change_capture.h"
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
 
@@ -80,16 +82,19 @@ class LogWriter {
     ReceiveTimes& receive_times;
   };
 
-  // `listener`, `companion` and `metrics` may be null; they outlive the writer.
+  // `listener`, `companion` and `metrics` may be null; they outlive the writer. So may `gate` be: then
+  // the log is not a replica of a cluster's.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
       const Indexes& indexes, const Limits& limits, CommitListener* listener,
-      CommitCompanion* companion = nullptr, LogMetrics* metrics = nullptr);
+      CommitCompanion* companion = nullptr, LogMetrics* metrics = nullptr,
+      CommitGate* gate = nullptr);
 
   // Writes and answers what waits, then ends the thread.
   ~LogWriter();
 
-  // Queues `job`, or answers it at once: UNAVAILABLE queue_full or store_unavailable.
+  // Queues `job`, or answers it at once: UNAVAILABLE queue_full, store_unavailable, or what the gate
+  // says to one that decides.
   void Submit(std::unique_ptr<LogJob> job);
   // Queues `job`, however full the queue is: of such jobs the caller has a bounded number. They give
   // way: a group takes few of them, so that those of Submit do not wait for all that they write.
@@ -110,7 +115,8 @@ class LogWriter {
  private:
   LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
             std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-            CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics);
+            CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics,
+            CommitGate* gate);
 
   void Queue(std::unique_ptr<LogJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
@@ -118,12 +124,16 @@ class LogWriter {
   std::vector<std::unique_ptr<LogJob>> TakeGroup();
   void Process(std::vector<std::unique_ptr<LogJob>> group);
   absl::Status RewriteWhatWasFound();
-  absl::Status WriteGroup(std::vector<std::unique_ptr<LogJob>>& group, LogState& state);
+  using Group = std::vector<std::unique_ptr<LogJob>>;
+  void AnswerThoseNotAdmitted(Group& group);
+  absl::Status WriteGroup(Group& group, LogState& state);
+  absl::Status WriteRows(Group& group, LogState& state, bool writes_repeats);
+  absl::StatusOr<bool> PassGate(ChangeCapture& changes, Group& group, LogState& state);
+  void AnswerWhatWaits(Group& group, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RefusedUntilRestart() const;
   void NoteQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Remembers how a group ended, and returns what its jobs are answered.
-  absl::Status NoteOutcome(const absl::Status& outcome, const LogState& state)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status NoteOutcome(const absl::Status& outcome, LogState& state) ABSL_LOCKS_EXCLUDED(mu_);
   void KeepWalShort();
 
   // Constant after construction.
@@ -131,6 +141,7 @@ class LogWriter {
   CommitListener* const listener_;
   CommitCompanion* const companion_;
   LogMetrics* const metrics_;
+  CommitGate* const gate_;
 
   // Touched only by the writer thread.
   const std::unique_ptr<Database> database_;
@@ -142,6 +153,7 @@ class LogWriter {
   // so that it is there for the companion's sake.
   bool wrote_ = false;
   bool only_status_ = false;
+  bool leads_ = false;      // of a replica, when the group began
   bool took_many_ = false;  // rows of jobs that give way, into the last group
   bool wrote_status_ = false;
   int wal_pages_ = 0;

@@ -16,6 +16,8 @@ class QuarantineJob final : public LogJob {
 
   int64_t bytes() const override { return static_cast<int64_t>(webhook_->raw_body.size()); }
 
+  bool may_stay_unknown() const override { return true; }
+
   absl::Status Write(LogStatements& statements, LogState& state) override {
     Statement& upsert = statements.upsert_quarantined;
     upsert.BindText(1, webhook_->source);

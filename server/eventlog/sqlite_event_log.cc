@@ -18,7 +18,9 @@
 #include "server/eventlog/lookup_reader.h"
 #include "server/eventlog/quarantine_jobs.h"
 #include "server/eventlog/quarantine_reader.h"
+#include "server/eventlog/replica_jobs.h"
 #include "server/eventlog/status_reader.h"
+#include "server/eventlog/stretch_rows.h"
 #include "server/eventlog/subscription_jobs.h"
 #include "server/eventlog/subscription_reader.h"
 #include "server/store/database.h"
@@ -56,19 +58,15 @@ class EmptyJob final : public LogJob {
   StatusLog::StatusDone done_;
 };
 
-// Those of the log, and the one that begins now. It is stored with its first event.
-absl::Status LoadHistory(Database& database, StoredState& state) {
-  std::vector<Stretch> stretches;
-  ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT first_sequence, mark FROM stretches "
-                                                    "ORDER BY first_sequence"));
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) break;
-    stretches.push_back({rows.ColumnInt(0), static_cast<HistoryMark>(rows.ColumnInt(1))});
+// Those of the log, and the one that begins now. It is stored with its first event. A replica numbers
+// nothing before it leads.
+absl::Status LoadHistory(Database& database, bool is_replica, StoredState& state) {
+  ASSIGN_OR_RETURN(std::vector<Stretch> stretches, LoadStretches(database));
+  if (!is_replica) {
+    state.history.mark = NewHistoryMark();
+    state.stretch = {state.position.head + 1, state.history.mark};
+    stretches.push_back(state.stretch);
   }
-  state.history.mark = NewHistoryMark();
-  state.stretch = {state.position.head + 1, state.history.mark};
-  stretches.push_back(state.stretch);
   state.history.sequences = Stretches(std::move(stretches));
   ASSIGN_OR_RETURN(Statement former,
                    database.Prepare("SELECT epoch, head_sequence, restore_time_us "
@@ -81,29 +79,15 @@ absl::Status LoadHistory(Database& database, StoredState& state) {
   }
 }
 
-// How many stretches of deliveries are kept of a subscription: delivery ids of longer ago, by so
-// many restarts, are no longer known.
-constexpr int kMaxDeliveryStretches = 16;
-
-// What each subscription will deliver from now on. One that has delivered nothing since the last
-// start has that one's row replaced.
+// What each subscription will deliver from now on.
 absl::Status BeginDeliveryStretches(Database& database, HistoryMark mark) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
-  RETURN_IF_ERROR(database.Execute(
-      absl::StrCat("INSERT OR REPLACE INTO delivery_stretches (subscription, first_delivery, mark) "
-                   "SELECT id, last_delivery + 1, ",
-                   mark, " FROM subscriptions")));
-  RETURN_IF_ERROR(database.Execute(
-      absl::StrCat("DELETE FROM delivery_stretches WHERE "
-                   "(SELECT count(*) FROM delivery_stretches AS newer "
-                   "WHERE newer.subscription = delivery_stretches.subscription "
-                   "AND newer.first_delivery > delivery_stretches.first_delivery) >= ",
-                   kMaxDeliveryStretches)));
+  RETURN_IF_ERROR(WriteDeliveryStretches(database, mark));
   return transaction.Commit();
 }
 
-absl::StatusOr<StoredState> LoadState(Database& database) {
+absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
   ASSIGN_OR_RETURN(Statement statement,
                    database.Prepare("SELECT epoch, earliest_sequence, "
                                     "(SELECT MAX(sequence) FROM events), "
@@ -119,11 +103,99 @@ absl::StatusOr<StoredState> LoadState(Database& database) {
   state.position.earliest = statement.ColumnInt(1);
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
-  RETURN_IF_ERROR(LoadHistory(database, state));
+  RETURN_IF_ERROR(LoadHistory(database, is_replica, state));
   // The entries before a mark may be gone; those after it must not look as old as they were.
   state.last_touch =
       std::max({statement.ColumnInt(3), statement.ColumnInt(4), statement.ColumnInt(5)});
   return state;
+}
+
+// A commit of a replica needs no sync of its own: it is in the replicated log, and is applied from
+// there again if a power cut takes it.
+absl::Status SyncAtCheckpoints(Database& database) {
+  return database.Execute("PRAGMA synchronous = NORMAL");
+}
+
+struct ReplicaRow {
+  std::string genesis;
+  RecordTail tail;
+};
+
+absl::StatusOr<bool> IsEmpty(Database& database) {
+  ASSIGN_OR_RETURN(Statement held,
+                   database.Prepare("SELECT (SELECT earliest_sequence > 1 FROM log) OR "
+                                    "EXISTS (SELECT 1 FROM events) OR "
+                                    "EXISTS (SELECT 1 FROM quarantine) OR "
+                                    "EXISTS (SELECT 1 FROM subscriptions)"));
+  RETURN_IF_ERROR(held.Step().status());
+  return held.ColumnInt(0) == 0;
+}
+
+absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& replica) {
+  ASSIGN_OR_RETURN(const bool is_empty, IsEmpty(database));
+  if (!is_empty) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the log holds what is not cluster ", replica.cluster,
+                     "'s: a replica begins with an empty data folder"));
+  }
+  ASSIGN_OR_RETURN(const ReplicaBeginning beginning, replica.begin());
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(database, Transaction::Kind::kWrite));
+  ASSIGN_OR_RETURN(Statement set_epoch, database.Prepare("UPDATE log SET epoch = ?1 WHERE id = 1"));
+  set_epoch.BindText(1, beginning.epoch);
+  RETURN_IF_ERROR(set_epoch.Run());
+  ASSIGN_OR_RETURN(Statement insert,
+                   database.Prepare("INSERT INTO replica (id, cluster, genesis, applied, term, "
+                                    "writer, hash) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)"));
+  insert.BindText(1, replica.cluster);
+  insert.BindText(2, beginning.genesis);
+  insert.BindInt(3, beginning.tail.index);
+  insert.BindInt(4, beginning.tail.term);
+  insert.BindInt(5, static_cast<int64_t>(beginning.tail.writer));
+  insert.BindBlob(6, {beginning.tail.hash.data(), beginning.tail.hash.size()});
+  RETURN_IF_ERROR(insert.Run());
+  RETURN_IF_ERROR(transaction.Commit());
+  return ReplicaRow{beginning.genesis, beginning.tail};
+}
+
+// Which cluster's the log is has to be as it is asked for: one that went on alone would hold what
+// the others do not.
+absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* replica,
+                                       absl::string_view path) {
+  ASSIGN_OR_RETURN(Statement get,
+                   database.Prepare("SELECT cluster, genesis, applied, term, writer, "
+                                    "hash FROM replica WHERE id = 1"));
+  ASSIGN_OR_RETURN(const bool is_replica, get.Step());
+  if (!is_replica) {
+    get.Reset();
+    if (replica == nullptr) return ReplicaRow();
+    absl::StatusOr<ReplicaRow> begun = BeginReplica(database, *replica);
+    if (!begun.ok()) return Annotate(begun.status(), path);
+    RETURN_IF_ERROR(SyncAtCheckpoints(database));
+    return begun;
+  }
+  const std::string cluster(get.ColumnText(0));
+  if (replica == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is a replica of cluster ", cluster,
+        ": start hookgated with that cluster's config, or with another data folder. A copy of it "
+        "that hookgated --restore puts in place is a log of its own"));
+  }
+  if (cluster != replica->cluster) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is a replica of cluster ", cluster,
+                                                      ", not of ", replica->cluster,
+                                                      ": use another data folder"));
+  }
+  ReplicaRow row;
+  row.genesis = std::string(get.ColumnText(1));
+  row.tail.index = get.ColumnInt(2);
+  row.tail.term = get.ColumnInt(3);
+  row.tail.writer = static_cast<uint64_t>(get.ColumnInt(4));
+  const absl::string_view hash = get.ColumnBlob(5);
+  std::copy_n(hash.begin(), std::min(hash.size(), row.tail.hash.size()), row.tail.hash.begin());
+  get.Reset();
+  RETURN_IF_ERROR(SyncAtCheckpoints(database));
+  return row;
 }
 
 // After a failed sync the write-ahead log may read well from memory and have a hole on the disk,
@@ -150,9 +222,9 @@ bool MayPass(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
     const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-    LogMetrics* metrics) {
+    LogMetrics* metrics, ReplicaOptions* replica) {
   absl::StatusOr<std::unique_ptr<SqliteEventLog>> log =
-      OpenFolder(options, listener, companion, metrics);
+      OpenFolder(options, listener, companion, metrics, replica);
   if (!absl::IsDataLoss(log.status())) return log;
   return absl::DataLossError(absl::StrCat(
       log.status().message(),
@@ -164,18 +236,19 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
     const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-    LogMetrics* metrics) {
+    LogMetrics* metrics, ReplicaOptions* replica) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
-  absl::StatusOr<StoredState> state = LoadState(*database);
+  ASSIGN_OR_RETURN(ReplicaRow replica_row, OpenReplica(*database, replica, path));
+  absl::StatusOr<StoredState> state = LoadState(*database, replica != nullptr);
   if (!state.ok()) return Annotate(state.status(), path);
   absl::Status rewritten = RewriteWhatWasFound(*database);
   if (!rewritten.ok() && !MayPass(rewritten)) return Annotate(rewritten, path);
-  if (rewritten.ok()) {
+  if (rewritten.ok() && replica == nullptr) {
     const absl::Status begun = BeginDeliveryStretches(*database, state->history.mark);
     if (!begun.ok() && !MayPass(begun)) return Annotate(begun, path);
   }
@@ -203,19 +276,28 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                                      .texts = *indexes.texts,
                                      .repeats = *indexes.repeats,
                                      .receive_times = *indexes.receive_times},
-                                    options.limits, listener, companion, metrics));
+                                    options.limits, listener, companion, metrics,
+                                    replica != nullptr ? replica->gate : nullptr));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(indexes), std::move(writer)));
+  log->opened_at_ = replica_row.tail;
+  log->genesis_ = std::move(replica_row.genesis);
   RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));
   return log;
 }
 
 SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
                                Indexes indexes, std::unique_ptr<LogWriter> writer)
-    : directory_(std::move(directory)),
-      history_(std::move(history)),
-      indexes_(std::move(indexes)),
-      writer_(std::move(writer)) {}
+    : directory_(std::move(directory)), indexes_(std::move(indexes)), writer_(std::move(writer)) {
+  SetHistory(std::move(history));
+}
+
+void SqliteEventLog::SetHistory(LogHistory history) {
+  auto next = std::make_unique<const LogHistory>(std::move(history));
+  absl::MutexLock lock(&mu_);
+  history_.store(next.get(), std::memory_order_release);
+  histories_.push_back(std::move(next));
+}
 
 // The last connection to be closed moves the write-ahead log into the database, which one that only
 // reads cannot.
@@ -450,7 +532,7 @@ void SqliteEventLog::CreateSubscription(const std::string& name, const std::stri
                                              .settings = settings,
                                              .create_time = create_time,
                                              .position = {.position = position},
-                                             .deliveries = {{.first = 1, .mark = history_.mark}}},
+                                             .deliveries = {{.first = 1, .mark = history().mark}}},
                                             std::move(done)));
 }
 
@@ -475,6 +557,23 @@ absl::StatusOr<StoredStatus> SqliteEventLog::LoadStatus() {
 
 void SqliteEventLog::CommitStatus(StatusLog::StatusDone done) {
   writer_->SubmitYielding(std::make_unique<EmptyJob>(std::move(done)));
+}
+
+void SqliteEventLog::Apply(std::vector<std::shared_ptr<const replication::v1::Record>> records,
+                           const RecordTail& tail, ReplicaDone done) {
+  writer_->Submit(MakeApplyJob(
+      std::move(records), tail, history(),
+      [this](LogHistory history) { SetHistory(std::move(history)); }, std::move(done)));
+}
+
+void SqliteEventLog::TakeOver(ReplicaDone done) {
+  writer_->Submit(MakeTakeOverJob(
+      NewHistoryMark(), history(), [this](LogHistory history) { SetHistory(std::move(history)); },
+      std::move(done)));
+}
+
+void SqliteEventLog::ShowLife(ReplicaDone done) {
+  writer_->SubmitYielding(MakeShowLifeJob(std::move(done)));
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs,

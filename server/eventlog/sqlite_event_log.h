@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "server/eventlog/commit_gate.h"
 #include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_metrics.h"
@@ -20,14 +22,32 @@
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/repeat_counts.h"
+#include "server/eventlog/replica_jobs.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/status_log.h"
 #include "server/eventlog/subscription_log.h"
 #include "server/eventlog/text_index.h"
 #include "server/eventlog/webhook_index.h"
+#include "server/replication/record.pb.h"
+#include "server/replication/record_tail.h"
 #include "server/store/data_directory.h"
 
 namespace hookgate {
+
+// What the log of a replica begins with.
+struct ReplicaBeginning {
+  std::string genesis;  // of the replicated log: ReplicatedLog::Identity
+  std::string epoch;    // of the event log
+  RecordTail tail;      // of the genesis record
+};
+
+// That the log is a replica of a cluster's.
+struct ReplicaOptions {
+  std::string cluster;
+  CommitGate* gate = nullptr;  // outlives the log
+  // Called when the log is opened for the first time.
+  absl::AnyInvocable<absl::StatusOr<ReplicaBeginning>()> begin;
+};
 
 struct SqliteEventLogOptions {
   std::string data_dir;
@@ -52,13 +72,17 @@ class SqliteEventLog final : public EventLog,
  public:
   // Opens the log in `data_dir`, or makes one there. `listener`, `companion` and `metrics` may be
   // null; they outlive the log.
-  // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file),
+  //   replica  null: the log is this process's alone
+  // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file, a
+  // replica that is opened as if it were none or of another cluster, a log of its own that is opened
+  // as a replica), those of `replica->begin`,
   // DATA_LOSS (damaged). A disk that is full, or a database that somebody else reads or locks, is
   // no error: Health says so until it can be written.
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
                                                               CommitListener* listener,
                                                               CommitCompanion* companion = nullptr,
-                                                              LogMetrics* metrics = nullptr);
+                                                              LogMetrics* metrics = nullptr,
+                                                              ReplicaOptions* replica = nullptr);
 
   // Commits and answers what waits. No call may be under way.
   ~SqliteEventLog() override;
@@ -66,8 +90,8 @@ class SqliteEventLog final : public EventLog,
   void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
   absl::Status Health() const override;
-  const std::string& epoch() const override { return history_.epoch; }
-  const LogHistory& history() const override { return history_; }
+  const std::string& epoch() const override { return history().epoch; }
+  const LogHistory& history() const override { return *history_.load(std::memory_order_acquire); }
   LogPosition Position() const override;
   absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
                                const ReadLimits& limits) override;
@@ -123,6 +147,18 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<StoredStatus> LoadStatus() override;
   void CommitStatus(StatusDone done) override;
 
+  // Of a replica: what it had applied when it was opened.
+  const RecordTail& opened_at() const { return opened_at_; }
+  const std::string& genesis() const { return genesis_; }
+  // Applies `records`, which come directly after what was applied before, in one transaction; and
+  // what a new leader stores first. `done` is called on the log's writer thread, with errors as
+  // MakeApplyJob and the gate have them. One of these at a time.
+  void Apply(std::vector<std::shared_ptr<const hookgate::replication::v1::Record>> records,
+             const RecordTail& tail, ReplicaDone done);
+  void TakeOver(ReplicaDone done);
+  // Appends a record that changes nothing, in its turn.
+  void ShowLife(ReplicaDone done);
+
   // In steps between which appends go on.
   absl::StatusOr<int64_t> Trim(
       const TrimCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) override;
@@ -143,7 +179,7 @@ class SqliteEventLog final : public EventLog,
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
       const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-      LogMetrics* metrics);
+      LogMetrics* metrics, ReplicaOptions* replica);
   // What the log keeps in memory besides its position; each does its own locking.
   struct Indexes {
     std::unique_ptr<WebhookIndex> webhooks;
@@ -155,6 +191,7 @@ class SqliteEventLog final : public EventLog,
                  std::unique_ptr<LogWriter> writer);
 
   absl::Status OpenReaders(int count);
+  void SetHistory(LogHistory history) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::unique_ptr<LogReader>> TakeReader() ABSL_LOCKS_EXCLUDED(mu_);
   // The newest entry of the quarantine that is one too many; 0: there is none.
   absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);
@@ -167,11 +204,19 @@ class SqliteEventLog final : public EventLog,
   template <typename Result, typename Call>
   absl::StatusOr<Result> WithReader(Call call);
 
+  absl::Mutex mu_;
+
   // Constant after construction.
   const std::unique_ptr<DataDirectory> directory_;
-  const LogHistory history_;
+  // Of a replica, written while it is opened.
+  RecordTail opened_at_;
+  std::string genesis_;
 
-  absl::Mutex mu_;
+  // The log's history now, and all that it was: whoever has asked may still read those. Changes when
+  // another replica leads.
+  std::atomic<const LogHistory*> history_;
+  std::vector<std::unique_ptr<const LogHistory>> histories_ ABSL_GUARDED_BY(mu_);
+
   std::vector<std::unique_ptr<LogReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
 
   std::atomic<int64_t> removed_from_quarantine_ = 0;

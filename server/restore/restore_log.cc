@@ -149,6 +149,8 @@ absl::Status Finish(const std::string& draft, absl::string_view epoch, absl::Tim
     ASSIGN_OR_RETURN(Statement renew, database->Prepare("UPDATE log SET epoch = ? WHERE id = 1"));
     renew.BindText(1, epoch);
     RETURN_IF_ERROR(renew.Run());
+    // A copy of a replica is no replica: from here on it is a log of its own.
+    RETURN_IF_ERROR(database->Execute("DELETE FROM replica"));
     RETURN_IF_ERROR(transaction.Commit());
   }
   return database->Checkpoint(Database::CheckpointMode::kTruncate).status();

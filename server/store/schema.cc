@@ -276,6 +276,16 @@ CREATE TABLE IF NOT EXISTS bulk_jobs (
   job BLOB NOT NULL,
   PRIMARY KEY (subscription, id)
 ) WITHOUT ROWID;
+-- Of a log that is a replica of a cluster's.
+CREATE TABLE IF NOT EXISTS replica (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  cluster TEXT NOT NULL,
+  genesis TEXT NOT NULL,
+  applied INTEGER NOT NULL,
+  term INTEGER NOT NULL,
+  writer INTEGER NOT NULL,
+  hash BLOB NOT NULL
+);
 -- The trace of the event that may become of it.
 ALTER TABLE quarantine ADD COLUMN trace BLOB NOT NULL DEFAULT x'';
 CREATE INDEX quarantine_traces ON quarantine (id, trace);

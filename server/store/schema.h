@@ -65,11 +65,19 @@
 // conflicts   One row an event under whose webhook-id other bodies came: the first of them, and the
 //             last if that is another again, otherwise empty. touch: as in quarantine, and of the
 //             same numbers. bytes: of both. Stays when its event goes.
+// replica     No row, or one: this log is a replica of a cluster's. genesis: of the replicated log.
+//             applied, term, writer, hash: the last record whose changes this database holds, written
+//             with them (replication/record_tail.h). Of this replica alone.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
 // Times are microseconds since the Unix epoch; 0 where there is none yet. A crash leaves whole transactions: a group of
 // appended events is there or is not.
+//
+// Replicas of a cluster share the rows of most tables (eventlog/replicated_tables.h): what one
+// writes, another applies, by the names of tables and columns, which are therefore for ever. A
+// column that comes later has a default. From version 5 on, a step that changes rows of these tables
+// would have each replica decide for itself: let the leader write it instead.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 
