@@ -1,0 +1,533 @@
+#include "server/cluster/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "server/base/current_thread.h"
+#include "server/base/logging.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/eventlog/log_history.h"
+#include "server/replication/record.h"
+#include "version/version.h"
+
+namespace hookgate {
+namespace {
+
+using replication::v1::Entry;
+using replication::v1::Record;
+using Role = ReplicaState::Role;
+using Want = ReplicaState::Want;
+
+// After a failed call to the log or the disk.
+constexpr absl::Duration kPauseAfterFailure = absl::Milliseconds(200);
+// A follower looks at least so often whether it should lead.
+constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
+// Applied in one transaction: 4 MiB are what a group of the writer's takes.
+constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
+
+uint64_t RandomWriter() {
+  absl::BitGen random;
+  return absl::Uniform<uint64_t>(random);
+}
+
+}  // namespace
+
+Replica::Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& clock,
+                 ReplicaPeers* peers, LeadershipListener* listener)
+    : config_(config),
+      log_(log),
+      clock_(clock),
+      peers_(peers),
+      listener_(listener),
+      writer_(RandomWriter()) {}
+
+Replica::~Replica() { Stop(); }
+
+ReplicaOptions Replica::LogOptions() {
+  ReplicaOptions options;
+  options.cluster = config_.cluster;
+  options.gate = this;
+  options.begin = [this] { return Begin(); };
+  return options;
+}
+
+// Whoever comes first writes the genesis; the others find it.
+absl::StatusOr<ReplicaBeginning> Replica::Begin() {
+  ASSIGN_OR_RETURN(const std::string identity, log_.Identity());
+  Record genesis;
+  BeginRecord({}, /*term=*/0, writer_, genesis);
+  genesis.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
+  auto& entry = *genesis.add_entries()->mutable_genesis();
+  entry.set_cluster(config_.cluster);
+  entry.set_epoch(NewEpoch());
+  const std::string bytes = genesis.SerializeAsString();
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    ASSIGN_OR_RETURN(const std::vector<LogRecord> first,
+                     log_.Read(1, {.max_records = 1, .max_bytes = 1}));
+    if (!first.empty()) {
+      RETURN_IF_ERROR(log_.Confirm(1));
+      Record found;
+      RETURN_IF_ERROR(ParseRecord(first.front().bytes, found));
+      RETURN_IF_ERROR(CheckFollows({}, found));
+      const auto& there = found.entries(0).genesis();
+      if (there.cluster() != config_.cluster) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("the replicated log is cluster ", there.cluster(), "'s, not ",
+                         config_.cluster, "'s: name the right one, or give this one its own log"));
+      }
+      return ReplicaBeginning{identity, there.epoch(), TailOf(found, first.front().bytes)};
+    }
+    const CompareAppendResult result = log_.CompareAppend(0, bytes, config_.append_timeout);
+    const bool decided = result.outcome == CompareAppendOutcome::kAppended ||
+                         result.outcome == CompareAppendOutcome::kLost;
+    if (!decided && attempt == kAttempts) return result.status;
+  }
+}
+
+void Replica::Start(SqliteEventLog& event_log) {
+  event_log_ = &event_log;
+  const RecordTail& tail = event_log.opened_at();
+  {
+    absl::MutexLock lock(&mu_);
+    state_.emplace(config_.timing, writer_, tail, RandomWriter(), Now());
+    known_ = tail.index;
+  }
+  Log(Severity::kInfo, "replica started",
+      {{"cluster", config_.cluster}, {"replica", config_.name}, {"applied", tail.index}});
+  thread_ = std::thread([this] { Run(); });
+  if (peers_ != nullptr) heartbeats_ = std::thread([this] { RunHeartbeats(); });
+}
+
+void Replica::Leave() {
+  Heartbeat goodbye;
+  {
+    absl::MutexLock lock(&mu_);
+    leaving_ = true;
+    if (!state_.has_value() || !state_->MayBeat(Now())) return;
+    goodbye = {.cluster = config_.cluster,
+               .replica = config_.name,
+               .term = state_->term(),
+               .applied = state_->tail().index,
+               .leaving = true};
+  }
+  if (peers_ != nullptr) peers_->Send(goodbye);
+}
+
+void Replica::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    leaving_ = true;
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  log_.Shutdown();
+  if (thread_.joinable()) thread_.join();
+  if (heartbeats_.joinable()) heartbeats_.join();
+}
+
+void Replica::Hear(const Heartbeat& heartbeat) {
+  if (heartbeat.cluster != config_.cluster || heartbeat.replica == config_.name) return;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!state_.has_value() || heartbeat.term < leader_term_) return;
+    known_ = std::max(known_, heartbeat.applied);
+    durable_ = std::max(durable_, heartbeat.applied);
+    leader_term_ = heartbeat.term;
+    leader_ = heartbeat.leaving ? "" : heartbeat.replica;
+    leader_address_ = heartbeat.leaving ? "" : heartbeat.address;
+    if (heartbeat.leaving) {
+      state_->HeardLeaving(heartbeat.term, Now());
+    } else {
+      state_->HeardLeader(heartbeat.term, Now());
+    }
+    NoteRole();
+    changed_.SignalAll();
+  }
+  log_.Wake();
+}
+
+ReplicaStatus Replica::Status() const {
+  ReplicaStatus status;
+  status.engine = log_.State();
+  absl::MutexLock lock(&mu_);
+  if (!state_.has_value()) return status;
+  status.role = state_->role();
+  status.serving = state_->serving() && !leaving_;
+  status.term = state_->term();
+  status.applied = state_->tail().index;
+  status.known = std::max(known_, status.applied);
+  status.leader = status.serving ? config_.name : leader_;
+  status.leader_address = status.serving ? config_.address : leader_address_;
+  status.problem = problem_;
+  return status;
+}
+
+void Replica::NoteRole() {
+  if (state_->role() == logged_role_) return;
+  logged_role_ = state_->role();
+  Log(Severity::kInfo, "replica changed its role",
+      {{"role", NameOf(logged_role_)},
+       {"term", state_->term()},
+       {"applied", state_->tail().index}});
+}
+
+// Once, not with each attempt.
+void Replica::NoteProblem(const absl::Status& problem) {
+  absl::MutexLock lock(&mu_);
+  if (problem_ == problem) return;
+  if (!problem.ok() && problem.code() != problem_.code()) {
+    Log(Severity::kWarning, "replica cannot go on for now", {{"error", problem.ToString()}});
+  }
+  problem_ = problem;
+}
+
+void Replica::Pause(absl::Duration duration) {
+  const absl::Duration end = Now() + duration;
+  absl::MutexLock lock(&mu_);
+  while (!stopping_ && Now() < end) changed_.WaitWithTimeout(&mu_, end - Now());
+}
+
+void Replica::Run() {
+  NameThread("replica");
+  while (true) {
+    ReplicaState::Step step;
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) break;
+      step = state_->Next(Now());
+      NoteRole();
+    }
+    Do(step);
+  }
+  if (std::exchange(told_lead_, false) && listener_ != nullptr) listener_->OnFollow();
+}
+
+void Replica::RunHeartbeats() {
+  NameThread("heartbeats");
+  while (true) {
+    absl::optional<Heartbeat> heartbeat;
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) return;
+      if (state_->MayBeat(Now()) && !leaving_) {
+        heartbeat = Heartbeat{.cluster = config_.cluster,
+                              .replica = config_.name,
+                              .address = config_.address,
+                              .term = state_->term(),
+                              .applied = state_->tail().index};
+      }
+    }
+    if (heartbeat.has_value()) peers_->Send(*heartbeat);
+    Pause(config_.timing.heartbeat);
+  }
+}
+
+void Replica::Do(const ReplicaState::Step& step) {
+  switch (step.want) {
+    case Want::kFollow:
+      return Follow(step);
+    case Want::kFindEnd:
+      return FindEnd();
+    case Want::kCatchUp:
+      if (!ApplyNext().ok()) {
+        absl::MutexLock lock(&mu_);
+        state_->Failed(Now());
+      }
+      return;
+    case Want::kBeginTerm:
+      return BeginTerm(step);
+    case Want::kTakeOver:
+      return TakeOver();
+    case Want::kShowLife:
+      return ShowLife();
+    case Want::kStepDown:
+      return StepDown();
+    case Want::kStop:
+      return Pause(absl::Hours(1));
+    case Want::kWait: {
+      const bool healthy = event_log_->Health().ok();
+      absl::MutexLock lock(&mu_);
+      // Whose disk takes nothing lets another one lead.
+      if (!healthy && state_->serving()) return state_->Failed(Now());
+      const absl::Duration left = step.until - Now();
+      if (!stopping_ && left > absl::ZeroDuration()) changed_.WaitWithTimeout(&mu_, left);
+      return;
+    }
+  }
+}
+
+void Replica::Follow(const ReplicaState::Step& step) {
+  LogIndex applied = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    applied = state_->tail().index;
+  }
+  const absl::Duration left = std::min(step.until - Now(), kLongestWait);
+  if (left > absl::ZeroDuration() && !log_.AwaitRecord(applied, left)) return;
+  if (!ApplyNext().ok()) Pause(kPauseAfterFailure);
+}
+
+absl::Status Replica::ApplyNext() {
+  const absl::Status status = [this]() -> absl::Status {
+    LogIndex next = 0;
+    LogIndex durable = 0;
+    {
+      absl::MutexLock lock(&mu_);
+      next = state_->tail().index + 1;
+      durable = durable_;
+    }
+    ASSIGN_OR_RETURN(const std::vector<LogRecord> page, log_.Read(next, kPage));
+    if (page.empty()) return absl::OkStatus();
+    if (page.back().index > durable) RETURN_IF_ERROR(log_.Confirm(page.back().index));
+    return ApplyPage(page);
+  }();
+  NoteProblem(status);
+  if (status.ok()) return status;
+  const std::string reason = ReasonOf(status);
+  const bool is_diverged = reason == record_reason::kRecordContradicts ||
+                           reason == record_reason::kRecordUnknown ||
+                           reason == log_reason::kLogReplaced;
+  const bool needs_snapshot = reason == log_reason::kLogTrimmed;
+  if (!is_diverged && !needs_snapshot) return status;
+  Log(Severity::kError, "replica applies nothing more until a person has acted",
+      {{"error", status.ToString()}});
+  absl::MutexLock lock(&mu_);
+  if (is_diverged) state_->Diverged();
+  if (needs_snapshot) state_->NeedsSnapshot();
+  NoteRole();
+  return status;
+}
+
+absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
+  RecordTail tail;
+  {
+    absl::MutexLock lock(&mu_);
+    tail = state_->tail();
+  }
+  std::vector<std::shared_ptr<const Record>> records;
+  records.reserve(page.size());
+  for (const LogRecord& found : page) {
+    auto record = std::make_shared<Record>();
+    RETURN_IF_ERROR(ParseRecord(found.bytes, *record));
+    RETURN_IF_ERROR(CheckFollows(tail, *record));
+    tail = TailOf(*record, found.bytes);
+    records.push_back(std::move(record));
+  }
+  absl::Notification done;
+  absl::Status applied;
+  event_log_->Apply(std::move(records), tail, [&](absl::Status status) {
+    applied = std::move(status);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  RETURN_IF_ERROR(applied);
+  absl::MutexLock lock(&mu_);
+  state_->Applied(tail, Now());
+  known_ = std::max(known_, tail.index);
+  NoteRole();
+  return absl::OkStatus();
+}
+
+void Replica::FindEnd() {
+  bool may_stand = event_log_->Health().ok();
+  {
+    absl::MutexLock lock(&mu_);
+    if (leaving_) may_stand = false;
+  }
+  absl::Status problem;
+  if (may_stand) {
+    const absl::StatusOr<RecordRange> range = log_.Last();
+    absl::MutexLock lock(&mu_);
+    if (range.ok()) {
+      if (range->last < state_->tail().index) {
+        problem = ErrorWithReason(absl::StatusCode::kFailedPrecondition, log_reason::kLogBehind,
+                                  absl::StrCat("the replicated log ends at record ", range->last,
+                                               ", but this replica has ", state_->tail().index,
+                                               ": the log has lost what it had"));
+      }
+      known_ = std::max(known_, range->last);
+      state_->LogEndsAt(range->last, Now());
+    } else {
+      problem = range.status();
+      state_->Failed(Now());
+    }
+  } else {
+    absl::MutexLock lock(&mu_);
+    state_->Failed(Now());
+  }
+  NoteProblem(problem);
+}
+
+void Replica::BeginTerm(const ReplicaState::Step& step) {
+  if (term_record_index_ != step.index || term_record_term_ != step.term) {
+    Record record;
+    {
+      absl::MutexLock lock(&mu_);
+      BeginRecord(state_->tail(), step.term, writer_, record);
+    }
+    record.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
+    auto& term = *record.add_entries()->mutable_term();
+    term.set_replica(config_.name);
+    term.set_version(std::string(Version()));
+    term_record_ = record.SerializeAsString();
+    term_record_index_ = step.index;
+    term_record_term_ = step.term;
+  }
+  const CompareAppendResult result =
+      log_.CompareAppend(step.index - 1, term_record_, config_.append_timeout);
+  NoteProblem(result.outcome == CompareAppendOutcome::kLost ? absl::OkStatus() : result.status);
+  absl::MutexLock lock(&mu_);
+  state_->TermAppended(result.outcome, Now());
+  NoteRole();
+}
+
+void Replica::TakeOver() {
+  absl::Notification done;
+  absl::Status stored;
+  event_log_->TakeOver([&](absl::Status status) {
+    stored = std::move(status);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  {
+    absl::MutexLock lock(&mu_);
+    if (stored.ok()) {
+      state_->TookOver();
+    } else {
+      state_->Failed(Now());
+    }
+    stalled_ = false;
+    NoteRole();
+    if (!state_->serving()) return;
+  }
+  told_lead_ = true;
+  const absl::Status led = listener_ != nullptr ? listener_->OnLead() : absl::OkStatus();
+  if (led.ok()) return;
+  told_lead_ = false;
+  NoteProblem(led);
+  absl::MutexLock lock(&mu_);
+  state_->Failed(Now());
+}
+
+// While it is under way, the state can be told that somebody else leads, and then it ends.
+void Replica::ShowLife() {
+  if (!event_log_->Health().ok()) {
+    absl::MutexLock lock(&mu_);
+    return state_->Failed(Now());
+  }
+  absl::Notification done;
+  event_log_->ShowLife([&](const absl::Status&) { done.Notify(); });
+  done.WaitForNotification();
+  absl::MutexLock lock(&mu_);
+  state_->ShownLife(Now());
+}
+
+void Replica::StepDown() {
+  if (std::exchange(told_lead_, false) && listener_ != nullptr) listener_->OnFollow();
+  absl::MutexLock lock(&mu_);
+  state_->SteppedDown(Now());
+  NoteRole();
+}
+
+absl::Status Replica::NoLeader() const {
+  absl::Status error = ErrorWithReason(
+      absl::StatusCode::kUnavailable, reason::kNoLeader,
+      leader_.empty()
+          ? absl::StrCat("no replica leads cluster ", config_.cluster, " now; try again")
+          : absl::StrCat("replica ", config_.name, " does not lead cluster ", config_.cluster,
+                         ", replica ", leader_, " does"));
+  if (!leader_address_.empty()) SetMetadata(error, "leader_address", leader_address_);
+  return error;
+}
+
+absl::Status Replica::Admit(bool takes_over) const {
+  absl::MutexLock lock(&mu_);
+  if (!state_.has_value() || leaving_ || stalled_) return NoLeader();
+  if (takes_over ? state_->role() == Role::kLeader : state_->serving()) return absl::OkStatus();
+  return NoLeader();
+}
+
+absl::StatusOr<RecordTail> Replica::Seal(Record& record) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!state_.has_value() || state_->role() != Role::kLeader || stopping_) return NoLeader();
+    BeginRecord(state_->tail(), state_->term(), writer_, record);
+  }
+  record.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
+  sealed_.clear();
+  if (!record.AppendToString(&sealed_) ||
+      static_cast<int64_t>(sealed_.size()) > log_.max_record_bytes()) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, log_reason::kRecordSize,
+        absl::StrCat("what is to be stored at once takes ", sealed_.size(),
+                     " bytes, and the replicated log takes ", log_.max_record_bytes()));
+  }
+  sealed_tail_ = TailOf(record, sealed_);
+  return sealed_tail_;
+}
+
+absl::Status Replica::Append(absl::FunctionRef<void(const absl::Status&)> still_unknown) {
+  LogIndex index = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    const absl::optional<LogIndex> next = state_->BeginAppend();
+    if (!next.has_value()) return NoLeader();
+    index = *next;
+  }
+  while (true) {
+    const CompareAppendResult result =
+        log_.CompareAppend(index - 1, sealed_, config_.append_timeout);
+    absl::Status stalled;
+    absl::Status refused;
+    {
+      absl::MutexLock lock(&mu_);
+      const bool again = state_->AppendEnded(result.outcome, Now());
+      NoteRole();
+      changed_.SignalAll();
+      if (result.outcome == CompareAppendOutcome::kAppended) {
+        stalled_ = false;
+        return absl::OkStatus();
+      }
+      if (!again) {
+        stalled_ = false;
+        refused = NoLeader();
+      } else if (stopping_) {
+        state_->AppendGivenUp();
+        refused = NoLeader();
+      } else if (Now() - *state_->unknown_since() >= config_.append_timeout) {
+        stalled_ = true;
+        stalled = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kNoLeader,
+                                  "the replicated log does not answer; whether this was stored is "
+                                  "not known: send it again");
+      }
+    }
+    NoteProblem(result.outcome == CompareAppendOutcome::kLost ? absl::OkStatus() : result.status);
+    if (!refused.ok()) return refused;
+    if (!stalled.ok()) still_unknown(stalled);
+    Pause(config_.timing.retry);
+  }
+}
+
+void Replica::Committed() {
+  {
+    absl::MutexLock lock(&mu_);
+    state_->Committed(sealed_tail_);
+    known_ = std::max(known_, sealed_tail_.index);
+    if (problem_.ok()) return;
+  }
+  NoteProblem(absl::OkStatus());
+}
+
+void Replica::NotCommitted() {
+  absl::MutexLock lock(&mu_);
+  state_->NotCommitted();
+  NoteRole();
+  changed_.SignalAll();
+}
+
+}  // namespace hookgate

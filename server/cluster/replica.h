@@ -1,0 +1,191 @@
+// One replica of a cluster: applies what is in the replicated log to its own event log, and leads
+// when nobody else does.
+//
+// What it decides stands in replication/replica_state.h; this does it. A thread of its own reads and
+// applies, and tries to lead; another one tells the other replicas that it leads. Each commit of the
+// event log's writer passes here (eventlog/commit_gate.h): in the writer's thread, and only while
+// this replica leads.
+//
+//   Replica replica(config, log, clock, &peers, &listener);
+//   ReplicaOptions options = replica.LogOptions();
+//   auto event_log = SqliteEventLog::Open(..., &options);
+//   replica.Start(**event_log);
+//   ...
+//   replica.Stop();  // before the event log ends
+#ifndef HOOKGATE_SERVER_CLUSTER_REPLICA_H_
+#define HOOKGATE_SERVER_CLUSTER_REPLICA_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "server/base/clock.h"
+#include "server/base/monotonic_cond_var.h"
+#include "server/eventlog/commit_gate.h"
+#include "server/eventlog/sqlite_event_log.h"
+#include "server/replication/record.pb.h"
+#include "server/replication/replica_state.h"
+#include "server/replication/replicated_log.h"
+
+namespace hookgate {
+
+// What a leader tells the others, every Timing::heartbeat. Losing one, or all, costs no webhook.
+struct Heartbeat {
+  std::string cluster;
+  std::string replica;  // its name
+  std::string address;  // where clients reach it; "" if that is not said
+  int64_t term = 0;
+  LogIndex applied = 0;  // what it has applied: all of it is durable in the log
+  bool leaving = false;  // it is about to end, and leads no more
+};
+
+// The other replicas.
+class ReplicaPeers {
+ public:
+  virtual ~ReplicaPeers() = default;
+  // Any thread; must not wait. What cannot be sent is forgotten.
+  virtual void Send(const Heartbeat& heartbeat) = 0;
+};
+
+// Has what only a leader has, such as subscriptions.
+class LeadershipListener {
+ public:
+  virtual ~LeadershipListener() = default;
+  // On the replica's thread, in turns. From the one to the other, the event log stores what it is
+  // asked to; an error of OnLead gives the leadership up, without OnFollow.
+  virtual absl::Status OnLead() = 0;
+  virtual void OnFollow() = 0;
+};
+
+struct ReplicaConfig {
+  std::string cluster;  // as ReplicatedLogOptions has it
+  std::string name;     // of this replica, for people
+  std::string address;  // as in Heartbeat
+  ReplicaState::Timing timing;
+  // For an attempt to append. A sender waits for two of them at most.
+  absl::Duration append_timeout = absl::Seconds(1);
+};
+
+// For /readyz, GetStatus and metrics.
+struct ReplicaStatus {
+  ReplicaState::Role role = ReplicaState::Role::kFollower;
+  bool serving = false;  // leads, and decides
+  int64_t term = 0;
+  LogIndex applied = 0;
+  // The newest record that this replica has heard of. `known - applied` is how far it is behind.
+  LogIndex known = 0;
+  // Who leads, by name and address; "" if nobody is known to.
+  std::string leader;
+  std::string leader_address;
+  // What keeps it from applying or leading; OK if nothing does.
+  absl::Status problem;
+  EngineState engine;
+};
+
+// Thread-safe.
+class Replica final : public CommitGate {
+ public:
+  // `log`, `clock`, `peers` and `listener` outlive the replica; the last two may be null. `log` is
+  // shut down when the replica is stopped.
+  Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& clock, ReplicaPeers* peers,
+          LeadershipListener* listener);
+  ~Replica() override;
+
+  // For SqliteEventLog::Open. A log that is new begins with the genesis record, which the first of
+  // all replicas writes; the errors of that are those of ReplicatedLog, and FAILED_PRECONDITION if
+  // the log there is another cluster's.
+  ReplicaOptions LogOptions();
+
+  // Follows from now on. `event_log` is what was opened with LogOptions, and outlives Stop. Once.
+  void Start(SqliteEventLog& event_log);
+
+  // Gives up what it leads, and says so to the others, so that one of them leads at once. Decides
+  // nothing afterwards, and does not lead again. Waits for no commit.
+  void Leave();
+
+  // Ends its threads: what is being appended is given up after `append_timeout` at most.
+  void Stop();
+
+  void Hear(const Heartbeat& heartbeat);
+
+  ReplicaStatus Status() const;
+
+  // CommitGate:
+  absl::Status Admit(bool takes_over) const override;
+  absl::StatusOr<RecordTail> Seal(hookgate::replication::v1::Record& record) override;
+  absl::Status Append(absl::FunctionRef<void(const absl::Status&)> still_unknown) override;
+  void Committed() override;
+  void NotCommitted() override;
+
+ private:
+  absl::StatusOr<ReplicaBeginning> Begin();
+
+  void Run();
+  void RunHeartbeats();
+  void Do(const ReplicaState::Step& step);
+  void Follow(const ReplicaState::Step& step);
+  void FindEnd();
+  void BeginTerm(const ReplicaState::Step& step);
+  void TakeOver();
+  void ShowLife();
+  void StepDown();
+  // Applies the next records, if there are any. The error is noted.
+  absl::Status ApplyNext();
+  absl::Status ApplyPage(const std::vector<LogRecord>& page);
+  void NoteProblem(const absl::Status& problem) ABSL_LOCKS_EXCLUDED(mu_);
+  void Pause(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteRole() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status NoLeader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Duration Now() const { return clock_.MonotonicNow(); }
+
+  // Constant after construction.
+  const ReplicaConfig config_;
+  ReplicatedLog& log_;  // Does its own locking.
+  const Clock& clock_;
+  ReplicaPeers* const peers_;
+  LeadershipListener* const listener_;
+  const uint64_t writer_;
+
+  // Set by Start.
+  SqliteEventLog* event_log_ = nullptr;
+
+  // Touched only by the replica's thread.
+  std::string term_record_;  // of the term that is being begun
+  LogIndex term_record_index_ = 0;
+  int64_t term_record_term_ = 0;
+  bool told_lead_ = false;  // OnLead without OnFollow
+
+  // Touched only by the event log's writer thread.
+  std::string sealed_;
+  RecordTail sealed_tail_;
+
+  mutable absl::Mutex mu_;
+  MonotonicCondVar changed_;
+  absl::optional<ReplicaState> state_ ABSL_GUARDED_BY(mu_);  // since Start
+  ReplicaState::Role logged_role_ ABSL_GUARDED_BY(mu_) = ReplicaState::Role::kFollower;
+  bool stalled_ ABSL_GUARDED_BY(mu_) = false;  // an append takes longer than senders should wait
+  bool leaving_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  LogIndex known_ ABSL_GUARDED_BY(mu_) = 0;
+  LogIndex durable_ ABSL_GUARDED_BY(mu_) = 0;  // as the leader says
+  int64_t leader_term_ ABSL_GUARDED_BY(mu_) = 0;
+  std::string leader_ ABSL_GUARDED_BY(mu_);
+  std::string leader_address_ ABSL_GUARDED_BY(mu_);
+  absl::Status problem_ ABSL_GUARDED_BY(mu_);
+
+  std::thread thread_;
+  std::thread heartbeats_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_CLUSTER_REPLICA_H_
