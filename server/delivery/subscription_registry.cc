@@ -14,28 +14,59 @@ namespace hookgate {
 absl::StatusOr<std::unique_ptr<SubscriptionRegistry>> SubscriptionRegistry::Open(
     const SubscriptionContext& context) {
   auto registry = absl::WrapUnique(new SubscriptionRegistry(context));
-  ASSIGN_OR_RETURN(const std::vector<StoredSubscription> all, context.store.LoadSubscriptions());
-  for (const StoredSubscription& stored : all) {
-    ASSIGN_OR_RETURN(std::shared_ptr<Subscription> subscription,
-                     Subscription::Create(stored, context));
-    absl::MutexLock lock(&registry->mu_);
-    registry->subscriptions_[stored.name] = std::move(subscription);
-  }
-  registry->NoteTrim();  // The process may have ended between a trim and this.
+  RETURN_IF_ERROR(registry->Resume());
   return registry;
 }
 
+std::unique_ptr<SubscriptionRegistry> SubscriptionRegistry::OpenSuspended(
+    const SubscriptionContext& context, const absl::Status& why) {
+  auto registry = absl::WrapUnique(new SubscriptionRegistry(context));
+  registry->Suspend(why);
+  return registry;
+}
+
+absl::Status SubscriptionRegistry::Resume() {
+  ASSIGN_OR_RETURN(const std::vector<StoredSubscription> all, context_.store.LoadSubscriptions());
+  absl::btree_map<std::string, std::shared_ptr<Subscription>> loaded;
+  for (const StoredSubscription& stored : all) {
+    ASSIGN_OR_RETURN(loaded[stored.name], Subscription::Create(stored, context_));
+  }
+  {
+    absl::MutexLock lock(&mu_);
+    subscriptions_ = std::move(loaded);
+    suspended_ = absl::OkStatus();
+  }
+  NoteTrim();  // The process may have ended between a trim and this.
+  return absl::OkStatus();
+}
+
+void SubscriptionRegistry::Suspend(const absl::Status& why) {
+  {
+    absl::MutexLock lock(&mu_);
+    suspended_ = why;
+  }
+  CloseAll(why);
+  absl::MutexLock lock(&mu_);
+  subscriptions_.clear();
+}
+
 SubscriptionRegistry::~SubscriptionRegistry() {
+  CloseAll(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                           "the gateway is going down"));
+}
+
+void SubscriptionRegistry::CloseAll(const absl::Status& why) {
   {
     const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return writes_ == 0; };
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(&none));
   }
-  const auto all = List("", std::numeric_limits<size_t>::max());
-  for (const auto& subscription : all) {
-    subscription->Close(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                                        "the gateway is going down"));
+  std::vector<std::shared_ptr<Subscription>> all;
+  {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [name, subscription] : subscriptions_) all.push_back(subscription);
   }
+  for (const auto& subscription : all) subscription->Close(why);
   for (const auto& subscription : all) subscription->WaitUntilIdle();
   std::vector<std::weak_ptr<Subscription>> deleted;
   {
@@ -47,9 +78,15 @@ SubscriptionRegistry::~SubscriptionRegistry() {
   }
 }
 
-void SubscriptionRegistry::NoteWrite(int change) {
+absl::Status SubscriptionRegistry::NoteWriteBegin() {
   absl::MutexLock lock(&mu_);
-  writes_ += change;
+  if (suspended_.ok()) ++writes_;
+  return suspended_;
+}
+
+void SubscriptionRegistry::NoteWriteEnd() {
+  absl::MutexLock lock(&mu_);
+  --writes_;
 }
 
 void SubscriptionRegistry::Create(const std::string& name, const SubscriptionSettings& settings,
@@ -59,7 +96,7 @@ void SubscriptionRegistry::Create(const std::string& name, const SubscriptionSet
   stored.settings = settings.effective.SerializeAsString();
   stored.create_time = context_.clock.WallNow();
   stored.position.position = position;
-  NoteWrite(+1);
+  if (absl::Status begun = NoteWriteBegin(); !begun.ok()) return std::move(done)(std::move(begun));
   context_.store.CreateSubscription(
       name, stored.settings, stored.create_time, position,
       [this, stored, done = std::move(done)](const absl::StatusOr<int64_t>& id) mutable {
@@ -71,7 +108,7 @@ void SubscriptionRegistry::Create(const std::string& name, const SubscriptionSet
           } else {
             std::move(done)(status);
           }
-          NoteWrite(-1);
+          NoteWriteEnd();
         });
       });
 }
@@ -100,7 +137,7 @@ void SubscriptionRegistry::Delete(const std::string& name, DeleteDone done,
   if (!stored_etag.ok()) return std::move(done)(stored_etag.status());
   absl::optional<int64_t> only_if;
   if (!etag.empty()) only_if = *stored_etag;
-  NoteWrite(+1);
+  if (const absl::Status begun = NoteWriteBegin(); !begun.ok()) return std::move(done)(begun);
   context_.store.DeleteSubscription(
       (*found)->id(), only_if,
       [this, subscription = *found, done = std::move(done)](const absl::Status& status) mutable {
@@ -110,7 +147,7 @@ void SubscriptionRegistry::Delete(const std::string& name, DeleteDone done,
           std::move(done)(absl::IsNotFound(status)  ? SubscriptionNotFound(subscription->name())
                           : absl::IsAborted(status) ? subscription->EtagMismatch()
                                                     : status);
-          NoteWrite(-1);
+          NoteWriteEnd();
         });
       });
 }
@@ -133,6 +170,7 @@ void SubscriptionRegistry::Deleted(const std::shared_ptr<Subscription>& subscrip
 
 absl::StatusOr<std::shared_ptr<Subscription>> SubscriptionRegistry::Find(absl::string_view name) {
   absl::MutexLock lock(&mu_);
+  if (!suspended_.ok()) return suspended_;
   const auto found = subscriptions_.find(name);
   if (found == subscriptions_.end()) return SubscriptionNotFound(name);
   return found->second;
@@ -142,6 +180,7 @@ std::vector<std::shared_ptr<Subscription>> SubscriptionRegistry::List(absl::stri
                                                                       size_t max) {
   absl::MutexLock lock(&mu_);
   std::vector<std::shared_ptr<Subscription>> found;
+  if (!suspended_.ok()) return found;
   for (auto at = subscriptions_.upper_bound(after); at != subscriptions_.end(); ++at) {
     if (found.size() == max) break;
     found.push_back(at->second);

@@ -23,6 +23,17 @@ class SubscriptionRegistry {
   // With all that are stored.
   static absl::StatusOr<std::unique_ptr<SubscriptionRegistry>> Open(
       const SubscriptionContext& context);
+  // Of a replica that does not lead: suspended from the beginning, see Suspend.
+  static std::unique_ptr<SubscriptionRegistry> OpenSuspended(const SubscriptionContext& context,
+                                                             const absl::Status& why);
+
+  // Another process decides what becomes of deliveries: ends all receivers with `why`, and lets go
+  // of what is in memory. Find, Create and Delete answer `why` from now on, and List has none. What
+  // is stored stays as it is. Returns once nothing is under way any more.
+  void Suspend(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  // This process decides: reads what is stored. Leases of before are void, and do not count, as
+  // after a restart. An error of the store leaves it suspended.
+  absl::Status Resume() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends what its subscriptions do. Nobody may be attached any more.
   ~SubscriptionRegistry();
@@ -39,7 +50,7 @@ class SubscriptionRegistry {
   void Delete(const std::string& name, DeleteDone done, absl::string_view etag = "")
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // NOT_FOUND subscription_not_found.
+  // NOT_FOUND subscription_not_found; what Suspend was given.
   absl::StatusOr<std::shared_ptr<Subscription>> Find(absl::string_view name)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Those after the name `after`, by name, at most `max`.
@@ -59,17 +70,23 @@ class SubscriptionRegistry {
  private:
   explicit SubscriptionRegistry(const SubscriptionContext& context) : context_(context) {}
 
+  // OK: a write has begun, and NoteWriteEnd is owed.
+  absl::Status NoteWriteBegin() ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteWriteEnd() ABSL_LOCKS_EXCLUDED(mu_);
+  // Closes all with `why`, and waits until they are idle.
+  void CloseAll(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+
   absl::StatusOr<std::shared_ptr<Subscription>> Created(StoredSubscription stored)
       ABSL_LOCKS_EXCLUDED(mu_);
   void Deleted(const std::shared_ptr<Subscription>& subscription) ABSL_LOCKS_EXCLUDED(mu_);
-  void NoteWrite(int change) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const SubscriptionContext context_;
 
   absl::Mutex mu_;
   absl::btree_map<std::string, std::shared_ptr<Subscription>> subscriptions_ ABSL_GUARDED_BY(mu_);
-  int writes_ ABSL_GUARDED_BY(mu_) = 0;  // Create and Delete that are under way
+  absl::Status suspended_ ABSL_GUARDED_BY(mu_);  // OK: it is not
+  int writes_ ABSL_GUARDED_BY(mu_) = 0;          // Create and Delete that are under way
   // Deleted, and perhaps not idle yet.
   std::vector<std::weak_ptr<Subscription>> deleted_ ABSL_GUARDED_BY(mu_);
 };

@@ -637,6 +637,48 @@ TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterARestart) {
   EXPECT_EQ(Ack(*after, ids[0]), AckOutcome::kOk) << "of a delivery before the restart";
 }
 
+// Another process decides for a while: what was owed stays owed, nothing counts as an attempt, and
+// nobody is told that there is no such subscription.
+TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterASuspension) {
+  const auto before = Create();
+  const auto receiver = std::make_shared<FakeReceiver>();
+  const StreamId stream = Attach(*before, receiver);
+  for (int i = 0; i < 2; ++i) AppendEvent(*log_);
+  const DeliveryId first = receiver->Next().lease.id;
+  before->Ready(stream);
+  EXPECT_EQ(receiver->Next().event->sequence, 2);
+  EXPECT_EQ(Ack(*before, first), AckOutcome::kOk);
+
+  const absl::Status why =
+      ErrorWithReason(absl::StatusCode::kUnavailable, reason::kNoLeader, "another one leads");
+  registry_->Suspend(why);
+  EXPECT_EQ(receiver->WaitForEnd(), why);
+  EXPECT_EQ(registry_->Find("billing").status(), why);
+  EXPECT_EQ(registry_->Find("unheard of").status(), why);
+  EXPECT_THAT(registry_->List("", 10), IsEmpty());
+  EXPECT_EQ(Delete("billing"), why);
+  const auto settings = SubscriptionSettings::FromProto({}, "settings");
+  EXPECT_EQ(AwaitOutcome<absl::StatusOr<std::shared_ptr<Subscription>>>([&](auto done) {
+              registry_->Create("another", *settings, 0, std::move(done));
+            }).status(),
+            why);
+  EXPECT_EQ(Settle(*before).status(), why) << "whoever holds it still";
+  AppendEvent(*log_);
+
+  ASSERT_TRUE(registry_->Resume().ok());
+  const auto after = *registry_->Find("billing");
+  EXPECT_NE(after, before);
+  const auto next = std::make_shared<FakeReceiver>();
+  const StreamId next_stream = Attach(*after, next);
+  for (const Sequence sequence : {2, 3}) {
+    const Delivery delivery = next->Next();
+    ASSERT_NE(delivery.event, nullptr);
+    EXPECT_EQ(delivery.event->sequence, sequence);
+    EXPECT_EQ(delivery.lease.attempt, 1);
+    after->Ready(next_stream);
+  }
+}
+
 TEST_F(SubscriptionTest, WhatRetentionTakesIsCountedAndLeavesNoHole) {
   for (int64_t second = 1; second <= 10; ++second) {
     AppendEvent(*log_, {.receive_time = absl::FromUnixSeconds(second)});
