@@ -157,7 +157,7 @@ ReplicaStatus Replica::Status() const {
   absl::MutexLock lock(&mu_);
   if (!state_.has_value()) return status;
   status.role = state_->role();
-  status.serving = state_->serving() && !leaving_;
+  status.serving = state_->serving() && !leaving_ && state_->MayBeat(Now());
   status.term = state_->term();
   status.applied = state_->tail().index;
   status.known = std::max(known_, status.applied);

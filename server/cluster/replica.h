@@ -78,7 +78,9 @@ struct ReplicaConfig {
 // For /readyz, GetStatus and metrics.
 struct ReplicaStatus {
   ReplicaState::Role role = ReplicaState::Role::kFollower;
-  bool serving = false;  // leads, and decides
+  // Leads and decides, as far as it knows; not while it waits in vain for the log, since another one
+  // may lead by then.
+  bool serving = false;
   int64_t term = 0;
   LogIndex applied = 0;
   // The newest record that this replica has heard of. `known - applied` is how far it is behind.
