@@ -33,6 +33,7 @@
 #include "server/gateway/options.h"
 #include "server/gateway/problems.h"
 #include "server/gateway/process.h"
+#include "server/gateway/service_manager.h"
 #include "server/gateway/signals.h"
 #include "server/restore/restore_log.h"
 #include "server/verify/verify_log.h"
@@ -183,7 +184,8 @@ void LogWarnings(const Problems& problems) {
   }
 }
 
-void Reload(Gateway& gateway) {
+// Whether the config was applied.
+bool Reload(Gateway& gateway) {
   Problems problems;
   const Options options = OptionsFromFlags(problems);
   if (problems.ok()) gateway.Reload(options, problems);
@@ -192,13 +194,14 @@ void Reload(Gateway& gateway) {
     // Those of a config that is not applied would be of doors that are not open.
     LogWarnings(problems);
     Log(Severity::kInfo, "config applied", {{"sources", options.sources.size()}});
-    return;
+    return true;
   }
   for (const std::string& error : problems.errors()) {
     Log(Severity::kError, "config error", {{"error", error}});
   }
   Log(Severity::kError, "config not applied; the one before stays in force",
       {{"errors", problems.errors().size()}});
+  return false;
 }
 
 int CheckConfig(const Options& options, const Problems& problems) {
@@ -312,9 +315,19 @@ int Main() {
   absl::StatusOr<std::unique_ptr<Gateway>> gateway = Gateway::Create(*options, SystemClock());
   if (!gateway.ok()) return Fail(kCouldNotStart, gateway.status());
   // For whoever started it with port 0.
-  std::cout << "ready http=" << (*gateway)->http_address() << " grpc=" << (*gateway)->grpc_address()
-            << " admin=" << (*gateway)->admin_address() << std::endl;
-  while (WaitForSignal() == SignalRequest::kReload) Reload(**gateway);
+  const std::string addresses =
+      absl::StrCat("http=", (*gateway)->http_address(), " grpc=", (*gateway)->grpc_address(),
+                   " admin=", (*gateway)->admin_address());
+  std::cout << "ready " << addresses << std::endl;
+  const ServiceManager manager(GetEnvironment("NOTIFY_SOCKET").value_or(""));
+  manager.TellReady(absl::StrCat("Serving ", addresses));
+  while (WaitForSignal() == SignalRequest::kReload) {
+    manager.TellReloading();
+    const bool applied = Reload(**gateway);
+    manager.TellReady(absl::StrCat("Serving ", addresses,
+                                   applied ? "" : "; the last reload was refused, see the log"));
+  }
+  manager.TellStopping();
   // All that was answered is on the disk, so whoever holds a connection need not be waited for.
   const bool all_ended = (*gateway)->Drain();
   if (all_ended) gateway->reset();
