@@ -64,6 +64,12 @@ Outcome CliTest::Run(const std::vector<std::string>& arguments) {
             post_timeouts_.push_back(timeout);
             return answer_(request);
           },
+      .get =
+          [this](const HttpRequest& request, absl::Duration timeout) {
+            asked_.push_back(request);
+            post_timeouts_.push_back(timeout);
+            return answer_(request);
+          },
       .fresh_webhook_id = [&ids] { return absl::StrCat("wh_fresh_", ++ids); }};
   const int exit_code = RunCommandLine(arguments, environment);
   return {exit_code, out.str(), err_buffer.str()};

@@ -45,8 +45,9 @@ class CliTest : public ::testing::Test {
   bool out_is_terminal_ = false;
   int out_error_ = 0;  // Unless 0: stdout cannot be written, for this reason.
 
-  // What was sent by HTTP, and what is answered to it.
+  // What was sent by HTTP, by POST and by GET, and what is answered to it.
   std::vector<HttpRequest> posted_;
+  std::vector<HttpRequest> asked_;
   std::vector<absl::Duration> post_timeouts_;
   std::function<absl::StatusOr<HttpAnswer>(const HttpRequest&)> answer_;
 };

@@ -21,6 +21,7 @@
 #include "client/cli/quarantine_list_command.h"
 #include "client/cli/quarantine_retry_command.h"
 #include "client/cli/quarantine_show_command.h"
+#include "client/cli/ready_command.h"
 #include "client/cli/refused_command.h"
 #include "client/cli/security_flags.h"
 #include "client/cli/send_command.h"
@@ -35,6 +36,7 @@
 #include "client/cli/subscriptions_seek_command.h"
 #include "client/cli/subscriptions_show_command.h"
 #include "client/cli/subscriptions_update_command.h"
+#include "client/cli/table_commands.h"
 
 namespace hookgate::cli {
 
@@ -43,6 +45,14 @@ namespace {
 bool CallsGateway(const Command& command) {
   return std::any_of(command.flags.begin(), command.flags.end(),
                      [](const FlagSpec& flag) { return flag.name == "grpc"; });
+}
+
+int RunCompletion(const Flags& flags, Environment& environment) {
+  return PrintCompletion(Commands(), CommandGroups(), flags, environment);
+}
+
+int RunMan(const Flags&, Environment& environment) {
+  return PrintManPage(Commands(), CommandGroups(), environment);
 }
 
 std::vector<Command> WithSecurityFlags(std::vector<Command> commands) {
@@ -64,6 +74,7 @@ const std::vector<Command>& Commands() {
                                                   GetCommand(),
                                                   ExplainCommand(),
                                                   SendCommand(),
+                                                  ReadyCommand(),
                                                   StatusCommand(),
                                                   StreamsCommand(),
                                                   RefusedCommand(),
@@ -89,7 +100,9 @@ const std::vector<Command>& Commands() {
                                                   DeadLettersDiscardCommand(),
                                                   JobsListCommand(),
                                                   JobsCancelCommand(),
-                                                  FsckCommand()}));
+                                                  FsckCommand(),
+                                                  CompletionCommand(RunCompletion),
+                                                  ManCommand(RunMan)}));
   return *kCommands;
 }
 

@@ -42,6 +42,7 @@ struct Environment {
                                             const ConnectionSecurity& security)>
       connect;
   std::function<absl::StatusOr<HttpAnswer>(const HttpRequest&, absl::Duration timeout)> post;
+  std::function<absl::StatusOr<HttpAnswer>(const HttpRequest&, absl::Duration timeout)> get;
   // A webhook-id that nobody has used.
   std::function<std::string()> fresh_webhook_id;
 };

@@ -29,9 +29,9 @@ constexpr size_t kMaxAnswerBytes = 1 << 20;
 
 beast::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
-http::request<http::string_body> ToBeast(const HttpRequest& request) {
+http::request<http::string_body> ToBeast(http::verb method, const HttpRequest& request) {
   const std::string& path = request.url.path;
-  http::request<http::string_body> message(http::verb::post, View(path.empty() ? "/" : path), 11);
+  http::request<http::string_body> message(method, View(path.empty() ? "/" : path), 11);
   message.set(http::field::host, View(request.url.Authority()));
   message.set(http::field::user_agent, "hookgate");
   message.set(http::field::connection, "close");
@@ -57,8 +57,9 @@ HttpAnswer FromBeast(http::response<http::string_body> message) {
 // Beast's timeouts only hold for asynchronous calls, so each step is one, run to its end here.
 class Exchange {
  public:
-  Exchange(const HttpUrl& url, absl::Duration timeout)
-      : url_(url),
+  Exchange(http::verb method, const HttpUrl& url, absl::Duration timeout)
+      : method_(method),
+        url_(url),
         timeout_(timeout),
         deadline_(Clock::now() + absl::ToChronoNanoseconds(timeout)) {}
 
@@ -146,7 +147,7 @@ class Exchange {
   }
 
   error_code Write(const HttpRequest& request) {
-    const http::request<http::string_body> message = ToBeast(request);
+    const http::request<http::string_body> message = ToBeast(method_, request);
     return Await([this, &message](const auto& done) {
       if (tls_.has_value()) return http::async_write(*tls_, message, done);
       http::async_write(stream_, message, done);
@@ -171,6 +172,7 @@ class Exchange {
     return no_http ? absl::InternalError(message) : absl::UnavailableError(message);
   }
 
+  const http::verb method_;
   const HttpUrl& url_;
   const absl::Duration timeout_;
   const Clock::time_point deadline_;
@@ -186,7 +188,11 @@ class Exchange {
 }  // namespace
 
 absl::StatusOr<HttpAnswer> HttpPost(const HttpRequest& request, absl::Duration timeout) {
-  return Exchange(request.url, timeout).Run(request);
+  return Exchange(http::verb::post, request.url, timeout).Run(request);
+}
+
+absl::StatusOr<HttpAnswer> HttpGet(const HttpRequest& request, absl::Duration timeout) {
+  return Exchange(http::verb::get, request.url, timeout).Run(request);
 }
 
 }  // namespace hookgate::cli

@@ -1,4 +1,4 @@
-// One HTTP/1.1 POST, in plain text or through TLS.
+// One HTTP/1.1 POST or GET, in plain text or through TLS.
 #ifndef HOOKGATE_CLIENT_CLI_HTTP_POST_H_
 #define HOOKGATE_CLIENT_CLI_HTTP_POST_H_
 
@@ -56,6 +56,8 @@ struct HttpAnswer {
 // INVALID_ARGUMENT if `ca` holds no certificate; DEADLINE_EXCEEDED; INTERNAL if what came is no
 // HTTP, or more than 1 MiB.
 absl::StatusOr<HttpAnswer> HttpPost(const HttpRequest& request, absl::Duration timeout);
+// The same by GET, without a body.
+absl::StatusOr<HttpAnswer> HttpGet(const HttpRequest& request, absl::Duration timeout);
 
 }  // namespace hookgate::cli
 

@@ -88,6 +88,21 @@ TEST(HttpPostTest, SendsTheRequestAndReadsTheAnswer) {
   EXPECT_EQ(server.request(), Expected(url));
 }
 
+TEST(HttpGetTest, SendsNoBodyAndReadsTheAnswer) {
+  const auto expected = [](const HttpUrl& url) {
+    return absl::StrCat("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:", url.port,
+                        "\r\nUser-Agent: hookgate\r\nConnection: close\r\n\r\n");
+  };
+  OneAnswerServer server(expected({.port = "12345"}).size(), kStored);
+  HttpUrl url = server.url();
+  url.path = "/readyz";
+  const absl::StatusOr<HttpAnswer> answer = HttpGet({.url = url}, kPatience);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "{}");
+  EXPECT_EQ(server.request(), expected(url));
+}
+
 TEST(HttpPostTest, ReturnsRefusalsAsAnswers) {
   OneAnswerServer server(RequestBytes(), "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
   const absl::StatusOr<HttpAnswer> answer = HttpPost(Request(server.url()), kPatience);

@@ -82,6 +82,7 @@ int Main(int argc, char** argv) {
                                    return std::make_unique<Connection>(target, security);
                                  },
                              .post = HttpPost,
+                             .get = HttpGet,
                              .fresh_webhook_id = FreshWebhookId};
   return RunCommandLine({argv + 1, argv + argc}, environment);
 }
