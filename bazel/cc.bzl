@@ -44,6 +44,13 @@ _HARDENED_LINKOPTS = select({
         "-Wl,-z,noexecstack",
     ],
     "//conditions:default": [],
+}) + select({
+    # The id by which a debugger finds the debug file of a stripped binary.
+    "//bazel:static_libraries": [
+        "-static-libgcc",
+        "-Wl,--build-id=sha1",
+    ],
+    "//conditions:default": [],
 })
 
 def hookgate_cc_library(name, copts = [], **kwargs):

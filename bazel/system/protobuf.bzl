@@ -1,6 +1,6 @@
 """Debian's protobuf compiler, runtime and well-known types as @com_google_protobuf."""
 
-load(":system_library.bzl", "library_folder", "linkopts_select", "static_linkopt")
+load(":system_library.bzl", "library_folders", "linkopts_select", "static_linkopts")
 
 # Each well-known type and what its .proto imports.
 _WELL_KNOWN_TYPES = {
@@ -36,7 +36,7 @@ def _protobuf_impl(ctx):
     _link_tool(ctx, "protoc")
     _link_tool(ctx, "grpc_cpp_plugin")
     shared = ["-lprotobuf"]
-    static = [static_linkopt(ctx, library_folder(ctx), flag) for flag in shared] + ["-lz", "-pthread"]
+    static = static_linkopts(ctx, library_folders(ctx), shared + ["-lz", "-pthread"])
     build = [_BUILD_HEAD % (
         linkopts_select(shared, static),
         [":%s_proto" % name for name in _WELL_KNOWN_TYPES],

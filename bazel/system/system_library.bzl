@@ -4,9 +4,13 @@ The headers lie in /usr/include, which the configured C++ toolchain already sear
 target carries link flags (and now and then a define), asked of pkg-config, and nothing else.
 """
 
-# What stays shared in --config=release, too: Debian mends it without a new build of ours, and every
-# machine has it or gets it with one small package.
-_ALWAYS_SHARED = ["atomic", "crypto", "dl", "m", "nghttp2", "pthread", "rt", "sqlite3", "ssl", "tcmalloc_minimal", "z"]
+# Parts of glibc, which stays shared in --config=release, too: every machine has one, and a name is looked up by the
+# modules of the machine that runs the binary (nsswitch.conf). docs/release.md says how each library is linked.
+_ALWAYS_SHARED = ["dl", "m", "pthread", "rt"]
+
+# Debian has no static library of these, but they can be compiled from their headers alone: then nothing is linked.
+# //server/base:logging, which alone includes them, asks for that.
+_FROM_HEADERS = ["fmt", "spdlog"]
 
 def _ask_pkg_config(ctx, module, static):
     tool = ctx.which("pkg-config")
@@ -17,26 +21,37 @@ def _ask_pkg_config(ctx, module, static):
         fail("the library %s is not installed: run bazel/install (%s)" % (module, result.stderr.strip()))
     return [flag for flag in result.stdout.replace("\n", " ").split(" ") if flag]
 
-def library_folder(ctx):
-    """Where Debian keeps the libraries of this machine's kind."""
-    result = ctx.execute([ctx.which("gcc") or "gcc", "-print-multiarch"])
-    return "/usr/lib/" + result.stdout.strip()
+def library_folders(ctx):
+    """Where Debian keeps the libraries of this machine's kind, and where the compiler keeps its own."""
+    gcc = ctx.which("gcc") or "gcc"
+    multiarch = ctx.execute([gcc, "-print-multiarch"]).stdout.strip()
+    own = ctx.execute([gcc, "-print-libgcc-file-name"]).stdout.strip()
+    return ["/usr/lib/" + multiarch, own.rpartition("/")[0]]
 
-def static_linkopt(ctx, folder, flag):
-    """-lfoo as the static library foo, if there is one and foo is not always shared.
+def static_linkopts(ctx, folders, flags):
+    """Each -lfoo as the static library foo.
 
     Args:
       ctx: of a repository rule.
-      folder: where libraries lie: library_folder(ctx).
-      flag: "-lfoo".
+      folders: where libraries lie: library_folders(ctx).
+      flags: linker flags; those that do not begin with -l stay as they are.
 
     Returns:
-      "-l:libfoo.a", or `flag` as it is.
+      The flags, with "-l:libfoo.a" for "-lfoo". What is part of glibc stays; what is compiled from its headers is
+      left out. Without a static library foo, "-lfoo" stays as well, and bazel/check release says that it did.
     """
-    name = flag[len("-l"):]
-    if name in _ALWAYS_SHARED or not ctx.path("%s/lib%s.a" % (folder, name)).exists:
-        return flag
-    return "-l:lib%s.a" % name
+    result = []
+    for flag in flags:
+        name = flag[len("-l"):]
+        if not flag.startswith("-l") or name in _ALWAYS_SHARED:
+            result.append(flag)
+        elif name in _FROM_HEADERS:
+            continue
+        elif any([ctx.path("%s/lib%s.a" % (folder, name)).exists for folder in folders]):
+            result.append("-l:lib%s.a" % name)
+        else:
+            result.append(flag)
+    return result
 
 def linkopts_select(shared, static):
     """The text of a linkopts attribute that is `static` in --config=release, `shared` otherwise."""
@@ -57,12 +72,9 @@ def _flags_of(ctx, sources, static):
                 linkopts.append(flag)
     return struct(defines = defines, linkopts = linkopts)
 
-def _write_target(ctx, folder, name, sources):
+def _write_target(ctx, folders, name, sources):
     shared = _flags_of(ctx, sources, static = False)
-    static = [
-        static_linkopt(ctx, folder, flag) if flag.startswith("-l") else flag
-        for flag in _flags_of(ctx, sources, static = True).linkopts
-    ]
+    static = static_linkopts(ctx, folders, _flags_of(ctx, sources, static = True).linkopts)
     return "cc_library(name = %r, defines = %r, linkopts = %s)" % (
         name,
         shared.defines,
@@ -70,11 +82,11 @@ def _write_target(ctx, folder, name, sources):
     )
 
 def _system_library_impl(ctx):
-    folder = library_folder(ctx)
+    folders = library_folders(ctx)
     packages = {"": []}
     for label, sources in ctx.attr.targets.items():
         package, name = label[len("//"):].split(":")
-        packages.setdefault(package, []).append(_write_target(ctx, folder, name, sources))
+        packages.setdefault(package, []).append(_write_target(ctx, folders, name, sources))
     for package, targets in packages.items():
         lines = ['package(default_visibility = ["//visibility:public"])'] + targets
         ctx.file((package + "/" if package else "") + "BUILD.bazel", "\n".join(lines) + "\n")
