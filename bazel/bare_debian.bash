@@ -76,3 +76,44 @@ bare_debian_end() {
     rm -rf --one-file-system "$1"
   fi
 }
+
+# bare_debian_boot ROOT: starts the systemd that is installed there, as a container runtime does, with a network of its own;
+# bare_debian_in_system COMMAND... runs something in that system, until bare_debian_halt.
+bare_debian_boot() {
+  # Not by chroot, within which Linux makes no user namespaces. systemd takes it for granted that a container's mounts are
+  # shared.
+  # shellcheck disable=SC2016
+  unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child bash -euc '
+    root=$1
+    mount --make-rprivate /
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    mount --rbind /sys "$root/sys"
+    mount -t tmpfs -o mode=755 tmpfs "$root/run"
+    mkdir -p "$root/run/lock" "$root/mnt"
+    cd "$root"
+    pivot_root . mnt
+    umount -l /mnt
+    mount --make-rshared /
+    exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal
+  ' bash "$1" </dev/null >/dev/null 2>&1 &
+  bare_debian_inside=$!
+  for _ in {1..300}; do
+    bare_debian_system=$(pgrep -P "$bare_debian_inside" || true)
+    # Degraded is well enough: what a container cannot have is missing.
+    [[ -n $bare_debian_system ]] && bare_debian_in_system systemctl is-system-running 2>/dev/null |
+      grep -qxE 'running|degraded' && return 0
+    sleep 0.2
+  done
+  return 1
+}
+bare_debian_in_system() {
+  nsenter --target "$bare_debian_system" --mount --pid --uts --ipc --net --root --wd env -i HOME=/root LANG=C.UTF-8 \
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+}
+bare_debian_halt() {
+  kill -KILL "$bare_debian_inside"
+  wait "$bare_debian_inside" 2>/dev/null || true
+  bare_debian_inside=
+}
