@@ -89,7 +89,9 @@ bare_debian_boot() {
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    mount --rbind /sys "$root/sys"
+    mount -t sysfs sysfs "$root/sys"
+    # Newer systemds want this one alone, whatever this machine has.
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
     mkdir -p "$root/run/lock" "$root/mnt"
     cd "$root"
@@ -99,11 +101,13 @@ bare_debian_boot() {
     exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal
   ' bash "$1" </dev/null >/dev/null 2>&1 &
   bare_debian_inside=$!
+  local state
   for _ in {1..300}; do
     bare_debian_system=$(pgrep -P "$bare_debian_inside" || true)
-    # Degraded is well enough: what a container cannot have is missing.
-    [[ -n $bare_debian_system ]] && bare_debian_in_system systemctl is-system-running 2>/dev/null |
-      grep -qxE 'running|degraded' && return 0
+    state=
+    [[ -z $bare_debian_system ]] || state=$(bare_debian_in_system systemctl is-system-running 2>/dev/null || true)
+    # Degraded is well enough: it lacks what a container cannot have, such as modules of the kernel.
+    [[ $state != running && $state != degraded ]] || return 0
     sleep 0.2
   done
   return 1
