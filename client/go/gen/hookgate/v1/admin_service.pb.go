@@ -217,7 +217,7 @@ const (
 	StreamInfo_STATE_OPENING StreamInfo_State = 1
 	// At most 1000 events are stored that it has not come to; and it was told CaughtUp, unless it is a Consume stream.
 	StreamInfo_STATE_LIVE StreamInfo_State = 2
-	// There are more. All streams of a subscription are in one place.
+	// There are more. All streams of a subscription are in one place. The metric hookgate_streams_behind counts these.
 	StreamInfo_STATE_BEHIND StreamInfo_State = 3
 )
 
@@ -478,11 +478,16 @@ type QuarantinedWebhook struct {
 	ReceiveCount int64 `protobuf:"varint,7,opt,name=receive_count,json=receiveCount,proto3" json:"receive_count,omitempty"`
 	// Why it was not decoded, the last time: "body_not_json" or "invalid_event", and for people the
 	// path of the field and what is wrong there.
-	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
-	Detail        string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
-	BodyBytes     int64  `protobuf:"varint,10,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason    string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail    string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
+	BodyBytes int64  `protobuf:"varint,10,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
+	// The traces that the event will have if it is released, as in Event. Empty: it came before the gateway knew of
+	// traces; and the sender's, if it sent none that was valid.
+	TraceParent       string `protobuf:"bytes,11,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	SenderTraceParent string `protobuf:"bytes,12,opt,name=sender_trace_parent,json=senderTraceParent,proto3" json:"sender_trace_parent,omitempty"`
+	SenderTraceState  string `protobuf:"bytes,13,opt,name=sender_trace_state,json=senderTraceState,proto3" json:"sender_trace_state,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *QuarantinedWebhook) Reset() {
@@ -583,6 +588,27 @@ func (x *QuarantinedWebhook) GetBodyBytes() int64 {
 		return x.BodyBytes
 	}
 	return 0
+}
+
+func (x *QuarantinedWebhook) GetTraceParent() string {
+	if x != nil {
+		return x.TraceParent
+	}
+	return ""
+}
+
+func (x *QuarantinedWebhook) GetSenderTraceParent() string {
+	if x != nil {
+		return x.SenderTraceParent
+	}
+	return ""
+}
+
+func (x *QuarantinedWebhook) GetSenderTraceState() string {
+	if x != nil {
+		return x.SenderTraceState
+	}
+	return ""
 }
 
 type ListQuarantinedRequest struct {
@@ -2804,7 +2830,7 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\x12\x16\n" +
 	"\x06errors\x18\x03 \x03(\tR\x06errors\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xa0\x03\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xa1\x04\n" +
 	"\x12QuarantinedWebhook\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -2818,7 +2844,10 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\x06detail\x18\t \x01(\tR\x06detail\x12\x1d\n" +
 	"\n" +
 	"body_bytes\x18\n" +
-	" \x01(\x03R\tbodyBytes\"l\n" +
+	" \x01(\x03R\tbodyBytes\x12!\n" +
+	"\ftrace_parent\x18\v \x01(\tR\vtraceParent\x12.\n" +
+	"\x13sender_trace_parent\x18\f \x01(\tR\x11senderTraceParent\x12,\n" +
+	"\x12sender_trace_state\x18\r \x01(\tR\x10senderTraceState\"l\n" +
 	"\x16ListQuarantinedRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +

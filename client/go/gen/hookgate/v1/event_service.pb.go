@@ -1162,7 +1162,11 @@ type Arrival struct {
 	Secrets []string `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// By how much the gateway's clock was ahead of the timestamp that the sender had signed: transport and the difference
 	// of the clocks. Negative: the sender's was ahead.
-	Skew          *durationpb.Duration `protobuf:"bytes,6,opt,name=skew,proto3" json:"skew,omitempty"`
+	Skew *durationpb.Duration `protobuf:"bytes,6,opt,name=skew,proto3" json:"skew,omitempty"`
+	// What else came, or claimed to come, with its webhook-id, for callers with rights.admin: a webhook of its source that
+	// could not be decoded, and requests that were refused, the newest first, at most 10.
+	Quarantined   []*Absence_Quarantined `protobuf:"bytes,7,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Refused       []*Absence_Refused     `protobuf:"bytes,8,rep,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1239,10 +1243,26 @@ func (x *Arrival) GetSkew() *durationpb.Duration {
 	return nil
 }
 
+func (x *Arrival) GetQuarantined() []*Absence_Quarantined {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
+func (x *Arrival) GetRefused() []*Absence_Refused {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
 type SubscriptionDelivery struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subscription  string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	Delivery      *EventDelivery         `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	Delivery     *EventDelivery         `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// Since when the subscription is paused: what waits is not delivered before it is resumed. Absent: it is not paused.
+	PauseTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=pause_time,json=pauseTime,proto3" json:"pause_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1287,6 +1307,13 @@ func (x *SubscriptionDelivery) GetSubscription() string {
 func (x *SubscriptionDelivery) GetDelivery() *EventDelivery {
 	if x != nil {
 		return x.Delivery
+	}
+	return nil
+}
+
+func (x *SubscriptionDelivery) GetPauseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PauseTime
 	}
 	return nil
 }
@@ -2194,7 +2221,7 @@ const file_hookgate_v1_event_service_proto_rawDesc = "" +
 	"\x15omitted_subscriptions\x18\x05 \x01(\x05R\x14omittedSubscriptions\x12:\n" +
 	"\fother_events\x18\x06 \x03(\v2\x17.hookgate.v1.OtherEventR\votherEvents\x12*\n" +
 	"\x11more_other_events\x18\a \x01(\bR\x0fmoreOtherEvents\x12.\n" +
-	"\aabsence\x18\b \x01(\v2\x14.hookgate.v1.AbsenceR\aabsence\"\x91\x02\n" +
+	"\aabsence\x18\b \x01(\v2\x14.hookgate.v1.AbsenceR\aabsence\"\x8d\x03\n" +
 	"\aArrival\x129\n" +
 	"\n" +
 	"first_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12D\n" +
@@ -2204,10 +2231,14 @@ const file_hookgate_v1_event_service_proto_rawDesc = "" +
 	"duplicates\x12\x1c\n" +
 	"\tconflicts\x18\x04 \x01(\x03R\tconflicts\x12\x18\n" +
 	"\asecrets\x18\x05 \x03(\tR\asecrets\x12-\n" +
-	"\x04skew\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04skew\"r\n" +
+	"\x04skew\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x04skew\x12B\n" +
+	"\vquarantined\x18\a \x03(\v2 .hookgate.v1.Absence.QuarantinedR\vquarantined\x126\n" +
+	"\arefused\x18\b \x03(\v2\x1c.hookgate.v1.Absence.RefusedR\arefused\"\xad\x01\n" +
 	"\x14SubscriptionDelivery\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x126\n" +
-	"\bdelivery\x18\x02 \x01(\v2\x1a.hookgate.v1.EventDeliveryR\bdelivery\"\xcc\x01\n" +
+	"\bdelivery\x18\x02 \x01(\v2\x1a.hookgate.v1.EventDeliveryR\bdelivery\x129\n" +
+	"\n" +
+	"pause_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tpauseTime\"\xcc\x01\n" +
 	"\n" +
 	"OtherEvent\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x16\n" +
@@ -2350,37 +2381,40 @@ var file_hookgate_v1_event_service_proto_depIdxs = []int32{
 	27, // 26: hookgate.v1.Arrival.first_time:type_name -> google.protobuf.Timestamp
 	27, // 27: hookgate.v1.Arrival.last_repeat_time:type_name -> google.protobuf.Timestamp
 	28, // 28: hookgate.v1.Arrival.skew:type_name -> google.protobuf.Duration
-	30, // 29: hookgate.v1.SubscriptionDelivery.delivery:type_name -> hookgate.v1.EventDelivery
-	27, // 30: hookgate.v1.OtherEvent.receive_time:type_name -> google.protobuf.Timestamp
-	2,  // 31: hookgate.v1.Absence.cause:type_name -> hookgate.v1.Absence.Cause
-	27, // 32: hookgate.v1.Absence.earliest_receive_time:type_name -> google.protobuf.Timestamp
-	23, // 33: hookgate.v1.Absence.quarantined:type_name -> hookgate.v1.Absence.Quarantined
-	24, // 34: hookgate.v1.Absence.refused:type_name -> hookgate.v1.Absence.Refused
-	25, // 35: hookgate.v1.Absence.sources:type_name -> hookgate.v1.Absence.LastWebhook
-	28, // 36: hookgate.v1.SubscribeResponse.Opened.heartbeat_interval:type_name -> google.protobuf.Duration
-	29, // 37: hookgate.v1.SubscribeResponse.EventBatch.events:type_name -> hookgate.v1.Event
-	27, // 38: hookgate.v1.SubscribeResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	28, // 39: hookgate.v1.SubscribeResponse.Draining.reconnect_delay:type_name -> google.protobuf.Duration
-	27, // 40: hookgate.v1.Absence.Quarantined.first_receive_time:type_name -> google.protobuf.Timestamp
-	27, // 41: hookgate.v1.Absence.Quarantined.last_receive_time:type_name -> google.protobuf.Timestamp
-	27, // 42: hookgate.v1.Absence.Refused.first_time:type_name -> google.protobuf.Timestamp
-	27, // 43: hookgate.v1.Absence.Refused.last_time:type_name -> google.protobuf.Timestamp
-	27, // 44: hookgate.v1.Absence.LastWebhook.time:type_name -> google.protobuf.Timestamp
-	3,  // 45: hookgate.v1.EventService.Subscribe:input_type -> hookgate.v1.SubscribeRequest
-	5,  // 46: hookgate.v1.EventService.ListRecentFailures:input_type -> hookgate.v1.ListRecentFailuresRequest
-	7,  // 47: hookgate.v1.EventService.ListEvents:input_type -> hookgate.v1.ListEventsRequest
-	9,  // 48: hookgate.v1.EventService.GetEvent:input_type -> hookgate.v1.GetEventRequest
-	11, // 49: hookgate.v1.EventService.ExplainEvent:input_type -> hookgate.v1.ExplainEventRequest
-	4,  // 50: hookgate.v1.EventService.Subscribe:output_type -> hookgate.v1.SubscribeResponse
-	6,  // 51: hookgate.v1.EventService.ListRecentFailures:output_type -> hookgate.v1.ListRecentFailuresResponse
-	8,  // 52: hookgate.v1.EventService.ListEvents:output_type -> hookgate.v1.ListEventsResponse
-	10, // 53: hookgate.v1.EventService.GetEvent:output_type -> hookgate.v1.GetEventResponse
-	12, // 54: hookgate.v1.EventService.ExplainEvent:output_type -> hookgate.v1.ExplainEventResponse
-	50, // [50:55] is the sub-list for method output_type
-	45, // [45:50] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	23, // 29: hookgate.v1.Arrival.quarantined:type_name -> hookgate.v1.Absence.Quarantined
+	24, // 30: hookgate.v1.Arrival.refused:type_name -> hookgate.v1.Absence.Refused
+	30, // 31: hookgate.v1.SubscriptionDelivery.delivery:type_name -> hookgate.v1.EventDelivery
+	27, // 32: hookgate.v1.SubscriptionDelivery.pause_time:type_name -> google.protobuf.Timestamp
+	27, // 33: hookgate.v1.OtherEvent.receive_time:type_name -> google.protobuf.Timestamp
+	2,  // 34: hookgate.v1.Absence.cause:type_name -> hookgate.v1.Absence.Cause
+	27, // 35: hookgate.v1.Absence.earliest_receive_time:type_name -> google.protobuf.Timestamp
+	23, // 36: hookgate.v1.Absence.quarantined:type_name -> hookgate.v1.Absence.Quarantined
+	24, // 37: hookgate.v1.Absence.refused:type_name -> hookgate.v1.Absence.Refused
+	25, // 38: hookgate.v1.Absence.sources:type_name -> hookgate.v1.Absence.LastWebhook
+	28, // 39: hookgate.v1.SubscribeResponse.Opened.heartbeat_interval:type_name -> google.protobuf.Duration
+	29, // 40: hookgate.v1.SubscribeResponse.EventBatch.events:type_name -> hookgate.v1.Event
+	27, // 41: hookgate.v1.SubscribeResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	28, // 42: hookgate.v1.SubscribeResponse.Draining.reconnect_delay:type_name -> google.protobuf.Duration
+	27, // 43: hookgate.v1.Absence.Quarantined.first_receive_time:type_name -> google.protobuf.Timestamp
+	27, // 44: hookgate.v1.Absence.Quarantined.last_receive_time:type_name -> google.protobuf.Timestamp
+	27, // 45: hookgate.v1.Absence.Refused.first_time:type_name -> google.protobuf.Timestamp
+	27, // 46: hookgate.v1.Absence.Refused.last_time:type_name -> google.protobuf.Timestamp
+	27, // 47: hookgate.v1.Absence.LastWebhook.time:type_name -> google.protobuf.Timestamp
+	3,  // 48: hookgate.v1.EventService.Subscribe:input_type -> hookgate.v1.SubscribeRequest
+	5,  // 49: hookgate.v1.EventService.ListRecentFailures:input_type -> hookgate.v1.ListRecentFailuresRequest
+	7,  // 50: hookgate.v1.EventService.ListEvents:input_type -> hookgate.v1.ListEventsRequest
+	9,  // 51: hookgate.v1.EventService.GetEvent:input_type -> hookgate.v1.GetEventRequest
+	11, // 52: hookgate.v1.EventService.ExplainEvent:input_type -> hookgate.v1.ExplainEventRequest
+	4,  // 53: hookgate.v1.EventService.Subscribe:output_type -> hookgate.v1.SubscribeResponse
+	6,  // 54: hookgate.v1.EventService.ListRecentFailures:output_type -> hookgate.v1.ListRecentFailuresResponse
+	8,  // 55: hookgate.v1.EventService.ListEvents:output_type -> hookgate.v1.ListEventsResponse
+	10, // 56: hookgate.v1.EventService.GetEvent:output_type -> hookgate.v1.GetEventResponse
+	12, // 57: hookgate.v1.EventService.ExplainEvent:output_type -> hookgate.v1.ExplainEventResponse
+	53, // [53:58] is the sub-list for method output_type
+	48, // [48:53] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_hookgate_v1_event_service_proto_init() }

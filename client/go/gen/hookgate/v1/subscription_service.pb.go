@@ -226,7 +226,8 @@ const (
 	// of a dead letter, which is removed then.
 	AckResult_RESULT_OK AckResult_Result = 1
 	// The event was acked, or its dead letter discarded, before; or RedeliverEvents has asked for it since
-	// this delivery. An Ack: nothing is left to do for this delivery.
+	// this delivery, which has no say in it from then on, whether the event is delivered again, waits, or has become a
+	// dead letter. An Ack: nothing is left to do for this delivery.
 	AckResult_RESULT_ALREADY AckResult_Result = 2
 	// Nack and Extend only: the lease has ended, and the event waits, is a dead letter, or is with somebody else.
 	AckResult_RESULT_LEASE_LOST AckResult_Result = 3
