@@ -60,6 +60,9 @@ class SyncTest(unittest.TestCase):
         self.assertIn(subscription.acked, ([], [1]))
 
     def test_keyboard_interrupt_ends_a_call_in_good_order(self):
+        # Python leaves the signal as it is where it was started with it ignored, as a shell's background jobs are.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         subscription = self.gateway.create_subscription("billing")
         self.gateway.add(type="batch.failed")
 
