@@ -174,8 +174,12 @@ export function callError(thrown: unknown, what: string, target: string, staleTo
   if (thrown instanceof CallError) return thrown;
   let error = ConnectError.from(thrown, Code.Unavailable);
   const details = readDetails(error);
-  // The transport takes a connection that was reset for ABORTED; other gRPC libraries say UNAVAILABLE.
-  if (error.code === Code.Aborted && details.reason === "" && error.cause !== undefined) {
+  // The transport takes a connection that was reset for ABORTED, or for CANCELLED if Node.js ends its streams by that code;
+  // other gRPC libraries say UNAVAILABLE. What the application has cancelled has another text.
+  const lost =
+    (error.code === Code.Aborted && error.cause !== undefined) ||
+    (error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed with error code"));
+  if (lost && details.reason === "") {
     error = new ConnectError(error.rawMessage, Code.Unavailable, undefined, undefined, error.cause);
   }
   return new (CLASSES[details.reason] ?? CallError)(target, what, error, details, staleToken);
