@@ -21,7 +21,6 @@
 namespace hookgate {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr int kAttempts = 100;
 
 // One for all tests of the process. Null if there is none here.
