@@ -101,6 +101,65 @@ func (GetStatusResponse_Secret_Use) EnumDescriptor() ([]byte, []int) {
 	return file_hookgate_v1_admin_service_proto_rawDescGZIP(), []int{1, 0, 0}
 }
 
+type GetStatusResponse_Cluster_Role int32
+
+const (
+	GetStatusResponse_Cluster_ROLE_UNSPECIFIED GetStatusResponse_Cluster_Role = 0
+	// Applies what the shared log holds, and serves queries and Subscribe from it. The rest goes to the leader.
+	GetStatusResponse_Cluster_ROLE_FOLLOWER GetStatusResponse_Cluster_Role = 1
+	// Tries to lead.
+	GetStatusResponse_Cluster_ROLE_CANDIDATE GetStatusResponse_Cluster_Role = 2
+	// Decides what is stored, and serves everything.
+	GetStatusResponse_Cluster_ROLE_LEADER GetStatusResponse_Cluster_Role = 3
+	// Has met something that a person has to look at: see `problem`. Serves what it holds.
+	GetStatusResponse_Cluster_ROLE_STOPPED GetStatusResponse_Cluster_Role = 4
+)
+
+// Enum value maps for GetStatusResponse_Cluster_Role.
+var (
+	GetStatusResponse_Cluster_Role_name = map[int32]string{
+		0: "ROLE_UNSPECIFIED",
+		1: "ROLE_FOLLOWER",
+		2: "ROLE_CANDIDATE",
+		3: "ROLE_LEADER",
+		4: "ROLE_STOPPED",
+	}
+	GetStatusResponse_Cluster_Role_value = map[string]int32{
+		"ROLE_UNSPECIFIED": 0,
+		"ROLE_FOLLOWER":    1,
+		"ROLE_CANDIDATE":   2,
+		"ROLE_LEADER":      3,
+		"ROLE_STOPPED":     4,
+	}
+)
+
+func (x GetStatusResponse_Cluster_Role) Enum() *GetStatusResponse_Cluster_Role {
+	p := new(GetStatusResponse_Cluster_Role)
+	*p = x
+	return p
+}
+
+func (x GetStatusResponse_Cluster_Role) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GetStatusResponse_Cluster_Role) Descriptor() protoreflect.EnumDescriptor {
+	return file_hookgate_v1_admin_service_proto_enumTypes[1].Descriptor()
+}
+
+func (GetStatusResponse_Cluster_Role) Type() protoreflect.EnumType {
+	return &file_hookgate_v1_admin_service_proto_enumTypes[1]
+}
+
+func (x GetStatusResponse_Cluster_Role) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GetStatusResponse_Cluster_Role.Descriptor instead.
+func (GetStatusResponse_Cluster_Role) EnumDescriptor() ([]byte, []int) {
+	return file_hookgate_v1_admin_service_proto_rawDescGZIP(), []int{1, 6, 0}
+}
+
 type RetryQuarantinedResponse_Outcome int32
 
 const (
@@ -144,11 +203,11 @@ func (x RetryQuarantinedResponse_Outcome) String() string {
 }
 
 func (RetryQuarantinedResponse_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_hookgate_v1_admin_service_proto_enumTypes[1].Descriptor()
+	return file_hookgate_v1_admin_service_proto_enumTypes[2].Descriptor()
 }
 
 func (RetryQuarantinedResponse_Outcome) Type() protoreflect.EnumType {
-	return &file_hookgate_v1_admin_service_proto_enumTypes[1]
+	return &file_hookgate_v1_admin_service_proto_enumTypes[2]
 }
 
 func (x RetryQuarantinedResponse_Outcome) Number() protoreflect.EnumNumber {
@@ -193,11 +252,11 @@ func (x StreamInfo_Method) String() string {
 }
 
 func (StreamInfo_Method) Descriptor() protoreflect.EnumDescriptor {
-	return file_hookgate_v1_admin_service_proto_enumTypes[2].Descriptor()
+	return file_hookgate_v1_admin_service_proto_enumTypes[3].Descriptor()
 }
 
 func (StreamInfo_Method) Type() protoreflect.EnumType {
-	return &file_hookgate_v1_admin_service_proto_enumTypes[2]
+	return &file_hookgate_v1_admin_service_proto_enumTypes[3]
 }
 
 func (x StreamInfo_Method) Number() protoreflect.EnumNumber {
@@ -248,11 +307,11 @@ func (x StreamInfo_State) String() string {
 }
 
 func (StreamInfo_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_hookgate_v1_admin_service_proto_enumTypes[3].Descriptor()
+	return file_hookgate_v1_admin_service_proto_enumTypes[4].Descriptor()
 }
 
 func (StreamInfo_State) Type() protoreflect.EnumType {
-	return &file_hookgate_v1_admin_service_proto_enumTypes[3]
+	return &file_hookgate_v1_admin_service_proto_enumTypes[4]
 }
 
 func (x StreamInfo_State) Number() protoreflect.EnumNumber {
@@ -325,8 +384,12 @@ type GetStatusResponse struct {
 	LastReload *GetStatusResponse_Reload `protobuf:"bytes,14,opt,name=last_reload,json=lastReload,proto3" json:"last_reload,omitempty"`
 	// What `hookgated --check_config` warns of in the config in force, such as doors that are open.
 	ConfigWarnings []string `protobuf:"bytes,15,rep,name=config_warnings,json=configWarnings,proto3" json:"config_warnings,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// As in SubscribeResponse.Opened.
+	Capabilities []string `protobuf:"bytes,16,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// Absent: this gateway is alone.
+	Cluster       *GetStatusResponse_Cluster `protobuf:"bytes,17,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -460,6 +523,20 @@ func (x *GetStatusResponse) GetLastReload() *GetStatusResponse_Reload {
 func (x *GetStatusResponse) GetConfigWarnings() []string {
 	if x != nil {
 		return x.ConfigWarnings
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetCluster() *GetStatusResponse_Cluster {
+	if x != nil {
+		return x.Cluster
 	}
 	return nil
 }
@@ -2463,6 +2540,170 @@ func (x *GetStatusResponse_Reload) GetWarnings() []string {
 	return nil
 }
 
+// Several gateways that share one log (`cluster` in config.proto), as this one sees them.
+type GetStatusResponse_Cluster struct {
+	state   protoimpl.MessageState         `protogen:"open.v1"`
+	Name    string                         `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Replica string                         `protobuf:"bytes,2,opt,name=replica,proto3" json:"replica,omitempty"`
+	Role    GetStatusResponse_Cluster_Role `protobuf:"varint,3,opt,name=role,proto3,enum=hookgate.v1.GetStatusResponse_Cluster_Role" json:"role,omitempty"`
+	// Grows with each leader.
+	Term int64 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	// The newest record of the shared log that is in this replica's own database, and the newest that it has heard of.
+	AppliedIndex int64 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	KnownIndex   int64 `protobuf:"varint,6,opt,name=known_index,json=knownIndex,proto3" json:"known_index,omitempty"`
+	// For how long there have been records that it has not applied; absent: there are none.
+	Lag *durationpb.Duration `protobuf:"bytes,7,opt,name=lag,proto3" json:"lag,omitempty"`
+	// Who leads, and where clients reach it. Empty: nobody, as far as this replica knows.
+	Leader        string `protobuf:"bytes,8,opt,name=leader,proto3" json:"leader,omitempty"`
+	LeaderAddress string `protobuf:"bytes,9,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
+	// What keeps it from applying or from leading; empty: nothing.
+	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	// "postgresql" or "jetstream"; what it is connected to; and what is wrong with it, empty: nothing.
+	Engine        string `protobuf:"bytes,11,opt,name=engine,proto3" json:"engine,omitempty"`
+	EngineServer  string `protobuf:"bytes,12,opt,name=engine_server,json=engineServer,proto3" json:"engine_server,omitempty"`
+	EngineProblem string `protobuf:"bytes,13,opt,name=engine_problem,json=engineProblem,proto3" json:"engine_problem,omitempty"`
+	// What was taken on trust, by the names in config.proto.
+	Trusted       []string                          `protobuf:"bytes,14,rep,name=trusted,proto3" json:"trusted,omitempty"`
+	Peers         []*GetStatusResponse_Cluster_Peer `protobuf:"bytes,15,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusResponse_Cluster) Reset() {
+	*x = GetStatusResponse_Cluster{}
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusResponse_Cluster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusResponse_Cluster) ProtoMessage() {}
+
+func (x *GetStatusResponse_Cluster) ProtoReflect() protoreflect.Message {
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusResponse_Cluster.ProtoReflect.Descriptor instead.
+func (*GetStatusResponse_Cluster) Descriptor() ([]byte, []int) {
+	return file_hookgate_v1_admin_service_proto_rawDescGZIP(), []int{1, 6}
+}
+
+func (x *GetStatusResponse_Cluster) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetRole() GetStatusResponse_Cluster_Role {
+	if x != nil {
+		return x.Role
+	}
+	return GetStatusResponse_Cluster_ROLE_UNSPECIFIED
+}
+
+func (x *GetStatusResponse_Cluster) GetTerm() int64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *GetStatusResponse_Cluster) GetAppliedIndex() int64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *GetStatusResponse_Cluster) GetKnownIndex() int64 {
+	if x != nil {
+		return x.KnownIndex
+	}
+	return 0
+}
+
+func (x *GetStatusResponse_Cluster) GetLag() *durationpb.Duration {
+	if x != nil {
+		return x.Lag
+	}
+	return nil
+}
+
+func (x *GetStatusResponse_Cluster) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetLeaderAddress() string {
+	if x != nil {
+		return x.LeaderAddress
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetEngineServer() string {
+	if x != nil {
+		return x.EngineServer
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetEngineProblem() string {
+	if x != nil {
+		return x.EngineProblem
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster) GetTrusted() []string {
+	if x != nil {
+		return x.Trusted
+	}
+	return nil
+}
+
+func (x *GetStatusResponse_Cluster) GetPeers() []*GetStatusResponse_Cluster_Peer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 type GetStatusResponse_Ingest_Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for one that has none.
@@ -2474,7 +2715,7 @@ type GetStatusResponse_Ingest_Refusal struct {
 
 func (x *GetStatusResponse_Ingest_Refusal) Reset() {
 	*x = GetStatusResponse_Ingest_Refusal{}
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[30]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2727,7 @@ func (x *GetStatusResponse_Ingest_Refusal) String() string {
 func (*GetStatusResponse_Ingest_Refusal) ProtoMessage() {}
 
 func (x *GetStatusResponse_Ingest_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[30]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,6 +2757,77 @@ func (x *GetStatusResponse_Ingest_Refusal) GetCount() int64 {
 	return 0
 }
 
+type GetStatusResponse_Cluster_Peer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// When it was last heard; absent: never since this gateway started.
+	LastHeardTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_heard_time,json=lastHeardTime,proto3" json:"last_heard_time,omitempty"`
+	// The newest record that it said it had applied.
+	AppliedIndex int64 `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// Why it cannot be reached; empty: it can.
+	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatusResponse_Cluster_Peer) Reset() {
+	*x = GetStatusResponse_Cluster_Peer{}
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatusResponse_Cluster_Peer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatusResponse_Cluster_Peer) ProtoMessage() {}
+
+func (x *GetStatusResponse_Cluster_Peer) ProtoReflect() protoreflect.Message {
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatusResponse_Cluster_Peer.ProtoReflect.Descriptor instead.
+func (*GetStatusResponse_Cluster_Peer) Descriptor() ([]byte, []int) {
+	return file_hookgate_v1_admin_service_proto_rawDescGZIP(), []int{1, 6, 0}
+}
+
+func (x *GetStatusResponse_Cluster_Peer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetStatusResponse_Cluster_Peer) GetLastHeardTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastHeardTime
+	}
+	return nil
+}
+
+func (x *GetStatusResponse_Cluster_Peer) GetAppliedIndex() int64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *GetStatusResponse_Cluster_Peer) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 type RetryQuarantinedResponse_Result struct {
 	state   protoimpl.MessageState           `protogen:"open.v1"`
 	Id      int64                            `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2531,7 +2843,7 @@ type RetryQuarantinedResponse_Result struct {
 
 func (x *RetryQuarantinedResponse_Result) Reset() {
 	*x = RetryQuarantinedResponse_Result{}
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[31]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +2855,7 @@ func (x *RetryQuarantinedResponse_Result) String() string {
 func (*RetryQuarantinedResponse_Result) ProtoMessage() {}
 
 func (x *RetryQuarantinedResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[31]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +2917,7 @@ type DiscardQuarantinedResponse_Result struct {
 
 func (x *DiscardQuarantinedResponse_Result) Reset() {
 	*x = DiscardQuarantinedResponse_Result{}
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[32]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2929,7 @@ func (x *DiscardQuarantinedResponse_Result) String() string {
 func (*DiscardQuarantinedResponse_Result) ProtoMessage() {}
 
 func (x *DiscardQuarantinedResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[32]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2970,7 @@ type RefusedRequest_Header struct {
 
 func (x *RefusedRequest_Header) Reset() {
 	*x = RefusedRequest_Header{}
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[33]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2982,7 @@ func (x *RefusedRequest_Header) String() string {
 func (*RefusedRequest_Header) ProtoMessage() {}
 
 func (x *RefusedRequest_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[33]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +3023,7 @@ type DiscardConflictsResponse_Result struct {
 
 func (x *DiscardConflictsResponse_Result) Reset() {
 	*x = DiscardConflictsResponse_Result{}
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[34]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3035,7 @@ func (x *DiscardConflictsResponse_Result) String() string {
 func (*DiscardConflictsResponse_Result) ProtoMessage() {}
 
 func (x *DiscardConflictsResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_hookgate_v1_admin_service_proto_msgTypes[34]
+	mi := &file_hookgate_v1_admin_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2758,7 +3070,7 @@ var File_hookgate_v1_admin_service_proto protoreflect.FileDescriptor
 const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1fhookgate/v1/admin_service.proto\x12\vhookgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hookgate/v1/event.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\x91\x11\n" +
+	"\x10GetStatusRequest\"\x9b\x18\n" +
 	"\x11GetStatusResponse\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
@@ -2780,7 +3092,9 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\aversion\x18\r \x01(\tR\aversion\x12F\n" +
 	"\vlast_reload\x18\x0e \x01(\v2%.hookgate.v1.GetStatusResponse.ReloadR\n" +
 	"lastReload\x12'\n" +
-	"\x0fconfig_warnings\x18\x0f \x03(\tR\x0econfigWarnings\x1a\xda\x04\n" +
+	"\x0fconfig_warnings\x18\x0f \x03(\tR\x0econfigWarnings\x12\"\n" +
+	"\fcapabilities\x18\x10 \x03(\tR\fcapabilities\x12@\n" +
+	"\acluster\x18\x11 \x01(\v2&.hookgate.v1.GetStatusResponse.ClusterR\acluster\x1a\xda\x04\n" +
 	"\x06Secret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x12H\n" +
@@ -2830,7 +3144,36 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\x12\x16\n" +
 	"\x06errors\x18\x03 \x03(\tR\x06errors\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xa1\x04\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x1a\xa1\x06\n" +
+	"\aCluster\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\areplica\x18\x02 \x01(\tR\areplica\x12?\n" +
+	"\x04role\x18\x03 \x01(\x0e2+.hookgate.v1.GetStatusResponse.Cluster.RoleR\x04role\x12\x12\n" +
+	"\x04term\x18\x04 \x01(\x03R\x04term\x12#\n" +
+	"\rapplied_index\x18\x05 \x01(\x03R\fappliedIndex\x12\x1f\n" +
+	"\vknown_index\x18\x06 \x01(\x03R\n" +
+	"knownIndex\x12+\n" +
+	"\x03lag\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12\x16\n" +
+	"\x06leader\x18\b \x01(\tR\x06leader\x12%\n" +
+	"\x0eleader_address\x18\t \x01(\tR\rleaderAddress\x12\x18\n" +
+	"\aproblem\x18\n" +
+	" \x01(\tR\aproblem\x12\x16\n" +
+	"\x06engine\x18\v \x01(\tR\x06engine\x12#\n" +
+	"\rengine_server\x18\f \x01(\tR\fengineServer\x12%\n" +
+	"\x0eengine_problem\x18\r \x01(\tR\rengineProblem\x12\x18\n" +
+	"\atrusted\x18\x0e \x03(\tR\atrusted\x12A\n" +
+	"\x05peers\x18\x0f \x03(\v2+.hookgate.v1.GetStatusResponse.Cluster.PeerR\x05peers\x1a\x9d\x01\n" +
+	"\x04Peer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12B\n" +
+	"\x0flast_heard_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rlastHeardTime\x12#\n" +
+	"\rapplied_index\x18\x03 \x01(\x03R\fappliedIndex\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\"f\n" +
+	"\x04Role\x12\x14\n" +
+	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rROLE_FOLLOWER\x10\x01\x12\x12\n" +
+	"\x0eROLE_CANDIDATE\x10\x02\x12\x0f\n" +
+	"\vROLE_LEADER\x10\x03\x12\x10\n" +
+	"\fROLE_STOPPED\x10\x04\"\xa1\x04\n" +
 	"\x12QuarantinedWebhook\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -3014,119 +3357,127 @@ func file_hookgate_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_hookgate_v1_admin_service_proto_rawDescData
 }
 
-var file_hookgate_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hookgate_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_hookgate_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_hookgate_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_hookgate_v1_admin_service_proto_goTypes = []any{
 	(GetStatusResponse_Secret_Use)(0),         // 0: hookgate.v1.GetStatusResponse.Secret.Use
-	(RetryQuarantinedResponse_Outcome)(0),     // 1: hookgate.v1.RetryQuarantinedResponse.Outcome
-	(StreamInfo_Method)(0),                    // 2: hookgate.v1.StreamInfo.Method
-	(StreamInfo_State)(0),                     // 3: hookgate.v1.StreamInfo.State
-	(*GetStatusRequest)(nil),                  // 4: hookgate.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),                 // 5: hookgate.v1.GetStatusResponse
-	(*QuarantinedWebhook)(nil),                // 6: hookgate.v1.QuarantinedWebhook
-	(*ListQuarantinedRequest)(nil),            // 7: hookgate.v1.ListQuarantinedRequest
-	(*ListQuarantinedResponse)(nil),           // 8: hookgate.v1.ListQuarantinedResponse
-	(*GetQuarantinedRequest)(nil),             // 9: hookgate.v1.GetQuarantinedRequest
-	(*GetQuarantinedResponse)(nil),            // 10: hookgate.v1.GetQuarantinedResponse
-	(*RetryQuarantinedRequest)(nil),           // 11: hookgate.v1.RetryQuarantinedRequest
-	(*RetryQuarantinedResponse)(nil),          // 12: hookgate.v1.RetryQuarantinedResponse
-	(*DiscardQuarantinedRequest)(nil),         // 13: hookgate.v1.DiscardQuarantinedRequest
-	(*DiscardQuarantinedResponse)(nil),        // 14: hookgate.v1.DiscardQuarantinedResponse
-	(*RefusedRequest)(nil),                    // 15: hookgate.v1.RefusedRequest
-	(*ListRefusedRequest)(nil),                // 16: hookgate.v1.ListRefusedRequest
-	(*ListRefusedResponse)(nil),               // 17: hookgate.v1.ListRefusedResponse
-	(*StreamInfo)(nil),                        // 18: hookgate.v1.StreamInfo
-	(*ListStreamsRequest)(nil),                // 19: hookgate.v1.ListStreamsRequest
-	(*ListStreamsResponse)(nil),               // 20: hookgate.v1.ListStreamsResponse
-	(*Conflict)(nil),                          // 21: hookgate.v1.Conflict
-	(*ListConflictsRequest)(nil),              // 22: hookgate.v1.ListConflictsRequest
-	(*ListConflictsResponse)(nil),             // 23: hookgate.v1.ListConflictsResponse
-	(*GetConflictRequest)(nil),                // 24: hookgate.v1.GetConflictRequest
-	(*GetConflictResponse)(nil),               // 25: hookgate.v1.GetConflictResponse
-	(*DiscardConflictsRequest)(nil),           // 26: hookgate.v1.DiscardConflictsRequest
-	(*DiscardConflictsResponse)(nil),          // 27: hookgate.v1.DiscardConflictsResponse
-	(*GetStatusResponse_Secret)(nil),          // 28: hookgate.v1.GetStatusResponse.Secret
-	(*GetStatusResponse_Source)(nil),          // 29: hookgate.v1.GetStatusResponse.Source
-	(*GetStatusResponse_Ingest)(nil),          // 30: hookgate.v1.GetStatusResponse.Ingest
-	(*GetStatusResponse_Quarantine)(nil),      // 31: hookgate.v1.GetStatusResponse.Quarantine
-	(*GetStatusResponse_Storage)(nil),         // 32: hookgate.v1.GetStatusResponse.Storage
-	(*GetStatusResponse_Reload)(nil),          // 33: hookgate.v1.GetStatusResponse.Reload
-	(*GetStatusResponse_Ingest_Refusal)(nil),  // 34: hookgate.v1.GetStatusResponse.Ingest.Refusal
-	(*RetryQuarantinedResponse_Result)(nil),   // 35: hookgate.v1.RetryQuarantinedResponse.Result
-	(*DiscardQuarantinedResponse_Result)(nil), // 36: hookgate.v1.DiscardQuarantinedResponse.Result
-	(*RefusedRequest_Header)(nil),             // 37: hookgate.v1.RefusedRequest.Header
-	(*DiscardConflictsResponse_Result)(nil),   // 38: hookgate.v1.DiscardConflictsResponse.Result
-	(*timestamppb.Timestamp)(nil),             // 39: google.protobuf.Timestamp
-	(*EventFilter)(nil),                       // 40: hookgate.v1.EventFilter
-	(*durationpb.Duration)(nil),               // 41: google.protobuf.Duration
+	(GetStatusResponse_Cluster_Role)(0),       // 1: hookgate.v1.GetStatusResponse.Cluster.Role
+	(RetryQuarantinedResponse_Outcome)(0),     // 2: hookgate.v1.RetryQuarantinedResponse.Outcome
+	(StreamInfo_Method)(0),                    // 3: hookgate.v1.StreamInfo.Method
+	(StreamInfo_State)(0),                     // 4: hookgate.v1.StreamInfo.State
+	(*GetStatusRequest)(nil),                  // 5: hookgate.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),                 // 6: hookgate.v1.GetStatusResponse
+	(*QuarantinedWebhook)(nil),                // 7: hookgate.v1.QuarantinedWebhook
+	(*ListQuarantinedRequest)(nil),            // 8: hookgate.v1.ListQuarantinedRequest
+	(*ListQuarantinedResponse)(nil),           // 9: hookgate.v1.ListQuarantinedResponse
+	(*GetQuarantinedRequest)(nil),             // 10: hookgate.v1.GetQuarantinedRequest
+	(*GetQuarantinedResponse)(nil),            // 11: hookgate.v1.GetQuarantinedResponse
+	(*RetryQuarantinedRequest)(nil),           // 12: hookgate.v1.RetryQuarantinedRequest
+	(*RetryQuarantinedResponse)(nil),          // 13: hookgate.v1.RetryQuarantinedResponse
+	(*DiscardQuarantinedRequest)(nil),         // 14: hookgate.v1.DiscardQuarantinedRequest
+	(*DiscardQuarantinedResponse)(nil),        // 15: hookgate.v1.DiscardQuarantinedResponse
+	(*RefusedRequest)(nil),                    // 16: hookgate.v1.RefusedRequest
+	(*ListRefusedRequest)(nil),                // 17: hookgate.v1.ListRefusedRequest
+	(*ListRefusedResponse)(nil),               // 18: hookgate.v1.ListRefusedResponse
+	(*StreamInfo)(nil),                        // 19: hookgate.v1.StreamInfo
+	(*ListStreamsRequest)(nil),                // 20: hookgate.v1.ListStreamsRequest
+	(*ListStreamsResponse)(nil),               // 21: hookgate.v1.ListStreamsResponse
+	(*Conflict)(nil),                          // 22: hookgate.v1.Conflict
+	(*ListConflictsRequest)(nil),              // 23: hookgate.v1.ListConflictsRequest
+	(*ListConflictsResponse)(nil),             // 24: hookgate.v1.ListConflictsResponse
+	(*GetConflictRequest)(nil),                // 25: hookgate.v1.GetConflictRequest
+	(*GetConflictResponse)(nil),               // 26: hookgate.v1.GetConflictResponse
+	(*DiscardConflictsRequest)(nil),           // 27: hookgate.v1.DiscardConflictsRequest
+	(*DiscardConflictsResponse)(nil),          // 28: hookgate.v1.DiscardConflictsResponse
+	(*GetStatusResponse_Secret)(nil),          // 29: hookgate.v1.GetStatusResponse.Secret
+	(*GetStatusResponse_Source)(nil),          // 30: hookgate.v1.GetStatusResponse.Source
+	(*GetStatusResponse_Ingest)(nil),          // 31: hookgate.v1.GetStatusResponse.Ingest
+	(*GetStatusResponse_Quarantine)(nil),      // 32: hookgate.v1.GetStatusResponse.Quarantine
+	(*GetStatusResponse_Storage)(nil),         // 33: hookgate.v1.GetStatusResponse.Storage
+	(*GetStatusResponse_Reload)(nil),          // 34: hookgate.v1.GetStatusResponse.Reload
+	(*GetStatusResponse_Cluster)(nil),         // 35: hookgate.v1.GetStatusResponse.Cluster
+	(*GetStatusResponse_Ingest_Refusal)(nil),  // 36: hookgate.v1.GetStatusResponse.Ingest.Refusal
+	(*GetStatusResponse_Cluster_Peer)(nil),    // 37: hookgate.v1.GetStatusResponse.Cluster.Peer
+	(*RetryQuarantinedResponse_Result)(nil),   // 38: hookgate.v1.RetryQuarantinedResponse.Result
+	(*DiscardQuarantinedResponse_Result)(nil), // 39: hookgate.v1.DiscardQuarantinedResponse.Result
+	(*RefusedRequest_Header)(nil),             // 40: hookgate.v1.RefusedRequest.Header
+	(*DiscardConflictsResponse_Result)(nil),   // 41: hookgate.v1.DiscardConflictsResponse.Result
+	(*timestamppb.Timestamp)(nil),             // 42: google.protobuf.Timestamp
+	(*EventFilter)(nil),                       // 43: hookgate.v1.EventFilter
+	(*durationpb.Duration)(nil),               // 44: google.protobuf.Duration
 }
 var file_hookgate_v1_admin_service_proto_depIdxs = []int32{
-	39, // 0: hookgate.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
-	39, // 1: hookgate.v1.GetStatusResponse.config_time:type_name -> google.protobuf.Timestamp
-	29, // 2: hookgate.v1.GetStatusResponse.sources:type_name -> hookgate.v1.GetStatusResponse.Source
-	30, // 3: hookgate.v1.GetStatusResponse.ingest:type_name -> hookgate.v1.GetStatusResponse.Ingest
-	31, // 4: hookgate.v1.GetStatusResponse.quarantine:type_name -> hookgate.v1.GetStatusResponse.Quarantine
-	32, // 5: hookgate.v1.GetStatusResponse.storage:type_name -> hookgate.v1.GetStatusResponse.Storage
-	33, // 6: hookgate.v1.GetStatusResponse.last_reload:type_name -> hookgate.v1.GetStatusResponse.Reload
-	39, // 7: hookgate.v1.QuarantinedWebhook.webhook_time:type_name -> google.protobuf.Timestamp
-	39, // 8: hookgate.v1.QuarantinedWebhook.first_receive_time:type_name -> google.protobuf.Timestamp
-	39, // 9: hookgate.v1.QuarantinedWebhook.last_receive_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: hookgate.v1.ListQuarantinedResponse.webhooks:type_name -> hookgate.v1.QuarantinedWebhook
-	6,  // 11: hookgate.v1.GetQuarantinedResponse.webhook:type_name -> hookgate.v1.QuarantinedWebhook
-	35, // 12: hookgate.v1.RetryQuarantinedResponse.results:type_name -> hookgate.v1.RetryQuarantinedResponse.Result
-	36, // 13: hookgate.v1.DiscardQuarantinedResponse.results:type_name -> hookgate.v1.DiscardQuarantinedResponse.Result
-	37, // 14: hookgate.v1.RefusedRequest.headers:type_name -> hookgate.v1.RefusedRequest.Header
-	39, // 15: hookgate.v1.RefusedRequest.first_time:type_name -> google.protobuf.Timestamp
-	39, // 16: hookgate.v1.RefusedRequest.last_time:type_name -> google.protobuf.Timestamp
-	39, // 17: hookgate.v1.ListRefusedRequest.since_time:type_name -> google.protobuf.Timestamp
-	15, // 18: hookgate.v1.ListRefusedResponse.requests:type_name -> hookgate.v1.RefusedRequest
-	2,  // 19: hookgate.v1.StreamInfo.method:type_name -> hookgate.v1.StreamInfo.Method
-	3,  // 20: hookgate.v1.StreamInfo.state:type_name -> hookgate.v1.StreamInfo.State
-	40, // 21: hookgate.v1.StreamInfo.filter:type_name -> hookgate.v1.EventFilter
-	39, // 22: hookgate.v1.StreamInfo.open_time:type_name -> google.protobuf.Timestamp
-	41, // 23: hookgate.v1.StreamInfo.heartbeat_interval:type_name -> google.protobuf.Duration
-	18, // 24: hookgate.v1.ListStreamsResponse.streams:type_name -> hookgate.v1.StreamInfo
-	39, // 25: hookgate.v1.Conflict.first_receive_time:type_name -> google.protobuf.Timestamp
-	39, // 26: hookgate.v1.Conflict.last_receive_time:type_name -> google.protobuf.Timestamp
-	21, // 27: hookgate.v1.ListConflictsResponse.conflicts:type_name -> hookgate.v1.Conflict
-	21, // 28: hookgate.v1.GetConflictResponse.conflict:type_name -> hookgate.v1.Conflict
-	38, // 29: hookgate.v1.DiscardConflictsResponse.results:type_name -> hookgate.v1.DiscardConflictsResponse.Result
-	39, // 30: hookgate.v1.GetStatusResponse.Secret.last_verified_time:type_name -> google.protobuf.Timestamp
-	0,  // 31: hookgate.v1.GetStatusResponse.Secret.use:type_name -> hookgate.v1.GetStatusResponse.Secret.Use
-	39, // 32: hookgate.v1.GetStatusResponse.Secret.first_configured_time:type_name -> google.protobuf.Timestamp
-	39, // 33: hookgate.v1.GetStatusResponse.Secret.last_needed_time:type_name -> google.protobuf.Timestamp
-	39, // 34: hookgate.v1.GetStatusResponse.Secret.wait_until_time:type_name -> google.protobuf.Timestamp
-	28, // 35: hookgate.v1.GetStatusResponse.Source.secrets:type_name -> hookgate.v1.GetStatusResponse.Secret
-	39, // 36: hookgate.v1.GetStatusResponse.Source.last_webhook_time:type_name -> google.protobuf.Timestamp
-	34, // 37: hookgate.v1.GetStatusResponse.Ingest.refusals:type_name -> hookgate.v1.GetStatusResponse.Ingest.Refusal
-	39, // 38: hookgate.v1.GetStatusResponse.Ingest.since_time:type_name -> google.protobuf.Timestamp
-	39, // 39: hookgate.v1.GetStatusResponse.Reload.time:type_name -> google.protobuf.Timestamp
-	1,  // 40: hookgate.v1.RetryQuarantinedResponse.Result.outcome:type_name -> hookgate.v1.RetryQuarantinedResponse.Outcome
-	4,  // 41: hookgate.v1.AdminService.GetStatus:input_type -> hookgate.v1.GetStatusRequest
-	7,  // 42: hookgate.v1.AdminService.ListQuarantined:input_type -> hookgate.v1.ListQuarantinedRequest
-	9,  // 43: hookgate.v1.AdminService.GetQuarantined:input_type -> hookgate.v1.GetQuarantinedRequest
-	11, // 44: hookgate.v1.AdminService.RetryQuarantined:input_type -> hookgate.v1.RetryQuarantinedRequest
-	13, // 45: hookgate.v1.AdminService.DiscardQuarantined:input_type -> hookgate.v1.DiscardQuarantinedRequest
-	16, // 46: hookgate.v1.AdminService.ListRefused:input_type -> hookgate.v1.ListRefusedRequest
-	19, // 47: hookgate.v1.AdminService.ListStreams:input_type -> hookgate.v1.ListStreamsRequest
-	22, // 48: hookgate.v1.AdminService.ListConflicts:input_type -> hookgate.v1.ListConflictsRequest
-	24, // 49: hookgate.v1.AdminService.GetConflict:input_type -> hookgate.v1.GetConflictRequest
-	26, // 50: hookgate.v1.AdminService.DiscardConflicts:input_type -> hookgate.v1.DiscardConflictsRequest
-	5,  // 51: hookgate.v1.AdminService.GetStatus:output_type -> hookgate.v1.GetStatusResponse
-	8,  // 52: hookgate.v1.AdminService.ListQuarantined:output_type -> hookgate.v1.ListQuarantinedResponse
-	10, // 53: hookgate.v1.AdminService.GetQuarantined:output_type -> hookgate.v1.GetQuarantinedResponse
-	12, // 54: hookgate.v1.AdminService.RetryQuarantined:output_type -> hookgate.v1.RetryQuarantinedResponse
-	14, // 55: hookgate.v1.AdminService.DiscardQuarantined:output_type -> hookgate.v1.DiscardQuarantinedResponse
-	17, // 56: hookgate.v1.AdminService.ListRefused:output_type -> hookgate.v1.ListRefusedResponse
-	20, // 57: hookgate.v1.AdminService.ListStreams:output_type -> hookgate.v1.ListStreamsResponse
-	23, // 58: hookgate.v1.AdminService.ListConflicts:output_type -> hookgate.v1.ListConflictsResponse
-	25, // 59: hookgate.v1.AdminService.GetConflict:output_type -> hookgate.v1.GetConflictResponse
-	27, // 60: hookgate.v1.AdminService.DiscardConflicts:output_type -> hookgate.v1.DiscardConflictsResponse
-	51, // [51:61] is the sub-list for method output_type
-	41, // [41:51] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	42, // 0: hookgate.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	42, // 1: hookgate.v1.GetStatusResponse.config_time:type_name -> google.protobuf.Timestamp
+	30, // 2: hookgate.v1.GetStatusResponse.sources:type_name -> hookgate.v1.GetStatusResponse.Source
+	31, // 3: hookgate.v1.GetStatusResponse.ingest:type_name -> hookgate.v1.GetStatusResponse.Ingest
+	32, // 4: hookgate.v1.GetStatusResponse.quarantine:type_name -> hookgate.v1.GetStatusResponse.Quarantine
+	33, // 5: hookgate.v1.GetStatusResponse.storage:type_name -> hookgate.v1.GetStatusResponse.Storage
+	34, // 6: hookgate.v1.GetStatusResponse.last_reload:type_name -> hookgate.v1.GetStatusResponse.Reload
+	35, // 7: hookgate.v1.GetStatusResponse.cluster:type_name -> hookgate.v1.GetStatusResponse.Cluster
+	42, // 8: hookgate.v1.QuarantinedWebhook.webhook_time:type_name -> google.protobuf.Timestamp
+	42, // 9: hookgate.v1.QuarantinedWebhook.first_receive_time:type_name -> google.protobuf.Timestamp
+	42, // 10: hookgate.v1.QuarantinedWebhook.last_receive_time:type_name -> google.protobuf.Timestamp
+	7,  // 11: hookgate.v1.ListQuarantinedResponse.webhooks:type_name -> hookgate.v1.QuarantinedWebhook
+	7,  // 12: hookgate.v1.GetQuarantinedResponse.webhook:type_name -> hookgate.v1.QuarantinedWebhook
+	38, // 13: hookgate.v1.RetryQuarantinedResponse.results:type_name -> hookgate.v1.RetryQuarantinedResponse.Result
+	39, // 14: hookgate.v1.DiscardQuarantinedResponse.results:type_name -> hookgate.v1.DiscardQuarantinedResponse.Result
+	40, // 15: hookgate.v1.RefusedRequest.headers:type_name -> hookgate.v1.RefusedRequest.Header
+	42, // 16: hookgate.v1.RefusedRequest.first_time:type_name -> google.protobuf.Timestamp
+	42, // 17: hookgate.v1.RefusedRequest.last_time:type_name -> google.protobuf.Timestamp
+	42, // 18: hookgate.v1.ListRefusedRequest.since_time:type_name -> google.protobuf.Timestamp
+	16, // 19: hookgate.v1.ListRefusedResponse.requests:type_name -> hookgate.v1.RefusedRequest
+	3,  // 20: hookgate.v1.StreamInfo.method:type_name -> hookgate.v1.StreamInfo.Method
+	4,  // 21: hookgate.v1.StreamInfo.state:type_name -> hookgate.v1.StreamInfo.State
+	43, // 22: hookgate.v1.StreamInfo.filter:type_name -> hookgate.v1.EventFilter
+	42, // 23: hookgate.v1.StreamInfo.open_time:type_name -> google.protobuf.Timestamp
+	44, // 24: hookgate.v1.StreamInfo.heartbeat_interval:type_name -> google.protobuf.Duration
+	19, // 25: hookgate.v1.ListStreamsResponse.streams:type_name -> hookgate.v1.StreamInfo
+	42, // 26: hookgate.v1.Conflict.first_receive_time:type_name -> google.protobuf.Timestamp
+	42, // 27: hookgate.v1.Conflict.last_receive_time:type_name -> google.protobuf.Timestamp
+	22, // 28: hookgate.v1.ListConflictsResponse.conflicts:type_name -> hookgate.v1.Conflict
+	22, // 29: hookgate.v1.GetConflictResponse.conflict:type_name -> hookgate.v1.Conflict
+	41, // 30: hookgate.v1.DiscardConflictsResponse.results:type_name -> hookgate.v1.DiscardConflictsResponse.Result
+	42, // 31: hookgate.v1.GetStatusResponse.Secret.last_verified_time:type_name -> google.protobuf.Timestamp
+	0,  // 32: hookgate.v1.GetStatusResponse.Secret.use:type_name -> hookgate.v1.GetStatusResponse.Secret.Use
+	42, // 33: hookgate.v1.GetStatusResponse.Secret.first_configured_time:type_name -> google.protobuf.Timestamp
+	42, // 34: hookgate.v1.GetStatusResponse.Secret.last_needed_time:type_name -> google.protobuf.Timestamp
+	42, // 35: hookgate.v1.GetStatusResponse.Secret.wait_until_time:type_name -> google.protobuf.Timestamp
+	29, // 36: hookgate.v1.GetStatusResponse.Source.secrets:type_name -> hookgate.v1.GetStatusResponse.Secret
+	42, // 37: hookgate.v1.GetStatusResponse.Source.last_webhook_time:type_name -> google.protobuf.Timestamp
+	36, // 38: hookgate.v1.GetStatusResponse.Ingest.refusals:type_name -> hookgate.v1.GetStatusResponse.Ingest.Refusal
+	42, // 39: hookgate.v1.GetStatusResponse.Ingest.since_time:type_name -> google.protobuf.Timestamp
+	42, // 40: hookgate.v1.GetStatusResponse.Reload.time:type_name -> google.protobuf.Timestamp
+	1,  // 41: hookgate.v1.GetStatusResponse.Cluster.role:type_name -> hookgate.v1.GetStatusResponse.Cluster.Role
+	44, // 42: hookgate.v1.GetStatusResponse.Cluster.lag:type_name -> google.protobuf.Duration
+	37, // 43: hookgate.v1.GetStatusResponse.Cluster.peers:type_name -> hookgate.v1.GetStatusResponse.Cluster.Peer
+	42, // 44: hookgate.v1.GetStatusResponse.Cluster.Peer.last_heard_time:type_name -> google.protobuf.Timestamp
+	2,  // 45: hookgate.v1.RetryQuarantinedResponse.Result.outcome:type_name -> hookgate.v1.RetryQuarantinedResponse.Outcome
+	5,  // 46: hookgate.v1.AdminService.GetStatus:input_type -> hookgate.v1.GetStatusRequest
+	8,  // 47: hookgate.v1.AdminService.ListQuarantined:input_type -> hookgate.v1.ListQuarantinedRequest
+	10, // 48: hookgate.v1.AdminService.GetQuarantined:input_type -> hookgate.v1.GetQuarantinedRequest
+	12, // 49: hookgate.v1.AdminService.RetryQuarantined:input_type -> hookgate.v1.RetryQuarantinedRequest
+	14, // 50: hookgate.v1.AdminService.DiscardQuarantined:input_type -> hookgate.v1.DiscardQuarantinedRequest
+	17, // 51: hookgate.v1.AdminService.ListRefused:input_type -> hookgate.v1.ListRefusedRequest
+	20, // 52: hookgate.v1.AdminService.ListStreams:input_type -> hookgate.v1.ListStreamsRequest
+	23, // 53: hookgate.v1.AdminService.ListConflicts:input_type -> hookgate.v1.ListConflictsRequest
+	25, // 54: hookgate.v1.AdminService.GetConflict:input_type -> hookgate.v1.GetConflictRequest
+	27, // 55: hookgate.v1.AdminService.DiscardConflicts:input_type -> hookgate.v1.DiscardConflictsRequest
+	6,  // 56: hookgate.v1.AdminService.GetStatus:output_type -> hookgate.v1.GetStatusResponse
+	9,  // 57: hookgate.v1.AdminService.ListQuarantined:output_type -> hookgate.v1.ListQuarantinedResponse
+	11, // 58: hookgate.v1.AdminService.GetQuarantined:output_type -> hookgate.v1.GetQuarantinedResponse
+	13, // 59: hookgate.v1.AdminService.RetryQuarantined:output_type -> hookgate.v1.RetryQuarantinedResponse
+	15, // 60: hookgate.v1.AdminService.DiscardQuarantined:output_type -> hookgate.v1.DiscardQuarantinedResponse
+	18, // 61: hookgate.v1.AdminService.ListRefused:output_type -> hookgate.v1.ListRefusedResponse
+	21, // 62: hookgate.v1.AdminService.ListStreams:output_type -> hookgate.v1.ListStreamsResponse
+	24, // 63: hookgate.v1.AdminService.ListConflicts:output_type -> hookgate.v1.ListConflictsResponse
+	26, // 64: hookgate.v1.AdminService.GetConflict:output_type -> hookgate.v1.GetConflictResponse
+	28, // 65: hookgate.v1.AdminService.DiscardConflicts:output_type -> hookgate.v1.DiscardConflictsResponse
+	56, // [56:66] is the sub-list for method output_type
+	46, // [46:56] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_hookgate_v1_admin_service_proto_init() }
@@ -3140,8 +3491,8 @@ func file_hookgate_v1_admin_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hookgate_v1_admin_service_proto_rawDesc), len(file_hookgate_v1_admin_service_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   35,
+			NumEnums:      5,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,9 @@ const (
 	Durability_DURABILITY_UNSPECIFIED Durability = 0
 	// Committed and synced to this gateway's own disk.
 	Durability_DURABILITY_LOCAL_DISK Durability = 1
+	// Durable in the log that the replicas of a cluster share: synced to the disks of a majority of its servers, or
+	// to the disk of a primary and of a synchronous standby, as the engine promises.
+	Durability_DURABILITY_QUORUM Durability = 2
 )
 
 // Enum value maps for Durability.
@@ -39,10 +42,12 @@ var (
 	Durability_name = map[int32]string{
 		0: "DURABILITY_UNSPECIFIED",
 		1: "DURABILITY_LOCAL_DISK",
+		2: "DURABILITY_QUORUM",
 	}
 	Durability_value = map[string]int32{
 		"DURABILITY_UNSPECIFIED": 0,
 		"DURABILITY_LOCAL_DISK":  1,
+		"DURABILITY_QUORUM":      2,
 	}
 )
 
@@ -1094,11 +1099,12 @@ const file_hookgate_v1_event_proto_rawDesc = "" +
 	"\vEventFilter\x12\x18\n" +
 	"\asources\x18\x01 \x03(\tR\asources\x12\x14\n" +
 	"\x05types\x18\x02 \x03(\tR\x05types\x12\x1a\n" +
-	"\bsubjects\x18\x03 \x03(\tR\bsubjects*C\n" +
+	"\bsubjects\x18\x03 \x03(\tR\bsubjects*Z\n" +
 	"\n" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15DURABILITY_LOCAL_DISK\x10\x01B^\n" +
+	"\x15DURABILITY_LOCAL_DISK\x10\x01\x12\x15\n" +
+	"\x11DURABILITY_QUORUM\x10\x02B^\n" +
 	"\vhookgate.v1B\n" +
 	"EventProtoP\x01ZAgithub.com/hookgate/hookgate/client/go/gen/hookgate/v1;hookgatev1b\x06proto3"
 

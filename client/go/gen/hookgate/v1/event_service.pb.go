@@ -1521,8 +1521,11 @@ type SubscribeResponse_Opened struct {
 	EarliestSequence  int64                `protobuf:"varint,3,opt,name=earliest_sequence,json=earliestSequence,proto3" json:"earliest_sequence,omitempty"`
 	HeadSequence      int64                `protobuf:"varint,4,opt,name=head_sequence,json=headSequence,proto3" json:"head_sequence,omitempty"`
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask for these instead
+	// of comparing versions. docs/grpc-api.md lists them. A gateway older than 0.2.0 names none.
+	Capabilities  []string `protobuf:"bytes,6,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubscribeResponse_Opened) Reset() {
@@ -1586,6 +1589,13 @@ func (x *SubscribeResponse_Opened) GetHeadSequence() int64 {
 func (x *SubscribeResponse_Opened) GetHeartbeatInterval() *durationpb.Duration {
 	if x != nil {
 		return x.HeartbeatInterval
+	}
+	return nil
+}
+
+func (x *SubscribeResponse_Opened) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
 	}
 	return nil
 }
@@ -2134,20 +2144,21 @@ const file_hookgate_v1_event_service_proto_rawDesc = "" +
 	"\vclient_name\x18\x06 \x01(\tR\n" +
 	"clientName\x12(\n" +
 	"\x10include_raw_body\x18\a \x01(\bR\x0eincludeRawBodyB\a\n" +
-	"\x05start\"\xde\a\n" +
+	"\x05start\"\x82\b\n" +
 	"\x11SubscribeResponse\x12?\n" +
 	"\x06opened\x18\x01 \x01(\v2%.hookgate.v1.SubscribeResponse.OpenedH\x00R\x06opened\x12L\n" +
 	"\vevent_batch\x18\x02 \x01(\v2).hookgate.v1.SubscribeResponse.EventBatchH\x00R\n" +
 	"eventBatch\x12F\n" +
 	"\tcaught_up\x18\x03 \x01(\v2'.hookgate.v1.SubscribeResponse.CaughtUpH\x00R\bcaughtUp\x12H\n" +
 	"\theartbeat\x18\x04 \x01(\v2(.hookgate.v1.SubscribeResponse.HeartbeatH\x00R\theartbeat\x12E\n" +
-	"\bdraining\x18\x05 \x01(\v2'.hookgate.v1.SubscribeResponse.DrainingH\x00R\bdraining\x1a\xd2\x01\n" +
+	"\bdraining\x18\x05 \x01(\v2'.hookgate.v1.SubscribeResponse.DrainingH\x00R\bdraining\x1a\xf6\x01\n" +
 	"\x06Opened\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12+\n" +
 	"\x11earliest_sequence\x18\x03 \x01(\x03R\x10earliestSequence\x12#\n" +
 	"\rhead_sequence\x18\x04 \x01(\x03R\fheadSequence\x12H\n" +
-	"\x12heartbeat_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x1a8\n" +
+	"\x12heartbeat_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\"\n" +
+	"\fcapabilities\x18\x06 \x03(\tR\fcapabilities\x1a8\n" +
 	"\n" +
 	"EventBatch\x12*\n" +
 	"\x06events\x18\x01 \x03(\v2\x12.hookgate.v1.EventR\x06events\x1aG\n" +

@@ -4640,8 +4640,15 @@ type ConsumeResponse_Opened struct {
 	Limits            *FlowLimits            `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	AckDeadline       *durationpb.Duration   `protobuf:"bytes,5,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
 	HeartbeatInterval *durationpb.Duration   `protobuf:"bytes,6,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask for these instead
+	// of comparing versions. docs/grpc-api.md lists them. A gateway older than 0.2.0 names none.
+	Capabilities []string `protobuf:"bytes,7,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
+	// In a cluster, where this replica does not lead: the address of the one that does, if it has one for clients
+	// (cluster.address in config.proto). This stream goes there by way of this replica; a client that reaches the
+	// leader saves itself the way.
+	LeaderAddress string `protobuf:"bytes,8,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConsumeResponse_Opened) Reset() {
@@ -4714,6 +4721,20 @@ func (x *ConsumeResponse_Opened) GetHeartbeatInterval() *durationpb.Duration {
 		return x.HeartbeatInterval
 	}
 	return nil
+}
+
+func (x *ConsumeResponse_Opened) GetCapabilities() []string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
+func (x *ConsumeResponse_Opened) GetLeaderAddress() string {
+	if x != nil {
+		return x.LeaderAddress
+	}
+	return ""
 }
 
 type ConsumeResponse_Deliveries struct {
@@ -5225,7 +5246,7 @@ const file_hookgate_v1_subscription_service_proto_rawDesc = "" +
 	"\tRESULT_OK\x10\x01\x12\x12\n" +
 	"\x0eRESULT_ALREADY\x10\x02\x12\x15\n" +
 	"\x11RESULT_LEASE_LOST\x10\x03\x12\x12\n" +
-	"\x0eRESULT_UNKNOWN\x10\x04\"\xb4\b\n" +
+	"\x0eRESULT_UNKNOWN\x10\x04\"\xff\b\n" +
 	"\x0fConsumeResponse\x12=\n" +
 	"\x06opened\x18\x01 \x01(\v2#.hookgate.v1.ConsumeResponse.OpenedH\x00R\x06opened\x12I\n" +
 	"\n" +
@@ -5234,14 +5255,16 @@ const file_hookgate_v1_subscription_service_proto_rawDesc = "" +
 	"\vack_results\x18\x03 \x01(\v2'.hookgate.v1.ConsumeResponse.AckResultsH\x00R\n" +
 	"ackResults\x12F\n" +
 	"\theartbeat\x18\x04 \x01(\v2&.hookgate.v1.ConsumeResponse.HeartbeatH\x00R\theartbeat\x12C\n" +
-	"\bdraining\x18\x05 \x01(\v2%.hookgate.v1.ConsumeResponse.DrainingH\x00R\bdraining\x1a\xa0\x02\n" +
+	"\bdraining\x18\x05 \x01(\v2%.hookgate.v1.ConsumeResponse.DrainingH\x00R\bdraining\x1a\xeb\x02\n" +
 	"\x06Opened\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12#\n" +
 	"\rconsumer_name\x18\x03 \x01(\tR\fconsumerName\x12/\n" +
 	"\x06limits\x18\x04 \x01(\v2\x17.hookgate.v1.FlowLimitsR\x06limits\x12<\n" +
 	"\fack_deadline\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12H\n" +
-	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x1aC\n" +
+	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12\"\n" +
+	"\fcapabilities\x18\a \x03(\tR\fcapabilities\x12%\n" +
+	"\x0eleader_address\x18\b \x01(\tR\rleaderAddress\x1aC\n" +
 	"\n" +
 	"Deliveries\x125\n" +
 	"\n" +
