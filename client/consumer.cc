@@ -11,9 +11,9 @@
 #include "client/connection.h"
 #include "client/gateway_error.h"
 #include "client/watchdog.h"
+#include "common/clock.h"
+#include "common/monotonic_cond_var.h"
 #include "grpcpp/client_context.h"
-#include "server/base/clock.h"
-#include "server/base/monotonic_cond_var.h"
 #include "server/base/proto_time.h"
 
 namespace hookgate {

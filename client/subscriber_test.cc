@@ -12,6 +12,7 @@
 #include "client/connection.h"
 #include "client/gateway_error.h"
 #include "client/testing/fake_gateway.h"
+#include "common/clock.h"
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -20,7 +21,6 @@
 #include "grpcpp/test/mock_stream.h"
 #include "gtest/gtest.h"
 #include "hookgate/v1/event_service_mock.grpc.pb.h"
-#include "server/base/clock.h"
 #include "tests/support/fake_clock.h"
 
 namespace hookgate {

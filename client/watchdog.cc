@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "server/base/clock.h"
-#include "server/base/monotonic_cond_var.h"
+#include "common/clock.h"
+#include "common/monotonic_cond_var.h"
 
 namespace hookgate {
 

@@ -14,7 +14,7 @@
 #include "client/cli/http_post.h"
 #include "client/cli/interrupt.h"
 #include "client/connection_security.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 
 namespace hookgate {
 class Connection;

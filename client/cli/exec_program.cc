@@ -22,7 +22,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/cli/program_keeper.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 
 extern char** environ;
 

@@ -4,9 +4,9 @@
 
 #include "absl/time/time.h"
 #include "client/gateway_error.h"
+#include "common/clock.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
-#include "server/base/clock.h"
 
 namespace hookgate::cli {
 

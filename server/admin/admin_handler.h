@@ -10,7 +10,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/http/http_handler.h"
 #include "server/metrics/metric_registry.h"
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/rate_limiter.h"
 
 namespace hookgate {

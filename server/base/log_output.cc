@@ -9,8 +9,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/steady_deadline.h"
 #include "server/base/current_thread.h"
-#include "server/base/steady_deadline.h"
 
 namespace hookgate {
 namespace {

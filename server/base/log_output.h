@@ -19,7 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 
 namespace hookgate {
 

@@ -1,6 +1,6 @@
 #include "server/base/monotonic_mutex.h"
 
-#include "server/base/steady_deadline.h"
+#include "common/steady_deadline.h"
 
 namespace hookgate {
 

@@ -12,7 +12,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/base/steady_deadline.h"
+#include "common/steady_deadline.h"
 
 namespace hookgate {
 namespace {

@@ -19,8 +19,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "common/clock.h"
 #include "hookgate/v1/subscription_service.pb.h"
-#include "server/base/clock.h"
 #include "server/delivery/subscription_state.h"
 
 namespace hookgate {

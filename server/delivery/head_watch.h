@@ -12,7 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/monotonic_mutex.h"
 #include "server/eventlog/event_log.h"
 

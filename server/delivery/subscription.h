@@ -36,7 +36,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/executor.h"
 #include "server/delivery/bulk_job.h"
 #include "server/delivery/delivery_id.h"

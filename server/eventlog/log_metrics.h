@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/status_rows.h"
 #include "server/metrics/metric_registry.h"

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/monotonic_mutex.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/log_ages.h"

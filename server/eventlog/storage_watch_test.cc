@@ -5,7 +5,7 @@
 #include <memory>
 #include <thread>
 
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/metrics/metric_registry.h"
 #include "tests/support/temporary_log.h"
 

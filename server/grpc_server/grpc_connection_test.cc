@@ -20,7 +20,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/grpc_server/grpc_server.h"
 #include "server/grpc_server/test_service.h"
 #include "server/grpc_server/test_service.pb.h"

@@ -11,7 +11,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/grpc_server/out_buffer.h"
 #include "server/grpc_server/timer_queue.h"
 #include "server/grpc_server/wake_queue.h"

@@ -17,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/grpc_server/test_service.grpc.pb.h"
 #include "server/grpc_server/test_service.h"
 #include "server/tls/certificate_store.h"

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/log_limiter.h"
 #include "server/grpc_server/grpc_refusal.h"
 

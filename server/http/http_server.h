@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
 #include "server/tls/certificate_store.h"

@@ -17,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/http/problem.h"
 #include "server/tls/certificate_store.h"
 #include "tests/support/fake_clock.h"

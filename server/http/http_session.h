@@ -31,7 +31,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/http/answer_queue.h"
 #include "server/http/counted_body.h"
 #include "server/http/http_handler.h"

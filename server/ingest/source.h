@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/rate_limiter.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source_metrics.h"

@@ -10,7 +10,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/ingest/source.h"
 #include "server/metrics/metric_registry.h"
 #include "server/status/status_book.h"

@@ -16,7 +16,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/log_limiter.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"

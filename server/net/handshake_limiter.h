@@ -11,7 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/net/connection_table.h"
 
 namespace hookgate {

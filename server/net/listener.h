@@ -19,7 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 
 namespace hookgate {
 

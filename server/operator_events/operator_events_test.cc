@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "common/clock.h"
 #include "hookgate/v1/event.pb.h"
-#include "server/base/clock.h"
 #include "tests/support/forwarding_log.h"
 #include "tests/support/temporary_log.h"
 

@@ -7,8 +7,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/base/monotonic_cond_var.h"
-#include "server/base/steady_deadline.h"
+#include "common/monotonic_cond_var.h"
+#include "common/steady_deadline.h"
 
 namespace hookgate {
 

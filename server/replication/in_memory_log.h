@@ -15,7 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 #include "server/replication/call_slot.h"
 #include "server/replication/replicated_log.h"
 

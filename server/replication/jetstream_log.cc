@@ -11,7 +11,7 @@
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 #include "server/base/status.h"
 #include "server/replication/call_slot.h"
 #include "server/replication/libnats.h"

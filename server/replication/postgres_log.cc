@@ -8,7 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 #include "server/base/status.h"
 #include "server/replication/call_slot.h"
 #include "server/replication/libpq.h"

@@ -15,9 +15,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
+#include "common/clock.h"
 #include "google/protobuf/repeated_field.h"
 #include "server/access/access_control.h"
-#include "server/base/clock.h"
 #include "server/base/log_limiter.h"
 
 namespace hookgate {

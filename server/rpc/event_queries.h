@@ -7,8 +7,8 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "common/clock.h"
 #include "hookgate/v1/event_service.pb.h"
-#include "server/base/clock.h"
 #include "server/eventlog/event_log.h"
 
 namespace hookgate {

@@ -11,8 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "server/access/access_control.h"
-#include "server/base/clock.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"

@@ -25,7 +25,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/eventlog/status_rows.h"
 #include "server/signature/standard_webhooks.h"
 #include "server/status/ingest_counters.h"

@@ -8,7 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/logging.h"
 #include "server/grpc_server/grpc_session.h"
 #include "server/grpc_server/test_service.h"

@@ -23,7 +23,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/logging.h"
 #include "server/http/http_server.h"
 #include "server/http/problem.h"

@@ -11,7 +11,7 @@
 #include <string>
 #include <tuple>
 
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/grpc_server/grpc_server.h"
 #include "server/tls/certificate_store.h"
 #include "tests/interop/interop_service.h"

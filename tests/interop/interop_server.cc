@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
+#include "common/clock.h"
 #include "server/base/status.h"
 #include "server/grpc_server/grpc_server.h"
 #include "server/grpc_server/grpc_server_options.h"

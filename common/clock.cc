@@ -1,4 +1,4 @@
-#include "server/base/clock.h"
+#include "common/clock.h"
 
 #include <chrono>
 

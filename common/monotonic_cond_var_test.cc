@@ -1,4 +1,4 @@
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 
 #include <gtest/gtest.h>
 

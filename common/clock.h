@@ -2,8 +2,8 @@
 // test can move time by hand (tests/support/fake_clock.h). Timers and waits that a library makes
 // (Asio's timers, gRPC's deadlines, waiting on a condition) use the machine's own clocks; so does
 // the stamp of a log line.
-#ifndef HOOKGATE_SERVER_BASE_CLOCK_H_
-#define HOOKGATE_SERVER_BASE_CLOCK_H_
+#ifndef HOOKGATE_COMMON_CLOCK_H_
+#define HOOKGATE_COMMON_CLOCK_H_
 
 #include "absl/time/time.h"
 
@@ -26,4 +26,4 @@ const Clock& SystemClock();
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_BASE_CLOCK_H_
+#endif  // HOOKGATE_COMMON_CLOCK_H_

@@ -1,6 +1,6 @@
 // When a wait on the monotonic clock ends, as the standard library wants to be told.
-#ifndef HOOKGATE_SERVER_BASE_STEADY_DEADLINE_H_
-#define HOOKGATE_SERVER_BASE_STEADY_DEADLINE_H_
+#ifndef HOOKGATE_COMMON_STEADY_DEADLINE_H_
+#define HOOKGATE_COMMON_STEADY_DEADLINE_H_
 
 #include <algorithm>
 #include <chrono>
@@ -17,4 +17,4 @@ inline std::chrono::steady_clock::time_point SteadyDeadline(absl::Duration timeo
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_BASE_STEADY_DEADLINE_H_
+#endif  // HOOKGATE_COMMON_STEADY_DEADLINE_H_

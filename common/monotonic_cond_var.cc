@@ -1,6 +1,6 @@
-#include "server/base/monotonic_cond_var.h"
+#include "common/monotonic_cond_var.h"
 
-#include "server/base/steady_deadline.h"
+#include "common/steady_deadline.h"
 
 namespace hookgate {
 namespace {

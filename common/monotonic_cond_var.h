@@ -1,8 +1,8 @@
 // A condition variable on which a thread waits not longer than a time, whatever becomes of the wall
-// clock (monotonic_mutex.h has why), for several threads that wait with one mutex. Where one waits,
+// clock (server/base/monotonic_mutex.h has why), for several threads that wait with one mutex. Where one waits,
 // MonotonicMutex is simpler.
-#ifndef HOOKGATE_SERVER_BASE_MONOTONIC_COND_VAR_H_
-#define HOOKGATE_SERVER_BASE_MONOTONIC_COND_VAR_H_
+#ifndef HOOKGATE_COMMON_MONOTONIC_COND_VAR_H_
+#define HOOKGATE_COMMON_MONOTONIC_COND_VAR_H_
 
 #include <condition_variable>
 
@@ -31,4 +31,4 @@ class MonotonicCondVar {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_BASE_MONOTONIC_COND_VAR_H_
+#endif  // HOOKGATE_COMMON_MONOTONIC_COND_VAR_H_
