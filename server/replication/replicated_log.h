@@ -173,8 +173,9 @@ class ReplicatedLog {
   virtual CompareAppendResult CompareAppend(LogIndex expected, absl::string_view bytes,
                                             absl::Duration timeout) = 0;
 
-  // The records from `from` on (1 at least), in order and without a hole, as many as the limits
-  // allow and as this handle knows of. None if `from` is above all of them.
+  // The records from `from` on (1 at least), in order and without a hole, at most as many as the
+  // limits allow. At least one if this handle knows of one there; fewer than there are if the rest is
+  // still on its way. None if `from` is above all of them.
   //
   // They may not be durable yet where the engine shows what its standbys do not have (PostgreSQL
   // after a crash of the primary): apply only what Confirm, a leader's word or an append after them
