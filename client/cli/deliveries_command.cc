@@ -81,6 +81,23 @@ v1::ListDeliveriesRequest RequestOf(const Flags& flags) {
   return request;
 }
 
+// Why events that wait may not come when their time has come. Nothing if it cannot be asked: the
+// list is what was wanted.
+std::string PauseRemark(Connection& connection, const Flags& flags, const Reader& reader) {
+  v1::GetSubscriptionRequest request;
+  request.set_name(flags.arguments()[0]);
+  v1::GetSubscriptionResponse response;
+  const GatewayError error = CallGateway(connection.subscriptions(),
+                                         &v1::SubscriptionService::StubInterface::GetSubscription,
+                                         request, flags.Duration("timeout"), response);
+  const v1::Subscription& subscription = response.subscription();
+  if (!error.status.ok() || !subscription.has_pause_time()) return "";
+  const WhenText since = When(true, subscription.pause_time(), reader);
+  return absl::StrCat("Paused since ", since.local, " (", since.age,
+                      "): nothing is handed out until `hookgate subscriptions resume ",
+                      subscription.name(), "`.\n");
+}
+
 int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListDeliveriesRequest request = RequestOf(flags);
@@ -96,21 +113,23 @@ int Run(const Flags& flags, Environment& environment) {
     page.next_page_token = response.next_page_token();
     return error;
   };
-  return RunPagedListing({.command = kName,
-                          .singular = "delivered event",
-                          .plural = "delivered events",
-                          .none = "There are no such events.",
-                          .columns = {{"SEQUENCE", true},
-                                      {"STATE"},
-                                      {"SINCE"},
-                                      {"CONSUMER"},
-                                      {"ATTEMPT", true},
-                                      {"UNTIL"},
-                                      {"TYPE"},
-                                      {"SUBJECT"},
-                                      {"REASON"}},
-                          .fetch = fetch},
-                         flags, environment);
+  return RunPagedListing(
+      {.command = kName,
+       .singular = "delivered event",
+       .plural = "delivered events",
+       .none = "There are no such events.",
+       .columns = {{"SEQUENCE", true},
+                   {"STATE"},
+                   {"SINCE"},
+                   {"CONSUMER"},
+                   {"ATTEMPT", true},
+                   {"UNTIL"},
+                   {"TYPE"},
+                   {"SUBJECT"},
+                   {"REASON"}},
+       .fetch = fetch,
+       .remark = [&](Connection& connection) { return PauseRemark(connection, flags, reader); }},
+      flags, environment);
 }
 
 }  // namespace

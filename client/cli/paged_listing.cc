@@ -81,7 +81,10 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
     return FailedCall(error, absl::StrCat("cannot list ", listing.plural), connection->target(),
                       environment);
   }
-  if (!json) environment.out << Closing(listing, count, !page.next_page_token.empty());
+  if (!json) {
+    environment.out << Closing(listing, count, !page.next_page_token.empty());
+    if (listing.remark != nullptr) environment.out << listing.remark(*connection);
+  }
   return kFine;
 }
 

@@ -39,6 +39,8 @@ struct PagedListing {
   std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
                              ListedItems& page)>
       fetch;
+  // Asked after the pages: lines that explain them, printed below the table alone; may be null.
+  std::function<std::string(Connection& connection)> remark = nullptr;
 };
 
 // Prints page after page up to --limit, or all; returns the exit code.

@@ -333,6 +333,13 @@ TEST_F(SubscriptionsTest, DeliveriesAskForWhatTheFlagsSayAndShowWhyAnEventWaits)
   EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(Run({"deliveries", "billing", "--output", "json"}).out,
               HasSubstr(R"("state":"DELIVERY_STATE_WAITING")"));
+  // The events of a paused subscription looked as if they would come in five minutes.
+  EXPECT_THAT(outcome.out, Not(HasSubstr("Paused")));
+  *shown_.mutable_pause_time() = ToProto(clock_.WallNow() - absl::Minutes(5));
+  EXPECT_THAT(Run({"deliveries", "billing"}).out,
+              HasSubstr("(5 min ago): nothing is handed out until `hookgate subscriptions resume "
+                        "billing`.\n"));
+  EXPECT_THAT(Run({"deliveries", "billing", "--output", "json"}).out, Not(HasSubstr("Paused")));
   EXPECT_EQ(Run({"deliveries", "billing", "--state", "filtered"}).exit_code, kWrongUsage);
   EXPECT_EQ(Run({"deliveries"}).exit_code, kWrongUsage);
 }
