@@ -32,7 +32,9 @@ std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin
   envelope.set_webhook_id(origin.webhook_id);
   *envelope.mutable_webhook_time() = ToProto(origin.webhook_time);
   *envelope.mutable_receive_time() = ToProto(origin.receive_time);
-  envelope.set_durability(hookgate::v1::DURABILITY_LOCAL_DISK);
+  envelope.set_durability(origin.durability == Durability::kQuorum
+                              ? hookgate::v1::DURABILITY_QUORUM
+                              : hookgate::v1::DURABILITY_LOCAL_DISK);
   SetTrace(origin.trace, envelope);
 
   auto event = std::make_unique<LogEvent>();

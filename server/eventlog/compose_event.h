@@ -21,6 +21,8 @@ struct WebhookOrigin {
   absl::Time receive_time;  // in whole microseconds, as the log keeps it
   std::string secrets;      // as in LogEvent
   EventTrace trace = {};
+  // Of the log that the event is for.
+  Durability durability = Durability::kLocalDisk;
 };
 
 // Pure.

@@ -131,6 +131,12 @@ class CommitListener {
   virtual void OnCommit(absl::Span<const LogEventPtr> events) = 0;
 };
 
+// What it means that an append has succeeded.
+enum class Durability {
+  kLocalDisk,  // committed and synced to this process's disk
+  kQuorum,     // in the log that replicas share, as durable as its engine promises
+};
+
 // Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have
 // returned.
 class EventLog {
@@ -149,6 +155,8 @@ class EventLog {
   // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done`
   // and errors as Append.
   virtual void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) = 0;
+
+  virtual Durability durability() const { return Durability::kLocalDisk; }
 
   // OK while appends can succeed; otherwise why they can't.
   virtual absl::Status Health() const = 0;

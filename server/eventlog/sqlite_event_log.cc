@@ -220,6 +220,16 @@ bool MayPass(const absl::Status& status) {
 
 }  // namespace
 
+std::string StoredGenesis(const std::string& data_dir) {
+  const auto database =
+      Database::Open(absl::StrCat(data_dir, "/events.db"), Database::Mode::kReadOnly);
+  if (!database.ok()) return "";
+  auto get = (*database)->Prepare("SELECT genesis FROM replica WHERE id = 1");
+  if (!get.ok()) return "";
+  const absl::StatusOr<bool> found = get->Step();
+  return found.ok() && *found ? std::string(get->ColumnText(0)) : "";
+}
+
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
     const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
     LogMetrics* metrics, ReplicaOptions* replica) {
@@ -280,6 +290,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                                     replica != nullptr ? replica->gate : nullptr));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(indexes), std::move(writer)));
+  if (replica != nullptr) log->durability_ = Durability::kQuorum;
   log->opened_at_ = replica_row.tail;
   log->genesis_ = std::move(replica_row.genesis);
   RETURN_IF_ERROR(Annotate(log->OpenReaders(std::max(options.readers, 1)), path));

@@ -49,6 +49,10 @@ struct ReplicaOptions {
   absl::AnyInvocable<absl::StatusOr<ReplicaBeginning>()> begin;
 };
 
+// The genesis of the replicated log that the replica in `data_dir` has applied; "" if there is none
+// there, or none that can be read: Open says what is wrong with it.
+std::string StoredGenesis(const std::string& data_dir);
+
 struct SqliteEventLogOptions {
   std::string data_dir;
   LogWriter::Limits limits;
@@ -89,6 +93,7 @@ class SqliteEventLog final : public EventLog,
 
   void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
+  Durability durability() const override { return durability_; }
   absl::Status Health() const override;
   const std::string& epoch() const override { return history().epoch; }
   const LogHistory& history() const override { return *history_.load(std::memory_order_acquire); }
@@ -211,6 +216,7 @@ class SqliteEventLog final : public EventLog,
   // Of a replica, written while it is opened.
   RecordTail opened_at_;
   std::string genesis_;
+  Durability durability_ = Durability::kLocalDisk;
 
   // The log's history now, and all that it was: whoever has asked may still read those. Changes when
   // another replica leads.

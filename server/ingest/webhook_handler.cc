@@ -20,6 +20,8 @@ namespace hookgate {
 namespace {
 
 constexpr absl::Duration kRetryAfterDrain = absl::Seconds(10);
+// About what it takes until another replica leads.
+constexpr absl::Duration kRetryAfterNoLeader = absl::Seconds(2);
 
 absl::Status DrainingError() {
   absl::Status error = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
@@ -36,6 +38,13 @@ absl::Status ForSender(const absl::Status& error) {
   if (reason == reason::kQueueFull) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kQueueFull,
                            "too many webhooks wait to be stored: send the webhook again");
+  }
+  if (reason == reason::kNoLeader) {
+    absl::Status no_leader = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kNoLeader,
+                                             "no gateway of the cluster that can be reached stores "
+                                             "webhooks now: send the webhook again");
+    SetRetryAfter(no_leader, kRetryAfterNoLeader);
+    return no_leader;
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kStoreUnavailable,
                          "the gateway cannot store webhooks now: send the webhook again");
@@ -209,6 +218,7 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   Source& source = *delivery.source;
   const WebhookSource& config = source.config();
   WebhookOrigin& origin = delivery.origin;
+  origin.durability = log_.durability();
   origin.source = config.name;
   // Again, since the sources may be others than when the head came.
   RETURN_IF_ERROR(CheckAddress(source, head));

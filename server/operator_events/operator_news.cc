@@ -61,7 +61,8 @@ absl::StatusOr<std::set<OperatorEventType>> MatchOperatorEventTypes(absl::string
 }
 
 absl::StatusOr<std::unique_ptr<LogEvent>> MakeOperatorEvent(const OperatorNews& news,
-                                                            const EventTrace& trace) {
+                                                            const EventTrace& trace,
+                                                            Durability durability) {
   json::object body;
   body.emplace("id", View(news.id));
   body.emplace("created_at", absl::ToUnixSeconds(news.time));
@@ -80,7 +81,8 @@ absl::StatusOr<std::unique_ptr<LogEvent>> MakeOperatorEvent(const OperatorNews& 
                                                   .webhook_id = news.id,
                                                   .webhook_time = news.time,
                                                   .receive_time = news.time,
-                                                  .trace = trace},
+                                                  .trace = trace,
+                                                  .durability = durability},
                                                  std::move(text));
   event->is_webhook = false;
   return event;

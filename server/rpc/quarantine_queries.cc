@@ -184,7 +184,8 @@ absl::StatusOr<std::unique_ptr<LogEvent>> QuarantineQueries::EventOf(
                                 .webhook_id = webhook.webhook_id,
                                 .webhook_time = webhook.webhook_time,
                                 .receive_time = webhook.receive_time,
-                                .trace = ParseTrace(webhook.trace)};
+                                .trace = ParseTrace(webhook.trace),
+                                .durability = log_.durability()};
   return ComposeEvent(*std::move(decoded), origin, std::move(webhook.raw_body));
 }
 

@@ -44,7 +44,7 @@ class IngestCounters {
   void AddRows(const std::map<std::string, int64_t>& rows);
 
  private:
-  static constexpr size_t kReasons = 22;
+  static constexpr size_t kReasons = 23;
 
   std::array<std::atomic<int64_t>, kReasons> refused_{};
 };
