@@ -19,6 +19,7 @@ namespace {
 
 constexpr char kHealthPath[] = "/healthz";
 constexpr char kReadyPath[] = "/readyz";
+constexpr char kLeaderPath[] = "/leaderz";
 constexpr char kMetricsPath[] = "/metrics";
 // After a scrape was refused: the others will have ended.
 constexpr absl::Duration kRetryAfterScrapes = absl::Seconds(1);
@@ -36,6 +37,14 @@ std::string FieldOf(const HttpHead& head, absl::string_view wanted) {
     absl::StrAppend(&joined, joined.empty() ? "" : ",", value);
   });
   return joined;
+}
+
+HttpResponse NotNow(const char* status, const std::vector<std::string>& reasons) {
+  HttpResponse response;
+  response.status = 503;
+  response.body = boost::json::serialize(boost::json::object{
+      {"status", status}, {"reasons", boost::json::array(reasons.begin(), reasons.end())}});
+  return response;
 }
 
 }  // namespace
@@ -103,18 +112,19 @@ class AdminHandler::ScrapeUnderWay final : public AnswerWatch {
   const Scrapes::Place place_;
 };
 
-AdminHandler::AdminHandler(ReasonsNotReady reasons_not_ready, MetricRegistry& metrics,
-                           const Clock& clock)
+AdminHandler::AdminHandler(ReasonsNotReady reasons_not_ready, ReasonNotLeading reason_not_leading,
+                           MetricRegistry& metrics, const Clock& clock)
     : reasons_not_ready_(std::move(reasons_not_ready)),
+      reason_not_leading_(std::move(reason_not_leading)),
       metrics_(metrics),
       clock_(clock),
       scrapes_(std::make_shared<Scrapes>()) {}
 
 absl::optional<HttpResponse> AdminHandler::CheckHead(const HttpHead& head) {
   const absl::string_view path = PathOf(head);
-  if (path != kHealthPath && path != kReadyPath && path != kMetricsPath) {
+  if (path != kHealthPath && path != kReadyPath && path != kLeaderPath && path != kMetricsPath) {
     return ToHttpResponse(ErrorWithReason(absl::StatusCode::kNotFound, reason::kNotFound,
-                                          "there are /healthz, /readyz and /metrics"));
+                                          "there are /healthz, /readyz, /leaderz and /metrics"));
   }
   if (head.method() != "GET" && head.method() != "HEAD") {
     HttpResponse response = ToHttpResponse(ErrorWithReason(
@@ -128,6 +138,10 @@ absl::optional<HttpResponse> AdminHandler::CheckHead(const HttpHead& head) {
 void AdminHandler::Handle(const HttpHead& head, std::string, absl::Time, Respond respond) {
   if (PathOf(head) == kReadyPath) {
     std::move(respond)(Readiness());
+    return;
+  }
+  if (PathOf(head) == kLeaderPath) {
+    std::move(respond)(Leadership());
     return;
   }
   if (PathOf(head) == kMetricsPath) {
@@ -161,6 +175,16 @@ HttpResponse AdminHandler::Scrape(const HttpHead& head) {
   return response;
 }
 
+HttpResponse AdminHandler::Leadership() const {
+  const std::string reason = reason_not_leading_();
+  HttpResponse response;
+  if (reason.empty()) {
+    response.body = R"({"status":"leader"})";
+    return response;
+  }
+  return NotNow("not_leader", {reason});
+}
+
 HttpResponse AdminHandler::Readiness() const {
   HttpResponse response;
   const std::vector<std::string> reasons = reasons_not_ready_();
@@ -168,10 +192,7 @@ HttpResponse AdminHandler::Readiness() const {
     response.body = R"({"status":"ready"})";
     return response;
   }
-  response.status = 503;
-  response.body = boost::json::serialize(boost::json::object{
-      {"status", "not_ready"}, {"reasons", boost::json::array(reasons.begin(), reasons.end())}});
-  return response;
+  return NotNow("not_ready", reasons);
 }
 
 }  // namespace hookgate

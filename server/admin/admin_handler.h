@@ -1,4 +1,5 @@
-// What the operator's tools ask over HTTP: GET /healthz, GET /readyz and GET /metrics.
+// What the operator's tools ask over HTTP: GET /healthz, GET /readyz, GET /leaderz and GET
+// /metrics.
 #ifndef HOOKGATE_SERVER_ADMIN_ADMIN_HANDLER_H_
 #define HOOKGATE_SERVER_ADMIN_ADMIN_HANDLER_H_
 
@@ -22,6 +23,10 @@ class AdminHandler final : public HttpHandler {
   // Why the gateway should not be sent webhooks now; empty: it is ready. Called on HTTP threads.
   using ReasonsNotReady = std::function<std::vector<std::string>()>;
 
+  // Why this gateway does not decide what is stored; "": it does, being alone or the leader of a
+  // cluster. Called on HTTP threads.
+  using ReasonNotLeading = std::function<std::string()>;
+
   // Scrapes whose answers may be on their way at one time. Each holds its text until it is written:
   // some 60 KiB, and a few MiB where there are a thousand subscriptions.
   static constexpr int kMaxScrapes = 4;
@@ -30,10 +35,13 @@ class AdminHandler final : public HttpHandler {
   static constexpr absl::Duration kScrapePatience = absl::Seconds(1);
 
   // `metrics` and `clock` outlive the handler.
-  AdminHandler(ReasonsNotReady reasons_not_ready, MetricRegistry& metrics, const Clock& clock);
+  AdminHandler(ReasonsNotReady reasons_not_ready, ReasonNotLeading reason_not_leading,
+               MetricRegistry& metrics, const Clock& clock);
 
   // /healthz: 200 {"status":"ok"} as long as the process answers at all.
   // /readyz:  200 {"status":"ready"}, or 503 {"status":"not_ready","reasons":["draining"]}.
+  // /leaderz: 200 {"status":"leader"}, or 503 {"status":"not_leader","reasons":["..."]}: for balancers
+  //           that are to send everything to the leader of a cluster.
   // /metrics: 200, in Prometheus' text format, or in OpenMetrics if Accept asks for it; 503
   //           too_many_scrapes while kMaxScrapes are under way that were all begun within
   //           kScrapePatience. Waits neither for a commit nor for the disk.
@@ -44,10 +52,12 @@ class AdminHandler final : public HttpHandler {
 
  private:
   HttpResponse Readiness() const;
+  HttpResponse Leadership() const;
   HttpResponse Scrape(const HttpHead& head);
 
   // Constant after construction.
   const ReasonsNotReady reasons_not_ready_;
+  const ReasonNotLeading reason_not_leading_;
   MetricRegistry& metrics_;  // does its own locking
   const Clock& clock_;
 

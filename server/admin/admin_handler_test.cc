@@ -31,9 +31,11 @@ class AdminHandlerTest : public testing::Test {
   }
 
   std::vector<std::string> reasons_;  // set before a request is sent
+  std::string not_leading_;           // the same
   FakeClock clock_;
   MetricRegistry metrics_;
-  AdminHandler handler_{[this] { return reasons_; }, metrics_, clock_};
+  AdminHandler handler_{[this] { return reasons_; }, [this] { return not_leading_; }, metrics_,
+                        clock_};
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -57,6 +59,16 @@ TEST_F(AdminHandlerTest, ReadinessFollowsTheReasonsAgainstIt) {
             R"({"status":"not_ready","reasons":["draining","the disk said \"full\""]})");
   reasons_ = {};
   EXPECT_EQ(Ask("/readyz").status, 200);
+}
+
+TEST_F(AdminHandlerTest, OneThatIsAloneLeads) {
+  EXPECT_EQ(Ask("/leaderz").status, 200);
+  EXPECT_EQ(Ask("/leaderz").body, R"({"status":"leader"})");
+  not_leading_ = "replica a does not lead";
+  EXPECT_EQ(Ask("/leaderz").status, 503);
+  EXPECT_EQ(Ask("/leaderz").body,
+            R"({"status":"not_leader","reasons":["replica a does not lead"]})");
+  EXPECT_EQ(Ask("/readyz").status, 200) << "it may be sent what any replica takes";
 }
 
 constexpr MetricInfo kSent = {"sent_total", MetricType::kCounter, "What was sent."};

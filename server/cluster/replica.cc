@@ -37,13 +37,8 @@ uint64_t RandomWriter() {
 }  // namespace
 
 Replica::Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& clock,
-                 ReplicaPeers* peers, LeadershipListener* listener)
-    : config_(config),
-      log_(log),
-      clock_(clock),
-      peers_(peers),
-      listener_(listener),
-      writer_(RandomWriter()) {}
+                 ReplicaPeers* peers)
+    : config_(config), log_(log), clock_(clock), peers_(peers), writer_(RandomWriter()) {}
 
 Replica::~Replica() { Stop(); }
 
@@ -89,8 +84,9 @@ absl::StatusOr<ReplicaBeginning> Replica::Begin() {
   }
 }
 
-void Replica::Start(SqliteEventLog& event_log) {
+void Replica::Start(SqliteEventLog& event_log, LeadershipListener* listener) {
   event_log_ = &event_log;
+  listener_ = listener;
   const RecordTail& tail = event_log.opened_at();
   {
     absl::MutexLock lock(&mu_);
@@ -135,7 +131,7 @@ void Replica::Hear(const Heartbeat& heartbeat) {
   {
     absl::MutexLock lock(&mu_);
     if (!state_.has_value() || heartbeat.term < leader_term_) return;
-    known_ = std::max(known_, heartbeat.applied);
+    NoteKnown(heartbeat.applied);
     durable_ = std::max(durable_, heartbeat.applied);
     leader_term_ = heartbeat.term;
     leader_ = heartbeat.leaving ? "" : heartbeat.replica;
@@ -161,10 +157,21 @@ ReplicaStatus Replica::Status() const {
   status.term = state_->term();
   status.applied = state_->tail().index;
   status.known = std::max(known_, status.applied);
+  if (status.known > status.applied) status.lag = Now() - awaited_since_;
+  status.takeovers = takeovers_;
   status.leader = status.serving ? config_.name : leader_;
   status.leader_address = status.serving ? config_.address : leader_address_;
   status.problem = problem_;
   return status;
+}
+
+// Under load there is always a newer record: what counts is how long ago the one was the newest that
+// is applied next.
+void Replica::NoteKnown(LogIndex index) {
+  known_ = std::max(known_, index);
+  if (known_ <= state_->tail().index || awaited_ > state_->tail().index) return;
+  awaited_ = known_;
+  awaited_since_ = Now();
 }
 
 void Replica::NoteRole() {
@@ -328,7 +335,7 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   RETURN_IF_ERROR(applied);
   absl::MutexLock lock(&mu_);
   state_->Applied(tail, Now());
-  known_ = std::max(known_, tail.index);
+  NoteKnown(tail.index);
   NoteRole();
   return absl::OkStatus();
 }
@@ -350,7 +357,7 @@ void Replica::FindEnd() {
                                                ", but this replica has ", state_->tail().index,
                                                ": the log has lost what it had"));
       }
-      known_ = std::max(known_, range->last);
+      NoteKnown(range->last);
       state_->LogEndsAt(range->last, Now());
     } else {
       problem = range.status();
@@ -398,6 +405,7 @@ void Replica::TakeOver() {
     absl::MutexLock lock(&mu_);
     if (stored.ok()) {
       state_->TookOver();
+      ++takeovers_;
     } else {
       state_->Failed(Now());
     }
@@ -443,6 +451,11 @@ absl::Status Replica::NoLeader() const {
                          ", replica ", leader_, " does"));
   if (!leader_address_.empty()) SetMetadata(error, "leader_address", leader_address_);
   return error;
+}
+
+absl::Status Replica::NotLeading() const {
+  absl::MutexLock lock(&mu_);
+  return NoLeader();
 }
 
 absl::Status Replica::Admit(bool takes_over) const {
@@ -517,7 +530,7 @@ void Replica::Committed() {
   {
     absl::MutexLock lock(&mu_);
     state_->Committed(sealed_tail_);
-    known_ = std::max(known_, sealed_tail_.index);
+    NoteKnown(sealed_tail_.index);
     if (problem_.ok()) return;
   }
   NoteProblem(absl::OkStatus());

@@ -6,10 +6,10 @@
 // event log's writer passes here (eventlog/commit_gate.h): in the writer's thread, and only while
 // this replica leads.
 //
-//   Replica replica(config, log, clock, &peers, &listener);
+//   Replica replica(config, log, clock, &peers);
 //   ReplicaOptions options = replica.LogOptions();
 //   auto event_log = SqliteEventLog::Open(..., &options);
-//   replica.Start(**event_log);
+//   replica.Start(**event_log, &listener);
 //   ...
 //   replica.Stop();  // before the event log ends
 #ifndef HOOKGATE_SERVER_CLUSTER_REPLICA_H_
@@ -73,6 +73,8 @@ struct ReplicaConfig {
   ReplicaState::Timing timing;
   // For an attempt to append. A sender waits for two of them at most.
   absl::Duration append_timeout = absl::Seconds(1);
+  // How long a record stays in the log after all replicas that are known have applied it.
+  absl::Duration log_retention = absl::Hours(24);
 };
 
 // For /readyz, GetStatus and metrics.
@@ -85,6 +87,10 @@ struct ReplicaStatus {
   LogIndex applied = 0;
   // The newest record that this replica has heard of. `known - applied` is how far it is behind.
   LogIndex known = 0;
+  // For how long there have been records that it has not applied; zero: it has what it knows of.
+  absl::Duration lag;
+  // How often it has begun to lead since it was started.
+  int64_t takeovers = 0;
   // Who leads, by name and address; "" if nobody is known to.
   std::string leader;
   std::string leader_address;
@@ -96,10 +102,9 @@ struct ReplicaStatus {
 // Thread-safe.
 class Replica final : public CommitGate {
  public:
-  // `log`, `clock`, `peers` and `listener` outlive the replica; the last two may be null. `log` is
+  // `log`, `clock` and `peers` outlive the replica; `peers` may be null. `log` is
   // shut down when the replica is stopped.
-  Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& clock, ReplicaPeers* peers,
-          LeadershipListener* listener);
+  Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& clock, ReplicaPeers* peers);
   ~Replica() override;
 
   // For SqliteEventLog::Open. A log that is new begins with the genesis record, which the first of
@@ -107,8 +112,9 @@ class Replica final : public CommitGate {
   // the log there is another cluster's.
   ReplicaOptions LogOptions();
 
-  // Follows from now on. `event_log` is what was opened with LogOptions, and outlives Stop. Once.
-  void Start(SqliteEventLog& event_log);
+  // Follows from now on. `event_log` is what was opened with LogOptions; it and `listener`, which may
+  // be null, outlive Stop. Once.
+  void Start(SqliteEventLog& event_log, LeadershipListener* listener);
 
   // Gives up what it leads, and says so to the others, so that one of them leads at once. Decides
   // nothing afterwards, and does not lead again. Waits for no commit.
@@ -120,6 +126,10 @@ class Replica final : public CommitGate {
   void Hear(const Heartbeat& heartbeat);
 
   ReplicaStatus Status() const;
+
+  // UNAVAILABLE no_leader, for whoever asks this replica for what only a leader decides. Metadata:
+  // leader_address, if it is known.
+  absl::Status NotLeading() const;
 
   // CommitGate:
   absl::Status Admit(bool takes_over) const override;
@@ -146,6 +156,8 @@ class Replica final : public CommitGate {
   void NoteProblem(const absl::Status& problem) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteRole() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // There is a record at `index`, whether it is applied or not.
+  void NoteKnown(LogIndex index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status NoLeader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration Now() const { return clock_.MonotonicNow(); }
 
@@ -154,11 +166,11 @@ class Replica final : public CommitGate {
   ReplicatedLog& log_;  // Does its own locking.
   const Clock& clock_;
   ReplicaPeers* const peers_;
-  LeadershipListener* const listener_;
   const uint64_t writer_;
 
   // Set by Start.
   SqliteEventLog* event_log_ = nullptr;
+  LeadershipListener* listener_ = nullptr;
 
   // Touched only by the replica's thread.
   std::string term_record_;  // of the term that is being begun
@@ -178,6 +190,10 @@ class Replica final : public CommitGate {
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   LogIndex known_ ABSL_GUARDED_BY(mu_) = 0;
+  // The newest record at some time in the past, and when that was, while it is not applied.
+  LogIndex awaited_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Duration awaited_since_ ABSL_GUARDED_BY(mu_);
+  int64_t takeovers_ ABSL_GUARDED_BY(mu_) = 0;
   LogIndex durable_ ABSL_GUARDED_BY(mu_) = 0;  // as the leader says
   int64_t leader_term_ ABSL_GUARDED_BY(mu_) = 0;
   std::string leader_ ABSL_GUARDED_BY(mu_);

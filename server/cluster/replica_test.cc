@@ -291,7 +291,7 @@ absl::Status Node::Start() {
                                                     .name = name_,
                                                     .timing = cluster_.timing,
                                                     .append_timeout = absl::Milliseconds(200)},
-                                      *engine, SystemClock(), this, this);
+                                      *engine, SystemClock(), this);
   tail = std::make_unique<Tail>(Tail::Limits(), watch);
   ReplicaOptions options = replica->LogOptions();
   auto opened = SqliteEventLog::Open({.data_dir = folder_, .reserved_wal_bytes = 0}, this, nullptr,
@@ -303,7 +303,7 @@ absl::Status Node::Start() {
   registry = SubscriptionRegistry::OpenSuspended(
       {*log, *log, *tail, watch, executor, reads, SystemClock()}, AnotherLeads());
   leads = false;
-  replica->Start(*log);
+  replica->Start(*log, this);
   return absl::OkStatus();
 }
 
@@ -565,7 +565,7 @@ TEST(ReplicaTest, FoldersOfOthersAreRefused) {
   EXPECT_THAT(std::string(alone.status().message()), testing::HasSubstr("cluster hooks"));
 
   InMemoryLog engine(cluster.engine, {.cluster = "others"});
-  Replica other({.cluster = "others", .name = "x"}, engine, SystemClock(), nullptr, nullptr);
+  Replica other({.cluster = "others", .name = "x"}, engine, SystemClock(), nullptr);
   ReplicaOptions options = other.LogOptions();
   const auto of_others =
       SqliteEventLog::Open({.data_dir = node.folder()}, nullptr, nullptr, nullptr, &options);

@@ -40,6 +40,11 @@ absl::Status SubscriptionRegistry::Resume() {
   return absl::OkStatus();
 }
 
+absl::Status SubscriptionRegistry::CheckDecides() {
+  absl::MutexLock lock(&mu_);
+  return suspended_;
+}
+
 void SubscriptionRegistry::Suspend(const absl::Status& why) {
   {
     absl::MutexLock lock(&mu_);

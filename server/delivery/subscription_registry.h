@@ -34,6 +34,8 @@ class SubscriptionRegistry {
   // This process decides: reads what is stored. Leases of before are void, and do not count, as
   // after a restart. An error of the store leaves it suspended.
   absl::Status Resume() ABSL_LOCKS_EXCLUDED(mu_);
+  // OK, or what Suspend was given: then an empty List says nothing.
+  absl::Status CheckDecides() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Ends what its subscriptions do. Nobody may be attached any more.
   ~SubscriptionRegistry();

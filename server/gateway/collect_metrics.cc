@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "server/gateway/cluster_status.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/status/source_records.h"
 #include "version/version.h"
@@ -93,9 +94,15 @@ double UnixSeconds(const absl::optional<absl::Time>& time) {
 void CollectGateway(const MetricSources& from, MetricSamples& samples) {
   const bool draining = from.gateway.draining;
   const bool writable = from.log.healthy();
-  samples.Add(kReady, {}, int64_t{!draining && writable});
+  const ReplicaReadiness replica =
+      from.replica == nullptr ? ReplicaReadiness() : ReadinessOf(from.replica->Status());
+  samples.Add(kReady, {}, int64_t{!draining && writable && !replica.no_leader && !replica.behind});
   samples.Add(kNotReady, {{"reason", "draining"}}, int64_t{draining});
   samples.Add(kNotReady, {{"reason", "store_unavailable"}}, int64_t{!writable});
+  if (from.replica != nullptr) {
+    samples.Add(kNotReady, {{"reason", "no_leader"}}, int64_t{replica.no_leader});
+    samples.Add(kNotReady, {{"reason", "behind"}}, int64_t{replica.behind});
+  }
   samples.Add(kBuild, {{"version", std::string(Version())}}, int64_t{1});
   samples.Add(kReloadSuccessful, {}, int64_t{from.gateway.last_reload_successful});
   samples.Add(kReloadTime, {}, static_cast<double>(from.gateway.config_time_us) * 1e-6);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "server/cluster/replica.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/eventlog/log_metrics.h"
 #include "server/eventlog/storage_watch.h"
@@ -34,6 +35,7 @@ struct MetricSources {
   const StorageWatch& storage;
   SubscriptionRegistry& subscriptions;
   const RpcServer& rpc;
+  const Replica* replica;  // null: this gateway is alone
   int64_t max_rpc_connections;
   const HttpServer& webhooks;
   const CertificateStore* http_certificates;  // null: plain text

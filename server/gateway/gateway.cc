@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/gateway/cluster_status.h"
 #include "server/gateway/fill_status.h"
 #include "server/gateway/reload.h"
 #include "server/metrics/process_metrics.h"
@@ -19,7 +22,6 @@ namespace {
 
 // For the status, when a drain has used up its time: about a sync of a slow disk.
 constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
-constexpr absl::Duration kRetentionInterval = absl::Minutes(1);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
@@ -54,11 +56,14 @@ void TakeCertificates(CertificateStore* certificates, CertificateStore::Reading 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
                                                          const Clock& clock) {
   auto gateway = absl::WrapUnique(new Gateway(options, clock));
+  RETURN_IF_ERROR(gateway->OpenReplicatedLog());  // Of a cluster.
   RETURN_IF_ERROR(gateway->OpenLog());            // No promise before the log can be written.
   RETURN_IF_ERROR(gateway->OpenSubscriptions());  // What is owed since the last time.
   RETURN_IF_ERROR(gateway->StartRpc());           // Before senders: no backlog at birth.
   RETURN_IF_ERROR(gateway->StartWebhooks());      // From here on senders are owed answers.
   RETURN_IF_ERROR(gateway->StartAdmin());         // Last: ready is said once all of it is true.
+  if (gateway->replica_ != nullptr)
+    gateway->replica_->Start(*gateway->log_, gateway->duties_.get());
   return gateway;
 }
 
@@ -82,10 +87,39 @@ Gateway::Gateway(const Options& options, const Clock& clock)
 }
 
 // The edges end first: whatever still runs there uses what is below.
-Gateway::~Gateway() = default;
+Gateway::~Gateway() {
+  if (replica_ != nullptr) replica_->Stop();
+}
+
+// Only what a person has to mend keeps a replica from starting: an engine that cannot be reached now
+// does not, since what is held here can be read.
+absl::Status Gateway::OpenReplicatedLog() {
+  if (!options_.cluster.has_value()) return absl::OkStatus();
+  ClusterOptions cluster = *options_.cluster;
+  cluster.log.genesis = StoredGenesis(options_.log.data_dir);
+  cluster.log.create = cluster.log.genesis.empty();
+  auto log = hookgate::OpenReplicatedLog(cluster);
+  if (!log.ok()) return Annotate(log.status(), "cluster");
+  replicated_log_ = *std::move(log);
+  const absl::Status reached = replicated_log_->Identity().status();
+  const bool may_wait = absl::IsUnavailable(reached) && !cluster.log.genesis.empty();
+  if (!reached.ok() && !may_wait) {
+    return Annotate(reached, absl::StrCat("cluster ", cluster.replica.cluster));
+  }
+  if (!reached.ok()) {
+    Log(Severity::kWarning, "the cluster's log is not reached yet",
+        {{"error", reached.ToString()}});
+  }
+  replica_ = std::make_unique<Replica>(cluster.replica, *replicated_log_, clock_,
+                                       /*peers=*/nullptr);
+  return absl::OkStatus();
+}
 
 absl::Status Gateway::OpenLog() {
-  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &log_metrics_);
+  absl::optional<ReplicaOptions> replica;
+  if (replica_ != nullptr) replica = replica_->LogOptions();
+  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &log_metrics_,
+                                  replica.has_value() ? &*replica : nullptr);
   if (!log.ok()) return Annotate(log.status(), "opening the log");
   log_ = *std::move(log);
   const LogPosition position = log_->Position();
@@ -110,22 +144,30 @@ absl::Status Gateway::OpenSubscriptions() {
   subscription_reads_ =
       std::make_unique<ReadQueue>(kSubscriptionReadThreads, kMaxSubscriptionPages);
   subscription_executor_ = std::make_unique<Executor>(kSubscriptionThreads);
-  auto subscriptions = SubscriptionRegistry::Open({.store = *log_,
-                                                   .log = *log_,
-                                                   .tail = tail_,
-                                                   .watch = watch_,
-                                                   .executor = *subscription_executor_,
-                                                   .reads = *subscription_reads_,
-                                                   .clock = clock_,
-                                                   .metrics = &subscription_metrics_});
-  if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
-  subscriptions_ = *std::move(subscriptions);
-  // Before retention, so that what it takes now is told.
+  const SubscriptionContext context = {.store = *log_,
+                                       .log = *log_,
+                                       .tail = tail_,
+                                       .watch = watch_,
+                                       .executor = *subscription_executor_,
+                                       .reads = *subscription_reads_,
+                                       .clock = clock_,
+                                       .metrics = &subscription_metrics_};
+  if (replica_ != nullptr) {
+    subscriptions_ = SubscriptionRegistry::OpenSuspended(context, LeaderDuties::AnotherDecides());
+  } else {
+    auto subscriptions = SubscriptionRegistry::Open(context);
+    if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
+    subscriptions_ = *std::move(subscriptions);
+  }
   probe_ = std::make_unique<GatewayProbe>(*subscriptions_, sources_, *log_);
-  operator_events_ = std::make_unique<OperatorEvents>(options_.operator_events, *probe_, *log_,
-                                                      webhook_handler_->trace_parents(), clock_);
-  retention_ = std::make_unique<Retention>(options_.retention, kRetentionInterval, *log_, clock_,
-                                           [this] { subscriptions_->NoteTrim(); });
+  duties_ = std::make_unique<LeaderDuties>(
+      LeaderDuties::Context{.log = *log_,
+                            .subscriptions = *subscriptions_,
+                            .probe = *probe_,
+                            .trace_parents = webhook_handler_->trace_parents(),
+                            .clock = clock_},
+      options_.retention, options_.operator_events);
+  if (replica_ == nullptr) duties_->Begin();
   storage_watch_ = std::make_unique<StorageWatch>(*log_, options_.log.data_dir, log_metrics_);
   return absl::OkStatus();
 }
@@ -189,13 +231,16 @@ absl::Status Gateway::StartAdmin() {
                        .storage = *storage_watch_,
                        .subscriptions = *subscriptions_,
                        .rpc = *rpc_server_,
+                       .replica = replica_.get(),
                        .max_rpc_connections = options_.rpc.transport.max_connections,
                        .webhooks = *webhook_server_,
                        .http_certificates = http_certificates_.get(),
                        .grpc_certificates = grpc_certificates_.get()},
                       metrics_);
+  AddClusterMetrics(replica_.get(), metrics_);
   admin_handler_ =
-      std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); }, metrics_, clock_);
+      std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); },
+                                     [this] { return ReasonNotLeading(); }, metrics_, clock_);
   HttpServerOptions options = options_.admin;
   options.threads = 1;
   // Whoever asks there sends a GET.
@@ -213,7 +258,24 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
   if (gauges_.draining) reasons.push_back("draining");
   const absl::Status health = log_->Health();
   if (!health.ok()) reasons.push_back(std::string(health.message()));
+  if (replica_ == nullptr) return reasons;
+  const ReplicaStatus replica = replica_->Status();
+  const ReplicaReadiness readiness = ReadinessOf(replica);
+  if (readiness.no_leader) {
+    reasons.push_back(replica.problem.ok() ? std::string(replica_->NotLeading().message())
+                                           : absl::StrCat("cluster: ", replica.problem.message()));
+  }
+  if (readiness.behind) {
+    reasons.push_back(absl::StrCat("this replica is ", absl::FormatDuration(replica.lag),
+                                   " behind the cluster's log"));
+  }
   return reasons;
+}
+
+std::string Gateway::ReasonNotLeading() const {
+  if (gauges_.draining) return "draining";
+  if (replica_ == nullptr || replica_->Status().serving) return "";
+  return std::string(replica_->NotLeading().message());
 }
 
 absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
@@ -244,6 +306,9 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   status.mutable_quarantine()->set_entries(quarantine.entries);
   status.mutable_quarantine()->set_removed_by_limits(
       status_book_.counters().removed_from_quarantine);
+  if (replica_ != nullptr) {
+    FillCluster(options_.cluster->replica, replica_->Status(), *status.mutable_cluster());
+  }
   return absl::OkStatus();
 }
 
@@ -263,9 +328,8 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   sources_.Replace(options.sources);
   access_.Replace(AccessPolicy(options.doors.principals));
   rpc_server_->RecheckAccess();
-  retention_->SetLimits(options.retention);
+  duties_->SetLimits(options.retention, options.operator_events);
   webhook_handler_->trace_parents().SetSampleRatio(options.trace_sample_ratio);
-  operator_events_->SetLimits(options.operator_events);
   SetLeastSeverity(options.logging.least_severity);
 }
 
@@ -277,7 +341,7 @@ void Gateway::NoteConfig() {
 void Gateway::NoteReload(const Problems& problems) {
   gauges_.last_reload_successful = problems.ok();
   status_book_.SetLastReload(ReloadStatus(clock_.WallNow(), problems).SerializeAsString());
-  if (!problems.ok()) operator_events_->NoteFailedReload(problems.errors());
+  if (!problems.ok()) duties_->NoteFailedReload(problems.errors());
 }
 
 bool Gateway::Drain() {
@@ -288,7 +352,7 @@ bool Gateway::Drain() {
   Log(Severity::kInfo, "draining",
       {{"streams", rpc_server_->open_streams()},
        {"at_most", absl::FormatDuration(options_.drain_timeout)}});
-  operator_events_->Stop(options_.drain_timeout);
+  duties_->StopOperatorEvents(options_.drain_timeout);
   gauges_.draining = true;         // Balancers look elsewhere,
   rpc_server_->StopServing();      // those of gRPC too.
   webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
@@ -297,6 +361,8 @@ bool Gateway::Drain() {
   const bool said_goodbye = rpc_server_->Drain(time_left());
   const bool answered = webhook_server_->Drain(time_left());
   const bool all_ended = answered && said_goodbye;
+  // What was answered is in the log. Whoever leads next need not wait for a silence.
+  if (replica_ != nullptr) replica_->Leave();
   // Last: all of that counts.
   const bool stored = status_keeper_->StoreNow(std::max(time_left(), kLeastTimeToStore));
   if (!stored) {

@@ -15,23 +15,24 @@
 #include "server/admin/admin_handler.h"
 #include "server/base/executor.h"
 #include "server/base/memory_releaser.h"
+#include "server/cluster/replica.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_metrics.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
 #include "server/eventlog/log_metrics.h"
-#include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/eventlog/storage_watch.h"
 #include "server/gateway/collect_metrics.h"
 #include "server/gateway/gateway_probe.h"
+#include "server/gateway/leader_duties.h"
 #include "server/gateway/options.h"
 #include "server/gateway/problems.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
 #include "server/metrics/metric_registry.h"
-#include "server/operator_events/operator_events.h"
+#include "server/replication/replicated_log.h"
 #include "server/rpc/rpc_server.h"
 #include "server/status/refused_requests.h"
 #include "server/status/status_book.h"
@@ -47,7 +48,7 @@ class Gateway {
   static absl::StatusOr<std::unique_ptr<Gateway>> Create(const Options& options,
                                                          const Clock& clock);
 
-  // Ends at once what Drain has left.
+  // Ends at once what Drain has left. A replica gives up what it leads.
   ~Gateway();
 
   // Where it listens.
@@ -75,6 +76,7 @@ class Gateway {
  private:
   Gateway(const Options& options, const Clock& clock);
 
+  absl::Status OpenReplicatedLog();
   absl::Status OpenLog();
   absl::Status OpenSubscriptions();
   absl::Status StartRpc();
@@ -82,6 +84,8 @@ class Gateway {
   absl::Status StartAdmin();
   // Why the gateway should not be sent webhooks now; empty: it is ready.
   std::vector<std::string> ReasonsNotReady() const;
+  // Why it does not decide what is stored; "": it does.
+  std::string ReasonNotLeading() const;
   // What a scrape says of the config in force.
   void NoteConfig() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status FillStatus(hookgate::v1::GetStatusResponse& status) ABSL_LOCKS_EXCLUDED(mu_);
@@ -111,16 +115,17 @@ class Gateway {
   std::unique_ptr<CertificateStore> http_certificates_;  // null: so is HTTP
   HeadWatch watch_;
   Tail tail_;
+  std::unique_ptr<ReplicatedLog> replicated_log_;  // null: this gateway is alone
+  std::unique_ptr<Replica> replica_;               // the same
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<ReadQueue> subscription_reads_;
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
-  std::unique_ptr<Retention> retention_;
   std::unique_ptr<StorageWatch> storage_watch_;
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<StatusKeeper> status_keeper_;
   std::unique_ptr<GatewayProbe> probe_;
-  std::unique_ptr<OperatorEvents> operator_events_;
+  std::unique_ptr<LeaderDuties> duties_;
   std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<HttpServer> webhook_server_;
   std::unique_ptr<AdminHandler> admin_handler_;

@@ -1,8 +1,5 @@
 #include "server/gateway/options.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -16,6 +13,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
+#include "server/base/host_port.h"
 #include "server/base/proto_time.h"
 #include "server/base/small_file.h"
 #include "server/base/status.h"
@@ -170,86 +168,28 @@ absl::Status SetDuration(bool is_set, const google::protobuf::Duration& value,
   return absl::OkStatus();
 }
 
-// The HOST of "HOST:PORT", with the brackets that IPv6 is written in; nullopt if it is no such
-// text.
-absl::optional<std::string> HostOf(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos || colon == 0) return absl::nullopt;
-  const absl::string_view host = address.substr(0, colon);
-  const bool bracketed = absl::StartsWith(host, "[") && absl::EndsWith(host, "]");
-  const absl::string_view name = bracketed ? host.substr(1, host.size() - 2) : host;
-  if (name.empty() || name.find_first_of(bracketed ? "[]" : ":[]") != absl::string_view::npos) {
-    return absl::nullopt;
-  }
-  const absl::string_view digits = address.substr(colon + 1);
-  int port = 0;
-  if (!std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) ||
-      !absl::SimpleAtoi(digits, &port) || port > 65535) {
-    return absl::nullopt;
-  }
-  return std::string(host);
-}
-
 absl::Status SetAddress(const std::string& value, absl::string_view key,
                         absl::string_view default_value, std::string& option) {
   option = value.empty() ? std::string(default_value) : value;
-  if (HostOf(option).has_value()) return absl::OkStatus();
+  if (ParseHostPort(option).has_value()) return absl::OkStatus();
   return InvalidField(key, absl::StrCat("\"", option, "\" is no HOST:PORT; write for example ",
                                         default_value, ", or [::1]:8080 for IPv6"));
 }
 
-// By number, not by look: 127.example.com may be anywhere.
-bool IsLoopback(const std::string& address) {
-  const absl::optional<std::string> host = HostOf(address);
-  if (!host.has_value()) return false;
-  in_addr v4;
-  const bool is_v4 = inet_pton(AF_INET, host->c_str(), &v4) == 1;
-  return *host == "localhost" || *host == "[::1]" ||
-         (is_v4 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
-}
-
-// A host by number where it is one, so that one host has one spelling. Without brackets.
-std::string Normalized(const std::string& host) {
-  if (host == "localhost") return "127.0.0.1";
-  if (!absl::StartsWith(host, "[")) return host;
-  const std::string v6 = host.substr(1, host.size() - 2);
-  in6_addr bytes;
-  char text[INET6_ADDRSTRLEN];
-  if (inet_pton(AF_INET6, v6.c_str(), &bytes) != 1) return v6;
-  return inet_ntop(AF_INET6, &bytes, text, sizeof(text));
-}
-
-// Whether a listener at one of these keeps one from the other.
-bool Collide(const std::string& one, const std::string& other) {
-  const absl::optional<std::string> host = HostOf(one);
-  const absl::optional<std::string> other_host = HostOf(other);
-  int port = 0;
-  int other_port = 0;
-  if (!host.has_value() || !other_host.has_value() ||
-      !absl::SimpleAtoi(one.substr(one.rfind(':') + 1), &port) ||
-      !absl::SimpleAtoi(other.substr(other.rfind(':') + 1), &other_port) || port != other_port ||
-      port == 0) {
-    return false;
-  }
-  const std::string a = Normalized(*host);
-  const std::string b = Normalized(*other_host);
-  const auto is_v6 = [](const std::string& text) { return absl::StrContains(text, ':'); };
-  // [::] takes IPv4 as well.
-  const auto covers = [&](const std::string& all, const std::string& single) {
-    return all == "::" || (all == "0.0.0.0" && !is_v6(single));
-  };
-  return a == b || covers(a, b) || covers(b, a);
-}
-
 // Otherwise the start would fail, and say only that an address is in use.
 void CheckPortsDiffer(const Options& options, Problems& problems) {
-  const std::pair<absl::string_view, const std::string*> all[] = {
+  std::vector<std::pair<absl::string_view, const std::string*>> all = {
       {"http.address", &options.http.address},
       {"grpc.address", &options.rpc.transport.address},
       {"admin.address", &options.admin.address}};
-  for (size_t i = 0; i < std::size(all); ++i) {
+  if (options.cluster.has_value() && options.cluster->peers.has_value()) {
+    all.emplace_back("cluster.peers.listen_address", &options.cluster->peers->listen_address);
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      if (!Collide(*all[i].second, *all[j].second)) continue;
+      const auto one = ParseHostPort(*all[i].second);
+      const auto other = ParseHostPort(*all[j].second);
+      if (!one.has_value() || !other.has_value() || !Collide(*one, *other)) continue;
       problems.AddError(all[i].first, absl::StrCat("\"", *all[i].second, "\" has the port of ",
                                                    all[j].first, ", which is \"", *all[j].second,
                                                    "\"; each needs a port of its own"));
@@ -446,7 +386,9 @@ void ResolveRpc(const Config& config, Options& options, Problems& problems) {
   std::string& address = options.rpc.transport.address;
   problems.AddError(
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", address));
-  options.doors = ResolveDoors(config, address, !IsLoopback(address), problems);
+  const absl::optional<HostPort> host_port = ParseHostPort(address);
+  const bool is_loopback = host_port.has_value() && host_port->is_loopback();
+  options.doors = ResolveDoors(config, address, !is_loopback, problems);
   options.rpc.transport.client_ca_required = config.grpc().tls().client_ca_required();
   problems.AddError(SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
                               options.rpc.max_streams));
@@ -832,7 +774,6 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
   ResolveRpc(config, options, problems);
   problems.AddError(SetAddress(config.admin().address(), "admin.address", "127.0.0.1:9090",
                                options.admin.address));
-  CheckPortsDiffer(options, problems);
   ResolveStorage(config, options, problems);
   ResolveMetrics(config, options, problems);
   problems.AddError(SetDuration(config.has_drain_timeout(), config.drain_timeout(), "drain_timeout",
@@ -841,6 +782,8 @@ Options ResolveOptions(const Config& config, Environment environment, Problems& 
   ResolveOperatorEvents(config, options, problems);
   ResolveSources(config, environment, options, problems);
   CheckSourcesOfOperatorEvents(options, problems);
+  options.cluster = ResolveCluster(config, options.http.max_body_bytes, problems);
+  CheckPortsDiffer(options, problems);
   return options;
 }
 

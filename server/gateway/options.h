@@ -13,6 +13,7 @@
 #include "server/delivery/subscription_metrics.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
+#include "server/gateway/cluster_options.h"
 #include "server/gateway/doors.h"
 #include "server/gateway/problems.h"
 #include "server/gateway/reload.h"
@@ -41,6 +42,7 @@ struct Options {
   LoggingOptions logging;
   double trace_sample_ratio = 1;
   OperatorLimits operator_events;
+  absl::optional<ClusterOptions> cluster;  // nullopt: this gateway is alone
   absl::Duration drain_timeout = absl::Seconds(20);
   // What all of this was made of; ResolveOptions knows nothing of a file, and sets both to the
   // same.

@@ -1037,5 +1037,88 @@ TEST_F(OptionsTest, RightForASourceThatIsNotThereIsWarnedOf) {
       ElementsAre(HasSubstr("there are: s")));
 }
 
+TEST_F(OptionsTest, ClusterIsResolved) {
+  EXPECT_FALSE(Right("").cluster.has_value());
+  const Options options = Right(
+      "cluster { name: 'hooks_1' replica: 'a-1.x' address: 'gate-a.internal:50051' "
+      "append_timeout { seconds: 2 } postgresql { uri: 'postgresql://x@db/y' } }");
+  ASSERT_TRUE(options.cluster.has_value());
+  EXPECT_EQ(options.cluster->replica.cluster, "hooks_1");
+  EXPECT_EQ(options.cluster->replica.name, "a-1.x");
+  EXPECT_EQ(options.cluster->replica.address, "gate-a.internal:50051");
+  EXPECT_EQ(options.cluster->replica.append_timeout, absl::Seconds(2));
+  EXPECT_EQ(options.cluster->log.cluster, "hooks_1");
+  EXPECT_EQ(std::get<PostgresLogOptions>(options.cluster->engine).uri, "postgresql://x@db/y");
+  const std::string file = WriteFile("postgresql://u:p@db/y\n");
+  EXPECT_EQ(std::get<PostgresLogOptions>(
+                Right(absl::StrCat("cluster { name: 'h' replica: 'a' postgresql { uri_file: '",
+                                   file, "' } }"))
+                    .cluster->engine)
+                .uri,
+            "postgresql://u:p@db/y");
+  const auto jetstream = std::get<JetStreamLogOptions>(
+      Right("cluster { name: 'h' replica: 'a' jetstream { servers: 'nats://n:4222' "
+            "monitoring_urls: 'http://n:8222' } }")
+          .cluster->engine);
+  EXPECT_EQ(jetstream.replicas, 3);
+  EXPECT_THAT(jetstream.servers, ElementsAre("nats://n:4222"));
+  // A record has to hold the largest webhook.
+  EXPECT_GE(Right("http { max_body_bytes: 4000000 } storage { max_queued_bytes: 100000000 } "
+                  "cluster { name: 'h' replica: 'a' postgresql { uri: 'x' } }")
+                .cluster->log.max_record_bytes,
+            4 * 4'000'000);
+}
+
+TEST_F(OptionsTest, EveryMistakeOfAClusterIsToldAtOnce) {
+  EXPECT_THAT(ErrorsOf("cluster {}"),
+              ElementsAre(StartsWith("cluster.name: "), StartsWith("cluster.replica: "),
+                          AllOf(StartsWith("cluster: "), HasSubstr("postgresql"))));
+  EXPECT_THAT(
+      ErrorsOf("cluster { name: 'A' replica: 'a b' address: 'nowhere' log_retention { "
+               "seconds: 1 } append_timeout { seconds: 60 } postgresql {} }"),
+      ElementsAre(StartsWith("cluster.name: "), StartsWith("cluster.replica: "),
+                  StartsWith("cluster.address: "),
+                  StartsWith("cluster.append_timeout: is 1m; it must be from 100ms to 10s"),
+                  StartsWith("cluster.log_retention: "), StartsWith("cluster.postgresql.uri: ")));
+  EXPECT_THAT(
+      ErrorsOf("cluster { name: 'h' replica: 'a' jetstream { replicas: 2 key_file: 'x' } }"),
+      ElementsAre(
+          StartsWith("cluster.jetstream.servers: "),
+          StartsWith("cluster.jetstream.certificate_file: "),
+          StartsWith("cluster.jetstream.replicas: "),
+          AllOf(StartsWith("cluster.jetstream.monitoring_urls: "), HasSubstr("trust_fsync"))));
+  EXPECT_THAT(
+      ErrorsOf("cluster { name: 'h' replica: 'a' jetstream { servers: 'nats://n:1' "
+               "trust_fsync: true replicas: 1 } }"),
+      ElementsAre(AllOf(StartsWith("cluster.jetstream.replicas: "), HasSubstr("trust_storage"))));
+  EXPECT_THAT(ErrorsOf("cluster { name: 'h' replica: 'a' postgresql { uri: 'x' } peers { peers { "
+                       "name: 'a' address: 'b:0' } peers { address: 'c:1' } } }"),
+              ElementsAre(StartsWith("cluster.peers.listen_address: "),
+                          StartsWith("cluster.peers.tls.certificate_file: "),
+                          StartsWith("cluster.peers.tls.key_file: "),
+                          StartsWith("cluster.peers.tls.client_ca_file: "),
+                          AllOf(StartsWith("cluster.peers.peers[0].name: "), HasSubstr("itself")),
+                          StartsWith("cluster.peers.peers[0].address: "),
+                          StartsWith("cluster.peers.peers[1].name: ")));
+  EXPECT_THAT(
+      ErrorsOf("http { max_body_bytes: 60000000 max_unverified_bytes: 100000000 } storage { "
+               "max_queued_bytes: 1000000000 } cluster { name: 'h' replica: 'a' postgresql "
+               "{ uri: 'x' } }"),
+      ElementsAre(AllOf(StartsWith("http.max_body_bytes: "), HasSubstr("cluster"))));
+}
+
+TEST_F(OptionsTest, WhatAClusterTakesOnTrustIsWarnedOf) {
+  EXPECT_THAT(
+      WarningsOf("cluster { name: 'h' replica: 'a' postgresql { uri: 'x' trust_storage: "
+                 "true } }"),
+      ElementsAre(StartsWith("principals: "), StartsWith("cluster.postgresql.trust_storage: "),
+                  StartsWith("cluster.peers: ")));
+  EXPECT_THAT(
+      WarningsOf("cluster { name: 'h' replica: 'a' jetstream { servers: 'nats://n:1' "
+                 "trust_fsync: true trust_storage: true } }"),
+      ElementsAre(StartsWith("principals: "), StartsWith("cluster.jetstream.trust_fsync: "),
+                  StartsWith("cluster.jetstream.trust_storage: "), StartsWith("cluster.peers: ")));
+}
+
 }  // namespace
 }  // namespace hookgate

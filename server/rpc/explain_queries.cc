@@ -192,6 +192,7 @@ absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const Ex
                                                 Sequence sequence, const LogEvent* event,
                                                 Response& response) const {
   std::vector<std::shared_ptr<Subscription>> asked_for;
+  RETURN_IF_ERROR(context_.subscriptions.CheckDecides());
   if (request.subscriptions().empty()) {
     asked_for = context_.subscriptions.List("", std::numeric_limits<size_t>::max());
   }

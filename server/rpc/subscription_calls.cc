@@ -210,6 +210,7 @@ absl::Status SubscriptionCalls::List(const hookgate::v1::ListSubscriptionsReques
   if (!request.page_token().empty()) {
     RETURN_IF_ERROR(CheckSubscriptionName(request.page_token(), "page_token"));
   }
+  RETURN_IF_ERROR(subscriptions_.CheckDecides());
   auto page = subscriptions_.List(request.page_token(), page_size + 1);
   if (page.size() > page_size) {
     page.resize(page_size);

@@ -1,0 +1,27 @@
+// How a replica tells of itself: in GetStatus, and in metrics.
+#ifndef HOOKGATE_SERVER_GATEWAY_CLUSTER_STATUS_H_
+#define HOOKGATE_SERVER_GATEWAY_CLUSTER_STATUS_H_
+
+#include "hookgate/v1/admin_service.pb.h"
+#include "server/cluster/replica.h"
+#include "server/metrics/metric_registry.h"
+
+namespace hookgate {
+
+// Whether a replica should be sent webhooks now.
+struct ReplicaReadiness {
+  bool no_leader = false;  // it does not lead, and hands nothing on to one that does
+  bool behind = false;     // what it shows is old
+};
+ReplicaReadiness ReadinessOf(const ReplicaStatus& replica);
+
+void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
+                 hookgate::v1::GetStatusResponse::Cluster& cluster);
+
+// What a scrape says of it. Null: this gateway is alone, and the metrics have no series. It outlives
+// the last scrape.
+void AddClusterMetrics(const Replica* replica, MetricRegistry& metrics);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_GATEWAY_CLUSTER_STATUS_H_
