@@ -62,8 +62,7 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
   RETURN_IF_ERROR(gateway->StartRpc());           // Before senders: no backlog at birth.
   RETURN_IF_ERROR(gateway->StartWebhooks());      // From here on senders are owed answers.
   RETURN_IF_ERROR(gateway->StartAdmin());         // Last: ready is said once all of it is true.
-  if (gateway->replica_ != nullptr)
-    gateway->replica_->Start(*gateway->log_, gateway->duties_.get());
+  gateway->StartReplica();
   return gateway;
 }
 
@@ -170,6 +169,17 @@ absl::Status Gateway::OpenSubscriptions() {
   if (replica_ == nullptr) duties_->Begin();
   storage_watch_ = std::make_unique<StorageWatch>(*log_, options_.log.data_dir, log_metrics_);
   return absl::OkStatus();
+}
+
+void Gateway::StartReplica() {
+  if (replica_ == nullptr) return;
+  replica_->Start(*log_, duties_.get());
+  log_trimmer_ = std::make_unique<LogTrimmer>(
+      *replicated_log_, options_.cluster->replica.log_retention, clock_, [this] {
+        const ReplicaStatus status = replica_->Status();
+        return LogTrimmer::Applied{
+            .here = status.applied, .everywhere = status.applied, .leads = status.serving};
+      });
 }
 
 absl::Status Gateway::StartRpc() {

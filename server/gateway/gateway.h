@@ -15,6 +15,7 @@
 #include "server/admin/admin_handler.h"
 #include "server/base/executor.h"
 #include "server/base/memory_releaser.h"
+#include "server/cluster/log_trimmer.h"
 #include "server/cluster/replica.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_metrics.h"
@@ -79,6 +80,7 @@ class Gateway {
   absl::Status OpenReplicatedLog();
   absl::Status OpenLog();
   absl::Status OpenSubscriptions();
+  void StartReplica();
   absl::Status StartRpc();
   absl::Status StartWebhooks();
   absl::Status StartAdmin();
@@ -118,6 +120,7 @@ class Gateway {
   std::unique_ptr<ReplicatedLog> replicated_log_;  // null: this gateway is alone
   std::unique_ptr<Replica> replica_;               // the same
   std::unique_ptr<SqliteEventLog> log_;
+  std::unique_ptr<LogTrimmer> log_trimmer_;  // null: this gateway is alone
   std::unique_ptr<ReadQueue> subscription_reads_;
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
