@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/cli/cluster_status_command.h"
 #include "client/cli/conflicts_discard_command.h"
 #include "client/cli/conflicts_list_command.h"
 #include "client/cli/conflicts_show_command.h"
@@ -76,6 +77,7 @@ const std::vector<Command>& Commands() {
                                                   SendCommand(),
                                                   ReadyCommand(),
                                                   StatusCommand(),
+                                                  ClusterStatusCommand(),
                                                   StreamsCommand(),
                                                   RefusedCommand(),
                                                   QuarantineListCommand(),
@@ -108,6 +110,11 @@ const std::vector<Command>& Commands() {
 
 const std::vector<CommandGroup>& CommandGroups() {
   static const auto* const kGroups = new std::vector<CommandGroup>{
+      {.name = "cluster",
+       .summary = "Look at gateways that share one log",
+       .description = "Gateways of a cluster store what they take in one log, on PostgreSQL or "
+                      "JetStream, and each holds all of it: one leads, and when its machine dies "
+                      "another one does. docs/cluster.md is about running one."},
       {.name = "subscriptions",
        .summary = "Make and look after durable subscriptions",
        .description = "A durable subscription keeps its position in the gateway. Any number of "
