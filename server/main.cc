@@ -59,9 +59,13 @@ std::string AbslUnparseFlag(const FileToRestore& file) { return file.path.value_
 
 ABSL_FLAG(FileToRestore, restore, {},
           "Put this backup in the place of the log in --data_dir, say what that means for "
-          "subscribers, exit. No hookgated may be running on it.");
+          "subscribers, exit. No hookgated may be running on it. With `cluster` in the config the "
+          "backup has to be of one of its replicas, and what is put in place is a replica, too.");
 ABSL_FLAG(bool, force, false,
           "With --restore: also if the log in --data_dir holds what the backup does not.");
+ABSL_FLAG(bool, found_cluster, false,
+          "With `cluster` in the config: begin the cluster's log, which has to be new, with the "
+          "log in --data_dir. For one replica and one start; the others begin with a copy of it.");
 ABSL_FLAG(std::string, http_address, "",
           "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
 ABSL_FLAG(std::string, grpc_address, "",
@@ -143,6 +147,10 @@ Options OptionsFromFlags(Problems& problems) {
   if (absl::GetFlag(FLAGS_allow_insecure_grpc)) config.mutable_grpc()->set_allow_insecure(true);
   if (absl::GetFlag(FLAGS_allow_core_dumps)) config.set_allow_core_dumps(true);
   Options options = ResolveOptions(config, GetEnvironment, problems);
+  options.found_cluster = absl::GetFlag(FLAGS_found_cluster);
+  if (options.found_cluster && !config.has_cluster()) {
+    problems.AddError("--found_cluster", "is for a replica, but the config has no `cluster`");
+  }
   options.config.file = std::move(file);
   options.log.data_dir = FromWhereTyped(options.log.data_dir);
   CheckDataFolderPermissions(options.log.data_dir, problems);
@@ -158,8 +166,12 @@ void Print(const Problems& problems) {
   }
 }
 
-// Of the log that --restore and --verify work on: no secrets are needed for that.
-absl::optional<std::string> DataDirFromFlags(Problems& problems) {
+// What --restore and --verify work on. No secrets are needed for that.
+struct LogToWorkOn {
+  std::string data_dir;
+  std::string cluster;  // that the log is a replica's of; "": a log of its own
+};
+absl::optional<LogToWorkOn> LogFromFlags(Problems& problems) {
   hookgate::config::v1::Config config;
   const std::string file = absl::GetFlag(FLAGS_config);
   if (!file.empty()) {
@@ -169,7 +181,7 @@ absl::optional<std::string> DataDirFromFlags(Problems& problems) {
     config = *std::move(loaded);
   }
   Overwrite(FLAGS_data_dir, config.mutable_storage()->mutable_data_dir());
-  return FromWhereTyped(DataDirOf(config));
+  return LogToWorkOn{FromWhereTyped(DataDirOf(config)), config.cluster().name()};
 }
 
 int Fail(int exit_code, const absl::Status& status) {
@@ -224,10 +236,11 @@ int VerifyAndReport(const std::string& data_dir) {
   return report->total_findings == 0 ? EXIT_SUCCESS : kNotSound;
 }
 
-int RestoreAndReport(const std::string& file, const std::string& data_dir) {
+int RestoreAndReport(const std::string& file, const LogToWorkOn& log) {
   const absl::StatusOr<RestoreReport> report = RestoreLog({.file = FromWhereTyped(file),
-                                                           .data_dir = data_dir,
+                                                           .data_dir = log.data_dir,
                                                            .force = absl::GetFlag(FLAGS_force),
+                                                           .cluster = log.cluster,
                                                            .now = SystemClock().WallNow(),
                                                            .progress = [](absl::string_view what) {
                                                              std::cerr << "hookgated: " << what
@@ -241,13 +254,13 @@ int RestoreAndReport(const std::string& file, const std::string& data_dir) {
 // What is done with a log instead of serving it. It needs no secret: only where the log is.
 int WorkOnLog(const absl::optional<std::string>& restore) {
   Problems problems;
-  const absl::optional<std::string> data_dir = DataDirFromFlags(problems);
-  if (!data_dir.has_value()) {
+  const absl::optional<LogToWorkOn> log = LogFromFlags(problems);
+  if (!log.has_value()) {
     Print(problems);
     return kBadConfig;
   }
-  if (!restore.has_value()) return VerifyAndReport(*data_dir);
-  return RestoreAndReport(*restore, *data_dir);
+  if (!restore.has_value()) return VerifyAndReport(log->data_dir);
+  return RestoreAndReport(*restore, *log);
 }
 
 absl::Status CheckFlagsOfRestore(const absl::optional<std::string>& restore) {

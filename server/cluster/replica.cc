@@ -29,6 +29,11 @@ constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
+constexpr char kTakeACopy[] =
+    "take a backup of another replica's events.db, and put it in place with hookgated --config "
+    "FILE "
+    "--restore BACKUP";
+
 uint64_t RandomWriter() {
   absl::BitGen random;
   return absl::Uniform<uint64_t>(random);
@@ -42,46 +47,73 @@ Replica::Replica(const ReplicaConfig& config, ReplicatedLog& log, const Clock& c
 
 Replica::~Replica() { Stop(); }
 
-ReplicaOptions Replica::LogOptions() {
+ReplicaOptions Replica::LogOptions(bool found) {
   ReplicaOptions options;
   options.cluster = config_.cluster;
   options.gate = this;
-  options.begin = [this] { return Begin(); };
+  options.found = found;
+  options.begin = [this, found](const std::string& founding_epoch) {
+    return Begin(found, founding_epoch);
+  };
   return options;
 }
 
 // Whoever comes first writes the genesis; the others find it.
-absl::StatusOr<ReplicaBeginning> Replica::Begin() {
+absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& founding_epoch) {
   ASSIGN_OR_RETURN(const std::string identity, log_.Identity());
   Record genesis;
   BeginRecord({}, /*term=*/0, writer_, genesis);
   genesis.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
   auto& entry = *genesis.add_entries()->mutable_genesis();
   entry.set_cluster(config_.cluster);
-  entry.set_epoch(NewEpoch());
+  entry.set_epoch(founding_epoch.empty() ? NewEpoch() : founding_epoch);
+  entry.set_founded(!founding_epoch.empty());
   const std::string bytes = genesis.SerializeAsString();
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {
-    ASSIGN_OR_RETURN(const std::vector<LogRecord> first,
-                     log_.Read(1, {.max_records = 1, .max_bytes = 1}));
-    if (!first.empty()) {
-      RETURN_IF_ERROR(log_.Confirm(1));
-      Record found;
-      RETURN_IF_ERROR(ParseRecord(first.front().bytes, found));
-      RETURN_IF_ERROR(CheckFollows({}, found));
-      const auto& there = found.entries(0).genesis();
-      if (there.cluster() != config_.cluster) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("the replicated log is cluster ", there.cluster(), "'s, not ",
-                         config_.cluster, "'s: name the right one, or give this one its own log"));
-      }
-      return ReplicaBeginning{identity, there.epoch(), TailOf(found, first.front().bytes)};
+    const absl::StatusOr<std::vector<LogRecord>> first =
+        log_.Read(1, {.max_records = 1, .max_bytes = 1});
+    if (ReasonOf(first.status()) == log_reason::kLogTrimmed) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the cluster's log does not go back to its beginning any more (",
+                       first.status().message(),
+                       "), so a replica cannot begin with an empty folder: ", kTakeACopy));
     }
+    RETURN_IF_ERROR(first.status());
+    if (!first->empty() && found && first->front().bytes != bytes) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the log of cluster ", config_.cluster,
+          " holds records, so it cannot begin with what this folder holds: to found the cluster "
+          "anew, stop all replicas, and remove the log from the engine first"));
+    }
+    if (!first->empty()) return BeginWith(identity, first->front());
     const CompareAppendResult result = log_.CompareAppend(0, bytes, config_.append_timeout);
     const bool decided = result.outcome == CompareAppendOutcome::kAppended ||
                          result.outcome == CompareAppendOutcome::kLost;
     if (!decided && attempt == kAttempts) return result.status;
   }
+}
+
+absl::StatusOr<ReplicaBeginning> Replica::BeginWith(const std::string& identity,
+                                                    const LogRecord& first) {
+  RETURN_IF_ERROR(log_.Confirm(1));
+  Record found;
+  RETURN_IF_ERROR(ParseRecord(first.bytes, found));
+  RETURN_IF_ERROR(CheckFollows({}, found));
+  const auto& there = found.entries(0).genesis();
+  if (there.cluster() != config_.cluster) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the replicated log is cluster ", there.cluster(), "'s, not ", config_.cluster,
+                     "'s: name the right one, or give this one its own log"));
+  }
+  if (there.founded() && found.writer() != writer_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cluster ", config_.cluster,
+                     " was founded with a log that held events, so a replica cannot begin with an "
+                     "empty folder: ",
+                     kTakeACopy));
+  }
+  return ReplicaBeginning{identity, there.epoch(), TailOf(found, first.bytes)};
 }
 
 void Replica::Start(SqliteEventLog& event_log, LeadershipListener* listener) {
@@ -280,7 +312,7 @@ void Replica::Follow(const ReplicaState::Step& step) {
 }
 
 absl::Status Replica::ApplyNext() {
-  const absl::Status status = [this]() -> absl::Status {
+  absl::Status status = [this]() -> absl::Status {
     LogIndex next = 0;
     LogIndex durable = 0;
     {
@@ -293,6 +325,12 @@ absl::Status Replica::ApplyNext() {
     if (page.back().index > durable) RETURN_IF_ERROR(log_.Confirm(page.back().index));
     return ApplyPage(page);
   }();
+  if (ReasonOf(status) == log_reason::kLogTrimmed) {
+    status =
+        Annotate(status, absl::StrCat("this replica was away for longer than the cluster's log "
+                                      "is kept; stop it, ",
+                                      kTakeACopy));
+  }
   NoteProblem(status);
   if (status.ok()) return status;
   const std::string reason = ReasonOf(status);

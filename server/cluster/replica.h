@@ -110,7 +110,9 @@ class Replica final : public CommitGate {
   // For SqliteEventLog::Open. A log that is new begins with the genesis record, which the first of
   // all replicas writes; the errors of that are those of ReplicatedLog, and FAILED_PRECONDITION if
   // the log there is another cluster's.
-  ReplicaOptions LogOptions();
+  //   found  the log has to be new, and begins with what the folder holds: FAILED_PRECONDITION if it
+  //          has records
+  ReplicaOptions LogOptions(bool found = false);
 
   // Follows from now on. `event_log` is what was opened with LogOptions; it and `listener`, which may
   // be null, outlive Stop. Once.
@@ -139,7 +141,8 @@ class Replica final : public CommitGate {
   void NotCommitted() override;
 
  private:
-  absl::StatusOr<ReplicaBeginning> Begin();
+  absl::StatusOr<ReplicaBeginning> Begin(bool found, const std::string& founding_epoch);
+  absl::StatusOr<ReplicaBeginning> BeginWith(const std::string& identity, const LogRecord& first);
 
   void Run();
   void RunHeartbeats();

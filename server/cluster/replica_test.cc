@@ -158,6 +158,7 @@ class Node final : public ReplicaPeers, public LeadershipListener, public Commit
   ReadQueue reads{1, 8};
   std::unique_ptr<SubscriptionRegistry> registry;
   bool loads_subscriptions = true;
+  bool founds = false;  // the cluster, with what its folder holds
   std::atomic<bool> leads = false;
   std::atomic<bool> is_isolated = false;  // hears nobody, and is heard by nobody
   std::atomic<Sequence> head = 0;
@@ -234,7 +235,8 @@ class Cluster {
   // All that run have applied all that is in the log.
   bool AwaitAllApplied() {
     return Await([&] {
-      const auto last = static_cast<LogIndex>(engine.Records(kCluster).size());
+      const std::vector<LogRecord> records = engine.Records(kCluster);
+      const LogIndex last = records.empty() ? 0 : records.back().index;
       return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
         return !node->runs() || node->replica->Status().applied == last;
       });
@@ -293,7 +295,7 @@ absl::Status Node::Start() {
                                                     .append_timeout = absl::Milliseconds(200)},
                                       *engine, SystemClock(), this);
   tail = std::make_unique<Tail>(Tail::Limits(), watch);
-  ReplicaOptions options = replica->LogOptions();
+  ReplicaOptions options = replica->LogOptions(founds);
   auto opened = SqliteEventLog::Open({.data_dir = folder_, .reserved_wal_bytes = 0}, this, nullptr,
                                      nullptr, &options);
   if (!opened.ok()) return opened.status();
@@ -489,6 +491,106 @@ TEST(ReplicaTest, AWipedReplicaBeginsAnew) {
   std::filesystem::remove_all(leader->folder());
   EXPECT_EQ(cluster.Store("wh_21"), 21);
   cluster.Start(*leader);
+  cluster.ExpectAllSame();
+}
+
+// Puts a copy of what `from` holds, as it is while it runs, in the place of what `to` held. As
+// hookgated --restore does, but for its checks: these events are not sound.
+void Seed(const Node& from, const Node& to) {
+  std::filesystem::remove_all(to.folder());
+  std::filesystem::create_directory(to.folder());
+  std::filesystem::copy(BackUpLog(from.folder()) + "/events.db", to.folder() + "/events.db");
+}
+
+// The log is not kept for ever, so an empty folder is not always enough.
+TEST(ReplicaTest, AReplicaThatTheLogNoLongerReachesTakesACopyOfAnother) {
+  Cluster cluster;
+  cluster.StartAll();
+  for (int i = 1; i <= 20; ++i) cluster.Store(absl::StrCat("wh_", i));
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  cluster.Kill(*leader);
+  std::filesystem::remove_all(leader->folder());
+  Node* const other = cluster.AwaitLeader(leader);
+  ASSERT_NE(other, nullptr);
+  ASSERT_TRUE(other->engine->Trim(10).ok());
+  const absl::Status refused = leader->Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("--restore BACKUP"));
+  leader->Kill();
+
+  Seed(*other, *leader);
+  EXPECT_EQ(cluster.Store("wh_21", leader), 21);
+  cluster.Start(*leader);
+  cluster.ExpectAllSame();
+}
+
+TEST(ReplicaTest, AClusterIsFoundedWithALogThatHoldsEvents) {
+  Cluster cluster;
+  Node& founder = cluster.node(0);
+  std::string epoch;
+  {
+    const auto own = OpenTemporaryLog(nullptr, founder.folder());
+    epoch = own->epoch();
+    for (int i = 0; i < 3; ++i) AppendSoundEvent(*own);
+  }
+  const absl::Status refused = founder.Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("--found_cluster"));
+  founder.Kill();
+
+  founder.founds = true;
+  cluster.Start(founder);
+  EXPECT_EQ(cluster.Store("wh_4"), 4);
+  EXPECT_EQ(founder.log->epoch(), epoch) << "cursors of before hold";
+  // One that began with nothing would lack what came before the log.
+  const absl::Status empty = cluster.node(1).Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(empty)) << empty;
+  EXPECT_THAT(std::string(empty.message()), testing::HasSubstr("--restore BACKUP"));
+  cluster.node(1).Kill();
+  for (int i = 1; i < kReplicas; ++i) {
+    Seed(founder, cluster.node(i));
+    cluster.Start(cluster.node(i));
+  }
+  EXPECT_EQ(cluster.Store("wh_5"), 5);
+  cluster.Kill(founder);
+  EXPECT_EQ(cluster.Store("wh_6", &founder), 6);
+  founder.founds = false;
+  cluster.Start(founder);
+  cluster.ExpectAllSame();
+
+  // What is there is not founded on top of.
+  cluster.Kill(founder);
+  founder.founds = true;
+  const absl::Status again = founder.Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(again)) << again;
+  EXPECT_THAT(std::string(again.message()), testing::HasSubstr("holds records"));
+  founder.Kill();
+  founder.founds = false;
+  cluster.Start(founder);
+  cluster.ExpectAllSame();
+}
+
+// All that the engine had is gone, and every replica still has what was answered.
+TEST(ReplicaTest, AReplicaFoundsTheLogAnewWhereTheEngineLostIt) {
+  Cluster cluster;
+  cluster.StartAll();
+  for (int i = 1; i <= 10; ++i) cluster.Store(absl::StrCat("wh_", i));
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  for (int i = 0; i < kReplicas; ++i) cluster.Kill(cluster.node(i));
+  cluster.engine.Replace(kCluster);
+
+  Node& founder = cluster.node(0);
+  founder.founds = true;
+  cluster.Start(founder);
+  EXPECT_EQ(cluster.Store("wh_11"), 11);
+  EXPECT_EQ(cluster.Store("wh_7"), 7) << "a repeat";
+  for (int i = 1; i < kReplicas; ++i) {
+    Seed(founder, cluster.node(i));
+    cluster.Start(cluster.node(i));
+  }
+  EXPECT_EQ(cluster.Store("wh_12"), 12);
   cluster.ExpectAllSame();
 }
 

@@ -133,20 +133,28 @@ absl::StatusOr<bool> IsEmpty(Database& database) {
 
 absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& replica) {
   ASSIGN_OR_RETURN(const bool is_empty, IsEmpty(database));
+  std::string founding_epoch;
   if (!is_empty) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the log holds what is not cluster ", replica.cluster,
-                     "'s: a replica begins with an empty data folder"));
+    if (!replica.found) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the log holds what is not cluster ", replica.cluster,
+          "'s: a replica begins with an empty data folder, or with a copy of another replica's log "
+          "(--restore). To begin the cluster with this log, start once with --found_cluster"));
+    }
+    ASSIGN_OR_RETURN(Statement epoch, database.Prepare("SELECT epoch FROM log WHERE id = 1"));
+    RETURN_IF_ERROR(epoch.Step().status());
+    founding_epoch = std::string(epoch.ColumnText(0));
   }
-  ASSIGN_OR_RETURN(const ReplicaBeginning beginning, replica.begin());
+  ASSIGN_OR_RETURN(const ReplicaBeginning beginning, replica.begin(founding_epoch));
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
   ASSIGN_OR_RETURN(Statement set_epoch, database.Prepare("UPDATE log SET epoch = ?1 WHERE id = 1"));
   set_epoch.BindText(1, beginning.epoch);
   RETURN_IF_ERROR(set_epoch.Run());
   ASSIGN_OR_RETURN(Statement insert,
-                   database.Prepare("INSERT INTO replica (id, cluster, genesis, applied, term, "
-                                    "writer, hash) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)"));
+                   database.Prepare("INSERT OR REPLACE INTO replica (id, cluster, genesis, "
+                                    "applied, term, writer, hash) "
+                                    "VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)"));
   insert.BindText(1, replica.cluster);
   insert.BindText(2, beginning.genesis);
   insert.BindInt(3, beginning.tail.index);
@@ -166,9 +174,9 @@ absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* repli
                    database.Prepare("SELECT cluster, genesis, applied, term, writer, "
                                     "hash FROM replica WHERE id = 1"));
   ASSIGN_OR_RETURN(const bool is_replica, get.Step());
-  if (!is_replica) {
+  if (!is_replica && replica == nullptr) return ReplicaRow();
+  if (replica != nullptr && (!is_replica || replica->found)) {
     get.Reset();
-    if (replica == nullptr) return ReplicaRow();
     absl::StatusOr<ReplicaRow> begun = BeginReplica(database, *replica);
     if (!begun.ok()) return Annotate(begun.status(), path);
     RETURN_IF_ERROR(SyncAtCheckpoints(database));

@@ -45,8 +45,12 @@ struct ReplicaBeginning {
 struct ReplicaOptions {
   std::string cluster;
   CommitGate* gate = nullptr;  // outlives the log
-  // Called when the log is opened for the first time.
-  absl::AnyInvocable<absl::StatusOr<ReplicaBeginning>()> begin;
+  // The replicated log, in which nothing is yet, begins with what the folder's log holds, whether that
+  // was a log of its own or another replicated log's.
+  bool found = false;
+  // Called when the log is opened for the first time, or with `found`. Of a log that begins with
+  // `found`, with its epoch; otherwise with "".
+  absl::AnyInvocable<absl::StatusOr<ReplicaBeginning>(const std::string& founding_epoch)> begin;
 };
 
 // The genesis of the replicated log that the replica in `data_dir` has applied; "" if there is none

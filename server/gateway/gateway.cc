@@ -95,12 +95,14 @@ Gateway::~Gateway() {
 absl::Status Gateway::OpenReplicatedLog() {
   if (!options_.cluster.has_value()) return absl::OkStatus();
   ClusterOptions cluster = *options_.cluster;
-  cluster.log.genesis = StoredGenesis(options_.log.data_dir);
+  const std::string genesis = StoredGenesis(options_.log.data_dir);
+  if (!options_.found_cluster) cluster.log.genesis = genesis;
   cluster.log.create = cluster.log.genesis.empty();
   auto log = hookgate::OpenReplicatedLog(cluster);
   if (!log.ok()) return Annotate(log.status(), "cluster");
   replicated_log_ = *std::move(log);
-  const absl::Status reached = replicated_log_->Identity().status();
+  const absl::StatusOr<std::string> identity = replicated_log_->Identity();
+  const absl::Status& reached = identity.status();
   const bool may_wait = absl::IsUnavailable(reached) && !cluster.log.genesis.empty();
   if (!reached.ok() && !may_wait) {
     return Annotate(reached, absl::StrCat("cluster ", cluster.replica.cluster));
@@ -109,6 +111,8 @@ absl::Status Gateway::OpenReplicatedLog() {
     Log(Severity::kWarning, "the cluster's log is not reached yet",
         {{"error", reached.ToString()}});
   }
+  // A start that is repeated founds nothing more.
+  founds_cluster_ = options_.found_cluster && *identity != genesis;
   replica_ = std::make_unique<Replica>(cluster.replica, *replicated_log_, clock_,
                                        /*peers=*/nullptr);
   return absl::OkStatus();
@@ -116,7 +120,7 @@ absl::Status Gateway::OpenReplicatedLog() {
 
 absl::Status Gateway::OpenLog() {
   absl::optional<ReplicaOptions> replica;
-  if (replica_ != nullptr) replica = replica_->LogOptions();
+  if (replica_ != nullptr) replica = replica_->LogOptions(founds_cluster_);
   auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &log_metrics_,
                                   replica.has_value() ? &*replica : nullptr);
   if (!log.ok()) return Annotate(log.status(), "opening the log");

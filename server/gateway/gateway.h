@@ -119,6 +119,7 @@ class Gateway {
   Tail tail_;
   std::unique_ptr<ReplicatedLog> replicated_log_;  // null: this gateway is alone
   std::unique_ptr<Replica> replica_;               // the same
+  bool founds_cluster_ = false;                    // written while it starts
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<LogTrimmer> log_trimmer_;  // null: this gateway is alone
   std::unique_ptr<ReadQueue> subscription_reads_;

@@ -43,6 +43,8 @@ struct Options {
   double trace_sample_ratio = 1;
   OperatorLimits operator_events;
   absl::optional<ClusterOptions> cluster;  // nullopt: this gateway is alone
+  // The cluster's log, which has to be new, begins with what `log.data_dir` holds.
+  bool found_cluster = false;
   absl::Duration drain_timeout = absl::Seconds(20);
   // What all of this was made of; ResolveOptions knows nothing of a file, and sets both to the
   // same.

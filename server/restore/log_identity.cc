@@ -39,6 +39,18 @@ absl::Status ReadStretches(Database& database, LogIdentity& identity) {
   return absl::OkStatus();
 }
 
+absl::Status ReadReplica(Database& database, LogIdentity& identity) {
+  ASSIGN_OR_RETURN(const bool there, HasTable(database, "replica"));
+  if (!there) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Statement row,
+                   database.Prepare("SELECT cluster, applied FROM replica WHERE id = 1"));
+  ASSIGN_OR_RETURN(const bool is_replica, row.Step());
+  if (!is_replica) return absl::OkStatus();
+  identity.cluster = std::string(row.ColumnText(0));
+  identity.applied = row.ColumnInt(1);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<LogIdentity> ReadIdentity(Database& database) {
@@ -59,6 +71,7 @@ absl::StatusOr<LogIdentity> ReadIdentity(Database& database) {
                      ReadInt(database, "SELECT count(*) FROM subscriptions"));
   }
   RETURN_IF_ERROR(ReadStretches(database, identity));
+  RETURN_IF_ERROR(ReadReplica(database, identity));
   return identity;
 }
 

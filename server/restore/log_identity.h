@@ -18,6 +18,9 @@ struct LogIdentity {
   int64_t quarantined = 0;
   int64_t subscriptions = 0;
   Stretches stretches;
+  // Of a replica: its cluster's name, and the newest record of the cluster's log that it has applied.
+  std::string cluster;
+  int64_t applied = 0;
 
   // Nothing was ever put into it.
   bool empty() const { return head == 0 && quarantined == 0 && subscriptions == 0; }

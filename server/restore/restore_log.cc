@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 #include "server/eventlog/log_history.h"
+#include "server/eventlog/replicated_tables.h"
 #include "server/restore/copy_file.h"
 #include "server/restore/log_identity.h"
 #include "server/store/data_directory.h"
@@ -84,6 +85,17 @@ absl::StatusOr<LogIdentity> IdentityOf(const std::string& path, Database::Mode m
   return ReadIdentity(*database);
 }
 
+absl::Status CheckIsOfCluster(const LogIdentity& backup, const RestoreOptions& options) {
+  if (options.cluster.empty() || options.cluster == backup.cluster) return absl::OkStatus();
+  return BadFile(
+      options.file,
+      absl::StrCat("is not of a replica of cluster ", options.cluster, ", but of ",
+                   backup.cluster.empty()
+                       ? "a log of its own. To begin the cluster with it, restore it "
+                         "with a config without `cluster`, and start with --found_cluster"
+                       : absl::StrCat("one of cluster ", backup.cluster)));
+}
+
 // The error of something that is wrong with the backup, whichever copy of it was read.
 absl::Status OfBackup(const absl::Status& status, const std::string& file) {
   return absl::Status(status.code(), absl::StrCat(file, " cannot be restored: ", status.message()));
@@ -130,27 +142,42 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
                 "would be lost");
 }
 
+// Also where it is the copy of a replica.
+absl::Status BecomeALogOfItsOwn(Database& database, absl::string_view epoch, absl::Time now) {
+  ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(database));
+  ASSIGN_OR_RETURN(Statement former,
+                   database.Prepare("INSERT OR REPLACE INTO former_epochs "
+                                    "(epoch, head_sequence, restore_time_us) VALUES (?, ?, ?)"));
+  former.BindText(1, identity.epoch);
+  former.BindInt(2, identity.head);
+  former.BindInt(3, absl::ToUnixMicros(now));
+  RETURN_IF_ERROR(former.Run());
+  ASSIGN_OR_RETURN(Statement renew, database.Prepare("UPDATE log SET epoch = ? WHERE id = 1"));
+  renew.BindText(1, epoch);
+  RETURN_IF_ERROR(renew.Run());
+  return database.Execute("DELETE FROM replica");
+}
+
+// What a replica knows of itself is not what this one has met.
+absl::Status ForgetTheOtherReplica(Database& database) {
+  for (const std::string& table : LocalTables()) {
+    if (table == "replica") continue;
+    RETURN_IF_ERROR(database.Execute(absl::StrCat("DELETE FROM ", table)));
+  }
+  return absl::OkStatus();
+}
+
 // The copy becomes a whole database by itself: what its write-ahead log holds is moved into it.
-absl::Status Finish(const std::string& draft, absl::string_view epoch, absl::Time now) {
+absl::Status Finish(const std::string& draft, absl::string_view epoch,
+                    const RestoreOptions& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                    Database::Open(draft, Database::Mode::kReadWrite));
   RETURN_IF_ERROR(MigrateSchema(*database, epoch));
-  ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(*database));
   {
     ASSIGN_OR_RETURN(Transaction transaction,
                      Transaction::Begin(*database, Transaction::Kind::kWrite));
-    ASSIGN_OR_RETURN(Statement former,
-                     database->Prepare("INSERT OR REPLACE INTO former_epochs "
-                                       "(epoch, head_sequence, restore_time_us) VALUES (?, ?, ?)"));
-    former.BindText(1, identity.epoch);
-    former.BindInt(2, identity.head);
-    former.BindInt(3, absl::ToUnixMicros(now));
-    RETURN_IF_ERROR(former.Run());
-    ASSIGN_OR_RETURN(Statement renew, database->Prepare("UPDATE log SET epoch = ? WHERE id = 1"));
-    renew.BindText(1, epoch);
-    RETURN_IF_ERROR(renew.Run());
-    // A copy of a replica is no replica: from here on it is a log of its own.
-    RETURN_IF_ERROR(database->Execute("DELETE FROM replica"));
+    RETURN_IF_ERROR(options.cluster.empty() ? BecomeALogOfItsOwn(*database, epoch, options.now)
+                                            : ForgetTheOtherReplica(*database));
     RETURN_IF_ERROR(transaction.Commit());
   }
   return database->Checkpoint(Database::CheckpointMode::kTruncate).status();
@@ -227,14 +254,17 @@ absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& options) {
   const absl::StatusOr<LogIdentity> backup =
       IdentityOf(backup_file.path(), Database::Mode::kReadAlone);
   if (!backup.ok()) return OfBackup(backup.status(), options.file);
+  RETURN_IF_ERROR(CheckIsOfCluster(*backup, options));
   report.former_epoch = backup->epoch;
+  report.cluster = options.cluster;
+  report.applied = backup->applied;
   ASSIGN_OR_RETURN(report.replaced, CheckMayReplace(*directory, *backup, options));
 
   const std::string draft = directory->draft_path();
   absl::Cleanup remove_draft = [&draft] { RemoveDraft(draft); };
   options.progress(absl::StrCat("copying ", options.file));
   RETURN_IF_ERROR(CopyToDraft(backup_file.path(), draft, report));
-  const absl::Status finished = Finish(draft, NewEpoch(), options.now);
+  const absl::Status finished = Finish(draft, NewEpoch(), options);
   if (!finished.ok()) return OfBackup(finished, options.file);
   options.progress("checking the copy");
   absl::StatusOr<LogReport> verified = VerifyDraft(draft, options);
@@ -256,8 +286,19 @@ std::string ReportText(const RestoreReport& report) {
   if (!report.replaced.empty()) {
     absl::StrAppend(&text, "in the place of ", report.replaced, "\n");
   }
+  absl::StrAppend(&text, "\n", ReportText(report.log), "\n");
+  if (!report.cluster.empty()) {
+    absl::StrAppend(&text, "It is a replica of cluster ", report.cluster, ", up to record ",
+                    report.applied,
+                    " of the cluster's log.\n"
+                    "What to do:\n"
+                    "  Start hookgated: it applies what the cluster has stored since then, and is "
+                    "ready after\n"
+                    "  that. Cursors and page tokens hold as before.\n");
+    return text;
+  }
   absl::StrAppend(
-      &text, "\n", ReportText(report.log), "\n",
+      &text,
       "What subscribers will see once hookgated runs on it:\n"
       "  The log has the new epoch ",
       report.log.epoch, " in the place of ", report.former_epoch,

@@ -353,6 +353,47 @@ TEST_F(RestoreLogTest, RestoredLogIsItsOwnersAlone) {
 }
 
 // Backups outlive upgrades.
+// A replica that is to go on with its cluster's log needs a copy that is a replica itself.
+TEST_F(RestoreLogTest, OnlyABackupOfTheClusterBecomesAReplica) {
+  const auto refused =
+      RestoreLog({.file = backup_, .data_dir = folder_, .force = true, .cluster = "hooks"});
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()),
+              AllOf(HasSubstr("not of a replica of cluster hooks, but of a log of its own"),
+                    HasSubstr("--found_cluster")));
+  {
+    const auto database = *Database::Open(backup_, Database::Mode::kReadWrite);
+    ASSERT_TRUE(database
+                    ->Execute("INSERT INTO replica (id, cluster, genesis, applied, term, writer, "
+                              "hash) VALUES (1, 'hooks', 'g', 17, 2, 3, x'00');"
+                              "INSERT INTO status_counters VALUES ('of the other one', 4)")
+                    .ok());
+  }
+  const auto of_others =
+      RestoreLog({.file = backup_, .data_dir = folder_, .force = true, .cluster = "others"});
+  EXPECT_THAT(std::string(of_others.status().message()), HasSubstr("but of one of cluster hooks"));
+
+  const auto report =
+      RestoreLog({.file = backup_, .data_dir = folder_, .force = true, .cluster = "hooks"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(ReportText(*report), AllOf(HasSubstr("a replica of cluster hooks, up to record 17"),
+                                         Not(HasSubstr("new epoch"))));
+  {
+    const auto database = *Database::Open(folder_ + "/events.db", Database::Mode::kReadOnly);
+    auto kept = *database->Prepare(
+        "SELECT (SELECT epoch FROM log), (SELECT count(*) FROM replica WHERE applied = 17), "
+        "(SELECT count(*) FROM status_counters), (SELECT count(*) FROM former_epochs)");
+    ASSERT_TRUE(*kept.Step());
+    EXPECT_EQ(kept.ColumnText(0), epoch_);
+    EXPECT_EQ(kept.ColumnInt(1), 1);
+    EXPECT_EQ(kept.ColumnInt(2), 0);
+    EXPECT_EQ(kept.ColumnInt(3), 0);
+  }
+  // Without a cluster, what is put in place is no replica.
+  ASSERT_TRUE(Restore(backup_, /*force=*/true).ok());
+  EXPECT_EQ(Head(), 3);
+}
+
 TEST_F(RestoreLogTest, BackupOfAnOlderSchemaIsMigrated) {
   MakeVersion4(backup_);
   const std::string before = Content(backup_);
