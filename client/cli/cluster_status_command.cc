@@ -79,13 +79,7 @@ std::string LagText(const Cluster& cluster) {
 
 Table::Cell ReadyCell(const v1::GetStatusResponse& status) {
   if (status.ready()) return {"yes", Look::kGood};
-  return {absl::StrCat("no: ", absl::StrJoin(status.not_ready_reasons(), "; "))};
-}
-
-std::string EngineText(const Cluster& cluster) {
-  return cluster.engine_server().empty()
-             ? cluster.engine()
-             : absl::StrCat(cluster.engine(), " at ", cluster.engine_server());
+  return {"no"};
 }
 
 void AddRow(const Answer& answer, Table& table) {
@@ -97,9 +91,8 @@ void AddRow(const Answer& answer, Table& table) {
                 {absl::StrCat(cluster.known_index())},
                 {LagText(cluster)},
                 ReadyCell(answer.status),
-                {cluster.leader().empty() ? "nobody" : cluster.leader(),
-                 cluster.leader().empty() ? Look::kBad : Look::kPlain},
-                {EngineText(cluster)},
+                {cluster.leader().empty() ? "-" : cluster.leader()},
+                {cluster.engine_server().empty() ? cluster.engine() : cluster.engine_server()},
                 {answer.target}});
 }
 
@@ -136,7 +129,7 @@ void AddProblemsOfAll(const std::vector<Answer>& answers, std::vector<std::strin
   std::set<std::string> logs;
   std::set<std::string> names;
   std::vector<std::string> leaders;
-  bool leader_is_known = false;
+  std::set<std::string> seen;  // as leaders, by the others
   for (const Answer& answer : answers) {
     if (!answer.is_replica()) continue;
     const Cluster& cluster = answer.cluster();
@@ -146,7 +139,7 @@ void AddProblemsOfAll(const std::vector<Answer>& answers, std::vector<std::strin
                                       ": each replica needs a name of its own"));
     }
     if (cluster.role() == Cluster::ROLE_LEADER) leaders.push_back(cluster.replica());
-    if (!cluster.leader().empty()) leader_is_known = true;
+    if (!cluster.leader().empty()) seen.insert(cluster.leader());
   }
   if (logs.size() > 1) {
     problems.push_back(
@@ -158,9 +151,25 @@ void AddProblemsOfAll(const std::vector<Answer>& answers, std::vector<std::strin
         absl::StrJoin(leaders, " and "),
         " say that they lead: the one of the lower term has lost, and stores nothing; ask again"));
   }
-  if (!logs.empty() && !leader_is_known) {
-    problems.push_back("nobody leads, as far as these know: webhooks are answered 503");
+  if (!logs.empty() && leaders.empty()) {
+    problems.push_back(absl::StrCat(
+        "none of these leads",
+        seen.empty() ? ": unless one does that was not asked, webhooks are answered 503"
+                     : absl::StrCat("; as far as they know, ", absl::StrJoin(seen, " or "),
+                                    " does: ask that one, too")));
   }
+}
+
+// Of a cluster whose replicas hand nothing on to the leader, followers are not: nothing is wrong.
+std::string NotReadyText(const std::vector<Answer>& answers) {
+  std::string text;
+  for (const Answer& answer : answers) {
+    if (!answer.is_replica() || answer.status.ready()) continue;
+    const std::string why = absl::StrJoin(answer.status.not_ready_reasons(), "; ");
+    absl::StrAppend(
+        &text, Printable(absl::StrCat(answer.cluster().replica(), " is not ready: ", why)), "\n");
+  }
+  return text;
 }
 
 std::string TrustText(const std::vector<Answer>& answers) {
@@ -193,6 +202,8 @@ void PrintText(const std::vector<Answer>& answers, const std::vector<std::string
     }
     table.Print(style, out);
   }
+  const std::string not_ready = NotReadyText(answers);
+  if (!not_ready.empty()) out << "\n" << not_ready;
   const std::string trusted = TrustText(answers);
   if (!trusted.empty()) out << "\ntaken on trust: " << Printable(trusted) << "\n";
   if (problems.empty()) return;

@@ -42,7 +42,7 @@ class ClusterStatusTest : public CliTest {
     cluster.set_known_index(120);
     cluster.set_leader("a");
     cluster.set_engine("postgresql");
-    cluster.set_engine_server("db-1 15.4");
+    cluster.set_engine_server("PostgreSQL 15 at db1");
     return cluster;
   }
 
@@ -59,15 +59,16 @@ TEST_F(ClusterStatusTest, ShowsReplicasBesideEachOther) {
   const Outcome outcome = Run({"cluster", "status", "a:1", "b:2"});
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.exit_code, kFine);
-  EXPECT_EQ(outcome.out,
-            "cluster hooks, epoch e1\n"
-            "\n"
-            "REPLICA  ROLE      TERM  APPLIED  KNOWN     LAG  READY              LEADER  ENGINE    "
-            "               ADDRESS\n"
-            "a        leader       3      120    120       -  yes                a       "
-            "postgresql at db-1 15.4  a:1\n"
-            "b        follower     3      118    120  250 ms  no: does not lead  a       "
-            "postgresql               b:2\n");
+  EXPECT_EQ(
+      outcome.out,
+      "cluster hooks, epoch e1\n"
+      "\n"
+      "REPLICA  ROLE      TERM  APPLIED  KNOWN     LAG  READY  LEADER  ENGINE                "
+      "ADDRESS\n"
+      "a        leader       3      120    120       -  yes    a       PostgreSQL 15 at db1  a:1\n"
+      "b        follower     3      118    120  250 ms  no     a       postgresql            b:2\n"
+      "\n"
+      "b is not ready: does not lead\n");
   asked_of_ = 0;
   const Outcome json = Run({"cluster", "status", "a:1", "b:2", "--output=json"});
   EXPECT_EQ(json.exit_code, kFine);
@@ -86,12 +87,21 @@ TEST_F(ClusterStatusTest, SaysWhatIsWrong) {
   b.add_trusted("trust_storage");
   const Outcome outcome = Run({"cluster", "status", "a:1", "b:2", "c:3"});
   EXPECT_EQ(outcome.exit_code, kFailed);
-  EXPECT_THAT(outcome.out,
-              AllOf(HasSubstr("STOPPED"), HasSubstr("! b has stopped"),
-                    HasSubstr("trimmed. What to do stands in docs/cluster.md"),
-                    HasSubstr("! c:3: cannot get the status"), HasSubstr("! nobody leads"),
-                    HasSubstr("nobody  postgresql"), HasSubstr("taken on trust: trust_storage"),
-                    Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("STOPPED"), HasSubstr("! b has stopped"),
+            HasSubstr("trimmed. What to do stands in docs/cluster.md"),
+            HasSubstr("! c:3: cannot get the status"), HasSubstr("! none of these leads: unless"),
+            HasSubstr("a is not ready: does not lead\n"),
+            HasSubstr("taken on trust: trust_storage"), Not(HasSubstr("\x1b"))));
+}
+
+// One that was left out is the first thing to ask.
+TEST_F(ClusterStatusTest, NamesALeaderThatWasNotAsked) {
+  Add("b", Cluster::ROLE_FOLLOWER, 120);
+  const Outcome outcome = Run({"cluster", "status", "b:2"});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.out, HasSubstr("! none of these leads; as far as they know, a does: ask"));
 }
 
 TEST_F(ClusterStatusTest, ReplicasHaveToBelongTogether) {

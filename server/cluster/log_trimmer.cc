@@ -99,7 +99,7 @@ void LogTrimmer::Trim(const Applied& applied, const TrimPoint& point) {
     const absl::StatusOr<RecordRange> left = log_.Trim(*to);
     status = left.status();
     if (left.ok()) {
-      Log(Severity::kInfo, "the cluster's log was trimmed", {{"to", *to}, {"last", left->last}});
+      Log(Severity::kDebug, "the cluster's log was trimmed", {{"to", *to}, {"last", left->last}});
     }
   }
   // An engine that is away is told of by who appends.

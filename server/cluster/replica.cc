@@ -209,6 +209,10 @@ void Replica::NoteKnown(LogIndex index) {
 void Replica::NoteRole() {
   if (state_->role() == logged_role_) return;
   logged_role_ = state_->role();
+  if (logged_role_ == Role::kCandidate) {  // it has not heard of anybody for too long
+    leader_ = "";
+    leader_address_ = "";
+  }
   Log(Severity::kInfo, "replica changed its role",
       {{"role", NameOf(logged_role_)},
        {"term", state_->term()},
@@ -356,11 +360,15 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   }
   std::vector<std::shared_ptr<const Record>> records;
   records.reserve(page.size());
+  std::string leader;  // of `tail.term`, if it begins in this page
   for (const LogRecord& found : page) {
     auto record = std::make_shared<Record>();
     RETURN_IF_ERROR(ParseRecord(found.bytes, *record));
     RETURN_IF_ERROR(CheckFollows(tail, *record));
     tail = TailOf(*record, found.bytes);
+    if (record->entries_size() > 0 && record->entries(0).has_term()) {
+      leader = record->entries(0).term().replica();
+    }
     records.push_back(std::move(record));
   }
   absl::Notification done;
@@ -374,6 +382,12 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   absl::MutexLock lock(&mu_);
   state_->Applied(tail, Now());
   NoteKnown(tail.index);
+  // Also where replicas do not reach each other, the log says who leads.
+  if (!leader.empty() && tail.term > leader_term_) {
+    leader_term_ = tail.term;
+    leader_ = leader == config_.name ? "" : leader;
+    leader_address_ = "";
+  }
   NoteRole();
   return absl::OkStatus();
 }

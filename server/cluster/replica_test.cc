@@ -442,6 +442,15 @@ TEST(ReplicaTest, ALeaderThatIsOnlySeenInTheLogGoesOn) {
   EXPECT_EQ(leader->replica->Status().term, 1);
   EXPECT_EQ(cluster.Store("wh_2"), 2);
   cluster.ExpectAllSame();
+  // Who that is they see there, too.
+  cluster.Kill(*leader);
+  Node* const next = cluster.AwaitLeader(leader);
+  ASSERT_NE(next, nullptr);
+  for (int i = 0; i < kReplicas; ++i) {
+    Node& node = cluster.node(i);
+    if (!node.runs()) continue;
+    EXPECT_TRUE(cluster.Await([&] { return node.replica->Status().leader == next->name(); }));
+  }
 }
 
 // A leader that cannot reach the log, while the others hear it well, lets another one lead.
