@@ -99,7 +99,7 @@ void AddRow(const Answer& answer, Table& table) {
 // What is wrong with one of them.
 void AddProblems(const Answer& answer, std::vector<std::string>& problems) {
   if (!answer.failure.ok()) {
-    problems.push_back(absl::StrCat(answer.target, ": ", answer.failure.message()));
+    problems.push_back(std::string(answer.failure.message()));
     return;
   }
   if (!answer.status.has_cluster()) {

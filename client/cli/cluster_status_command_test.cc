@@ -91,7 +91,7 @@ TEST_F(ClusterStatusTest, SaysWhatIsWrong) {
       outcome.out,
       AllOf(HasSubstr("STOPPED"), HasSubstr("! b has stopped"),
             HasSubstr("trimmed. What to do stands in docs/cluster.md"),
-            HasSubstr("! c:3: cannot get the status"), HasSubstr("! none of these leads: unless"),
+            HasSubstr("! cannot get the status at c:3: "), HasSubstr("! none of these leads: unless"),
             HasSubstr("a is not ready: does not lead\n"),
             HasSubstr("taken on trust: trust_storage"), Not(HasSubstr("\x1b"))));
 }
