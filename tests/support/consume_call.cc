@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 
@@ -19,9 +17,10 @@ std::unique_ptr<v1::SubscriptionService::Stub> ConnectToSubscriptions(const std:
       grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
-ConsumeCall::ConsumeCall(const std::string& address, const std::string& open)
+ConsumeCall::ConsumeCall(const std::string& address, const std::string& open,
+                         std::chrono::seconds patience)
     : stub_(ConnectToSubscriptions(address)) {
-  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  context_.set_deadline(std::chrono::system_clock::now() + patience);
   stream_ = stub_->Consume(&context_);
   Send(absl::StrCat("open { ", open, " }"));
 }

@@ -5,6 +5,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,11 +20,13 @@ namespace hookgate {
 // `address`: HOST:PORT of a gateway. Each stub has a connection of its own.
 std::unique_ptr<v1::SubscriptionService::Stub> ConnectToSubscriptions(const std::string& address);
 
-// One Consume call. Its calls block; after 60 s in all the stream fails with DEADLINE_EXCEEDED.
+// One Consume call. Its calls block; after `patience` in all the stream fails with
+// DEADLINE_EXCEEDED.
 class ConsumeCall {
  public:
   // Sends `open`, a ConsumeRequest.Open in protobuf text format.
-  ConsumeCall(const std::string& address, const std::string& open);
+  ConsumeCall(const std::string& address, const std::string& open,
+              std::chrono::seconds patience = std::chrono::seconds(60));
 
   // Sends a ConsumeRequest in protobuf text format; false if the stream has ended.
   bool Send(const std::string& request);

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,6 +181,33 @@ time_t time(time_t* result) noexcept {
   clock_gettime(CLOCK_REALTIME, &now);
   if (result != nullptr) *result = now.tv_sec;
   return now.tv_sec;
+}
+
+// What waits by the C library, such as libnats, gives a time of the wall clock, too, unless its
+// condition was made for the other clock: glibc keeps that in this bit.
+int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
+                           const timespec* until) {
+  using Wait = decltype(&pthread_cond_timedwait);
+  // The oldest of this name, which a search without a version may find, has another condition.
+  static const Wait wait = [] {
+    void* const versioned = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    return versioned != nullptr ? reinterpret_cast<Wait>(versioned)
+                                : Next<Wait>("pthread_cond_timedwait");
+  }();
+  constexpr unsigned kMonotonic = 2;
+  if (Control() == nullptr || (condition->__data.__wrefs & kMonotonic) != 0) {
+    return wait(condition, mutex, until);
+  }
+  while (true) {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t left = (until->tv_sec - now.tv_sec) * kNanos + until->tv_nsec - now.tv_nsec;
+    timespec slice;
+    Next<decltype(&clock_gettime)>("clock_gettime")(CLOCK_REALTIME, &slice);
+    Add(left < kSliceNanos ? left : kSliceNanos, &slice);
+    const int result = wait(condition, mutex, &slice);
+    if (result != ETIMEDOUT || left < kSliceNanos) return result;
+  }
 }
 
 // Abseil waits by futex, with times of the wall clock. Reads as many arguments as any call may
