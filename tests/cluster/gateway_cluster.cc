@@ -10,20 +10,24 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "tests/cluster/engine_process.h"
 #include "tests/support/signed_webhook.h"
 #include "tests/support/temporary_log.h"
+#include "tests/support/test_certificates.h"
 
 namespace hookgate {
 namespace {
 
 constexpr absl::Duration kLongEnough = absl::Seconds(60);
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
-constexpr absl::Duration kSenderPatience = absl::Seconds(5);
+constexpr absl::Duration kSenderPatience = absl::Milliseconds(2500);
 
 std::string Get(const std::string& path) {
   return absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
@@ -37,8 +41,8 @@ std::string RequestOf(const std::string& webhook_id) {
   return webhook.Request();
 }
 
-// Reads and writes of it end after kSenderPatience each.
-std::optional<int> TryConnect(const std::string& address) {
+// Reads and writes of it end after `wait` each.
+std::optional<int> TryConnect(const std::string& address, absl::Duration wait) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(address, ':');
   int port = 0;
   sockaddr_in to = {};
@@ -49,7 +53,7 @@ std::optional<int> TryConnect(const std::string& address) {
   }
   to.sin_port = htons(static_cast<uint16_t>(port));
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval patience = absl::ToTimeval(kSenderPatience);
+  const timeval patience = absl::ToTimeval(wait);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) return fd;
@@ -69,25 +73,65 @@ std::optional<HttpReply> ParseReply(const std::string& text) {
   return reply;
 }
 
+std::string NameOf(int replica) { return std::string(1, static_cast<char>('a' + replica)); }
+
+// As hookgated asks of a file that may hold a password or a key.
+void WriteSecretFile(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+  std::filesystem::permissions(
+      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
 }  // namespace
 
-GatewayCluster::GatewayCluster(const std::string& engine, const std::string& more) {
-  for (int i = 0; i < kReplicas; ++i) {
-    data_dirs_[i] = FreshTestFolder();
-    configs_[i] = absl::StrCat(data_dirs_[i], ".textproto");
-    std::ofstream(configs_[i]) << "cluster {\n  name: \"hooks\"\n  replica: \""
-                               << static_cast<char>('a' + i) << "\"\n  " << engine << "\n}\n"
-                               << more;
-    // As hookgated asks of a file that may hold a password.
-    std::filesystem::permissions(
-        configs_[i], std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+GatewayCluster::GatewayCluster(const Options& options) {
+  for (int i = 0; i < kReplicas; ++i) data_dirs_[i] = FreshTestFolder();
+  if (options.peers) {
+    const TestAuthority authority;
+    for (int i = 0; i < kReplicas; ++i) {
+      peer_ports_[i] = FreePort();
+      const TestCertificate pair = authority.Issue(absl::StrCat("DNS:", NameOf(i)));
+      WriteSecretFile(data_dirs_[i] + ".crt", pair.certificate);
+      WriteSecretFile(data_dirs_[i] + ".key", pair.key);
+      WriteSecretFile(data_dirs_[i] + ".ca", authority.certificate());
+    }
+    for (int from = 0; from < kReplicas; ++from) {
+      for (int to = 0; to < kReplicas; ++to) {
+        if (from != to) links_[from][to] = std::make_unique<TcpLink>(peer_ports_[to]);
+      }
+    }
   }
+  for (int i = 0; i < kReplicas; ++i) {
+    if (options.faulty_machines) machines_[i] = std::make_unique<FaultyMachine>();
+    configs_[i] = absl::StrCat(data_dirs_[i], ".textproto");
+    WriteSecretFile(configs_[i],
+                    absl::StrCat("cluster {\n  name: \"hooks\"\n  replica: \"", NameOf(i), "\"\n  ",
+                                 options.engine(i), "\n", options.peers ? PeersConfig(i) : "",
+                                 "}\n", options.more));
+  }
+}
+
+std::string GatewayCluster::PeersConfig(int replica) const {
+  std::string text =
+      absl::StrCat("  peers {\n    listen_address: \"127.0.0.1:", peer_ports_[replica],
+                   "\"\n    tls {\n      certificate_file: \"", data_dirs_[replica],
+                   ".crt\"\n      key_file: \"", data_dirs_[replica],
+                   ".key\"\n      client_ca_file: \"", data_dirs_[replica], ".ca\"\n    }\n");
+  for (int to = 0; to < kReplicas; ++to) {
+    if (to == replica) continue;
+    absl::StrAppend(&text, "    peers { name: \"", NameOf(to),
+                    "\" address: \"127.0.0.1:", links_[replica][to]->port(), "\" }\n");
+  }
+  return text + "  }\n";
 }
 
 void GatewayCluster::Start(int replica) {
   processes_[replica] =
-      HookgatedProcess::Start(data_dirs_[replica], {absl::StrCat("--config=", configs_[replica])});
-  SetHttp(replica, processes_[replica]->http());
+      HookgatedProcess::Start(data_dirs_[replica], {absl::StrCat("--config=", configs_[replica])},
+                              machines_[replica] == nullptr ? std::vector<std::string>()
+                                                            : machines_[replica]->environment());
+  paused_[replica] = false;
+  SetAddresses(replica, processes_[replica]->http(), processes_[replica]->grpc());
 }
 
 void GatewayCluster::StartAll() {
@@ -95,23 +139,33 @@ void GatewayCluster::StartAll() {
 }
 
 void GatewayCluster::Kill(int replica) {
-  SetHttp(replica, "");
+  SetAddresses(replica, "", "");
   processes_[replica] = nullptr;
 }
 
 int GatewayCluster::Stop(int replica) {
   processes_[replica]->Signal(SIGTERM);
   const int exit_code = processes_[replica]->WaitForExit();
-  SetHttp(replica, "");
+  SetAddresses(replica, "", "");
   processes_[replica] = nullptr;
   return exit_code;
 }
 
 void GatewayCluster::Wipe(int replica) { std::filesystem::remove_all(data_dirs_[replica]); }
 
+void GatewayCluster::Pause(int replica) {
+  paused_[replica] = true;
+  processes_[replica]->Signal(SIGSTOP);
+}
+
+void GatewayCluster::Resume(int replica) {
+  processes_[replica]->Signal(SIGCONT);
+  paused_[replica] = false;
+}
+
 bool GatewayCluster::Says200(int replica, const std::string& path) const {
-  if (!runs(replica)) return false;
-  const auto reply = Exchange(processes_[replica]->admin(), Get(path));
+  if (!runs(replica) || paused_[replica]) return false;
+  const auto reply = TryExchange(processes_[replica]->admin(), Get(path), kSenderPatience);
   return reply.has_value() && reply->status == 200;
 }
 
@@ -131,14 +185,13 @@ std::optional<HttpReply> GatewayCluster::Post(int replica, const std::string& we
 }
 
 std::optional<HttpReply> GatewayCluster::TryPost(int replica, const std::string& webhook_id) const {
-  std::string address;
-  {
-    absl::MutexLock lock(&mu_);
-    address = http_[replica];
-  }
-  const std::optional<int> fd = TryConnect(address);
+  return TryExchange(http(replica), RequestOf(webhook_id), kSenderPatience);
+}
+
+std::optional<HttpReply> TryExchange(const std::string& address, const std::string& request,
+                                     absl::Duration patience) {
+  const std::optional<int> fd = TryConnect(address, patience);
   if (!fd.has_value()) return std::nullopt;
-  const std::string request = RequestOf(webhook_id);
   const bool sent = send(*fd, request.data(), request.size(), MSG_NOSIGNAL) ==
                     static_cast<ssize_t>(request.size());
   std::string received;
@@ -151,9 +204,53 @@ std::optional<HttpReply> GatewayCluster::TryPost(int replica, const std::string&
   return ParseReply(received);
 }
 
-void GatewayCluster::SetHttp(int replica, const std::string& address) {
+void GatewayCluster::SetAddresses(int replica, const std::string& http, const std::string& grpc) {
   absl::MutexLock lock(&mu_);
-  http_[replica] = address;
+  http_[replica] = http;
+  grpc_[replica] = grpc;
+}
+
+std::string GatewayCluster::http(int replica) const {
+  absl::MutexLock lock(&mu_);
+  return http_[replica];
+}
+
+std::string GatewayCluster::grpc(int replica) const {
+  absl::MutexLock lock(&mu_);
+  return grpc_[replica];
+}
+
+bool GatewayCluster::IsWell(int replica) const {
+  if (!runs(replica) || paused_[replica]) return false;
+  const auto reply = TryExchange(processes_[replica]->admin(), Get("/readyz"), kSenderPatience);
+  if (!reply.has_value()) return false;
+  const size_t reasons = std::min(reply->body.find('['), reply->body.size());
+  const bool one_reason = reply->body.find("\",\"", reasons) == std::string::npos;
+  const bool follows = absl::StrContains(reply->body, " does not lead cluster ") ||
+                       absl::StrContains(reply->body, "no replica leads cluster ");
+  return reply->status == 200 || (one_reason && follows);
+}
+
+bool GatewayCluster::AwaitAllWell() const {
+  const absl::Time end = absl::Now() + kLongEnough;
+  while (absl::Now() < end) {
+    int well = 0;
+    int running = 0;
+    for (int i = 0; i < kReplicas; ++i) {
+      if (!runs(i)) continue;
+      ++running;
+      if (IsWell(i)) ++well;
+    }
+    if (well == running) return true;
+    absl::SleepFor(kBetweenLooks);
+  }
+  for (int i = 0; i < kReplicas; ++i) {
+    if (!runs(i) || paused_[i]) continue;
+    const auto reply = TryExchange(processes_[i]->admin(), Get("/readyz"), kSenderPatience);
+    std::cout << "replica " << i << ": "
+              << (reply.has_value() ? reply->body : std::string("no answer")) << std::endl;
+  }
+  return false;
 }
 
 bool GatewayCluster::AwaitAllApplied() const {
@@ -176,7 +273,7 @@ bool GatewayCluster::AwaitAllApplied() const {
 }
 
 std::optional<double> Scraped(const std::string& admin_address, const std::string& series) {
-  const auto reply = Exchange(admin_address, Get("/metrics"));
+  const auto reply = TryExchange(admin_address, Get("/metrics"), kSenderPatience);
   if (!reply.has_value()) return std::nullopt;
   for (const absl::string_view line : absl::StrSplit(reply->body, '\n')) {
     const std::pair<absl::string_view, absl::string_view> parts =

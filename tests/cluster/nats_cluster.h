@@ -28,6 +28,7 @@ class NatsCluster {
   static std::unique_ptr<NatsCluster> Start() { return Start(Options()); }
 
   int servers() const { return static_cast<int>(servers_.size()); }
+  int port(int server) const { return servers_[server].port; }
   std::string Url(int server) const;            // nats://127.0.0.1:PORT
   std::string MonitoringUrl(int server) const;  // http://127.0.0.1:PORT
   std::vector<std::string> Urls() const;

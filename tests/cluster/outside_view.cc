@@ -26,7 +26,7 @@ void OutsideView::Answered(const std::string& webhook_id, int64_t sequence) {
 }
 
 void OutsideView::Got(const std::string& subscriber, int64_t sequence,
-                      const std::string& webhook_id) {
+                      const std::string& webhook_id, size_t hash) {
   int64_t& next = next_.try_emplace(subscriber, 1).first->second;
   if (sequence != next) {
     broken_.push_back(absl::StrCat(subscriber, " got ", sequence, " where ", next, " was to come"));
@@ -34,6 +34,57 @@ void OutsideView::Got(const std::string& subscriber, int64_t sequence,
   next = sequence + 1;
   got_[subscriber].emplace(webhook_id, sequence);
   Note(subscriber, webhook_id, sequence);
+  if (hash == 0) return;
+  const auto [known, is_new] = hash_of_.emplace(sequence, hash);
+  if (!is_new && known->second != hash) {
+    broken_.push_back(
+        absl::StrCat(subscriber, " got ", sequence, " with other bytes than somebody before"));
+  }
+}
+
+void OutsideView::Forget(const std::string& subscriber) {
+  next_.erase(subscriber);
+  got_.erase(subscriber);
+}
+
+void OutsideView::Delivered(int64_t sequence, const std::string& webhook_id, int attempt) {
+  Note("a consumer", webhook_id, sequence);
+  ++deliveries_;
+  Delivery& delivery = delivered_[sequence];
+  delivery.ack_sent = false;
+  if (delivery.acked) {
+    broken_.push_back(
+        absl::StrCat(sequence, " was delivered after its ack was answered, attempt ", attempt));
+  }
+  if (attempt < 1 + delivery.nacks_answered || attempt > 1 + delivery.nacks_sent) {
+    broken_.push_back(absl::StrCat(sequence, " is attempt ", attempt, " after ",
+                                   delivery.nacks_sent, " nacks, ", delivery.nacks_answered,
+                                   " of them answered"));
+  }
+}
+
+void OutsideView::NackSent(int64_t sequence) { ++delivered_[sequence].nacks_sent; }
+
+void OutsideView::Nacked(int64_t sequence) { ++delivered_[sequence].nacks_answered; }
+
+void OutsideView::AckSent(int64_t sequence) { delivered_[sequence].ack_sent = true; }
+
+void OutsideView::Acked(int64_t sequence) { delivered_[sequence].acked = true; }
+
+int64_t OutsideView::ReachedBy(const std::string& subscriber) const {
+  const auto found = next_.find(subscriber);
+  return found == next_.end() ? 0 : found->second - 1;
+}
+
+std::vector<int64_t> OutsideView::Undelivered() const {
+  std::vector<int64_t> undelivered;
+  for (int64_t sequence = 1; sequence <= newest_; ++sequence) {
+    const auto found = delivered_.find(sequence);
+    if (found == delivered_.end() || !(found->second.acked || found->second.ack_sent)) {
+      undelivered.push_back(sequence);
+    }
+  }
+  return undelivered;
 }
 
 std::vector<std::string> OutsideView::MissingFrom(const std::string& subscriber) const {

@@ -61,5 +61,94 @@ TEST(OutsideViewTest, FindsHolesRepeatsAndAnotherOrder) {
   }
 }
 
+TEST(OutsideViewTest, FindsReplicasWhoseEventsDifferInAByte) {
+  OutsideView view;
+  view.Got("at a", 1, "wh_1", 17);
+  view.Got("at b", 1, "wh_1");
+  view.Got("at c", 1, "wh_1", 17);
+  EXPECT_THAT(view.broken(), IsEmpty());
+  view.Got("at d", 1, "wh_1", 18);
+  EXPECT_EQ(view.broken().size(), 1u);
+}
+
+TEST(OutsideViewTest, ASubscriberGoesOnWhereItWasUnlessItIsForgotten) {
+  OutsideView view;
+  view.Got("one", 1, "wh_1");
+  EXPECT_EQ(view.ReachedBy("one"), 1);
+  view.Got("one", 2, "wh_2");
+  view.Forget("one");
+  EXPECT_EQ(view.ReachedBy("one"), 0);
+  view.Got("one", 1, "wh_1");
+  EXPECT_THAT(view.broken(), IsEmpty());
+  view.Answered("wh_2", 2);
+  EXPECT_THAT(view.MissingFrom("one"), ElementsAre("wh_2 (2)"));
+}
+
+TEST(OutsideViewTest, WhatIsNackedComesAgainUntilItIsAcked) {
+  OutsideView view;
+  view.Delivered(1, "wh_1", 1);
+  view.NackSent(1);
+  view.Nacked(1);
+  view.Delivered(1, "wh_1", 2);
+  view.NackSent(1);              // and not answered:
+  view.Delivered(1, "wh_1", 2);  // it did not count,
+  view.Delivered(1, "wh_1", 3);  // or did.
+  EXPECT_THAT(view.Undelivered(), ElementsAre(1));
+  view.AckSent(1);
+  view.Acked(1);
+  EXPECT_THAT(view.Undelivered(), IsEmpty());
+  EXPECT_THAT(view.broken(), IsEmpty());
+  EXPECT_EQ(view.deliveries(), 4u);
+}
+
+TEST(OutsideViewTest, FindsADeliveryAfterItsAck) {
+  OutsideView view;
+  view.Delivered(1, "wh_1", 1);
+  view.Acked(1);
+  view.Delivered(1, "wh_1", 1);
+  EXPECT_EQ(view.broken().size(), 1u);
+}
+
+TEST(OutsideViewTest, FindsAnAttemptThatNobodyNacked) {
+  OutsideView view;
+  view.Delivered(1, "wh_1", 2);
+  EXPECT_EQ(view.broken().size(), 1u);
+}
+
+TEST(OutsideViewTest, FindsANackThatWasForgotten) {
+  OutsideView view;
+  view.Delivered(1, "wh_1", 1);
+  view.NackSent(1);
+  view.Nacked(1);
+  view.Delivered(1, "wh_1", 1);
+  EXPECT_EQ(view.broken().size(), 1u);
+}
+
+TEST(OutsideViewTest, FindsADeliveryOfAnotherEvent) {
+  OutsideView view;
+  view.Answered("wh_1", 1);
+  view.Delivered(1, "wh_2", 1);
+  EXPECT_EQ(view.broken().size(), 1u);
+}
+
+TEST(OutsideViewTest, AnAckWithoutAnAnswerMayHaveBeenTaken) {
+  OutsideView view;
+  view.Delivered(1, "wh_1", 1);
+  view.AckSent(1);
+  EXPECT_THAT(view.Undelivered(), IsEmpty());
+  view.Delivered(1, "wh_1", 1);  // It was not.
+  EXPECT_THAT(view.Undelivered(), ElementsAre(1));
+  EXPECT_THAT(view.broken(), IsEmpty());
+}
+
+TEST(OutsideViewTest, FindsWhatWasNeverDelivered) {
+  OutsideView view;
+  view.Answered("wh_1", 1);
+  view.Answered("wh_2", 2);
+  view.Delivered(2, "wh_2", 1);
+  view.AckSent(2);
+  EXPECT_THAT(view.Undelivered(), ElementsAre(1));
+}
+
 }  // namespace
 }  // namespace hookgate
