@@ -6,8 +6,6 @@
 // PostgreSQL has a synchronous standby, JetStream three servers that sync always; all of them are
 // on this machine and share its disk, so that only what is compared within one run means something.
 
-#include <algorithm>
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -19,11 +17,11 @@
 #include "absl/flags/usage.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/replication/jetstream_log.h"
 #include "server/replication/postgres_log.h"
 #include "server/replication/replicated_log.h"
+#include "tests/bench/engine_appends.h"
 #include "tests/cluster/nats_cluster.h"
 #include "tests/cluster/postgres_cluster.h"
 
@@ -36,7 +34,6 @@ ABSL_FLAG(std::string, folder, "/var/tmp",
 namespace hookgate {
 namespace {
 
-constexpr int kEventBytes = 600;  // about what one webhook adds to the log
 constexpr int kGroups[] = {1, 64, 256};
 
 struct Engine {
@@ -45,37 +42,18 @@ struct Engine {
   LogIndex last = 0;
 };
 
-absl::Duration At(const std::vector<absl::Duration>& sorted, double share) {
-  return sorted[std::min(sorted.size() - 1, static_cast<size_t>(share * sorted.size()))];
-}
-
 // Appends for `time`, and prints a line. False if the engine does not take them.
 bool Measure(Engine& engine, int events, absl::Duration time) {
-  std::string bytes(static_cast<size_t>(events) * kEventBytes, 'x');
-  std::vector<absl::Duration> latencies;
-  const absl::Time begin = absl::Now();
-  absl::Time now = begin;
-  while (now - begin < time) {
-    // No two are the same.
-    const std::string mark = std::to_string(engine.last);
-    bytes.replace(0, mark.size(), mark);
-    const CompareAppendResult result =
-        engine.log->CompareAppend(engine.last, bytes, absl::Seconds(10));
-    if (result.outcome != CompareAppendOutcome::kAppended) {
-      std::cerr << engine.name << ": " << result.status << "\n";
-      return false;
-    }
-    ++engine.last;
-    const absl::Time done = absl::Now();
-    latencies.push_back(done - now);
-    now = done;
+  const absl::StatusOr<EngineAppends> appends =
+      MeasureAppends(*engine.log, events, time, engine.last);
+  if (!appends.ok()) {
+    std::cerr << engine.name << ": " << appends.status() << "\n";
+    return false;
   }
-  std::sort(latencies.begin(), latencies.end());
-  const double rate = latencies.size() / absl::ToDoubleSeconds(now - begin);
   std::cout << absl::StrFormat(
       "%-12s %6d events a group %9.0f groups/s %9.0f events/s  p50 %7.2f ms  p99 %7.2f ms\n",
-      engine.name, events, rate, rate * events, absl::ToDoubleMilliseconds(At(latencies, 0.5)),
-      absl::ToDoubleMilliseconds(At(latencies, 0.99)));
+      engine.name, events, appends->groups_per_second, appends->events_per_second,
+      absl::ToDoubleMilliseconds(appends->p50), absl::ToDoubleMilliseconds(appends->p99));
   std::cout.flush();
   return true;
 }

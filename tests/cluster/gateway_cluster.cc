@@ -27,7 +27,6 @@ namespace {
 
 constexpr absl::Duration kLongEnough = absl::Seconds(60);
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
-constexpr absl::Duration kSenderPatience = absl::Milliseconds(2500);
 
 std::string Get(const std::string& path) {
   return absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
@@ -184,8 +183,9 @@ std::optional<HttpReply> GatewayCluster::Post(int replica, const std::string& we
   return Exchange(processes_[replica]->http(), RequestOf(webhook_id));
 }
 
-std::optional<HttpReply> GatewayCluster::TryPost(int replica, const std::string& webhook_id) const {
-  return TryExchange(http(replica), RequestOf(webhook_id), kSenderPatience);
+std::optional<HttpReply> GatewayCluster::TryPost(int replica, const std::string& webhook_id,
+                                                 absl::Duration patience) const {
+  return TryExchange(http(replica), RequestOf(webhook_id), patience);
 }
 
 std::optional<HttpReply> TryExchange(const std::string& address, const std::string& request,
@@ -273,7 +273,7 @@ bool GatewayCluster::AwaitAllApplied() const {
 }
 
 std::optional<double> Scraped(const std::string& admin_address, const std::string& series) {
-  const auto reply = TryExchange(admin_address, Get("/metrics"), kSenderPatience);
+  const auto reply = TryExchange(admin_address, Get("/metrics"), GatewayCluster::kSenderPatience);
   if (!reply.has_value()) return std::nullopt;
   for (const absl::string_view line : absl::StrSplit(reply->body, '\n')) {
     const std::pair<absl::string_view, absl::string_view> parts =

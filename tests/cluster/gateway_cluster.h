@@ -25,6 +25,8 @@ namespace hookgate {
 class GatewayCluster {
  public:
   static constexpr int kReplicas = 3;
+  // Longer than a gateway lets one wait.
+  static constexpr absl::Duration kSenderPatience = absl::Milliseconds(2500);
 
   struct Options {
     // Of the config of one replica, such as `postgresql { uri: "..." }`.
@@ -75,7 +77,8 @@ class GatewayCluster {
 
   // The same for senders: any thread, also while the replica is killed and started. Nothing is
   // asserted of it.
-  std::optional<HttpReply> TryPost(int replica, const std::string& webhook_id) const;
+  std::optional<HttpReply> TryPost(int replica, const std::string& webhook_id,
+                                   absl::Duration patience = kSenderPatience) const;
 
   // Whether `replica` has nothing to say against itself but, where it hands nothing on, that it does
   // not lead.
