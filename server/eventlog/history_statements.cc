@@ -4,20 +4,24 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/base/status.h"
 #include "server/eventlog/delivery_history.h"
 #include "server/eventlog/history_rows.h"
+#include "server/eventlog/rows_at_once.h"
 
 namespace hookgate {
 namespace {
 
-constexpr char kInsert[] = R"sql(
+constexpr char kInto[] = R"sql(
 INSERT INTO delivery_history (
   subscription, sequence, outcome, time_us, consumer, number, first_delivery_time_us,
   last_delivery_time_us, attempt_count, attempts, head)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+VALUES )sql";
+constexpr int kParameters = 11;
+constexpr char kInsert[] = R"sql((?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (subscription, sequence) DO NOTHING)sql";
 constexpr char kGet[] = "SELECT " HOOKGATE_HISTORY_COLUMNS
                         ", id FROM delivery_history WHERE subscription = ?1 AND sequence = ?2";
@@ -52,10 +56,18 @@ constexpr char kRemoveMoves[] = "DELETE FROM subscription_moves WHERE subscripti
 
 int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 
+// What most events have: one attempt, which was acked.
+bool IsAcked(const HistoryEntry& entry) {
+  return entry.outcome == DeliveryOutcome::kAcked && !entry.late_ack.has_value() &&
+         entry.attempt.has_value() && entry.attempt->how == DeliveryEnd::kAcked;
+}
+
 }  // namespace
 
 absl::StatusOr<HistoryStatements> HistoryStatements::Prepare(Database& database) {
-  ASSIGN_OR_RETURN(Statement insert, database.Prepare(kInsert));
+  ASSIGN_OR_RETURN(Statement insert, database.Prepare(absl::StrCat(kInto, kInsert)));
+  ASSIGN_OR_RETURN(Statement insert_rows,
+                   database.Prepare(absl::StrCat(kInto, ValuesOfRowsAtOnce(kParameters))));
   ASSIGN_OR_RETURN(Statement get, database.Prepare(kGet));
   ASSIGN_OR_RETURN(Statement remove, database.Prepare(kRemove));
   ASSIGN_OR_RETURN(Statement oldest, database.Prepare(kOldest));
@@ -66,26 +78,30 @@ absl::StatusOr<HistoryStatements> HistoryStatements::Prepare(Database& database)
   ASSIGN_OR_RETURN(Statement remove_moves_beyond, database.Prepare(kRemoveMovesBeyond));
   ASSIGN_OR_RETURN(Statement remove_moves, database.Prepare(kRemoveMoves));
   return HistoryStatements(
-      database,
-      Prepared{std::move(insert), std::move(get), std::move(remove), std::move(oldest),
-               std::move(remove_through), std::move(remove_some), std::move(insert_move),
-               std::move(extend_move), std::move(remove_moves_beyond), std::move(remove_moves)});
+      database, Prepared{std::move(insert), std::move(insert_rows), std::move(get),
+                         std::move(remove), std::move(oldest), std::move(remove_through),
+                         std::move(remove_some), std::move(insert_move), std::move(extend_move),
+                         std::move(remove_moves_beyond), std::move(remove_moves)});
+}
+
+// Behind the parameters of the rows before.
+void HistoryStatements::Bind(const Row& row, int before, Statement& insert) {
+  insert.BindInt(before + 1, row.subscription);
+  insert.BindInt(before + 2, row.sequence);
+  insert.BindInt(before + 3, static_cast<int64_t>(row.outcome));
+  insert.BindInt(before + 4, Micros(row.time));
+  insert.BindText(before + 5, row.consumer);
+  insert.BindInt(before + 6, row.number);
+  insert.BindInt(before + 7, Micros(row.first_delivery_time));
+  insert.BindInt(before + 8, Micros(row.last_delivery_time));
+  insert.BindInt(before + 9, row.count);
+  insert.BindBlob(before + 10, row.attempts);
+  insert.BindInt(before + 11, row.head);
 }
 
 absl::StatusOr<bool> HistoryStatements::Insert(const Row& row) {
-  Statement& insert = statements_.insert;
-  insert.BindInt(1, row.subscription);
-  insert.BindInt(2, row.sequence);
-  insert.BindInt(3, static_cast<int64_t>(row.outcome));
-  insert.BindInt(4, Micros(row.time));
-  insert.BindText(5, row.consumer);
-  insert.BindInt(6, row.number);
-  insert.BindInt(7, Micros(row.first_delivery_time));
-  insert.BindInt(8, Micros(row.last_delivery_time));
-  insert.BindInt(9, row.count);
-  insert.BindBlob(10, row.attempts);
-  insert.BindInt(11, row.head);
-  RETURN_IF_ERROR(insert.Run());
+  Bind(row, /*before=*/0, statements_.insert);
+  RETURN_IF_ERROR(statements_.insert.Run());
   return database_->changes() > 0;
 }
 
@@ -105,32 +121,62 @@ absl::StatusOr<bool> HistoryStatements::Insert(int64_t subscription, const Deliv
                  .head = head});
 }
 
-// What most events have: one attempt, which was acked. As AddEntry would make it, without the
-// detour.
-absl::StatusOr<bool> HistoryStatements::InsertAcked(int64_t subscription, const HistoryEntry& entry,
-                                                    Sequence head) {
+// As AddEntry would make it, without the detour.
+HistoryStatements::Row HistoryStatements::RowOfAcked(int64_t subscription,
+                                                     const HistoryEntry& entry, Sequence head) {
   const DeliveryAttempt& attempt = *entry.attempt;
-  return Insert({.subscription = subscription,
-                 .sequence = entry.sequence,
-                 .outcome = DeliveryOutcome::kAcked,
-                 .time = entry.time,
-                 .consumer = attempt.consumer,
-                 .number = attempt.number,
-                 .first_delivery_time = attempt.begin,
-                 .last_delivery_time = attempt.begin,
-                 .count = 1,
-                 .attempts = "",
-                 .head = head});
+  return {.subscription = subscription,
+          .sequence = entry.sequence,
+          .outcome = DeliveryOutcome::kAcked,
+          .time = entry.time,
+          .consumer = attempt.consumer,
+          .number = attempt.number,
+          .first_delivery_time = attempt.begin,
+          .last_delivery_time = attempt.begin,
+          .count = 1,
+          .attempts = "",
+          .head = head};
 }
 
-absl::Status HistoryStatements::Put(int64_t subscription, const HistoryEntry& entry,
+absl::StatusOr<bool> HistoryStatements::InsertRowsOfAcked(int64_t subscription,
+                                                          absl::Span<const HistoryEntry> entries,
+                                                          Sequence head) {
+  int before = 0;
+  for (const HistoryEntry& entry : entries) {
+    Bind(RowOfAcked(subscription, entry, head), before, statements_.insert_rows);
+    before += kParameters;
+  }
+  const absl::Status status = statements_.insert_rows.Run();
+  if (absl::IsAlreadyExists(status)) return false;  // SQLite has taken back what it had done.
+  RETURN_IF_ERROR(status);
+  return true;
+}
+
+absl::Status HistoryStatements::Put(int64_t subscription, absl::Span<const HistoryEntry> entries,
                                     Sequence head) {
+  bool are_new = true;  // Where one has a history, such as after a seek back, more do.
+  while (!entries.empty()) {
+    const auto group = entries.subspan(0, kRowsAtOnce);
+    bool inserted = false;
+    if (are_new && group.size() == kRowsAtOnce &&
+        std::all_of(group.begin(), group.end(), IsAcked)) {
+      ASSIGN_OR_RETURN(inserted, InsertRowsOfAcked(subscription, group, head));
+      are_new = inserted;
+    }
+    for (size_t i = 0; !inserted && i < group.size(); ++i) {
+      RETURN_IF_ERROR(PutOne(subscription, group[i], head));
+    }
+    entries.remove_prefix(group.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status HistoryStatements::PutOne(int64_t subscription, const HistoryEntry& entry,
+                                       Sequence head) {
   DeliveryHistory history;
-  const bool acked = entry.outcome == DeliveryOutcome::kAcked && !entry.late_ack.has_value() &&
-                     entry.attempt.has_value() && entry.attempt->how == DeliveryEnd::kAcked;
   bool inserted = false;
-  if (acked) {
-    ASSIGN_OR_RETURN(inserted, InsertAcked(subscription, entry, head));
+  if (IsAcked(entry)) {
+    ASSIGN_OR_RETURN(inserted, Insert(RowOfAcked(subscription, entry, head)));
   } else {
     history.sequence = entry.sequence;
     AddEntry(entry, history);

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "server/eventlog/subscription_rows.h"
 #include "server/store/database.h"
 
@@ -20,9 +21,10 @@ class HistoryStatements {
   // The database outlives the statements.
   static absl::StatusOr<HistoryStatements> Prepare(Database& database);
 
-  // Adds what happened to the history of its event. `head` is the newest event of the log, by which
-  // the row ages. Costs one statement if the event had no history.
-  absl::Status Put(int64_t subscription, const HistoryEntry& entry, Sequence head);
+  // Adds what happened, in this order, each to the history of its event. `head` is the newest event
+  // of the log, by which the rows age. Costs one statement for many events that were acked in a row
+  // and had no history, and otherwise one for each event that had none.
+  absl::Status Put(int64_t subscription, absl::Span<const HistoryEntry> entries, Sequence head);
 
   // Those beyond SubscriptionMove::kMaxKept and kMaxSettingsBytes go, but not the newest.
   absl::Status AddMove(int64_t subscription, const SubscriptionMove& move);
@@ -38,7 +40,7 @@ class HistoryStatements {
  private:
   // By the sentence that each runs, in the .cc file.
   struct Prepared {
-    Statement insert, get, remove;
+    Statement insert, insert_rows, get, remove;
     Statement oldest, remove_through, remove_some;
     Statement insert_move, extend_move, remove_moves_beyond, remove_moves;
   };
@@ -60,10 +62,15 @@ class HistoryStatements {
     absl::string_view attempts;
     Sequence head = 0;
   };
+  static Row RowOfAcked(int64_t subscription, const HistoryEntry& entry, Sequence head);
+  static void Bind(const Row& row, int before, Statement& insert);
+  absl::Status PutOne(int64_t subscription, const HistoryEntry& entry, Sequence head);
+  // kRowsAtOnce of them. False: there are rows of some of the events already; nothing was done.
+  absl::StatusOr<bool> InsertRowsOfAcked(int64_t subscription,
+                                         absl::Span<const HistoryEntry> entries, Sequence head);
   // False: there is a row of the event already.
   absl::StatusOr<bool> Insert(const Row& row);
   absl::StatusOr<bool> Insert(int64_t subscription, const DeliveryHistory& history, Sequence head);
-  absl::StatusOr<bool> InsertAcked(int64_t subscription, const HistoryEntry& entry, Sequence head);
 
   Database* database_;
   Prepared statements_;

@@ -76,9 +76,7 @@ class WriteSubscriptionJob final : public LogJob {
     ASSIGN_OR_RETURN(found_, statements.subscriptions.Exists(id_));
     if (!found_) return absl::OkStatus();
     RETURN_IF_ERROR(statements.subscriptions.Apply(id_, *changes_));
-    for (const HistoryEntry& entry : changes_->history) {
-      RETURN_IF_ERROR(statements.history.Put(id_, entry, state.position.head));
-    }
+    RETURN_IF_ERROR(statements.history.Put(id_, changes_->history, state.position.head));
     for (const SubscriptionMove& move : changes_->moves) {
       RETURN_IF_ERROR(statements.history.AddMove(id_, move));
     }

@@ -407,6 +407,87 @@ TEST(SubscriptionLogTest, HistoryGrowsByWhatHappensAndIsThereAfterARestart) {
   EXPECT_EQ(log->LoadSubscription(id)->unsettled[0].consumer, "worker");
 }
 
+// Many acks are written by one statement, which must not take those for new that have a history.
+TEST(SubscriptionLogTest, ManyAcksAreAddedToTheHistoryThatSomeOfTheirEventsHave) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  SubscriptionChanges before;
+  before.history.push_back(Ended(40, DeliveryEnd::kNacked, absl::nullopt));
+  ASSERT_TRUE(Write(*log, id, before).ok());
+  ASSERT_TRUE(Write(*log, id, Acked(1, 100)).ok());
+  // One that is acked twice in one write, as after a seek back, among many others.
+  SubscriptionChanges twice = Acked(101, 120);
+  twice.history.insert(twice.history.begin() + 7, Ended(105, DeliveryEnd::kAcked, {}));
+  twice.history[7].outcome = DeliveryOutcome::kAcked;
+  ASSERT_TRUE(Write(*log, id, twice).ok());
+  for (Sequence sequence = 1; sequence <= 120; ++sequence) {
+    const auto stored = log->ExplainEvent(sequence, {id});
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    ASSERT_TRUE(stored->front().delivery.history.has_value()) << sequence;
+    const DeliveryHistory& history = *stored->front().delivery.history;
+    EXPECT_EQ(history.outcome, DeliveryOutcome::kAcked) << sequence;
+    EXPECT_EQ(history.consumer, "worker") << sequence;
+    EXPECT_EQ(history.time, At(70)) << sequence;
+    EXPECT_EQ(history.first_delivery_time, At(60)) << sequence;
+    EXPECT_EQ(history.count, sequence == 40 || sequence == 105 ? 2 : 1) << sequence;
+    ASSERT_EQ(history.attempts.size(), static_cast<size_t>(history.count)) << sequence;
+    EXPECT_EQ(history.attempts.back().how, DeliveryEnd::kAcked) << sequence;
+  }
+  EXPECT_EQ(log->ExplainEvent(40, {id})->front().delivery.history->attempts[0].reason, "busy");
+}
+
+// As above, of what is not settled: the rows of one subscription, whatever stands between them.
+TEST(SubscriptionLogTest, ManyEventsAreTakenAndSettledInOneWrite) {
+  const auto log = OpenTemporaryLog();
+  const int64_t id = Create(*log, "billing");
+  const int64_t other = Create(*log, "mail");
+  const auto stored = [&](int64_t subscription) {
+    std::vector<Sequence> sequences;
+    const auto loaded = log->LoadSubscription(subscription);
+    for (const UnsettledEvent& event : loaded->unsettled) sequences.push_back(event.sequence);
+    return sequences;
+  };
+  SubscriptionChanges taken;
+  for (Sequence sequence = 1; sequence <= 50; ++sequence) {
+    taken.unsettled.push_back(Unsettled(sequence));
+    taken.unsettled.back().bytes = sequence;
+  }
+  ASSERT_TRUE(Write(*log, id, taken).ok());
+  ASSERT_TRUE(Write(*log, other, taken).ok());
+  // Again, with other values; and one that keeps the reason that it has.
+  for (UnsettledEvent& event : taken.unsettled) {
+    event.delivery = 8;
+    event.nack_reason = "again";
+  }
+  taken.unsettled[20].nack_reason = absl::nullopt;
+  ASSERT_TRUE(Write(*log, id, taken).ok());
+  const auto found = log->LoadSubscription(id)->unsettled;
+  ASSERT_EQ(found.size(), 50u);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const Sequence sequence = static_cast<Sequence>(i) + 1;
+    EXPECT_EQ(found[i].sequence, sequence);
+    EXPECT_EQ(found[i].bytes, sequence);
+    EXPECT_EQ(found[i].delivery, 8);
+    EXPECT_EQ(found[i].void_delivery, 4);
+    EXPECT_EQ(found[i].attempts, 2);
+    EXPECT_EQ(found[i].lost, 3);
+    EXPECT_EQ(found[i].receive_time, At(50));
+    EXPECT_EQ(found[i].due, At(60));
+    EXPECT_EQ(found[i].delay, absl::Milliseconds(1500));
+    EXPECT_EQ(found[i].cause, DeliveryCause::kNacked);
+    EXPECT_EQ(found[i].first_delivery_time, At(51));
+    EXPECT_EQ(found[i].last_delivery_time, At(52));
+    EXPECT_EQ(log->LoadNackReasons(id, {sequence})->front(), i == 20 ? "no route" : "again");
+  }
+  SubscriptionChanges settled;
+  for (Sequence sequence = 2; sequence <= 49; ++sequence) {
+    if (sequence != 10 && sequence != 12 && sequence != 30) settled.settled.push_back(sequence);
+  }
+  ASSERT_TRUE(Write(*log, id, settled).ok());
+  EXPECT_THAT(stored(id), ElementsAre(1, 10, 12, 30, 50));
+  EXPECT_EQ(stored(other).size(), 50u);
+}
+
 TEST(SubscriptionLogTest, DeliveriesAreScannedByKindInBothDirectionsPageByPage) {
   const auto log = OpenTemporaryLog();
   const int64_t id = Create(*log, "billing");

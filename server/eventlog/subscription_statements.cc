@@ -1,8 +1,11 @@
 #include "server/eventlog/subscription_statements.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/status.h"
+#include "server/eventlog/rows_at_once.h"
 
 namespace hookgate {
 namespace {
@@ -36,12 +39,14 @@ constexpr char kEtag[] = "SELECT etag FROM subscriptions WHERE id = ?1";
 
 // A reason that is not given stays what it is, also when an event becomes a dead letter or is
 // redriven: see Apply.
-constexpr char kPutUnsettled[] = R"sql(
+constexpr char kIntoUnsettled[] = R"sql(
 INSERT INTO unsettled_events (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, leased, due_us, delay_us,
   cause, nack_reason, first_delivery_time_us, last_delivery_time_us, lost, consumer,
   void_delivery)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+VALUES )sql";
+constexpr int kUnsettledParameters = 16;
+constexpr char kPutUnsettled[] = R"sql( (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
         coalesce(?11, (SELECT nack_reason FROM dead_letters
                        WHERE subscription = ?1 AND sequence = ?2), ''),
         ?12, ?13, ?14, ?15, ?16)
@@ -50,8 +55,19 @@ ON CONFLICT (subscription, sequence) DO UPDATE SET
   delay_us = ?9, cause = ?10, nack_reason = coalesce(?11, nack_reason),
   first_delivery_time_us = ?12, last_delivery_time_us = ?13, lost = ?14, consumer = ?15,
   void_delivery = ?16)sql";
+// kRowsAtOnce of them, all of which are given their reason.
+constexpr char kPutUnsettledRows[] = R"sql(
+ON CONFLICT (subscription, sequence) DO UPDATE SET
+  bytes = excluded.bytes, receive_time_us = excluded.receive_time_us,
+  delivery = excluded.delivery, attempts = excluded.attempts, leased = excluded.leased,
+  due_us = excluded.due_us, delay_us = excluded.delay_us, cause = excluded.cause,
+  nack_reason = excluded.nack_reason, first_delivery_time_us = excluded.first_delivery_time_us,
+  last_delivery_time_us = excluded.last_delivery_time_us, lost = excluded.lost,
+  consumer = excluded.consumer, void_delivery = excluded.void_delivery)sql";
 constexpr char kDeleteUnsettled[] =
     "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence = ?2";
+constexpr char kDeleteUnsettledRange[] =
+    "DELETE FROM unsettled_events WHERE subscription = ?1 AND sequence BETWEEN ?2 AND ?3";
 constexpr char kPutDead[] = R"sql(
 INSERT OR REPLACE INTO dead_letters (
   subscription, sequence, bytes, receive_time_us, delivery, attempts, cause, nack_reason,
@@ -77,6 +93,26 @@ void BindReason(Statement& put, int index, const absl::optional<std::string>& re
   if (reason.has_value()) put.BindText(index, *reason);
 }
 
+// Behind the parameters of the rows before.
+void BindUnsettled(int64_t id, const UnsettledEvent& event, int before, Statement& put) {
+  put.BindInt(before + 1, id);
+  put.BindInt(before + 2, event.sequence);
+  put.BindInt(before + 3, event.bytes);
+  put.BindInt(before + 4, Micros(event.receive_time));
+  put.BindInt(before + 5, event.delivery);
+  put.BindInt(before + 6, event.attempts);
+  put.BindInt(before + 7, event.leased ? 1 : 0);
+  put.BindInt(before + 8, Micros(event.due));
+  put.BindInt(before + 9, absl::ToInt64Microseconds(event.delay));
+  put.BindInt(before + 10, static_cast<int64_t>(event.cause));
+  BindReason(put, before + 11, event.nack_reason);
+  put.BindInt(before + 12, Micros(event.first_delivery_time));
+  put.BindInt(before + 13, Micros(event.last_delivery_time));
+  put.BindInt(before + 14, event.lost);
+  put.BindText(before + 15, event.consumer);
+  put.BindInt(before + 16, event.void_delivery);
+}
+
 }  // namespace
 
 absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database& database) {
@@ -95,8 +131,14 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
   ASSIGN_OR_RETURN(Statement put_job, database.Prepare(kPutJob));
   ASSIGN_OR_RETURN(Statement delete_job, database.Prepare(kDeleteJob));
   ASSIGN_OR_RETURN(Statement delete_all_jobs, database.Prepare(kDeleteAllJobs));
-  ASSIGN_OR_RETURN(Statement put_unsettled, database.Prepare(kPutUnsettled));
+  ASSIGN_OR_RETURN(Statement put_unsettled,
+                   database.Prepare(absl::StrCat(kIntoUnsettled, kPutUnsettled)));
+  ASSIGN_OR_RETURN(
+      Statement put_unsettled_rows,
+      database.Prepare(absl::StrCat(kIntoUnsettled, ValuesOfRowsAtOnce(kUnsettledParameters),
+                                    kPutUnsettledRows)));
   ASSIGN_OR_RETURN(Statement delete_unsettled, database.Prepare(kDeleteUnsettled));
+  ASSIGN_OR_RETURN(Statement delete_unsettled_range, database.Prepare(kDeleteUnsettledRange));
   ASSIGN_OR_RETURN(Statement put_dead, database.Prepare(kPutDead));
   ASSIGN_OR_RETURN(Statement delete_dead, database.Prepare(kDeleteDead));
   ASSIGN_OR_RETURN(Statement first_unsettled, database.Prepare(kFirstUnsettled));
@@ -116,7 +158,9 @@ absl::StatusOr<SubscriptionStatements> SubscriptionStatements::Prepare(Database&
                                                    std::move(delete_job),
                                                    std::move(delete_all_jobs),
                                                    std::move(put_unsettled),
+                                                   std::move(put_unsettled_rows),
                                                    std::move(delete_unsettled),
+                                                   std::move(delete_unsettled_range),
                                                    std::move(put_dead),
                                                    std::move(delete_dead),
                                                    std::move(first_unsettled)});
@@ -207,12 +251,8 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
     statements_.delete_all_unsettled.BindInt(1, id);
     RETURN_IF_ERROR(statements_.delete_all_unsettled.Run());
   }
-  for (const UnsettledEvent& event : changes.unsettled) RETURN_IF_ERROR(PutUnsettled(id, event));
-  for (const Sequence sequence : changes.settled) {
-    statements_.delete_unsettled.BindInt(1, id);
-    statements_.delete_unsettled.BindInt(2, sequence);
-    RETURN_IF_ERROR(statements_.delete_unsettled.Run());
-  }
+  RETURN_IF_ERROR(PutUnsettled(id, changes.unsettled));
+  RETURN_IF_ERROR(DeleteUnsettled(id, changes.settled));
   for (const Sequence sequence : changes.no_longer_dead) {
     statements_.delete_dead.BindInt(1, id);
     statements_.delete_dead.BindInt(2, sequence);
@@ -232,25 +272,50 @@ absl::Status SubscriptionStatements::Apply(int64_t id, const SubscriptionChanges
   return absl::OkStatus();
 }
 
-absl::Status SubscriptionStatements::PutUnsettled(int64_t id, const UnsettledEvent& event) {
-  Statement& put = statements_.put_unsettled;
-  put.BindInt(1, id);
-  put.BindInt(2, event.sequence);
-  put.BindInt(3, event.bytes);
-  put.BindInt(4, Micros(event.receive_time));
-  put.BindInt(5, event.delivery);
-  put.BindInt(6, event.attempts);
-  put.BindInt(7, event.leased ? 1 : 0);
-  put.BindInt(8, Micros(event.due));
-  put.BindInt(9, absl::ToInt64Microseconds(event.delay));
-  put.BindInt(10, static_cast<int64_t>(event.cause));
-  BindReason(put, 11, event.nack_reason);
-  put.BindInt(12, Micros(event.first_delivery_time));
-  put.BindInt(13, Micros(event.last_delivery_time));
-  put.BindInt(14, event.lost);
-  put.BindText(15, event.consumer);
-  put.BindInt(16, event.void_delivery);
-  return put.Run();
+absl::Status SubscriptionStatements::PutUnsettled(int64_t id,
+                                                  absl::Span<const UnsettledEvent> events) {
+  while (!events.empty()) {
+    const auto group = events.subspan(0, kRowsAtOnce);
+    const bool at_once = group.size() == kRowsAtOnce &&
+                         std::all_of(group.begin(), group.end(), [](const UnsettledEvent& event) {
+                           return event.nack_reason.has_value();
+                         });
+    if (at_once) {
+      int before = 0;
+      for (const UnsettledEvent& event : group) {
+        BindUnsettled(id, event, before, statements_.put_unsettled_rows);
+        before += kUnsettledParameters;
+      }
+      RETURN_IF_ERROR(statements_.put_unsettled_rows.Run());
+    } else {
+      for (const UnsettledEvent& event : group) {
+        BindUnsettled(id, event, /*before=*/0, statements_.put_unsettled);
+        RETURN_IF_ERROR(statements_.put_unsettled.Run());
+      }
+    }
+    events.remove_prefix(group.size());
+  }
+  return absl::OkStatus();
+}
+
+// Those that follow each other by one statement: no other event can be between them.
+absl::Status SubscriptionStatements::DeleteUnsettled(int64_t id,
+                                                     absl::Span<const Sequence> sequences) {
+  while (!sequences.empty()) {
+    const Sequence first = sequences.front();
+    size_t count = 1;
+    while (count < sequences.size() && sequences[count] == first + static_cast<Sequence>(count)) {
+      ++count;
+    }
+    Statement& remove =
+        count == 1 ? statements_.delete_unsettled : statements_.delete_unsettled_range;
+    remove.BindInt(1, id);
+    remove.BindInt(2, first);
+    if (count > 1) remove.BindInt(3, sequences[count - 1]);
+    RETURN_IF_ERROR(remove.Run());
+    sequences.remove_prefix(count);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SubscriptionStatements::PutDead(int64_t id, const DeadEvent& event) {

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "server/eventlog/subscription_rows.h"
 #include "server/store/database.h"
 
@@ -36,14 +37,16 @@ class SubscriptionStatements {
     Statement insert_stretch, delete_stretches;
     Statement set_position, set_settings, set_control, etag;
     Statement put_job, delete_job, delete_all_jobs;
-    Statement put_unsettled, delete_unsettled, put_dead, delete_dead;
+    Statement put_unsettled, put_unsettled_rows, delete_unsettled, delete_unsettled_range;
+    Statement put_dead, delete_dead;
     Statement first_unsettled;
   };
 
   SubscriptionStatements(Database& database, Prepared statements)
       : database_(&database), statements_(std::move(statements)) {}
 
-  absl::Status PutUnsettled(int64_t id, const UnsettledEvent& event);
+  absl::Status PutUnsettled(int64_t id, absl::Span<const UnsettledEvent> events);
+  absl::Status DeleteUnsettled(int64_t id, absl::Span<const Sequence> sequences);
   absl::Status PutDead(int64_t id, const DeadEvent& event);
 
   Database* database_;
