@@ -11,6 +11,9 @@ namespace {
 
 using hookgate::v1::ConsumeResponse;
 
+// What a delivery has beside its event, usually; and more than the head of a field has.
+constexpr size_t kBytesBesideEvent = 256;
+
 hookgate::v1::DeliveryReason ReasonFor(DeliveryCause cause) {
   switch (cause) {
     case DeliveryCause::kNew:
@@ -78,7 +81,14 @@ hookgate::v1::Delivery WithoutEvent(const Lease& lease, const DeliveryIds& ids) 
 
 std::string EncodeDeliveriesFrame(const std::vector<Delivery>& deliveries,
                                   const DeliveryFormat& format) {
+  size_t bytes = 0;  // about, so that what is put together is not copied as it grows
+  for (const Delivery& delivery : deliveries) {
+    const EventContent& event = delivery.event->content();
+    bytes += event.envelope.size() + (format.include_raw_body ? event.raw_body.size() : 0) +
+             kBytesBesideEvent;
+  }
   std::string elements;
+  elements.reserve(bytes);
   std::string element;
   for (const Delivery& delivery : deliveries) {
     element.clear();
@@ -89,6 +99,7 @@ std::string EncodeDeliveriesFrame(const std::vector<Delivery>& deliveries,
     elements += element;
   }
   std::string frame;
+  frame.reserve(elements.size() + kBytesBesideEvent);
   AppendFieldHead(ConsumeResponse::kDeliveriesFieldNumber, elements.size(), frame);
   frame += elements;
   return frame;

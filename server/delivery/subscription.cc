@@ -189,7 +189,8 @@ void Subscription::Settle(std::vector<AckItem> items, Done<std::vector<AckOutcom
   const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::vector<AckOutcome> outcomes;
     outcomes.reserve(items.size());
-    for (const AckItem& item : items) outcomes.push_back(SettleOne(item, Now()));
+    const Instant now = Now();
+    for (const AckItem& item : items) outcomes.push_back(SettleOne(item, now));
     return outcomes;
   };
   Decide(decide, std::move(done));
@@ -950,8 +951,10 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
   assigned_at_ = Now();
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
-  for (Lease& lease :
-       state_->Assign(ReadyStreams(), MaxBatchEvents(), kMaxBatchBytes, assigned_at_, size_of)) {
+  std::vector<Lease> leases =
+      state_->Assign(ReadyStreams(), MaxBatchEvents(), kMaxBatchBytes, assigned_at_, size_of);
+  deliveries.reserve(leases.size());
+  for (Lease& lease : leases) {
     Stream& stream = streams_[lease.stream];
     stream.ready = false;
     const Sequence sequence = lease.id.sequence;
@@ -1065,7 +1068,10 @@ void Subscription::LetOut(Batch batch) {
       }
       delivery.lease.expire_time = *expire_time;
       auto& [receiver, deliveries] = by_stream[delivery.lease.stream];
-      receiver = stream->second.receiver;
+      if (receiver == nullptr) {
+        receiver = stream->second.receiver;
+        deliveries.reserve(batch.deliveries.size());
+      }
       deliveries.push_back(std::move(delivery));
     }
     for (const auto& [stream, out] : by_stream) streams_[stream].ready = false;

@@ -568,9 +568,19 @@ void SubscriptionState::StartWaiting(Sequence sequence, Record& record) {
 }
 
 void SubscriptionState::Leave(Sequence sequence, Record& record) {
-  leases_.erase({record.when_us, sequence});
-  TimelineOf(record).erase({record.when_us, sequence});
-  ahead_.erase(sequence);
+  switch (record.place) {
+    case Place::kAhead:
+      ahead_.erase(sequence);
+      break;
+    case Place::kWaiting:
+      TimelineOf(record).erase({record.when_us, sequence});
+      break;
+    case Place::kAssigned:
+      break;
+    case Place::kLeased:
+      leases_.erase({record.when_us, sequence});
+      break;
+  }
   if (record.holder == nullptr) return;
   const Holder holder = *std::exchange(record.holder, nullptr);
   --in_flight_;
@@ -622,8 +632,10 @@ void SubscriptionState::Remove(Sequence sequence) {
 
 void SubscriptionState::NoteAck(const std::string& name, Instant now) {
   Consumer& consumer = consumers_[name];
-  consumer.rate =
-      consumer.rate * Decay(now.monotonic - consumer.last_ack.monotonic) + 1 / kRateSeconds;
+  // Those of one frame have one time.
+  const absl::Duration passed = now.monotonic - consumer.last_ack.monotonic;
+  if (passed != absl::ZeroDuration()) consumer.rate *= Decay(passed);
+  consumer.rate += 1 / kRateSeconds;
   consumer.last_ack = now;
   consumer.has_acked = true;
 }
@@ -884,6 +896,9 @@ UnsettledEvent SubscriptionState::RowOf(Sequence sequence, const Record& record)
 SubscriptionChanges SubscriptionState::TakeChanges() {
   SubscriptionChanges changes;
   changes.forget_unsettled = std::exchange(forget_unsettled_, false);
+  // About as many are taken as are settled.
+  changes.settled.reserve(changed_.size());
+  changes.unsettled.reserve(changed_.size() / 2 + 1);
   for (const Sequence sequence : changed_) {
     const auto found = events_.find(sequence);
     if (found == events_.end()) {
