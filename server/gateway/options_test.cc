@@ -379,7 +379,7 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   EXPECT_EQ(grpc.max_header_list_bytes, 16u << 10);
   EXPECT_EQ(grpc.max_message_bytes, 1u << 20);
   EXPECT_EQ(grpc.max_inbound_bytes_per_connection, 8u << 20);
-  EXPECT_EQ(grpc.max_inbound_bytes, 32u << 20);
+  EXPECT_EQ(grpc.max_inbound_bytes, 12u << 20);
   EXPECT_EQ(grpc.max_outbound_bytes_per_connection, 16u << 20);
   EXPECT_EQ(grpc.max_outbound_bytes, 32u << 20);
   EXPECT_EQ(grpc.max_stream_bytes, 256u << 20);

@@ -38,7 +38,7 @@ struct GrpcServerOptions {
   size_t max_message_bytes = 1 << 20;
   size_t max_inbound_bytes_per_connection = 8 << 20;  // what messages hold that are not whole yet
   // The memory that they take, of all connections, but for 16 KiB of each.
-  size_t max_inbound_bytes = 32 << 20;
+  size_t max_inbound_bytes = 12 << 20;
 
   // Bytes of answers of unary calls that wait for clients which take them slowly, or not at all.
   size_t max_outbound_bytes_per_connection = 16 << 20;
