@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/eventually.h"
 
 namespace hookgate::cli {
 namespace {
@@ -32,14 +33,15 @@ bool IsGone(pid_t pid) {
 }
 
 void WaitUntilGone(pid_t pid) {
-  while (!IsGone(pid)) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("the program is gone", [&] { return IsGone(pid); }));
 }
 
 std::vector<pid_t> PidsIn(const std::string& text) {
   std::vector<pid_t> pids;
   for (absl::string_view word : absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
-    pids.emplace_back();
-    EXPECT_TRUE(absl::SimpleAtoi(word, &pids.back())) << text;
+    pid_t pid = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(word, &pid) && pid > 1) << text;
+    if (pid > 1) pids.push_back(pid);  // 0 would be this test itself, to kill().
   }
   return pids;
 }
@@ -137,9 +139,13 @@ TEST(ExecProgramTest, ItsExitDecidesAndNotTheEndOfItsOutput) {
 }
 
 TEST(ExecProgramTest, OutputThatIsThereAtItsEndIsKept) {
-  const ProgramResult result = RunShell("(echo late; exec sleep 1000) & echo $!; exit 0", {});
-  EXPECT_THAT(result.out, HasSubstr("late"));
-  kill(PidsIn(result.out.substr(0, result.out.find('\n') + 1)).at(0), SIGKILL);
+  const std::string said = FreshFile("said");
+  const ProgramResult result = RunShell(
+      absl::StrCat("(echo late; : >", said, "; exec sleep 1000) & echo $! >&2; until [ -e ", said,
+                   " ]; do sleep 0.01; done; exit 0"),
+      {});
+  EXPECT_EQ(result.out, "late\n");
+  for (const pid_t pid : PidsIn(result.err)) kill(pid, SIGKILL);
 }
 
 TEST(ExecProgramTest, WhatAFailedProgramLeavesIsKilled) {

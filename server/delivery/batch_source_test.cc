@@ -14,6 +14,7 @@
 #include "hookgate/v1/event_service.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/forwarding_log.h"
 #include "tests/support/temporary_log.h"
@@ -239,7 +240,8 @@ TEST_F(ReadingAhead, ManyStreamsGetExactlyWhatTheLogHolds) {
     streams.emplace_back([this, &type_of, wanted, start, stream_seed] {
       std::mt19937 own_random(stream_seed);
       const Selection selection = OfType(wanted);
-      while (stored_->Position().head < start) std::this_thread::yield();
+      ASSERT_TRUE(Eventually("events are stored up to the start",
+                             [&] { return stored_->Position().head >= start; }));
       std::vector<Sequence> got;
       for (Sequence after = start; after < kEvents;) {
         const absl::StatusOr<BatchFramePtr> batch = Get(selection, after);

@@ -16,6 +16,7 @@
 #include "server/base/status.h"
 #include "server/delivery/subscription_registry.h"
 #include "tests/support/await_outcome.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/held_log.h"
 #include "tests/support/temporary_log.h"
@@ -280,7 +281,8 @@ bool IsToldNone(Subscription& subscription, StreamId stream, FakeReceiver& recei
     EXPECT_TRUE(status.ok()) << status;
     told.Notify();
   });
-  while (!told.HasBeenNotified() && !receiver.HasMore()) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("none is told, or an event is there",
+                         [&] { return told.HasBeenNotified() || receiver.HasMore(); }));
   return told.HasBeenNotified();
 }
 
@@ -566,8 +568,8 @@ TEST_F(SubscriptionTest, FailedCommitSendsConsumersAwayAndPromisesNothing) {
   EXPECT_EQ(ReasonOf(refused.status()), reason::kStoreUnavailable);
   store_.Fail(false, false);
   const auto next = std::make_shared<FakeReceiver>();
-  while (!subscription->Attach("a", {}, false, next).ok()) {
-  }
+  ASSERT_TRUE(Eventually("a stream is let in",
+                         [&] { return subscription->Attach("a", {}, false, next).ok(); }));
   const Delivery again = next->Next();
   EXPECT_EQ(again.event->sequence, 1) << "the ack that failed did not count";
   EXPECT_EQ(again.lease.attempt, 1);
@@ -593,8 +595,9 @@ TEST_F(SubscriptionTest, NothingIsWrittenBeforeTheStoredStateHasBeenRead) {
   subscription->WaitUntilIdle();
   EXPECT_EQ(store_.writes(), writes);
   store_.Fail(false, false);
-  while (!subscription->Attach("a", {}, false, std::make_shared<FakeReceiver>()).ok()) {
-  }
+  ASSERT_TRUE(Eventually("a stream is let in", [&] {
+    return subscription->Attach("a", {}, false, std::make_shared<FakeReceiver>()).ok();
+  }));
   ASSERT_TRUE(Settle(*subscription).ok());
   EXPECT_EQ(subscription->GetBacklog().lost, 1);
 }
@@ -789,7 +792,7 @@ TEST_F(SubscriptionTest, WhoReadsMuchReadsAPageAndThenItIsTheNextOnesTurn) {
     event->webhook_id = std::to_string(i);
     log_->Append(std::move(event), [&](const absl::StatusOr<AppendResult>&) { ++stored; });
   }
-  while (stored < 2500) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("all are stored", [&] { return stored == 2500; }));
   held_.Hold();
   const auto one = Create("batch_2", "one");
   const auto two = Create("batch_2", "two");
@@ -905,7 +908,9 @@ TEST_F(SubscriptionTest, TheAgeOfTheOldestIsLookedUpBesideHeartbeats) {
   held_.AwaitReader();
   EXPECT_FALSE(subscription->GetBacklog().oldest_unacked_age.has_value()) << "nor did it wait";
   held_.Release();
-  while (!subscription->GetBacklog().oldest_unacked_age.has_value()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the age is known", [&] {
+    return subscription->GetBacklog().oldest_unacked_age.has_value();
+  }));
   EXPECT_EQ(subscription->GetBacklog().oldest_unacked_age, absl::Minutes(5));
   EXPECT_EQ(subscription->ReadBacklog().oldest_unacked_age, absl::Minutes(5));
 }
@@ -968,7 +973,7 @@ TEST_F(SubscriptionTest, APauseThatCouldNotBeStoredIsNone) {
   store_.Fail(/*writes=*/true, /*loads=*/false);
   EXPECT_EQ(ReasonOf(PauseOrResume(*subscription, true).status()), reason::kStoreUnavailable);
   store_.Fail(/*writes=*/false, /*loads=*/false);
-  while (!Settle(*subscription).ok()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the store is well again", [&] { return Settle(*subscription).ok(); }));
   EXPECT_FALSE(subscription->GetStatus().pause_time.has_value());
   const auto receiver = std::make_shared<FakeReceiver>();
   Attach(*subscription, receiver);
@@ -1038,11 +1043,12 @@ absl::StatusOr<Job> Start(Subscription& subscription, const Job& job) {
 
 // Once it has ended.
 Job AwaitEnd(Subscription& subscription, int64_t id) {
-  while (true) {
-    const absl::StatusOr<Job> job = subscription.FindJob(id);
-    if (!job.ok() || job->state() != Job::STATE_RUNNING) return job.value_or(Job());
-    std::this_thread::yield();
-  }
+  absl::StatusOr<Job> job;
+  EXPECT_TRUE(Eventually("the job has ended", [&] {
+    job = subscription.FindJob(id);
+    return !job.ok() || job->state() != Job::STATE_RUNNING;
+  }));
+  return job.value_or(Job());
 }
 
 TEST_F(SubscriptionTest, AJobDeliversPastEventsAgainAndMovesNothing) {
@@ -1088,7 +1094,8 @@ TEST_F(SubscriptionTest, AJobGoesOnAfterARestartWhereItWas) {
   ASSERT_TRUE(SeekTo(*subscription, 6));
   const auto job = Start(*subscription, AllEvents());
   ASSERT_TRUE(job.ok()) << job.status();
-  while (!subscription->FindJob(1)->waiting_for_consumers()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the job waits for consumers",
+                         [&] { return subscription->FindJob(1)->waiting_for_consumers(); }));
   ASSERT_TRUE(Settle(*subscription).ok());
   subscription.reset();
   registry_.reset();
@@ -1150,9 +1157,9 @@ TEST_F(SubscriptionTest, AJobWhoseStepCouldNotBeStoredGoesOnFromWhatIs) {
   store_.Fail(/*writes=*/true, /*loads=*/true);
   store_.Release();  // It is stored; what the job does is not.
   started.WaitForNotification();
-  while (Settle(*subscription).ok()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the store fails", [&] { return !Settle(*subscription).ok(); }));
   store_.Fail(/*writes=*/false, /*loads=*/false);
-  while (!Settle(*subscription).ok()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the store is well again", [&] { return Settle(*subscription).ok(); }));
   EXPECT_EQ(subscription->FindJob(1)->done_count(), 0);
   Pass(absl::Seconds(1));
   EXPECT_EQ(AwaitEnd(*subscription, 1).done_count(), 3);

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <thread>
 
 #include "common/clock.h"
 #include "server/metrics/metric_registry.h"
+#include "tests/support/eventually.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -23,8 +23,7 @@ TEST(StorageWatchTest, SaysWhatItSawLast) {
   PutIntoQuarantine(*log, {.source = "openai", .webhook_id = "wh_2"});
   PutIntoQuarantine(*log, {.source = "other", .webhook_id = "wh_1"});
   const StorageWatch watch(*log, folder, log_metrics);
-  // That this ends is the test.
-  while (watch.use().quarantined.size() < 2) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("both are counted", [&] { return watch.use().quarantined.size() == 2; }));
   const StorageUse use = watch.use();
   EXPECT_EQ(use.quarantined.at("openai"), 2);
   EXPECT_EQ(use.quarantined.at("other"), 1);
@@ -33,7 +32,7 @@ TEST(StorageWatchTest, SaysWhatItSawLast) {
   EXPECT_GT(use.wal_bytes.value_or(0), 0);
   // The next look sees what has changed.
   EXPECT_TRUE(Discard(*log, 3).ok());
-  while (watch.use().quarantined.size() > 1) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("one is left", [&] { return watch.use().quarantined.size() == 1; }));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include "server/grpc_server/test_service.h"
 #include "server/grpc_server/test_service.pb.h"
 #include "server/tls/certificate_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/http2_frames.h"
 #include "tests/support/test_certificates.h"
 
@@ -311,14 +312,14 @@ TEST_F(GrpcConnectionTest, OneAddressHasAShare) {
   RawPeer first(server_->address());
   first.Send(http2::Preface() +
              Call(1, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
-  while (server_->open_calls() < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() >= 1; }));
   RawPeer second(server_->address());
   // The one that has not proven who it is leaves for the next.
   RawPeer third(server_->address());
   EXPECT_EQ(second.ReadToEnd(), "");
   third.Send(http2::Preface() +
              Call(1, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
-  while (server_->open_calls() < 2) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("both are open", [&] { return server_->open_calls() >= 2; }));
   // None of the others leaves.
   RawPeer fourth(server_->address());
   EXPECT_EQ(fourth.ReadToEnd(), "");
@@ -331,7 +332,7 @@ TEST_F(GrpcConnectionTest, StrangersLeaveForStrangers) {
   RawPeer known(server_->address());
   known.Send(http2::Preface() +
              Call(1, kRepeat, Request("x", -1), {{"authorization", "Bearer right"}}));
-  while (server_->open_calls() < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() >= 1; }));
   RawPeer first(server_->address());
   RawPeer second(server_->address());
   RawPeer third(server_->address());  // It waits until the first has had its second.
@@ -372,7 +373,7 @@ TEST_F(GrpcConnectionTest, TheLastBytesReachThePeer) {
   Serve({});
   RawPeer peer(server_->address());
   peer.Send(http2::Preface() + http2::CallHeader(1, kChat));
-  while (server_->open_calls() < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() >= 1; }));
   std::thread drain([&] { server_->Drain(absl::ZeroDuration()); });
   std::string got = peer.ReadUntil("7 ");
   for (int i = 0; i < 50; ++i) {
@@ -398,7 +399,7 @@ TEST_F(GrpcConnectionTest, StrangersDoNotDelayADrain) {
               http2::CallHeader(1, kRepeat, {{"authorization", "Bearer wrong"}}));
   RawPeer header(server_->address());
   header.Send(http2::Preface() + http2::CallHeader(1, kRepeat).substr(0, 30));
-  while (server_->open_calls() < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() >= 1; }));
   EXPECT_TRUE(server_->Drain(absl::Hours(1)));
 }
 

@@ -21,6 +21,7 @@
 #include "server/grpc_server/test_service.grpc.pb.h"
 #include "server/grpc_server/test_service.h"
 #include "server/tls/certificate_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/temporary_log.h"
 #include "tests/support/test_certificates.h"
 
@@ -319,7 +320,7 @@ TEST_P(GrpcServerTest, CancelledCallsEnd) {
   Message request;
   request.set_count(-1);
   const auto reader = stub_->Repeat(&context, request);
-  while (server_->open_calls() == 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() > 0; }));
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   service_.AwaitEnd("Repeat", CallEnd::kCancelled);
@@ -332,7 +333,7 @@ TEST_P(GrpcServerTest, CallsEndWithTheirConnection) {
   Message request;
   request.set_count(-1);
   auto reader = stub_->Repeat(&context, request);
-  while (server_->open_calls() == 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the call is open", [&] { return server_->open_calls() > 0; }));
   server_ = nullptr;
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   service_.AwaitEnd("Repeat", CallEnd::kShutdown);
@@ -420,7 +421,7 @@ TEST_P(GrpcServerTest, IdleConnectionsAreClosedGracefully) {
   Serve({.idle_timeout = absl::Milliseconds(50),
          .unidentified_idle_timeout = absl::Milliseconds(50)});
   EXPECT_EQ(Echo("one"), "one");
-  while (server_->open_connections() > 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it is closed", [&] { return server_->open_connections() == 0; }));
   EXPECT_EQ(Echo("two"), "two");
 }
 

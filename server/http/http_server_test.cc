@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "server/http/problem.h"
 #include "server/tls/certificate_store.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/http_client.h"
 #include "tests/support/temporary_log.h"
@@ -861,7 +862,7 @@ TEST_F(HttpServerTest, SenderThatDoesNotTakeItsAnswerIsClosed) {
   Start({.write_timeout = kShort});
   HttpClient client(server_->address());
   client.Send(Get("/large"));
-  while (handler_.lines().empty()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the request is there", [&] { return !handler_.lines().empty(); }));
   EXPECT_TRUE(server_->Drain(absl::InfiniteDuration()));
   EXPECT_FALSE(client.ReadReply().has_value());
 }
@@ -934,7 +935,7 @@ TEST_F(HttpServerTest, DrainDoesNotWaitForRequestsThatAreStillArriving) {
   EXPECT_EQ(lingering.ReadReply()->status, 403);
   HttpClient not_reading(server_->address());
   not_reading.Send(Get("/large-refusal"));
-  while (handler_.lines().size() < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the request is there", [&] { return !handler_.lines().empty(); }));
   HttpClient handled(server_->address());
   handled.Send(Get("/later"));
   HttpHandler::Respond respond = handler_.TakeOwed();

@@ -8,12 +8,12 @@
 #include <atomic>
 #include <limits>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "hookgate/v1/event.pb.h"
+#include "tests/support/eventually.h"
 #include "tests/support/forwarding_log.h"
 #include "tests/support/temporary_log.h"
 
@@ -66,7 +66,8 @@ class OperatorEventsTest : public testing::Test {
     return limits;
   }
   void WaitForEvents(int64_t count) {
-    while (log_->Position().head < count) std::this_thread::yield();
+    ASSERT_TRUE(
+        Eventually("the events are stored", [&] { return log_->Position().head >= count; }));
   }
   hookgate::v1::Event Stored(Sequence sequence) {
     hookgate::v1::Event event;
@@ -102,7 +103,7 @@ TEST_F(OperatorEventsTest, WhatTheLogDoesNotTakeIsStoredLaterOnce) {
   WaitForEvents(1);
   EXPECT_EQ(refusing_.appends, 3);
   const int looks = probe_.looks;
-  while (probe_.looks < looks + 2) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it looks twice", [&] { return probe_.looks >= looks + 2; }));
   EXPECT_EQ(refusing_.appends, 3);
   EXPECT_EQ(log_->Position().head, 1);
 }
@@ -113,7 +114,7 @@ TEST_F(OperatorEventsTest, WhatWaitsAtTheEndIsTriedOn) {
   {
     OperatorEvents events(On("*"), probe_, refusing_, trace_parents_, clock_);
     probe_.Lose(4);
-    while (refusing_.appends < 1) std::this_thread::yield();
+    ASSERT_TRUE(Eventually("it tries to store", [&] { return refusing_.appends >= 1; }));
     events.Stop(absl::Hours(1));
   }
   EXPECT_EQ(refusing_.appends, 4);
@@ -124,7 +125,7 @@ TEST_F(OperatorEventsTest, AnEndThatMayNotWaitDoesNot) {
   refusing_.refused = std::numeric_limits<int>::max();
   OperatorEvents events(On("*"), probe_, refusing_, trace_parents_, clock_);
   probe_.Lose(4);
-  while (refusing_.appends < 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it tries to store", [&] { return refusing_.appends >= 1; }));
   events.Stop();
   events.Stop(absl::Hours(1));  // The first one counts: this would not end.
 }
@@ -133,7 +134,7 @@ TEST_F(OperatorEventsTest, AReloadThatFailedIsToldWhereItIsOn) {
   OperatorEvents events(On("hookgate.source.*"), probe_, refusing_, trace_parents_, clock_);
   events.NoteFailedReload({"not told"});
   events.SetLimits(On("hookgate.reload.*"));
-  while (probe_.looks < 3) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it looks three times", [&] { return probe_.looks >= 3; }));
   events.NoteFailedReload({"http: is wrong\x1b"});
   WaitForEvents(1);
   const auto event = Stored(1).reload_failed();
@@ -148,7 +149,7 @@ TEST_F(OperatorEventsTest, WithoutATypeThatIsOnNobodyLooks) {
   probe_.Lose(1);
   EXPECT_EQ(probe_.looks, 0);
   events.SetLimits(On("*"));
-  while (probe_.looks < 2) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it looks twice", [&] { return probe_.looks >= 2; }));
   EXPECT_EQ(log_->Position().head, 0);
   events.Stop();
 }
@@ -179,7 +180,7 @@ TEST(OperatorEventsCountTest, OperatorEventsAreNotCountedAsWebhooks) {
       }(),
       probe, **log, trace_parents, clock);
   probe.Lose(1);
-  while (companion.groups == 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the event is stored", [&] { return companion.groups > 0; }));
   EXPECT_EQ((*log)->Position().head, 1);
   EXPECT_EQ(companion.webhooks, 0);
 }

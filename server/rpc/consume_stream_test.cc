@@ -6,14 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "google/protobuf/text_format.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/status.h"
 #include "server/delivery/tail.h"
 #include "server/rpc/pull_call.h"
 #include "tests/support/await_outcome.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_call.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
@@ -75,7 +74,8 @@ class ConsumeStreamTest : public testing::Test {
   }
   // Until as many events are leased, whoever has them.
   void AwaitInFlight(int64_t count) {
-    while (subscription_->GetStatus().in_flight != count) std::this_thread::yield();
+    ASSERT_TRUE(Eventually("as many are leased",
+                           [&] { return subscription_->GetStatus().in_flight == count; }));
   }
 
   FakeClock clock_;
@@ -192,7 +192,8 @@ TEST_F(ConsumeStreamTest, AnAckThatMeetsTheDrainCounts) {
   consumer.Send("ack { delivery_ids: '" + deliveries.deliveries().deliveries(0).delivery_id() +
                 "' }");
   consumer.stream->OnEnd(CallEnd::kConnectionLost);
-  while (subscription_->ReadBacklog().events != 0) std::this_thread::yield();
+  EXPECT_TRUE(
+      Eventually("the ack counts", [&] { return subscription_->ReadBacklog().events == 0; }));
 }
 
 TEST_F(ConsumeStreamTest, WhatMeetsADrainBeforeOpenIsDropped) {

@@ -12,6 +12,7 @@
 #include "tests/support/await_outcome.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
 #include "tests/support/held_log.h"
 #include "tests/support/held_store.h"
 #include "tests/support/temporary_log.h"
@@ -119,7 +120,7 @@ TEST_F(RpcServerTest, StreamsAboveTheLimitAreRefusedUntilOneEnds) {
   first.Cancel();
   first.Finish();
   // The server hears of the end a moment later.
-  while (server_->open_streams() > 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the stream has ended", [&] { return server_->open_streams() == 0; }));
   EventStream third(*stub_, kEarliest);
   EXPECT_TRUE(third.Next().has_opened());
 }

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "server/eventlog/sqlite_event_log.h"
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
 
@@ -56,7 +56,9 @@ TEST(StatusKeeperTest, WhatNoCommitCarriesIsStoredAfterAMoment) {
   const auto log = OpenLog(folder, book);
   StatusKeeper keeper(book, *log);
   book.counters().CountRefused("not_found");
-  while (log->LoadStatus()->counters.count("refused/not_found") == 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the count is stored", [&] {
+    return log->LoadStatus()->counters.count("refused/not_found") > 0;
+  }));
   EXPECT_EQ(log->LoadStatus()->head.since, book.since());
 }
 

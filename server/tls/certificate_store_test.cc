@@ -5,8 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
+#include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
 #include "tests/support/test_certificates.h"
@@ -128,7 +128,8 @@ TEST_F(CertificateStoreTest, ChangedFilesAreFoundOnceTheyFit) {
   EXPECT_EQ((*store)->Current()->certificate, first_.certificate);
   std::filesystem::remove(files_.key);
   std::filesystem::create_symlink(folder_ + "/next.pem", files_.key);
-  while ((*store)->Current()->certificate != second_.certificate) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the new one is read",
+                         [&] { return (*store)->Current()->certificate == second_.certificate; }));
   EXPECT_EQ((*store)->Current()->key, second_.key);
 }
 
