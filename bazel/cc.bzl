@@ -77,6 +77,28 @@ def hookgate_cc_test(name, size = "small", copts = [], deps = [], **kwargs):
         **kwargs
     )
 
+def hookgate_cc_module(name, deps = [], test_deps = [], **kwargs):
+    """The library NAME of NAME.cc and NAME.h, and its test NAME_test of NAME_test.cc.
+
+    Args:
+      name: of the library.
+      deps: of the library; the test may use them, too.
+      test_deps: what the test needs besides.
+      **kwargs: other attributes of the library, such as visibility.
+    """
+    hookgate_cc_library(
+        name = name,
+        srcs = [name + ".cc"],
+        hdrs = [name + ".h"],
+        deps = deps,
+        **kwargs
+    )
+    hookgate_cc_test(
+        name = name + "_test",
+        srcs = [name + "_test.cc"],
+        deps = [":" + name] + deps + test_deps,
+    )
+
 def hookgate_cc_test_with_main(name, size = "small", copts = [], **kwargs):
     """A test that has a main of its own: it fails by its exit code."""
     cc_test(name = name, size = size, copts = _COPTS + copts, **kwargs)
