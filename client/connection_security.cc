@@ -13,7 +13,7 @@ absl::Status CheckSecurity(const std::string& target, const ConnectionSecurity& 
         "a client certificate needs its key, and a key its certificate");
   }
   if (!security.tls && !(security.ca + security.certificate).empty()) {
-    return absl::InvalidArgumentError("certificates are for TLS, which is not asked for");
+    return absl::InvalidArgumentError("certificates need TLS, which is not turned on");
   }
   if (!security.token.empty() && !LooksLikeToken(security.token)) {
     return absl::InvalidArgumentError("the token has spaces or other bytes that no token has");

@@ -120,7 +120,7 @@ absl::StatusOr<std::optional<std::string>> FileCursorStore::Load() {
   if (!whole || !LooksLikeCursor(content)) {
     return absl::DataLossError(absl::StrCat(
         "the cursor file ", path_, content.empty() ? " is empty" : " is damaged",
-        ": it must hold one cursor and a line feed. Restore it, or move it away to start anew, at "
+        ": it must hold one cursor and a line feed. Restore it, or move it away to start again at "
         "the price of missing or repeating events"));
   }
   return content;

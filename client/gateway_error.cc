@@ -52,7 +52,7 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
     return absl::StrCat(
         "Retention has removed events after this cursor: they are lost to this subscriber. To go "
         "on "
-        "with what is still held, ",
+        "with the events that are still stored, ",
         StartAnew(error), ".");
   }
   if (error.reason == "CURSOR_OF_ANOTHER_LOG") {
@@ -88,12 +88,12 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
       if (error.FromGateway()) return "Try again later.";
       if (absl::StrContains(absl::AsciiStrToLower(error.status.message()),
                             "wrong version number")) {
-        return absl::StrCat("Nobody speaks TLS at ", target,
-                            ": go without, or correct the address.");
+        return absl::StrCat("The server does not use TLS at ", target,
+                            ": turn TLS off, or correct the address.");
       }
       if (absl::StrContains(error.status.message(), "handshake failed")) {
-        return "Perhaps nobody whom this client trusts has signed the gateway's certificate: give "
-               "it the certificate of who has.";
+        return "Perhaps no CA that this client trusts has signed the gateway's certificate: give "
+               "it the certificate of the CA that has.";
       }
       if (absl::StrContains(error.status.message(), "Socket closed") ||
           absl::StrContains(error.status.message(), "onnection reset")) {
@@ -106,7 +106,7 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
       if (IsTooLargeMessage(error)) {
         return "Trying again would not help: give this client's channel a larger limit for "
                "messages "
-               "that it receives, or have it ask for no raw bodies.";
+               "that it receives, or do not request raw bodies.";
       }
       return "Try again later.";
     default:

@@ -246,13 +246,13 @@ TEST_F(SubscriberTest, OvertakenCursorEndsRunAndNamesTheEarliest) {
 TEST_F(SubscriberTest, CursorOfAnotherHistoryEndsRunAndKeepsTheStoredPosition) {
   gateway_.AddStream(
       {}, GatewayStatus(grpc::StatusCode::FAILED_PRECONDITION, "CURSOR_OF_ANOTHER_HISTORY",
-                        "after_cursor is another event here",
+                        "after_cursor is a different event",
                         {{"earliest_cursor", "c0"}, {"common_cursor", "c3"}}));
   const absl::Status end = RunUntil(1, Options());
   EXPECT_EQ(end.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(IsForeignCursor(end));
   EXPECT_THAT(std::string(end.message()),
-              AllOf(HasSubstr("another event here"), HasSubstr("c3"), HasSubstr("c0")));
+              AllOf(HasSubstr("a different event"), HasSubstr("c3"), HasSubstr("c0")));
   EXPECT_THAT(handled_, IsEmpty());
 }
 

@@ -18,7 +18,7 @@ namespace {
 constexpr char kExample[] = "HOST:PORT, such as 127.0.0.1:50051 or gateway.example:50051";
 
 absl::Status Wrong(absl::string_view why, absl::string_view right = kExample) {
-  return absl::InvalidArgumentError(absl::StrCat(why, "; it takes ", right));
+  return absl::InvalidArgumentError(absl::StrCat(why, "; use ", right));
 }
 
 bool IsIpv6(absl::string_view text) {
@@ -45,7 +45,7 @@ absl::Status CheckBracketed(absl::string_view target) {
   const size_t close = target.find(']');
   if (close == absl::string_view::npos) return Wrong("its '[' is not closed", "[ADDRESS]:PORT");
   if (!IsIpv6(target.substr(1, close - 1))) {
-    return Wrong("what stands in brackets is not an IPv6 address");
+    return Wrong("the text in brackets is not an IPv6 address");
   }
   absl::string_view rest = target.substr(close + 1);
   if (!absl::ConsumePrefix(&rest, ":")) {
@@ -60,7 +60,7 @@ absl::Status CheckHostAndPort(absl::string_view target) {
     const size_t last = target.rfind(':');
     const absl::string_view before = target.substr(0, last);
     const absl::string_view after = target.substr(last + 1);
-    constexpr char kBrackets[] = "an IPv6 address stands in brackets, with a port behind them";
+    constexpr char kBrackets[] = "an IPv6 address must be in brackets, followed by a port";
     if (IsIpv6(before) && CheckPort(after).ok()) {
       return Wrong(kBrackets, absl::StrCat("[", before, "]:", after));
     }
@@ -69,9 +69,9 @@ absl::Status CheckHostAndPort(absl::string_view target) {
   }
   const size_t colon = std::min(target.find(':'), target.size());
   const absl::string_view host = target.substr(0, colon);
-  if (host.empty()) return Wrong("it names no host");
+  if (host.empty()) return Wrong("it has no host");
   if (!std::all_of(host.begin(), host.end(), IsHostByte)) {
-    return Wrong("its host has characters that no host name has");
+    return Wrong("its host has characters that are not allowed in host names");
   }
   if (colon == target.size()) {
     // A number alone is a port.
@@ -86,8 +86,8 @@ absl::Status CheckUrl(absl::string_view target, bool tls) {
   absl::string_view rest = target.substr(target.find("//") + 2);
   rest = rest.substr(0, rest.find('/'));
   const std::string right = CheckHostAndPort(rest).ok() ? std::string(rest) : kExample;
-  return Wrong("it is a URL, which gRPC has none of",
-               absl::StrCat(right, tls ? ", and TLS is asked for apart from it (--tls)" : ""));
+  return Wrong("it is a URL, and gRPC needs HOST:PORT",
+               absl::StrCat(right, tls ? ", and turn TLS on separately (--tls)" : ""));
 }
 
 }  // namespace
@@ -98,14 +98,14 @@ absl::Status CheckTarget(absl::string_view target) {
   if (absl::StartsWithIgnoreCase(target, "https://")) return CheckUrl(target, true);
   for (absl::string_view scheme : {"unix:", "unix-abstract:"}) {
     if (!absl::StartsWith(target, scheme)) continue;
-    return target.size() > scheme.size() ? absl::OkStatus() : Wrong("it names no socket");
+    return target.size() > scheme.size() ? absl::OkStatus() : Wrong("it has no socket path");
   }
   if (absl::StrContains(target, "://") && !absl::StartsWith(target, "dns://")) {
-    return Wrong("it begins as a URL does");
+    return Wrong("it begins like a URL");
   }
   if (absl::ConsumePrefix(&target, "dns://")) {  // The name server that is asked, then the name.
     const size_t slash = target.find('/');
-    if (slash == absl::string_view::npos) return Wrong("it names no host", "dns:///HOST:PORT");
+    if (slash == absl::string_view::npos) return Wrong("it has no host", "dns:///HOST:PORT");
     target.remove_prefix(slash + 1);
   } else if (!absl::ConsumePrefix(&target, "dns:") && !absl::ConsumePrefix(&target, "ipv4:")) {
     absl::ConsumePrefix(&target, "ipv6:");

@@ -40,13 +40,13 @@
 #include "version/version.h"
 
 ABSL_FLAG(std::string, config, "",
-          "Config file in protobuf text format (proto/hookgate/config/v1/config.proto). Flags win "
-          "over it.");
+          "Config file in protobuf text format (docs/configuration.md). Flags override it.");
 ABSL_FLAG(bool, check_config, false,
-          "Check flags, config file and secrets, say all that is wrong, exit.");
-ABSL_FLAG(bool, verify, false,
-          "Check the whole log in --data_dir, which may be the file of a backup as well, say what "
-          "is wrong with it, exit. No hookgated may be running on it.");
+          "Check flags, config file and secrets, print every error, and exit.");
+ABSL_FLAG(
+    bool, verify, false,
+    "Check the whole event log in --data_dir, which may also be the file of a backup, print what "
+    "is wrong with it, and exit. hookgated must not be running on it.");
 // --restore= without a name is a mistake, and must not start a gateway.
 struct FileToRestore {
   absl::optional<std::string> path;
@@ -58,24 +58,25 @@ bool AbslParseFlag(absl::string_view text, FileToRestore* file, std::string*) {
 std::string AbslUnparseFlag(const FileToRestore& file) { return file.path.value_or(""); }
 
 ABSL_FLAG(FileToRestore, restore, {},
-          "Put this backup in the place of the log in --data_dir, say what that means for "
-          "subscribers, exit. No hookgated may be running on it. With `cluster` in the config the "
-          "backup has to be of one of its replicas, and what is put in place is a replica, too.");
+          "Replace the event log in --data_dir by this backup, print what that means for "
+          "subscribers, and exit. hookgated must not be running on it. With `cluster` in the config "
+          "the backup has to be of one of its replicas, and the result is a replica, too.");
 ABSL_FLAG(bool, force, false,
-          "With --restore: also if the log in --data_dir holds what the backup does not.");
+          "With --restore: even if the event log in --data_dir has events that the backup lacks.");
 ABSL_FLAG(bool, found_cluster, false,
           "With `cluster` in the config: begin the cluster's log, which has to be new, with the "
           "log in --data_dir. For one replica and one start; the others begin with a copy of it.");
 ABSL_FLAG(std::string, http_address, "",
-          "HOST:PORT where webhooks come in, at /webhooks/{source}. Default 127.0.0.1:8080.");
+          "HOST:PORT where webhooks arrive, at /webhooks/{source}. Default 127.0.0.1:8080.");
 ABSL_FLAG(std::string, grpc_address, "",
           "HOST:PORT where services subscribe and query. Default 127.0.0.1:50051.");
 ABSL_FLAG(std::string, admin_address, "",
           "HOST:PORT of /healthz, /readyz and /metrics. Default 127.0.0.1:9090.");
 ABSL_FLAG(std::string, data_dir, "",
-          "Folder of the event log, made if it is missing. Default ./hookgate-data.");
-ABSL_FLAG(bool, allow_insecure_grpc, false,
-          "Serve gRPC without TLS or without principals on an address that other machines reach.");
+          "Folder of the event log; created if it is missing. Default ./hookgate-data.");
+ABSL_FLAG(
+    bool, allow_insecure_grpc, false,
+    "Serve gRPC without TLS or without principals on an address that other machines can reach.");
 ABSL_FLAG(bool, allow_core_dumps, false,
           "Let a crash write a core file, and debuggers attach. Both see secrets and bodies.");
 ABSL_FLAG(std::string, log_format, "",
@@ -91,17 +92,17 @@ answers, and streams them as typed events over gRPC.
   OPENAI_WEBHOOK_SECRET=whsec_... hookgated
       receives OpenAI's webhooks at http://127.0.0.1:8080/webhooks/openai
   hookgated --config hookgate.textproto --check_config
-      says whether a config file is right
+      checks a config file
   hookgated --data_dir hookgate-data --verify
-      reads the whole log, and says whether it is sound
+      reads the whole event log, and checks that it is sound
   hookgated --data_dir hookgate-data --restore backup.db
-      puts a backup in the place of the log
+      replaces the event log by a backup
 
-Ports may be 0: free ones are taken, and printed in the line "ready". SIGTERM ends politely, a second
-one at once. SIGHUP has the config file and the secrets read again.
+A port of 0 stands for any free port; the line "ready" prints which. SIGTERM starts a graceful
+shutdown; a second one ends hookgated immediately. SIGHUP reloads the config file and the secrets.
 
-Exit codes: 0 ended as asked, 1 could not start, or the log is not sound, or the backup was not
-restored, 2 flags or config are wrong. With --check_config warnings alone are exit code 0.)";
+Exit codes: 0 after a normal end, 1 if it could not start, if the event log is not sound, or if the
+backup was not restored, 2 if flags or config are wrong. With --check_config, warnings are 0.)";
 
 // Whose flags are ours; the libraries have some, too.
 constexpr char kThisFile[] = "server/main.cc";

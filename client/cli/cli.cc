@@ -50,8 +50,7 @@ std::vector<std::string> KnownWords(const CommandGroup* group) {
 int UnknownCommand(const CommandGroup* group, absl::string_view word, Environment& environment) {
   const std::string prefix = group == nullptr ? "" : absl::StrCat(group->name, " ");
   if (absl::StartsWith(word, "-")) {
-    Fail(kWrongUsage,
-         absl::StrCat("flags stand behind the command: hookgate ", prefix, "COMMAND ", word),
+    Fail(kWrongUsage, absl::StrCat("flags follow the command: hookgate ", prefix, "COMMAND ", word),
          environment);
   } else {
     Fail(kWrongUsage,
@@ -83,12 +82,12 @@ int Help(const Arguments& arguments, Environment& environment) {
 
 absl::Status CheckArguments(const Command& command, const Arguments& arguments) {
   if (arguments.size() < command.arguments.least) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("which one? hookgate ", command.name, " ", command.arguments.usage));
+    return absl::InvalidArgumentError(absl::StrCat("an argument is missing: hookgate ",
+                                                   command.name, " ", command.arguments.usage));
   }
   for (const std::string& argument : arguments) {
     if (command.arguments.any_bytes || IsUtf8(argument)) continue;
-    return absl::InvalidArgumentError(absl::StrCat("\"", Printable(argument), "\" is not right: ",
+    return absl::InvalidArgumentError(absl::StrCat("\"", Printable(argument), "\" is not valid: ",
                                                    command.arguments.usage, " is text in UTF-8"));
   }
   if (arguments.size() <= command.arguments.most) return absl::OkStatus();
@@ -122,7 +121,7 @@ int RunCommand(const Command& command, const Arguments& arguments, Environment& 
       return WrongUsage(
           command.name,
           absl::StrCat(flags->Given("grpc") ? "--grpc" : "HOOKGATE_GRPC", ": \"",
-                       flags->Text("grpc"), "\" is not right: ", std::string(target.message())),
+                       flags->Text("grpc"), "\" is not valid: ", std::string(target.message())),
           environment);
     }
     absl::StatusOr<ConnectionSecurity> security = SecurityOf(*flags, environment.get_variable);

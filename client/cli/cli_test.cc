@@ -70,14 +70,14 @@ TEST_F(CommandLineTest, WhatIsNotUtf8IsWrongUsageInEveryCommand) {
       const Outcome outcome = Run(line);
       EXPECT_EQ(outcome.exit_code, kWrongUsage) << command.name << " --" << flag.name;
       EXPECT_THAT(outcome.err,
-                  HasSubstr(absl::StrCat("--", flag.name, ": \"a\\xff\" is not right")));
+                  HasSubstr(absl::StrCat("--", flag.name, ": \"a\\xff\" is not valid")));
     }
     if (command.arguments.least == 0 || command.arguments.any_bytes) continue;
     std::vector<std::string> line = words;
     line.insert(line.end(), command.arguments.least, "b\xfe");
     const Outcome outcome = Run(line);
     EXPECT_EQ(outcome.exit_code, kWrongUsage) << command.name;
-    EXPECT_THAT(outcome.err, HasSubstr("\"b\\xfe\" is not right"));
+    EXPECT_THAT(outcome.err, HasSubstr("\"b\\xfe\" is not valid"));
   }
   EXPECT_GT(flags, 30);
 }
@@ -118,7 +118,7 @@ TEST_F(CommandLineTest, AnUnknownCommandOfAGroupNamesTheNearest) {
             "hookgate: there is no command quarantin, did you mean quarantine?\n"
             "See hookgate --help.\n");
   EXPECT_EQ(Run({"quarantine", "--all", "list"}).err,
-            "hookgate: flags stand behind the command: hookgate quarantine COMMAND --all\n"
+            "hookgate: flags follow the command: hookgate quarantine COMMAND --all\n"
             "See hookgate quarantine --help.\n");
 }
 
@@ -141,7 +141,7 @@ TEST_F(CommandLineTest, AnUnknownCommandNamesTheNearest) {
 
 TEST_F(CommandLineTest, AFlagIsNoCommand) {
   EXPECT_EQ(Run({"--grpc=x", "events"}).err,
-            "hookgate: flags stand behind the command: hookgate COMMAND --grpc=x\n"
+            "hookgate: flags follow the command: hookgate COMMAND --grpc=x\n"
             "See hookgate --help.\n");
 }
 
@@ -169,14 +169,14 @@ TEST_F(CommandLineTest, AnAddressThatCannotBeOneIsRefusedBeforeAnythingIsDone) {
     for (const char* target : {"localhost", "http://127.0.0.1:50051", "::1:50051"}) {
       const Outcome outcome = Run({command, "--grpc", target});
       EXPECT_EQ(outcome.exit_code, kWrongUsage) << target;
-      EXPECT_THAT(outcome.err, AllOf(HasSubstr(absl::StrCat("--grpc: \"", target, "\"")),
-                                     HasSubstr("it takes ")));
+      EXPECT_THAT(outcome.err,
+                  AllOf(HasSubstr(absl::StrCat("--grpc: \"", target, "\"")), HasSubstr("use ")));
     }
   }
   EXPECT_EQ(Run({"status", "--grpc", ""}).exit_code, kWrongUsage);
   variables_["HOOKGATE_GRPC"] = "https://gateway:50051";
   EXPECT_THAT(Run({"status"}).err,
-              AllOf(HasSubstr("HOOKGATE_GRPC: "), HasSubstr("it takes gateway:50051, and TLS")));
+              AllOf(HasSubstr("HOOKGATE_GRPC: "), HasSubstr("use gateway:50051, and turn TLS on")));
 }
 
 TEST_F(CommandLineTest, AUrlThatIsWrongNamesWhereItStands) {

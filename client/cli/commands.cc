@@ -116,30 +116,30 @@ const std::vector<CommandGroup>& CommandGroups() {
                       "JetStream, and each holds all of it: one leads, and when its machine dies "
                       "another one does. docs/cluster.md is about running one."},
       {.name = "subscriptions",
-       .summary = "Make and look after durable subscriptions",
+       .summary = "Create and manage durable subscriptions",
        .description = "A durable subscription keeps its position in the gateway. Any number of "
                       "consumers share "
                       "its events, and each event is delivered until one of them has acked it."},
       {.name = "dead-letters",
-       .summary = "Look at what consumers could not handle, deliver it again",
+       .summary = "List events that consumers failed on, redrive them",
        .description =
            "An event of a durable subscription whose last attempt has failed, or that a consumer "
            "gave up, becomes a dead letter. It is kept until it is redriven or discarded."},
       {.name = "jobs",
-       .summary = "Look at what is done to many events at once, end it",
+       .summary = "List and cancel jobs that change many events",
        .description =
            "A job redelivers many events of a durable subscription, or redrives or discards many "
            "of "
            "its dead letters. The gateway carries it out in small steps, also after a restart. "
            "hookgate subscriptions redeliver and hookgate dead-letters start one."},
       {.name = "quarantine",
-       .summary = "Look at webhooks that could not be decoded, retry them",
+       .summary = "List webhooks that could not be decoded, retry them",
        .description =
            "A webhook that is properly signed, but whose body is not what its type promises, is "
            "answered 400 or 422 and kept in quarantine, without any event. An upgrade of hookgated "
            "that knows more may turn it into the event that it was meant to be."},
       {.name = "conflicts",
-       .summary = "Look at webhooks that came again with another body",
+       .summary = "List webhooks that were repeated with another body",
        .description =
            "A webhook that comes again under the same webhook-id, properly signed, is one event, "
            "with the body that came first. If another body comes, that is kept beside the event: "

@@ -16,7 +16,7 @@ FlagSpec OutputFlag() {
   return {.name = "output",
           .kind = FlagKind::kChoice,
           .help =
-              "For people, or one JSON object a line. In JSON the 64-bit numbers, such as "
+              "Text for people, or one JSON object per line. In JSON the 64-bit numbers, such as "
               "sequences and counts, are strings, since JavaScript would round them: in jq, "
               "(.sequence | tonumber).",
           .default_value = "text",

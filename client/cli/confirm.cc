@@ -11,13 +11,13 @@ namespace hookgate::cli {
 FlagSpec YesFlag() {
   return {.name = "yes",
           .kind = FlagKind::kBool,
-          .help = "Do not ask. Needed where standard input is no terminal."};
+          .help = "Do not ask. Needed if standard input is not a terminal."};
 }
 
 absl::Status CheckCanConfirm(const Flags& flags, const Environment& environment) {
   if (flags.Bool("yes") || environment.in_is_terminal) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      "this cannot be undone, and there is no terminal to ask on: give --yes if it is meant");
+      "this cannot be undone, and there is no terminal to ask on: give --yes to confirm");
 }
 
 bool Confirm(absl::string_view question, const Flags& flags, Environment& environment) {

@@ -99,7 +99,7 @@ TEST_F(ConflictsTest, ShowsBothBodies) {
 TEST_F(ConflictsTest, WhatIsNotThereHasACodeOfItsOwn) {
   EXPECT_EQ(Run({"conflicts", "show", "43"}).exit_code, kNotFound);
   EXPECT_EQ(Run({"conflicts", "show", "0"}).exit_code, kWrongUsage);
-  EXPECT_THAT(Run({"conflicts", "show", "wh_1"}).err, HasSubstr("\"wh_1\" is no sequence"));
+  EXPECT_THAT(Run({"conflicts", "show", "wh_1"}).err, HasSubstr("\"wh_1\" is not a sequence"));
 }
 
 TEST_F(ConflictsTest, DiscardsWhatIsNamedOrAll) {

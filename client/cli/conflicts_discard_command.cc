@@ -23,8 +23,9 @@ constexpr int kPageSize = 1000;
 
 absl::Status CheckSelection(const Flags& flags) {
   if (flags.Bool("all") != flags.arguments().empty()) {
-    return absl::InvalidArgumentError(flags.Bool("all") ? "--all, or sequences, but not both"
-                                                        : "which ones? Give sequences, or --all");
+    return absl::InvalidArgumentError(flags.Bool("all")
+                                          ? "--all, or sequences, but not both"
+                                          : "nothing is selected: give sequences, or --all");
   }
   if (flags.Given("source") && !flags.Bool("all")) {
     return absl::InvalidArgumentError("--source narrows --all; a sequence needs no source");
@@ -32,10 +33,10 @@ absl::Status CheckSelection(const Flags& flags) {
   for (const std::string& argument : flags.arguments()) {
     int64_t sequence = 0;
     if (!absl::SimpleAtoi(argument, &sequence) || sequence < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", argument,
-                       "\" is no sequence: those are numbers, and hookgate conflicts list shows "
-                       "them"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", argument,
+          "\" is not a sequence: sequences are numbers, and hookgate conflicts list shows "
+          "them"));
     }
   }
   return absl::OkStatus();
@@ -87,7 +88,7 @@ int Run(const Flags& flags, Environment& environment) {
   }
   const std::string question =
       absl::StrCat("Discard the other bodies of ", sequences.size(), " event",
-                   sequences.size() == 1 ? "" : "s", " for good?");
+                   sequences.size() == 1 ? "" : "s", " permanently?");
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
@@ -106,7 +107,7 @@ int Run(const Flags& flags, Environment& environment) {
 Command ConflictsDiscardCommand() {
   return {
       .name = kName,
-      .summary = "Remove other bodies for good",
+      .summary = "Discard other bodies permanently",
       .description =
           "Removes the other bodies of events for good. The events stay as they are. On a "
           "terminal it asks first.",
@@ -121,10 +122,10 @@ Command ConflictsDiscardCommand() {
            ColorFlag()},
       .examples = {{"hookgate conflicts discard 42", "Of this event, after a question."},
                    {"hookgate conflicts discard --all --yes", "All, without one."}},
-      .exits = {{kFine, "They are gone, or there was nothing to discard."},
+      .exits = {{kFine, "They are removed, or there was nothing to discard."},
                 {kFailed, "The answer was no, one is not there, or the gateway refused."},
                 {kWrongUsage,
-                 "The command line is wrong, or --yes is missing where nobody can be asked; "
+                 "The command line is wrong, or --yes is missing without a terminal; "
                  "nothing was done."},
                 {kUnreachable, "No gateway answered in time."}},
       .run = Run};

@@ -69,7 +69,7 @@ Command ConflictsListCommand() {
           "that came before all of them.",
       .flags = Join({{{.name = "source", .value = "NAME", .help = "Only from this source."}},
                      PagedListingFlags()}),
-      .examples = {{"hookgate conflicts list", "What is there?"},
+      .examples = {{"hookgate conflicts list", "Which events have another body?"},
                    {"hookgate conflicts list --all --output json | jq -r .sequence",
                     "The sequences alone, for a script."}},
       .exits = ListingExits(),

@@ -38,11 +38,12 @@ int Run(const Flags& flags, Environment& environment) {
   v1::GetConflictRequest request;
   int64_t sequence = 0;
   if (!absl::SimpleAtoi(flags.arguments()[0], &sequence) || sequence < 1) {
-    return WrongUsage(kName,
-                      absl::StrCat("\"", flags.arguments()[0],
-                                   "\" is no sequence: those are numbers, and hookgate conflicts "
-                                   "list shows them"),
-                      environment);
+    return WrongUsage(
+        kName,
+        absl::StrCat("\"", flags.arguments()[0],
+                     "\" is not a sequence: sequences are numbers, and hookgate conflicts "
+                     "list shows them"),
+        environment);
   }
   request.set_sequence(sequence);
   const std::unique_ptr<Connection> connection =
@@ -86,7 +87,7 @@ Command ConflictsShowCommand() {
                     TimeoutFlag("How long the call may take."),
                     OutputFlag(),
                     ColorFlag()},
-          .examples = {{"hookgate conflicts show 42", "What else came?"},
+          .examples = {{"hookgate conflicts show 42", "Which other body came?"},
                        {"diff <(hookgate get --sequence 42 --raw) "
                         "<(hookgate conflicts show 42 --raw first)",
                         "Where do the bodies differ?"}},

@@ -202,13 +202,15 @@ Command ConsumeCommand() {
       .name = kName,
       .summary = "Work off a durable subscription, by a program of yours",
       .description =
-          "Takes events of a durable subscription, one at a time unless --concurrency says more, "
-          "until Ctrl-C. The gateway keeps the position: what was not acked comes again, here or "
+          "Receives events of a durable subscription, one at a time unless --concurrency is "
+          "higher, "
+          "until Ctrl-C. The gateway keeps the position: events that were not acked are delivered "
+          "again, here or "
           "at another consumer.\n\n"
           "With --exec a program runs for each event, with the event as one line of JSON on its "
           "standard input and HOOKGATE_EVENT_TYPE, HOOKGATE_EVENT_SUBJECT, HOOKGATE_EVENT_SOURCE, "
           "HOOKGATE_WEBHOOK_ID, HOOKGATE_SEQUENCE, HOOKGATE_ATTEMPT and HOOKGATE_DELIVERY_REASON "
-          "in its environment (those above 4 KiB are left out; the JSON has them), without "
+          "in its environment (values above 4 KiB only in the JSON), without "
           "HOOKGATE_TOKEN and OPENAI_WEBHOOK_SECRET. TRACEPARENT is the event's trace, as tools of "
           "OpenTelemetry read it. Exit 0 acks; anything else nacks, with the "
           "last line of its standard error as the reason, and the event comes again after a "
@@ -252,9 +254,10 @@ Command ConsumeCommand() {
                  .minimum = 1},
                 {.name = "name",
                  .value = "NAME",
-                 .help = "Who consumes, as the gateway shows it. Consumers of one name share "
-                         "one limit, so each should have its own. Default: host, process id and a "
-                         "random number."},
+                 .help =
+                     "The consumer's name, as the gateway shows it. Consumers of one name share "
+                     "one limit, so each should have its own. Default: host, process id and a "
+                     "random number."},
                 {.name = "raw",
                  .kind = FlagKind::kBool,
                  .help = "With the body as received, in JSON as raw_body, in base64."},
@@ -265,11 +268,11 @@ Command ConsumeCommand() {
       .examples = {{"hookgate consume billing --exec ./retry-batch --concurrency 4",
                     "Four at a time; each until ./retry-batch exits 0."},
                    {"hookgate consume billing --max-events 1 --output json",
-                    "Take one, print and ack it."}},
+                    "Receive one event, print and ack it."}},
       .exits = {{kFine, "It was ended by Ctrl-C, SIGTERM or SIGHUP, or by --max-events."},
-                {kFailed, "The gateway refused for good, or the output could not be written."},
+                {kFailed, "The gateway refused permanently, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong."},
-                {kNotFound, "There is no such subscription, or no more."},
+                {kNotFound, "There is no such subscription (any more)."},
                 {kNotStarted, "The program of --exec could not be started."}},
       .run = Run};
 }

@@ -29,11 +29,11 @@ std::vector<FlagSpec> DeadLetterFlags() {
                  .choices = {"nacked", "deadline-passed", "consumer-decided", "stream-lost"}},
                 {.name = "reason-contains",
                  .value = "TEXT",
-                 .help = "Only those whose last nack gave a reason with this in it."},
+                 .help = "Only those whose last nack has this text in its reason."},
                 {.name = "older-than",
                  .kind = FlagKind::kTime,
                  .value = "AGO|TIME",
-                 .help = "Only those that were given up before then."}},
+                 .help = "Only those dead-lettered before then."}},
                SelectionJobFlags()});
 }
 
@@ -64,8 +64,9 @@ absl::Status ParseSequences(const Flags& flags, absl::string_view where,
   for (size_t i = 1; i < arguments.size(); ++i) {
     int64_t sequence = 0;
     if (!absl::SimpleAtoi(arguments[i], &sequence) || sequence < 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "\"", Printable(arguments[i]), "\" is no sequence: those are numbers, and ", where));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", Printable(arguments[i]),
+                       "\" is not a sequence: sequences are numbers, and ", where));
     }
     sequences.push_back(sequence);
   }
@@ -76,15 +77,16 @@ absl::Status CheckDeadLetterSelection(const Flags& flags) {
   const bool named = flags.arguments().size() > 1;
   if (!named && !LooksForDeadLetters(flags)) {
     return absl::InvalidArgumentError(
-        "which ones? Give sequences, --all, or what to look for, such as --reason-contains");
+        "nothing is selected: give sequences, --all, or a flag that selects, such as "
+        "--reason-contains");
   }
   if (int{named} + int{flags.Bool("all")} + int{Narrows(flags)} > 1) {
     return absl::InvalidArgumentError(
-        "sequences, --all, or flags that look for some, but not both");
+        "give sequences, or --all, or flags that select, but only one of these");
   }
   if (named && (flags.Bool("preview") || flags.Bool("detach"))) {
     return absl::InvalidArgumentError(
-        "--preview and --detach are for --all, and for flags that look for some, such as "
+        "--preview and --detach need --all, or flags that select, such as "
         "--reason-contains");
   }
   std::vector<int64_t> sequences;

@@ -46,7 +46,7 @@ int Run(const Flags& flags, Environment& environment) {
   std::vector<int64_t> sequences;
   (void)ParseSequences(flags, "", sequences);  // They were checked.
   const std::string question = absl::StrCat("Discard ", sequences.size(), " dead letter",
-                                            sequences.size() == 1 ? "" : "s", " for good?");
+                                            sequences.size() == 1 ? "" : "s", " permanently?");
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
@@ -68,10 +68,11 @@ int Run(const Flags& flags, Environment& environment) {
 Command DeadLettersDiscardCommand() {
   return {
       .name = kName,
-      .summary = "Forget them for good",
+      .summary = "Discard dead letters permanently",
       .description =
-          "Forgets dead letters for good: this subscription will not deliver them any more. "
-          "Their events stay in the log. On a terminal it asks first. With --all, or flags that "
+          "Discards dead letters permanently: this subscription will not deliver them again. "
+          "Their events stay in the event log. On a terminal it asks first. With --all, or flags "
+          "that "
           "look for some, it says how many there are, and the gateway does it as a job; Ctrl-C "
           "ends the command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
@@ -86,7 +87,7 @@ Command DeadLettersDiscardCommand() {
                 {kFailed, "The answer was no, one could not be discarded, or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."},
+                {kNotFound, "There is no such subscription (any more)."},
                 {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
       .run = Run};
 }

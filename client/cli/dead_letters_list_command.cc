@@ -78,13 +78,13 @@ int Run(const Flags& flags, Environment& environment) {
 
 Command DeadLettersListCommand() {
   return {.name = kName,
-          .summary = "List what was given up, and why",
+          .summary = "List dead letters, and why they failed",
           .description =
               "Lists the dead letters of a durable subscription, oldest first: when each was given "
               "up and after how many attempts, what it is about, and the reason of its last nack.",
           .arguments = {.usage = "SUBSCRIPTION", .least = 1, .most = 1},
           .flags = PagedListingFlags(),
-          .examples = {{"hookgate dead-letters list billing", "What was given up?"},
+          .examples = {{"hookgate dead-letters list billing", "Which events were dead-lettered?"},
                        {"hookgate dead-letters list billing --all --output json | jq -r .sequence",
                         "The sequences alone, for a script."}},
           .exits = ListingExits(),

@@ -91,7 +91,7 @@ Command DeadLettersRedriveCommand() {
                 {kFailed, "One could not be redriven, or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."},
+                {kNotFound, "There is no such subscription (any more)."},
                 {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
       .run = Run};
 }

@@ -59,9 +59,8 @@ std::string WaitingText(const v1::EventDelivery& delivery, const Reader& reader)
   std::string text = LastText(delivery);
   const auto until = FromProto(delivery.until_time(), "");
   const bool waits = delivery.has_until_time() && until.ok() && *until > reader.now;
-  absl::StrAppend(
-      &text, text.empty() ? "" : "; ",
-      waits ? UntilText("not before", delivery, reader) : "waits for a consumer that takes it");
+  absl::StrAppend(&text, text.empty() ? "" : "; ",
+                  waits ? UntilText("not before", delivery, reader) : "waits for a consumer");
   return text;
 }
 
@@ -132,7 +131,7 @@ std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
     case v1::DELIVERY_STATE_LOST:
       return absl::StrCat("retention removed it before it was settled", AckedBeforeText(delivery));
     case v1::DELIVERY_STATE_NOT_REACHED:
-      return "the subscription has not come to it";
+      return "the subscription has not reached it";
     case v1::DELIVERY_STATE_LEASED:
       return UntilText("its lease ends", delivery, reader);
     case v1::DELIVERY_STATE_WAITING:
@@ -140,7 +139,7 @@ std::string WhyText(const v1::EventDelivery& delivery, const Reader& reader) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
       return LastText(delivery);
     case v1::DELIVERY_STATE_NOT_REMEMBERED:
-      return "how and when is no longer remembered";
+      return "how and when is no longer stored";
     default:
       return "";
   }

@@ -115,18 +115,19 @@ GatewayError ForEachEvent(const Listing& listing, const Flags& flags, Connection
 }  // namespace
 
 std::vector<FlagSpec> ListingFlags(const std::string& default_since) {
-  return Join({{{.name = "since",
-                 .kind = FlagKind::kTime,
-                 .value = "AGO|TIME",
-                 .help = absl::StrCat("Only what was received from then on: ", kTimeForms, "."),
-                 .default_value = default_since},
-                {.name = "until",
-                 .kind = FlagKind::kTime,
-                 .value = "AGO|TIME",
-                 .help = "Only what was received before then, said as for --since. Default: "
-                         "now."}},
-               FilterFlags(),
-               PagedListingFlags()});
+  return Join(
+      {{{.name = "since",
+         .kind = FlagKind::kTime,
+         .value = "AGO|TIME",
+         .help = absl::StrCat("Only events received at or after this time: ", kTimeForms, "."),
+         .default_value = default_since},
+        {.name = "until",
+         .kind = FlagKind::kTime,
+         .value = "AGO|TIME",
+         .help = "Only events received before this time, written as for --since. Default: "
+                 "now."}},
+       FilterFlags(),
+       PagedListingFlags()});
 }
 
 template <typename Request>

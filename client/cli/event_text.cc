@@ -47,7 +47,7 @@ const Message* PayloadOf(const v1::Event& event) {
 
 std::string PayloadText(const v1::Event& event) {
   if (event.has_unrecognized()) {
-    return absl::StrCat("body, of a type that the gateway does not know:\n",
+    return absl::StrCat("body of a type that the gateway does not know:\n",
                         Block(event.unrecognized().raw_json()));
   }
   const Message* payload = PayloadOf(event);

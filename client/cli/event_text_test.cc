@@ -55,11 +55,10 @@ TEST(EventLineTest, StaysOneHarmlessLine) {
 TEST(EventPageTest, ShowsABodyOfUnknownTypeAsItCame) {
   v1::Event event = MakeEvent(1);
   event.mutable_unrecognized()->set_raw_json("{\n  \"type\": \"x\"\n}\n");
-  EXPECT_THAT(EventPage(event, kReader),
-              EndsWith("body, of a type that the gateway does not know:\n"
-                       "  {\n"
-                       "    \"type\": \"x\"\n"
-                       "  }\n"));
+  EXPECT_THAT(EventPage(event, kReader), EndsWith("body of a type that the gateway does not know:\n"
+                                                  "  {\n"
+                                                  "    \"type\": \"x\"\n"
+                                                  "  }\n"));
 }
 
 TEST(EventPageTest, SaysWhenThePayloadIsOfANewerSchema) {

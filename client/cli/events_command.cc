@@ -36,11 +36,11 @@ Command EventsCommand() {
           .summary = "List stored events",
           .description =
               "Lists the events that the gateway holds, of any type, by time and filter. It ends "
-              "with what is stored now; `hookgate subscribe` goes on with what comes.",
+              "at the newest event; `hookgate subscribe` continues with new events.",
           .arguments = {.flag_of_stray = "subject"},
           .flags = Join({{{.name = "order",
                            .kind = FlagKind::kChoice,
-                           .help = "Which come first.",
+                           .help = "The order, by sequence.",
                            .default_value = "newest",
                            .choices = {"newest", "oldest"}}},
                          ListingFlags("")}),

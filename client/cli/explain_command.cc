@@ -56,7 +56,7 @@ std::string WhatIs(const v1::ExplainEventRequest& request) {
 
 int Run(const Flags& flags, Environment& environment) {
   if (flags.arguments()[0].empty()) {
-    return WrongUsage(kName, "the id is empty: which event?", environment);
+    return WrongUsage(kName, "the id is empty; give the id of an event", environment);
   }
   const v1::ExplainEventRequest request = RequestOf(flags);
   const std::unique_ptr<Connection> connection =

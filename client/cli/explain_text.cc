@@ -161,7 +161,7 @@ std::string OtherEvents(const ExplainEventResponse& response, const Reader& read
   if (response.other_events().empty()) return "";
   std::ostringstream out;
   out << "\nThis is the newest of several; hookgate explain SEQUENCE explains another"
-      << (response.more_other_events() ? ". There are older ones, too" : "") << ":\n";
+      << (response.more_other_events() ? ". There are also older ones" : "") << ":\n";
   Table table(
       {{"SEQUENCE", true}, {"RECEIVED"}, {"TYPE"}, {"SUBJECT"}, {"SOURCE"}, {"WEBHOOK-ID"}});
   for (const v1::OtherEvent& event : response.other_events()) {
@@ -182,7 +182,7 @@ std::string NextStep(int64_t sequence, const v1::SubscriptionDelivery& each) {
   const std::string& name = each.subscription();
   if (HandlingOf(delivery) != Handling::kNotHandled) return "";
   if (IsHeldByPause(each)) {
-    return absl::StrCat("hookgate subscriptions resume ", name, "   has it delivered");
+    return absl::StrCat("hookgate subscriptions resume ", name, "   delivers it");
   }
   switch (delivery.state()) {
     case v1::DELIVERY_STATE_DEAD_LETTERED:
@@ -192,7 +192,7 @@ std::string NextStep(int64_t sequence, const v1::SubscriptionDelivery& each) {
     case v1::DELIVERY_STATE_LEASED:
     case v1::DELIVERY_STATE_WAITING:
       return absl::StrCat("hookgate subscriptions show ", name,
-                          "   says how far it is, and who consumes it");
+                          "   shows its position and its consumers");
     default:
       return "";
   }

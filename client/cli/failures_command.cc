@@ -249,7 +249,7 @@ std::vector<FlagSpec> HandledFlags() {
 
 Command FailuresCommand() {
   return {.name = "failures",
-          .summary = "List what failed lately, and who has handled it",
+          .summary = "List recent failures, and what handled them",
           .description =
               "Lists the events that report a failure, such as batch.failed, newest first, and how "
               "many there are. Without flags: those of the last 24 hours; and it says how many "
@@ -260,7 +260,7 @@ Command FailuresCommand() {
           .flags = Join({ListingFlags("24h"), HandledFlags()}),
           .examples = {{"hookgate failures --since 1h", "What failed in the last hour?"},
                        {"hookgate failures --unhandled --since 7d",
-                        "What has nobody handled, of all that failed this week?"},
+                        "Which failures of this week has no subscription handled?"},
                        {"hookgate failures --subject batch_abc --since 30d",
                         "Has this batch failed, in the last 30 days?"},
                        {"hookgate failures --output json --all | jq -r .subject",

@@ -75,7 +75,7 @@ absl::Status Check(const FlagSpec& spec, absl::string_view what, const std::stri
   absl::Status right = CheckKind(spec, value, zone);
   if (right.ok()) return right;
   return absl::InvalidArgumentError(absl::StrCat(
-      what, ": \"", Printable(value), "\" is not right; it takes ", std::string(right.message())));
+      what, ": \"", Printable(value), "\" is not valid; use ", std::string(right.message())));
 }
 
 absl::Status UnknownFlag(absl::string_view name, const std::vector<FlagSpec>& specs) {

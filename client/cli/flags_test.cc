@@ -121,7 +121,7 @@ TEST_F(FlagsTest, VariablesComeBeforeDefaultsAndAfterFlags) {
 
 TEST_F(FlagsTest, VariablesAreCheckedLikeFlags) {
   variables["LIMIT"] = "many";
-  EXPECT_EQ(ErrorOf({}), "LIMIT: \"many\" is not right; it takes a whole number from 1 to 1000");
+  EXPECT_EQ(ErrorOf({}), "LIMIT: \"many\" is not valid; use a whole number from 1 to 1000");
   EXPECT_EQ(Parse({"--limit=3"}).value().Int("limit"), 3);
 }
 
@@ -143,23 +143,21 @@ TEST_F(FlagsTest, AForgottenValueIsNamed) {
 
 TEST_F(FlagsTest, WrongValuesSayWhatWouldBeRight) {
   EXPECT_EQ(ErrorOf({"--limit=0"}),
-            "--limit: \"0\" is not right; it takes a whole number from 1 to 1000");
+            "--limit: \"0\" is not valid; use a whole number from 1 to 1000");
   EXPECT_EQ(ErrorOf({"--from-sequence=-1"}),
-            "--from-sequence: \"-1\" is not right; it takes a whole number from 1 on");
+            "--from-sequence: \"-1\" is not valid; use a whole number from 1 on");
   EXPECT_EQ(ErrorOf({"--limit=1.5"}),
-            "--limit: \"1.5\" is not right; it takes a whole number from 1 to 1000");
+            "--limit: \"1.5\" is not valid; use a whole number from 1 to 1000");
   EXPECT_EQ(ErrorOf({"--output=jsn"}),
-            "--output: \"jsn\" is not right; it takes text or json, did you mean json?");
-  EXPECT_EQ(
-      ErrorOf({"--heartbeat=15"}),
-      "--heartbeat: \"15\" is not right; it takes a duration such as 90s, 15m, 1h30m, 2d or 1w");
+            "--output: \"jsn\" is not valid; use text or json, did you mean json?");
+  EXPECT_EQ(ErrorOf({"--heartbeat=15"}),
+            "--heartbeat: \"15\" is not valid; use a duration such as 90s, 15m, 1h30m, 2d or 1w");
   EXPECT_EQ(ErrorOf({"--heartbeat=1h"}),
-            "--heartbeat: \"1h\" is not right; it takes a duration from 1 s to 10 min");
-  EXPECT_THAT(ErrorOf({"--since=yesterday"}), HasSubstr("--since: \"yesterday\" is not right"));
-  EXPECT_EQ(ErrorOf({"--name="}),
-            "--name: \"\" is not right; it takes something that is not empty");
+            "--heartbeat: \"1h\" is not valid; use a duration from 1 s to 10 min");
+  EXPECT_THAT(ErrorOf({"--since=yesterday"}), HasSubstr("--since: \"yesterday\" is not valid"));
+  EXPECT_EQ(ErrorOf({"--name="}), "--name: \"\" is not valid; use something that is not empty");
   EXPECT_EQ(ErrorOf({"--raw=yes"}),
-            "--raw: \"yes\" is not right; it takes true or false, or nothing for true");
+            "--raw: \"yes\" is not valid; use true or false, or nothing for true");
 }
 
 TEST_F(FlagsTest, MessagesAreSafeToPrint) {

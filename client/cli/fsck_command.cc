@@ -86,7 +86,7 @@ Command FsckCommand() {
                  .minimum = 1},
                 {.name = "output",
                  .kind = FlagKind::kChoice,
-                 .help = "For people, or one JSON object, in which numbers are numbers.",
+                 .help = "Text for people, or one JSON object.",
                  .default_value = "text",
                  .choices = {"text", "json"}}},
       .examples = {{"hookgate fsck hookgate-data", "Is the log sound?"},

@@ -18,7 +18,7 @@ absl::Status CheckKey(const Flags& flags) {
   absl::Status one = CheckAtMostOne(flags, {"sequence", "webhook-id"});
   if (!one.ok()) return one;
   if (!flags.Has("sequence") && !flags.Has("webhook-id")) {
-    return absl::InvalidArgumentError("which event? Give --webhook-id ID or --sequence N");
+    return absl::InvalidArgumentError("no event is selected: give --webhook-id ID or --sequence N");
   }
   return CheckAtMostOne(flags, {"sequence", "source"});
 }
@@ -83,7 +83,7 @@ Command GetCommand() {
                  .help = "The header webhook-id that it came with."},
                 {.name = "source",
                  .value = "NAME",
-                 .help = "Which source sent that webhook-id.",
+                 .help = "The source that sent that webhook-id.",
                  .default_value = "openai"},
                 {.name = "sequence",
                  .kind = FlagKind::kInt,
@@ -98,7 +98,7 @@ Command GetCommand() {
                 TimeoutFlag("How long the call may take."),
                 OutputFlag(),
                 ColorFlag()},
-      .examples = {{"hookgate get --webhook-id wh_abc", "What came with this webhook-id?"},
+      .examples = {{"hookgate get --webhook-id wh_abc", "Which event has this webhook-id?"},
                    {"hookgate get --sequence 42 --output json", "The 42nd event, for a script."},
                    {"hookgate get --sequence 42 --raw > body.json",
                     "The signed bytes, such as for `hookgate send --file body.json`."}},

@@ -96,7 +96,7 @@ TEST_F(GetTest, NobodyThereIsUnreachable) {
 TEST_F(GetTest, NeedsOneKey) {
   const Outcome none = Run({"get"});
   EXPECT_EQ(none.exit_code, kWrongUsage);
-  EXPECT_THAT(none.err, HasSubstr("which event? Give --webhook-id ID or --sequence N"));
+  EXPECT_THAT(none.err, HasSubstr("no event is selected: give --webhook-id ID or --sequence N"));
   EXPECT_EQ(Run({"get", "--sequence=1", "--webhook-id=x"}).exit_code, kWrongUsage);
   EXPECT_EQ(Run({"get", "--sequence=1", "--source=x"}).exit_code, kWrongUsage);
   EXPECT_EQ(Run({"get", "--sequence=0"}).exit_code, kWrongUsage);

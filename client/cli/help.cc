@@ -69,8 +69,7 @@ std::string FlagText(const FlagSpec& flag) {
 std::string Overview(const std::vector<Command>& commands,
                      const std::vector<CommandGroup>& groups) {
   std::string text =
-      "hookgate: subscribes to a Hookgate gateway, asks it, operates it, sends it test "
-      "webhooks.\n"
+      "hookgate: subscribes to, queries and operates a Hookgate gateway, sends test webhooks.\n"
       "\n"
       "Usage: hookgate COMMAND [flags]\n"
       "\n"

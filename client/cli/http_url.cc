@@ -16,8 +16,7 @@ constexpr char kHttps[] = "https://";
 const char* DefaultPort(bool tls) { return tls ? "443" : "80"; }
 
 absl::Status NoUrl(absl::string_view why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(why, "; it takes a URL such as http://127.0.0.1:8080"));
+  return absl::InvalidArgumentError(absl::StrCat(why, "; use a URL such as http://127.0.0.1:8080"));
 }
 
 // Nothing that would end the request line or a header, or begin a query.
@@ -48,7 +47,7 @@ absl::Status SplitHostAndPort(absl::string_view authority, HttpUrl& url) {
     if (!std::all_of(host.begin(), host.end(), IsHostByte))
       return NoUrl("its host has characters that no host name has");
   }
-  if (host.empty()) return NoUrl("it names no host");
+  if (host.empty()) return NoUrl("it has no host");
   url.host = std::string(host);
   if (authority.empty()) return absl::OkStatus();
   int port = 0;

@@ -152,7 +152,7 @@ Command JobsCancelCommand() {
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription or job, or no more."}},
+                {kNotFound, "There is no such subscription or job (any more)."}},
       .run = RunCancel};
 }
 

@@ -97,7 +97,7 @@ std::string ManPage(const std::vector<Command>& commands, const std::vector<Comm
   std::string text = absl::StrCat(
       ".\\\" Made by `hookgate man`.\n.TH HOOKGATE 1 \"\" \"hookgate ", Escaped(version),
       "\" \"Hookgate\"\n.nh\n.SH NAME\n",
-      "hookgate \\- subscribes to a Hookgate gateway, asks it, operates it, sends test webhooks\n",
+      "hookgate \\- subscribe to, query and operate a Hookgate gateway, send test webhooks\n",
       ".SH SYNOPSIS\n", Bold("hookgate"), " ", Italic("command"), " [", Italic("flags"), "]\n.br\n",
       Bold("hookgate help"), " [", Italic("command"), "]\n.br\n", Bold("hookgate --version"), "\n",
       ".SH DESCRIPTION\n",

@@ -39,7 +39,7 @@ int Run(const Flags& flags, Environment& environment) {
     return kFine;
   }
   const std::string question = absl::StrCat("Discard ", ids.size(), " signed webhook",
-                                            ids.size() == 1 ? "" : "s", " for good?");
+                                            ids.size() == 1 ? "" : "s", " permanently?");
   if (!Confirm(question, flags, environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }
@@ -58,7 +58,7 @@ int Run(const Flags& flags, Environment& environment) {
 
 Command QuarantineDiscardCommand() {
   return {.name = kName,
-          .summary = "Remove them for good",
+          .summary = "Discard them permanently",
           .description =
               "Removes webhooks from the quarantine for good: no upgrade can turn them into events "
               "any more. On a terminal it asks first.",
@@ -69,10 +69,10 @@ Command QuarantineDiscardCommand() {
           .examples = {{"hookgate quarantine discard 7", "This one, after a question."},
                        {"hookgate quarantine discard --all --source staging --yes",
                         "All from this source, without one."}},
-          .exits = {{kFine, "They are gone, or there was nothing to discard."},
+          .exits = {{kFine, "They are removed, or there was nothing to discard."},
                     {kFailed, "The answer was no, one is not there, or the gateway refused."},
                     {kWrongUsage,
-                     "The command line is wrong, or --yes is missing where nobody can be asked; "
+                     "The command line is wrong, or --yes is missing without a terminal; "
                      "nothing was done."},
                     {kUnreachable, "No gateway answered in time."}},
           .run = Run};

@@ -57,7 +57,7 @@ TEST_F(QuarantineDiscardTest, AsksOnATerminal) {
   in_ = "y\n";
   const Outcome outcome = Run({"quarantine", "discard", "--all"});
   EXPECT_EQ(outcome.exit_code, kFine);
-  EXPECT_EQ(outcome.err, "Discard 2 signed webhooks for good? [y/N] ");
+  EXPECT_EQ(outcome.err, "Discard 2 signed webhooks permanently? [y/N] ");
   EXPECT_THAT(discarded_, ElementsAre(1, 2));
 }
 
@@ -67,7 +67,7 @@ TEST_F(QuarantineDiscardTest, AnythingButYesIsNo) {
     in_ = answer;
     const Outcome outcome = Run({"quarantine", "discard", "1"});
     EXPECT_EQ(outcome.exit_code, kFailed);
-    EXPECT_THAT(outcome.err, HasSubstr("Discard 1 signed webhook for good? [y/N] "));
+    EXPECT_THAT(outcome.err, HasSubstr("Discard 1 signed webhook permanently? [y/N] "));
     EXPECT_THAT(outcome.err, HasSubstr("hookgate: nothing was discarded\n"));
   }
   EXPECT_THAT(discarded_, IsEmpty());
@@ -78,7 +78,7 @@ TEST_F(QuarantineDiscardTest, RefusesWhereNobodyCanBeAsked) {
   in_ = "y\n";
   const Outcome outcome = Run({"quarantine", "discard", "--all"});
   EXPECT_EQ(outcome.exit_code, kWrongUsage);
-  EXPECT_THAT(outcome.err, HasSubstr("give --yes if it is meant"));
+  EXPECT_THAT(outcome.err, HasSubstr("give --yes to confirm"));
   EXPECT_THAT(discarded_, IsEmpty());
 }
 
@@ -91,7 +91,7 @@ TEST_F(QuarantineDiscardTest, NothingToDiscardIsFine) {
 
 TEST_F(QuarantineDiscardTest, NeedsIdsOrAll) {
   EXPECT_THAT(Run({"quarantine", "discard", "--yes"}).err,
-              HasSubstr("which ones? Give ids, or --all"));
+              HasSubstr("nothing is selected: give ids, or --all"));
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ Command QuarantineListCommand() {
               "what it is, and why it was not decoded.",
           .flags = Join({{{.name = "source", .value = "NAME", .help = "Only from this source."}},
                          PagedListingFlags()}),
-          .examples = {{"hookgate quarantine list", "What is there?"},
+          .examples = {{"hookgate quarantine list", "What is in quarantine?"},
                        {"hookgate quarantine list --all --output json | jq -r .id",
                         "The ids alone, for a script."}},
           .exits = ListingExits(),

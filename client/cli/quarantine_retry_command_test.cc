@@ -120,10 +120,11 @@ TEST_F(QuarantineRetryTest, ACallThatFailsIsSaid) {
 }
 
 TEST_F(QuarantineRetryTest, NeedsIdsOrAll) {
-  EXPECT_THAT(Run({"quarantine", "retry"}).err, HasSubstr("which ones? Give ids, or --all"));
+  EXPECT_THAT(Run({"quarantine", "retry"}).err,
+              HasSubstr("nothing is selected: give ids, or --all"));
   EXPECT_THAT(Run({"quarantine", "retry", "--all", "1"}).err, HasSubstr("not both"));
   EXPECT_THAT(Run({"quarantine", "retry", "1", "--source=x"}).err, HasSubstr("--source narrows"));
-  EXPECT_THAT(Run({"quarantine", "retry", "1", "x\x1b"}).err, HasSubstr("\"x\\x1b\" is no id"));
+  EXPECT_THAT(Run({"quarantine", "retry", "1", "x\x1b"}).err, HasSubstr("\"x\\x1b\" is not an id"));
   EXPECT_EQ(Run({"quarantine", "retry", "-1"}).exit_code, kWrongUsage);
   EXPECT_THAT(batches_, IsEmpty());
 }

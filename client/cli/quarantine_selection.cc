@@ -22,8 +22,9 @@ std::vector<FlagSpec> QuarantineSelectionFlags() {
 
 absl::Status CheckQuarantineSelection(const Flags& flags) {
   if (flags.Bool("all") != flags.arguments().empty()) {
-    return absl::InvalidArgumentError(flags.Bool("all") ? "--all, or ids, but not both"
-                                                        : "which ones? Give ids, or --all");
+    return absl::InvalidArgumentError(flags.Bool("all")
+                                          ? "--all, or ids, but not both"
+                                          : "nothing is selected: give ids, or --all");
   }
   if (flags.Given("source") && !flags.Bool("all")) {
     return absl::InvalidArgumentError("--source narrows --all; an id needs no source");
@@ -31,9 +32,9 @@ absl::Status CheckQuarantineSelection(const Flags& flags) {
   for (const std::string& argument : flags.arguments()) {
     int64_t id = 0;
     if (!absl::SimpleAtoi(argument, &id) || id < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", Printable(argument),
-                       "\" is no id: those are numbers, and hookgate quarantine list shows them"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", Printable(argument),
+          "\" is not an id: ids are numbers, and hookgate quarantine list shows them"));
     }
   }
   return absl::OkStatus();

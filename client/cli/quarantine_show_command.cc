@@ -47,7 +47,7 @@ int Run(const Flags& flags, Environment& environment) {
   if (!absl::SimpleAtoi(flags.arguments()[0], &id) || id < 1) {
     return WrongUsage(kName,
                       absl::StrCat("\"", flags.arguments()[0],
-                                   "\" is no id: those are "
+                                   "\" is not an id: ids are "
                                    "numbers, and hookgate quarantine list shows them"),
                       environment);
   }
@@ -94,7 +94,7 @@ Command QuarantineShowCommand() {
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong."},
                     {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such entry, or no more."}},
+                    {kNotFound, "There is no such entry (any more)."}},
           .run = Run};
 }
 

@@ -95,11 +95,11 @@ TEST_F(QuarantineShowTest, NeedsOneId) {
   const Outcome none = Run({"quarantine", "show"});
   EXPECT_EQ(none.exit_code, kWrongUsage);
   EXPECT_EQ(none.err,
-            "hookgate: quarantine show: which one? hookgate quarantine show ID\n"
+            "hookgate: quarantine show: an argument is missing: hookgate quarantine show ID\n"
             "See hookgate quarantine show --help.\n");
   EXPECT_EQ(Run({"quarantine", "show", "1", "2"}).exit_code, kWrongUsage);
   EXPECT_EQ(Run({"quarantine", "show", "0"}).exit_code, kWrongUsage);
-  EXPECT_THAT(Run({"quarantine", "show", "wh_1"}).err, HasSubstr("\"wh_1\" is no id"));
+  EXPECT_THAT(Run({"quarantine", "show", "wh_1"}).err, HasSubstr("\"wh_1\" is not an id"));
 }
 
 }  // namespace

@@ -94,9 +94,9 @@ Command ReadyCommand() {
       .examples = {{"hookgate ready", "Is the gateway of this machine ready?"},
                    {"until hookgate ready; do sleep 1; done", "Wait until it is."}},
       .exits = {{kFine, "It is ready."},
-                {kFailed, "It is not, and says why; or something else answered."},
+                {kFailed, "It is not, and the reason is printed; or another program answered."},
                 {kWrongUsage, "The command line is wrong."},
-                {kUnreachable, "Nobody answered in time."}},
+                {kUnreachable, "Nothing answered in time."}},
       .run = Run};
 }
 

@@ -47,9 +47,8 @@ int Run(const Flags& flags, Environment& environment) {
   PagedListing listing = {.command = kName,
                           .singular = "refused request",
                           .plural = "refused requests",
-                          .none = narrowed
-                                      ? "No such request was refused, of those that are remembered."
-                                      : "Nothing was refused since the gateway was started.",
+                          .none = narrowed ? "None of the refused requests in memory match."
+                                           : "Nothing was refused since the gateway was started.",
                           .columns = {{"LAST CAME"},
                                       {"TIMES", true},
                                       {"SOURCE"},
@@ -93,7 +92,7 @@ Command RefusedCommand() {
       .flags = Join({{{.name = "source", .value = "NAME", .help = "Only to this source."},
                       {.name = "code",
                        .value = "CODE",
-                       .help = "Only those refused for this, such as signature_mismatch."},
+                       .help = "Only those refused for this reason, such as signature_mismatch."},
                       {.name = "address",
                        .value = "IP",
                        .help = "Only from this address, of the client or of a proxy."},
@@ -103,9 +102,9 @@ Command RefusedCommand() {
                       {.name = "since",
                        .kind = FlagKind::kTime,
                        .value = "TIME",
-                       .help = absl::StrCat("Only what came since then: ", kTimeForms, ".")}},
+                       .help = absl::StrCat("Only requests since then: ", kTimeForms, ".")}},
                      PagedListingFlags()}),
-      .examples = {{"hookgate refused", "What was refused lately?"},
+      .examples = {{"hookgate refused", "Which requests were refused recently?"},
                    {"hookgate refused --webhook-id wh_abc",
                     "Did this webhook come, and was it refused?"},
                    {"hookgate refused --code signature_mismatch --since 1h",

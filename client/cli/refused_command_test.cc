@@ -77,7 +77,7 @@ TEST_F(RefusedTest, AsksForWhatItIsToldTo) {
 TEST_F(RefusedTest, SaysWhatNothingMeans) {
   EXPECT_EQ(Run({"refused"}).out, "Nothing was refused since the gateway was started.\n");
   EXPECT_EQ(Run({"refused", "--source=openai"}).out,
-            "No such request was refused, of those that are remembered.\n");
+            "None of the refused requests in memory match.\n");
   response_.set_max_remembered(0);
   EXPECT_EQ(Run({"refused"}).out,
             "The gateway remembers no refusals: http.max_remembered_refusals is 0.\n");

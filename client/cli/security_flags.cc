@@ -32,13 +32,14 @@ absl::StatusOr<std::string> FileOf(const Flags& flags, const std::string& flag) 
 }  // namespace
 
 FlagSpec TlsCaFlag() {
-  return {.name = kTlsCa,
-          .value = "FILE",
-          .help =
-              "Who may have signed the gateway's certificate, in PEM; those whom the system "
-              "trusts, if not given.",
-          .variable = "HOOKGATE_TLS_CA",
-          .any_bytes = true};
+  return {
+      .name = kTlsCa,
+      .value = "FILE",
+      .help =
+          "The CA certificates that may have signed the gateway's, in PEM; those that the system "
+          "trusts, if not given.",
+      .variable = "HOOKGATE_TLS_CA",
+      .any_bytes = true};
 }
 
 std::vector<std::string> SecretVariables() { return {kTokenVariable, kSigningSecretVariable}; }
@@ -52,7 +53,7 @@ std::vector<FlagSpec> SecurityFlags() {
           TlsCaFlag(),
           {.name = "tls-cert",
            .value = "FILE",
-           .help = "The client's certificate in PEM, for a gateway that knows callers by it.",
+           .help = "The client's certificate in PEM, for a gateway that identifies callers by it.",
            .variable = "HOOKGATE_TLS_CERT",
            .any_bytes = true},
           {.name = "tls-key",

@@ -69,7 +69,7 @@ int RunSelectionJob(const SelectionJob& what, Method method, Request request, co
     return kFine;
   }
   if (what.cannot_be_undone &&
-      !Confirm(absl::StrCat("Discard ", CountText(preview, what), " for good?"), flags,
+      !Confirm(absl::StrCat("Discard ", CountText(preview, what), " permanently?"), flags,
                environment)) {
     return Fail(kFailed, "nothing was discarded", environment);
   }

@@ -137,7 +137,8 @@ absl::StatusOr<Job> MakeJob(const Flags& flags, Environment& environment) {
     return Annotate(gateway.status(), flags.Given("url") ? "--url" : "HOOKGATE_URL");
   }
   if (!gateway->tls && flags.Given("tls-ca")) {
-    return absl::InvalidArgumentError("--tls-ca: --url begins with http://, which is no TLS");
+    return absl::InvalidArgumentError(
+        "--tls-ca: --url begins with http://, which does not use TLS");
   }
   std::string ca;
   if (gateway->tls) {
@@ -171,7 +172,8 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
     std::string message =
         absl::StrCat("cannot send ", webhook_id, ": ", std::string(answer.status().message()));
     if (absl::IsUnauthenticated(answer.status())) {
-      absl::StrAppend(&message, ". Give --tls-ca FILE with the certificate of who signed it");
+      absl::StrAppend(&message,
+                      ". Give --tls-ca FILE with the certificate of the CA that signed it");
       return Fail(kFailed, message, environment);
     }
     if (absl::IsInternal(answer.status()) || absl::IsInvalidArgument(answer.status())) {
@@ -215,7 +217,7 @@ std::vector<FlagSpec> BodyFlags() {
            .default_value = "batch.failed"},
           {.name = "subject",
            .value = "ID",
-           .help = "The id, in that body, of what the event is about, such as the batch's."},
+           .help = "The id, in that body, of the event's subject, such as the batch's."},
           {.name = "file",
            .value = "FILE",
            .help = "Send exactly these bytes instead; - is standard input.",
@@ -260,7 +262,7 @@ std::vector<FlagSpec> SendingFlags() {
           TlsCaFlag(),
           {.name = "source",
            .value = "NAME",
-           .help = "As which source it comes: the last part of /webhooks/NAME.",
+           .help = "The source to send as: the last part of /webhooks/NAME.",
            .default_value = "openai"},
           {.name = "count",
            .kind = FlagKind::kInt,
@@ -296,11 +298,11 @@ Command SendCommand() {
                     "These bytes, under this id; a second time it is a duplicate."},
                    {"hookgate send --age 10m", "Too old: see what the gateway answers."}},
       .exits = {{kFine, "The gateway answered 200 to each: stored, or a duplicate."},
-                {kFailed, "The gateway refused one, or something else answered."},
+                {kFailed, "The gateway refused one, or another program answered."},
                 {kWrongUsage,
                  "The command line is wrong, or a file or the secret cannot be "
                  "read; nothing was sent."},
-                {kUnreachable, "Nobody answered in time."}},
+                {kUnreachable, "Nothing answered in time."}},
       .run = Run};
 }
 

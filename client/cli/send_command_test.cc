@@ -217,7 +217,7 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
       {{"--source=../x"}, "--source: a source's name"},
       {{"--webhook-id=a b"}, "--webhook-id: it has only"},
       {{"--webhook-id=a\r\nX: y"}, "--webhook-id: it has only"},
-      {{"--count=0"}, "--count: \"0\" is not right"},
+      {{"--count=0"}, "--count: \"0\" is not valid"},
   };
   for (const auto& [flags, message] : cases) {
     std::vector<std::string> line = {"send"};

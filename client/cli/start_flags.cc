@@ -11,7 +11,7 @@ namespace hookgate::cli {
 std::vector<FlagSpec> StartFlags(const std::string& default_from) {
   return {{.name = "from",
            .kind = FlagKind::kChoice,
-           .help = "Begin only with what comes, or with the oldest event held.",
+           .help = "Begin with new events only, or with the oldest stored event.",
            .default_value = default_from,
            .choices = {"latest", "earliest"}},
           {.name = "after",
@@ -21,7 +21,8 @@ std::vector<FlagSpec> StartFlags(const std::string& default_from) {
           {.name = "since",
            .kind = FlagKind::kTime,
            .value = "AGO|TIME",
-           .help = absl::StrCat("Begin with what was received from then on: ", kTimeForms, ".")}};
+           .help = absl::StrCat(
+               "Begin with the first event received at or after this time: ", kTimeForms, ".")}};
 }
 
 absl::StatusOr<v1::SubscriptionStart> SubscriptionStartOf(const Flags& flags, absl::Time now) {

@@ -75,8 +75,8 @@ int Run(const Flags& flags, Environment& environment) {
       {.command = kName,
        .singular = "open stream",
        .plural = "open streams",
-       .none = flags.Has("subscription") ? "Nobody consumes this subscription by a stream now."
-                                         : "Nobody is connected by a stream now.",
+       .none = flags.Has("subscription") ? "This subscription has no open stream now."
+                                         : "There are no open streams now.",
        .columns = {{"CALL"},
                    {"CLIENT"},
                    {"STATE"},
@@ -95,19 +95,19 @@ int Run(const Flags& flags, Environment& environment) {
 Command StreamsCommand() {
   return {
       .name = kName,
-      .summary = "List who is connected",
+      .summary = "List open streams",
       .description =
           "Lists the streams that are open now, the oldest first: who it is and from where, how "
           "many events are before it (LAG) and how many it was sent, since it was opened. A "
           "Subscribe stream calls itself what its client_name says; a Consume stream is named "
           "by its subscription and consumer, and its LAG is that of the subscription. Calls of "
-          "Pull are no streams: hookgate subscriptions show names their consumers.",
+          "Pull do not have streams: hookgate subscriptions show names their consumers.",
       .flags = Join({{{.name = "subscription",
                        .value = "NAME",
                        .help = "Only consumers of this durable subscription."}},
                      PagedListingFlags()}),
       .examples = {{"hookgate streams", "Who is connected, and who is behind?"},
-                   {"hookgate streams --subscription mail", "Who consumes this one?"}},
+                   {"hookgate streams --subscription mail", "Which streams consume this one?"}},
       .exits = ListingExits(),
       .run = Run};
 }

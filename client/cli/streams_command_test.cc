@@ -59,9 +59,9 @@ TEST_F(StreamsTest, PrintsATableThatNobodyCanDisturb) {
 }
 
 TEST_F(StreamsTest, SaysWhatNothingMeans) {
-  EXPECT_EQ(Run({"streams"}).out, "Nobody is connected by a stream now.\n");
+  EXPECT_EQ(Run({"streams"}).out, "There are no open streams now.\n");
   EXPECT_EQ(Run({"streams", "--subscription=billing"}).out,
-            "Nobody consumes this subscription by a stream now.\n");
+            "This subscription has no open stream now.\n");
   ASSERT_THAT(requests_, SizeIs(2));
   EXPECT_EQ(requests_[1].subscription(), "billing");
 }

@@ -83,7 +83,7 @@ class Subscription {
         .draining =
             [this](const auto& frame) {
               cursor_ = frame.cursor();
-              Say("the gateway is draining: it goes down politely");
+              Say("the gateway is shutting down gracefully");
             },
         .disconnected = [this](const absl::Status& why,
                                absl::Duration delay) { OnDisconnected(why, delay); }};
@@ -178,7 +178,7 @@ std::vector<FlagSpec> StreamFlags() {
                    "base64."},
           {.name = "name",
            .value = "NAME",
-           .help = "Who is asking, for the gateway's logs.",
+           .help = "This client's name, for the gateway's log lines.",
            .default_value = "hookgate"},
           {.name = "heartbeat",
            .kind = FlagKind::kDuration,
@@ -199,16 +199,16 @@ std::vector<FlagSpec> StreamFlags() {
 Command SubscribeCommand() {
   return {
       .name = kName,
-      .summary = "Print events as they come",
+      .summary = "Print events as they arrive",
       .description =
           "Prints the gateway's events, in order, each as soon as it is stored, until Ctrl-C. When "
           "the stream breaks, or no gateway answers, it is opened again, as long as it takes, and "
           "goes on exactly after the last event printed. Events go to standard output, and what "
           "happens to the stream to standard error.",
       .flags = Join({StartFlags("latest"), {CursorFileFlag()}, FilterFlags(), StreamFlags()}),
-      .examples = {{"hookgate subscribe --from earliest", "All that is held, then what comes."},
+      .examples = {{"hookgate subscribe --from earliest", "All stored events, then new ones."},
                    {"hookgate subscribe --type batch.failed --cursor-file cursor --output json",
-                    "Failed batches for a script; the next run misses none in between."},
+                    "Failed batches for a script; the next run continues after the last one."},
                    {"hookgate subscribe --since 1h --max-events 1",
                     "Wait for one event, or take the first of the last hour."}},
       .exits =
@@ -216,12 +216,12 @@ Command SubscribeCommand() {
             "It was ended by Ctrl-C or SIGTERM after a stream had opened, by "
             "--max-events, or by a reader that closed the pipe."},
            {kFailed,
-            "The gateway refused for good, such as a cursor that retention has "
+            "The gateway refused permanently, such as a cursor that retention has "
             "overtaken; or the output or the cursor file could not be written."},
            {kForeignCursor,
             "The gateway refused the cursor because it belongs to another log, or to the log as "
             "it was before it was put back to an older state (a backup was restored). It will "
-            "be refused again; the message says from where to go on."},
+            "be refused again; the message says where to continue from."},
            {kWrongUsage, "The command line is wrong."},
            {kNotFound, "The gateway has no such source."},
            {kInterrupted, "It was ended by Ctrl-C or SIGTERM before any stream had opened."}},

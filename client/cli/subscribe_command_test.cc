@@ -161,7 +161,7 @@ TEST_F(SubscribeTest, SaysWhyAndWhenItReconnects) {
   EXPECT_EQ(
       outcome.err,
       "hookgate: the stream from gateway:1 is open; no events are held yet\n"
-      "hookgate: the gateway is draining: it goes down politely\n"
+      "hookgate: the gateway is shutting down gracefully\n"
       "hookgate: reconnecting in 0 s: cannot subscribe: the gateway at gateway:1 answered: the "
       "gateway goes down. Try again later.\n"
       "hookgate: the stream from gateway:1 is open; no events are held yet\n"

@@ -11,7 +11,7 @@ std::vector<FlagSpec> SubscriptionFlags() {
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",
                  .help = "How long a delivery holds its event, unless its consumer asks for more; "
-                         "then the event comes again. 30s unless said.",
+                         "then the event is delivered again. Default: 30s.",
                  .shortest = absl::Seconds(5),
                  .longest = absl::Hours(12)},
                 {.name = "max-attempts",
@@ -26,19 +26,19 @@ std::vector<FlagSpec> SubscriptionFlags() {
                  .value = "N",
                  .help = "An event becomes a dead letter after its consumer crashed, was killed or "
                          "lost its connection so often while it held the event; the first time is "
-                         "forgiven and does not count. 5 unless said.",
+                         "forgiven and does not count. Default: 5.",
                  .minimum = 1,
                  .maximum = 1000},
                 {.name = "min-backoff",
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",
-                 .help = "Wait at least so long before the next attempt. 1s unless said.",
+                 .help = "Wait at least this long before the next attempt. Default: 1s.",
                  .shortest = absl::Milliseconds(100),
                  .longest = absl::Hours(12)},
                 {.name = "max-backoff",
                  .kind = FlagKind::kDuration,
                  .value = "DURATION",
-                 .help = "The wait doubles with each attempt, up to this. 10m unless said.",
+                 .help = "The wait doubles with each attempt, up to this. Default: 10m.",
                  .shortest = absl::Milliseconds(100),
                  .longest = absl::Hours(12)}}});
 }

@@ -150,7 +150,7 @@ std::string SubscriptionPage(const v1::Subscription& subscription, const Reader&
   std::ostringstream page;
   page << FieldLines(fields, reader.style) << "\n";
   if (subscription.consumers().empty()) {
-    page << "Nobody consumes it.\n";
+    page << "It has no consumers.\n";
   } else {
     ConsumerTable(subscription, reader).Print(reader.style, page);
   }

@@ -353,11 +353,11 @@ TEST_F(SubscriptionsTest, RedriveTellsWhatBecameOfEach) {
 }
 
 TEST_F(SubscriptionsTest, WhichDeadLettersMustBeSaid) {
-  EXPECT_THAT(Run({"dead-letters", "redrive", "billing"}).err, HasSubstr("which ones?"));
+  EXPECT_THAT(Run({"dead-letters", "redrive", "billing"}).err, HasSubstr("nothing is selected"));
   EXPECT_THAT(Run({"dead-letters", "redrive", "billing", "3", "--all"}).err,
-              HasSubstr("but not both"));
+              HasSubstr("but only one of these"));
   EXPECT_THAT(Run({"dead-letters", "discard", "billing", "x", "--yes"}).err,
-              HasSubstr("is no sequence"));
+              HasSubstr("is not a sequence"));
   EXPECT_THAT(redriven_, IsEmpty());
 }
 
@@ -526,7 +526,7 @@ TEST_F(JobsTest, ADiscardSaysHowManyAndAsksFirst) {
   in_ = "n\n";
   const Outcome outcome = Run(discard);
   EXPECT_EQ(outcome.exit_code, kFailed);
-  EXPECT_THAT(outcome.err, HasSubstr("Discard 7 dead letters for good?"));
+  EXPECT_THAT(outcome.err, HasSubstr("Discard 7 dead letters permanently?"));
   EXPECT_EQ(started_, 0);
   in_ = "y\n";
   EXPECT_EQ(Run(discard).exit_code, kFine);

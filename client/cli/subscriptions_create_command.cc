@@ -48,7 +48,7 @@ Command SubscriptionsCreateCommand() {
           .description =
               "Makes a durable subscription. From then on the gateway keeps for it every event "
               "after its start that the filter admits, until a consumer has acked it. Where it "
-              "starts has to be said: there is no default that would be right for everybody.",
+              "starts must be given: no default would be right for everyone.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = Join({StartFlags(""),
                          SubscriptionFlags(),
@@ -57,7 +57,7 @@ Command SubscriptionsCreateCommand() {
           .examples = {{"hookgate subscriptions create billing --from latest --type batch.failed",
                         "Failed batches, from now on."},
                        {"hookgate subscriptions create audit --from earliest --max-attempts 3",
-                        "Everything that is held and everything that comes."}},
+                        "All stored events, and all new ones."}},
           .exits = {{kFine, "It was made."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},

@@ -48,17 +48,17 @@ Command SubscriptionsDeleteCommand() {
           .summary = "Forget it, with all that it still owes",
           .description =
               "Deletes a durable subscription: its position, what it still owes and its dead "
-              "letters are forgotten, and its consumers are sent away. The events themselves stay "
-              "in the log. On a terminal it asks first.",
+              "letters are deleted, and its streams are ended. The events themselves stay "
+              "in the event log. On a terminal it asks first.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = {YesFlag(), EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take.")},
           .examples = {{"hookgate subscriptions delete billing", "After a question."},
                        {"hookgate subscriptions delete billing --yes", "Without one."}},
-          .exits = {{kFine, "It is gone."},
+          .exits = {{kFine, "It is deleted."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription, or no more."}},
+                    {kNotFound, "There is no such subscription (any more)."}},
           .run = Run};
 }
 

@@ -65,19 +65,20 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command SubscriptionsListCommand() {
-  return {.name = kName,
-          .summary = "List them, with how far behind each is",
-          .description =
-              "Lists the durable subscriptions by name: events that are not acked yet and how old "
-              "the oldest is, how many are in flight or wait for another attempt, dead letters, "
-              "what retention took before it was acked, and whether something keeps one from "
-              "working, such as a pause.",
-          .flags = PagedListingFlags(),
-          .examples = {{"hookgate subscriptions list", "Which are there, and is one behind?"},
-                       {"hookgate subscriptions list --all --output json | jq -r .name",
-                        "The names alone, for a script."}},
-          .exits = ListingExits(),
-          .run = Run};
+  return {
+      .name = kName,
+      .summary = "List them, with how far behind each is",
+      .description =
+          "Lists the durable subscriptions by name: events that are not acked yet and how old "
+          "the oldest is, how many are in flight or wait for another attempt, dead letters, "
+          "what retention took before it was acked, and whether something keeps one from "
+          "working, such as a pause.",
+      .flags = PagedListingFlags(),
+      .examples = {{"hookgate subscriptions list", "Which subscriptions exist, and is one behind?"},
+                   {"hookgate subscriptions list --all --output json | jq -r .name",
+                    "The names alone, for a script."}},
+      .exits = ListingExits(),
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

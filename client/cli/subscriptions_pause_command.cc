@@ -71,26 +71,26 @@ Command SubscriptionsPauseCommand() {
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription, or no more."}},
+                    {kNotFound, "There is no such subscription (any more)."}},
           .run = RunPause};
 }
 
 Command SubscriptionsResumeCommand() {
-  return {
-      .name = kResume,
-      .summary = "Hand out again what a pause held back",
-      .description =
-          "Ends the pause of a durable subscription: its consumers get what has come meanwhile, "
-          "the oldest first.",
-      .arguments = {.usage = "NAME", .least = 1, .most = 1},
-      .flags = ChangeFlags(),
-      .examples = {{"hookgate subscriptions resume billing", "The service is back."}},
-      .exits = {{kFine, "It is not paused (any more)."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."}},
-      .run = RunResume};
+  return {.name = kResume,
+          .summary = "Hand out again what a pause held back",
+          .description =
+              "Ends the pause of a durable subscription: its consumers get the events of the time "
+              "between, "
+              "the oldest first.",
+          .arguments = {.usage = "NAME", .least = 1, .most = 1},
+          .flags = ChangeFlags(),
+          .examples = {{"hookgate subscriptions resume billing", "The service is back."}},
+          .exits = {{kFine, "It is not paused (any more)."},
+                    {kFailed, "The gateway refused, or the output could not be written."},
+                    {kWrongUsage, "The command line is wrong; nothing was done."},
+                    {kUnreachable, "No gateway answered in time."},
+                    {kNotFound, "There is no such subscription (any more)."}},
+          .run = RunResume};
 }
 
 }  // namespace hookgate::cli

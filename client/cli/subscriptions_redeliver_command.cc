@@ -27,9 +27,9 @@ std::string OutcomeText(const Response::Result& result, const Style& style) {
     case Response::OUTCOME_REDELIVERED:
       return style(Look::kGood, "redelivered");
     case Response::OUTCOME_EVENT_NOT_FOUND:
-      return style(Look::kBad, "the log has no such event (any more)");
+      return style(Look::kBad, "the event log has no such event (any more)");
     case Response::OUTCOME_NOT_REACHED:
-      return style(Look::kBad, "not reached yet: it comes by itself if the filter admits it");
+      return style(Look::kBad, "not reached yet: it will be delivered if the filter admits it");
     case Response::OUTCOME_UNSETTLED:
       return style(Look::kBad, "on its way already");
     case Response::OUTCOME_NOT_ADMITTED:
@@ -86,7 +86,7 @@ int Run(const Flags& flags, Environment& environment) {
                       environment);
   }
   if (!named && !flags.Has("since")) {
-    return WrongUsage(kName, "which events? Give sequences, or --since", environment);
+    return WrongUsage(kName, "no events are selected: give sequences, or --since", environment);
   }
   if (!named) return RedeliverSelection(flags, environment);
   std::vector<int64_t> sequences;
@@ -118,7 +118,7 @@ Command SubscriptionsRedeliverCommand() {
             {.name = "until",
              .kind = FlagKind::kTime,
              .value = "AGO|TIME",
-             .help = "And before then. Now unless said."}},
+             .help = "And before then. Default: now."}},
            FilterFlags(),
            {{.name = "include-not-admitted",
              .kind = FlagKind::kBool,
@@ -131,13 +131,15 @@ Command SubscriptionsRedeliverCommand() {
                     "What failed in the last two hours."},
                    {"hookgate subscriptions redeliver billing --since 1d --preview",
                     "How many would that be?"}},
-      .exits = {{kFine, "They are delivered again; or there are none; or the job was left alone."},
+      .exits = {{kFine,
+                 "They are delivered again; or there were none; or the job goes on without this "
+                 "command."},
                 {kFailed,
                  "One cannot be delivered, the job has not come to its end, or the gateway "
                  "refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."},
+                {kNotFound, "There is no such subscription (any more)."},
                 {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
       .run = Run};
 }

@@ -46,8 +46,8 @@ Command SubscriptionsSeekCommand() {
   return {.name = kName,
           .summary = "Move it to another place in the log: replay, or skip",
           .description =
-              "Moves the position. What comes after it is delivered, again if it was before, as "
-              "attempt 1; what is before it and was not acked is given up. Deliveries in flight "
+              "Moves the position. Events after it are delivered, again if they were before, as "
+              "attempt 1; events before it that were not acked are dropped. Deliveries in flight "
               "are void. Dead letters stay.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = Join({StartFlags(""),
@@ -61,7 +61,7 @@ Command SubscriptionsSeekCommand() {
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription, or no more."}},
+                    {kNotFound, "There is no such subscription (any more)."}},
           .run = Run};
 }
 

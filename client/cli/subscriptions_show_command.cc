@@ -39,21 +39,22 @@ int Run(const Flags& flags, Environment& environment) {
 Command SubscriptionsShowCommand() {
   return {
       .name = kName,
-      .summary = "Show one: how far behind it is, and who consumes it",
+      .summary = "Show one: how far behind it is, and its consumers",
       .description =
           "Shows a durable subscription: its settings, how far behind it is, what is in "
           "flight or waits to come again, its dead letters, what retention took before it was "
           "acked, and each consumer with what it holds and when it acked last.",
       .arguments = {.usage = "NAME", .least = 1, .most = 1},
       .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},
-      .examples = {{"hookgate subscriptions show billing", "Is it keeping up? Who is on it?"},
+      .examples = {{"hookgate subscriptions show billing",
+                    "Is it keeping up? Which consumers does it have?"},
                    {"hookgate subscriptions show billing --output json | jq -r .backlog.events",
                     "One number, for a script."}},
       .exits = {{kFine, "It was printed."},
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription, or no more."}},
+                {kNotFound, "There is no such subscription (any more)."}},
       .run = Run};
 }
 

@@ -86,7 +86,7 @@ Command SubscriptionsUpdateCommand() {
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription, or no more."}},
+                    {kNotFound, "There is no such subscription (any more)."}},
           .run = Run};
 }
 

@@ -29,7 +29,7 @@ int PrintCompletion(const std::vector<Command>& commands, const std::vector<Comm
   } else {
     return WrongUsage(
         kCompletion,
-        absl::StrCat("\"", shell, "\" is not a shell that it knows; it takes bash, zsh or fish"),
+        absl::StrCat("\"", shell, "\" is not a supported shell; use bash, zsh or fish"),
         environment);
   }
   return kFine;
@@ -58,7 +58,7 @@ Command CompletionCommand(int (*run)(const Flags&, Environment&)) {
 
 Command ManCommand(int (*run)(const Flags&, Environment&)) {
   return {.name = kMan,
-          .summary = "Print the manual page, which explains every command",
+          .summary = "Print the manual page of all commands",
           .description =
               "Prints hookgate(1) in the form that man reads. A package of Hookgate has installed "
               "it already.",

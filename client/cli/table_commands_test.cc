@@ -25,8 +25,7 @@ TEST_F(TableCommandsTest, EachShellHasAScriptThatKnowsThisCommand) {
 TEST_F(TableCommandsTest, AnotherShellIsRefusedByName) {
   const Outcome outcome = Run({"completion", "tcsh"});
   EXPECT_EQ(outcome.exit_code, kWrongUsage);
-  EXPECT_THAT(outcome.err,
-              HasSubstr("\"tcsh\" is not a shell that it knows; it takes bash, zsh or"));
+  EXPECT_THAT(outcome.err, HasSubstr("\"tcsh\" is not a supported shell; use bash, zsh or"));
   EXPECT_EQ(Run({"completion"}).exit_code, kWrongUsage);
 }
 

@@ -93,7 +93,7 @@ absl::StatusOr<absl::Time> OnlyMomentOf(absl::CivilSecond second, absl::TimeZone
       return info.pre;
     case absl::TimeZone::TimeInfo::REPEATED:
       return absl::InvalidArgumentError(absl::StrCat(
-          "a time that is not ambiguous. Clocks are set back then, and this one comes twice: \"",
+          "a time that is not ambiguous. Clocks are set back then, and this time occurs twice: \"",
           LocalTime(info.pre, zone), "\" and \"", LocalTime(info.post, zone), "\""));
     case absl::TimeZone::TimeInfo::SKIPPED:
       break;

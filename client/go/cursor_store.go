@@ -117,7 +117,7 @@ func (s *FileCursorStore) Load(context.Context) (string, error) {
 		wrong = "is empty"
 	}
 	return "", fmt.Errorf("the cursor file %s %s: it must hold one cursor and a line feed. Restore it, or move it away to "+
-		"start anew, at the price of missing or repeating events", s.Path, wrong)
+		"start again, at the price of missing or repeating events", s.Path, wrong)
 }
 
 // Save replaces the file.

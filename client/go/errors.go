@@ -189,8 +189,8 @@ func (e *CallError) startAnew() string {
 func (e *CallError) nextStep() string {
 	switch e.Reason {
 	case ReasonCursorOvertaken:
-		return "Retention has removed events after this cursor: they are lost to this subscriber. To go on with what is " +
-			"still held, " + e.startAnew()
+		return "Retention has removed events after this cursor: they are lost to this subscriber. To go on " +
+			"with the events that are still stored, " + e.startAnew()
 	case ReasonCursorOfAnotherLog:
 		return "The gateway's log is not the one that gave this cursor: its data folder was replaced, or this is another " +
 			"gateway. If that is intended, " + e.startAnew()
@@ -216,15 +216,15 @@ func (e *CallError) nextStep() string {
 		case e.FromGateway():
 			return "Try again later"
 		case strings.Contains(e.Message, "does not look like a TLS handshake"):
-			return "Nobody speaks TLS at " + e.Target + ": go without, or correct the address"
+			return "The server does not use TLS at " + e.Target + ": turn TLS off, or correct the address"
 		case strings.Contains(e.Message, "x509:"):
-			return "Perhaps nobody whom this client trusts has signed the gateway's certificate: give it the certificate of " +
-				"who has (WithTLSCA)"
+			return "Perhaps no CA that this client trusts has signed the gateway's certificate: give it the " +
+				"certificate of the CA that has (WithTLSCA)"
 		}
-		return "Check that a gateway runs there, that " + e.Target + " is its gRPC address, and whether it speaks TLS"
+		return "Check that a gateway runs there, that " + e.Target + " is its gRPC address, and whether it uses TLS"
 	case codes.ResourceExhausted:
 		if e.isTooLargeMessage() {
-			return "Trying again would not help: ask for no raw bodies, or give the client a larger limit for messages that it " +
+			return "Trying again would not help: do not request raw bodies, or give the client a larger limit for messages that it " +
 				"receives (WithDialOptions)"
 		}
 		return "Try again later"

@@ -13,18 +13,18 @@ const targetExample = "HOST:PORT, such as 127.0.0.1:50051 or gateway.example:500
 // checkTarget refuses what gRPC would take for a name to look up, and say of only that it was not found.
 func checkTarget(target string) error {
 	wrong := func(why string) error {
-		return fmt.Errorf("hookgate: the target %q cannot be right: %s; it takes %s", target, why, targetExample)
+		return fmt.Errorf("hookgate: the target %q is not valid: %s; use %s", target, why, targetExample)
 	}
 	if target == "" {
 		return wrong("it is empty")
 	}
 	if lower := strings.ToLower(target); strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") {
-		return wrong("it is a URL; TLS is asked for by an option of its own")
+		return wrong("it is a URL, and gRPC needs HOST:PORT; turn TLS on by its own option")
 	}
 	for _, scheme := range []string{"unix:", "unix-abstract:"} {
 		if name, is := strings.CutPrefix(target, scheme); is {
 			if name == "" {
-				return wrong("it names no socket")
+				return wrong("it has no socket path")
 			}
 			return nil
 		}
@@ -33,7 +33,7 @@ func checkTarget(target string) error {
 	if name, is := strings.CutPrefix(target, "dns://"); is {
 		_, host, found := strings.Cut(name, "/")
 		if !found {
-			return wrong("it names no host")
+			return wrong("it has no host")
 		}
 		rest = host
 	} else if _, _, found := strings.Cut(target, "://"); found {
@@ -47,7 +47,7 @@ func checkTarget(target string) error {
 		return wrong("it is not a host and a port")
 	}
 	if host == "" {
-		return wrong("it names no host")
+		return wrong("it has no host")
 	}
 	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
 		return wrong("its port is not a number from 1 to 65535")

@@ -130,7 +130,7 @@ absl::StatusOr<const Principal*> AccessPolicy::Identify(const Credentials& crede
   if (found != nullptr) return found;
   if (credentials.certificate_names.empty()) {
     return Unauthenticated(
-        "this gateway wants to know who calls: send \"authorization: Bearer TOKEN\", or a client "
+        "this gateway needs to know the caller: send \"authorization: Bearer TOKEN\", or a client "
         "certificate if it verifies them");
   }
   return Unauthenticated(absl::StrCat(
@@ -153,11 +153,10 @@ absl::Status AccessPolicy::CheckSources(const Credentials& credentials, Right ri
   const NameSet& allowed = NamesOf(*principal, right);
   if (sources.empty() && !allowed.all()) {
     return MissingRight(*principal, right,
-                        allowed.empty()
-                            ? ""
-                            : absl::StrCat(" for all sources, which is what a filter without "
-                                           "sources asks for: name some of ",
-                                           allowed.ToString(), " in filter.sources"));
+                        allowed.empty() ? ""
+                                        : absl::StrCat(" for all sources, which a filter without "
+                                                       "sources requests: name some of ",
+                                                       allowed.ToString(), " in filter.sources"));
   }
   for (const std::string& source : sources) {
     if (!allowed.Contains(source)) {

@@ -61,7 +61,8 @@ absl::StatusOr<CertificateName> ParseCertificateName(absl::string_view text) {
   if (text.empty()) return absl::InvalidArgumentError("is empty");
   if (!std::all_of(text.begin(), text.end(), absl::ascii_isgraph)) {
     return absl::InvalidArgumentError(
-        "has a blank, or a character that is not printable ASCII; names in certificates have none");
+        "has a space, or a character that is not printable ASCII; names in certificates cannot "
+        "have these");
   }
   if (absl::StrContains(text, '*')) {
     return absl::InvalidArgumentError(

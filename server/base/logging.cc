@@ -126,7 +126,7 @@ std::string Line(Severity severity, absl::string_view message, absl::Span<const 
 }
 
 std::string LostLine(int64_t lines) {
-  return Line(Severity::kWarning, "log lines were lost: nobody read standard error meanwhile",
+  return Line(Severity::kWarning, "log lines were lost because nothing read standard error",
               {{"lines", lines}});
 }
 
@@ -138,7 +138,7 @@ absl::StatusOr<Severity> ParseSeverity(absl::string_view text) {
     if (text == SeverityName(severity)) return severity;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no log level: use debug, info, warning or error"));
+      absl::StrCat("\"", text, "\" is not a log level: use debug, info, warning or error"));
 }
 
 absl::StatusOr<LogFormat> ParseLogFormat(absl::string_view text) {
@@ -146,7 +146,7 @@ absl::StatusOr<LogFormat> ParseLogFormat(absl::string_view text) {
   if (text == "json") return LogFormat::kJson;
   if (text.empty()) return isatty(STDERR_FILENO) ? LogFormat::kText : LogFormat::kJson;
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no log format: use text or json"));
+      absl::StrCat("\"", text, "\" is not a log format: use text or json"));
 }
 
 void InitLogging(const LoggingOptions& options) {

@@ -39,7 +39,7 @@ absl::StatusOr<absl::Duration> FromProto(const google::protobuf::Duration& durat
   if (duration.seconds() < TimeUtil::kDurationMinSeconds ||
       duration.seconds() > TimeUtil::kDurationMaxSeconds ||
       std::abs(static_cast<int64_t>(duration.nanos())) >= kNanosPerSecond || signs_differ) {
-    return InvalidField(path, "is no valid duration: its seconds and nanos are out of range");
+    return InvalidField(path, "is not a valid duration: its seconds and nanos are out of range");
   }
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }

@@ -48,7 +48,7 @@ bool AwaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
 
 std::string ShownPath(absl::string_view path) {
   if (!LooksLikeContent(path)) return std::string(path);
-  return "(a file of a name that is not repeated here, since it may be a secret itself: the path "
+  return "(a file whose name is not shown, because it may itself be a secret: the path "
          "of a file is meant)";
 }
 
@@ -65,7 +65,7 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
     if (!AwaitReadable(fd, deadline)) {
       return absl::DeadlineExceededError(
           absl::StrCat(ShownPath(path), " was not read within ", absl::FormatDuration(patience),
-                       ": it is a pipe that nobody writes, or whose writer does not end"));
+                       ": it is a pipe that has no writer, or whose writer does not close it"));
     }
     const ssize_t count =
         read(fd, buffer, std::min(sizeof(buffer), max_bytes + 1 - content.size()));

@@ -77,7 +77,7 @@ absl::StatusOr<std::shared_ptr<const BulkSelection>> BulkSelection::Create(
   for (int i = 0; i < letters.causes_size(); ++i) {
     const int cause = letters.causes(i);
     if (!DeadLetter::Cause_IsValid(cause) || cause == DeadLetter::CAUSE_UNSPECIFIED) {
-      return InvalidField(absl::StrCat(field, ".causes[", i, "]"), "is no cause that there is");
+      return InvalidField(absl::StrCat(field, ".causes[", i, "]"), "is not a known cause");
     }
     selection->causes_.insert(cause);
   }

@@ -67,7 +67,7 @@ absl::Status OfAnotherHistory(const ParsedCursor& cursor, absl::string_view what
       absl::StatusCode::kFailedPrecondition, reason::kCursorOfAnotherHistory,
       absl::StrCat(what,
                    ". To go on from here would skip events that were stored since, or repeat some: "
-                   "start from common_cursor, if there is one, or from earliest_cursor"));
+                   "start from common_cursor, if it is given, or from earliest_cursor"));
   if (!cursor.mark.has_value()) return error;
   // Up to the end of the stretch that the cursor's event is in, both logs are one: it was one
   // process that appended all of it.
@@ -117,9 +117,10 @@ absl::Status Check(const ParsedCursor& cursor, absl::string_view field, const Ev
   if (cursor.mark.has_value() && *cursor.mark != history.sequences.MarkAt(cursor.sequence)) {
     return OfAnotherHistory(
         cursor,
-        absl::StrCat(field, " is at sequence ", cursor.sequence,
-                     ", which is another event here than the one it was given for: the gateway's "
-                     "data was put back to an older state, and has grown since"),
+        absl::StrCat(
+            field, " is at sequence ", cursor.sequence,
+            ", where this gateway has a different event than the one the cursor was given for: its "
+            "data was put back to an older state, and has grown since"),
         position.head, log);
   }
   return absl::OkStatus();

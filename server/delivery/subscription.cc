@@ -224,8 +224,8 @@ absl::Status Subscription::MatchEtag(absl::string_view etag) const {
       absl::StatusCode::kAborted, reason::kEtagMismatch,
       absl::StrCat("subscription ", name_,
                    " was changed since this etag was read, and has the etag ", current,
-                   " now: look at it again, and repeat the request with that etag if it is "
-                   "still meant. Nothing was done"));
+                   ": read it again, and repeat the request with that etag if it is "
+                   "still wanted. Nothing was changed"));
   SetMetadata(status, "etag", current);
   return status;
 }
@@ -1099,8 +1099,7 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
     ticket_ = {};
     ReadAnew();
   }
-  Log(Severity::kWarning,
-      "the state of a subscription could not be stored; its consumers are sent away",
+  Log(Severity::kWarning, "the state of a subscription could not be stored; its streams are ended",
       {{"subscription", name_}, {"receivers", receivers.size()}, {"error", why.ToString()}});
   for (const auto& receiver : receivers) receiver->OnEnd(why);
   for (Answer& answer : batch.answers) std::move(answer)(why);

@@ -121,7 +121,7 @@ absl::Status CheckSubscriptionName(absl::string_view name, absl::string_view fie
 
 absl::Status CheckConsumerName(absl::string_view name, absl::string_view field) {
   if (name.empty()) {
-    return InvalidField(field, "is empty; name the consumer, such as after its host");
+    return InvalidField(field, "is empty; give the consumer a name, such as its host's");
   }
   if (name.size() > kMaxConsumerNameBytes) {
     return InvalidField(field, absl::StrCat("is longer than ", kMaxConsumerNameBytes, " bytes"));

@@ -123,7 +123,7 @@ absl::StatusOr<std::vector<EventType>> ReadEventTypes(const OneofDescriptor& pay
                          [](const EventType& a, const EventType& b) { return a.name == b.name; });
   if (twin != types.end()) {
     return WrongSchema(twin->arm->full_name(),
-                       absl::StrCat("another arm has the type \"", twin->name, "\", too"));
+                       absl::StrCat("another arm has the type \"", twin->name, "\" as well"));
   }
   return types;
 }

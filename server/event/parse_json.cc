@@ -148,8 +148,8 @@ absl::Status ParseJson(absl::string_view text, json::value& document) {
   }
   // A form, XML or plain text: what the parser says of its first byte helps nobody.
   if (error == json::error::syntax && consumed == FirstVisible(text)) {
-    return NotJson(absl::StrCat("no JSON value begins with what stands at byte ",
-                                skipped + consumed, "; a webhook's body begins with {"));
+    return NotJson(absl::StrCat("no JSON value begins at byte ", skipped + consumed,
+                                "; a webhook's body begins with {"));
   }
   if (error) return NotJson(absl::StrCat(error.message(), " at byte ", skipped + consumed));
   document = parser.handler().Release();

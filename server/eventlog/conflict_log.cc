@@ -9,9 +9,10 @@ namespace hookgate {
 absl::Status ConflictNotFound(Sequence sequence) {
   return ErrorWithReason(
       absl::StatusCode::kNotFound, reason::kConflictNotFound,
-      absl::StrCat("no other body of event ", sequence,
-                   " is kept: none came, it was discarded, or the limits of storage.conflicts were "
-                   "reached"));
+      absl::StrCat(
+          "no other body of event ", sequence,
+          " is stored: it never had one, it was discarded, or the limits of storage.conflicts were "
+          "reached"));
 }
 
 }  // namespace hookgate

@@ -455,7 +455,7 @@ void LogWriter::KeepWalShort() {
   }
   // Most likely somebody reads, such as an operator's sqlite3 shell.
   checkpoint_at_ = wal_pages_ + kCheckpointPages;
-  Log(Severity::kWarning, "the write-ahead log could not begin anew; it grows until it can",
+  Log(Severity::kWarning, "the write-ahead log could not be restarted; it grows until it can",
       {{"pages", wal_pages_}, {"error", status.ToString()}});
 }
 

@@ -31,24 +31,25 @@ constexpr absl::Duration kWarningInterval = absl::Hours(1);
 void LogOutcome(Severity severity, absl::string_view what, const absl::StatusOr<int64_t>& removed,
                 absl::Duration max_age, absl::string_view bound, absl::optional<int64_t> limit) {
   if (!removed.ok()) {
-    Log(Severity::kWarning, "what is old could not be removed; trying again later",
+    Log(Severity::kWarning, "old data could not be removed; trying again later",
         {{"what", what}, {"error", removed.status().ToString()}});
     return;
   }
   if (*removed == 0) return;
   const std::string older_than = absl::FormatDuration(max_age);
   if (limit.has_value()) {
-    Log(severity, "removed what is old, or more than the log may hold",
+    Log(severity, "removed what is older or larger than the limits allow",
         {{"what", what}, {"removed", *removed}, {"older_than", older_than}, {bound, *limit}});
   } else {
-    Log(severity, "removed what is old",
+    Log(severity, "removed old data",
         {{"what", what}, {"removed", *removed}, {"older_than", older_than}});
   }
 }
 
 void LogJump(absl::Duration jump) {
   Log(Severity::kWarning,
-      "the wall clock was set; nothing is removed for that, since what is stored ages by the time "
+      "the wall clock was set; nothing is removed because of it, since stored data ages by the "
+      "time "
       "that the log is open",
       {{"direction", jump > absl::ZeroDuration() ? "forward" : "back"},
        {"by", absl::FormatDuration(absl::AbsDuration(absl::Trunc(jump, absl::Seconds(1))))}});
@@ -119,7 +120,8 @@ bool Retention::NoteTime(const RetentionLimits& limits) {
   if (!ages_.has_value()) {
     const absl::StatusOr<StoredAges> stored = log_.LoadAges(wall);
     if (!stored.ok()) {
-      Log(Severity::kWarning, "the log does not tell how old it is; nothing is removed until then",
+      Log(Severity::kWarning,
+          "the age of the event log could not be read; nothing is removed until it can",
           {{"error", stored.status().ToString()}});
       return false;
     }
@@ -133,12 +135,13 @@ bool Retention::NoteTime(const RetentionLimits& limits) {
   const absl::Duration uncredited = ages_->uncredited();
   if (uncredited >= LogAges::kLeastCredit && !std::exchange(told_uncredited_, true)) {
     Log(Severity::kWarning,
-        "by the wall clock the log was closed for a while; what is stored ages by that once the "
-        "clock has not been set for a day: if the clock is wrong, set it until then",
+        "by the wall clock the event log was closed for a while; stored data ages by that time "
+        "once the "
+        "clock has not been set for a day: if the clock is wrong, set it before then",
         {{"closed_for", absl::FormatDuration(absl::Trunc(uncredited, absl::Seconds(1)))}});
   } else if (before >= LogAges::kLeastCredit && uncredited < LogAges::kLeastCredit) {
     told_uncredited_ = false;
-    Log(Severity::kInfo, "the time for which the log was closed is settled",
+    Log(Severity::kInfo, "stored data has aged by the time for which the event log was closed",
         {{"by_the_wall_clock", absl::FormatDuration(absl::Trunc(before, absl::Seconds(1)))}});
   }
   ages_->Forget(std::max({limits.max_event_age, limits.max_unsettled_age, limits.max_quarantine_age,
@@ -204,7 +207,7 @@ void Retention::TrimHistory(const RetentionLimits& limits) {
         return rested && step_begin - begin < interval_;
       });
   if (removed.ok()) return;
-  Log(Severity::kWarning, "what is old could not be removed; trying again later",
+  Log(Severity::kWarning, "old data could not be removed; trying again later",
       {{"what", "history of deliveries"}, {"error", removed.status().ToString()}});
 }
 
@@ -228,12 +231,13 @@ void Retention::CheckUse(const RetentionLimits& limits) {
   const absl::StatusOr<int64_t> used =
       limits.max_bytes == kNoMaxBytes ? absl::StatusOr<int64_t>(0) : log_.UsedBytes();
   if (!used.ok()) {
-    Log(Severity::kWarning, "the log does not tell how much it stores",
+    Log(Severity::kWarning, "the size of the event log could not be read",
         {{"error", used.status().ToString()}});
     return;
   }
   if (*used <= limits.max_bytes) {
-    if (warned_at_.has_value()) Log(Severity::kInfo, "the log is within its limit of bytes again");
+    if (warned_at_.has_value())
+      Log(Severity::kInfo, "the event log is within storage.max_bytes again");
     warned_at_.reset();
     return;
   }
@@ -241,8 +245,10 @@ void Retention::CheckUse(const RetentionLimits& limits) {
   if (warned_at_.has_value() && now - *warned_at_ < kWarningInterval) return;
   warned_at_ = now;
   Log(Severity::kWarning,
-      "the log is above storage.max_bytes, and may remove nothing more: what it holds is too "
-      "young, or owed to durable subscriptions, or no event; have room on the disk, or fewer "
+      "the event log is above storage.max_bytes, and nothing more may be removed: its events are "
+      "too "
+      "young or not settled by durable subscriptions, or other data takes the room; provide disk "
+      "space or send fewer "
       "webhooks",
       {{"used_bytes", *used},
        {"max_bytes", limits.max_bytes},

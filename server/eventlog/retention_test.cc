@@ -267,7 +267,7 @@ TEST(RetentionTest, ALogThatStaysAboveItsLimitSaysSoOnceAnHour) {
   }
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_EQ(CountOf(said, "above storage.max_bytes"), 3) << said;
-  EXPECT_EQ(CountOf(said, "within its limit of bytes again"), 2) << said;
+  EXPECT_EQ(CountOf(said, "within storage.max_bytes again"), 2) << said;
 }
 
 TEST(RetentionTest, NewLimitsAndTheEndDoNotWaitForALongTrim) {

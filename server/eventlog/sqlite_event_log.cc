@@ -137,8 +137,8 @@ absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& repl
   if (!is_empty) {
     if (!replica.found) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "the log holds what is not cluster ", replica.cluster,
-          "'s: a replica begins with an empty data folder, or with a copy of another replica's log "
+          "the event log holds data that is not of cluster ", replica.cluster,
+          ": a replica starts with an empty data folder, or with a copy of another replica's log "
           "(--restore). To begin the cluster with this log, start once with --found_cluster"));
     }
     ASSIGN_OR_RETURN(Statement epoch, database.Prepare("SELECT epoch FROM log WHERE id = 1"));
@@ -186,8 +186,8 @@ absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* repli
   if (replica == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         path, " is a replica of cluster ", cluster,
-        ": start hookgated with that cluster's config, or with another data folder. A copy of it "
-        "that hookgated --restore puts in place is a log of its own"));
+        ": start hookgated with that cluster's config, or with another data folder. A copy "
+        "that hookgated --restore puts in place is a separate event log"));
   }
   if (cluster != replica->cluster) {
     return absl::FailedPreconditionError(absl::StrCat(path, " is a replica of cluster ", cluster,
@@ -246,10 +246,10 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
   if (!absl::IsDataLoss(log.status())) return log;
   return absl::DataLossError(absl::StrCat(
       log.status().message(),
-      ". The log is damaged. It looks so, too, when a backup was copied over events.db "
-      "while the events.db-wal of before was left beside it. To put a backup in place, "
+      ". The event log is damaged. The same happens when a backup is copied over events.db "
+      "while the old events.db-wal is left beside it. To put a backup in place, "
       "run hookgated --restore FILE --data_dir ",
-      options.data_dir, "; hookgate fsck ", options.data_dir, " says what is damaged"));
+      options.data_dir, "; hookgate fsck ", options.data_dir, " lists what is damaged"));
 }
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(

@@ -21,10 +21,11 @@ class CreateSubscriptionJob final : public LogJob {
   absl::Status Write(LogStatements& statements, LogState&) override {
     ASSIGN_OR_RETURN(const int64_t count, statements.subscriptions.Count());
     if (count >= SubscriptionLog::kMaxSubscriptions) {
-      result_ = ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManySubscriptions,
-                                absl::StrCat("there are ", count,
-                                             " subscriptions already, as many as a gateway has; "
-                                             "delete one that nobody needs"));
+      result_ =
+          ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManySubscriptions,
+                          absl::StrCat("there are ", count,
+                                       " subscriptions already, the most that a gateway can have; "
+                                       "delete one that is not needed"));
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const int64_t id, statements.subscriptions.Insert(subscription_));
@@ -107,7 +108,7 @@ class DeleteSubscriptionJob final : public LogJob {
       refusal_ = NotFoundById(id_);
     } else if (etag_.has_value() && *etag_ != *stored) {
       refusal_ = ErrorWithReason(absl::StatusCode::kAborted, reason::kEtagMismatch,
-                                 "the subscription was changed at this moment: look at it again");
+                                 "the subscription was changed during this call: read it again");
     } else {
       RETURN_IF_ERROR(statements.subscriptions.Delete(id_).status());
       RETURN_IF_ERROR(statements.history.DeleteMoves(id_));

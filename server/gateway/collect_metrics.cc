@@ -18,7 +18,7 @@ namespace {
 constexpr MetricType kGauge = MetricType::kGauge;
 
 constexpr MetricInfo kReady = {"hookgate_ready", kGauge,
-                               "1 if webhooks are taken, as /readyz says; otherwise 0."};
+                               "1 if webhooks are accepted, as /readyz reports; otherwise 0."};
 constexpr MetricInfo kNotReady = {"hookgate_not_ready", kGauge,
                                   "1 for each reason why webhooks are not taken; otherwise 0."};
 constexpr MetricInfo kBuild = {"hookgate_build_info", MetricType::kInfo,
@@ -33,10 +33,11 @@ constexpr MetricInfo kCertificateExpiry = {
     "hookgate_tls_certificate_expiry_timestamp_seconds", kGauge,
     "When the certificate of a listener with TLS expires, in seconds since the Unix epoch."};
 
-constexpr MetricInfo kLastWebhook = {"hookgate_last_webhook_timestamp_seconds", kGauge,
-                                     "When the last webhook of a source came whose signature held, "
-                                     "also before a restart, in seconds "
-                                     "since the Unix epoch; 0 if there was none."};
+constexpr MetricInfo kLastWebhook = {
+    "hookgate_last_webhook_timestamp_seconds", kGauge,
+    "When the last webhook of a source with a valid signature arrived, "
+    "also before a restart, in seconds "
+    "since the Unix epoch; 0 before the first one."};
 constexpr MetricInfo kSecretVerified = {"hookgate_secret_last_verified_timestamp_seconds", kGauge,
                                         "When a secret last verified a webhook, also before a "
                                         "restart, in seconds since the Unix epoch; 0 "
@@ -48,15 +49,15 @@ constexpr MetricInfo kConnectionsLimit = {"hookgate_http_connections_limit", kGa
 
 constexpr MetricInfo kPeersRefused = {
     "hookgate_peers_refused_total", MetricType::kCounter,
-    "What was refused of peers before it reached a service, by what exceeded which limit."};
+    "Peers refused before their request reached a service, by the limit that they exceeded."};
 
 constexpr MetricInfo kUsedBytes = {
     "hookgate_storage_used_bytes", kGauge,
     "What the log takes of the disk, as storage.max_bytes counts; seen within some seconds."};
 constexpr MetricInfo kLimitBytes = {"hookgate_storage_limit_bytes", kGauge,
-                                    "The limit storage.max_bytes; absent if there is none."};
+                                    "The limit storage.max_bytes; absent without one."};
 constexpr MetricInfo kWalBytes = {"hookgate_storage_wal_bytes", kGauge,
-                                  "Length of the write-ahead log's file, which is used again."};
+                                  "Length of the write-ahead log's file, which is reused."};
 constexpr MetricInfo kFreeBytes = {"hookgate_storage_free_bytes", kGauge,
                                    "What the log's file system has left."};
 constexpr MetricInfo kQuarantineEntries = {"hookgate_quarantine_entries", kGauge,
@@ -74,9 +75,8 @@ constexpr MetricInfo kBacklog = {"hookgate_subscription_backlog_events", kGauge,
                                  "Events that a durable subscription has not settled, those beyond "
                                  "its position included, whether "
                                  "its filter admits them or not."};
-constexpr MetricInfo kOldestAge = {
-    "hookgate_subscription_oldest_unacked_age_seconds", kGauge,
-    "Age of the oldest event of the backlog; absent if there is none."};
+constexpr MetricInfo kOldestAge = {"hookgate_subscription_oldest_unacked_age_seconds", kGauge,
+                                   "Age of the oldest event of the backlog; absent without one."};
 constexpr MetricInfo kEvents = {"hookgate_subscription_events", kGauge,
                                 "Events in flight, waiting for redelivery, and dead letters."};
 constexpr MetricInfo kConsumers = {"hookgate_subscription_consumers", kGauge,

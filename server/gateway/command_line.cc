@@ -76,14 +76,14 @@ void CheckFlag(const Word& word, const std::string* next, absl::string_view file
   }
   if (value.empty() && flag->IsOfType<std::string>()) {
     problems.AddError(key,
-                      "is given with nothing, as by a variable that is not set; give it a "
+                      "is empty, perhaps from a variable that is not set; give it a "
                       "value, or leave the flag out");
     return;
   }
   std::string error;
   if (!flag->ParseFrom(value, &error)) {
     problems.AddError(
-        key, absl::StrCat("\"", value, "\" is not right", error.empty() ? "" : ": ", error));
+        key, absl::StrCat("\"", value, "\" is not valid", error.empty() ? "" : ": ", error));
   }
 }
 
@@ -111,7 +111,7 @@ void CheckCommandLine(const std::vector<std::string>& words, absl::string_view f
       // Whoever puts a secret there should not find it in a log as well.
       const bool is_secret = absl::StrContains(words[i], "whsec_");
       problems.AddError(is_secret ? "(a secret)" : absl::StrCat("\"", words[i], "\""),
-                        "is not a flag, and there is nothing else to say; see hookgated --help");
+                        "is not a flag, and hookgated takes only flags; see hookgated --help");
       continue;
     }
     if (IsHelp(word->name) || word->name == kVersion) continue;

@@ -47,8 +47,8 @@ TEST(CommandLineTest, EveryMistakeIsTold) {
 
 // --config=$CONFIG with the variable unset meant: no config, and so no principals.
 TEST(CommandLineTest, FlagWithNothingIsNotTheSameAsNone) {
-  EXPECT_THAT(ErrorsOf({"--test_text="}), ElementsAre(HasSubstr("given with nothing")));
-  EXPECT_THAT(ErrorsOf({"--test_text", ""}), ElementsAre(HasSubstr("given with nothing")));
+  EXPECT_THAT(ErrorsOf({"--test_text="}), ElementsAre(HasSubstr("is empty, perhaps")));
+  EXPECT_THAT(ErrorsOf({"--test_text", ""}), ElementsAre(HasSubstr("is empty, perhaps")));
 }
 
 TEST(CommandLineTest, FlagsOfLibrariesAreNotOurs) {

@@ -85,7 +85,7 @@ void ResolveCertificateNames(const hookgate::config::v1::Principal& config, cons
                              bool verifies_clients, Principal& principal, Problems& problems) {
   if (!config.certificate_names().empty() && !verifies_clients) {
     problems.AddError(absl::StrCat(key, ".certificate_names"),
-                      "needs grpc.tls.client_ca_file, which says whose certificates are believed");
+                      "needs grpc.tls.client_ca_file, the CA whose certificates are trusted");
   }
   for (int i = 0; i < config.certificate_names_size(); ++i) {
     const auto name = ParseCertificateName(config.certificate_names(i));
@@ -133,7 +133,7 @@ Principal ResolvePrincipal(const hookgate::config::v1::Principal& config, const 
   if (principal.subscribe.empty() && principal.query.empty() && principal.consume.empty() &&
       !principal.admin) {
     problems.AddWarning(absl::StrCat(key, ".rights"),
-                        "are none, so every call of this principal is refused; give it subscribe, "
+                        "are empty, so every call of this principal is refused; give it subscribe, "
                         "query, consume or admin");
   }
   return principal;
@@ -208,16 +208,18 @@ void CheckOpenDoors(const Config& config, bool has_tls, const std::string& addre
   if (open) {
     problems.AddWarning(
         "principals",
-        absl::StrCat("there are none, so gRPC is open: ",
-                     exposed ? "everybody in the network" : "every user of this machine",
-                     " who reaches ", address,
-                     " may read all events and change subscriptions; name principals to close it"));
+        absl::StrCat(
+            "is empty, so gRPC is open: ",
+            exposed ? "everyone in the network" : "every user of this machine", " who can reach ",
+            address,
+            " can read all events and change subscriptions; configure principals to close it"));
   }
   if (exposed && !has_tls) {
-    problems.AddWarning("grpc.allow_insecure",
-                        absl::StrCat("gRPC is served without TLS on ", address,
-                                     ", which other machines reach: tokens and events can be read "
-                                     "on their way; set grpc.tls"));
+    problems.AddWarning(
+        "grpc.allow_insecure",
+        absl::StrCat("gRPC is served without TLS on ", address,
+                     ", which other machines can reach: tokens and events can be read "
+                     "in transit; set grpc.tls"));
   }
 }
 
@@ -248,7 +250,7 @@ Doors ResolveDoors(const Config& config, const std::string& address, bool expose
   if (has_tls) doors.certificates = ResolveTls(config.grpc().tls(), "grpc.tls", problems);
   if (config.grpc().tls().client_ca_required() && config.grpc().tls().client_ca_file().empty()) {
     problems.AddError("grpc.tls.client_ca_required",
-                      "needs grpc.tls.client_ca_file, which says whose certificates are believed");
+                      "needs grpc.tls.client_ca_file, the CA whose certificates are trusted");
   }
   const bool verifies_clients = has_tls && !config.grpc().tls().client_ca_file().empty();
   for (int i = 0; i < config.principals_size(); ++i) {

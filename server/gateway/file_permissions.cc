@@ -16,7 +16,7 @@ std::string WhatOthersMay(const struct stat& found, FileUse use) {
   if ((mode & S_IWGRP) != 0) return "its group may change it";
   if (use == FileUse::kTrust) return "";
   if ((mode & S_IROTH) != 0 || (use == FileUse::kFolder && (mode & S_IXOTH) != 0)) {
-    return use == FileUse::kFolder ? "every user of this machine may look into it"
+    return use == FileUse::kFolder ? "every user of this machine may list it"
                                    : "every user of this machine may read it";
   }
   const bool own = found.st_uid == geteuid();

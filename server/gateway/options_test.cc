@@ -990,7 +990,7 @@ TEST_F(OptionsTest, OpenDoorsAreWarnedOf) {
               ElementsAre(AllOf(StartsWith("principals: "), HasSubstr("every user of this machine"),
                                 HasSubstr("127.0.0.1:50051"))));
   EXPECT_THAT(WarningsOf(R"(grpc { address: "0.0.0.0:1" allow_insecure: true })"),
-              ElementsAre(AllOf(StartsWith("principals: "), HasSubstr("everybody in the network")),
+              ElementsAre(AllOf(StartsWith("principals: "), HasSubstr("everyone in the network")),
                           AllOf(StartsWith("grpc.allow_insecure: "), HasSubstr("without TLS"))));
   EXPECT_THAT(WarningsOf(absl::StrCat("principals { name: \"a\" token_sha256: \"", kDigest,
                                       "\" rights { admin: true } }")),

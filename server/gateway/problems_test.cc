@@ -36,10 +36,10 @@ TEST(ProblemsTest, SameProblemIsToldOnce) {
 TEST(ProblemsTest, ValuesDoNoHarmAndHaveABound) {
   Problems problems;
   problems.AddError("a", "\x1b[2J\xff");
-  problems.AddError("b", absl::StrCat("\"", std::string(4 << 20, 'x'), "\" is not right"));
+  problems.AddError("b", absl::StrCat("\"", std::string(4 << 20, 'x'), "\" is not valid"));
   EXPECT_EQ(problems.errors()[0], "a: \\x1b[2J\\xff");
   EXPECT_LT(problems.errors()[1].size(), 1100u);
-  EXPECT_THAT(problems.errors()[1], testing::EndsWith("is not right"));
+  EXPECT_THAT(problems.errors()[1], testing::EndsWith("is not valid"));
 }
 
 TEST(ProblemsTest, ThereIsAMost) {

@@ -50,21 +50,21 @@ void CheckNoSectionIsLost(const Config& running, const Config& next, Problems& p
         "principals",
         absl::StrCat(
             "there were ", running.principals_size(),
-            ", and there are none now, which would open gRPC to everybody: is the file cut "
-            "or empty? Put them back; if everybody is meant, restart hookgated"));
+            ", and now there are 0, which would open gRPC to everyone: is the file truncated "
+            "or empty? Put them back; if everyone is meant, restart hookgated"));
   }
   if (running.sources_size() > 0 && next.sources_size() == 0) {
     problems.AddError(
         "sources",
         absl::StrCat(
             "there were ", running.sources_size(),
-            ", and there are none now: is the file cut or empty? Put them back; if the one "
+            ", and now there are 0: is the file truncated or empty? Put them back; if the one "
             "source that has its secret in the environment is meant, restart hookgated"));
   }
   const auto check = [&problems](const char* section, bool was, bool is) {
     if (!was || is) return;
     problems.AddError(section,
-                      absl::StrCat("this section was there, and is gone: is the file cut or empty? "
+                      absl::StrCat("this section has been removed: is the file truncated or empty? "
                                    "Put it back; if its defaults are meant, write ",
                                    section, " { }"));
   };
@@ -89,7 +89,7 @@ void CheckSources(const Config& running, const Config& next, Problems& problems)
     problems.AddError(
         absl::StrCat("sources[", i, "].allowed_networks"),
         absl::StrCat("there were ", before->allowed_networks_size(),
-                     ", and there are none now, which would let in every address: put them back; "
+                     ", and now there are 0, which would admit every address: put them back; "
                      "if every address is meant, write \"0.0.0.0/0\" and \"::/0\""));
   }
 }

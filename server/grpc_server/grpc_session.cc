@@ -147,7 +147,7 @@ void GrpcSession::Receive(absl::string_view bytes) {
     Doom(GrpcRefusal::kNotHttp2, NGHTTP2_PROTOCOL_ERROR, "");
     dead_ = true;  // The peer would not understand an answer.
   } else if (taken == NGHTTP2_ERR_FLOODED) {
-    Refuse(GrpcRefusal::kTooManyEmptyFrames, "more than it takes the answers of");
+    Refuse(GrpcRefusal::kTooManyEmptyFrames, "more than it reads the answers of");
   } else if (taken < 0) {
     Doom(GrpcRefusal::kProtocolError, NGHTTP2_INTERNAL_ERROR,
          nghttp2_strerror(static_cast<int>(taken)));
@@ -380,8 +380,8 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
         absl::StrCat("the connection has ", shared_.options.max_calls_per_unidentified_connection,
-                     " calls under way, as many as it may have before one of them has shown who it "
-                     "is"));
+                     " open calls, the most that it may have before one of them has identified the "
+                     "caller"));
   }
   RETURN_IF_ERROR(admission.status);
   call.method_ = shared_.table.Find(info.method);
@@ -396,7 +396,7 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
     shared_.refusals.Note(GrpcRefusal::kTooManyCalls, peer_.address, "");
     return ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyStreams,
                            absl::StrCat("the gateway has ", shared_.options.max_calls,
-                                        " calls under way already, and takes no more"));
+                                        " open calls already, the most that it accepts"));
   }
   ASSIGN_OR_RETURN(call.handler_, call.method_->method.factory(call.shared_from_this(), info));
   if (call.handler_ == nullptr) return absl::InternalError("the method has no handler");
@@ -522,7 +522,7 @@ void GrpcSession::DeliverMessages(ServerCall& call) {
       case MessageReader::Result::kCompressed:
         return RefuseCall(
             call, GrpcRefusal::kMessageCompressed,
-            absl::InternalError("the message says that it is compressed, and the call has no "
+            absl::InternalError("the message is marked as compressed, but the call has no "
                                 "grpc-encoding: send messages without compression"));
       case MessageReader::Result::kMalformed:
         return RefuseCall(
@@ -647,7 +647,7 @@ bool GrpcSession::HoldAnswer(ServerCall& call) {
 void GrpcSession::RefuseForAnswers(ServerCall& call) {
   RefuseCall(call, GrpcRefusal::kTooManyOutboundBytes,
              ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kTooManyAnswers,
-                             "too many answers wait for their clients: take them faster, or ask "
+                             "too many responses wait for their clients: read them faster, or ask "
                              "for less at once"));
 }
 
@@ -852,7 +852,7 @@ void GrpcSession::OnCallTime(ServerCall& call, absl::Duration now) {
     ResetQuietly(call);
   } else if (call.finish_asked()) {
     RefuseCall(call, GrpcRefusal::kWriteTimeout,
-               absl::CancelledError("the client takes no more of the call's last message"));
+               absl::CancelledError("the client has stopped reading the call's last message"));
   } else {
     RefuseCall(call, GrpcRefusal::kMessageTimeout,
                ErrorWithReason(absl::StatusCode::kDeadlineExceeded, reason::kRequestTimeout,
@@ -875,7 +875,7 @@ void GrpcSession::OnFrameSent(int32_t stream_id, uint8_t type, uint8_t flags, ui
   }
   // A client can have the server reset its calls by what it may not send.
   if (type == NGHTTP2_RST_STREAM && error_code != NGHTTP2_NO_ERROR && !resets_.Take(now_)) {
-    Refuse(GrpcRefusal::kTooManyResets, "calls that were reset for what it has sent");
+    Refuse(GrpcRefusal::kTooManyResets, "calls that were reset because of what it sent");
   }
   if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) || !EndsStream(flags)) return;
   ServerCall* const call = CallOf(stream_id);

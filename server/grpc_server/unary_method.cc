@@ -120,7 +120,7 @@ absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& me
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
         absl::StrCat("the request has more than ", kMaxRequestFields,
-                     " fields, with those of messages within it: ask for less at once"));
+                     " fields, including those of nested messages: ask for less at once"));
   }
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     message.DiscardUnknownFields();  // Nobody looks at them, and the request may be kept for long.

@@ -51,10 +51,10 @@ std::string RefusalText(ConnectionTable::Admission admission, const NetPeer& pee
   if (admission == ConnectionTable::Admission::kAddressFull) {
     return absl::StrCat("the gateway has ", limits.of_an_address, " connections from ",
                         peer.address,
-                        " with requests under way already, and takes no more from one address");
+                        " with open requests already, the most that it accepts from one address");
   }
   return absl::StrCat("the gateway has ", limits.all,
-                      " connections with requests under way already, and takes no more");
+                      " connections with open requests already, the most that it accepts");
 }
 
 class HttpServerImpl final : public HttpServer {

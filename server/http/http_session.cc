@@ -347,7 +347,7 @@ void HttpSession::OnHead(error_code error) {
 
 std::string HttpSession::ProblemOfHead() const {
   const Head& head = parser_->get();
-  if (folded_) return "a header field goes on in the next line, which begins with a blank";
+  if (folded_) return "a header field continues on the next line, which begins with a space";
   if (HasDoubtfulLength(head)) return "the only Transfer-Encoding is chunked, in HTTP/1.1";
   if (HasDoubtfulHost(head)) {
     return head.count(http::field::host) == 1

@@ -56,7 +56,7 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
   if (!address.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", text,
-        "\" is no network; write for example 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1"));
+        "\" is not a network; write for example 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1"));
   }
   if (slash == absl::string_view::npos) return Network(*address, kAllBits);
   // Written as IPv4, it is counted as IPv4.

@@ -182,7 +182,7 @@ absl::Status WebhookHandler::CheckAddress(const Source& source, const HttpHead& 
       client.has_value()
           ? absl::StrCat(client->ToString(), " is not among the addresses that source ",
                          config.name, " may send from")
-          : absl::StrCat("the proxy ", head.peer(), " does not say which address it is from"));
+          : absl::StrCat("the proxy ", head.peer(), " does not give the sender's address"));
 }
 
 void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,

@@ -49,7 +49,7 @@ absl::StatusOr<absl::string_view> SourceNameOf(absl::string_view target) {
   absl::ConsumeSuffix(&path, "/");
   if (!has_prefix || path.empty() || absl::StrContains(path, '/')) {
     return ErrorWithReason(absl::StatusCode::kNotFound, reason::kNotFound,
-                           "there is nothing at this path; webhooks go to /webhooks/{source}");
+                           "this path does not exist; webhooks go to /webhooks/{source}");
   }
   return path;
 }

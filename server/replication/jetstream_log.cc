@@ -432,8 +432,8 @@ StreamSettings JetStreamLog::CheckStream(const jsStreamInfo& info) const {
   require(config.Mirror == nullptr, "mirror", "the stream must not be a copy of another one");
   require(config.SourcesLen == 0, "sources", "the stream must not be a copy of others");
   require(config.Replicas >= kLeastReplicas || jetstream_.trust_storage, "num_replicas",
-          absl::StrCat("it is ", config.Replicas, ", and has to be 3 or 5, or say trust_storage ",
-                       "if what is below the server replicates what it stores"));
+          absl::StrCat("it is ", config.Replicas, ", and must be 3 or 5; or set trust_storage ",
+                       "if the storage below the server is itself replicated"));
   if (info.Cluster != nullptr) {
     if (info.Cluster->Leader != nullptr) settings.peers.insert(info.Cluster->Leader);
     for (int i = 0; i < info.Cluster->ReplicasLen; ++i) {
@@ -476,7 +476,7 @@ absl::Status JetStreamLog::CheckSync(const std::set<std::string>& peers,
   }
   for (const std::string& peer : peers) {
     if (synced.count(peer) == 0) {
-      return UnsafeSetting("sync_interval", absl::StrCat("server ", peer, " is at none of the ",
+      return UnsafeSetting("sync_interval", absl::StrCat("server ", peer, " is not at any of the ",
                                                          "monitoring_urls; ", kRemedy));
     }
   }

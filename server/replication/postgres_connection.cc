@@ -342,7 +342,7 @@ absl::StatusOr<PostgresRows> PostgresConnection::RunOne(Statement statement, Ste
   std::vector<Statement> statements;
   statements.push_back(std::move(statement));
   ASSIGN_OR_RETURN(std::vector<PostgresRows> rows, Run(statements, deadline));
-  if (rows.size() != 1) return Broken("PostgreSQL answered something else");
+  if (rows.size() != 1) return Broken("PostgreSQL gave an unexpected answer");
   return std::move(rows.front());
 }
 

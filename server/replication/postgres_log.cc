@@ -259,7 +259,8 @@ absl::Status PostgresLog::CheckSettings(PostgresConnection& connection, SteadyTi
     return UnsafeSetting("synchronous_commit", "it has to be on, and could not be set for us");
   }
   if (trust_storage_) return absl::OkStatus();
-  constexpr char kOrTrust[] = ", or say trust_storage if what is below the server replicates it";
+  constexpr char kOrTrust[] =
+      ", or set trust_storage if the storage below the server is itself replicated";
   if (rows.Bytes(0, 1) != "on") {
     return UnsafeSetting("full_page_writes", absl::StrCat("it has to be on", kOrTrust));
   }
@@ -330,7 +331,7 @@ absl::StatusOr<TableState> PostgresLog::ReadState(PostgresConnection& connection
   if (SqlStateOf(rows.status()) == kUndefinedTable) return LogMissing(sql_.log);
   RETURN_IF_ERROR(rows.status());
   TableState state;
-  if (rows->size() != 1) return EngineUnavailable("PostgreSQL answered something else");
+  if (rows->size() != 1) return EngineUnavailable("PostgreSQL gave an unexpected answer");
   state.genesis = std::string(rows->Bytes(0, 0));
   state.range = {rows->Int(0, 1), rows->Int(0, 2)};
   state.synchronous = rows->Bool(0, 3);
@@ -410,7 +411,7 @@ CompareAppendResult PostgresLog::TryAppend(LogIndex expected, absl::string_view 
     return Refused(index, FromSql(rows.status(), index));
   }
   if (rows->size() != 2 || rows->at(1).size() != 1) {
-    return Unknown(index, EngineUnavailable("PostgreSQL answered something else"));
+    return Unknown(index, EngineUnavailable("PostgreSQL gave an unexpected answer"));
   }
   if (rows->at(0).changed() == 0) return FindOut(connection, expected, bytes, deadline);
   if (!trust_storage_ && !rows->at(1).Bool(0, 0)) {
@@ -532,7 +533,7 @@ absl::Status PostgresLog::ConfirmOn(PostgresConnection& connection, LogIndex ind
       deadline);
   if (!rows.ok()) return FromSql(rows.status(), index);
   if (rows->size() != 2 || rows->at(1).size() != 1) {
-    return EngineUnavailable("PostgreSQL answered something else");
+    return EngineUnavailable("PostgreSQL gave an unexpected answer");
   }
   if (!trust_storage_ && !rows->at(1).Bool(0, 0)) {
     return UnsafeSetting("synchronous_standby_names", "it is empty");

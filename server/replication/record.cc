@@ -27,7 +27,7 @@ absl::Status CheckKnown(const Record& record) {
   const auto unknown = [&record](absl::string_view what) {
     return RecordUnknown(absl::StrCat("record ", record.index(), " holds ", what,
                                       " that this hookgated does not know: it was written by a "
-                                      "newer one, which has to run here too"));
+                                      "newer one, which has to run here as well"));
   };
   if (HasUnknown(record)) return unknown("a field");
   for (const Entry& entry : record.entries()) {
@@ -88,16 +88,16 @@ RecordHash HashRecord(absl::string_view bytes) {
 absl::Status ParseRecord(absl::string_view bytes, Record& record) {
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return RecordContradicts(
-        "what is in the replicated log is not a record of Hookgate's: it is "
-        "damaged, or somebody else writes there");
+        "an entry of the replicated log is not a record of Hookgate's: it is "
+        "damaged, or another program writes there");
   }
   if (record.format() > kRecordFormat) {
     return RecordUnknown(absl::StrCat(
         "record ", record.index(), " has format ", record.format(), ", this hookgated reads up to ",
-        kRecordFormat, ": it was written by a newer one, which has to run here too"));
+        kRecordFormat, ": it was written by a newer one, which has to run here as well"));
   }
   if (record.format() < 1) {
-    return RecordContradicts("what is in the replicated log is not a record of Hookgate's");
+    return RecordContradicts("an entry of the replicated log is not a record of Hookgate's");
   }
   return CheckKnown(record);
 }

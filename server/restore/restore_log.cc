@@ -75,7 +75,9 @@ absl::Status CheckPlace(const RestoreOptions& options) {
                      "the folder that it leads to, or remove it"));
   }
   if (fs::exists(status) && fs::equivalent(options.file, database, error)) {
-    return BadFile(options.file, "is the log of this data folder itself: there is nothing to do");
+    return BadFile(
+        options.file,
+        "is the event log of this data folder itself, so a restore would change nothing");
   }
   return absl::OkStatus();
 }
@@ -125,8 +127,8 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
       there->subscriptions <= backup.subscriptions && there->quarantined <= backup.quarantined;
   if (options.force || there->empty() || (backup.Continues(*there) && has_the_rest)) return what;
   if (there->epoch != backup.epoch) {
-    return refuse(what, absl::StrCat(", which is another log than the backup's (epoch ",
-                                     backup.epoch, ") and would be lost"));
+    return refuse(what, absl::StrCat(", which is not the backup's event log (epoch ", backup.epoch,
+                                     ") and would be lost"));
   }
   if (there->head > backup.head) {
     return refuse(what, absl::StrCat(", which is newer than the backup, which ends at event ",
@@ -138,7 +140,7 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
                            backup.quarantined, " in quarantine: the rest would be lost"));
   }
   return refuse(what,
-                ", whose newest events are others than the backup's of the same sequences and "
+                ", whose newest events differ from the backup's events of the same sequences and "
                 "would be lost");
 }
 

@@ -41,7 +41,7 @@ const std::string& Reflection::BytesOf(const FileDescriptor& file) const {
 
 void Reflection::SetFile(const FileDescriptor* file, ServerReflectionResponse& response) const {
   if (file == nullptr) {
-    SetError(absl::StatusCode::kNotFound, "there is no such file, symbol or extension here",
+    SetError(absl::StatusCode::kNotFound, "this server does not have the file, symbol or extension",
              response);
     return;
   }
@@ -91,7 +91,7 @@ ServerReflectionResponse Reflection::Answer(const ServerReflectionRequest& reque
       break;
     }
     case ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
-      SetError(absl::StatusCode::kInvalidArgument, "the request asks for nothing", response);
+      SetError(absl::StatusCode::kInvalidArgument, "the request is empty", response);
       break;
   }
   return response;

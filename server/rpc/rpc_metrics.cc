@@ -13,7 +13,7 @@ constexpr MetricInfo kStreamEnds = {
     "hookgate_stream_ends_total", MetricType::kCounter,
     "Calls of Subscribe and Consume that have ended or were refused, by their gRPC status."};
 constexpr MetricInfo kDelivered = {"hookgate_delivered_events_total", MetricType::kCounter,
-                                   "Events that were handed to gRPC, each time anew."};
+                                   "Events handed to gRPC; one that is sent again counts again."};
 constexpr MetricInfo kDuration = {"hookgate_rpc_duration_seconds", MetricType::kHistogram,
                                   "Time from the headers of a unary call to its end. A code other "
                                   "than OK is there from its first "

@@ -61,10 +61,9 @@ void TakeField(const FieldDescriptor* field, google::protobuf::Message& from,
 
 absl::Status CheckSettingsMask(const google::protobuf::FieldMask& mask, absl::string_view field) {
   if (mask.paths().empty()) {
-    return InvalidField(field,
-                        absl::StrCat("names nothing: leave it out to change all settings, or "
-                                     "give paths. There are ",
-                                     AllPaths()));
+    return InvalidField(field, absl::StrCat("is empty: leave it out to change all settings, or "
+                                            "give paths. Known paths are ",
+                                            AllPaths()));
   }
   if (mask.paths_size() > kMaxPaths) {
     return InvalidField(field, absl::StrCat("has ", mask.paths_size(), " paths; at most ",
@@ -75,7 +74,7 @@ absl::Status CheckSettingsMask(const google::protobuf::FieldMask& mask, absl::st
     return InvalidField(
         absl::StrCat(field, ".paths[", i, "]"),
         absl::StrCat("is \"", absl::Utf8SafeCHexEscape(mask.paths(i).substr(0, kMaxShownBytes)),
-                     "\", which names no setting. There are ", AllPaths()));
+                     "\", which is not a setting. Known paths are ", AllPaths()));
   }
   return absl::OkStatus();
 }

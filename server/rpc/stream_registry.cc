@@ -13,7 +13,7 @@ namespace hookgate {
 
 absl::Status DrainingError() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                         "the gateway ends this call, or takes none any more: try again soon");
+                         "the gateway is shutting down and accepts no calls: try again soon");
 }
 
 absl::Status StreamRegistry::Add(const std::shared_ptr<OpenStream>& stream) {

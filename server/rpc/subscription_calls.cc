@@ -77,9 +77,9 @@ absl::StatusOr<DeliveryQuery> DeliveryQueryOf(const v1::ListDeliveriesRequest& r
         break;
       default:
         return InvalidField(absl::StrCat("states[", i, "]"),
-                            "is not a state in which an event was delivered: ask for SKIPPED, "
+                            "is not a state of a delivered event: use SKIPPED, "
                             "LOST, LEASED, WAITING, ACKED, DEAD_LETTERED or DISCARDED; "
-                            "EventService.ExplainEvent tells why an event was not");
+                            "EventService.ExplainEvent tells why an event was not delivered");
     }
   }
   if (request.reason_contains().size() > SubscriptionState::kMaxReasonBytes) {
@@ -101,7 +101,7 @@ absl::StatusOr<DeliveryQuery> DeliveryQueryOf(const v1::ListDeliveriesRequest& r
       query.newest_first = false;
       break;
     default:
-      return InvalidField("order", "is none that this gateway knows");
+      return InvalidField("order", "is not an order that this gateway knows");
   }
   ASSIGN_OR_RETURN(query.max_events, PageSize(request.page_size()));
   return query;

@@ -78,7 +78,7 @@ absl::Status CheckLengths(const hookgate::v1::AcknowledgeRequest& request) {
                                    std::pair("extend.items", request.extend().items_size())}) {
     if (size <= kMaxItems) continue;
     return InvalidField(list, absl::StrCat("has ", size, " entries; send at most ", kMaxItems,
-                                           " in one call. None of this one was looked at"));
+                                           " in one call. The whole call was refused"));
   }
   return absl::OkStatus();
 }

@@ -59,8 +59,7 @@ absl::StatusOr<Ed25519PublicKey> Ed25519PublicKey::FromBytes(absl::string_view b
         absl::StrCat("an Ed25519 public key has ", kBytes, " bytes, not ", bytes.size()));
   }
   if (HasSmallOrder(bytes)) {
-    return absl::InvalidArgumentError(
-        "this Ed25519 public key is one under which anybody can sign");
+    return absl::InvalidArgumentError("this Ed25519 public key is weak: anyone can sign for it");
   }
   std::shared_ptr<EVP_PKEY> key(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, Bytes(bytes), bytes.size()),

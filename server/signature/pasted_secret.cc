@@ -52,7 +52,7 @@ std::string ProblemOfBytes(absl::string_view text) {
              "copy it again from where the sender shows it";
     }
     if (IsOddBlank(character.code)) {
-      return "holds a blank that is not a plain one, such as a no-break space: copy it again from "
+      return "holds a space that is not a plain one, such as a no-break space: copy it again from "
              "where the sender shows it";
     }
     rest.remove_prefix(character.length);
@@ -92,10 +92,10 @@ std::string ProblemOfLine(absl::string_view text) {
     return "has quotation marks around it; leave them out";
   }
   if (absl::StartsWithIgnoreCase(text, "export ") || absl::StartsWithIgnoreCase(text, "set ")) {
-    return "is a line of a shell script; give what stands after the '=' alone";
+    return "is a line of a shell script; give only the part after the '='";
   }
   if (absl::StartsWithIgnoreCase(text, "bearer ") || absl::StartsWithIgnoreCase(text, "basic ")) {
-    return "begins like an Authorization header (\"Bearer \"); give what stands after it alone, if "
+    return "begins like an Authorization header (\"Bearer \"); give only the part after it, if "
            "that is the signing secret of the webhook";
   }
   if (absl::StartsWith(text, "v1,whsec_") || absl::StartsWith(text, "v1a,whpk_")) {
@@ -116,7 +116,7 @@ std::string ProblemOfForm(absl::string_view text) {
     return "has a quotation mark at one end; leave it out";
   }
   if (absl::StartsWith(text, "v1,") || absl::StartsWith(text, "v1a,")) {
-    return "is a signature (\"v1,\"), which each webhook has another of; give the secret that "
+    return "is a signature (\"v1,\"), which differs for each webhook; give the secret that "
            "signs";
   }
   if (HasVariableName(text)) return "has a name before it, as in NAME=VALUE; give the value alone";
@@ -139,10 +139,10 @@ std::string ProblemOfForm(absl::string_view text) {
 // Of what follows a prefix, which should be base64.
 std::string ProblemOfBase64(absl::string_view prefix, absl::string_view base64) {
   if (base64.empty()) return absl::StrCat("has nothing after ", prefix);
-  if (HasKnownPrefix(base64)) return absl::StrCat("has its prefix twice after one another");
+  if (HasKnownPrefix(base64)) return absl::StrCat("has its prefix twice");
   if (std::any_of(base64.begin(), base64.end(), absl::ascii_isspace)) {
     return absl::StrCat("has white space or other text after ", prefix,
-                        ", where only base64 may stand; give the secret alone, without blanks and "
+                        ", where only base64 is allowed; give the secret alone, without spaces and "
                         "comments");
   }
   if (absl::StrContains(base64, '%')) {

@@ -85,7 +85,7 @@ absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text) {
       !absl::SimpleAtoi(text, &seconds)) {
     return Refuse(
         reason::kMalformedHeader,
-        absl::StrCat("webhook-timestamp is no Unix time; it must be whole seconds, as 1 to ",
+        absl::StrCat("webhook-timestamp is not a Unix time; it must be whole seconds, as 1 to ",
                      kMaxTimestampDigits, " decimal digits"));
   }
   return absl::FromUnixSeconds(seconds);
@@ -204,13 +204,13 @@ absl::Status Mismatch(absl::Span<const Secret> secrets, const SignatureEntries& 
   }
   if (empty_body) {
     return Refuse(reason::kSignatureMismatch,
-                  "the body is empty, and that is not what was signed: it was lost on its way, or "
+                  "the body is empty, and that is not what was signed: it was lost in transit, or "
                   "never sent");
   }
   return Refuse(reason::kSignatureMismatch,
                 absl::StrCat("none of the ", candidates.tags, " entries in webhook-signature (",
                              candidates.count, ") matches any configured secret (", secrets.size(),
-                             "); it was signed with another secret, or changed on its way"));
+                             "); it was signed with another secret, or changed in transit"));
 }
 
 }  // namespace
@@ -236,7 +236,7 @@ absl::StatusOr<Secret> Secret::Parse(absl::string_view name, absl::string_view t
     if (!bytes.has_value()) return refuse_base64(kPublicKeyPrefix);
     absl::StatusOr<Ed25519PublicKey> public_key = Ed25519PublicKey::FromBytes(*bytes);
     if (!public_key.ok()) {
-      return refuse(absl::StrCat("is no public key: ", public_key.status().message()));
+      return refuse(absl::StrCat("is not a public key: ", public_key.status().message()));
     }
     return Secret(std::string(name), *std::move(public_key));
   }

@@ -320,9 +320,9 @@ absl::Status Step(Database& database, int version, absl::string_view epoch) {
 
 absl::Status CheckNotForeign(int64_t version, int64_t application_id) {
   if (version > SchemaVersion()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the log has schema version ", version, ", this hookgated knows up to ",
-                     SchemaVersion(), ": start a newer hookgated, or use another data folder"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the log has schema version ", version, "; this hookgated knows versions up to ",
+        SchemaVersion(), ": start a newer hookgated, or use another data folder"));
   }
   if (version > 0 && application_id != kApplicationId) {
     return absl::FailedPreconditionError(
@@ -361,9 +361,9 @@ absl::Status CheckSchema(Database& database) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   if (version == SchemaVersion()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("the log has schema version ", version, ", and this build knows how version ",
+      absl::StrCat("the log has schema version ", version, ", and this build knows only version ",
                    SchemaVersion(),
-                   " has to be: start hookgated on it, or restore it if it is a backup, which "
+                   ": start hookgated on it, or restore it if it is a backup, which "
                    "migrates it; or use the build that wrote it"));
 }
 

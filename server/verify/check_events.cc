@@ -131,7 +131,8 @@ class EventChecker {
     }
     if (row.receive_time > block_latest_) {
       findings_.Add(Name(row.sequence),
-                    "was received later than its block says: a start at a time would skip it");
+                    "was received later than its block's latest time, so a subscription that "
+                    "starts at a time would skip it");
     }
   }
 
@@ -139,7 +140,7 @@ class EventChecker {
   void CheckColumns(const Row& row, const Event& stored) {
     const auto differs = [&](absl::string_view column) {
       findings_.Add(Name(row.sequence),
-                    absl::StrCat("its envelope and its column ", column, " say different things"));
+                    absl::StrCat("its envelope and its column ", column, " differ"));
     };
     if (row.source != stored.source()) differs("source");
     if (row.webhook_id != stored.webhook_id()) differs("webhook_id");
@@ -205,7 +206,7 @@ class EventChecker {
       return;
     }
     if (row.failure != (decoded->failure ? 1 : 0)) {
-      findings_.Add(Name(row.sequence), "its column failure is not what its type says");
+      findings_.Add(Name(row.sequence), "its column failure does not match its type");
     }
     const Event& expected = decoded->event;
     // Older versions took a subject of any length for a key.

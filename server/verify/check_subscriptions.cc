@@ -167,7 +167,7 @@ void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& repo
                      row.last_delivery));
   }
   if (row.attempts < 0 || row.cause < 1 || row.cause > kLastCause) {
-    add("has a cause or a number of attempts that there is not");
+    add("has an unknown cause or an impossible number of attempts");
   }
 }
 
@@ -205,7 +205,7 @@ void CheckHistory(const Statement& row, const LogReport& report, Findings& findi
     return;
   }
   if (history->outcome < DeliveryOutcome::kOpen || history->outcome > DeliveryOutcome::kSkipped) {
-    add("has an outcome that there is not");
+    add("has an unknown outcome");
   }
   if (history->number < 0 || history->count < static_cast<int64_t>(history->attempts.size())) {
     add(absl::StrCat("counts ", history->count, " attempts, and has ", history->attempts.size()));
@@ -219,7 +219,7 @@ void CheckMove(const Statement& row, const LogReport& report, Findings& findings
   const int64_t from = row.ColumnInt(3);
   const int64_t to = row.ColumnInt(4);
   if (kind < SubscriptionMove::Kind::kStart || kind > SubscriptionMove::Kind::kUpgraded) {
-    findings.Add(where, "it has a move of a kind that there is not");
+    findings.Add(where, "it has a move of an unknown kind");
   }
   if (from < 0 || to < 0 || from > report.head_sequence || to > report.head_sequence) {
     findings.Add(where, absl::StrCat("it has a move from ", from, " to ", to,
@@ -267,7 +267,7 @@ void CheckConflicts(Database& database, LogReport& report, Findings& findings) {
     ++report.conflicts;
     const std::string where = absl::StrCat("conflict of event ", row.ColumnInt(0));
     if (row.ColumnInt(0) < 1 || row.ColumnInt(0) > report.head_sequence) {
-      findings.Add(where, "there never was such an event");
+      findings.Add(where, "that event never existed");
     }
     if (row.ColumnText(1).empty() || row.ColumnText(2).empty() || row.ColumnInt(4) < 1) {
       findings.Add(where, "lacks its source, its webhook-id or its body");

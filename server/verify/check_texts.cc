@@ -58,7 +58,7 @@ absl::Status TextChecker::CheckNext() {
     if (expected.sequence == last_found || Holds(entries, expected)) continue;
     last_found = expected.sequence;
     findings_.Add(absl::StrCat("event ", expected.sequence),
-                  "is not found by its id or its subject: hookgate explain would not know it by "
+                  "cannot be found by its id or its subject: hookgate explain would not find it by "
                   "them");
   }
   expected_.clear();

@@ -108,7 +108,7 @@ absl::Status CheckStretches(Database& database, Findings& findings) {
       continue;
     }
     findings.Add(absl::StrCat("stretch from ", rows.ColumnText(3), " ", rows.ColumnInt(0)),
-                 "begins where there is none, or has a mark that there is not");
+                 "begins at an impossible sequence, or has an invalid mark");
   }
 }
 
@@ -149,7 +149,7 @@ absl::Status CheckRepeats(Database& database, Findings& findings) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return absl::OkStatus();
     findings.Add(absl::StrCat("repeats of event ", rows.ColumnInt(0)),
-                 "there is no such event, or they have a count or a time that cannot be");
+                 "the event does not exist, or their count or time is impossible");
   }
 }
 

@@ -265,7 +265,7 @@ TEST_F(VerifyLogTest, FileThatIsNotALogIsRefused) {
 // By the stretches cursors of another history are told apart.
 TEST_F(VerifyLogTest, StretchesThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("INSERT INTO stretches VALUES (6, 7)"),
-              ElementsAre(About("stretch from event 6", "begins where")));
+              ElementsAre(About("stretch from event 6", "begins at an impossible")));
   EXPECT_THAT(FindingsAfter("DELETE FROM stretches WHERE first_sequence = 6;"
                             "UPDATE stretches SET mark = 0"),
               ElementsAre(About("stretch from event 1", "mark")));
@@ -359,17 +359,18 @@ TEST_F(VerifyLogTest, EventsThatTheTextIndexHasLostAreFound) {
   ASSERT_TRUE(SqliteEventLog::Open(options, nullptr).ok());
   EXPECT_THAT(Verify().findings, IsEmpty());
   EXPECT_THAT(FindingsAfter("INSERT INTO text_pieces VALUES (7, x'')"),
-              ElementsAre(About("event 7", "not found by its id")));
+              ElementsAre(About("event 7", "cannot be found by its id")));
   EXPECT_THAT(FindingsAfter("DELETE FROM text_pieces; DELETE FROM text_runs "
                             "WHERE last_sequence = 2"),
-              ElementsAre(About("event 1", "not found by its id"),
-                          About("event 2", "not found by its id")));
-  EXPECT_THAT(
-      FindingsAfter("UPDATE text_pages SET entries = zeroblob(length(entries))"),
-      ElementsAre(About("event 1", "not found by its id"), About("event 2", "not found by its id"),
-                  About("event 3", "not found by its id"), About("event 4", "not found by its id"),
-                  About("event 5", "not found by its id"),
-                  About("event 6", "not found by its id")));
+              ElementsAre(About("event 1", "cannot be found by its id"),
+                          About("event 2", "cannot be found by its id")));
+  EXPECT_THAT(FindingsAfter("UPDATE text_pages SET entries = zeroblob(length(entries))"),
+              ElementsAre(About("event 1", "cannot be found by its id"),
+                          About("event 2", "cannot be found by its id"),
+                          About("event 3", "cannot be found by its id"),
+                          About("event 4", "cannot be found by its id"),
+                          About("event 5", "cannot be found by its id"),
+                          About("event 6", "cannot be found by its id")));
 }
 
 // Of very many events with one subject, a run keeps the newest: that is as it should be.
@@ -390,10 +391,10 @@ TEST_F(VerifyLogTest, RunThatLeavesOutOlderEventsOfOneSubjectIsSound) {
 TEST_F(VerifyLogTest, RepeatsThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("DELETE FROM repeats; INSERT INTO repeats VALUES (1, 2, 0, 5), "
                             "(2, 0, 0, 5), (3, -1, 2, 5), (4, 1, 0, -5), (9, 1, 0, 5)"),
-              ElementsAre(About("repeats of event 2", "cannot be"),
-                          About("repeats of event 3", "cannot be"),
-                          About("repeats of event 4", "cannot be"),
-                          About("repeats of event 9", "no such event")));
+              ElementsAre(About("repeats of event 2", "impossible"),
+                          About("repeats of event 3", "impossible"),
+                          About("repeats of event 4", "impossible"),
+                          About("repeats of event 9", "does not exist")));
 }
 
 TEST_F(VerifyLogTest, EnvelopeThatDoesNotParseIsFound) {
@@ -506,7 +507,7 @@ TEST_F(VerifyLogTest, DamagedConflictsAreFound) {
               ElementsAre(About("conflict of event 1", "lacks"),
                           About("conflict of event 1", "never received")));
   EXPECT_THAT(FindingsAfter("UPDATE conflicts SET sequence = 6, source = 'a', receive_count = 1"),
-              ElementsAre(About("conflict of event 6", "never was")));
+              ElementsAre(About("conflict of event 6", "never existed")));
 }
 
 TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {
@@ -543,7 +544,7 @@ TEST_F(VerifyLogTest, VoidDeliveriesOfOneEventThatCannotBeAreFound) {
 
 TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 99 WHERE sequence = 1"),
-              ElementsAre(About("subscription billing", "event 1 has an outcome")));
+              ElementsAre(About("subscription billing", "event 1 has an unknown outcome")));
   EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 1, sequence = 99 "
                             "WHERE sequence = 1"),
               ElementsAre(About("subscription billing", "event 99 is of an event that never was")));
@@ -560,7 +561,7 @@ TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
 
 TEST_F(VerifyLogTest, MovesThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 99"),
-              ElementsAre(About("subscription billing", "of a kind")));
+              ElementsAre(About("subscription billing", "of an unknown kind")));
   EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 1, to_sequence = 99"),
               ElementsAre(About("subscription billing", "from 0 to 99")));
   EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET to_sequence = 0, settings = x'ff'"),

@@ -172,7 +172,7 @@ TEST_F(RefusedTest, TheCommandLineShowsThemAndNobodyCanDisturbIt) {
   EXPECT_EQ(Hookgate({"refused", "--source", "opneai"}).exit_code, 4);
   EXPECT_THAT(Hookgate({"refused", "--code", "bad_signature"}).err, HasSubstr("code"));
   EXPECT_EQ(Hookgate({"refused", "--code", "draining"}).out,
-            "No such request was refused, of those that are remembered.\n");
+            "None of the refused requests in memory match.\n");
 }
 
 // A sender that changed a body under the same id was answered 200, and what it had sent was lost.

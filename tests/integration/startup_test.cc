@@ -145,7 +145,7 @@ TEST_F(StartupTest, ErrorsNameTheKeyAndWhatWouldBeRight) {
   ExpectNoStart(2, {"stray"}, secret, {"\"stray\"", "--help"});
   ExpectNoStart(2, {"--no_such_flag", "--check_config=perhaps", "stray"}, secret,
                 {"--no_such_flag", "--check_config", "\"stray\""});
-  ExpectNoStart(2, {"--config="}, secret, {"--config: is given with nothing"});
+  ExpectNoStart(2, {"--config="}, secret, {"--config: is empty"});
 }
 
 TEST_F(StartupTest, CheckConfigSaysWhetherItIsRightAndStartsNothing) {
@@ -180,7 +180,7 @@ TEST_F(StartupTest, WarningsAreNoErrors) {
   const auto checked = RunProgram(kHookgated, Quiet({"--check_config"}), {SecretVariable()});
   EXPECT_EQ(checked.exit_code, 0);
   EXPECT_THAT(checked.out, HasSubstr("warning(s)"));
-  EXPECT_THAT(checked.err, HasSubstr("warning: principals: there are none, so gRPC is open"));
+  EXPECT_THAT(checked.err, HasSubstr("warning: principals: is empty, so gRPC is open"));
   Start();
   EXPECT_THAT(gateway_->log(), HasSubstr("gRPC is open"));
   EXPECT_THAT(GetStatus().config_warnings(), testing::Contains(HasSubstr("gRPC is open")));

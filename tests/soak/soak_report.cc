@@ -41,7 +41,7 @@ std::string SoakReport::Text() const {
       Line("  acks answered, of a durable subscription", counts.acked),
       Line("restarts", absl::StrCat(killed, " kill, ", ended, " term")),
       Line("  slowest start", Seconds(slowest_start)),
-      Line("  slowest polite end", Seconds(slowest_end)),
+      Line("  slowest graceful shutdown", Seconds(slowest_end)),
       Line("lost: answered 200, not delivered", counts.lost),
       Line("duplicates in the log", counts.duplicates),
       Line("out of order, or a hole", counts.out_of_order),

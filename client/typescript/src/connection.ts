@@ -45,7 +45,7 @@ export class Connection {
     const named = [options.tlsCa, options.tlsCertificate, options.tlsKey, options.tlsServerName];
     const tls = options.tls ?? target.tls ?? named.some((option) => option !== undefined);
     if (!tls && (target.tls === true || named.some((option) => option !== undefined))) {
-      throw new UsageError("certificates and https:// are for TLS, which the option tls turns off");
+      throw new UsageError('certificates and https:// need TLS, which the option tls turns off');
     }
     if ((options.tlsCertificate === undefined) !== (options.tlsKey === undefined)) {
       throw new UsageError("a client certificate needs its key, and a key its certificate");

@@ -66,8 +66,9 @@ export class FileCursorStore implements CursorStore {
         return text.slice(0, -1);
       }
       throw new Error(
-        `the cursor file ${this.path} is ${text === "" ? "empty" : "damaged"}: it must hold one cursor and a line feed. ` +
-          "Restore it, or move it away to start anew, at the price of missing or repeating events",
+          `the cursor file ${this.path} is ${
+              text === '' ? 'empty' : 'damaged'}: it must hold one cursor and a line feed. ` +
+              'Restore it, or move it away to start again, at the price of missing or repeating events',
       );
     } finally {
       await file.close();

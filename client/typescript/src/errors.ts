@@ -248,9 +248,8 @@ function nextStep(target: string, error: ConnectError, { reason, metadata }: Err
   switch (reason) {
     case "CURSOR_OVERTAKEN":
       return (
-        "Retention has removed events after this cursor: they are lost to this subscriber. To go on with what is still " +
-        `held, ${startAnew}`
-      );
+          'Retention has removed events after this cursor: they are lost to this subscriber. To go on with ' +
+          `the events that are still stored, ${startAnew}`);
     case "CURSOR_OF_ANOTHER_LOG":
       return (
         "The gateway's log is not the one that gave this cursor: its data folder was replaced, or this is another " +
@@ -276,17 +275,18 @@ function nextStep(target: string, error: ConnectError, { reason, metadata }: Err
     case Code.Unimplemented:
       return `Check that ${target} is the gRPC port of a gateway (default 50051) that is not older than this client`;
     case Code.ResourceExhausted:
-      return isTooLargeMessage(error, reason)
-        ? "Trying again would not help: ask for no raw bodies"
-        : "Try again later";
+      return isTooLargeMessage(error, reason) ?
+          'Trying again would not help: do not request raw bodies' :
+          'Try again later';
     case Code.Unavailable:
     case Code.DeadlineExceeded:
-      return reason === ""
-        ? `Check that a gateway runs there, that ${target} is its gRPC address, and whether it speaks TLS`
-        : "Try again later";
+      return reason === '' ? `Check that a gateway runs there, that ${
+                                 target} is its gRPC address, and whether it uses TLS` :
+                             'Try again later';
     default:
-      return /certificate/i.test(error.rawMessage)
-        ? "Perhaps nobody whom this client trusts has signed the gateway's certificate: give it the certificate of who has (tlsCa)"
-        : "";
+      return /certificate/i.test(error.rawMessage) ?
+          'Perhaps no CA that this client trusts has signed the gateway\'s certificate: give it the ' +
+              'certificate of the CA that has (tlsCa)' :
+          '';
   }
 }

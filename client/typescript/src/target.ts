@@ -17,7 +17,7 @@ export interface Target {
 /** Reads HOST:PORT, http://HOST:PORT or https://HOST:PORT. */
 export function parseTarget(text: string): Target {
   const wrong = (why: string) =>
-    new UsageError(`the target ${JSON.stringify(text)} cannot be right: ${why}; it takes ${EXAMPLE}`);
+      new UsageError(`the target ${JSON.stringify(text)} is not valid: ${why}; use ${EXAMPLE}`);
   if (text === "") throw wrong("it is empty");
   let rest = text;
   let tls: boolean | undefined;
@@ -30,10 +30,11 @@ export function parseTarget(text: string): Target {
   if (parts === null) throw wrong("it is not a host and a port");
   const host = parts[1] ?? "";
   const port = Number(parts[2]);
-  if (host === "") throw wrong("it names no host");
+  if (host === '') throw wrong('it has no host');
   if (port < 1 || port > 65535) throw wrong("its port is not a number from 1 to 65535");
   const bare = host.startsWith("[") ? host.slice(1, -1) : host;
-  if (host.startsWith("[") && isIP(bare) !== 6) throw wrong("what stands in brackets is not an IPv6 address");
+  if (host.startsWith('[') && isIP(bare) !== 6)
+    throw wrong('the text in brackets is not an IPv6 address');
   if (!host.startsWith("[") && !/^[A-Za-z0-9._-]+$/.test(host)) {
     throw wrong("its host has characters that no host name has");
   }

@@ -130,7 +130,7 @@ class Connection:
             raise UsageError("the client is closed")
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop):
-            raise UsageError("the client was used in another event loop; it takes one client for "
+            raise UsageError("the client was used in another event loop; use one client for "
                              "each, or hookgate.sync")
         self._loop = loop
         files = self._read_files()

@@ -47,11 +47,11 @@ class ConsumeOptions:
     def open_frame(self) -> api.ConsumeRequest:
         """The first frame. UsageError if something in it cannot be right."""
         if not 1 <= self.concurrency <= 10_000:
-            raise UsageError(f"concurrency is {self.concurrency}; it takes 1 to 10,000")
+            raise UsageError(f"concurrency is {self.concurrency}; use 1 to 10,000")
         if self.stop not in ("wait", "give_back"):
-            raise UsageError(f'stop is {self.stop!r}; it takes "wait" or "give_back"')
+            raise UsageError(f'stop is {self.stop!r}; use "wait" or "give_back"')
         if self.max_events is not None and self.max_events < 1:
-            raise UsageError(f"max_events is {self.max_events}; it takes 1 or more, or None")
+            raise UsageError(f"max_events is {self.max_events}; use 1 or more, or None")
         if not self.open_timeout > 0 or not min(self.longest_lease, self.stop_timeout,
                                                 self.give_back_timeout) >= 0:
             raise UsageError("open_timeout takes seconds above 0; longest_lease, stop_timeout and "

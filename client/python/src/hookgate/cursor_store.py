@@ -106,7 +106,7 @@ class FileCursorStore:
             how = "damaged" if content else "empty"
             raise CursorStoreError(
                 f"the cursor file {self._path} is {how}: it must hold one cursor and a line feed. "
-                "Restore it, or move it away to start anew, at the price of missing or repeating "
+                "Restore it, or move it away to start again, at the price of missing or repeating "
                 "events")
         return content[:-1].decode("ascii")
 

@@ -308,7 +308,7 @@ def _next_step(error: CallError, target: str) -> str:
                 f"sequences. To go on, {both}{_start_anew(error)}.")
     if isinstance(error, CursorOvertaken):
         return ("Retention has removed events after this cursor: they are lost to this subscriber. "
-                f"To go on with what is still held, {_start_anew(error)}.")
+                f"To go on with the events that are still stored, {_start_anew(error)}.")
     if code == grpc.StatusCode.INVALID_ARGUMENT:
         return "Correct the request; the same one will be refused again."
     if code == grpc.StatusCode.UNAUTHENTICATED:
@@ -322,7 +322,7 @@ def _next_step(error: CallError, target: str) -> str:
         return "Try again later." if error.reason else _way_to(details, target)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         if _is_too_large(error):
-            return "Trying again would not help: ask for no raw bodies."
+            return "Trying again would not help: do not request raw bodies."
         return "Try again later."
     return ""
 
@@ -330,11 +330,11 @@ def _next_step(error: CallError, target: str) -> str:
 def _way_to(details: str, target: str) -> str:
     lower = details.lower()
     if "wrong version number" in lower or "wrong_version_number" in lower:
-        return f"Nobody speaks TLS at {target}: go without, or correct the address."
+        return f"The server does not use TLS at {target}: turn TLS off, or correct the address."
     if "handshake failed" in lower or "certificate_verify_failed" in lower:
-        return ("Perhaps nobody whom this client trusts has signed the gateway's certificate: give "
-                "tls_ca the certificate of who has.")
+        return ("Perhaps no CA that this client trusts has signed the gateway's certificate: give "
+                "tls_ca the certificate of the CA that has.")
     if "socket closed" in lower or "onnection reset" in lower:
-        return (f"Check whether the gateway at {target} speaks TLS: this client does only if told "
+        return (f"Check whether the gateway at {target} uses TLS: this client does only if told "
                 "so.")
     return f"Check that a gateway runs there and that {target} is its gRPC address."

@@ -42,7 +42,7 @@ Start = Union[End, After, datetime.datetime]
 
 def duration(seconds: float, what: str) -> duration_pb2.Duration:
     if not math.isfinite(seconds) or abs(seconds) > _MOST_SECONDS:
-        raise UsageError(f"{what} is {seconds}; it takes a number of seconds")
+        raise UsageError(f"{what} is {seconds}; use a number of seconds")
     made = duration_pb2.Duration()
     made.FromNanoseconds(round(seconds * 1e9))
     return made
@@ -54,7 +54,7 @@ def seconds(value: duration_pb2.Duration) -> float:
 
 def timestamp(time: datetime.datetime, what: str) -> timestamp_pb2.Timestamp:
     if time.tzinfo is None:
-        raise UsageError(f"{what} has no time zone; it takes a datetime that has one, such as "
+        raise UsageError(f"{what} has no time zone; use a datetime that has one, such as "
                          "datetime.now(timezone.utc)")
     made = timestamp_pb2.Timestamp()
     made.FromDatetime(time)
@@ -63,7 +63,7 @@ def timestamp(time: datetime.datetime, what: str) -> timestamp_pb2.Timestamp:
 
 def texts(values: Iterable[str], what: str) -> list[str]:
     if isinstance(values, str):  # Its letters would be taken one by one.
-        raise UsageError(f"{what} is a text; it takes a list of texts, such as [{values!r}]")
+        raise UsageError(f"{what} is a text; use a list of texts, such as [{values!r}]")
     return list(values)
 
 
@@ -82,7 +82,7 @@ def set_start(
     elif isinstance(start, datetime.datetime):
         request.start_time.CopyFrom(timestamp(start, "start"))
     else:
-        raise UsageError(f"start is {start!r}; it takes EARLIEST, LATEST, After(cursor) or a "
+        raise UsageError(f"start is {start!r}; use EARLIEST, LATEST, After(cursor) or a "
                          "datetime")
 
 

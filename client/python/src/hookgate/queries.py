@@ -56,7 +56,7 @@ class Queries:
         Pages are fetched as the loop goes on; page_size 0 is the gateway's default.
         """
         if order not in ("newest_first", "oldest_first"):
-            raise UsageError(f'order is {order!r}; it takes "newest_first" or "oldest_first"')
+            raise UsageError(f'order is {order!r}; use "newest_first" or "oldest_first"')
         oldest = order == "oldest_first"
         request = events.ListEventsRequest(
             filter=event_filter(sources, types, subjects), page_size=page_size,

@@ -34,7 +34,7 @@ class Security:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("a client certificate needs its key, and a key its certificate")
         if not self.tls and (self.tls_ca is not None or self.tls_cert is not None):
-            raise UsageError("certificates are for TLS, which tls=False forbids")
+            raise UsageError("certificates need TLS, which tls=False turns off")
         if self.token is not None and self.token_file is not None:
             raise UsageError("give a token or a token_file, not both")
         if self.token is not None:

@@ -211,7 +211,7 @@ class Client:
         `Delivery.lost`. What it returns, or raises, counts all the same.
         """
         if inspect.iscoroutinefunction(handler):
-            raise UsageError("the handler is a coroutine; it takes a plain function here")
+            raise UsageError("the handler is a coroutine; use a plain function here")
 
         async def consume() -> None:
             loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ _SOCKETS = ("unix:", "unix-abstract:")
 
 
 def _wrong(target: str, why: str, right: str = _EXAMPLE) -> UsageError:
-    return UsageError(f"target {target!r}: {why}; it takes {right}")
+    return UsageError(f"target {target!r}: {why}; use {right}")
 
 
 def _is_ipv6(text: str) -> bool:
@@ -37,24 +37,24 @@ def check_target(target: str) -> None:
     if not target:
         raise _wrong(target, "it is empty")
     if re.match(r"https?://", target, re.IGNORECASE):
-        raise _wrong(target, "it is a URL, which gRPC has none of (TLS is asked for by tls=True)")
+        raise _wrong(target, "it is a URL, and gRPC needs HOST:PORT (turn TLS on by tls=True)")
     if target.startswith(_SOCKETS):
         if target.endswith(":"):
-            raise _wrong(target, "it names no socket")
+            raise _wrong(target, "it has no socket path")
         return
     rest = re.sub(r"^(dns://[^/]*/|dns:|ipv4:|ipv6:)", "", target)
     if "://" in rest:
-        raise _wrong(target, "it begins as a URL does")
+        raise _wrong(target, "it begins like a URL")
     if rest.startswith("["):
         host, closed, port = rest[1:].partition("]")
         if not closed or not _is_ipv6(host):
-            raise _wrong(target, "what stands in brackets is not an IPv6 address", "[ADDRESS]:PORT")
+            raise _wrong(target, "the text in brackets is not an IPv6 address", "[ADDRESS]:PORT")
         if not port.startswith(":"):
             raise _wrong(target, "it has no port", f"[{host}]:50051")
         _check_port(target, port[1:])
         return
     if rest.count(":") > 1:
-        raise _wrong(target, "it has more than one colon; an IPv6 address stands in brackets")
+        raise _wrong(target, "it has more than one colon; an IPv6 address must be in brackets")
     host, colon, port = rest.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9._-]+", host):
         raise _wrong(target, "its host is empty or has characters that no host name has")

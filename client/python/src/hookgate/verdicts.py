@@ -16,7 +16,7 @@ class Nack(Verdict):
     def __init__(self, reason: str = "", *, delay: float | None = None) -> None:
         super().__init__(reason)
         if delay is not None and not 0 <= delay < float("inf"):
-            raise ValueError(f"the delay of a Nack is {delay}; it takes seconds, 0 or more")
+            raise ValueError(f"the delay of a Nack is {delay}; use seconds, 0 or more")
         self.reason = reason
         self.delay = delay
 
