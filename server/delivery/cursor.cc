@@ -166,6 +166,13 @@ absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_vi
   return parsed.sequence;
 }
 
+absl::optional<Sequence> SequenceBeyondHead(absl::string_view cursor, const EventLog& log) {
+  ParsedCursor parsed;
+  if (!Parse(cursor, parsed) || parsed.epoch != log.epoch()) return absl::nullopt;
+  if (parsed.sequence <= log.Position().head) return absl::nullopt;
+  return parsed.sequence;
+}
+
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log) {
   const std::string reason = ReasonOf(error);
   if (reason == reason::kCursorOvertaken || reason == reason::kCursorOfAnotherLog ||

@@ -45,6 +45,10 @@ absl::optional<HistoryMark> ParseMark(absl::string_view text);
 absl::StatusOr<Sequence> ResolveCursor(absl::string_view cursor, absl::string_view field,
                                        const EventLog& log);
 
+// The sequence of a cursor of this log that is beyond its head: of events that another replica has
+// applied already, and this one has not. Nullopt: it is not one, or not a cursor at all.
+absl::optional<Sequence> SequenceBeyondHead(absl::string_view cursor, const EventLog& log);
+
 // `error`, and if its reason is one of the three above that name a cursor, the metadata
 // earliest_cursor.
 absl::Status WithEarliestCursor(absl::Status error, const EventLog& log);

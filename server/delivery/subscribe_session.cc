@@ -195,16 +195,18 @@ SubscribeSession::Step SubscribeSession::Heartbeat() {
 
 SubscribeSession::Step SubscribeSession::Goodbye() {
   if (said_goodbye_) {
-    absl::Status status =
-        ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                        "the gateway ends this stream: reconnect after the delay");
-    return {.action = Step::Action::kEnd, .status = std::move(status)};
+    return {.action = Step::Action::kEnd, .status = GoodbyeError()};
   }
   said_goodbye_ = true;
   SubscribeResponse response;
   response.mutable_draining()->set_cursor(CursorHere());
   *response.mutable_draining()->mutable_reconnect_delay() = ToProto(*drain_delay_);
   return Write(response);
+}
+
+absl::Status SubscribeSession::GoodbyeError() {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                         "the gateway ends this stream: reconnect after the delay");
 }
 
 std::string SubscribeSession::CursorHere() const { return FormatCursor(log_.history(), position_); }

@@ -79,6 +79,8 @@ class SubscribeSession {
   // From now on Next says goodbye: the frame Draining with `reconnect_delay`, then kEnd
   // UNAVAILABLE.
   void Drain(absl::Duration reconnect_delay);
+  // How a stream ends that has said goodbye, or had nothing to say yet.
+  static absl::Status GoodbyeError();
 
   const SelectionPtr& selection() const { return selection_; }
   // Whether what comes next is being read from the disk.

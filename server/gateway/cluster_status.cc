@@ -12,6 +12,7 @@ using Cluster = hookgate::v1::GetStatusResponse::Cluster;
 using Role = ReplicaState::Role;
 
 constexpr absl::Duration kLongestLag = absl::Seconds(1);
+constexpr absl::Duration kCursorPatience = absl::Seconds(5);
 
 constexpr MetricType kGauge = MetricType::kGauge;
 constexpr MetricType kCounter = MetricType::kCounter;
@@ -81,6 +82,17 @@ void Collect(const Replica& replica, MetricSamples& samples) {
 
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica) {
   return {.no_leader = !replica.serving, .behind = replica.lag > kLongestLag};
+}
+
+CursorsAhead AwaitedCursors(const Replica* replica) {
+  if (replica == nullptr) return {};
+  // A follower has heard that the leader lives within the last two seconds, and how far it is; one that
+  // has not is a candidate.
+  return {.patience = kCursorPatience, .is_complete = [replica] {
+            const ReplicaStatus status = replica->Status();
+            return status.serving ||
+                   (status.role == Role::kFollower && status.lag < kCursorPatience);
+          }};
 }
 
 void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica, Cluster& cluster) {

@@ -5,6 +5,7 @@
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/cluster/replica.h"
 #include "server/metrics/metric_registry.h"
+#include "server/rpc/cursors_ahead.h"
 
 namespace hookgate {
 
@@ -14,6 +15,10 @@ struct ReplicaReadiness {
   bool behind = false;     // what it shows is old
 };
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica);
+
+// What is done with cursors that another replica has given out. Null: this gateway is alone. It
+// outlives what is returned.
+CursorsAhead AwaitedCursors(const Replica* replica);
 
 void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
                  hookgate::v1::GetStatusResponse::Cluster& cluster);

@@ -203,6 +203,7 @@ absl::Status Gateway::StartRpc() {
        .metrics = metrics_,
        .access = access_,
        .certificates = grpc_certificates_.get(),
+       .cursors_ahead = AwaitedCursors(replica_.get()),
        .get_status = [this](hookgate::v1::GetStatusResponse& status) { return FillStatus(status); },
        .source_names =
            [this] {

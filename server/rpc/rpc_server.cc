@@ -41,7 +41,7 @@ class RpcServerImpl final : public RpcServer {
         openings_(1),
         executor_(options.query_threads, Executor::Priority::kAwaited),
         events_({context.log, selections_, batches_, context.watch, executor_, pages_, openings_,
-                 registry_, context.clock, gate_, &metrics_},
+                 registry_, context.clock, gate_, &metrics_, context.cursors_ahead},
                 {context.log, context.lookups, context.quarantine, context.subscriptions,
                  context.last_webhooks, context.refused}),
         subscriptions_({context.subscriptions, context.watch, executor_, registry_, context.clock,

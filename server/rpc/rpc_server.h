@@ -23,6 +23,7 @@
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
 #include "server/metrics/metric_registry.h"
+#include "server/rpc/cursors_ahead.h"
 #include "server/rpc/explain_queries.h"
 #include "server/rpc/stream_registry.h"
 #include "server/status/refused_requests.h"
@@ -56,6 +57,7 @@ struct RpcServerContext {
   MetricRegistry& metrics;
   const AccessControl& access;           // who may do what
   const CertificateStore* certificates;  // null: plain text
+  CursorsAhead cursors_ahead;
   // As in AdminContext.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;
   // The names of the sources that are configured now; null: every name is a source. Any thread.

@@ -17,6 +17,9 @@ namespace {
 using Step = SubscribeSession::Step;
 using hookgate::v1::SubscribeRequest;
 
+// The reason of an error that says that another replica would know more.
+constexpr char kReplicaBehind[] = "replica_behind";
+
 // Reads a batch, and, behind what others want by then, the next ones ahead.
 void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Sequence after,
                int ahead) {
@@ -24,6 +27,14 @@ void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Se
     const absl::optional<Sequence> next = batches.Read(*selection, after, ahead);
     if (next.has_value()) ReadPages(batches, pages, selection, *next, ahead + 1);
   });
+}
+
+// Not FAILED_PRECONDITION: the client would take it that events are gone.
+absl::Status ReplicaIsBehind() {
+  return ErrorWithReason(
+      absl::StatusCode::kUnavailable, kReplicaBehind,
+      "after_cursor is of an event that this replica does not have yet, and it is "
+      "behind the others: call again, or another one");
 }
 
 }  // namespace
@@ -66,8 +77,8 @@ absl::Status SubscribeStream::Start(SubscribeRequest request) {
   if (!request.has_start_position()) {
     // Before it waits: there may be as many of them as streams, and each may be as large as a request.
     RETURN_IF_ERROR(SubscribeSettings::Check(request));
-    context_->openings.Post(
-        [self = shared_from_this(), request = std::move(request)] { self->FindStart(request); });
+    PostFindStart(std::move(request),
+                  context_->clock.MonotonicNow() + context_->cursors_ahead.patience);
     return absl::OkStatus();
   }
   // Known without the disk.
@@ -77,13 +88,46 @@ absl::Status SubscribeStream::Start(SubscribeRequest request) {
   return absl::OkStatus();
 }
 
-void SubscribeStream::FindStart(const SubscribeRequest& request) {
-  auto settings = SubscribeSettings::FromRequest(request, context_->selections, context_->log);
+void SubscribeStream::PostFindStart(SubscribeRequest request, absl::Duration deadline) {
+  context_->openings.Post([self = shared_from_this(), request = std::move(request),
+                           deadline]() mutable { self->FindStart(std::move(request), deadline); });
+}
+
+// The cursor is looked at before the log is asked: what is not ahead then will not be ahead later.
+void SubscribeStream::FindStart(SubscribeRequest request, absl::Duration deadline) {
+  std::unique_ptr<Ahead> ahead;
+  absl::StatusOr<SubscribeSettings> settings;
+  const CursorsAhead& cursors_ahead = context_->cursors_ahead;
+  const auto sequence = cursors_ahead.patience > absl::ZeroDuration()
+                            ? SequenceBeyondHead(request.after_cursor(), context_->log)
+                            : absl::nullopt;
+  if (sequence.has_value() && context_->clock.MonotonicNow() < deadline) {
+    ahead = std::make_unique<Ahead>(Ahead{std::move(request), *sequence, deadline});
+  } else if (sequence.has_value() && !cursors_ahead.is_complete()) {
+    settings = ReplicaIsBehind();
+  } else {
+    settings = SubscribeSettings::FromRequest(request, context_->selections, context_->log);
+  }
   {
     absl::MutexLock lock(&mu_);
-    notes().opened = std::move(settings);
+    if (ahead != nullptr) {
+      notes().ahead = std::move(ahead);
+    } else {
+      notes().opened = std::move(settings);
+    }
   }
   call_->Wake();
+}
+
+// Without a thread that waits: each commit wakes it, as it does streams that have caught up.
+void SubscribeStream::AwaitStart() {
+  if (ahead_ == nullptr) return;
+  if (context_->clock.MonotonicNow() < ahead_->deadline &&
+      context_->watch.Await(ahead_->sequence - 1, ahead_->deadline, shared_from_this())) {
+    return;
+  }
+  const std::unique_ptr<Ahead> ahead = std::move(ahead_);
+  PostFindStart(std::move(ahead->request), ahead->deadline);
 }
 
 void SubscribeStream::Open(SubscribeSettings settings) {
@@ -125,7 +169,10 @@ Message SubscribeStream::NextMessage() {
       End(heard);
       return nullptr;
     }
-    if (!session_.has_value()) return nullptr;
+    if (!session_.has_value()) {
+      AwaitStart();
+      return nullptr;
+    }
     Step step = session_->Next();
     Show(step);
     switch (step.action) {
@@ -190,10 +237,14 @@ absl::Status SubscribeStream::HearNotes() {
   std::unique_ptr<Notes> heard;
   {
     absl::MutexLock lock(&mu_);
-    // Before the session is there, nothing else can be heard.
-    if (notes_ == nullptr || (!session_.has_value() && !notes_->opened.has_value())) {
-      return absl::OkStatus();
+    if (notes_ == nullptr) return absl::OkStatus();
+    if (notes_->ahead != nullptr) ahead_ = std::move(notes_->ahead);
+    // There is nothing yet that a client would have to know before it goes.
+    if (ahead_ != nullptr && notes_->drain_delay.has_value()) {
+      return SubscribeSession::GoodbyeError();
     }
+    // Before the session is there, nothing else can be heard.
+    if (!session_.has_value() && !notes_->opened.has_value()) return absl::OkStatus();
     heard = std::move(notes_);
   }
   if (heard->opened.has_value()) {

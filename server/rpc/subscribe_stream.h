@@ -31,6 +31,7 @@
 #include "server/eventlog/event_log.h"
 #include "server/grpc_server/call.h"
 #include "server/rpc/caller.h"
+#include "server/rpc/cursors_ahead.h"
 #include "server/rpc/rpc_metrics.h"
 #include "server/rpc/stream_registry.h"
 
@@ -49,6 +50,7 @@ struct StreamContext {
   const Clock& clock;
   CallGate& gate;
   RpcMetrics* metrics = nullptr;  // null: nothing is counted
+  CursorsAhead cursors_ahead = {};
 };
 
 // Held by the server until OnEnd, and by the registry from its request on; by others only while
@@ -77,8 +79,16 @@ class SubscribeStream final : public CallHandler,
   void CountIfBehind(int64_t head, StreamsBehind& behind) override;
 
  private:
+  // A request to start after an event that is not here yet.
+  struct Ahead {
+    hookgate::v1::SubscribeRequest request;
+    Sequence sequence = 0;
+    absl::Duration deadline;  // in monotonic time
+  };
+
   // What others want of the stream; made only when one of them does.
   struct Notes {
+    std::unique_ptr<Ahead> ahead;
     absl::optional<absl::StatusOr<SubscribeSettings>> opened;
     absl::optional<absl::StatusOr<BatchFramePtr>> read;
     absl::optional<absl::Duration> drain_delay;
@@ -87,7 +97,11 @@ class SubscribeStream final : public CallHandler,
 
   absl::Status CheckRequest(const hookgate::v1::SubscribeRequest& request) const;
   absl::Status Start(hookgate::v1::SubscribeRequest request);
-  void FindStart(const hookgate::v1::SubscribeRequest& request) ABSL_LOCKS_EXCLUDED(mu_);
+  void PostFindStart(hookgate::v1::SubscribeRequest request, absl::Duration deadline);
+  // A cursor that is ahead is not an error before `deadline`, but noted.
+  void FindStart(hookgate::v1::SubscribeRequest request, absl::Duration deadline)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void AwaitStart();
   void Open(SubscribeSettings settings);
   absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   void StartReading();
@@ -110,6 +124,7 @@ class SubscribeStream final : public CallHandler,
   enum class State { kWaiting, kStarted, kEnded };  // for the request; it is in the registry; ended
   State state_ = State::kWaiting;
   absl::optional<SubscribeSession> session_;  // once opened
+  std::unique_ptr<Ahead> ahead_;              // while it is waited for
 
   // What Describe shows. Written on the connection's thread, read on any; they need not agree.
   std::atomic<const SubscribeSession*> opened_ = nullptr;  // of it, only what is constant

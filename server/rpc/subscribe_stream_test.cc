@@ -6,7 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "google/protobuf/text_format.h"
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/reason.h"
@@ -89,7 +92,7 @@ class SubscribeStreamTest : public testing::Test {
   BatchSource batches_{{}, tail_, *log_};
   StreamRegistry registry_{1};
   Executor executor_{1};
-  const std::shared_ptr<const StreamContext> context_ = std::make_shared<const StreamContext>(
+  std::shared_ptr<const StreamContext> context_ = std::make_shared<const StreamContext>(
       StreamContext{*log_, selections_, batches_, watch_, executor_, executor_, executor_,
                     registry_, clock_, gate_});
 };
@@ -202,6 +205,103 @@ TEST_F(SubscribeStreamTest, SaysWhoItIsAndHowFarItHasCome) {
   EXPECT_EQ(info.lag_events(), kMaxLiveLag + 1);
   EXPECT_EQ(info.sent_events(), 1);
   subscriber.stream->OnEnd(CallEnd::kCancelled);
+}
+
+// A client whose replica died went on at another one that had not applied its last event yet, and
+// was told that events were gone.
+class SubscribeAheadTest : public SubscribeStreamTest {
+ protected:
+  static constexpr absl::Duration kPatience = absl::Seconds(5);
+
+  SubscribeAheadTest() {
+    StreamContext context = *context_;
+    context.cursors_ahead = {.patience = kPatience,
+                             .is_complete = [this] { return complete_.load(); }};
+    context_ = std::make_shared<const StreamContext>(context);
+  }
+
+  std::string After(Sequence sequence) const {
+    return absl::StrCat("after_cursor: '", log_->epoch(), "-", sequence, "'");
+  }
+  // Until the stream waits for the log, or has ended.
+  void LetLookUp(Subscriber& subscriber) {
+    absl::Notification looked_up;
+    executor_.Post([&] { looked_up.Notify(); });
+    looked_up.WaitForNotification();
+    EXPECT_EQ(subscriber.stream->NextMessage(), nullptr);
+  }
+
+  std::atomic<bool> complete_ = true;
+};
+
+TEST_F(SubscribeAheadTest, CursorThatIsAheadWaitsForItsEvent) {
+  AppendEvent(*log_);
+  Subscriber subscriber = Open(After(3));
+  LetLookUp(subscriber);
+  EXPECT_EQ(subscriber.call->status(), absl::nullopt);
+  AppendEvent(*log_);
+  LetLookUp(subscriber);
+  EXPECT_EQ(subscriber.call->status(), absl::nullopt);
+  AppendEvent(*log_);
+  AppendEvent(*log_);
+  EXPECT_TRUE(subscriber.Next().has_opened());
+  EXPECT_EQ(subscriber.Next().event_batch().events(0).sequence(), 4);
+  subscriber.stream->OnEnd(CallEnd::kCancelled);
+}
+
+TEST_F(SubscribeAheadTest, CursorOfAnEventThatDoesNotComeIsRefusedInTheEnd) {
+  Subscriber subscriber = Open(After(3));
+  LetLookUp(subscriber);
+  EXPECT_EQ(subscriber.call->status(), absl::nullopt);
+  clock_.Advance(kPatience);
+  watch_.CheckDeadlines();
+  const absl::Status refused = subscriber.ReadToTheEnd();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused));
+  EXPECT_EQ(ReasonOf(refused), reason::kCursorOfAnotherHistory);
+  subscriber.stream->OnEnd(CallEnd::kFinished);
+}
+
+// What is not here yet is not gone: a client that was told so would begin again, and repeat events.
+TEST_F(SubscribeAheadTest, ReplicaThatIsBehindDoesNotSayThatEventsAreGone) {
+  complete_ = false;
+  Subscriber subscriber = Open(After(3));
+  LetLookUp(subscriber);
+  clock_.Advance(kPatience);
+  watch_.CheckDeadlines();
+  const absl::Status refused = subscriber.ReadToTheEnd();
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_EQ(ReasonOf(refused), "replica_behind");
+  subscriber.stream->OnEnd(CallEnd::kFinished);
+}
+
+TEST_F(SubscribeAheadTest, WhatWaitingCannotMendIsRefusedAtOnce) {
+  const std::string other_log = "after_cursor: '0123456789abcdef-3'";
+  for (const std::string& text : {other_log, std::string("after_cursor: 'x'")}) {
+    Subscriber subscriber = Open(text);
+    EXPECT_FALSE(subscriber.ReadToTheEnd().ok());
+    subscriber.stream->OnEnd(CallEnd::kFinished);
+  }
+}
+
+TEST_F(SubscribeAheadTest, WaitEndsWithTheServerAndWithTheClient) {
+  Subscriber drained = Open(After(3));
+  LetLookUp(drained);
+  drained.stream->Drain(absl::Seconds(1));
+  EXPECT_EQ(ReasonOf(drained.ReadToTheEnd()), reason::kDraining);
+  drained.stream->OnEnd(CallEnd::kFinished);
+  EXPECT_EQ(registry_.size(), 0u);
+
+  Subscriber gone = Open(After(3));
+  LetLookUp(gone);
+  gone.stream->OnEnd(CallEnd::kCancelled);
+  EXPECT_EQ(registry_.size(), 0u);
+  EXPECT_EQ(gone.stream.use_count(), 1);
+}
+
+TEST_F(SubscribeStreamTest, CursorThatIsAheadOfAGatewayThatIsAloneIsRefusedAtOnce) {
+  Subscriber subscriber = Open(absl::StrCat("after_cursor: '", log_->epoch(), "-3'"));
+  EXPECT_EQ(ReasonOf(subscriber.ReadToTheEnd()), reason::kCursorOfAnotherHistory);
+  subscriber.stream->OnEnd(CallEnd::kFinished);
 }
 
 TEST_F(SubscribeStreamTest, NewsForAStreamThatHasEndedAreLost) {
