@@ -193,6 +193,7 @@ ReplicaStatus Replica::Status() const {
   status.takeovers = takeovers_;
   status.leader = status.serving ? config_.name : leader_;
   status.leader_address = status.serving ? config_.address : leader_address_;
+  status.hands_on = peers_ != nullptr;
   status.problem = problem_;
   return status;
 }
@@ -503,6 +504,18 @@ absl::Status Replica::NoLeader() const {
                          ", replica ", leader_, " does"));
   if (!leader_address_.empty()) SetMetadata(error, "leader_address", leader_address_);
   return error;
+}
+
+Replica::Leadership Replica::GetLeadership() const {
+  absl::MutexLock lock(&mu_);
+  if (!state_.has_value()) return {};
+  if (state_->serving() && !leaving_) return {.here = true, .leader = "", .leader_address = ""};
+  return {.here = false, .leader = leader_, .leader_address = leader_address_};
+}
+
+LogIndex Replica::applied() const {
+  absl::MutexLock lock(&mu_);
+  return state_.has_value() ? state_->tail().index : 0;
 }
 
 absl::Status Replica::NotLeading() const {

@@ -94,6 +94,8 @@ struct ReplicaStatus {
   // Who leads, by name and address; "" if nobody is known to.
   std::string leader;
   std::string leader_address;
+  // It hands on to the leader what only a leader does.
+  bool hands_on = false;
   // What keeps it from applying or leading; OK if nothing does.
   absl::Status problem;
   EngineState engine;
@@ -128,6 +130,16 @@ class Replica final : public CommitGate {
   void Hear(const Heartbeat& heartbeat);
 
   ReplicaStatus Status() const;
+
+  // Who leads, as far as this replica knows. Cheap.
+  struct Leadership {
+    bool here = false;           // this replica does
+    std::string leader;          // the other one that does; "": nobody
+    std::string leader_address;  // where clients reach that one; "" if that is not said
+  };
+  Leadership GetLeadership() const;
+  // The newest record that it has applied.
+  LogIndex applied() const;
 
   // UNAVAILABLE no_leader, for whoever asks this replica for what only a leader decides. Metadata:
   // leader_address, if it is known.

@@ -137,19 +137,18 @@ enum class Durability {
   kQuorum,     // in the log that replicas share, as durable as its engine promises
 };
 
-// Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have
-// returned.
-class EventLog {
+// Where webhooks go. Thread-safe.
+class EventSink {
  public:
   using AppendDone = absl::AnyInvocable<void(absl::StatusOr<AppendResult>) &&>;
   using QuarantineDone = absl::AnyInvocable<void(absl::Status) &&>;
 
-  virtual ~EventLog() = default;
+  virtual ~EventSink() = default;
 
   // Stores `event` unless its (source, webhook_id) is there already. `done` runs once, when the
   // outcome is durable, on the log's writer thread (or at once on the caller's, if refused): it
   // must be quick. Errors, all UNAVAILABLE: queue_full, store_unavailable (nothing was stored, or
-  // after a failed sync it is unknown whether it was).
+  // after a failed sync it is unknown whether it was); of a replica no_leader, which is unknown, too.
   virtual void Append(std::unique_ptr<LogEvent> event, AppendDone done) = 0;
 
   // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done`
@@ -157,7 +156,12 @@ class EventLog {
   virtual void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) = 0;
 
   virtual Durability durability() const { return Durability::kLocalDisk; }
+};
 
+// Thread-safe. Reads see what was committed when they began, and hold no snapshot once they have
+// returned.
+class EventLog : public EventSink {
+ public:
   // OK while appends can succeed; otherwise why they can't.
   virtual absl::Status Health() const = 0;
 

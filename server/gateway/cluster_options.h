@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
+#include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
 #include "server/gateway/problems.h"
 #include "server/replication/jetstream_log.h"
@@ -20,16 +21,11 @@
 
 namespace hookgate {
 
-struct ClusterPeer {
-  std::string name;     // cluster.replica of that one, and a DNS name of its certificate
-  std::string address;  // HOST:PORT
-};
-
 // How the replicas reach each other.
 struct ClusterPeersOptions {
   std::string listen_address;
   CertificateFiles certificates;  // with the authority of the other replicas
-  std::vector<ClusterPeer> peers;
+  std::vector<PeerAddress> peers;
 };
 
 struct ClusterOptions {

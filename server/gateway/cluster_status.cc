@@ -81,7 +81,8 @@ void Collect(const Replica& replica, MetricSamples& samples) {
 }  // namespace
 
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica) {
-  return {.no_leader = !replica.serving, .behind = replica.lag > kLongestLag};
+  const bool reaches_leader = replica.hands_on && !replica.leader.empty();
+  return {.no_leader = !replica.serving && !reaches_leader, .behind = replica.lag > kLongestLag};
 }
 
 CursorsAhead AwaitedCursors(const Replica* replica) {
@@ -95,7 +96,8 @@ CursorsAhead AwaitedCursors(const Replica* replica) {
           }};
 }
 
-void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica, Cluster& cluster) {
+void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
+                 const std::vector<PeerState>& peers, Cluster& cluster) {
   cluster.set_name(config.cluster);
   cluster.set_replica(config.name);
   cluster.set_role(RoleOf(replica));
@@ -110,6 +112,13 @@ void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica, Clus
   cluster.set_engine_server(replica.engine.server);
   cluster.set_engine_problem(std::string(replica.engine.status.message()));
   for (const std::string& setting : replica.engine.trusted) cluster.add_trusted(setting);
+  for (const PeerState& state : peers) {
+    auto& peer = *cluster.add_peers();
+    peer.set_name(state.name);
+    if (state.last_heard.has_value()) *peer.mutable_last_heard_time() = ToProto(*state.last_heard);
+    peer.set_applied_index(state.applied);
+    peer.set_problem(state.problem);
+  }
 }
 
 void AddClusterMetrics(const Replica* replica, MetricRegistry& metrics) {

@@ -2,7 +2,10 @@
 #ifndef HOOKGATE_SERVER_GATEWAY_CLUSTER_STATUS_H_
 #define HOOKGATE_SERVER_GATEWAY_CLUSTER_STATUS_H_
 
+#include <vector>
+
 #include "hookgate/v1/admin_service.pb.h"
+#include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
 #include "server/metrics/metric_registry.h"
 #include "server/rpc/cursors_ahead.h"
@@ -21,6 +24,7 @@ ReplicaReadiness ReadinessOf(const ReplicaStatus& replica);
 CursorsAhead AwaitedCursors(const Replica* replica);
 
 void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
+                 const std::vector<PeerState>& peers,
                  hookgate::v1::GetStatusResponse::Cluster& cluster);
 
 // What a scrape says of it. Null: this gateway is alone, and the metrics have no series. It outlives

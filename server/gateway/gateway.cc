@@ -22,6 +22,10 @@ namespace {
 
 // For the status, when a drain has used up its time: about a sync of a slow disk.
 constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
+// For what another replica has handed on, in a drain.
+constexpr absl::Duration kPeerGrace = absl::Milliseconds(500);
+// From a replica to another and back, beside what its append takes.
+constexpr absl::Duration kLongestHop = absl::Seconds(1);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
@@ -60,6 +64,7 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const Options& options,
   RETURN_IF_ERROR(gateway->OpenLog());            // No promise before the log can be written.
   RETURN_IF_ERROR(gateway->OpenSubscriptions());  // What is owed since the last time.
   RETURN_IF_ERROR(gateway->StartRpc());           // Before senders: no backlog at birth.
+  RETURN_IF_ERROR(gateway->StartPeerServer());    // Other replicas hand on what they were sent.
   RETURN_IF_ERROR(gateway->StartWebhooks());      // From here on senders are owed answers.
   RETURN_IF_ERROR(gateway->StartAdmin());         // Last: ready is said once all of it is true.
   gateway->StartReplica();
@@ -113,8 +118,13 @@ absl::Status Gateway::OpenReplicatedLog() {
   }
   // A start that is repeated founds nothing more.
   founds_cluster_ = options_.found_cluster && *identity != genesis;
-  replica_ = std::make_unique<Replica>(cluster.replica, *replicated_log_, clock_,
-                                       /*peers=*/nullptr);
+  if (cluster.peers.has_value()) {
+    ASSIGN_OR_RETURN(peer_certificates_,
+                     OpenCertificates(cluster.peers->certificates, "cluster.peers.tls", clock_));
+    peers_ = std::make_unique<Peers>(cluster.peers->peers, *peer_certificates_, clock_,
+                                     MaxPeerMessageBytes());
+  }
+  replica_ = std::make_unique<Replica>(cluster.replica, *replicated_log_, clock_, peers_.get());
   return absl::OkStatus();
 }
 
@@ -135,8 +145,17 @@ absl::Status Gateway::OpenLog() {
   ASSIGN_OR_RETURN(const StoredStatus status, log_->LoadStatus());
   status_book_.Restore(status);
   sources_.Replace(options_.sources);
+  if (peers_ != nullptr) {
+    const absl::Duration timeout = 2 * options_.cluster->replica.append_timeout + kLongestHop;
+    leader_sink_ = std::make_unique<LeaderSink>(
+        *replica_, *peers_, *log_,
+        LeaderSink::Limits{.max_webhooks = static_cast<int64_t>(options_.log.limits.max_queued),
+                           .max_bytes = static_cast<int64_t>(options_.log.limits.max_queued_bytes)},
+        timeout);
+  }
+  EventSink& sink = leader_sink_ != nullptr ? static_cast<EventSink&>(*leader_sink_) : *log_;
   webhook_handler_ =
-      std::make_unique<WebhookHandler>(sources_, *log_, status_book_.counters(), metrics_, clock_,
+      std::make_unique<WebhookHandler>(sources_, sink, status_book_.counters(), metrics_, clock_,
                                        options_.trusted_proxies, &refused_);
   webhook_handler_->trace_parents().SetSampleRatio(options_.trace_sample_ratio);
   status_keeper_ = std::make_unique<StatusKeeper>(status_book_, *log_);
@@ -181,12 +200,19 @@ void Gateway::StartReplica() {
   log_trimmer_ = std::make_unique<LogTrimmer>(
       *replicated_log_, options_.cluster->replica.log_retention, clock_, [this] {
         const ReplicaStatus status = replica_->Status();
+        LogIndex everywhere = status.applied;
+        if (peers_ != nullptr) {
+          for (const PeerState& peer : peers_->States()) {
+            everywhere = std::min(everywhere, peer.applied);
+          }
+        }
         return LogTrimmer::Applied{
-            .here = status.applied, .everywhere = status.applied, .leads = status.serving};
+            .here = status.applied, .everywhere = everywhere, .leads = status.serving};
       });
 }
 
 absl::Status Gateway::StartRpc() {
+  if (peers_ != nullptr) forwarder_ = std::make_unique<CallForwarder>(*replica_, *peers_, clock_);
   ASSIGN_OR_RETURN(grpc_certificates_,
                    OpenCertificates(options_.doors.certificates, "grpc.tls", clock_));
   auto server = RpcServer::Start(
@@ -218,10 +244,33 @@ absl::Status Gateway::StartRpc() {
                last.push_back({source->config().name, source->records().source().last_webhook});
              }
              return last;
-           }});
+           },
+       .diverter = forwarder_.get()});
   if (!server.ok()) return Annotate(server.status(), "grpc.address");
   rpc_server_ = *std::move(server);
   return absl::OkStatus();
+}
+
+absl::Status Gateway::StartPeerServer() {
+  if (peers_ == nullptr) return absl::OkStatus();
+  auto server = PeerServer::Start(options_.cluster->peers->listen_address,
+                                  {.replica = *replica_,
+                                   .peers = *peers_,
+                                   .log = *log_,
+                                   .methods = rpc_server_->methods(),
+                                   .certificates = *peer_certificates_,
+                                   .clock = clock_},
+                                  MaxPeerMessageBytes());
+  if (!server.ok()) return Annotate(server.status(), "cluster.peers.listen_address");
+  peer_server_ = *std::move(server);
+  Log(Severity::kInfo, "replicas are served", {{"address", peer_server_->address()}});
+  return absl::OkStatus();
+}
+
+// A webhook with its event, or what a client may send or be sent.
+size_t Gateway::MaxPeerMessageBytes() const {
+  return std::max(static_cast<size_t>(options_.cluster->log.max_record_bytes),
+                  options_.rpc.transport.max_stream_bytes);
 }
 
 absl::Status Gateway::StartWebhooks() {
@@ -322,7 +371,9 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   status.mutable_quarantine()->set_removed_by_limits(
       status_book_.counters().removed_from_quarantine);
   if (replica_ != nullptr) {
-    FillCluster(options_.cluster->replica, replica_->Status(), *status.mutable_cluster());
+    FillCluster(options_.cluster->replica, replica_->Status(),
+                peers_ == nullptr ? std::vector<PeerState>() : peers_->States(),
+                *status.mutable_cluster());
   }
   return absl::OkStatus();
 }
@@ -373,11 +424,13 @@ bool Gateway::Drain() {
   webhook_handler_->BeginDrain();  // New webhooks: 503, come back.
   webhook_server_->BeginDrain();   // What is still arriving has a moment; signed ones are stored.
   // Beside that: nothing that a sender or a stranger does makes a stream wait for its goodbye.
+  if (forwarder_ != nullptr) forwarder_->EndAll();
   const bool said_goodbye = rpc_server_->Drain(time_left());
   const bool answered = webhook_server_->Drain(time_left());
   const bool all_ended = answered && said_goodbye;
   // What was answered is in the log. Whoever leads next need not wait for a silence.
   if (replica_ != nullptr) replica_->Leave();
+  if (peer_server_ != nullptr) peer_server_->Drain(kPeerGrace);
   // Last: all of that counts.
   const bool stored = status_keeper_->StoreNow(std::max(time_left(), kLeastTimeToStore));
   if (!stored) {

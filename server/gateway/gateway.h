@@ -15,7 +15,11 @@
 #include "server/admin/admin_handler.h"
 #include "server/base/executor.h"
 #include "server/base/memory_releaser.h"
+#include "server/cluster/call_forwarder.h"
+#include "server/cluster/leader_sink.h"
 #include "server/cluster/log_trimmer.h"
+#include "server/cluster/peer_server.h"
+#include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/subscription_metrics.h"
@@ -82,6 +86,8 @@ class Gateway {
   absl::Status OpenSubscriptions();
   void StartReplica();
   absl::Status StartRpc();
+  absl::Status StartPeerServer();
+  size_t MaxPeerMessageBytes() const;
   absl::Status StartWebhooks();
   absl::Status StartAdmin();
   // Why the gateway should not be sent webhooks now; empty: it is ready.
@@ -117,20 +123,25 @@ class Gateway {
   std::unique_ptr<CertificateStore> http_certificates_;  // null: so is HTTP
   HeadWatch watch_;
   Tail tail_;
-  std::unique_ptr<ReplicatedLog> replicated_log_;  // null: this gateway is alone
-  std::unique_ptr<Replica> replica_;               // the same
-  bool founds_cluster_ = false;                    // written while it starts
+  std::unique_ptr<ReplicatedLog> replicated_log_;        // null: this gateway is alone
+  std::unique_ptr<CertificateStore> peer_certificates_;  // null: it has no port for peers
+  std::unique_ptr<Peers> peers_;                         // the same
+  std::unique_ptr<Replica> replica_;                     // null: this gateway is alone
+  bool founds_cluster_ = false;  // written while it starts
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<LogTrimmer> log_trimmer_;  // null: this gateway is alone
   std::unique_ptr<ReadQueue> subscription_reads_;
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<StorageWatch> storage_watch_;
+  std::unique_ptr<LeaderSink> leader_sink_;  // null: it has no port for peers
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<StatusKeeper> status_keeper_;
   std::unique_ptr<GatewayProbe> probe_;
   std::unique_ptr<LeaderDuties> duties_;
+  std::unique_ptr<CallForwarder> forwarder_;  // null: it has no port for peers
   std::unique_ptr<RpcServer> rpc_server_;
+  std::unique_ptr<PeerServer> peer_server_;  // null: it has no port for peers
   std::unique_ptr<HttpServer> webhook_server_;
   std::unique_ptr<AdminHandler> admin_handler_;
   std::unique_ptr<HttpServer> admin_server_;

@@ -398,7 +398,8 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
                            absl::StrCat("the gateway has ", shared_.options.max_calls,
                                         " open calls already, the most that it accepts"));
   }
-  ASSIGN_OR_RETURN(call.handler_, call.method_->method.factory(call.shared_from_this(), info));
+  ASSIGN_OR_RETURN(call.handler_,
+                   shared_.table.Begin(*call.method_, call.shared_from_this(), info));
   if (call.handler_ == nullptr) return absl::InternalError("the method has no handler");
   shared_.open_calls.fetch_add(1, std::memory_order_relaxed);
   if (shared_.table.observer() != nullptr) {

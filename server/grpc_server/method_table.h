@@ -78,9 +78,18 @@ class MethodTable {
                            absl::Duration took) = 0;
   };
 
-  // `observer` may be null; it outlives the server.
-  explicit MethodTable(Admit admit, Observer* observer = nullptr)
-      : admit_(std::move(admit)), observer_(observer) {}
+  // Takes calls away from their methods, such as to another process. On the connection's thread: must
+  // not block. Null: the method's own factory is asked.
+  class Diverter {
+   public:
+    virtual ~Diverter() = default;
+    virtual std::shared_ptr<CallHandler> Divert(const Entry& method, std::shared_ptr<Call> call,
+                                                const CallInfo& info) = 0;
+  };
+
+  // `observer` and `diverter` may be null; they outlive the server.
+  explicit MethodTable(Admit admit, Observer* observer = nullptr, Diverter* diverter = nullptr)
+      : admit_(std::move(admit)), observer_(observer), diverter_(diverter) {}
 
   // Adds a service with all of its methods, each by its name without the service's. It is an error
   // of the program, and ends it, if `methods` are not exactly those of `service`.
@@ -102,9 +111,21 @@ class MethodTable {
 
   Admission AskToAdmit(const CallInfo& info) const { return admit_(info); }
 
+  // The handler of a call that has been admitted.
+  absl::StatusOr<std::shared_ptr<CallHandler>> Begin(const Entry& method,
+                                                     std::shared_ptr<Call> call,
+                                                     const CallInfo& info) const {
+    if (diverter_ != nullptr) {
+      std::shared_ptr<CallHandler> diverted = diverter_->Divert(method, call, info);
+      if (diverted != nullptr) return diverted;
+    }
+    return method.method.factory(std::move(call), info);
+  }
+
  private:
   Admit admit_;
   Observer* const observer_;
+  Diverter* const diverter_;
   absl::flat_hash_map<std::string, Entry> entries_;
   std::vector<std::string> service_names_;
 };

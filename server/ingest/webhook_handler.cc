@@ -104,7 +104,7 @@ struct WebhookHandler::Delivery {
   DecodedEvent decoded;
 };
 
-WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventLog& log,
+WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventSink& log,
                                IngestCounters& counters, MetricRegistry& metrics,
                                const Clock& clock, std::vector<Network> trusted_proxies,
                                RefusedRequests* refused)

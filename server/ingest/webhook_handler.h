@@ -36,7 +36,7 @@ class WebhookHandler final : public HttpHandler {
   // All of it outlives the handler. `counters` count what becomes of webhooks. `trusted_proxies` may
   // say who the client is (client_address.h). `refused` remembers what is refused; null: nothing is
   // remembered.
-  WebhookHandler(const SourceRegistry& sources, EventLog& log, IngestCounters& counters,
+  WebhookHandler(const SourceRegistry& sources, EventSink& log, IngestCounters& counters,
                  MetricRegistry& metrics, const Clock& clock,
                  std::vector<Network> trusted_proxies = {}, RefusedRequests* refused = nullptr);
   ~WebhookHandler() override;
@@ -87,7 +87,7 @@ class WebhookHandler final : public HttpHandler {
 
   // Constant after construction.
   const SourceRegistry& sources_;
-  EventLog& log_;
+  EventSink& log_;
   const std::vector<Network> trusted_proxies_;
   const std::shared_ptr<SourceMetrics> no_source_metrics_;
   const Clock& clock_;

@@ -53,7 +53,8 @@ class RpcServerImpl final : public RpcServer {
                   return fill(status);
                 },
                 executor_, gate_}),
-        table_([this](const CallInfo& info) { return Caller::Admit(info, gate_); }, &metrics_),
+        table_([this](const CallInfo& info) { return Caller::Admit(info, gate_); }, &metrics_,
+               context.diverter),
         health_(table_.service_names()),
         reflection_(table_.service_names(), *google::protobuf::DescriptorPool::generated_pool()) {
     events_.AddTo(table_);
@@ -77,6 +78,8 @@ class RpcServerImpl final : public RpcServer {
   size_t open_streams() const override { return registry_.size(); }
 
   size_t open_connections() const override { return server_->open_connections(); }
+
+  const MethodTable& methods() const override { return table_; }
 
   StreamsBehind CountBehind(Sequence head) const override { return registry_.CountBehind(head); }
 

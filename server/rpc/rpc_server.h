@@ -22,6 +22,7 @@
 #include "server/eventlog/quarantine_log.h"
 #include "server/grpc_server/grpc_refusal.h"
 #include "server/grpc_server/grpc_server_options.h"
+#include "server/grpc_server/method_table.h"
 #include "server/metrics/metric_registry.h"
 #include "server/rpc/cursors_ahead.h"
 #include "server/rpc/explain_queries.h"
@@ -64,6 +65,8 @@ struct RpcServerContext {
   std::function<std::vector<std::string>()> source_names;
   // As in ExplainContext.
   std::function<std::vector<LastWebhook>()> last_webhooks;
+  // Asked for each call first; null: nobody is.
+  MethodTable::Diverter* diverter = nullptr;
 };
 
 // Thread-safe.
@@ -80,6 +83,8 @@ class RpcServer {
   virtual std::string address() const = 0;
   virtual size_t open_streams() const = 0;
   virtual size_t open_connections() const = 0;
+  // All that is served, for whoever serves it to others as well.
+  virtual const MethodTable& methods() const = 0;
   // Of open streams; see OpenStream::CountIfBehind.
   virtual StreamsBehind CountBehind(Sequence head) const = 0;
   // How often clients were refused something since the start, by kind.

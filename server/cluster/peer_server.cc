@@ -1,0 +1,206 @@
+#include "server/cluster/peer_server.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/cluster/caller_metadata.h"
+#include "server/cluster/peer.pb.h"
+#include "server/grpc_server/unary_method.h"
+
+namespace hookgate {
+namespace {
+
+using cluster::v1::AppendRequest;
+using cluster::v1::AppendResponse;
+using cluster::v1::QuarantineRequest;
+using cluster::v1::QuarantineResponse;
+using cluster::v1::TellRequest;
+using cluster::v1::TellResponse;
+
+// Each replica has one connection to each other one, and a new one while an old one ends.
+constexpr int kMaxConnections = 128;
+constexpr int kMaxCalls = 40'000;
+// Messages that are not whole yet: so many of the largest.
+constexpr size_t kLargestAtOnce = 16;
+
+std::unique_ptr<LogEvent> EventOf(AppendRequest request) {
+  auto event = std::make_unique<LogEvent>();
+  event->source = std::move(*request.mutable_source());
+  event->webhook_id = std::move(*request.mutable_webhook_id());
+  event->type = std::move(*request.mutable_type());
+  event->subject = std::move(*request.mutable_subject());
+  event->failure = request.failure();
+  event->receive_time = absl::FromUnixMicros(request.receive_time_us());
+  event->envelope = std::move(*request.mutable_envelope());
+  event->raw_body = std::move(*request.mutable_raw_body());
+  event->event_id = std::move(*request.mutable_event_id());
+  event->secrets = std::move(*request.mutable_secrets());
+  return event;
+}
+
+AppendResponse ResponseOf(AppendResult result) {
+  AppendResponse response;
+  switch (result.outcome) {
+    case AppendResult::Outcome::kStored:
+      response.set_outcome(AppendResponse::OUTCOME_STORED);
+      break;
+    case AppendResult::Outcome::kDuplicate:
+      response.set_outcome(AppendResponse::OUTCOME_DUPLICATE);
+      break;
+    case AppendResult::Outcome::kConflict:
+      response.set_outcome(AppendResponse::OUTCOME_CONFLICT);
+      break;
+  }
+  response.set_sequence(result.sequence);
+  response.set_trace_parent(std::move(result.trace_parent));
+  return response;
+}
+
+std::unique_ptr<QuarantinedWebhook> WebhookOf(QuarantineRequest request) {
+  auto webhook = std::make_unique<QuarantinedWebhook>();
+  webhook->source = std::move(*request.mutable_source());
+  webhook->webhook_id = std::move(*request.mutable_webhook_id());
+  webhook->webhook_time = absl::FromUnixMicros(request.webhook_time_us());
+  webhook->receive_time = absl::FromUnixMicros(request.receive_time_us());
+  webhook->reason = std::move(*request.mutable_reason());
+  webhook->detail = std::move(*request.mutable_detail());
+  webhook->raw_body = std::move(*request.mutable_raw_body());
+  webhook->trace = std::move(*request.mutable_trace());
+  return webhook;
+}
+
+template <typename Request, typename Response, typename Work>
+Method PeerMethod(Work work) {
+  using Typed = TypedUnaryWork<Request, Response>;
+  return {TypedUnaryMethod<Request, Response>([work = std::move(work)](const CallInfo& info)
+                                                  -> absl::StatusOr<Typed> { return work(info); })};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PeerServer>> PeerServer::Start(const std::string& address,
+                                                              const Context& context,
+                                                              size_t max_message_bytes) {
+  auto server = absl::WrapUnique(new PeerServer(context));
+  GrpcServerOptions options;
+  options.address = address;
+  options.client_ca_required = true;
+  options.max_connections = kMaxConnections;
+  options.max_connections_per_address = kMaxConnections;
+  options.max_calls = kMaxCalls;
+  options.max_calls_per_connection = kMaxCalls;
+  options.max_message_bytes = max_message_bytes;
+  options.max_inbound_bytes_per_connection =
+      std::max(options.max_inbound_bytes_per_connection, kLargestAtOnce * max_message_bytes);
+  options.max_inbound_bytes =
+      std::max(options.max_inbound_bytes, options.max_inbound_bytes_per_connection);
+  ASSIGN_OR_RETURN(server->server_, GrpcServer::Start(options, server->table_, context.clock,
+                                                      &context.certificates));
+  return server;
+}
+
+// A call of somebody who is not a peer is refused before a byte of its message is read.
+PeerServer::PeerServer(const Context& context)
+    : context_(context), table_([this](const CallInfo& info) -> Admission {
+        if (!PeerOf(info).empty()) return {absl::OkStatus(), /*identified=*/true};
+        return {absl::PermissionDeniedError(
+                    "this port is for the replicas of a cluster, and the certificate is not that "
+                    "of one that cluster.peers names"),
+                /*identified=*/false};
+      }) {
+  AddPeerService();
+  AddForwarded();
+}
+
+std::string PeerServer::PeerOf(const CallInfo& info) const {
+  for (const CertificateName& name : info.certificate_names) {
+    if (name.kind == CertificateName::Kind::kDns && context_.peers.has(name.text)) return name.text;
+  }
+  return "";
+}
+
+void PeerServer::AddPeerService() {
+  const auto tell = [this](const CallInfo& info) {
+    return TypedUnaryWork<TellRequest, TellResponse>(
+        [this, peer = PeerOf(info)](TellRequest request, TypedResponder<TellResponse> responder) {
+          if (request.replica() != peer) {
+            return responder.Respond(InvalidField(
+                "replica", absl::StrCat("is not \"", peer, "\", whose certificate was shown")));
+          }
+          context_.peers.NoteHeard(peer, request.applied());
+          context_.replica.Hear({.cluster = request.cluster(),
+                                 .replica = request.replica(),
+                                 .address = request.address(),
+                                 .term = request.term(),
+                                 .applied = request.applied(),
+                                 .leaving = request.leaving()});
+          TellResponse response;
+          response.set_applied(context_.replica.applied());
+          responder.Respond(std::move(response));
+        });
+  };
+  const auto append = [this](const CallInfo&) {
+    return TypedUnaryWork<AppendRequest, AppendResponse>(
+        [this](AppendRequest request, TypedResponder<AppendResponse> responder) {
+          context_.log.Append(
+              EventOf(std::move(request)),
+              [responder = std::move(responder)](absl::StatusOr<AppendResult> result) mutable {
+                if (!result.ok()) return responder.Respond(result.status());
+                responder.Respond(ResponseOf(*std::move(result)));
+              });
+        });
+  };
+  const auto quarantine = [this](const CallInfo&) {
+    return TypedUnaryWork<QuarantineRequest, QuarantineResponse>(
+        [this](QuarantineRequest request, TypedResponder<QuarantineResponse> responder) {
+          context_.log.Quarantine(WebhookOf(std::move(request)),
+                                  [responder = std::move(responder)](absl::Status kept) mutable {
+                                    if (!kept.ok()) return responder.Respond(kept);
+                                    responder.Respond(QuarantineResponse());
+                                  });
+        });
+  };
+  table_.AddService(
+      *TellRequest::descriptor()->file()->FindServiceByName("PeerService"),
+      {{"Tell", PeerMethod<TellRequest, TellResponse>(tell)},
+       {"Append", PeerMethod<AppendRequest, AppendResponse>(append)},
+       {"Quarantine", PeerMethod<QuarantineRequest, QuarantineResponse>(quarantine)}});
+}
+
+// As they are served to clients, for callers that a peer vouches for. Their own factories are asked, so
+// that a call which was handed on is never handed on again.
+void PeerServer::AddForwarded() {
+  const auto* const pool = google::protobuf::DescriptorPool::generated_pool();
+  for (const char* const name : {"hookgate.v1.EventService", "hookgate.v1.SubscriptionService",
+                                 "hookgate.v1.AdminService"}) {
+    const google::protobuf::ServiceDescriptor& service = *pool->FindServiceByName(name);
+    std::map<std::string, Method> methods;
+    for (int i = 0; i < service.method_count(); ++i) {
+      const std::string& method = service.method(i)->name();
+      const MethodTable::Entry& entry =
+          *context_.methods.Find(absl::StrCat("/", name, "/", method));
+      methods[method] = {
+          [this, &entry](std::shared_ptr<Call> call,
+                         const CallInfo& info) -> absl::StatusOr<std::shared_ptr<CallHandler>> {
+            ForwardedCaller caller = FromCallerMetadata(info.metadata);
+            const CallInfo forwarded = {.method = info.method,
+                                        .peer = std::move(caller.peer),
+                                        .certificate_names = caller.certificate_names,
+                                        .metadata = std::move(caller.metadata),
+                                        .deadline = info.deadline};
+            RETURN_IF_ERROR(context_.methods.AskToAdmit(forwarded).status);
+            return entry.method.factory(std::move(call), forwarded);
+          },
+          entry.method.max_message_bytes};
+    }
+    table_.AddService(service, std::move(methods));
+  }
+}
+
+}  // namespace hookgate

@@ -1,0 +1,84 @@
+#include "server/cluster/peers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/cluster/peer.pb.h"
+
+namespace hookgate {
+namespace {
+
+// A peer that has not answered by then is told the next one.
+constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr char kTell[] = "/hookgate.cluster.v1.PeerService/Tell";
+
+}  // namespace
+
+Peers::Peers(const std::vector<PeerAddress>& peers, const CertificateStore& certificates,
+             const Clock& clock, size_t max_message_bytes)
+    : clock_(clock) {
+  absl::MutexLock lock(&mu_);
+  for (const PeerAddress& peer : peers) {
+    states_[peer.name].seen = {.name = peer.name, .problem = "not asked yet"};
+    connections_[peer.name] =
+        PeerConnection::Open(peer.name, peer.address, certificates, max_message_bytes);
+  }
+}
+
+Peers::~Peers() = default;
+
+void Peers::Send(const Heartbeat& heartbeat) {
+  cluster::v1::TellRequest request;
+  request.set_cluster(heartbeat.cluster);
+  request.set_replica(heartbeat.replica);
+  request.set_address(heartbeat.address);
+  request.set_term(heartbeat.term);
+  request.set_applied(heartbeat.applied);
+  request.set_leaving(heartbeat.leaving);
+  for (const auto& [name, connection] : connections_) {
+    {
+      absl::MutexLock lock(&mu_);
+      bool& asked = states_[name].asked;
+      if (asked && !heartbeat.leaving) continue;
+      asked = true;
+    }
+    connection->Ask(kTell, request.SerializeAsString(), kPatience,
+                    [this, name = name](const absl::StatusOr<std::string>& answer) {
+                      NoteAnswer(name, answer);
+                    });
+  }
+}
+
+void Peers::NoteAnswer(const std::string& name, const absl::StatusOr<std::string>& answer) {
+  cluster::v1::TellResponse response;
+  absl::MutexLock lock(&mu_);
+  State& state = states_[name];
+  state.asked = false;
+  state.seen.problem = std::string(answer.status().message());
+  if (!answer.ok() || !response.ParseFromString(*answer)) return;
+  state.seen.last_heard = clock_.WallNow();
+  state.seen.applied = std::max(state.seen.applied, response.applied());
+}
+
+PeerConnection* Peers::Find(const std::string& name) const {
+  const auto found = connections_.find(name);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void Peers::NoteHeard(const std::string& name, LogIndex applied) {
+  absl::MutexLock lock(&mu_);
+  const auto found = states_.find(name);
+  if (found == states_.end()) return;
+  found->second.seen.last_heard = clock_.WallNow();
+  found->second.seen.applied = std::max(found->second.seen.applied, applied);
+  found->second.seen.problem.clear();
+}
+
+std::vector<PeerState> Peers::States() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<PeerState> states;
+  for (const auto& [name, state] : states_) states.push_back(state.seen);
+  return states;
+}
+
+}  // namespace hookgate

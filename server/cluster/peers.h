@@ -1,0 +1,74 @@
+// The other replicas of the cluster, as this one reaches them.
+#ifndef HOOKGATE_SERVER_CLUSTER_PEERS_H_
+#define HOOKGATE_SERVER_CLUSTER_PEERS_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "common/clock.h"
+#include "server/cluster/peer_connection.h"
+#include "server/cluster/replica.h"
+#include "server/tls/certificate_store.h"
+
+namespace hookgate {
+
+struct PeerAddress {
+  std::string name;     // cluster.replica of that one, and a DNS name of its certificate
+  std::string address;  // HOST:PORT
+};
+
+// For GetStatus.
+struct PeerState {
+  std::string name;
+  absl::optional<absl::Time> last_heard;  // by what it said, or answered; nullopt: never
+  LogIndex applied = 0;                   // as it said then
+  std::string problem;                    // of the last call to it; "": it answered
+};
+
+// Thread-safe.
+class Peers final : public ReplicaPeers {
+ public:
+  // `certificates` and `clock` outlive it.
+  Peers(const std::vector<PeerAddress>& peers, const CertificateStore& certificates,
+        const Clock& clock, size_t max_message_bytes);
+  // Cancels what is under way, and waits for its end.
+  ~Peers() override;
+
+  // To all of them. One that has not answered the last one yet is left out, unless the sender leaves.
+  void Send(const Heartbeat& heartbeat) override;
+
+  // Null: there is none of this name. Valid while this lives.
+  PeerConnection* Find(const std::string& name) const;
+  bool has(const std::string& name) const { return Find(name) != nullptr; }
+
+  // A peer has said something; `applied` is 0 if it did not say that.
+  void NoteHeard(const std::string& name, LogIndex applied) ABSL_LOCKS_EXCLUDED(mu_);
+
+  std::vector<PeerState> States() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void NoteAnswer(const std::string& name, const absl::StatusOr<std::string>& answer)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  const Clock& clock_;
+
+  struct State {
+    PeerState seen;
+    bool asked = false;  // and has not answered yet
+  };
+  mutable absl::Mutex mu_;
+  std::map<std::string, State> states_ ABSL_GUARDED_BY(mu_);
+
+  // Constant after construction. Last: their calls note what is above.
+  std::map<std::string, std::unique_ptr<PeerConnection>> connections_;
+};
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_CLUSTER_PEERS_H_
