@@ -38,7 +38,7 @@ def static_linkopts(ctx, folders, flags):
 
     Returns:
       The flags, with "-l:libfoo.a" for "-lfoo". What is part of glibc stays; what is compiled from its headers is
-      left out. Without a static library foo, "-lfoo" stays as well, and bazel/check release says that it did.
+      left out. Without a static library foo, "-lfoo" stays as well, and bazel/package says that it did.
     """
     result = []
     for flag in flags:
