@@ -23,6 +23,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "tests/support/consume_call.h"
+#include "tests/support/eventually.h"
 #include "tests/support/hookgated_process.h"
 #include "tests/support/http_client.h"
 #include "tests/support/signed_webhook.h"
@@ -207,7 +208,8 @@ class ConsumeCrashTest : public testing::Test {
     const auto gateway = HookgatedProcess::Start(data_dir_);
     ASSERT_FALSE(gateway->grpc().empty());
     std::thread consumer([&] { ConsumeUntilKilled(gateway->grpc(), "last", ledger_); });
-    while (Get(gateway->grpc()).backlog().events() > 0) std::this_thread::yield();
+    EXPECT_TRUE(Eventually("the rest is acked",
+                           [&] { return Get(gateway->grpc()).backlog().events() == 0; }));
     EXPECT_EQ(Get(gateway->grpc()).dead_letters(), 0);
     CheckHistory(gateway->grpc());
     gateway->Kill();

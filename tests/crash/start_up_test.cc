@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "tests/bench/grow_log.h"
+#include "tests/support/eventually.h"
 #include "tests/support/hookgated_process.h"
 #include "tests/support/http_client.h"
 #include "tests/support/signed_webhook.h"
@@ -38,7 +39,7 @@ void KillUnderLoad(HookgatedProcess& gateway) {
       }
     });
   }
-  while (busy > 0) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("all have sent", [&] { return busy == 0; }));
   gateway.Kill();
   for (std::thread& sender : senders) sender.join();
 }

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
-#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -19,6 +18,7 @@
 #include "hookgate/v1/subscription_service.grpc.pb.h"
 #include "server/access/access_policy.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/program.h"
 #include "tests/support/secret_watch.h"
 #include "tests/support/test_certificates.h"
@@ -515,7 +515,8 @@ TEST_F(TlsTest, CertificateIsReadAgainWhenItsFilesChangeAndOnSighup) {
   const TestCertificate next = other_authority_.Issue();
   Write(certificate_file_, next.certificate);
   Write(key_file_, next.key);
-  while (!Try(Connect(other_authority_), "right").ok()) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the new certificate is served",
+                         [&] { return Try(Connect(other_authority_), "right").ok(); }));
   EXPECT_EQ(Try(Connect(authority_), "right").error_code(), StatusCode::UNAVAILABLE);
   // At once on SIGHUP.
   Write(certificate_file_, server_.certificate);

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/program.h"
 #include "tests/support/temporary_log.h"
 #include "tests/support/test_certificates.h"
@@ -51,7 +52,8 @@ class CliTest : public GatewayTest {
     return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
   }
   static void WaitForLines(const std::string& path, size_t count) {
-    while (LinesOf(ReadTestFile(path)) < count) std::this_thread::yield();
+    ASSERT_TRUE(Eventually(absl::StrCat(count, " lines are in ", path),
+                           [&] { return LinesOf(ReadTestFile(path)) >= count; }));
   }
   // A consumer of "billing" whose program runs on, with a child; both process ids are in the file
   // `pids`, each on a line, as soon as they run.
@@ -260,15 +262,15 @@ TEST_F(CliTest, AConsumerIsKilledAndTheOtherHandlesItsShare) {
       StartHookgate({"consume", "billing", "--name", "killed", "--concurrency", "3", "--exec",
                      absl::StrCat("echo $HOOKGATE_SEQUENCE >> ", begun, "; exec sleep 60")});
   Hookgate({"send", "--count", "3"});
-  while (LinesOf(ReadTestFile(begun)) < 3) std::this_thread::yield();
+  WaitForLines(begun, 3);
   const pid_t other =
       StartHookgate({"consume", "billing", "--name", "other", "--concurrency", "2", "--exec",
                      absl::StrCat("echo $HOOKGATE_SEQUENCE $HOOKGATE_ATTEMPT >> ", handled)});
   Hookgate({"send", "--count", "5"});
-  while (LinesOf(ReadTestFile(handled)) < 5) std::this_thread::yield();
+  WaitForLines(handled, 5);
   kill(killed, SIGKILL);
   WaitForProgram(killed);
-  while (LinesOf(ReadTestFile(handled)) < 8) std::this_thread::yield();
+  WaitForLines(handled, 8);
   kill(other, SIGINT);
   EXPECT_EQ(WaitForProgram(other), 0);
   const std::vector<std::string> lines =
@@ -287,9 +289,9 @@ TEST_F(CliTest, AConsumerThatIsInterruptedFinishesWhatItRuns) {
       {"consume", "billing", "--exec",
        absl::StrCat("echo >> ", begun, "; while [ ! -e ", go_on, " ]; do sleep 0.01; done")});
   Hookgate({"send", "--count", "2"});
-  while (LinesOf(ReadTestFile(begun)) < 1) std::this_thread::yield();
+  WaitForLines(begun, 1);
   kill(consumer, SIGTERM);
-  while (IsPending(consumer, SIGTERM)) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the signal is taken", [&] { return !IsPending(consumer, SIGTERM); }));
   std::ofstream(go_on) << "go on";
   EXPECT_EQ(WaitForProgram(consumer), 0);
   EXPECT_EQ(LinesOf(ReadTestFile(begun)), 1u);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
 #include "tests/support/http2_frames.h"
 
 namespace hookgate {
@@ -68,11 +69,11 @@ TEST_F(DrainTest, SignedWebhookThatWaitsForItsCommitIsStoredAndAnswered) {
   {
     const WriteLock lock(data_dir_);
     client.Send(SignedWebhook().Request());
-    while (!GetStatus().sources(0).secrets(0).has_last_verified_time()) {
-    }
+    ASSERT_TRUE(Eventually("the signature is verified", [&] {
+      return GetStatus().sources(0).secrets(0).has_last_verified_time();
+    }));
     gateway_->Signal(SIGTERM);
-    while (Readiness().status != 503) {
-    }
+    ASSERT_TRUE(Eventually("it drains", [&] { return Readiness().status == 503; }));
     EXPECT_THAT(Readiness().body, HasSubstr("draining"));
   }
   const auto reply = client.ReadReply();
@@ -167,8 +168,7 @@ TEST_F(StalledDrainTest, HoldsTheEndUpForTheDrainTimeoutAlone) {
 TEST_F(StalledDrainTest, SecondSignalEndsAtOnce) {
   StartWithStalledSubscriber("drain_timeout { seconds: 600 }");
   gateway_->Signal(SIGTERM);
-  while (Readiness().status != 503) {
-  }
+  ASSERT_TRUE(Eventually("it drains", [&] { return Readiness().status == 503; }));
   gateway_->Signal(SIGINT);
   EXPECT_EQ(gateway_->WaitForExit(), 128 + SIGINT);
 }

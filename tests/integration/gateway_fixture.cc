@@ -3,12 +3,12 @@
 #include <csignal>
 #include <fstream>
 #include <iostream>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -52,7 +52,7 @@ void GatewayTest::Reload(const std::string& config) {
   };
   const size_t before = reloads();
   gateway_->Signal(SIGHUP);
-  while (reloads() == before) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("the config is read again", [&] { return reloads() != before; }));
 }
 
 HttpReply GatewayTest::SendBytes(const std::string& request) {

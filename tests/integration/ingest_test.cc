@@ -20,6 +20,7 @@
 #include "server/event/sample_event.h"
 #include "tests/bench/process_usage.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/test_certificates.h"
 
 namespace hookgate {
@@ -404,7 +405,8 @@ TEST_F(IngestTest, UnsignedBodiesTakeBoundedMemoryWhichIsGivenBack) {
     EXPECT_LT(ResidentBytes(gateway_->pid()) - before, kMaxMore);
     Store({});  // Meanwhile.
   }
-  while (ResidentBytes(gateway_->pid()) - before > kMaxLeft) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("the memory is given back",
+                         [&] { return ResidentBytes(gateway_->pid()) - before <= kMaxLeft; }));
 }
 
 TEST_F(IngestTest, RequestsAreTakenInEveryFormThatHttpHas) {
@@ -486,7 +488,7 @@ TEST_F(IngestTest, WithoutFileDescriptorsNewConnectionsWaitAndOpenOnesAreServed)
   const auto logged = [this](const char* text) {
     return gateway_->log().find(text) != std::string::npos;
   };
-  while (!logged("accept failed")) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("it logs that", [&] { return logged("accept failed"); }));
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(open.Send(SignedWebhook().Request()));
     const auto reply = open.ReadReply();
@@ -498,7 +500,8 @@ TEST_F(IngestTest, WithoutFileDescriptorsNewConnectionsWaitAndOpenOnesAreServed)
   const auto reply = waiting.ReadReply();
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200) << reply->body;
-  while (!logged("accepting connections again")) std::this_thread::yield();
+  ASSERT_TRUE(
+      Eventually("it accepts again", [&] { return logged("accepting connections again"); }));
   // It pauses 100 ms after each failure, and does not tell of each.
   const int64_t pauses = (absl::Now() - begin_time) / absl::Milliseconds(100);
   const std::string log = gateway_->log();

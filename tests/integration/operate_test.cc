@@ -18,6 +18,7 @@
 #include "google/protobuf/text_format.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/consume_call.h"
+#include "tests/support/eventually.h"
 
 namespace hookgate {
 namespace {
@@ -360,7 +361,7 @@ TEST_F(RedeliverTest, WhatTheFilterDoesNotAdmitComesOnlyIfThatIsMeant) {
     ConsumeCall call(gateway_->grpc(), kOpen);
     EXPECT_TRUE(call.Ack(call.NextDelivery().delivery_id()));
     EXPECT_EQ(call.NextResult().result(), v1::AckResult::RESULT_OK);
-    while (Get().passed_events() < 2) std::this_thread::yield();
+    ASSERT_TRUE(Eventually("two have passed", [&] { return Get().passed_events() >= 2; }));
   }
   using Response = v1::RedeliverEventsResponse;
   EXPECT_EQ(

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +15,7 @@
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
 
 namespace hookgate {
 namespace {
@@ -136,12 +136,12 @@ TEST_F(OperatorEventsTest, DeadLettersOfOperatorEventsAreNotTold) {
   EXPECT_EQ(Next().type(), "hookgate.reload.failed");
   ConsumeCall call(gateway_->grpc(), "subscription: 'billing' consumer_name: 'a'");
   call.Nack(call.NextDelivery().delivery_id());
-  while (DeadLetters() == 0) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("one is a dead letter", [&] { return DeadLetters() == 1; }));
   // The look that tells this one would have told of the dead letter before it.
   Reload(kBadConfig);
   EXPECT_EQ(Next().type(), "hookgate.reload.failed");
   call.Nack(call.NextDelivery().delivery_id());
-  while (DeadLetters() == 1) std::this_thread::yield();
+  ASSERT_TRUE(Eventually("two are dead letters", [&] { return DeadLetters() == 2; }));
   Store({});
   call.Nack(call.NextDelivery().delivery_id());
   const v1::Event event = Next();

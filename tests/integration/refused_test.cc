@@ -5,7 +5,6 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -15,6 +14,7 @@
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
 #include "tests/support/http_client.h"
 #include "tests/support/program.h"
 #include "tests/support/secret_watch.h"
@@ -263,7 +263,7 @@ TEST_F(RefusedTest, OpenStreamsSayWhoTheyAreAndWhereTheyStand) {
   subscriber.Cancel();
   next.Cancel();
   consumer.Cancel();
-  while (!ListStreams().streams().empty()) std::this_thread::yield();
+  EXPECT_TRUE(Eventually("no stream is left", [&] { return ListStreams().streams().empty(); }));
 }
 
 }  // namespace
