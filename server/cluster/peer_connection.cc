@@ -24,6 +24,8 @@ using ByteReactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
 constexpr int kFirstBackoffMs = 50;
 constexpr int kLongestBackoffMs = 500;
+constexpr int kKeepaliveMs = 1000;
+constexpr int kKeepaliveTimeoutMs = 3000;
 
 grpc::ByteBuffer ToBuffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
@@ -237,6 +239,10 @@ class PeerConnectionImpl final : public PeerConnection {
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstBackoffMs);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kLongestBackoffMs);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestBackoffMs);
+    // A replica that is paused, or whose machine is gone, ends no connection by itself.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // Each has a connection of its own, and none is shared with another cluster in this process.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(static_cast<int>(max_message_bytes_));
