@@ -109,7 +109,7 @@ Command ConflictsDiscardCommand() {
       .name = kName,
       .summary = "Discard other bodies permanently",
       .description =
-          "Removes the other bodies of events for good. The events stay as they are. On a "
+          "Removes the other bodies of events permanently. The events stay as they are. On a "
           "terminal it asks first.",
       .arguments = {.usage = "[SEQUENCE ...]", .most = kAnyNumber},
       .flags =

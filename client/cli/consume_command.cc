@@ -168,7 +168,8 @@ class Consumption {
         not_started_ = reason;
         return Verdict::GiveBack();
       case ProgramResult::End::kStopped:
-        Say(absl::StrCat(which, ", was ended: its event is given back, or others may have it"),
+        Say(absl::StrCat(which,
+                         ", was ended; its event is given back, or another consumer may have it"),
             environment_);
         return Verdict::GiveBack();
       default:
@@ -213,7 +214,7 @@ Command ConsumeCommand() {
           "in its environment (values above 4 KiB only in the JSON), without "
           "HOOKGATE_TOKEN and OPENAI_WEBHOOK_SECRET. TRACEPARENT is the event's trace, as tools of "
           "OpenTelemetry read it. Exit 0 acks; anything else nacks, with the "
-          "last line of its standard error as the reason, and the event comes again after a "
+          "last line of its standard error as the reason, and the event is redelivered after a "
           "back-off. Its exit decides: what it leaves in the background is neither waited for nor, "
           "if it exited with 0, ended. Without --exec events are printed and acked.\n\n"
           "While the program runs, the lease of its event is extended. When the event may be with "

@@ -87,7 +87,7 @@ int Run(const Flags& flags, Environment& environment) {
 Command ExplainCommand() {
   return {
       .name = kName,
-      .summary = "Explain one event: how it came, who has handled it, why not",
+      .summary = "Explain one event: how it arrived, what handled it, or why not",
       .description =
           "Says all that is known of one event: how it came, and for each durable subscription "
           "where it is and why, with every attempt. ID is its sequence, the id in its body "

@@ -220,10 +220,10 @@ TEST_F(ExplainTest, WhatIsLeftOutIsCounted) {
   Answer("hidden_subscriptions: 2 omitted_subscriptions: 1");
   EXPECT_THAT(Page(), AllOf(HasSubstr("2 subscriptions of which you may not know"),
                             HasSubstr("1 more subscription had no room"),
-                            Not(HasSubstr("There is no durable subscription"))));
+                            Not(HasSubstr("There are no durable subscriptions"))));
   response_.Clear();
   Answer("");
-  EXPECT_THAT(Page(), HasSubstr("There is no durable subscription.\n"));
+  EXPECT_THAT(Page(), HasSubstr("There are no durable subscriptions.\n"));
 }
 
 TEST_F(ExplainTest, AbsentOneIsExplainedAndNotFound) {

@@ -129,7 +129,7 @@ std::string StateFields(const ExplainEventResponse& response, const Reader& read
     out << "\n";
     table.Print(reader.style, out);
   } else if (response.hidden_subscriptions() == 0) {
-    out << "\nThere is no durable subscription.\n";
+    out << "\nThere are no durable subscriptions.\n";
   }
   if (response.omitted_subscriptions() > 0) {
     out << Count(response.omitted_subscriptions(), "more subscription")

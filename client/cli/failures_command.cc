@@ -242,7 +242,7 @@ std::vector<FlagSpec> HandledFlags() {
                    "or discarded, and at least one has."},
           {.name = "unhandled",
            .kind = FlagKind::kBool,
-           .help = "Only the others: those for which nobody has done all that is to be done."}};
+           .help = "Only the others: failures that at least one subscription has not handled."}};
 }
 
 }  // namespace

@@ -57,25 +57,26 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command QuarantineDiscardCommand() {
-  return {.name = kName,
-          .summary = "Discard them permanently",
-          .description =
-              "Removes webhooks from the quarantine for good: no upgrade can turn them into events "
-              "any more. On a terminal it asks first.",
-          .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
-          .flags = Join({QuarantineSelectionFlags(),
-                         {YesFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),
-                          OutputFlag(), ColorFlag()}}),
-          .examples = {{"hookgate quarantine discard 7", "This one, after a question."},
-                       {"hookgate quarantine discard --all --source staging --yes",
-                        "All from this source, without one."}},
-          .exits = {{kFine, "They are removed, or there was nothing to discard."},
-                    {kFailed, "The answer was no, one is not there, or the gateway refused."},
-                    {kWrongUsage,
-                     "The command line is wrong, or --yes is missing without a terminal; "
-                     "nothing was done."},
-                    {kUnreachable, "No gateway answered in time."}},
-          .run = Run};
+  return {
+      .name = kName,
+      .summary = "Discard them permanently",
+      .description =
+          "Removes webhooks from the quarantine permanently: no upgrade can turn them into events "
+          "any more. On a terminal it asks first.",
+      .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
+      .flags = Join({QuarantineSelectionFlags(),
+                     {YesFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),
+                      OutputFlag(), ColorFlag()}}),
+      .examples = {{"hookgate quarantine discard 7", "This one, after a question."},
+                   {"hookgate quarantine discard --all --source staging --yes",
+                    "All from this source, without one."}},
+      .exits = {{kFine, "They are removed, or there was nothing to discard."},
+                {kFailed, "The answer was no, one is not there, or the gateway refused."},
+                {kWrongUsage,
+                 "The command line is wrong, or --yes is missing without a terminal; "
+                 "nothing was done."},
+                {kUnreachable, "No gateway answered in time."}},
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

@@ -161,8 +161,8 @@ FlagSpec CursorFileFlag() {
   return {.name = "cursor-file",
           .value = "FILE",
           .help =
-              "Keep the position in this file: the next run goes on after the last event "
-              "printed. --from, --after and --since count only while there is no such file.",
+              "Keep the position in this file: the next run continues after the last event "
+              "printed. --from, --after and --since are used only if the file does not exist.",
           .any_bytes = true};
 }
 
@@ -203,7 +203,7 @@ Command SubscribeCommand() {
       .description =
           "Prints the gateway's events, in order, each as soon as it is stored, until Ctrl-C. When "
           "the stream breaks, or no gateway answers, it is opened again, as long as it takes, and "
-          "goes on exactly after the last event printed. Events go to standard output, and what "
+          "continues exactly after the last event printed. Events go to standard output, and what "
           "happens to the stream to standard error.",
       .flags = Join({StartFlags("latest"), {CursorFileFlag()}, FilterFlags(), StreamFlags()}),
       .examples = {{"hookgate subscribe --from earliest", "All stored events, then new ones."},

@@ -129,7 +129,7 @@ std::string SubscriptionPage(const v1::Subscription& subscription, const Reader&
       {"position", subscription.position_cursor()},
       {"backlog", BacklogText(subscription.backlog())},
       {"in flight", absl::StrCat(subscription.in_flight())},
-      {"to come again", absl::StrCat(subscription.awaiting_redelivery())},
+      {"to be redelivered", absl::StrCat(subscription.awaiting_redelivery())},
       {"dead letters", absl::StrCat(subscription.dead_letters()),
        subscription.dead_letters() > 0 ? Look::kBad : Look::kPlain}};
   if (subscription.has_pause_time()) {

@@ -42,7 +42,7 @@ Command SubscriptionsShowCommand() {
       .summary = "Show one: how far behind it is, and its consumers",
       .description =
           "Shows a durable subscription: its settings, how far behind it is, what is in "
-          "flight or waits to come again, its dead letters, what retention took before it was "
+          "flight or waits for redelivery, its dead letters, what retention took before it was "
           "acked, and each consumer with what it holds and when it acked last.",
       .arguments = {.usage = "NAME", .least = 1, .most = 1},
       .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},

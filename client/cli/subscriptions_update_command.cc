@@ -64,8 +64,8 @@ Command SubscriptionsUpdateCommand() {
   return {.name = kName,
           .summary = "Change some of its settings",
           .description =
-              "Changes the settings that are named, and no others; nothing is changed if somebody "
-              "else changes the subscription at the same moment. Its consumers stay. A new "
+              "Changes the settings that are named, and no others; nothing is changed if another "
+              "caller changes the subscription at the same moment. Its consumers stay. A new "
               "filter judges what has not been delivered yet; what was delivered stays due until "
               "it is acked. --source, --type and --subject replace what was there.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},

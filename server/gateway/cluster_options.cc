@@ -147,8 +147,8 @@ ClusterPeersOptions ResolvePeers(const hookgate::config::v1::Peers& config,
   options.certificates = ResolveTls(config.tls(), "cluster.peers.tls", problems);
   if (config.tls().client_ca_file().empty()) {
     problems.AddError("cluster.peers.tls.client_ca_file",
-                      "is missing: it says who has signed the certificates of the replicas, and "
-                      "nobody else may come in there");
+                      "is missing: it names the CA of the replicas' certificates, and only they "
+                      "may connect there");
   }
   if (config.peers_size() > kMaxPeers) {
     problems.AddError("cluster.peers.peers",

@@ -99,7 +99,7 @@ std::string WithoutQuotes(absl::string_view message) {
     message = message.substr(0, message.find(quote));
   }
   if (absl::StrContains(message, "whsec_")) {
-    return "a secret stands where none is expected; write it as inline: \"...\"";
+    return "a secret is in the wrong place; write it as inline: \"...\"";
   }
   // What is between quotes is every second part.
   std::vector<std::string> parts = absl::StrSplit(message, '"');
@@ -110,7 +110,7 @@ std::string WithoutQuotes(absl::string_view message) {
     } else if (IsHarmlessQuote(parts[i])) {
       absl::StrAppend(&said, "\"", parts[i], "\"");
     } else {
-      absl::StrAppend(&said, "(not repeated here, since it may be a secret)");
+      absl::StrAppend(&said, "(not shown, because it may be a secret)");
     }
   }
   return said;
@@ -172,7 +172,7 @@ absl::Status SetAddress(const std::string& value, absl::string_view key,
                         absl::string_view default_value, std::string& option) {
   option = value.empty() ? std::string(default_value) : value;
   if (ParseHostPort(option).has_value()) return absl::OkStatus();
-  return InvalidField(key, absl::StrCat("\"", option, "\" is no HOST:PORT; write for example ",
+  return InvalidField(key, absl::StrCat("\"", option, "\" is not a HOST:PORT; use for example ",
                                         default_value, ", or [::1]:8080 for IPv6"));
 }
 
@@ -227,8 +227,8 @@ void WarnOfTrustInEverybody(const std::vector<Network>& trusted_proxies, Problem
     if (!IsEverybody(trusted_proxies[i])) continue;
     problems.AddWarning(
         absl::StrCat("http.trusted_proxies[", i, "]"),
-        "is everybody, so whoever sends a request chooses the address that allowed_networks, "
-        "max_connections_per_address and log lines go by; name the proxies' own networks");
+        "covers every address, so any sender can choose the address that allowed_networks, "
+        "max_connections_per_address and log lines use; name the proxies' own networks");
   }
 }
 
@@ -282,7 +282,7 @@ void ResolveHttp(const Config& config, Options& options, Problems& problems) {
     const int64_t number = http.max_remembered_refusals();
     if (number < 0 || number > kMaxRememberedRefusals) {
       problems.AddError("http.max_remembered_refusals",
-                        absl::StrCat("is ", number, "; it must be from 0, for none, to ",
+                        absl::StrCat("is ", number, "; it must be from 0 (remember none) to ",
                                      kMaxRememberedRefusals));
     }
     options.max_remembered_refusals = static_cast<size_t>(std::max<int64_t>(number, 0));
@@ -534,7 +534,7 @@ void CheckSourcesOfOperatorEvents(const Options& options, Problems& problems) {
   if (may_be_silent && types.count(OperatorEventType::kSilent) > 0) {
     problems.AddWarning("operator_events.types",
                         absl::StrCat(NameOf(OperatorEventType::kSilent),
-                                     " is on, but no source has silent_after, so none is silent"));
+                                     " is on, but no source has silent_after, so it never occurs"));
   }
 }
 
@@ -569,8 +569,8 @@ std::string NoVariable(const std::string& name) {
     return absl::ascii_isupper(c) || absl::ascii_isdigit(c) || c == '_';
   });
   if (usual) return absl::StrCat("the environment variable ", name, " is not set");
-  return "there is no environment variable of this name, which is not repeated here, since it may "
-         "be a secret itself: the name of a variable is meant";
+  return "no environment variable has this name, which is not shown because it may itself "
+         "be a secret: give the name of a variable";
 }
 
 // The text of a secret, from wherever the config says it is.

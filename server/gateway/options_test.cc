@@ -222,7 +222,7 @@ TEST_F(OptionsTest, AddressWithoutProperHostOrPortIsNamed) {
       const std::string error =
           ErrorOf(absl::StrCat(section, " { address: \"", address, "\" }"), key);
       EXPECT_THAT(error, HasSubstr(absl::StrCat("\"", address, "\"")));
-      EXPECT_THAT(error, HasSubstr("write for example 127.0.0.1:"));
+      EXPECT_THAT(error, HasSubstr("use for example 127.0.0.1:"));
     }
   }
 }
@@ -333,7 +333,7 @@ TEST_F(OptionsTest, RefusalsAreRememberedUnlessTurnedOff) {
   for (const char* value : {"-1", "10001"}) {
     EXPECT_THAT(ErrorOf(absl::StrCat("http { max_remembered_refusals: ", value, " }"),
                         "http.max_remembered_refusals"),
-                HasSubstr("it must be from 0, for none, to 10000"));
+                HasSubstr("it must be from 0 (remember none) to 10000"));
   }
 }
 
@@ -770,7 +770,7 @@ TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
     config.mutable_http()->add_trusted_proxies(network);
     Resolve(config, problems);
     EXPECT_THAT(problems.warnings(),
-                testing::Contains(StartsWith("http.trusted_proxies[1]: is everybody")))
+                testing::Contains(StartsWith("http.trusted_proxies[1]: covers every address")))
         << network;
   }
 }
@@ -911,7 +911,7 @@ TEST_F(OptionsTest, SecretInThePlaceOfAFieldIsNotRepeated) {
   LoadConfig(WriteFile("http {\n Zx9kQ2vLmN8pRt4w: 1 }"), unknown);
   EXPECT_THAT(unknown.errors(),
               ElementsAre(AllOf(HasSubstr(":2:"), HasSubstr("hookgate.config.v1.Http"),
-                                HasSubstr("no field named (not repeated here"))));
+                                HasSubstr("no field named (not shown, because"))));
 }
 
 TEST_F(OptionsTest, ConfigFileThatCannotBeReadIsNamed) {

@@ -309,7 +309,7 @@ std::string ReportText(const RestoreReport& report) {
       "  The refusal names earliest_cursor, from which all that this log holds is sent, and\n"
       "  common_cursor, if it is known up to where the subscriber's log and this one are the "
       "same.\n"
-      "  Durable subscriptions go on from the position that the backup holds: what was settled\n"
+      "  Durable subscriptions continue from the position in the backup: what was settled\n"
       "  since then is delivered again. Delivery ids given out since then are UNKNOWN.\n"
       "What to do:\n"
       "  Start hookgated. Have senders send again what they sent since the backup was taken: it "
