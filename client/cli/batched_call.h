@@ -1,4 +1,5 @@
-// Calls that do something to things that are named by numbers, and answer with a result for each.
+// Calls that act on items named by numbers, such as dead letters, and return a result for each
+// item.
 #ifndef HOOKGATE_CLIENT_CLI_BATCHED_CALL_H_
 #define HOOKGATE_CLIENT_CLI_BATCHED_CALL_H_
 
@@ -21,7 +22,7 @@
 
 namespace hookgate::cli {
 
-// What became of one of them.
+// The result of one item.
 struct ResultLine {
   int64_t number = 0;
   bool done = false;
@@ -38,9 +39,10 @@ struct BatchedCall {
   size_t max_batch = 1000;  // in one request
 };
 
-// Calls it for `numbers`, at most max_batch at a time, and prints a line for each result, or the
-// result itself with --output json. The first call that fails ends it. Returns the exit code:
-// kFailed as well if something was not done. The command has --timeout, OutputFlag and ColorFlag.
+// Makes calls for `numbers`, with at most max_batch in each, and prints a line for each result, or
+// the result itself with --output json. Stops at the first call that fails. Returns the exit code,
+// which is kFailed also if an item was not handled. The command has --timeout, OutputFlag and
+// ColorFlag.
 template <typename Stub, typename Request, typename Response>
 int CallInBatches(const BatchedCall<Stub, Request, Response>& call, Stub& stub,
                   const std::vector<int64_t>& numbers, const Flags& flags, Connection& connection,

@@ -60,20 +60,19 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command ConflictsListCommand() {
-  return {
-      .name = kName,
-      .summary = "List the events that came again with another body",
-      .description =
-          "Lists the events under whose webhook-id another body came, properly signed: when that "
-          "was last, how often, and how long the first other body is. The event has the body "
-          "that came before all of them.",
-      .flags = Join({{{.name = "source", .value = "NAME", .help = "Only from this source."}},
-                     PagedListingFlags()}),
-      .examples = {{"hookgate conflicts list", "Which events have another body?"},
-                   {"hookgate conflicts list --all --output json | jq -r .sequence",
-                    "The sequences alone, for a script."}},
-      .exits = ListingExits(),
-      .run = Run};
+  return {.name = kName,
+          .summary = "List events that were repeated with another body",
+          .description =
+              "Lists the events whose webhook-id was sent again with another body and a valid "
+              "signature: when that was last, how often, and how long the first other body is. The "
+              "event keeps the body that came first.",
+          .flags = Join({{{.name = "source", .value = "NAME", .help = "Only from this source."}},
+                         PagedListingFlags()}),
+          .examples = {{"hookgate conflicts list", "Which events have another body?"},
+                       {"hookgate conflicts list --all --output json | jq -r .sequence",
+                        "The sequences alone, for a script."}},
+          .exits = ListingExits(),
+          .run = Run};
 }
 
 }  // namespace hookgate::cli

@@ -1,4 +1,4 @@
-// What `failures` and `events` share: a window of time, pages, and how they are shown.
+// Shared by `failures` and `events`: the flags of a window of time, paging, and printing.
 #ifndef HOOKGATE_CLIENT_CLI_EVENT_LISTING_H_
 #define HOOKGATE_CLIENT_CLI_EVENT_LISTING_H_
 
@@ -24,14 +24,14 @@ namespace hookgate::cli {
 // --output, --color.
 std::vector<FlagSpec> ListingFlags(const std::string& default_since);
 
-// Fills what the two list requests share from the flags.
+// Fills the fields that both list requests have, from the flags.
 template <typename Request>
 void FillRequest(const Flags& flags, absl::Time now, Request& request);
 
 struct ListedPage {
   std::vector<v1::Event> events;
   std::string next_page_token;
-  // How many there are in all, if the gateway counts them; `total_truncated`: and more.
+  // How many there are in all, if the gateway counts them; with `total_truncated`, there are more.
   std::optional<int64_t> total;
   bool total_truncated = false;
 };
@@ -44,9 +44,9 @@ struct Listing {
   std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
                              ListedPage& page)>
       fetch;
-  // All that was listed as a table; none: a row for each event, and no more columns than that.
+  // Makes the table of all listed events. Empty: one row for each event, with the usual columns.
   std::function<Table(const std::vector<v1::Event>& events, const Reader& reader)> table = {};
-  // What is to be said below it, besides; a line, or nothing.
+  // Makes a line to print below the table; may return "".
   std::function<std::string(Connection& connection)> note = {};
 };
 

@@ -11,7 +11,7 @@
 
 namespace hookgate {
 
-// Each returns the sequence after which to read. `field` is how errors call it: InvalidField.
+// Each returns the sequence after which to read. `field` is the name for errors (InvalidField).
 
 // Reads the log.
 absl::StatusOr<Sequence> StartAtTime(const google::protobuf::Timestamp& time,

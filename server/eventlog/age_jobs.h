@@ -1,4 +1,4 @@
-// What the writer thread stores of the log's age.
+// The jobs by which the writer thread stores the event log's age.
 #ifndef HOOKGATE_SERVER_EVENTLOG_AGE_JOBS_H_
 #define HOOKGATE_SERVER_EVENTLOG_AGE_JOBS_H_
 

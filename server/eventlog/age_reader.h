@@ -1,4 +1,4 @@
-// Reads what a log knows of its age.
+// Reads the ages that an event log has stored: for how long it was open, and its events' ages.
 #ifndef HOOKGATE_SERVER_EVENTLOG_AGE_READER_H_
 #define HOOKGATE_SERVER_EVENTLOG_AGE_READER_H_
 

@@ -8,8 +8,8 @@
 namespace hookgate {
 namespace {
 
-// While a checkpoint runs, commits add pages that it does not move. Another one moves those, in
-// less time: so few are left before long that the writer can move them itself.
+// While a checkpoint runs, commits add pages that it does not move. The next checkpoint moves those
+// and takes less time, so soon so few pages are left that the writer can move them itself.
 constexpr int kFewPages = 256;
 constexpr int kMaxRounds = 5;
 

@@ -1,4 +1,4 @@
-// Reads what is stored of single events in durable subscriptions.
+// Reads the stored history of single events in durable subscriptions.
 #ifndef HOOKGATE_SERVER_EVENTLOG_HISTORY_READER_H_
 #define HOOKGATE_SERVER_EVENTLOG_HISTORY_READER_H_
 
@@ -21,10 +21,10 @@ class HistoryReader {
                                                          const std::vector<int64_t>& ids);
   absl::StatusOr<DeliveryScanPage> Scan(int64_t id, const DeliveryScan& scan);
 
-  // How many rows of history there are. Walks through an index of them.
+  // Counts the rows of history. Walks through an index of all of them.
   absl::StatusOr<int64_t> Count();
-  // A subscription that is gone, and of which there still are rows; 0: there is none. Costs a step
-  // a subscription.
+  // Returns a deleted subscription that still has rows, or 0. Takes one step of the index for each
+  // subscription.
   absl::StatusOr<int64_t> FindForgotten();
 
  private:

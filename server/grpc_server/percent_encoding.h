@@ -1,4 +1,4 @@
-// How gRPC writes a status message into a header field ("Status-Message" in PROTOCOL-HTTP2.md):
+// Encodes a status message for a header field as gRPC does ("Status-Message" in PROTOCOL-HTTP2.md):
 // printable ASCII as it is, anything else, and '%' itself, as %XX. Pure.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_PERCENT_ENCODING_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_PERCENT_ENCODING_H_
@@ -10,7 +10,7 @@
 
 namespace hookgate {
 
-// At most `max_bytes`: what does not fit is left out, never a part of a character of UTF-8.
+// Returns at most `max_bytes`. Text that does not fit is cut off, between characters of UTF-8.
 std::string PercentEncode(absl::string_view text, size_t max_bytes);
 
 }  // namespace hookgate

@@ -52,7 +52,7 @@ TEST(RequestHeadTest, OtherKindsOfMessagesAreGrpcToo) {
   EXPECT_EQ(CallWith("content-type", "application/grpc;x=y").http_status(), 200);
   EXPECT_EQ(CallWith("content-type", "Application/gRPC+proto ; x=y").http_status(), 200);
   EXPECT_EQ(CallWith("content-type", "application/grpc-web").http_status(), 415);
-  // They were taken, and their messages read as protobuf.
+  // Such requests were accepted, and their messages read as protobuf.
   for (const char* other :
        {"application/grpc+json", "application/grpc+protobuf", "application/grpc+",
         "application/grpc proto", "application/grpc+json;x", ";application/grpc", ""}) {
@@ -83,7 +83,8 @@ TEST(RequestHeadTest, BinaryMetadataMustBeBase64) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("trace-bin"));
 }
 
-// A block of a few kilobytes can stand for a list of megabytes: nothing is kept beyond the limit.
+// A header block of a few kilobytes can stand for megabytes of fields. Nothing beyond the limit is
+// kept.
 TEST(RequestHeadTest, TooLongAListIsNotKept) {
   RequestHead head;
   head.Begin(1000);
@@ -95,7 +96,7 @@ TEST(RequestHeadTest, TooLongAListIsNotKept) {
   EXPECT_EQ(head.TakeMetadata().entries().size(), 7);
 }
 
-// Values with commas between them are a field each, with its name: 8 kB stood for 64 MB.
+// Each comma-separated value became a field with its own copy of the name, so 8 kB became 64 MB.
 TEST(RequestHeadTest, ValuesInOneFieldCountAsFields) {
   RequestHead head;
   head.Begin(16'000);

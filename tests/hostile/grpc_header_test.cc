@@ -30,7 +30,8 @@ namespace {
 
 constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
 
-// Names that libgrpc gives a meaning to, of requests and of answers, and some that it does not.
+// Header names that have a meaning for libgrpc, in requests and in answers, and some that have
+// none.
 const char* const kNames[] = {"grpclb_client_stats",
                               "lb-token",
                               "lb-cost-bin",
@@ -88,7 +89,7 @@ class GrpcHeaderTest : public GatewayTest {
   }
 
   // Sends every name with every value, to a method that is open to strangers and to one that is
-  // not, each over a connection of its own, and has the gateway show that it lives after each name.
+  // not, each over its own connection, and checks after each name that the gateway still answers.
   void SendAll(const std::function<std::unique_ptr<HttpClient>()>& connect) {
     for (const char* name : kNames) {
       for (const std::string& value : kValues) {
@@ -110,8 +111,8 @@ class GrpcHeaderTest : public GatewayTest {
   }
 };
 
-// A filter of libgrpc copied every header of a call for the check of its identity, and ended the
-// process with SIGABRT at one that it knows from load balancing: 111 bytes of a stranger stopped
+// A filter of libgrpc copied every header of a call for the check of its identity, and aborted the
+// process at a header that it knows from load balancing. So 111 bytes from a stranger stopped all
 // webhooks and streams.
 TEST_F(GrpcHeaderTest, NoHeaderEndsTheGateway) {
   Start();
@@ -134,7 +135,7 @@ TEST_F(GrpcHeaderTest, NoHeaderEndsTheGatewayOverTls) {
   });
 }
 
-// A megabyte that was a gigabyte once inflated cost that gigabyte, before any identity was asked.
+// A message of 1 MiB that inflates to 1 GiB took that memory before the caller was authenticated.
 TEST_F(GrpcHeaderTest, CompressedMessagesAreRefused) {
   Start();
   const auto channel = grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials());
@@ -163,8 +164,8 @@ TEST_F(GrpcHeaderTest, CompressedMessagesAreRefused) {
   }
 }
 
-// The flag of a message that says "compressed", where the header names no algorithm or one that
-// nobody knows, must not have it inflated or taken as it is.
+// A message that is marked as compressed, while the header names no algorithm or an unknown one,
+// must be refused: neither inflated nor read as it is.
 TEST_F(GrpcHeaderTest, MessageThatClaimsToBeCompressedIsNotTaken) {
   Start();
   for (const char* encoding : {"", "identity", "gzip", "deflate", "snappy"}) {
@@ -186,12 +187,12 @@ TEST_F(GrpcHeaderTest, MessageThatClaimsToBeCompressedIsNotTaken) {
   EXPECT_TRUE(Lives());
 }
 
-// libprotobuf printed a line to standard error for each message with a text that is not UTF-8:
-// strangers could fill the log with lines that no limit counted.
+// libprotobuf printed a line to standard error for each message with a text that is not UTF-8, so
+// strangers could fill the log without a limit.
 TEST_F(GrpcHeaderTest, TextThatIsNotUtf8LeavesNoLineOfALibrary) {
   Start();
   const auto channel = grpc::CreateChannel(gateway_->grpc(), grpc::InsecureChannelCredentials());
-  // Field 1 of these requests, as two bytes that are no text.
+  // Field 1 of these requests, as two bytes that are not UTF-8.
   for (const char* path : {kHealthCheck, "/grpc.health.v1.Health/Watch",
                            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
                            "/hookgate.v1.EventService/Subscribe",
