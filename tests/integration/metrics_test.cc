@@ -168,16 +168,15 @@ class MetricsTest : public GatewayTest {
   }
 };
 
-// The names and types of docs/metrics.md, as it lists them: "| `name` | type | ...".
+// The names and types of docs/metrics.md, as it lists them: "- `name` (type): ...".
 std::map<std::string, std::string> Documented() {
   std::map<std::string, std::string> documented;
+  const std::regex metric("- `([a-z_]+)` \\(([a-z]+)\\): .*");
   for (const absl::string_view line :
        absl::StrSplit(ReadTestFile(PathOfProgram("docs/metrics.md")), '\n')) {
-    if (!absl::StartsWith(line, "| `")) continue;
-    const std::vector<std::string> cells = absl::StrSplit(line, '|');
-    std::string name(absl::StripAsciiWhitespace(cells[1]));
-    name = name.substr(1, name.size() - 2);
-    EXPECT_TRUE(documented.emplace(name, absl::StripAsciiWhitespace(cells[2])).second) << line;
+    std::cmatch match;
+    if (!std::regex_match(line.begin(), line.end(), match, metric)) continue;
+    EXPECT_TRUE(documented.emplace(match[1].str(), match[2].str()).second) << line;
   }
   return documented;
 }
