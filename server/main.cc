@@ -57,10 +57,11 @@ bool AbslParseFlag(absl::string_view text, FileToRestore* file, std::string*) {
 }
 std::string AbslUnparseFlag(const FileToRestore& file) { return file.path.value_or(""); }
 
-ABSL_FLAG(FileToRestore, restore, {},
-          "Replace the event log in --data_dir by this backup, print what that means for "
-          "subscribers, and exit. hookgated must not be running on it. With `cluster` in the config "
-          "the backup has to be of one of its replicas, and the result is a replica, too.");
+ABSL_FLAG(
+    FileToRestore, restore, {},
+    "Replace the event log in --data_dir by this backup, print what that means for "
+    "subscribers, and exit. hookgated must not be running on it. With `cluster` in the config "
+    "the backup has to be of one of its replicas, and the result is a replica, too.");
 ABSL_FLAG(bool, force, false,
           "With --restore: even if the event log in --data_dir has events that the backup lacks.");
 ABSL_FLAG(bool, found_cluster, false,

@@ -87,13 +87,13 @@ TEST_F(ClusterStatusTest, SaysWhatIsWrong) {
   b.add_trusted("trust_storage");
   const Outcome outcome = Run({"cluster", "status", "a:1", "b:2", "c:3"});
   EXPECT_EQ(outcome.exit_code, kFailed);
-  EXPECT_THAT(
-      outcome.out,
-      AllOf(HasSubstr("STOPPED"), HasSubstr("! b has stopped"),
-            HasSubstr("trimmed. What to do stands in docs/cluster.md"),
-            HasSubstr("! cannot get the status at c:3: "), HasSubstr("! none of these leads: unless"),
-            HasSubstr("a is not ready: does not lead\n"),
-            HasSubstr("taken on trust: trust_storage"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("STOPPED"), HasSubstr("! b has stopped"),
+                    HasSubstr("trimmed. What to do stands in docs/cluster.md"),
+                    HasSubstr("! cannot get the status at c:3: "),
+                    HasSubstr("! none of these leads: unless"),
+                    HasSubstr("a is not ready: does not lead\n"),
+                    HasSubstr("taken on trust: trust_storage"), Not(HasSubstr("\x1b"))));
 }
 
 // One that was left out is the first thing to ask.

@@ -127,7 +127,7 @@ class Gateway {
   std::unique_ptr<CertificateStore> peer_certificates_;  // null: it has no port for peers
   std::unique_ptr<Peers> peers_;                         // the same
   std::unique_ptr<Replica> replica_;                     // null: this gateway is alone
-  bool founds_cluster_ = false;  // written while it starts
+  bool founds_cluster_ = false;                          // written while it starts
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<LogTrimmer> log_trimmer_;  // null: this gateway is alone
   std::unique_ptr<ReadQueue> subscription_reads_;
