@@ -202,7 +202,10 @@ void Gateway::StartReplica() {
         const ReplicaStatus status = replica_->Status();
         LogIndex everywhere = status.applied;
         if (peers_ != nullptr) {
+          const absl::Time oldest = clock_.WallNow() - options_.cluster->replica.log_retention;
           for (const PeerState& peer : peers_->States()) {
+            // One that is away for longer takes a copy: it must not keep the log for ever.
+            if (peer.last_heard.value_or(absl::InfinitePast()) < oldest) continue;
             everywhere = std::min(everywhere, peer.applied);
           }
         }
