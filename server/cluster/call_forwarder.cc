@@ -1,6 +1,7 @@
 #include "server/cluster/call_forwarder.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,9 @@
 
 namespace hookgate {
 namespace {
+
+// Of all calls together. What is above it ends, as it is with answers that nobody takes.
+constexpr size_t kMaxBytesHeld = 256 << 20;
 
 // Those that a leader decides, or that need what it has in memory. All others are answered from what
 // every replica holds, or are about this replica itself.
@@ -42,6 +46,13 @@ absl::Status Draining() {
                          "this replica is going down: call another one");
 }
 
+absl::Status TooMuchHeld() {
+  return ErrorWithReason(
+      absl::StatusCode::kResourceExhausted, reason::kTooManyAnswers,
+      "this replica holds as much as it may of what goes to the leader and comes "
+      "from it: read what was asked for, or call again in a moment");
+}
+
 // What the leader says, as it says it. That it was not reached, or is gone, is said as what it means.
 absl::Status ErrorOf(const absl::Status& end) {
   if (!absl::IsUnavailable(end) || !ReasonOf(end).empty()) return end;
@@ -51,6 +62,24 @@ absl::Status ErrorOf(const absl::Status& end) {
 
 }  // namespace
 
+// What is on its way through this replica: requests that the leader has not taken, answers that clients
+// have not. Thread-safe.
+class CallForwarder::BytesHeld {
+ public:
+  bool Take(size_t bytes) {
+    if (bytes_.fetch_add(bytes) + bytes <= kMaxBytesHeld) return true;
+    bytes_ -= bytes;
+    return false;
+  }
+  void Give(size_t bytes) { bytes_ -= bytes; }
+
+ private:
+  std::atomic<size_t> bytes_ = 0;
+};
+
+CallForwarder::CallForwarder(const Replica& replica, const Peers& peers, const Clock& clock)
+    : replica_(replica), peers_(peers), clock_(clock), held_(std::make_shared<BytesHeld>()) {}
+
 // One message each way at a time is on its way between the two calls, so that a side that does not
 // read holds the other one up, and nothing is heaped up here.
 class CallForwarder::ForwardedCall final : public CallHandler,
@@ -58,10 +87,13 @@ class CallForwarder::ForwardedCall final : public CallHandler,
                                            public std::enable_shared_from_this<ForwardedCall> {
  public:
   //   beside_first  is put behind the first message to the client: fields, which protobuf merges
-  ForwardedCall(std::shared_ptr<Call> call, bool streams_requests, std::string beside_first)
+  ForwardedCall(std::shared_ptr<Call> call, bool streams_requests, std::string beside_first,
+                std::shared_ptr<BytesHeld> held)
       : call_(std::move(call)),
         streams_requests_(streams_requests),
+        held_(std::move(held)),
         beside_first_(std::move(beside_first)) {}
+  ~ForwardedCall() override { held_->Give(request_bytes_); }
 
   void Begin(PeerConnection& leader, const std::string& method,
              const PeerConnection::Metadata& metadata, absl::Duration timeout) {
@@ -84,12 +116,17 @@ class CallForwarder::ForwardedCall final : public CallHandler,
   void OnMessage(std::string bytes) override {
     const std::shared_ptr<PeerCall> peer = Peer();
     if (peer == nullptr) return;
-    if (!streams_requests_) return peer->WriteLast(std::move(bytes));
+    if (!held_->Take(bytes.size())) return End(TooMuchHeld());
     {
       absl::MutexLock lock(&mu_);
+      request_bytes_ = bytes.size();
       writing_ = true;
     }
-    peer->Write(std::move(bytes));
+    if (streams_requests_) {
+      peer->Write(std::move(bytes));
+    } else {
+      peer->WriteLast(std::move(bytes));
+    }
   }
   void OnHalfClose() override {
     if (!streams_requests_) return;
@@ -123,10 +160,15 @@ class CallForwarder::ForwardedCall final : public CallHandler,
 
   // PeerCallListener: any thread.
   void OnPeerMessage(std::string bytes) override {
+    if (!held_->Take(bytes.size())) return End(TooMuchHeld());
+    const auto give_back = [held = held_, size = bytes.size()](const std::string* message) {
+      delete message;
+      held->Give(size);
+    };
     {
       absl::MutexLock lock(&mu_);
       bytes += std::exchange(beside_first_, "");
-      next_ = std::make_shared<const std::string>(std::move(bytes));
+      next_ = Message(new std::string(std::move(bytes)), give_back);
     }
     call_->Wake();
   }
@@ -135,6 +177,7 @@ class CallForwarder::ForwardedCall final : public CallHandler,
     {
       absl::MutexLock lock(&mu_);
       writing_ = false;
+      held_->Give(std::exchange(request_bytes_, 0));
       if (half_closed_) peer = peer_;
     }
     if (peer != nullptr) {
@@ -167,10 +210,12 @@ class CallForwarder::ForwardedCall final : public CallHandler,
 
   const std::shared_ptr<Call> call_;
   const bool streams_requests_;
+  const std::shared_ptr<BytesHeld> held_;  // Does its own locking.
 
   absl::Mutex mu_;
   std::shared_ptr<PeerCall> peer_ ABSL_GUARDED_BY(mu_);
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  size_t request_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // of the one that is being written
   bool half_closed_ ABSL_GUARDED_BY(mu_) = false;
   std::string beside_first_ ABSL_GUARDED_BY(mu_);
   Message next_ ABSL_GUARDED_BY(mu_);  // from the leader
@@ -188,7 +233,7 @@ std::shared_ptr<CallHandler> CallForwarder::Divert(const MethodTable::Entry& met
       info.deadline.has_value() ? *info.deadline - clock_.MonotonicNow() : absl::InfiniteDuration();
   auto forwarded = std::make_shared<ForwardedCall>(
       std::move(call), method.kind == MethodTable::Kind::kBidirectional,
-      BesideFirst(method.name, leadership.leader_address));
+      BesideFirst(method.name, leadership.leader_address), held_);
   {
     absl::MutexLock lock(&mu_);
     if (open_.size() >= next_sweep_) {

@@ -18,8 +18,7 @@ namespace hookgate {
 class CallForwarder final : public MethodTable::Diverter {
  public:
   // All of it outlives the forwarder.
-  CallForwarder(const Replica& replica, const Peers& peers, const Clock& clock)
-      : replica_(replica), peers_(peers), clock_(clock) {}
+  CallForwarder(const Replica& replica, const Peers& peers, const Clock& clock);
 
   // Null if the method is answered from what every replica holds, if this one leads, or if nobody
   // does: then the method itself says so.
@@ -30,11 +29,13 @@ class CallForwarder final : public MethodTable::Diverter {
   void EndAll() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  class BytesHeld;
   class ForwardedCall;
 
   const Replica& replica_;
   const Peers& peers_;
   const Clock& clock_;
+  const std::shared_ptr<BytesHeld> held_;  // Does its own locking.
 
   absl::Mutex mu_;
   std::vector<std::weak_ptr<ForwardedCall>> open_ ABSL_GUARDED_BY(mu_);

@@ -26,6 +26,8 @@ using cluster::v1::TellResponse;
 // Each replica has one connection to each other one, and a new one while an old one ends.
 constexpr int kMaxConnections = 128;
 constexpr int kMaxCalls = 40'000;
+// What a follower admits, by whichever limit its config has, and what it adds.
+constexpr size_t kMaxHeaderListBytes = 128 << 10;
 // Messages that are not whole yet: so many of the largest.
 constexpr size_t kLargestAtOnce = 16;
 
@@ -95,6 +97,10 @@ absl::StatusOr<std::unique_ptr<PeerServer>> PeerServer::Start(const std::string&
   options.max_connections_per_address = kMaxConnections;
   options.max_calls = kMaxCalls;
   options.max_calls_per_connection = kMaxCalls;
+  options.max_header_list_bytes = kMaxHeaderListBytes;
+  // All clients of a follower share one connection, and may go away at once.
+  options.resets_burst = kMaxCalls;
+  options.resets_per_second = kMaxCalls;
   options.max_message_bytes = max_message_bytes;
   options.max_inbound_bytes_per_connection =
       std::max(options.max_inbound_bytes_per_connection, kLargestAtOnce * max_message_bytes);

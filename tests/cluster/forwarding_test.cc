@@ -29,8 +29,12 @@ class ForwardingTest : public testing::Test {
     postgres_ = PostgresCluster::Start();
     if (postgres_ == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
     const std::string engine = absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
-    cluster_ = std::make_unique<GatewayCluster>(
-        GatewayCluster::Options{.engine = [engine](int) { return engine; }, .peers = true});
+    cluster_ = std::make_unique<GatewayCluster>(GatewayCluster::Options{
+        .engine =
+            [engine](int replica) {
+              return absl::StrCat("address: \"", ClientAddress(replica), "\"\n  ", engine);
+            },
+        .peers = true});
     cluster_->StartAll();
     leader_ = cluster_->AwaitLeader();
     ASSERT_NE(leader_, -1);
@@ -38,6 +42,10 @@ class ForwardingTest : public testing::Test {
     ASSERT_TRUE(AwaitReady(follower_));
   }
 
+  // As clients are told; nobody connects there.
+  static std::string ClientAddress(int replica) {
+    return absl::StrCat("gate-", replica, ".example:50051");
+  }
   // Since it has heard of the leader, it is ready as well.
   bool AwaitReady(int replica) {
     const absl::Time end = absl::Now() + kLongEnough;
@@ -109,6 +117,7 @@ TEST_F(ForwardingTest, AFollowerHandsOnSubscriptionsAndTheirStreams) {
   v1::ConsumeResponse frame;
   ASSERT_TRUE(stream->Read(&frame));
   EXPECT_EQ(frame.opened().subscription(), "billing");
+  EXPECT_EQ(frame.opened().leader_address(), ClientAddress(leader_));
   ASSERT_TRUE(cluster_->Post(follower_, "wh_consumed").has_value());
   std::string delivery_id;
   while (delivery_id.empty() && stream->Read(&frame)) {
@@ -148,8 +157,15 @@ TEST_F(ForwardingTest, AFollowerHandsOnSubscriptionsAndTheirStreams) {
   EXPECT_EQ(explained.deliveries(0).delivery().state(), v1::DELIVERY_STATE_ACKED);
 }
 
-// A stream that was handed on to a leader that is gone ends, so that its client connects again.
-TEST_F(ForwardingTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
+// A stream that was handed on to a leader that is gone ends, so that its client connects again: also
+// if the leader is paused, whose connections stay open.
+class GoneLeaderTest : public ForwardingTest, public testing::WithParamInterface<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(All, GoneLeaderTest, testing::Bool(), [](const auto& info) {
+  return std::string(info.param ? "Paused" : "Killed");
+});
+
+TEST_P(GoneLeaderTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
   const auto subscriptions = v1::SubscriptionService::NewStub(ChannelTo(follower_));
   grpc::ClientContext create_context;
   SetPatience(create_context);
@@ -167,7 +183,11 @@ TEST_F(ForwardingTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
   ASSERT_TRUE(stream->Write(open));
   v1::ConsumeResponse frame;
   ASSERT_TRUE(stream->Read(&frame));
-  cluster_->Kill(leader_);
+  if (GetParam()) {
+    cluster_->Pause(leader_);
+  } else {
+    cluster_->Kill(leader_);
+  }
   while (stream->Read(&frame)) {
   }
   const grpc::Status end = stream->Finish();
