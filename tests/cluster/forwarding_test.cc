@@ -46,6 +46,22 @@ class ForwardingTest : public testing::Test {
   static std::string ClientAddress(int replica) {
     return absl::StrCat("gate-", replica, ".example:50051");
   }
+  // Once the leader has said where clients reach it, which its records do not.
+  bool AwaitLeaderAddress(int replica) {
+    const auto admin = v1::AdminService::NewStub(ChannelTo(replica));
+    const absl::Time end = absl::Now() + kLongEnough;
+    while (absl::Now() < end) {
+      grpc::ClientContext context;
+      SetPatience(context);
+      v1::GetStatusResponse status;
+      if (admin->GetStatus(&context, v1::GetStatusRequest(), &status).ok() &&
+          status.cluster().leader_address() == ClientAddress(leader_)) {
+        return true;
+      }
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    return false;
+  }
   // Since it has heard of the leader, it is ready as well.
   bool AwaitReady(int replica) {
     const absl::Time end = absl::Now() + kLongEnough;
@@ -107,6 +123,7 @@ TEST_F(ForwardingTest, AFollowerHandsOnSubscriptionsAndTheirStreams) {
     EXPECT_THAT(status.error_details(), HasSubstr("SUBSCRIPTION_NOT_FOUND"))
         << "details come along";
   }
+  ASSERT_TRUE(AwaitLeaderAddress(follower_));
   grpc::ClientContext context;
   SetPatience(context);
   const auto stream = subscriptions->Consume(&context);
