@@ -662,3 +662,75 @@ async def a_certificate_that_nobody_trusts_is_not_taken(world):
     await stream.state("disconnected")
     check_equal(stream.states("opened"), [], "streams to a host that the certificate does not name")
     await stream.stop()
+
+
+# Each unary call, with a request that changes nothing.
+UNARY_CALLS = [
+    f"{service}.{method}"
+    for service, methods in {
+        "EventService": "ListEvents ListRecentFailures GetEvent ExplainEvent",
+        "SubscriptionService": "CreateSubscription GetSubscription ListSubscriptions UpdateSubscription "
+        "DeleteSubscription SeekSubscription PauseSubscription ResumeSubscription RedeliverEvents GetJob ListJobs "
+        "CancelJob Pull Acknowledge ListDeliveries ListDeadLetters RedriveDeadLetters DiscardDeadLetters",
+        "AdminService": "GetStatus ListQuarantined GetQuarantined RetryQuarantined DiscardQuarantined ListRefused "
+        "ListStreams ListConflicts GetConflict DiscardConflicts",
+    }.items()
+    for method in methods.split()
+]
+
+
+@scenario("access")
+async def every_call_shows_its_token_over_tls(world):
+    authority = Authority(world.folder, "ca")
+    await authority.create()
+    certificate, key = await authority.issue()
+    await world.start(
+        f'grpc {{ tls {{ certificate_file: "{certificate}" key_file: "{key}" }} }}\n'
+        + principal("me", OLD) + principal("nobody", ADMIN, rights="")
+    )  # fmt: skip
+    tls = {"tls": True, "tls_ca_file": authority.certificate}
+    me = await world.adapter(**tls, token=OLD)
+    strangers = [
+        (await world.adapter(**tls, token=NEW), "UNAUTHENTICATED", "UNAUTHENTICATED"),
+        (await world.adapter(**tls), "UNAUTHENTICATED", "UNAUTHENTICATED"),
+        (await world.adapter(**tls, token=ADMIN), "PERMISSION_DENIED", "MISSING_RIGHT"),
+    ]
+    await me.call(
+        "SubscriptionService.CreateSubscription",
+        {"name": "work", "settings": {}, "start": {"startPosition": "START_POSITION_EARLIEST"}},
+    )
+    await world.gateway.send(2)
+
+    async def refused(call, code, reason, what):
+        try:
+            answer = await call
+        except CallError as failure:
+            error = failure.error
+            check_equal((error["kind"], error.get("code"), error.get("reason")), ("call", code, reason), what)
+        else:
+            check(False, f"{what}: {answer}")
+
+    for method in UNARY_CALLS:
+        for stranger, code, reason in strangers:
+            await refused(stranger.call(method), code, reason, f"{method} of a stranger")
+        try:
+            await me.call(method)
+        except CallError as failure:
+            # Of the empty request: it came to where requests are read.
+            code = failure.error["code"]
+            check(code in ("INVALID_ARGUMENT", "NOT_FOUND"), f"{method} of one who may: {failure.error}")
+    for stranger, code, reason in strangers:
+        await refused(stranger.pull(max_events=1, wait_ms=0), code, reason, "Pull of a stranger")
+        await refused(stranger.settle({"delivery_id": "x", "kind": "ack"}), code, reason, "Acknowledge of a stranger")
+        for stream in (stranger.subscribe(), stranger.consume()):
+            await stream.expect_call_error(code, reason)
+    stream = me.subscribe()
+    check_equal(await stream.sequences(2), [1, 2], "the events of Subscribe")
+    await stream.stop()
+    consumer = me.consume()
+    consumer.settle(await consumer.delivery())
+    await consumer.stop()
+    pulled = await me.pull(max_events=1, wait_ms=5000)
+    check_equal(pulled[0]["event"]["sequence"], 2, "the event of Pull")
+    acked = await me.settle({"delivery_id": pulled[0]["delivery_id"], "kind": "ack"})
+    check_equal(acked, ["OK"], "the result of its ack")
