@@ -6,6 +6,7 @@
 #include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/delivery/capabilities.h"
 #include "server/delivery/cursor.h"
 #include "server/delivery/head_watch.h"
 #include "server/delivery/start_position.h"
@@ -167,6 +168,7 @@ SubscribeSession::Step SubscribeSession::Opened() {
   opened->set_earliest_sequence(position.earliest);
   opened->set_head_sequence(position.head);
   *opened->mutable_heartbeat_interval() = ToProto(heartbeat_interval_);
+  AddCapabilities(*opened);
   return Write(response);
 }
 

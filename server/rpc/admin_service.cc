@@ -5,6 +5,7 @@
 
 #include "hookgate/v1/admin_service.pb.h"
 #include "server/base/status.h"
+#include "server/delivery/capabilities.h"
 #include "server/rpc/caller.h"
 #include "server/rpc/refusal_queries.h"
 #include "server/rpc/stream_queries.h"
@@ -67,6 +68,7 @@ AdminService::AdminService(const AdminContext& context)
 void AdminService::AddTo(MethodTable& table) {
   const auto get_status = [this](const Caller&, const GetStatusRequest&,
                                  GetStatusResponse& response) {
+    AddCapabilities(response);
     return context_.get_status(response);
   };
   const auto list = [this](const Caller& caller, const ListQuarantinedRequest& request,

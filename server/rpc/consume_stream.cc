@@ -9,6 +9,7 @@
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/delivery/capabilities.h"
 #include "server/delivery/delivery_encoding.h"
 #include "server/grpc_server/unary_method.h"
 
@@ -119,6 +120,7 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   opened.mutable_limits()->set_max_outstanding_bytes(settings_.limits.max_bytes);
   *opened.mutable_ack_deadline() = subscription_->GetStatus().settings.ack_deadline();
   *opened.mutable_heartbeat_interval() = ToProto(settings_.heartbeat_interval);
+  AddCapabilities(opened);
   bool ended = false;
   {
     absl::MutexLock lock(&mu_);

@@ -130,6 +130,14 @@ std::string State(const std::string& state,
   return text;
 }
 
+// The member "capabilities" of an Opened frame.
+template <typename Opened>
+std::pair<std::string, std::string> Capabilities(const Opened& opened) {
+  std::vector<std::string> names;
+  for (const std::string& name : opened.capabilities()) names.push_back(Quote(name));
+  return {"capabilities", MakeList(names)};
+}
+
 std::string DelayOf(const google::protobuf::Duration& delay) {
   return absl::StrCat(delay.seconds() * 1000 + delay.nanos() / 1'000'000);
 }
@@ -259,7 +267,11 @@ class Subscription final : public Running {
       };
     };
     options.observers = {
-        .opened = with_cursor("opened"),
+        .opened =
+            [this](const auto& frame) {
+              Tell("state",
+                   State("opened", {{"cursor", Quote(frame.cursor())}, Capabilities(frame)}));
+            },
         .caught_up = with_cursor("caught_up"),
         .heartbeat = with_cursor("heartbeat"),
         .draining =
@@ -371,7 +383,8 @@ class Consumption final : public Running {
     options.include_raw_body = command_.Bool("include_raw_body");
     options.backoff = BackoffOf(command_);
     options.observers = {
-        .opened = [this](const auto&) { Tell("state", State("opened")); },
+        .opened =
+            [this](const auto& frame) { Tell("state", State("opened", {Capabilities(frame)})); },
         .heartbeat = [this](const auto&) { Tell("state", State("heartbeat")); },
         .draining =
             [this](const auto& frame) {

@@ -75,6 +75,8 @@ def stream_options(command: dict) -> dict:
             told["state"] = "caught_up"
         if getattr(state, "cursor", ""):
             told["cursor"] = state.cursor
+        if isinstance(state, hookgate.Opened):
+            told["capabilities"] = sorted(state.capabilities)
         if isinstance(state, (hookgate.Draining, hookgate.Disconnected)):
             told["delay_ms"] = round(state.delay * 1000)
         if isinstance(state, hookgate.Disconnected):

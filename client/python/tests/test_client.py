@@ -124,6 +124,15 @@ class ClientTest(GatewayTest):
             await self.client.get_event(1)
 
 
+class CapabilitiesTest(unittest.TestCase):
+
+    def test_opened_names_those_of_its_gateway(self):
+        for response in (events.SubscribeResponse, api.ConsumeResponse):
+            opened = hookgate.Opened("", response.Opened(capabilities=["etag", "of a later version"]))
+            self.assertEqual(opened.capabilities, {"etag", "of a later version"})
+            self.assertEqual(hookgate.Opened("", response.Opened()).capabilities, set())
+
+
 class OptionsTest(unittest.TestCase):
 
     def test_targets(self):

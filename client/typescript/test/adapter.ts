@@ -182,11 +182,12 @@ function streamOptions(c: Command, task: Task): StreamOptions {
 }
 
 function stateMessage(c: Command, state: { state: string; frame?: object; why?: Error; delayMs?: number }): object {
-  const cursor = (state.frame as { cursor?: string } | undefined)?.cursor;
+  const { cursor, capabilities } = (state.frame ?? {}) as { cursor?: string; capabilities?: string[] };
   return {
     id: c.id,
     state: state.state,
     ...(cursor === undefined ? {} : { cursor }),
+    ...(capabilities === undefined ? {} : { capabilities }),
     ...(state.delayMs === undefined ? {} : { delay_ms: Math.round(state.delayMs) }),
     ...(state.why === undefined ? {} : { error: describe(state.why) }),
   };

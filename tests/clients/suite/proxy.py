@@ -16,6 +16,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.delay = 0.0  # seconds that each piece of data waits
+        self.rewrite = None  # bytes -> bytes of the same length: what it makes of each piece from the gateway
         self.refusing = False  # connections are closed at once
         self.target = None  # HOST:PORT for a client
         self.accepted = 0  # connections that led to a gateway
@@ -97,6 +98,8 @@ class _Connection:
                     break
                 if self._half_closed and writer is self._client_writer:
                     continue
+                if self._proxy.rewrite is not None and writer is self._client_writer:
+                    data = self._proxy.rewrite(data)
                 await self._proxy.pass_on(data, writer)
             writer.write_eof()
             return

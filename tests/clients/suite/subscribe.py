@@ -28,6 +28,20 @@ def stored_cursor(path):
     return content[:-1].decode()
 
 
+def as_an_older_gateway(names):
+    """For Proxy.rewrite: the capabilities become fields that nobody knows, and those two frames name none."""
+
+    def rewrite(data):
+        for name in names:
+            value = bytes([len(name)]) + name.encode()
+            # The tags of field 6 and of field 7 become that of field 14; the length stays as it is.
+            for tag in (b"\x32", b"\x3a"):
+                data = data.replace(tag + value, b"\x72" + value)
+        return data
+
+    return rewrite
+
+
 # Events and starts.
 
 
@@ -52,6 +66,28 @@ async def events_come_in_order_and_typed(world):
     check_equal(await stream.sequences(3), [6, 7, 8], "live events")
     check((await stream.state("heartbeat"))["cursor"], "the heartbeat has no cursor")
     await stream.stop()
+
+
+@scenario("subscribe")
+async def capabilities_are_told_and_none_is_needed(world):
+    await world.start()
+    await world.create_subscription()
+    adapter = await world.adapter()
+    names = sorted((await adapter.call("AdminService.GetStatus"))["capabilities"])
+    check("update_mask" in names, f"the capabilities in the status are {names}")
+    for sequence, rewrite, expected in ((1, None, names), (2, as_an_older_gateway(names), [])):
+        world.proxy.rewrite = rewrite
+        await world.gateway.send()
+        stream = adapter.subscribe()
+        check_equal(sorted((await stream.state("opened"))["capabilities"]), expected, "those of Subscribe")
+        check_equal(await stream.sequences(sequence), in_order(1, sequence), "the events")
+        await stream.stop()
+        consumer = adapter.consume()
+        check_equal(sorted((await consumer.state("opened"))["capabilities"]), expected, "those of Consume")
+        delivery = await consumer.delivery()
+        check_equal(delivery["event"]["sequence"], sequence, "the event that is consumed")
+        consumer.settle(delivery)
+        await consumer.stop()
 
 
 @scenario("subscribe")

@@ -319,6 +319,9 @@ func (a *adapter) streamOptions(c *command, observer hookgate.Observer) []hookga
 	return options
 }
 
+// listed is a list in JSON, too, if it is empty.
+func listed(names []string) []string { return append([]string{}, names...) }
+
 func (a *adapter) subscribe(ctx context.Context, _ <-chan struct{}, t *task, c *command) error {
 	client, err := connect(c)
 	if err != nil {
@@ -331,7 +334,11 @@ func (a *adapter) subscribe(ctx context.Context, _ <-chan struct{}, t *task, c *
 		hookgate.ClientName(c.ClientName),
 	}
 	for _, option := range a.streamOptions(c, hookgate.Observer{
-		Opened:    func(frame *hookgatev1.SubscribeResponse_Opened) { state("opened", frame.GetCursor()) },
+		Opened: func(frame *hookgatev1.SubscribeResponse_Opened) {
+			a.write(object{
+				"id": c.ID, "state": "opened", "cursor": frame.GetCursor(), "capabilities": listed(frame.GetCapabilities()),
+			})
+		},
 		CaughtUp:  func(frame *hookgatev1.SubscribeResponse_CaughtUp) { state("caught_up", frame.GetCursor()) },
 		Heartbeat: func(frame *hookgatev1.SubscribeResponse_Heartbeat) { state("heartbeat", frame.GetCursor()) },
 	}) {
@@ -429,7 +436,9 @@ func (a *adapter) consume(ctx context.Context, giveBack <-chan struct{}, t *task
 	defer client.Close()
 	options := []hookgate.ConsumeOption{hookgate.GiveBackWhen(giveBack), hookgate.ConsumerName(c.ConsumerName)}
 	for _, option := range a.streamOptions(c, hookgate.Observer{
-		ConsumeOpened: func(*hookgatev1.ConsumeResponse_Opened) { a.write(object{"id": c.ID, "state": "opened"}) },
+		ConsumeOpened: func(frame *hookgatev1.ConsumeResponse_Opened) {
+			a.write(object{"id": c.ID, "state": "opened", "capabilities": listed(frame.GetCapabilities())})
+		},
 		ConsumeHeartbeat: func(*hookgatev1.ConsumeResponse_Heartbeat) {
 			a.write(object{"id": c.ID, "state": "heartbeat"})
 		},

@@ -22,6 +22,12 @@ class Opened:
     cursor: str  # Where it starts. Of consume(): "".
     frame: events.SubscribeResponse.Opened | subscriptions.ConsumeResponse.Opened
 
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What this gateway can do beyond what each one can, by name (docs/capabilities.md). Empty
+        for a gateway older than 0.2.0; there may be names that this library does not know."""
+        return frozenset(self.frame.capabilities)
+
 
 @dataclass(frozen=True)
 class CaughtUp:
