@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "server/base/current_thread.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
@@ -24,6 +25,9 @@ using Want = ReplicaState::Want;
 
 // After a failed call to the log or the disk.
 constexpr absl::Duration kPauseAfterFailure = absl::Milliseconds(200);
+// At the start, with an empty folder.
+constexpr int kBeginAttempts = 10;
+constexpr absl::Duration kBetweenBeginAttempts = absl::Milliseconds(500);
 // A follower looks at least so often whether it should lead.
 constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
@@ -58,8 +62,22 @@ ReplicaOptions Replica::LogOptions(bool found) {
   return options;
 }
 
-// Whoever comes first writes the genesis; the others find it.
+// An engine that is busy with a fault of its own, or with others' records, is asked again: who starts
+// with an empty folder would end otherwise.
 absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& founding_epoch) {
+  for (int attempt = 1;; ++attempt) {
+    absl::StatusOr<ReplicaBeginning> beginning = TryBegin(found, founding_epoch);
+    // Who founds a log may have done so in an attempt that seems to have failed: a person looks.
+    const bool again = !found && absl::IsUnavailable(beginning.status());
+    if (!again || attempt == kBeginAttempts) return beginning;
+    Log(Severity::kWarning, "the cluster's log does not answer; trying again",
+        {{"error", beginning.status().ToString()}});
+    absl::SleepFor(kBetweenBeginAttempts);
+  }
+}
+
+// Whoever comes first writes the genesis; the others find it.
+absl::StatusOr<ReplicaBeginning> Replica::TryBegin(bool found, const std::string& founding_epoch) {
   ASSIGN_OR_RETURN(const std::string identity, log_.Identity());
   Record genesis;
   BeginRecord({}, /*term=*/0, writer_, genesis);

@@ -154,6 +154,7 @@ class Replica final : public CommitGate {
 
  private:
   absl::StatusOr<ReplicaBeginning> Begin(bool found, const std::string& founding_epoch);
+  absl::StatusOr<ReplicaBeginning> TryBegin(bool found, const std::string& founding_epoch);
   absl::StatusOr<ReplicaBeginning> BeginWith(const std::string& identity, const LogRecord& first);
 
   void Run();

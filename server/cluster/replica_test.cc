@@ -503,6 +503,27 @@ TEST(ReplicaTest, AWipedReplicaBeginsAnew) {
   cluster.ExpectAllSame();
 }
 
+// A gateway with an empty folder ended at its start when another one's call held a lock of the engine
+// for a moment: it asks again.
+TEST(ReplicaTest, OneThatBeginsAsksABusyLogAgain) {
+  Cluster cluster;
+  InMemoryLog engine(cluster.engine, {.cluster = kCluster});
+  Replica replica({.cluster = kCluster, .name = "x"}, engine, SystemClock(), nullptr);
+  ReplicaOptions options = replica.LogOptions();
+  engine.SetCutOff(true);
+  const absl::Status untried = engine.State().status;
+  absl::Status opened;
+  std::thread opening([&] {
+    opened =
+        SqliteEventLog::Open({.data_dir = FreshTestFolder()}, nullptr, nullptr, nullptr, &options)
+            .status();
+  });
+  EXPECT_TRUE(cluster.Await([&] { return engine.State().status != untried; }));
+  engine.SetCutOff(false);
+  opening.join();
+  EXPECT_TRUE(opened.ok()) << opened;
+}
+
 // Puts a copy of what `from` holds, as it is while it runs, in the place of what `to` held. As
 // hookgated --restore does, but for its checks: these events are not sound.
 void Seed(const Node& from, const Node& to) {

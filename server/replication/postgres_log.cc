@@ -458,6 +458,9 @@ CompareAppendResult PostgresLog::FindOut(PostgresConnection& connection, LogInde
 
 absl::Status PostgresLog::FromSql(const absl::Status& error, LogIndex index) const {
   const std::string sql_state = SqlStateOf(error);
+  if (sql_state == kLockNotAvailable) {
+    return EngineUnavailable("another replica's call waits for the standby");
+  }
   if (sql_state == kUndefinedTable) return LogMissing(sql_.log);
   if (sql_state == kDataCorrupted || sql_state == kIndexCorrupted) {
     return LogDamaged(index, error.message());
