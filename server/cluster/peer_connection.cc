@@ -24,6 +24,8 @@ using ByteReactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
 constexpr int kFirstBackoffMs = 50;
 constexpr int kLongestBackoffMs = 500;
+// gRPC takes its least backoff for it. A busy machine needs more than a moment for a handshake.
+constexpr int kConnectTimeoutMs = 3000;
 constexpr int kKeepaliveMs = 1000;
 constexpr int kKeepaliveTimeoutMs = 3000;
 
@@ -237,7 +239,7 @@ class PeerConnectionImpl final : public PeerConnection {
     // Its certificate is for its name, wherever it is reached.
     arguments.SetSslTargetNameOverride(name_);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstBackoffMs);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kLongestBackoffMs);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestBackoffMs);
     // A replica that is paused, or whose machine is gone, ends no connection by itself.
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
