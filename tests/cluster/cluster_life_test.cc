@@ -114,7 +114,7 @@ TEST_F(ClusterLifeTest, AGatewayThatWasAloneBecomesACluster) {
   EXPECT_THAT(Store(*a, "wh_7"), HasSubstr("\"sequence\":\"7\""));
   const ProgramOutcome both = RunProgram(kHookgate, {"cluster", "status", a->grpc(), b->grpc()});
   EXPECT_THAT(both.out, AllOf(HasSubstr("cluster hooks, epoch "), HasSubstr("leader"),
-                              HasSubstr("follower"), HasSubstr("postgresql at ")));
+                              HasSubstr("follower"), HasSubstr("PostgreSQL at ")));
 
   // The founding one may go, and come back as it was started.
   a->Kill();
