@@ -50,7 +50,12 @@ class OperatorEventsTest : public GatewayTest {
   }
   // The next operator event. Empty, and the test has failed, if none comes.
   v1::Event Next() {
-    const std::vector<v1::Event> events = told_->NextEvents(1);
+    std::vector<v1::Event> events = told_->NextEvents(1);
+    // Retention may remove the events that a stream is about to read; what it tells is behind them.
+    if (events.empty() && told_->Finish().error_code() == grpc::StatusCode::OUT_OF_RANGE) {
+      told_ = Told();
+      events = told_->NextEvents(1);
+    }
     EXPECT_EQ(events.size(), 1u);
     return events.empty() ? v1::Event() : events[0];
   }
