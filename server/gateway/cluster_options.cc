@@ -8,9 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/host_port.h"
-#include "server/base/proto_time.h"
 #include "server/base/small_file.h"
 #include "server/base/status.h"
+#include "server/gateway/config_values.h"
 #include "server/gateway/doors.h"
 #include "server/gateway/file_permissions.h"
 
@@ -175,25 +175,12 @@ ClusterPeersOptions ResolvePeers(const hookgate::config::v1::Peers& config,
 }
 
 void ResolveTimes(const Cluster& config, ClusterOptions& options, Problems& problems) {
-  const auto set = [&problems](bool is_set, const google::protobuf::Duration& value,
-                               const char* key, absl::Duration min, absl::Duration max,
-                               absl::Duration& option) {
-    if (!is_set) return;
-    const absl::StatusOr<absl::Duration> duration = FromProto(value, key);
-    if (!duration.ok()) {
-      problems.AddError(duration.status());
-    } else if (*duration < min || *duration > max) {
-      problems.AddError(key,
-                        absl::StrCat("is ", absl::FormatDuration(*duration), "; it must be from ",
-                                     absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
-    } else {
-      option = *duration;
-    }
-  };
-  set(config.has_append_timeout(), config.append_timeout(), "cluster.append_timeout",
-      absl::Milliseconds(100), absl::Seconds(10), options.replica.append_timeout);
-  set(config.has_log_retention(), config.log_retention(), "cluster.log_retention", absl::Minutes(1),
-      absl::Hours(24 * 365), options.replica.log_retention);
+  problems.AddError(SetDuration(config.has_append_timeout(), config.append_timeout(),
+                                "cluster.append_timeout", absl::Milliseconds(100),
+                                absl::Seconds(10), options.replica.append_timeout));
+  problems.AddError(SetDuration(config.has_log_retention(), config.log_retention(),
+                                "cluster.log_retention", absl::Minutes(1), absl::Hours(24 * 365),
+                                options.replica.log_retention));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "server/base/proto_time.h"
 #include "server/base/small_file.h"
 #include "server/base/status.h"
+#include "server/gateway/config_values.h"
 #include "server/gateway/file_permissions.h"
 #include "server/operator_events/operator_news.h"
 #include "server/signature/pasted_secret.h"
@@ -137,36 +138,6 @@ class ParserProblems : public google::protobuf::io::ErrorCollector {
   const std::string& path_;
   Problems& problems_;
 };
-
-// Each of these takes a config value (0 or unset: keep the default) and says which key is wrong.
-
-absl::Status SetNumberFrom(int64_t min, int64_t value, absl::string_view key, int64_t max,
-                           auto& option) {
-  if (value == 0) return absl::OkStatus();
-  if (value < min || value > max) {
-    return InvalidField(key, absl::StrCat("is ", value, "; it must be from ", min, " to ", max));
-  }
-  option = static_cast<std::remove_reference_t<decltype(option)>>(value);
-  return absl::OkStatus();
-}
-
-absl::Status SetNumber(int64_t value, absl::string_view key, int64_t max, auto& option) {
-  return SetNumberFrom(1, value, key, max, option);
-}
-
-absl::Status SetDuration(bool is_set, const google::protobuf::Duration& value,
-                         absl::string_view key, absl::Duration min, absl::Duration max,
-                         absl::Duration& option) {
-  if (!is_set) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const absl::Duration duration, FromProto(value, key));
-  if (duration < min || duration > max) {
-    return InvalidField(key,
-                        absl::StrCat("is ", absl::FormatDuration(duration), "; it must be from ",
-                                     absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
-  }
-  option = duration;
-  return absl::OkStatus();
-}
 
 absl::Status SetAddress(const std::string& value, absl::string_view key,
                         absl::string_view default_value, std::string& option) {
