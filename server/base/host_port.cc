@@ -25,6 +25,10 @@ std::string Normalized(const std::string& host) {
 
 }  // namespace
 
+std::string HostPort::bare_host() const {
+  return absl::StartsWith(host, "[") ? host.substr(1, host.size() - 2) : host;
+}
+
 bool HostPort::is_loopback() const {
   in_addr v4;
   const bool is_v4 = inet_pton(AF_INET, host.c_str(), &v4) == 1;

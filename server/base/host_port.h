@@ -13,6 +13,9 @@ struct HostPort {
   std::string host;  // with the brackets that IPv6 is written in
   int port = 0;      // 0 to 65535
 
+  // Without brackets, as a resolver takes it.
+  std::string bare_host() const;
+
   // By number, not by look: 127.example.com may be anywhere.
   bool is_loopback() const;
 };

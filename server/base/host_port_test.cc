@@ -15,6 +15,8 @@ TEST(HostPortTest, IsANameOrANumberAndAPort) {
   EXPECT_EQ(ParseHostPort("gate.example:443")->host, "gate.example");
   EXPECT_EQ(ParseHostPort("gate.example:443")->port, 443);
   EXPECT_EQ(ParseHostPort("[::1]:0")->host, "[::1]");
+  EXPECT_EQ(ParseHostPort("[::1]:0")->bare_host(), "::1");
+  EXPECT_EQ(ParseHostPort("gate.example:443")->bare_host(), "gate.example");
   for (const char* const bad : {"", ":", "host", ":80", "host:", "host:65536", "host:-1", "host:8a",
                                 "::1:80", "[]:80", "[::1:80", "a]:80", "host: 80", "[[::1]]:80"}) {
     EXPECT_FALSE(ParseHostPort(bad).has_value()) << bad;

@@ -2,15 +2,12 @@
 
 #include <sched.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
+#include "absl/types/optional.h"
+#include "server/base/host_port.h"
 #include "server/base/logging.h"
 #include "server/base/status.h"
 
@@ -24,32 +21,6 @@ using boost::system::error_code;
 constexpr auto kPauseAfterFailure = std::chrono::milliseconds(100);
 constexpr auto kPauseWhileFull = std::chrono::milliseconds(20);
 constexpr absl::Duration kLineInterval = absl::Seconds(10);
-
-struct HostPort {
-  std::string host;
-  std::string port;
-};
-
-// The resolver would take names of services as well, and 65616 for 80.
-bool IsPort(absl::string_view text) {
-  int port = 0;
-  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
-         absl::SimpleAtoi(text, &port) && port <= 65535;
-}
-
-absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos || colon == 0 || !IsPort(address.substr(colon + 1))) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not HOST:PORT"));
-  }
-  absl::string_view host(address.data(), colon);
-  const bool bracketed = absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]");
-  if (!bracketed && host.find_first_of(":[]") != absl::string_view::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", address, "\" is not [HOST]:PORT, as IPv6 is written"));
-  }
-  return HostPort{std::string(host), address.substr(colon + 1)};
-}
 
 std::string FormatEndpoint(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
@@ -94,11 +65,15 @@ Listener::Listener(asio::io_context& io, const Clock& clock, std::string what, U
       pause_(io) {}
 
 absl::Status Listener::Listen(const std::string& address) {
-  ASSIGN_OR_RETURN(const HostPort host_port, SplitAddress(address));
+  const absl::optional<HostPort> host_port = ParseHostPort(address);
+  if (!host_port.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address, "\" is not HOST:PORT, or [HOST]:PORT for IPv6"));
+  }
   error_code error;
   tcp::resolver resolver(io_);
-  const auto found =
-      resolver.resolve(host_port.host, host_port.port, tcp::resolver::passive, error);
+  const auto found = resolver.resolve(host_port->bare_host(), absl::StrCat(host_port->port),
+                                      tcp::resolver::passive, error);
   if (error || found.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", address, "\" cannot be resolved: ", error.message()));

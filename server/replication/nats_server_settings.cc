@@ -16,9 +16,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "server/base/host_port.h"
 #include "server/base/status.h"
 #include "server/replication/log_errors.h"
 
@@ -27,27 +27,16 @@ namespace {
 
 constexpr size_t kMostAnswerBytes = 1 << 20;
 
-struct HostAndPort {
-  std::string host;
-  std::string port;
-};
-
-absl::StatusOr<HostAndPort> ParseUrl(const std::string& url) {
+absl::StatusOr<HostPort> ParseUrl(const std::string& url) {
   absl::string_view rest = url;
-  const absl::Status wrong =
-      absl::InvalidArgumentError(absl::StrCat("\"", url, "\" is not http://HOST:PORT"));
-  if (!absl::ConsumePrefix(&rest, "http://")) return wrong;
+  const bool is_http = absl::ConsumePrefix(&rest, "http://");
   absl::ConsumeSuffix(&rest, "/");
-  const size_t colon = rest.rfind(':');
-  if (colon == absl::string_view::npos || rest.find('/') != absl::string_view::npos) return wrong;
-  absl::string_view host = rest.substr(0, colon);
-  if (absl::ConsumePrefix(&host, "[") && !absl::ConsumeSuffix(&host, "]")) return wrong;
-  int port = 0;
-  if (host.empty() || !absl::SimpleAtoi(rest.substr(colon + 1), &port) || port < 1 ||
-      port > 65535) {
-    return wrong;
+  const absl::optional<HostPort> parsed = ParseHostPort(rest);
+  if (!is_http || !parsed.has_value() || parsed->port == 0 ||
+      rest.find('/') != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", url, "\" is not http://HOST:PORT"));
   }
-  return HostAndPort{std::string(host), absl::StrCat(port)};
+  return *parsed;
 }
 
 class Socket {
@@ -114,12 +103,13 @@ absl::StatusOr<std::string> Exchange(int fd, absl::string_view request, SteadyTi
   return absl::ResourceExhaustedError("the answer is too long");
 }
 
-absl::StatusOr<std::string> Ask(const HostAndPort& server, SteadyTime deadline) {
+absl::StatusOr<std::string> Ask(const HostPort& server, SteadyTime deadline) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(server.host.c_str(), server.port.c_str(), &hints, &found);
+  const int error =
+      getaddrinfo(server.bare_host().c_str(), absl::StrCat(server.port).c_str(), &hints, &found);
   if (error != 0) return absl::UnavailableError(gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
   absl::Status status = absl::UnavailableError("it has no address");
@@ -130,7 +120,7 @@ absl::StatusOr<std::string> Ask(const HostAndPort& server, SteadyTime deadline) 
     if (!status.ok()) continue;
     // HTTP/1.0: the answer is not in chunks, and ends with the connection.
     return Exchange(socket_.fd(),
-                    absl::StrCat("GET /varz HTTP/1.0\r\nHost: ", server.host, "\r\n\r\n"),
+                    absl::StrCat("GET /varz HTTP/1.0\r\nHost: ", server.bare_host(), "\r\n\r\n"),
                     deadline);
   }
   return status;
@@ -173,7 +163,7 @@ absl::StatusOr<NatsServerSettings> ParseNatsServerSettings(absl::string_view jso
 
 absl::StatusOr<NatsServerSettings> ReadNatsServerSettings(const std::string& url,
                                                           SteadyTime deadline) {
-  ASSIGN_OR_RETURN(const HostAndPort server, ParseUrl(url));
+  ASSIGN_OR_RETURN(const HostPort server, ParseUrl(url));
   const absl::StatusOr<std::string> answer = Ask(server, deadline);
   if (!answer.ok()) return EngineUnavailable(absl::StrCat(url, ": ", answer.status().message()));
   const size_t head_end = answer->find("\r\n\r\n");
