@@ -1,6 +1,5 @@
 #include "server/cluster/call_forwarder.h"
 
-#include <algorithm>
 #include <atomic>
 #include <string>
 #include <utility>
@@ -227,36 +226,20 @@ std::shared_ptr<CallHandler> CallForwarder::Divert(const MethodTable::Entry& met
                                                    const CallInfo& info) {
   if (!IsForLeader(method.name)) return nullptr;
   const Replica::Leadership leadership = replica_.GetLeadership();
-  PeerConnection* const leader = leadership.here ? nullptr : peers_.Find(leadership.leader);
+  PeerConnection* const leader = peers_.FindLeader(leadership);
   if (leader == nullptr) return nullptr;
   const absl::Duration timeout =
       info.deadline.has_value() ? *info.deadline - clock_.MonotonicNow() : absl::InfiniteDuration();
   auto forwarded = std::make_shared<ForwardedCall>(
       std::move(call), method.kind == MethodTable::Kind::kBidirectional,
       BesideFirst(method.name, leadership.leader_address), held_);
-  {
-    absl::MutexLock lock(&mu_);
-    if (open_.size() >= next_sweep_) {
-      open_.erase(std::remove_if(open_.begin(), open_.end(),
-                                 [](const auto& each) { return each.expired(); }),
-                  open_.end());
-      next_sweep_ = 2 * open_.size() + 64;
-    }
-    open_.push_back(forwarded);
-  }
+  open_.Add(forwarded);
   forwarded->Begin(*leader, absl::StrCat("/", method.name), ToCallerMetadata(info), timeout);
   return forwarded;
 }
 
 void CallForwarder::EndAll() {
-  std::vector<std::weak_ptr<ForwardedCall>> open;
-  {
-    absl::MutexLock lock(&mu_);
-    open.swap(open_);
-  }
-  for (const auto& each : open) {
-    if (const auto call = each.lock()) call->End(Draining());
-  }
+  for (const auto& call : open_.TakeAll()) call->End(Draining());
 }
 
 }  // namespace hookgate

@@ -3,11 +3,9 @@
 #define HOOKGATE_SERVER_CLUSTER_CALL_FORWARDER_H_
 
 #include <memory>
-#include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/clock.h"
+#include "server/cluster/open_calls.h"
 #include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
 #include "server/grpc_server/method_table.h"
@@ -26,7 +24,7 @@ class CallForwarder final : public MethodTable::Diverter {
                                       const CallInfo& info) override;
 
   // Ends all that it has handed on, with UNAVAILABLE draining: this replica is about to end.
-  void EndAll() ABSL_LOCKS_EXCLUDED(mu_);
+  void EndAll();
 
  private:
   class BytesHeld;
@@ -35,11 +33,9 @@ class CallForwarder final : public MethodTable::Diverter {
   const Replica& replica_;
   const Peers& peers_;
   const Clock& clock_;
-  const std::shared_ptr<BytesHeld> held_;  // Does its own locking.
-
-  absl::Mutex mu_;
-  std::vector<std::weak_ptr<ForwardedCall>> open_ ABSL_GUARDED_BY(mu_);
-  size_t next_sweep_ ABSL_GUARDED_BY(mu_) = 64;
+  // Each does its own locking.
+  const std::shared_ptr<BytesHeld> held_;
+  OpenCalls<ForwardedCall> open_;
 };
 
 }  // namespace hookgate

@@ -40,8 +40,9 @@ absl::StatusOr<AppendResult> ResultOf(const absl::StatusOr<std::string>& answer)
       known = false;
       break;
   }
-  if (!known)
+  if (!known) {
     return ErrorOf(absl::InternalError("the leader answered what this replica cannot read"));
+  }
   result.sequence = response.sequence();
   result.trace_parent = response.trace_parent();
   return result;
@@ -77,11 +78,6 @@ std::string RequestOf(QuarantinedWebhook webhook) {
 
 }  // namespace
 
-PeerConnection* LeaderSink::Leader() const {
-  const Replica::Leadership leadership = replica_.GetLeadership();
-  return leadership.here ? nullptr : peers_.Find(leadership.leader);
-}
-
 absl::Status LeaderSink::Enter(int64_t bytes) {
   absl::MutexLock lock(&mu_);
   if (webhooks_ >= limits_.max_webhooks || bytes_ + bytes > limits_.max_bytes) {
@@ -99,32 +95,34 @@ void LeaderSink::Leave(int64_t bytes) {
   bytes_ -= bytes;
 }
 
-void LeaderSink::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
-  PeerConnection* const leader = Leader();
-  if (leader == nullptr) return log_.Append(std::move(event), std::move(done));
-  std::string request = RequestOf(*std::move(event));
+void LeaderSink::Send(PeerConnection& leader, const char* method, std::string request,
+                      PeerConnection::Done done) {
   const auto bytes = static_cast<int64_t>(request.size());
   const absl::Status entered = Enter(bytes);
   if (!entered.ok()) return std::move(done)(entered);
-  leader->Ask(kAppend, std::move(request), timeout_,
-              [this, bytes, done = std::move(done)](absl::StatusOr<std::string> answer) mutable {
-                Leave(bytes);
-                std::move(done)(ResultOf(answer));
-              });
+  leader.Ask(method, std::move(request), timeout_,
+             [this, bytes, done = std::move(done)](absl::StatusOr<std::string> answer) mutable {
+               Leave(bytes);
+               std::move(done)(std::move(answer));
+             });
+}
+
+void LeaderSink::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
+  PeerConnection* const leader = peers_.FindLeader(replica_.GetLeadership());
+  if (leader == nullptr) return log_.Append(std::move(event), std::move(done));
+  Send(*leader, kAppend, RequestOf(*std::move(event)),
+       [done = std::move(done)](const absl::StatusOr<std::string>& answer) mutable {
+         std::move(done)(ResultOf(answer));
+       });
 }
 
 void LeaderSink::Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) {
-  PeerConnection* const leader = Leader();
+  PeerConnection* const leader = peers_.FindLeader(replica_.GetLeadership());
   if (leader == nullptr) return log_.Quarantine(std::move(webhook), std::move(done));
-  std::string request = RequestOf(*std::move(webhook));
-  const auto bytes = static_cast<int64_t>(request.size());
-  const absl::Status entered = Enter(bytes);
-  if (!entered.ok()) return std::move(done)(entered);
-  leader->Ask(kQuarantine, std::move(request), timeout_,
-              [this, bytes, done = std::move(done)](absl::StatusOr<std::string> answer) mutable {
-                Leave(bytes);
-                std::move(done)(ErrorOf(answer.status()));
-              });
+  Send(*leader, kQuarantine, RequestOf(*std::move(webhook)),
+       [done = std::move(done)](const absl::StatusOr<std::string>& answer) mutable {
+         std::move(done)(ErrorOf(answer.status()));
+       });
 }
 
 }  // namespace hookgate

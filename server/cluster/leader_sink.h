@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/cluster/peer_connection.h"
 #include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
 #include "server/eventlog/event_log.h"
@@ -35,8 +37,9 @@ class LeaderSink final : public EventSink {
   Durability durability() const override { return log_.durability(); }
 
  private:
-  // Null: it is this replica's to decide, or nobody's that is known.
-  PeerConnection* Leader() const;
+  // Asks the leader, within the limits; `done` as PeerConnection::Ask has it.
+  void Send(PeerConnection& leader, const char* method, std::string request,
+            PeerConnection::Done done);
   absl::Status Enter(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
   void Leave(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
 

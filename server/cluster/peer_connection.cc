@@ -9,12 +9,12 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/cluster/open_calls.h"
 #include "server/cluster/peer_status.h"
 
 namespace hookgate {
@@ -202,14 +202,7 @@ class PeerConnectionImpl final : public PeerConnection {
         max_message_bytes_(max_message_bytes) {}
 
   ~PeerConnectionImpl() override {
-    std::vector<std::weak_ptr<PeerCallImpl>> open;
-    {
-      absl::MutexLock lock(&mu_);
-      open.swap(open_);
-    }
-    for (const auto& call : open) {
-      if (const auto found = call.lock()) found->Cancel();
-    }
+    for (const auto& call : open_.TakeAll()) call->Cancel();
     calls_->WaitUntilNone();
   }
 
@@ -217,23 +210,17 @@ class PeerConnectionImpl final : public PeerConnection {
                                   absl::Duration timeout,
                                   std::shared_ptr<PeerCallListener> listener) override {
     auto call = std::make_shared<PeerCallImpl>(std::move(listener), calls_);
-    const std::shared_ptr<grpc::GenericStub> stub = Stub(call);
+    open_.Add(call);
+    const std::shared_ptr<grpc::GenericStub> stub = Stub();
     call->Begin(*stub, method, metadata, timeout, call);
     return call;
   }
 
  private:
   // By the certificates in force; calls that are under way keep the channel that they have.
-  std::shared_ptr<grpc::GenericStub> Stub(const std::shared_ptr<PeerCallImpl>& call) {
+  std::shared_ptr<grpc::GenericStub> Stub() {
     const std::shared_ptr<const Certificates> now = certificates_.Current();
     absl::MutexLock lock(&mu_);
-    if (open_.size() >= next_sweep_) {
-      open_.erase(std::remove_if(open_.begin(), open_.end(),
-                                 [](const auto& each) { return each.expired(); }),
-                  open_.end());
-      next_sweep_ = 2 * open_.size() + 64;
-    }
-    open_.push_back(call);
     if (stub_ != nullptr && shown_ == now) return stub_;
     grpc::ChannelArguments arguments;
     // Its certificate is for its name, wherever it is reached.
@@ -262,13 +249,13 @@ class PeerConnectionImpl final : public PeerConnection {
   const std::string address_;
   const CertificateStore& certificates_;
   const size_t max_message_bytes_;
+  // Each does its own locking.
   const std::shared_ptr<CallsUnderWay> calls_ = std::make_shared<CallsUnderWay>();
+  OpenCalls<PeerCallImpl> open_;
 
   absl::Mutex mu_;
   std::shared_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const Certificates> shown_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::weak_ptr<PeerCallImpl>> open_ ABSL_GUARDED_BY(mu_);
-  size_t next_sweep_ ABSL_GUARDED_BY(mu_) = 64;
 };
 
 // One message there, one back.

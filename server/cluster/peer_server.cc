@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "server/base/reason.h"
@@ -183,8 +184,8 @@ void PeerServer::AddPeerService() {
 // that a call which was handed on is never handed on again.
 void PeerServer::AddForwarded() {
   const auto* const pool = google::protobuf::DescriptorPool::generated_pool();
-  for (const char* const name : {"hookgate.v1.EventService", "hookgate.v1.SubscriptionService",
-                                 "hookgate.v1.AdminService"}) {
+  for (const std::string& name : context_.methods.service_names()) {
+    if (!absl::StartsWith(name, "hookgate.")) continue;  // health and reflection, of this replica
     const google::protobuf::ServiceDescriptor& service = *pool->FindServiceByName(name);
     std::map<std::string, Method> methods;
     for (int i = 0; i < service.method_count(); ++i) {

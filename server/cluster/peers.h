@@ -46,6 +46,10 @@ class Peers final : public ReplicaPeers {
   // Null: there is none of this name. Valid while this lives.
   PeerConnection* Find(const std::string& name) const;
   bool has(const std::string& name) const { return Find(name) != nullptr; }
+  // The one that leads; null: this replica does, or nobody who is known.
+  PeerConnection* FindLeader(const Replica::Leadership& leadership) const {
+    return leadership.here ? nullptr : Find(leadership.leader);
+  }
 
   // A peer has said something; `applied` is 0 if it did not say that.
   void NoteHeard(const std::string& name, LogIndex applied) ABSL_LOCKS_EXCLUDED(mu_);

@@ -6,7 +6,6 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "server/base/current_thread.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
@@ -35,8 +34,7 @@ constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
 constexpr char kTakeACopy[] =
     "take a backup of another replica's events.db, and put it in place with hookgated --config "
-    "FILE "
-    "--restore BACKUP";
+    "FILE --restore BACKUP";
 
 uint64_t RandomWriter() {
   absl::BitGen random;
@@ -72,7 +70,7 @@ absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& f
     if (!again || attempt == kBeginAttempts) return beginning;
     Log(Severity::kWarning, "the cluster's log does not answer; trying again",
         {{"error", beginning.status().ToString()}});
-    absl::SleepFor(kBetweenBeginAttempts);
+    Pause(kBetweenBeginAttempts);
   }
 }
 
