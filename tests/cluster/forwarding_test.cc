@@ -72,6 +72,17 @@ class ForwardingTest : public testing::Test {
     return grpc::CreateChannel(cluster_->process(replica).grpc(),
                                grpc::InsecureChannelCredentials());
   }
+  static void CreateBilling(v1::SubscriptionService::Stub& subscriptions) {
+    grpc::ClientContext context;
+    SetPatience(context);
+    v1::CreateSubscriptionRequest request;
+    request.set_name("billing");
+    request.mutable_start()->set_start_position(v1::START_POSITION_EARLIEST);
+    v1::CreateSubscriptionResponse response;
+    const grpc::Status status = subscriptions.CreateSubscription(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.subscription().name(), "billing");
+  }
   static void SetPatience(grpc::ClientContext& context) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   }
@@ -101,17 +112,7 @@ TEST_F(ForwardingTest, AFollowerTakesWebhooksForTheLeader) {
 
 TEST_F(ForwardingTest, AFollowerHandsOnSubscriptionsAndTheirStreams) {
   const auto subscriptions = v1::SubscriptionService::NewStub(ChannelTo(follower_));
-  {
-    grpc::ClientContext context;
-    SetPatience(context);
-    v1::CreateSubscriptionRequest request;
-    request.set_name("billing");
-    request.mutable_start()->set_start_position(v1::START_POSITION_EARLIEST);
-    v1::CreateSubscriptionResponse response;
-    const grpc::Status status = subscriptions->CreateSubscription(&context, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(response.subscription().name(), "billing");
-  }
+  ASSERT_NO_FATAL_FAILURE(CreateBilling(*subscriptions));
   {
     grpc::ClientContext context;
     SetPatience(context);
@@ -184,13 +185,7 @@ INSTANTIATE_TEST_SUITE_P(All, GoneLeaderTest, testing::Bool(), [](const auto& in
 
 TEST_P(GoneLeaderTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
   const auto subscriptions = v1::SubscriptionService::NewStub(ChannelTo(follower_));
-  grpc::ClientContext create_context;
-  SetPatience(create_context);
-  v1::CreateSubscriptionRequest request;
-  request.set_name("billing");
-  request.mutable_start()->set_start_position(v1::START_POSITION_EARLIEST);
-  v1::CreateSubscriptionResponse response;
-  ASSERT_TRUE(subscriptions->CreateSubscription(&create_context, request, &response).ok());
+  ASSERT_NO_FATAL_FAILURE(CreateBilling(*subscriptions));
   grpc::ClientContext context;
   SetPatience(context);
   const auto stream = subscriptions->Consume(&context);
@@ -210,7 +205,10 @@ TEST_P(GoneLeaderTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
   const grpc::Status end = stream->Finish();
   EXPECT_EQ(end.error_code(), grpc::StatusCode::UNAVAILABLE) << end.error_message();
   EXPECT_THAT(end.error_details(), HasSubstr("NO_LEADER"));
-  ASSERT_NE(cluster_->AwaitLeader(leader_), -1);
+  leader_ = cluster_->AwaitLeader(leader_);
+  ASSERT_NE(leader_, -1);
+  // Until it hears of the new one, it hands webhooks to the old one, and answers 503.
+  ASSERT_TRUE(AwaitLeaderAddress(follower_));
   ASSERT_TRUE(AwaitReady(follower_));
   const auto reply = cluster_->Post(follower_, "wh_after");
   ASSERT_TRUE(reply.has_value());
