@@ -115,14 +115,17 @@ HandlerFactory UnaryMethod(std::function<absl::StatusOr<UnaryWork>(const CallInf
 
 absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& message) {
   // A field has two bytes at least: what is shorter than that need not be counted.
-  if (bytes.size() > 2 * kMaxRequestFields &&
-      CountFields(bytes, *message.GetDescriptor(), kMaxRequestFields) > kMaxRequestFields) {
+  absl::optional<size_t> fields = 0;
+  if (bytes.size() > 2 * kMaxRequestFields) {
+    fields = CountFields(bytes, *message.GetDescriptor(), kMaxRequestFields);
+  }
+  if (fields.value_or(0) > kMaxRequestFields) {
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
         absl::StrCat("the request has more than ", kMaxRequestFields,
                      " fields, including those of nested messages: ask for less at once"));
   }
-  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (fields.has_value() && message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     message.DiscardUnknownFields();  // Nobody looks at them, and the request may be kept for long.
     return absl::OkStatus();
   }

@@ -6,14 +6,16 @@
 #include <cstddef>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "google/protobuf/descriptor.h"
 
 namespace hookgate {
 
-// The fields of `bytes`, a message of `type`, with those of messages within it; 8 bytes of packed
-// numbers count as one. Of bytes that are no message, those up to where they are wrong: the parser
-// stops there, too. Stops counting beyond `limit`.
-size_t CountFields(absl::string_view bytes, const google::protobuf::Descriptor& type, size_t limit);
+// The fields of `bytes`, a message of `type`, with those of messages and groups within it; 8 bytes
+// of packed numbers count as one. Stops counting beyond `limit`. nullopt: they are no message. Such
+// bytes are not to be parsed: what is not counted is not bounded.
+absl::optional<size_t> CountFields(absl::string_view bytes,
+                                   const google::protobuf::Descriptor& type, size_t limit);
 
 }  // namespace hookgate
 

@@ -15,7 +15,7 @@ using google::protobuf::SourceCodeInfo;
 
 constexpr size_t kMany = 1'000'000;
 
-size_t Count(const std::string& bytes, size_t limit = kMany) {
+absl::optional<size_t> Count(const std::string& bytes, size_t limit = kMany) {
   return CountFields(bytes, *FileDescriptorProto::descriptor(), limit);
 }
 
@@ -60,13 +60,41 @@ TEST(WireFieldsTest, NothingIsCountedBeyondTheLimit) {
   EXPECT_LE(Count(empty_types, 5), 6);
 }
 
-// Counting ends where the parser does, whatever the bytes are.
-TEST(WireFieldsTest, WrongBytesEndTheCount) {
-  EXPECT_EQ(Count("\x0a"), 1);
-  EXPECT_EQ(Count("\x0a\x05\x61"), 1);
-  EXPECT_EQ(Count("\x0f"), 1);
-  EXPECT_EQ(Count(std::string("\x0a\xff\xff\xff\xff\x0f", 6)), 1);
-  EXPECT_EQ(Count(std::string("\0\0", 2)), 0);
+// What is in a group means nothing to the parser. What there looked like a message of ours, and was
+// none, ended the count, and the parser went on to as many fields as there were.
+TEST(WireFieldsTest, WhatIsInAGroupIsOfNoKnownType) {
+  // Field 300, a group, in which field 4, outside of it a message_type, holds what is no message.
+  const std::string group("\xe3\x12\x22\x02\xff\xff\xe4\x12", 8);
+  std::string bytes = group;
+  for (int i = 0; i < 1'000; ++i) absl::StrAppend(&bytes, absl::string_view("\x1a\x00", 2));
+  FileDescriptorProto file;
+  ASSERT_TRUE(file.ParseFromString(bytes));
+  ASSERT_EQ(file.dependency_size(), 1'000);
+  EXPECT_EQ(Count(bytes), 3 + 1'000);
+  // One in the other, as deep as the parser goes and deeper.
+  for (const int depth : {99, 100, 101, 1'000, 100'000}) {
+    std::string deep;
+    for (int i = 0; i < depth; ++i) absl::StrAppend(&deep, "\xe3\x12");
+    for (int i = 0; i < depth; ++i) absl::StrAppend(&deep, "\xe4\x12");
+    const absl::optional<size_t> count = Count(deep);
+    if (file.ParseFromString(deep)) {
+      EXPECT_EQ(count, 2 * depth);
+    }
+    if (depth > 200) {
+      EXPECT_EQ(count, absl::nullopt) << depth;
+    }
+  }
+}
+
+TEST(WireFieldsTest, WrongBytesAreNoMessage) {
+  EXPECT_EQ(Count("\x0a"), absl::nullopt);
+  EXPECT_EQ(Count("\x0a\x05\x61"), absl::nullopt);
+  EXPECT_EQ(Count("\x0f"), absl::nullopt);
+  EXPECT_EQ(Count(std::string("\x0a\xff\xff\xff\xff\x0f", 6)), absl::nullopt);
+  EXPECT_EQ(Count(std::string("\0\0", 2)), absl::nullopt);
+  EXPECT_EQ(Count("\xe3\x12"), absl::nullopt);
+  EXPECT_EQ(Count("\xe4\x12"), absl::nullopt);
+  EXPECT_EQ(Count("\xe3\x12\xec\x12"), absl::nullopt);
   std::string deep;
   for (int i = 0; i < 1'000; ++i) {
     // DescriptorProto.nested_type, one in the other.
@@ -77,7 +105,8 @@ TEST(WireFieldsTest, WrongBytesEndTheCount) {
     }
     deep = absl::StrCat("\x1a", length, deep);
   }
-  EXPECT_LE(CountFields(deep, *google::protobuf::DescriptorProto::descriptor(), kMany), 101);
+  EXPECT_EQ(CountFields(deep, *google::protobuf::DescriptorProto::descriptor(), kMany),
+            absl::nullopt);
 }
 
 }  // namespace
