@@ -42,7 +42,9 @@ uint64_t FingerprintOf(Request request) {
   request.clear_page_size();
   request.clear_page_token();
   request.clear_include_raw_body();
-  return RequestFingerprint(request.SerializeAsString());
+  // The two list requests look alike: a token of one of them means nothing to the other.
+  return RequestFingerprint(
+      absl::StrCat(Request::descriptor()->name(), " ", request.SerializeAsString()));
 }
 
 template <typename Request>

@@ -101,6 +101,23 @@ TEST_F(EventQueriesTest, PagesHoldTheWindowOfTheFirstOne) {
   EXPECT_THAT(seen, ElementsAre(5, 4, 3, 2, 1));
 }
 
+// The requests of both lists are the same bytes, so that a token of one began the other in its
+// middle, without a word.
+TEST_F(EventQueriesTest, APageTokenOfOneListIsRefusedByTheOther) {
+  for (int i = 3; i > 0; --i) Append(absl::Minutes(i));
+  const std::string of_failures = Failures("page_size: 1").next_page_token();
+  auto events = Parse<ListEventsRequest>("page_size: 1");
+  ListEventsResponse page;
+  ASSERT_TRUE(queries_.ListEvents(events, page).ok());
+  ASSERT_NE(page.next_page_token(), "");
+  events.set_page_token(of_failures);
+  EXPECT_EQ(FieldOf(queries_.ListEvents(events, page)), "page_token");
+  ListRecentFailuresRequest failures;
+  failures.set_page_token(page.next_page_token());
+  ListRecentFailuresResponse response;
+  EXPECT_EQ(FieldOf(queries_.ListRecentFailures(failures, response)), "page_token");
+}
+
 TEST_F(EventQueriesTest, PageTokenOfAnotherRequestIsRefusedButAnotherPageSizeIsNot) {
   for (int i = 3; i > 0; --i) Append(absl::Minutes(i));
   const std::string token = Failures("page_size: 1").next_page_token();
