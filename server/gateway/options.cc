@@ -31,6 +31,8 @@ using hookgate::config::v1::Config;
 
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
+// Far more than a config has. The parser takes as much of the stack as the text is deep.
+constexpr int kMaxConfigDepth = 100;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
 constexpr int64_t kMaxRememberedRefusals = 10'000;
 // A webhook that is queued, or delivered, is its raw body, and its event, which may hold each byte of
@@ -730,6 +732,7 @@ absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&parser_problems);
   parser.AllowUnknownField(true);
+  parser.SetRecursionLimit(kMaxConfigDepth);
   Config config;
   if (!parser.ParseFromString(*text, &config)) return absl::nullopt;
   CheckPermissions(path, HoldsSecrets(config) ? FileUse::kSecret : FileUse::kTrust, "config",

@@ -872,6 +872,18 @@ TEST_F(OptionsTest, ErrorInTheConfigFileHasItsPlace) {
   }
 }
 
+// A file of nothing but opening braces took all of the stack: the check of it, and a gateway that
+// was told to read it again, ended with a signal.
+TEST_F(OptionsTest, AConfigFileThatNestsTooDeeplyIsRefused) {
+  for (const char* const begin : {"a {", "sources { ", "x: { ", "y: [ ", "http { "}) {
+    std::string text;
+    while (text.size() < 3'000'000) text += begin;
+    Problems problems;
+    EXPECT_FALSE(LoadConfig(WriteFile(text), problems).has_value()) << begin;
+    EXPECT_FALSE(problems.ok()) << begin;
+  }
+}
+
 // The parser quotes what it stumbles over, and a secret without quotes is easily written.
 TEST_F(OptionsTest, ErrorInTheConfigFileDoesNotShowASecret) {
   for (const std::string& line :
