@@ -26,6 +26,10 @@ constexpr absl::Duration kLongestConnecting = absl::Milliseconds(50);
 // A lease is extended when a third of it has passed: two more tries fit.
 constexpr int kExtensionsPerLease = 3;
 constexpr int64_t kMostBytes = 64 << 20;
+// Acks of handlers that end at about the same time go in one frame: the gateway makes each frame
+// durable, and would be kept busy by single acks. None waits for longer, or when no handler runs.
+constexpr int kMostAcksInFrame = 256;
+constexpr absl::Duration kAcksTogether = absl::Milliseconds(1);
 // How long a gateway may take to answer the end of a stream, before the stream is cut off: long
 // enough for acks that wait for a slow disk.
 constexpr absl::Duration kEndPatience = absl::Seconds(10);
@@ -44,12 +48,8 @@ v1::ConsumeRequest OpenFrame(const Consumer::Options& options) {
   return frame;
 }
 
-v1::ConsumeRequest VerdictFrame(const std::string& delivery_id, const Verdict& verdict) {
+v1::ConsumeRequest NackFrame(const std::string& delivery_id, const Verdict& verdict) {
   v1::ConsumeRequest frame;
-  if (verdict.kind == Verdict::Kind::kAck) {
-    frame.mutable_ack()->add_delivery_ids(delivery_id);
-    return frame;
-  }
   v1::Nack::Item& item = *frame.mutable_nack()->add_items();
   item.set_delivery_id(delivery_id);
   item.set_reason(verdict.reason);
@@ -233,7 +233,7 @@ absl::Status Consumer::WhyEnded(const GatewayError& error, const std::string& to
       absl::StrCat("the gateway at ", connection_.target(), " ended the stream"));
 }
 
-void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
+void Consumer::HandleFrame(v1::ConsumeResponse& frame, StreamEnd& end) {
   const Observers& observers = options_.observers;
   end.useful = end.useful || frame.has_deliveries() || frame.has_heartbeat();
   if (frame.has_opened()) {
@@ -242,7 +242,7 @@ void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
     OnOpened(frame.opened());
     if (observers.opened) observers.opened(frame.opened());
   } else if (frame.has_deliveries()) {
-    Accept(frame.deliveries());
+    Accept(*frame.mutable_deliveries());
   } else if (frame.has_ack_results()) {
     OnResults(frame.ack_results());
   } else if (frame.has_heartbeat()) {
@@ -254,37 +254,41 @@ void Consumer::HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) {
   }
 }
 
-void Consumer::Accept(const v1::ConsumeResponse::Deliveries& deliveries) {
+void Consumer::Accept(v1::ConsumeResponse::Deliveries& deliveries) {
   absl::MutexLock lock(&mu_);
   if (stopped_) return;  // Given back when the stream ends.
   const absl::Duration now = Now();
-  for (const v1::Delivery& delivery : deliveries.deliveries()) {
-    leases_[delivery.delivery_id()] = {.extend_at = now + ack_deadline_ / kExtensionsPerLease,
-                                       .until = now + options_.longest_lease,
-                                       .ends = now + ack_deadline_};
+  const absl::Duration extend_at = now + ack_deadline_ / kExtensionsPerLease;
+  for (v1::Delivery& delivery : *deliveries.mutable_deliveries()) {
+    leases_[delivery.delivery_id()] = {
+        .extend_at = extend_at, .until = now + options_.longest_lease, .ends = now + ack_deadline_};
     TakeOver(delivery);
   }
-  changed_->SignalAll();
+  WakeWorker();
+  if (extend_at < next_lease_) {
+    next_lease_ = extend_at;
+    changed_->SignalAll();
+  }
 }
 
 // Of one event only the newest delivery matters.
-void Consumer::TakeOver(const v1::Delivery& delivery) {
+void Consumer::TakeOver(v1::Delivery& delivery) {
   const int64_t sequence = delivery.event().sequence();
   const auto running = running_.find(sequence);
   if (running != running_.end()) {
     leases_.erase(running->second.delivery_id);
     running->second.delivery_id = delivery.delivery_id();
-    running->second.again = delivery;
+    running->second.again = std::move(delivery);
     return;
   }
   const auto waiting = std::find_if(
       waiting_.begin(), waiting_.end(),
       [sequence](const v1::Delivery& other) { return other.event().sequence() == sequence; });
   if (waiting == waiting_.end()) {
-    waiting_.push_back(delivery);
+    waiting_.push_back(std::move(delivery));
   } else {
     leases_.erase(waiting->delivery_id());
-    *waiting = delivery;
+    *waiting = std::move(delivery);
   }
 }
 
@@ -313,7 +317,7 @@ void Consumer::OnResults(const v1::ConsumeResponse::AckResults& results) {
         lease->second.ends = std::max(lease->second.ends, asked_at + ack_deadline_);
       }
     }
-    changed_->SignalAll();
+    if (stopped_) changed_->SignalAll();  // All may be settled.
   }
   LoseAll(lost);
 }
@@ -346,9 +350,10 @@ void Consumer::EndStream() {
     for (auto& [sequence, running] : running_) running.again.reset();
     waiting_.clear();
     leases_.clear();
+    next_lease_ = absl::InfiniteDuration();
     extensions_.clear();
     outbox_.clear();
-    for (const auto& [id, verdict] : unanswered_) outbox_.push_back(verdict);
+    for (const auto& [id, verdict] : unanswered_) Send(id, verdict);
   }
   LoseAll(lost);
 }
@@ -392,47 +397,75 @@ absl::Duration Consumer::DelayAfter(const StreamEnd& end) {
 }
 
 void Consumer::Work(const HoldingHandler& handler) {
+  absl::MutexLock lock(&mu_);
   while (true) {
-    v1::Delivery delivery;
-    const auto hold = std::make_shared<Hold>();
-    {
-      absl::MutexLock lock(&mu_);
-      while (waiting_.empty() && !over_) changed_->Wait(&mu_);
-      if (waiting_.empty()) return;
-      delivery = std::move(waiting_.front());
-      waiting_.pop_front();
-      running_[delivery.event().sequence()] = {delivery.delivery_id(), hold, std::nullopt};
-      if (++begun_ == options_.max_events) StopTaking();
+    ++idle_;
+    while (waiting_.empty() && !over_) {
+      has_work_.Wait(&mu_);
+      waking_ = false;
     }
-    const Verdict verdict = handler(delivery, *hold);
+    --idle_;
+    if (waiting_.empty()) return;
+    const v1::Delivery delivery = std::move(waiting_.front());
+    waiting_.pop_front();
+    const int64_t sequence = delivery.event().sequence();
+    const auto hold = std::make_shared<Hold>();
+    running_[sequence] = {delivery.delivery_id(), hold, std::nullopt};
+    if (++begun_ == options_.max_events) StopTaking();
+    WakeWorker();
+    mu_.Unlock();
+    Verdict verdict = handler(delivery, *hold);
     hold->Close();
-    absl::MutexLock lock(&mu_);
-    Settle(delivery.event().sequence(), verdict);
-    changed_->SignalAll();
+    mu_.Lock();
+    const bool was_empty = outbox_.empty();
+    Settle(sequence, std::move(verdict));
+    // Now it has something to write, or a time at which to do so.
+    if (was_empty || stopped_ || ShouldWrite(absl::ZeroDuration())) changed_->SignalAll();
   }
 }
 
-void Consumer::Settle(int64_t sequence, const Verdict& verdict) {
+void Consumer::WakeWorker() {
+  if (waiting_.empty() || idle_ == 0 || waking_) return;
+  waking_ = true;
+  has_work_.Signal();
+}
+
+void Consumer::Settle(int64_t sequence, Verdict verdict) {
   const auto found = running_.find(sequence);
   Running running = std::move(found->second);
   running_.erase(found);
   const std::string& id = running.delivery_id;
   if (verdict.kind != Verdict::Kind::kGiveBack) {
     leases_.erase(id);
-    outbox_.push_back(VerdictFrame(id, verdict));
-    unanswered_[id] = outbox_.back();
+    Send(id, verdict);
+    unanswered_[id] = std::move(verdict);
   } else if (!running.hold->lost()) {
     StopTaking();  // The lease stays, and is extended, until the stream ends.
   } else if (running.again.has_value() && !stopped_) {
     waiting_.push_front(*std::move(running.again));
+    WakeWorker();
   }
+}
+
+void Consumer::Send(const std::string& delivery_id, const Verdict& verdict) {
+  if (verdict.kind != Verdict::Kind::kAck) {
+    outbox_.push_back(NackFrame(delivery_id, verdict));
+    return;
+  }
+  if (outbox_.empty() || !outbox_.back().has_ack() ||
+      outbox_.back().ack().delivery_ids_size() >= kMostAcksInFrame) {
+    outbox_.emplace_back();
+    write_at_ = Now() + kAcksTogether;
+  }
+  outbox_.back().mutable_ack()->add_delivery_ids(delivery_id);
 }
 
 void Consumer::Keep() {
   absl::MutexLock lock(&mu_);
   while (!over_) {
     const absl::Duration now = Now();
-    Holds lost = TakeLapsed(now);
+    Holds lost;
+    if (now >= next_lease_) lost = LookAtLeases(now);
     if (now >= stop_deadline_) {
       BeginGivingBack(now);
       lost = AllHolds();
@@ -444,9 +477,8 @@ void Consumer::Keep() {
       continue;
     }
     if (now >= cut_deadline_ && call_ != nullptr) call_->TryCancel();
-    QueueExtensions(now);
     const bool can_write = stream_ != nullptr && !ended_;
-    if (can_write && ((opened_ && !outbox_.empty()) || ShouldEnd(now))) {
+    if (can_write && (ShouldWrite(now) || ShouldEnd(now))) {
       WriteNext();
     } else {
       changed_->WaitWithTimeout(&mu_, NextWake(now) - now);
@@ -476,34 +508,45 @@ void Consumer::WriteNext() {
   changed_->SignalAll();
 }
 
-Consumer::Holds Consumer::TakeLapsed(absl::Duration now) {
+Consumer::Holds Consumer::LookAtLeases(absl::Duration now) {
   Holds lost;
-  for (auto lease = leases_.begin(); lease != leases_.end();) {
-    if (now < lease->second.ends) {
-      ++lease;
+  v1::ConsumeRequest frame;
+  const bool extends = stream_ != nullptr && opened_ && !ended_;
+  next_lease_ = absl::InfiniteDuration();
+  for (auto found = leases_.begin(); found != leases_.end();) {
+    const std::string& id = found->first;
+    Lease& lease = found->second;
+    if (now >= lease.ends) {
+      const Holds holds = TakeHoldOf(id);
+      lost.insert(lost.end(), holds.begin(), holds.end());
+      found = leases_.erase(found);
       continue;
     }
-    const Holds holds = TakeHoldOf(lease->first);
-    lost.insert(lost.end(), holds.begin(), holds.end());
-    lease = leases_.erase(lease);
-  }
-  return lost;
-}
-
-void Consumer::QueueExtensions(absl::Duration now) {
-  if (stream_ == nullptr || !opened_ || ended_) return;
-  v1::ConsumeRequest frame;
-  for (auto& [id, lease] : leases_) {
-    if (now < lease.extend_at || now >= lease.until) continue;
-    lease.extend_at = now + ack_deadline_ / kExtensionsPerLease;
-    frame.mutable_extend()->add_items()->set_delivery_id(id);
-    extensions_[id].push_back(now);
+    if (extends && now >= lease.extend_at && now < lease.until) {
+      lease.extend_at = now + ack_deadline_ / kExtensionsPerLease;
+      frame.mutable_extend()->add_items()->set_delivery_id(id);
+      extensions_[id].push_back(now);
+    }
+    next_lease_ = std::min(next_lease_, lease.ends);
+    // One that is not extended any more is no reason to wake, or the keeper would not wait at all.
+    if (extends && lease.extend_at < lease.until && now < lease.until) {
+      next_lease_ = std::min(next_lease_, lease.extend_at);
+    }
+    ++found;
   }
   if (frame.has_extend()) outbox_.push_back(std::move(frame));
+  return lost;
 }
 
 bool Consumer::Settled() const {
   return running_.empty() && outbox_.empty() && unanswered_.empty();
+}
+
+bool Consumer::ShouldWrite(absl::Duration now) const {
+  if (!opened_ || outbox_.empty()) return false;
+  const v1::ConsumeRequest& first = outbox_.front();
+  return outbox_.size() > 1 || first.ack().delivery_ids_size() >= kMostAcksInFrame ||
+         !first.has_ack() || running_.empty() || stopped_ || now >= write_at_;
 }
 
 bool Consumer::ShouldEnd(absl::Duration now) const {
@@ -511,17 +554,13 @@ bool Consumer::ShouldEnd(absl::Duration now) const {
 }
 
 absl::Duration Consumer::NextWake(absl::Duration now) const {
-  absl::Duration next = stop_deadline_;
-  if (stream_ != nullptr && !ended_) next = std::min(next, end_deadline_);
+  absl::Duration next = std::min(stop_deadline_, next_lease_);
+  if (stream_ != nullptr && !ended_) {
+    next = std::min(next, end_deadline_);
+    if (opened_ && !outbox_.empty()) next = std::min(next, write_at_);
+  }
   // Once it has cut off the stream there is nothing more to do.
   if (now < cut_deadline_) next = std::min(next, cut_deadline_);
-  for (const auto& [id, lease] : leases_) {
-    next = std::min(next, lease.ends);
-    // One that is not extended any more is no reason to wake, or the keeper would not wait at all.
-    if (stream_ != nullptr && !ended_ && lease.extend_at < lease.until && now < lease.until) {
-      next = std::min(next, std::max(lease.extend_at, now));
-    }
-  }
   return next;
 }
 
@@ -530,6 +569,7 @@ void Consumer::EndThreads() {
     absl::MutexLock lock(&mu_);
     over_ = true;
     changed_->SignalAll();
+    has_work_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
 }

@@ -21,11 +21,11 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -196,9 +196,9 @@ class Consumer {
 
   StreamEnd RunStream();
   absl::Status WhyEnded(const GatewayError& error, const std::string& token, StreamEnd& end) const;
-  void HandleFrame(const v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
-  void Accept(const v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
-  void TakeOver(const v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void HandleFrame(v1::ConsumeResponse& frame, StreamEnd& end) ABSL_LOCKS_EXCLUDED(mu_);
+  void Accept(v1::ConsumeResponse::Deliveries& deliveries) ABSL_LOCKS_EXCLUDED(mu_);
+  void TakeOver(v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnResults(const v1::ConsumeResponse::AckResults& results) ABSL_LOCKS_EXCLUDED(mu_);
   // From here on Keep may end `stream`.
   void BeginStream(Stream* stream) ABSL_LOCKS_EXCLUDED(mu_);
@@ -211,13 +211,16 @@ class Consumer {
 
   // A worker thread's life.
   void Work(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
-  void Settle(int64_t sequence, const Verdict& verdict) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Settle(int64_t sequence, Verdict verdict) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Puts a verdict into the outbox, beside others that wait there.
+  void Send(const std::string& delivery_id, const Verdict& verdict)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The keeper thread's life: writes verdicts and extensions, and ends the stream after a stop.
   void Keep() ABSL_LOCKS_EXCLUDED(mu_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void QueueExtensions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // What is lost by `now`, to be told without the lock.
-  Holds TakeLapsed(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Ends leases that have run out, and has those extended whose time has come. Returns what is lost
+  // by `now`, to be told without the lock.
+  Holds LookAtLeases(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Holds TakeHoldOf(const std::string& delivery_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Holds AllHolds() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static void LoseAll(const Holds& holds);
@@ -226,6 +229,10 @@ class Consumer {
   void BeginGivingBack(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Nothing is left that a graceful stop has to wait for.
   bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The first frame of the outbox is to be written, rather than to wait for more acks.
+  bool ShouldWrite(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Wakes a worker if there is something to do, and none wakes up already: that one wakes the next.
+  void WakeWorker() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The stream is to be ended, rather than written to.
   bool ShouldEnd(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration NextWake(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -244,7 +251,12 @@ class Consumer {
   int failures_ = 0;                   // Streams in a row that brought nothing.
 
   mutable absl::Mutex mu_;
+  // For the threads in Run and Keep. Workers wait for their work apart from them, or every verdict
+  // would wake all of them.
   const std::unique_ptr<MonotonicCondVar> changed_;
+  absl::CondVar has_work_;
+  int idle_ ABSL_GUARDED_BY(mu_) = 0;  // Workers that wait.
+  bool waking_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // The threads shall end.
   // When a stop begins to give back, when it ends the stream, and when it cuts it off.
@@ -261,15 +273,19 @@ class Consumer {
   std::deque<v1::Delivery> waiting_ ABSL_GUARDED_BY(mu_);
   int64_t begun_ ABSL_GUARDED_BY(mu_) = 0;
   // What handlers run for, by sequence.
-  std::map<int64_t, Running> running_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<int64_t, Running> running_ ABSL_GUARDED_BY(mu_);
   // By delivery id: what waits or runs, of the stream that is open.
-  std::map<std::string, Lease> leases_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, Lease> leases_ ABSL_GUARDED_BY(mu_);
+  // Not later than the first time at which a lease is to be looked at.
+  absl::Duration next_lease_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   // Verdicts and extensions to write. Bounded by what was delivered.
   std::deque<v1::ConsumeRequest> outbox_ ABSL_GUARDED_BY(mu_);
+  // When the last of them is written, if it is one of acks and could take more.
+  absl::Duration write_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   // By delivery id: verdicts that the gateway has not answered, and when each of the extensions
   // before them was asked for.
-  std::map<std::string, v1::ConsumeRequest> unanswered_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, std::deque<absl::Duration>> extensions_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, Verdict> unanswered_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, std::deque<absl::Duration>> extensions_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace hookgate

@@ -22,6 +22,7 @@ namespace {
 
 using ::hookgate::testing::GatewayStatus;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 using Stream = testing::FakeSubscriptionService::Stream;
 
 constexpr v1::AckResult::Result kOk = v1::AckResult::RESULT_OK;
@@ -227,7 +228,9 @@ TEST_F(ConsumerTest, AsManyRunAtATimeAsAreAllowed) {
     Open(stream);
     Deliver(stream, {"d1", "d2"});
     v1::ConsumeRequest request;
-    while (stream.Read(&request)) Answer(stream, request.ack().delivery_ids(0));
+    while (stream.Read(&request)) {
+      for (const std::string& id : request.ack().delivery_ids()) Answer(stream, id);
+    }
     return grpc::Status::OK;
   });
   Consumer::Options options = Options();
@@ -268,6 +271,45 @@ TEST_F(ConsumerTest, AnAckThatWasNotAnsweredIsSentAgainOnTheNextStream) {
   });
   EXPECT_TRUE(consumer.Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
   EXPECT_EQ(again.ack().delivery_ids(0), "d1");
+}
+
+// Each ack had a frame of its own, which cost more than the event: what waits goes together, and a
+// nack in between keeps its place.
+TEST_F(ConsumerTest, AcksThatWaitGoInOneFrame) {
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1", "d2", "d3", "d4"});
+    v1::ConsumeRequest request;
+    for (int verdicts = 0; verdicts < 4 && stream.Read(&request);) {
+      verdicts += request.ack().delivery_ids_size() + request.nack().items_size();
+    }
+    return kBroken;
+  });
+  Consumer consumer(Options());
+  std::vector<std::string> acked;
+  int nacked = 0;
+  int frames = 0;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    v1::ConsumeRequest request;
+    while (acked.size() + nacked < 4 && stream.Read(&request)) {
+      ++frames;
+      nacked += request.nack().items_size();
+      for (const std::string& id : request.ack().delivery_ids()) acked.push_back(id);
+    }
+    for (const char* id : {"d1", "d2", "d3", "d4"}) Answer(stream, id);
+    consumer.Stop();
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  EXPECT_TRUE(consumer
+                  .Run([](const v1::Delivery& delivery) {
+                    return delivery.delivery_id() == "d2" ? Verdict::Nack("busy") : Verdict::Ack();
+                  })
+                  .ok());
+  EXPECT_THAT(acked, UnorderedElementsAre("d1", "d3", "d4"));
+  EXPECT_EQ(nacked, 1);
+  EXPECT_LE(frames, 3);  // Acks on either side of the nack, in the order of a hash table.
 }
 
 TEST_F(ConsumerTest, TheApplicationIsToldWhatBecomesOfItsStreams) {
