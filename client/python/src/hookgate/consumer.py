@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Union
@@ -32,7 +32,7 @@ _END_PATIENCE = 10.0
 _log = logging.getLogger("hookgate")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Running:
     """An event that a handler works on."""
 
@@ -65,7 +65,8 @@ class Consumer:
         self._connection = connection
         self._options = options
         self._open_frame = options.open_frame()
-        self._handler = handler
+        self._handler: Callable[[Delivery], Any] = handler
+        self._handler_is_async = inspect.iscoroutinefunction(handler)
         self._reconnects = Reconnects(options.backoff)
         self._engine: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None  # What a callback or a handler let out.
@@ -85,7 +86,7 @@ class Consumer:
         self._heartbeat = options.heartbeat
         self._leases = Leases(options.longest_lease)
         # Not begun; the limits that were asked for bound it.
-        self._waiting: deque[api.Delivery] = deque()
+        self._waiting: OrderedDict[int, api.Delivery] = OrderedDict()  # By sequence.
         self._begun = 0
         self._running: dict[int, _Running] = {}  # By sequence.
 
@@ -241,12 +242,10 @@ class Consumer:
             self._leases.drop(running.delivery_id)
             running.delivery_id, running.again = delivery.delivery_id, delivery
             return
-        for index, other in enumerate(self._waiting):
-            if other.event.sequence == sequence:
-                self._leases.drop(other.delivery_id)
-                self._waiting[index] = delivery
-                return
-        self._waiting.append(delivery)
+        other = self._waiting.get(sequence)
+        if other is not None:
+            self._leases.drop(other.delivery_id)
+        self._waiting[sequence] = delivery  # In the place of the other.
 
     def _end_stream(self) -> None:
         """The gateway has back what was delivered. Verdicts without an answer are sent again."""
@@ -261,11 +260,14 @@ class Consumer:
     # --- Handlers ---
 
     def _start_handlers(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting and len(self._running) < self._options.concurrency:
-            message = self._waiting.popleft()
-            sequence = message.event.sequence
+            sequence, message = self._waiting.popitem(last=False)
             delivery = Delivery(message)
-            task = asyncio.ensure_future(self._handle(delivery))
+            # A coroutine function only makes its coroutine here; anything else is to be called in
+            # the task.
+            handling = self._handler if self._handler_is_async else self._handle
+            task = loop.create_task(handling(delivery))
             self._running[sequence] = _Running(delivery, message.delivery_id, task)
             task.add_done_callback(functools.partial(self._on_done, sequence))
             self._begun += 1
@@ -279,7 +281,7 @@ class Consumer:
 
     def _on_done(self, sequence: int, task: asyncio.Task[None]) -> None:
         running = self._running.pop(sequence)
-        self._settle(running, self._verdict_of(running, task))
+        self._settle(sequence, running, self._verdict_of(running, task))
         self._start_handlers()
         self._wake()
 
@@ -297,13 +299,14 @@ class Consumer:
                      exc_info=error)
         return Nack(f"{type(error).__name__}: {error}")
 
-    def _settle(self, running: _Running, verdict: Verdict | None) -> None:
+    def _settle(self, sequence: int, running: _Running, verdict: Verdict | None) -> None:
         if not isinstance(verdict, GiveBack):
             self._leases.settle(running.delivery_id, verdict)
         elif not running.delivery.lost:
             self._stop_taking()  # The lease stays, and is extended, until the stream ends.
         elif running.again is not None and not self._stopped:
-            self._waiting.appendleft(running.again)
+            self._waiting[sequence] = running.again
+            self._waiting.move_to_end(sequence, last=False)
 
     async def _end_handlers(self) -> None:
         while self._running and not self._abandoned:
@@ -315,9 +318,9 @@ class Consumer:
 
     def _lose(self, delivery_id: str) -> None:
         self._leases.drop(delivery_id)
-        for waiting in self._waiting:
+        for sequence, waiting in self._waiting.items():
             if waiting.delivery_id == delivery_id:
-                self._waiting.remove(waiting)
+                del self._waiting[sequence]
                 return
         for running in self._running.values():
             if running.delivery_id == delivery_id:
@@ -336,8 +339,10 @@ class Consumer:
                         return  # The stream has ended: its reader finds out why.
                     self._sent_open, writing = True, None
                 now = self._now()
-                for delivery_id in self._leases.lapsed(now):
-                    self._lose(delivery_id)
+                if now >= self._leases.next_time:
+                    extends = self._opened and not self._ended
+                    for delivery_id in self._leases.look(now, extends):
+                        self._lose(delivery_id)
                 if now >= self._stop_deadline:
                     self._begin_giving_back()
                     self._lose_all()
@@ -345,11 +350,9 @@ class Consumer:
                 if now >= self._cut_deadline or (self._stopped and not self._sent_open):
                     call.cancel()
                     return
-                if self._opened and not self._ended:
-                    self._leases.ask_for_extensions(now)
                 if writing is None and not self._ended:
                     writing = self._begin_write(call, now)
-                await self._sleep(self._next_time(now, writing is None) - now)
+                await self._sleep(self._next_time(writing is None) - now)
         finally:
             if writing is not None:
                 writing.cancel()
@@ -370,10 +373,9 @@ class Consumer:
         writing.add_done_callback(lambda _: self._wake())
         return writing
 
-    def _next_time(self, now: float, can_write: bool) -> float:
+    def _next_time(self, can_write: bool) -> float:
         ends = self._end_deadline if can_write and not self._ended else NEVER
-        return min(self._stop_deadline, self._cut_deadline, ends,
-                   self._leases.next_time(now, extends=not self._ended))
+        return min(self._stop_deadline, self._cut_deadline, ends, self._leases.next_time)
 
     # --- Stopping, and waiting ---
 
@@ -382,7 +384,7 @@ class Consumer:
             return
         self._stopped = True
         self._stop_deadline = self._now() + self._options.stop_timeout
-        for delivery in self._waiting:  # The stream's end gives them back.
+        for delivery in self._waiting.values():  # The stream's end gives them back.
             self._leases.drop(delivery.delivery_id)
         self._waiting.clear()
         self._wake()

@@ -46,8 +46,14 @@ class EventStream:
         return self
 
     async def __anext__(self) -> event_pb2.Event:
+        subscriber = self._subscriber
+        event = next(subscriber.ready, None)
+        if event is not None:
+            subscriber.handled = subscriber.in_hand
+            subscriber.in_hand = event
+            return event
         self._loop = asyncio.get_running_loop()
-        event = await self._subscriber.next()
+        event = await subscriber.next()
         if event is None:
             raise StopAsyncIteration
         return event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any, Union
 
 from hookgate.messages import duration
 from hookgate.v1 import subscription_service_pb2 as api
@@ -16,13 +17,17 @@ _MOST_ITEMS = 1000  # In one frame; the gateway takes 10,000.
 NEVER = float("inf")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Lease:
     """Of a delivery that has not been settled."""
 
     extend_at: float
     until: float  # Not extended from here on.
     ends: float  # As far as this side knows: the gateway has confirmed no more.
+
+
+# What is to be written: the id of a delivery to ack, or an item of another frame.
+_Item = Union[str, api.Nack.Item, api.Extend.Item]
 
 
 class Leases:
@@ -37,10 +42,12 @@ class Leases:
         # All by delivery id. Leases of what waits or runs; verdicts that the gateway has not
         # answered; when each of the extensions before them was asked for.
         self._leases: dict[str, _Lease] = {}
-        self._unanswered: dict[str, api.ConsumeRequest] = {}
+        self._unanswered: dict[str, _Item] = {}
         self._extensions: dict[str, deque[float]] = {}
         # Verdicts and extensions to write.
-        self._outbox: deque[api.ConsumeRequest] = deque()
+        self._outbox: deque[_Item] = deque()
+        # Not later than the first time at which look() has something to do.
+        self.next_time = NEVER
 
     @property
     def settled(self) -> bool:
@@ -49,8 +56,10 @@ class Leases:
 
     def add(self, delivery_id: str, now: float) -> None:
         """A delivery has come."""
-        self._leases[delivery_id] = _Lease(now + self.ack_deadline / _EXTENSIONS_PER_LEASE,
-                                           now + self._longest_lease, now + self.ack_deadline)
+        extend_at = now + self.ack_deadline / _EXTENSIONS_PER_LEASE
+        self._leases[delivery_id] = _Lease(extend_at, now + self._longest_lease,
+                                           now + self.ack_deadline)
+        self.next_time = min(self.next_time, extend_at)
 
     def drop(self, delivery_id: str) -> None:
         """Its lease is of no interest any more."""
@@ -59,10 +68,9 @@ class Leases:
     def settle(self, delivery_id: str, verdict: Verdict | None) -> None:
         """Its handler has ended. None: it is acked."""
         self.drop(delivery_id)
-        frame = (api.ConsumeRequest(ack=api.Ack(delivery_ids=[delivery_id])) if verdict is None else
-                 api.ConsumeRequest(nack=api.Nack(items=[nack_item(delivery_id, verdict)])))
-        self._outbox.append(frame)
-        self._unanswered[delivery_id] = frame
+        item: _Item = delivery_id if verdict is None else nack_item(delivery_id, verdict)
+        self._outbox.append(item)
+        self._unanswered[delivery_id] = item
 
     def answer(self, result: api.AckResult) -> bool:
         """The gateway has answered a verdict or an extension. Whether the lease is lost by that."""
@@ -83,45 +91,45 @@ class Leases:
         lease.ends = max(lease.ends, asked_at + self.ack_deadline)
         return False
 
-    def ask_for_extensions(self, now: float) -> None:
-        """Of all leases for which it is time."""
+    def look(self, now: float, extends: bool) -> list[str]:
+        """Deliveries whose leases have run out; asks for extensions of those for which it is time.
+
+        To be called when it is next_time. Extensions wait unless `extends`.
+        """
+        lapsed = []
+        self.next_time = NEVER
         for delivery_id, lease in self._leases.items():
-            if lease.extend_at <= now < lease.until:
+            if now >= lease.ends:
+                lapsed.append(delivery_id)
+                continue
+            if extends and lease.extend_at <= now < lease.until:
                 lease.extend_at = now + self.ack_deadline / _EXTENSIONS_PER_LEASE
-                item = api.Extend.Item(delivery_id=delivery_id)
-                self._outbox.append(api.ConsumeRequest(extend=api.Extend(items=[item])))
+                self._outbox.append(api.Extend.Item(delivery_id=delivery_id))
                 self._extensions.setdefault(delivery_id, deque()).append(now)
-
-    def lapsed(self, now: float) -> list[str]:
-        """Deliveries whose leases have run out."""
-        return [delivery_id for delivery_id, lease in self._leases.items() if now >= lease.ends]
-
-    def next_time(self, now: float, extends: bool) -> float:
-        """When there is something to do next, if nothing happens before."""
-        next_time = NEVER
-        for lease in self._leases.values():
-            next_time = min(next_time, lease.ends)
+            self.next_time = min(self.next_time, lease.ends)
             if extends and max(lease.extend_at, now) < lease.until:
-                next_time = min(next_time, lease.extend_at)
-        return next_time
+                self.next_time = min(self.next_time, lease.extend_at)
+        return lapsed
 
     def next_frame(self) -> api.ConsumeRequest | None:
         """What to write: the oldest, with those of its kind that follow it at once."""
         if not self._outbox:
             return None
-        frame = api.ConsumeRequest()
-        frame.CopyFrom(self._outbox.popleft())
-        kind = frame.WhichOneof("frame")
-        items = 1
-        while self._outbox and items < _MOST_ITEMS and self._outbox[0].WhichOneof("frame") == kind:
-            frame.MergeFrom(self._outbox.popleft())
-            items += 1
-        return frame
+        kind = type(self._outbox[0])
+        items: list[Any] = []
+        while self._outbox and len(items) < _MOST_ITEMS and type(self._outbox[0]) is kind:
+            items.append(self._outbox.popleft())
+        if kind is str:
+            return api.ConsumeRequest(ack=api.Ack(delivery_ids=items))
+        if kind is api.Nack.Item:
+            return api.ConsumeRequest(nack=api.Nack(items=items))
+        return api.ConsumeRequest(extend=api.Extend(items=items))
 
     def end_stream(self) -> None:
         """The gateway has everything back. Verdicts without an answer go to the next stream."""
         self._leases.clear()
         self._extensions.clear()
+        self.next_time = NEVER
         self._outbox = deque(self._unanswered.values())
 
 

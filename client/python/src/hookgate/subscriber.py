@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hookgate import states
@@ -62,9 +63,14 @@ class Subscriber:
         self._not_before = 0.0  # By the loop's clock: no stream is opened earlier.
         self._patience = options.open_timeout
         self._heartbeat = options.heartbeat
-        self._pending: deque[event_pb2.Event] = deque()
-        self._in_hand: event_pb2.Event | None = None
-        self._position = ""  # Everything up to here is handled. "": begin at options.start.
+        self._pending: Iterator[event_pb2.Event] = iter(())  # Of the frame that was read last.
+        # Those of them that next() would return at once. Whoever takes one says so in the two
+        # fields below, as EventStream does: a call for each event would take longer than the rest.
+        self.ready: Iterator[event_pb2.Event] = iter(())
+        self.in_hand: event_pb2.Event | None = None
+        # The last that was handled, if the position has not been moved past it yet.
+        self.handled: event_pb2.Event | None = None
+        self._position = ""
         self._saved = ""
         self._saved_at = 0.0
         self._loaded = False
@@ -78,6 +84,10 @@ class Subscriber:
 
     @property
     def position(self) -> str:
+        """Everything up to here is handled. "": begin at options.start."""
+        if self.handled is not None:
+            self._end.useful = True
+            self._move_to(self.handled.cursor)
         return self._position
 
     @property
@@ -89,6 +99,7 @@ class Subscriber:
         if self._busy:
             raise RuntimeError("another task waits for the next event of this stream already")
         self._busy = True
+        self.ready = iter(())
         try:
             return await self._next()
         except asyncio.CancelledError:
@@ -108,6 +119,7 @@ class Subscriber:
 
     def stop(self) -> None:
         self._stopping = True
+        self.ready = iter(())
         if self._stop is not None and not self._stop.done():
             self._stop.set_result(None)
 
@@ -115,7 +127,7 @@ class Subscriber:
         """Ends the stream and stores the position. What was handed out last is not handled."""
         self._over = True
         self.stop()
-        self._pending.clear()
+        self._pending = iter(())
         await self._close_reader()
         if not isinstance(self._error, CursorStoreError):  # It has been told.
             await self._save()
@@ -138,11 +150,13 @@ class Subscriber:
             if self._stopping:
                 await self.aclose()
                 return None
-            if self._pending:
-                if loop.time() - self._saved_at >= self._options.save_interval:
-                    await self._save()
-                self._in_hand = self._pending.popleft()
-                return self._in_hand
+            if time.monotonic() - self._saved_at >= self._options.save_interval:
+                await self._save()
+            self.in_hand = next(self._pending, None)
+            if self.in_hand is not None:
+                if not self._stopping:
+                    self.ready = self._until_save()
+                return self.in_hand
             # Everything up to the frame before has been handled.
             await self._save()
             if self._reader is None:
@@ -150,14 +164,26 @@ class Subscriber:
             else:
                 await self._read(self._reader)
 
+    def _until_save(self) -> Iterator[event_pb2.Event]:
+        if self._options.cursors is None:
+            return self._pending
+        return self._pending_until(self._saved_at + self._options.save_interval)
+
+    def _pending_until(self, due: float) -> Iterator[event_pb2.Event]:
+        while time.monotonic() < due:
+            event = next(self._pending, None)
+            if event is None:
+                return
+            yield event
+
     def _settle(self) -> None:
-        if self._in_hand is not None:
+        if self.in_hand is not None:
             self._end.useful = True
-            self._move_to(self._in_hand.cursor)
-            self._in_hand = None
+            self._move_to(self.in_hand.cursor)
+            self.in_hand = None
 
     async def _load(self) -> None:
-        self._saved_at = asyncio.get_running_loop().time()
+        self._saved_at = time.monotonic()
         if self._options.cursors is not None:
             try:
                 self._position = self._saved = await self._options.cursors.load() or ""
@@ -168,28 +194,31 @@ class Subscriber:
         self._loaded = True
 
     async def _save(self) -> None:
+        if self._options.cursors is None:
+            self._saved = self.position
         # One save at a time, also if the wait for one was cancelled: it goes on.
-        while self._storing is not None or self._position != self._saved:
+        while self._storing is not None or self.position != self._saved:
             if self._storing is None:
-                self._storing = asyncio.ensure_future(self._store(self._position))
+                self._storing = asyncio.ensure_future(self._store(self.position))
             storing = self._storing
             await asyncio.wait({storing})
             if self._storing is storing:
                 self._storing = None
             storing.result()
-        self._saved_at = asyncio.get_running_loop().time()
+        self._saved_at = time.monotonic()
 
     async def _store(self, cursor: str) -> None:
-        if self._options.cursors is not None:
-            try:
-                await self._options.cursors.save(cursor)
-            except HookgateError:
-                raise
-            except Exception as error:
-                raise CursorStoreError(f"cannot save the position: {error!r}") from error
+        assert self._options.cursors is not None
+        try:
+            await self._options.cursors.save(cursor)
+        except HookgateError:
+            raise
+        except Exception as error:
+            raise CursorStoreError(f"cannot save the position: {error!r}") from error
         self._saved = cursor
 
     def _move_to(self, cursor: str) -> None:
+        self.handled = None
         if cursor:
             self._position = cursor
 
@@ -200,8 +229,8 @@ class Subscriber:
         if left > 0:
             await asyncio.wait({self._stop}, timeout=left)
             return
-        if self._position:
-            self._request.after_cursor = self._position
+        if self.position:
+            self._request.after_cursor = self.position
         self._patience = self._options.open_timeout
         self._heartbeat = self._options.heartbeat
         self._end = StreamEnd()
@@ -238,7 +267,7 @@ class Subscriber:
     def _on_frame(self, frame: events.SubscribeResponse) -> None:
         kind = frame.WhichOneof("frame")
         if kind == "event_batch":
-            self._pending.extend(frame.event_batch.events)
+            self._pending = iter(frame.event_batch.events)
         elif kind == "opened":
             self._on_opened(frame.opened)
         # Cursors of the frames below cover events that did not match as well. Everything sent
@@ -261,7 +290,7 @@ class Subscriber:
     def _on_opened(self, opened: events.SubscribeResponse.Opened) -> None:
         # The start is fixed here: whatever is stored from now on is found from this cursor, even if
         # the stream breaks before its first event.
-        if not self._position:
+        if not self.position:
             self._move_to(opened.cursor)
         interval = seconds(opened.heartbeat_interval)
         if interval > 0:
