@@ -19,8 +19,10 @@ const (
 	// How long a gateway may take to answer the end of a stream, before the stream is cut off: long enough for
 	// acknowledgements that wait for a slow disk.
 	endPatience = 10 * time.Second
-	// Acknowledgements in one frame: those that come while the frame before is being sent.
+	// Acknowledgements of handlers that end at about the same time go in one frame: the gateway makes each frame durable,
+	// and would be kept busy by single ones. None waits for longer, or when no handler runs.
 	mostAcksInFrame = 256
+	acksTogether    = time.Millisecond
 )
 
 // consumer is one call of Consume. All of it belongs to the goroutine in run; handlers and the stream's reader and writer
@@ -53,6 +55,8 @@ type consumer struct {
 	nextLease time.Time
 	// Verdicts and extensions to write. Bounded by what was delivered.
 	outbox []*hookgatev1.ConsumeRequest
+	// When the last of them is written, if it is one of acknowledgements and could take more.
+	writeAt time.Time
 	// By delivery id: verdicts that the gateway has not answered, and when each of the extensions before them was asked
 	// for.
 	unanswered map[string]verdict
@@ -87,7 +91,7 @@ func newConsumer(client *Client, subscription string, handle Handler, settings *
 		handle:       handle,
 		settings:     settings,
 		retries:      retries{backoff: settings.backoff},
-		results:      make(chan handled),
+		results:      make(chan handled, min(settings.concurrency, 1024)),
 		ackDeadline:  30 * time.Second,
 		running:      map[int64]*running{},
 		leases:       map[string]*lease{},
@@ -100,6 +104,7 @@ func (c *consumer) run(ctx context.Context) error {
 	stop, giveBack, closed := ctx.Done(), c.settings.giveBack, c.client.open.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var ringsAt time.Time // Zero: it is not set.
 	c.reconnectAt = time.Now()
 	for c.stream != nil || len(c.running) > 0 || !c.over() {
 		now := time.Now()
@@ -108,15 +113,18 @@ func (c *consumer) run(ctx context.Context) error {
 		var frames <-chan streamEvent
 		var out chan<- *hookgatev1.ConsumeRequest
 		var next *hookgatev1.ConsumeRequest
+		wake := c.nextWake()
 		if c.stream != nil {
 			frames = c.stream.events
-			if c.canWrite() && len(c.outbox) > 0 {
+			if c.shouldWrite(now) {
 				out, next = c.stream.out, c.outbox[0]
+			} else if c.canWrite() && len(c.outbox) > 0 {
+				wake = earlier(wake, c.writeAt)
 			}
 		}
-		if wake := c.nextWake(); wake.IsZero() {
-			timer.Stop()
-		} else {
+		// A timer that rings too early finds nothing to do, and is set again: cheaper than to set it after each event.
+		if !wake.IsZero() && (ringsAt.IsZero() || wake.Before(ringsAt)) {
+			ringsAt = wake
 			timer.Reset(time.Until(wake))
 		}
 		select {
@@ -139,7 +147,11 @@ func (c *consumer) run(ctx context.Context) error {
 			c.outbox = c.outbox[1:]
 		case done := <-c.results:
 			c.settle(done)
+			for range len(c.results) {
+				c.settle(<-c.results)
+			}
 		case <-timer.C:
+			ringsAt = time.Time{}
 			c.onTime(ctx, time.Now())
 		}
 	}
@@ -150,6 +162,16 @@ func (c *consumer) run(ctx context.Context) error {
 func (c *consumer) over() bool { return c.stopped || c.final != nil }
 
 func (c *consumer) canWrite() bool { return c.stream != nil && c.stream.opened && !c.stream.ended }
+
+// shouldWrite says that the first frame of the outbox is to be written, rather than to wait for more acknowledgements.
+func (c *consumer) shouldWrite(now time.Time) bool {
+	if !c.canWrite() || len(c.outbox) == 0 {
+		return false
+	}
+	acks := c.outbox[0].GetAck()
+	return len(c.outbox) > 1 || acks == nil || len(acks.GetDeliveryIds()) >= mostAcksInFrame || len(c.running) == 0 ||
+		c.stopped || !now.Before(c.writeAt)
+}
 
 // nextWake returns zero if there is nothing to wake up for.
 func (c *consumer) nextWake() time.Time {
@@ -399,6 +421,7 @@ func (c *consumer) send(deliveryID string, v verdict) {
 			return
 		}
 	}
+	c.writeAt = time.Now().Add(acksTogether)
 	c.outbox = append(c.outbox, &hookgatev1.ConsumeRequest{
 		Frame: &hookgatev1.ConsumeRequest_Ack{Ack: &hookgatev1.Ack{DeliveryIds: []string{deliveryID}}},
 	})
