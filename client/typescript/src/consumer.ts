@@ -100,10 +100,28 @@ interface Lease {
 }
 
 /** An event that a handler works on. */
-interface Running {
-  deliveryId: string; // The newest of the event.
-  lost: AbortController;
+class Running {
   again: Delivery | undefined; // The newer delivery, if the event came again on the open stream.
+  lost = false;
+  private controller: AbortController | undefined;
+
+  constructor(public deliveryId: string) {} // The newest of the event.
+
+  /** Made when somebody asks for it: that costs more than all else that is done for a delivery. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.lost) this.controller.abort(new LeaseLostError());
+    }
+    return this.controller.signal;
+  }
+
+  /** Tells the handler, once. */
+  lose(): void {
+    if (this.lost) return;
+    this.lost = true;
+    this.controller?.abort(new LeaseLostError());
+  }
 }
 
 type Frame = NonNullable<MessageInitShape<typeof ConsumeRequestSchema>["frame"]>;
@@ -148,6 +166,7 @@ export class Consumer {
   private readonly extensions = new Map<string, number[]>();
   private final: Error | undefined;
   private readonly alarm = new Alarm(() => this.onTime());
+  private alarmAt = NEVER;
   /** Resolved when a wait between streams, or the one for the last handlers, may be over. */
   private wake: () => void = () => {};
 
@@ -225,13 +244,17 @@ export class Consumer {
       wakeAt = Math.min(wakeAt, this.stream.silentAt, this.cutAt, this.stream.ended ? NEVER : this.endAt);
       this.stream.wakeWriter();
     }
-    if (wakeAt === NEVER) this.alarm.clear();
-    else this.alarm.set(Math.ceil(wakeAt - now));
+    // One that rings too early finds nothing to do, and is set again: cheaper than to set it after each event.
+    if (wakeAt < this.alarmAt) {
+      this.alarmAt = wakeAt;
+      this.alarm.set(Math.ceil(wakeAt - now));
+    }
     this.wake();
   }
 
   private onTime(): void {
     const now = performance.now();
+    this.alarmAt = NEVER;
     if (now >= this.nextLease) this.lookAtLeases(now);
     if (now >= this.stopAt) this.giveBackNow();
     if (this.stream !== undefined && now >= this.stream.silentAt) {
@@ -265,7 +288,7 @@ export class Consumer {
   }
 
   private loseAll(): void {
-    for (const running of this.running.values()) lose(running);
+    for (const running of this.running.values()) running.lose();
   }
 
   /** Closes the sending side when a stop has nothing left to wait for. */
@@ -431,7 +454,7 @@ export class Consumer {
     while (this.running.size < this.concurrency && !this.over) {
       const delivery = this.waiting.shift();
       if (delivery === undefined) return;
-      const running = { deliveryId: delivery.deliveryId, lost: new AbortController(), again: undefined };
+      const running = new Running(delivery.deliveryId);
       this.running.set(sequenceOf(delivery), running);
       if (++this.begun === this.options.maxEvents) this.stopTaking();
       void this.handle(delivery, running);
@@ -441,9 +464,14 @@ export class Consumer {
   private async handle(delivery: Delivery, running: Running): Promise<void> {
     let verdict: Verdict = { kind: "ack" };
     try {
-      await this.handler(delivery, { signal: running.lost.signal });
+      const context = {
+        get signal() {
+          return running.signal;
+        },
+      };
+      await this.handler(delivery, context);
     } catch (error) {
-      verdict = verdictOf(error, running.lost.signal.aborted);
+      verdict = verdictOf(error, running.lost);
     }
     this.settle(sequenceOf(delivery), running, verdict);
     this.next();
@@ -455,7 +483,7 @@ export class Consumer {
       this.leases.delete(running.deliveryId);
       this.unanswered.set(running.deliveryId, verdict);
       this.send(running.deliveryId, verdict);
-    } else if (!running.lost.signal.aborted) {
+    } else if (!running.lost) {
       this.stopTaking(); // The lease stays, and is extended, until the stream ends.
     } else if (running.again !== undefined && !this.over) {
       this.waiting.unshift(running.again);
@@ -509,7 +537,7 @@ export class Consumer {
     for (const running of this.running.values()) {
       if (running.deliveryId !== deliveryId) continue;
       running.again = undefined;
-      lose(running);
+      running.lose();
       return;
     }
   }
@@ -556,10 +584,6 @@ export class Consumer {
     for (const [id, verdict] of this.unanswered) this.send(id, verdict);
     this.next();
   }
-}
-
-function lose(running: Running): void {
-  if (!running.lost.signal.aborted) running.lost.abort(new LeaseLostError());
 }
 
 function sequenceOf(delivery: Delivery): bigint {

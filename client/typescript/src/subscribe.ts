@@ -75,6 +75,18 @@ export function startFields(start: Start): StartFields & { case: string } {
   return { case: "startTime", value: timestampFromDate(start.since) satisfies Timestamp };
 }
 
+/** One open call. */
+interface Stream {
+  readonly frames: AsyncIterator<SubscribeResponse>;
+  readonly token: string | undefined; // What it was opened with.
+  patienceMs: number;
+  intervalMs: number; // As the gateway confirmed it.
+  silent: boolean;
+  readonly watchdog: Alarm;
+  readonly end: StreamEnd;
+  readonly close: () => void;
+}
+
 /** One loop over a subscription's events. */
 export class Subscriber {
   private readonly retries: Retries;
@@ -96,20 +108,39 @@ export class Subscriber {
     return this.options.signal?.aborted ?? false;
   }
 
+  /** One generator for all of it: each that delegates to another costs an event as much as its own work. */
   async *events(): AsyncGenerator<Event, void, void> {
+    const { saveIntervalMs = 1000 } = this.options;
     await this.load();
     while (!this.stopped) {
       if (this.closed.aborted) throw new ClientClosedError();
-      const end: StreamEnd = { why: new Error(), useful: false, retryDelayMs: 0 };
+      const stream = this.open();
       try {
-        yield* this.stream(end);
+        for (;;) {
+          const frame = await this.read(stream);
+          if (frame === undefined) break;
+          if (frame.case === "eventBatch") {
+            for (const event of frame.value.events) {
+              if (this.stopped) break;
+              yield event;
+              stream.end.useful = true;
+              this.moveTo(event.cursor);
+              if (performance.now() - this.savedAt >= saveIntervalMs) await this.save();
+            }
+          } else {
+            this.handle(frame, stream.end);
+          }
+          await this.save();
+          if (this.stopped) break;
+        }
       } finally {
         // Also when the loop was left in its body.
+        stream.close();
         await this.save();
       }
       if (this.stopped) break;
-      const delayMs = this.retries.delayAfter(end);
-      this.options.onState?.({ state: "disconnected", why: end.why, delayMs });
+      const delayMs = this.retries.delayAfter(stream.end);
+      this.options.onState?.({ state: "disconnected", why: stream.end.why, delayMs });
       await sleep(delayMs, this.options.signal, this.closed);
     }
   }
@@ -151,75 +182,70 @@ export class Subscriber {
     });
   }
 
-  /** Yields one stream's events. What it throws is final. */
-  private async *stream(end: StreamEnd): AsyncGenerator<Event, void, void> {
+  private open(): Stream {
     const call = new AbortController();
-    let patienceMs = this.options.openTimeoutMs ?? OPEN_TIMEOUT_MS;
-    let intervalMs = this.options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
-    let silent = false;
-    const watchdog = new Alarm(() => {
-      silent = true;
-      call.abort();
-    });
     const forget = [this.options.signal, this.closed].map((signal) => onAbort(signal, () => call.abort()));
-    const token = this.connection.currentToken();
-    try {
-      watchdog.set(patienceMs);
-      const frames = this.stub.subscribe(this.request(), { signal: call.signal })[Symbol.asyncIterator]();
-      for (;;) {
-        let frame: SubscribeResponse;
-        try {
-          const next = await frames.next();
-          if (next.done) throw new ConnectError("the gateway ended the stream", Code.Unavailable);
-          frame = next.value;
-        } catch (error) {
-          if (this.stopped) return;
-          if (this.closed.aborted) throw new ClientClosedError();
-          const thrown = silent
-            ? new ConnectError(`nothing came from the gateway for ${patienceMs} ms`, Code.Unavailable)
-            : error;
-          const stale = this.connection.tokenChangedSince(token);
-          const why = callError(thrown, "cannot subscribe", this.connection.target, stale);
-          if (!why.retryable) throw why;
-          end.why = why;
-          end.retryDelayMs = why.retryDelayMs;
-          return;
-        }
-        if (this.stopped) return;
-        // Only the wait for a frame counts: the loop's body may take its time.
-        watchdog.clear();
-        if (frame.frame.case === "opened" && frame.frame.value.heartbeatInterval !== undefined) {
-          intervalMs = durationMs(frame.frame.value.heartbeatInterval) || intervalMs;
-        }
-        yield* this.handle(frame, end);
-        if (this.stopped) return;
-        patienceMs = INTERVALS_UNTIL_DEAD * intervalMs;
-        watchdog.set(patienceMs);
-      }
-    } finally {
-      watchdog.clear();
-      for (const each of forget) each();
-      call.abort();
-    }
+    const stream: Stream = {
+      frames: this.stub.subscribe(this.request(), { signal: call.signal })[Symbol.asyncIterator](),
+      token: this.connection.currentToken(),
+      patienceMs: this.options.openTimeoutMs ?? OPEN_TIMEOUT_MS,
+      intervalMs: this.options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS,
+      silent: false,
+      watchdog: new Alarm(() => {
+        stream.silent = true;
+        call.abort();
+      }),
+      end: { why: new Error(), useful: false, retryDelayMs: 0 },
+      close: () => {
+        stream.watchdog.clear();
+        for (const each of forget) each();
+        call.abort();
+      },
+    };
+    return stream;
   }
 
-  private async *handle({ frame }: SubscribeResponse, end: StreamEnd): AsyncGenerator<Event, void, void> {
-    const { onState, saveIntervalMs = 1000 } = this.options;
+  /** The next frame; undefined: the stream has ended, or is to be. What it throws is final. */
+  private async read(stream: Stream): Promise<SubscribeResponse["frame"] | undefined> {
+    // Only the wait for a frame counts: the loop's body may take its time.
+    stream.watchdog.set(stream.patienceMs);
+    let frame: SubscribeResponse["frame"];
+    try {
+      const next = await stream.frames.next();
+      if (next.done) throw new ConnectError("the gateway ended the stream", Code.Unavailable);
+      frame = next.value.frame;
+    } catch (error) {
+      if (this.stopped) return undefined;
+      if (this.closed.aborted) throw new ClientClosedError();
+      const thrown = stream.silent
+        ? new ConnectError(`nothing came from the gateway for ${stream.patienceMs} ms`, Code.Unavailable)
+        : error;
+      const stale = this.connection.tokenChangedSince(stream.token);
+      const why = callError(thrown, "cannot subscribe", this.connection.target, stale);
+      if (!why.retryable) throw why;
+      stream.end.why = why;
+      stream.end.retryDelayMs = why.retryDelayMs;
+      return undefined;
+    } finally {
+      stream.watchdog.clear();
+    }
+    if (this.stopped) return undefined;
+    if (frame.case === "opened" && frame.value.heartbeatInterval !== undefined) {
+      stream.intervalMs = durationMs(frame.value.heartbeatInterval) || stream.intervalMs;
+    }
+    stream.patienceMs = INTERVALS_UNTIL_DEAD * stream.intervalMs;
+    return frame;
+  }
+
+  /** Any frame but one of events. */
+  private handle(frame: SubscribeResponse["frame"], end: StreamEnd): void {
+    const { onState } = this.options;
     switch (frame.case) {
       case "opened":
         // The start is fixed here: whatever is stored from now on is found from this cursor, even if the stream breaks
         // before its first event.
         if (this.position === "") this.moveTo(frame.value.cursor);
         onState?.({ state: "opened", frame: frame.value });
-        break;
-      case "eventBatch":
-        for (const event of frame.value.events) {
-          if (this.stopped) break;
-          yield event;
-          end.useful = true;
-          this.moveTo(event.cursor);
-          if (performance.now() - this.savedAt >= saveIntervalMs) await this.save();
-        }
         break;
       // Cursors of the frames below cover events that did not match as well. Everything sent before them has been handled
       // when they are read.
@@ -238,9 +264,7 @@ export class Subscriber {
         onState?.({ state: "draining", delayMs: end.reconnectDelayMs ?? 0 });
         break;
       }
-      default:
-        return; // A frame of a newer gateway: a sign of life, and no more.
+      // Otherwise it is a frame of a newer gateway: a sign of life, and no more.
     }
-    await this.save();
   }
 }
