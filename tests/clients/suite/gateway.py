@@ -20,10 +20,14 @@ _SOURCES = 'sources {{ name: "openai" secrets {{ name: "only" file: "{secret_fil
 
 
 class Gateway:
-    """One data folder, and the process that has it. `grpc` and `http` are (host, port) while it runs."""
+    """One data folder, and the process that has it. `grpc` and `http` are (host, port) while it runs.
 
-    def __init__(self, binary, folder, config=""):
+    `prefix` is what its command line begins with, such as taskset.
+    """
+
+    def __init__(self, binary, folder, config="", prefix=()):
         self._binary = binary
+        self._prefix = prefix
         self._folder = folder
         self.data = os.path.join(folder, "data")
         self._config_path = os.path.join(folder, "hookgate.textproto")
@@ -43,9 +47,10 @@ class Gateway:
         with open(self._config_path, "w", encoding="ascii") as file:
             file.write(_SOURCES.format(secret_file=self._secret_path) + config)
 
-    async def start(self):
-        addresses = [f"--{door}_address=127.0.0.1:0" for door in ("http", "grpc", "admin")]
-        command = [self._binary, *addresses, f"--data_dir={self.data}", f"--config={self._config_path}"]
+    async def start(self, http_port=0, grpc_port=0):
+        ports = {"http": http_port, "grpc": grpc_port, "admin": 0}
+        addresses = [f"--{door}_address=127.0.0.1:{port}" for door, port in ports.items()]
+        command = [*self._prefix, self._binary, *addresses, f"--data_dir={self.data}", f"--config={self._config_path}"]
         self._program = Program("hookgated", command, os.path.join(self._folder, "hookgated.log"))
         await self._program.start()
         line = (await within(self._program.read_line(), "hookgated is ready")).decode()
