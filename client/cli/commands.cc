@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/cli/cluster_copy_commands.h"
 #include "client/cli/cluster_status_command.h"
 #include "client/cli/conflicts_discard_command.h"
 #include "client/cli/conflicts_list_command.h"
@@ -78,6 +79,8 @@ const std::vector<Command>& Commands() {
                                                   ReadyCommand(),
                                                   StatusCommand(),
                                                   ClusterStatusCommand(),
+                                                  ClusterSnapshotCommand(),
+                                                  ClusterReseedCommand(),
                                                   StreamsCommand(),
                                                   RefusedCommand(),
                                                   QuarantineListCommand(),
@@ -111,7 +114,7 @@ const std::vector<Command>& Commands() {
 const std::vector<CommandGroup>& CommandGroups() {
   static const auto* const kGroups = new std::vector<CommandGroup>{
       {.name = "cluster",
-       .summary = "Look at gateways that share one log",
+       .summary = "Look at gateways that share one log, and reseed them",
        .description = "Gateways of a cluster store what they take in one log, on PostgreSQL or "
                       "JetStream, and each holds all of it: one leads, and when its machine dies "
                       "another one does. docs/cluster.md is about running one."},

@@ -33,8 +33,9 @@ constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
 constexpr char kTakeACopy[] =
-    "take a backup of another replica's events.db, and put it in place with hookgated --config "
-    "FILE --restore BACKUP";
+    "copy another replica where it runs (hookgate cluster snapshot DATA_DIR FILE), and put the "
+    "copy "
+    "in place here (hookgate cluster reseed FILE DATA_DIR)";
 
 uint64_t RandomWriter() {
   absl::BitGen random;

@@ -547,7 +547,7 @@ TEST(ReplicaTest, AReplicaThatTheLogNoLongerReachesTakesACopyOfAnother) {
   ASSERT_TRUE(other->engine->Trim(10).ok());
   const absl::Status refused = leader->Start();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
-  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("--restore BACKUP"));
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("hookgate cluster reseed"));
   leader->Kill();
 
   Seed(*other, *leader);
@@ -577,7 +577,7 @@ TEST(ReplicaTest, AClusterIsFoundedWithALogThatHoldsEvents) {
   // One that began with nothing would lack what came before the log.
   const absl::Status empty = cluster.node(1).Start();
   EXPECT_TRUE(absl::IsFailedPrecondition(empty)) << empty;
-  EXPECT_THAT(std::string(empty.message()), testing::HasSubstr("--restore BACKUP"));
+  EXPECT_THAT(std::string(empty.message()), testing::HasSubstr("hookgate cluster reseed"));
   cluster.node(1).Kill();
   for (int i = 1; i < kReplicas; ++i) {
     Seed(founder, cluster.node(i));

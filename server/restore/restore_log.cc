@@ -88,6 +88,9 @@ absl::StatusOr<LogIdentity> IdentityOf(const std::string& path, Database::Mode m
 }
 
 absl::Status CheckIsOfCluster(const LogIdentity& backup, const RestoreOptions& options) {
+  if (options.as_replica && backup.cluster.empty()) {
+    return BadFile(options.file, "is not of a replica, but of an event log of its own");
+  }
   if (options.cluster.empty() || options.cluster == backup.cluster) return absl::OkStatus();
   return BadFile(
       options.file,
@@ -242,7 +245,8 @@ void RemoveDraft(const std::string& draft) {
 
 }  // namespace
 
-absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& options) {
+absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& wanted) {
+  RestoreOptions options = wanted;
   RETURN_IF_ERROR(CheckFile(options.file));
   RETURN_IF_ERROR(CheckPlace(options));
   RestoreReport report = {.file = options.file, .data_dir = options.data_dir};
@@ -257,6 +261,7 @@ absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& options) {
       IdentityOf(backup_file.path(), Database::Mode::kReadAlone);
   if (!backup.ok()) return OfBackup(backup.status(), options.file);
   RETURN_IF_ERROR(CheckIsOfCluster(*backup, options));
+  if (options.as_replica) options.cluster = backup->cluster;
   report.former_epoch = backup->epoch;
   report.cluster = options.cluster;
   report.applied = backup->applied;

@@ -18,8 +18,10 @@ struct RestoreOptions {
   std::string data_dir;  // made if it is missing
   // Also if the folder's log holds what the backup does not.
   bool force = false;
-  // What is put in place is a replica of this cluster, as the backup is; "": a log of its own.
+  // What is put in place is a replica of this cluster, as the backup is; "": a log of its own, if
+  // `as_replica` does not say that it is one of whichever cluster the backup is of.
   std::string cluster;
+  bool as_replica = false;
   absl::Time now;
   std::function<void(absl::string_view what)> progress = [](absl::string_view) {};
 };
@@ -30,7 +32,7 @@ struct RestoreReport {
   std::string former_epoch;  // the backup's
   int64_t wal_bytes = 0;     // of a write-ahead log beside the backup, which is part of it
   LogReport log;             // what is in place now, with its new epoch
-  std::string cluster;       // as in RestoreOptions
+  std::string cluster;       // of which it is a replica; "": of none
   int64_t applied = 0;       // of a replica: the newest record of the cluster's log that it holds
   std::string replaced;      // for people: what was there before; "" if nothing was
 };
@@ -47,7 +49,7 @@ struct RestoreReport {
 // Errors mean that nothing was changed, unless they say that the log is replaced:
 //   NOT_FOUND            there is no such backup
 //   INVALID_ARGUMENT     it is not a file, a symbolic link, empty, or the folder's own log; it is not
-//                        of a replica of `cluster`
+//                        of a replica of `cluster`, or of none where it has to be
 //   DATA_LOSS            it is not a database, or damaged, or what is in it is not sound
 //   FAILED_PRECONDITION  a hookgated is running on the folder or on the backup; the backup is of a
 //                        newer schema, of another application, or was not finished; the folder's

@@ -108,7 +108,7 @@ TEST_F(ClusterLifeTest, AGatewayThatWasAloneBecomesACluster) {
   EXPECT_THAT(Store(*a, "wh_6"), HasSubstr("\"sequence\":\"6\""));
   EXPECT_THAT(Store(*a, "wh_2"), HasSubstr("\"sequence\":\"2\"")) << "a repeat";
 
-  EXPECT_THAT(Refusal(b_dir_, {b_config}), HasSubstr("--restore BACKUP"));
+  EXPECT_THAT(Refusal(b_dir_, {b_config}), HasSubstr("hookgate cluster reseed"));
   Seed(a_dir_, b_dir_, b_config);
   auto b = HookgatedProcess::Start(b_dir_, {b_config});
   EXPECT_THAT(Store(*a, "wh_7"), HasSubstr("\"sequence\":\"7\""));
@@ -125,6 +125,57 @@ TEST_F(ClusterLifeTest, AGatewayThatWasAloneBecomesACluster) {
   EXPECT_EQ(b->WaitForExit(), 0);
   EXPECT_THAT(Store(*a, "wh_9"), HasSubstr("\"sequence\":\"9\""));
   EXPECT_EQ(CountEvents(*a), 9u);
+}
+
+// Who was away for longer than the log is kept says so, and goes on with a copy of another one, which
+// runs meanwhile; what a copy lacks is not thrown away in passing.
+TEST_F(ClusterLifeTest, AReplicaIsReseededWithTheSnapshotOfAnother) {
+  const std::string a_config = ConfigOf("a");
+  const std::string b_config = ConfigOf("b");
+  auto a = HookgatedProcess::Start(a_dir_, {a_config});
+  auto b = HookgatedProcess::Start(b_dir_, {b_config});
+  Store(*a, "wh_1");
+  b->Signal(SIGTERM);
+  EXPECT_EQ(b->WaitForExit(), 0);
+  for (int i = 2; i <= 5; ++i) Store(*a, absl::StrCat("wh_", i));
+  postgres_->Execute(
+      0, "delete from hookgate_log_hooks where seq < (select max(seq) from hookgate_log_hooks)");
+  b = HookgatedProcess::Start(b_dir_, {b_config});
+  EXPECT_TRUE(BecomesTrue([&b] {
+    return b->log().find("hookgate cluster reseed FILE DATA_DIR") != std::string::npos;
+  })) << b->log();
+
+  const std::string copy = FreshTestFile("copy.db");
+  const auto hookgate = [](const std::vector<std::string>& arguments) {
+    return RunProgram(kHookgate, arguments);
+  };
+  const ProgramOutcome snapshot = hookgate({"cluster", "snapshot", a_dir_, copy});
+  ASSERT_EQ(snapshot.exit_code, 0) << snapshot.err;
+  EXPECT_THAT(snapshot.out, HasSubstr("events up to 5"));
+  EXPECT_EQ(hookgate({"cluster", "snapshot", a_dir_, copy}).exit_code, 1) << "it is there already";
+  EXPECT_THAT(Store(*a, "wh_6"), HasSubstr("\"sequence\":\"6\""));
+
+  const ProgramOutcome running = hookgate({"cluster", "reseed", copy, b_dir_});
+  EXPECT_EQ(running.exit_code, 1);
+  EXPECT_THAT(running.err, HasSubstr("is in use by another hookgated"));
+  b->Signal(SIGTERM);
+  EXPECT_EQ(b->WaitForExit(), 0);
+  const ProgramOutcome reseeded = hookgate({"cluster", "reseed", copy, b_dir_});
+  ASSERT_EQ(reseeded.exit_code, 0) << reseeded.err;
+  EXPECT_THAT(reseeded.out, HasSubstr("It is a replica of cluster hooks, up to record "));
+  b = HookgatedProcess::Start(b_dir_, {b_config});
+  EXPECT_THAT(Store(*a, "wh_7"), HasSubstr("\"sequence\":\"7\""));
+  a->Signal(SIGTERM);
+  EXPECT_EQ(a->WaitForExit(), 0);
+  EXPECT_THAT(Store(*b, "wh_8"), HasSubstr("\"sequence\":\"8\""));
+  EXPECT_THAT(Store(*b, "wh_3"), HasSubstr("\"sequence\":\"3\"")) << "a repeat";
+  EXPECT_EQ(CountEvents(*b), 8u);
+
+  b->Signal(SIGTERM);
+  EXPECT_EQ(b->WaitForExit(), 0);
+  const ProgramOutcome older = hookgate({"cluster", "reseed", copy, b_dir_});
+  EXPECT_EQ(older.exit_code, 1);
+  EXPECT_THAT(older.err, AllOf(HasSubstr("ends at event 5"), HasSubstr("give --force")));
 }
 
 // A disk is put back, or somebody drops the table: what was answered is at every replica.
