@@ -48,7 +48,7 @@ const (
 	// Webhooks came since it was configured, and it has verified none of them. If the sender is to sign with it, it
 	// does not do so yet; otherwise it can go.
 	GetStatusResponse_Secret_USE_NEVER_VERIFIED GetStatusResponse_Secret_Use = 5
-	// No webhook of the source has come since it was configured, so nobody knows.
+	// No webhook of the source has come since it was configured, so it is not known whether it is needed.
 	GetStatusResponse_Secret_USE_NO_WEBHOOKS GetStatusResponse_Secret_Use = 6
 )
 
@@ -379,8 +379,8 @@ type GetStatusResponse struct {
 	// Of the gateway, such as "0.2.0"; behind a "+" the commit, if that was given to its build. Empty: a
 	// gateway older than 0.2.0.
 	Version string `protobuf:"bytes,13,opt,name=version,proto3" json:"version,omitempty"`
-	// The last SIGHUP; absent: there was none since the log was made. If its time is before start_time, the config was
-	// read anew since then, by the start.
+	// The last SIGHUP; absent: the gateway has had none since its log was created. If its time is before start_time, the
+	// config was read again since then, by the start.
 	LastReload *GetStatusResponse_Reload `protobuf:"bytes,14,opt,name=last_reload,json=lastReload,proto3" json:"last_reload,omitempty"`
 	// What `hookgated --check_config` warns of in the config in force, such as doors that are open.
 	ConfigWarnings []string `protobuf:"bytes,15,rep,name=config_warnings,json=configWarnings,proto3" json:"config_warnings,omitempty"`
@@ -1083,20 +1083,20 @@ func (x *DiscardQuarantinedResponse) GetResults() []*DiscardQuarantinedResponse_
 // claimed webhook-id, refused for one reason. Of these, `detail` and `headers` are of the last.
 type RefusedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As configured; empty: the path names none.
+	// As configured; empty: the path does not name a source.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// As requested, without its query, if it names no source; empty also if the request ended before it. At most 256
 	// bytes.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// The IP address at the other end of the connection, which may be a proxy's.
 	PeerAddress string `protobuf:"bytes,3,opt,name=peer_address,json=peerAddress,proto3" json:"peer_address,omitempty"`
-	// Whom a proxy in http.trusted_proxies named; otherwise the same. Empty: the proxy named nobody.
+	// The address that a proxy in http.trusted_proxies named; otherwise the same. Empty: it did not name one.
 	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	// `code` of the answer over HTTP, such as "signature_mismatch".
 	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
 	// For people. At most 256 bytes.
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
-	// As claimed, which anybody can; empty: none was. At most 256 bytes.
+	// As claimed, without proof; empty: the request had none. At most 256 bytes.
 	WebhookId string `protobuf:"bytes,7,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
 	// The first 64, or fewer if their names take more than 1 KiB. None if the webhook was signed and could not be stored.
 	Headers []*RefusedRequest_Header `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
@@ -1326,7 +1326,7 @@ type ListRefusedResponse struct {
 	Requests []*RefusedRequest      `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// http.max_remembered_refusals; 0: none are remembered.
+	// http.max_remembered_refusals; 0: refused requests are not remembered.
 	MaxRemembered int64 `protobuf:"varint,3,opt,name=max_remembered,json=maxRemembered,proto3" json:"max_remembered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1396,7 +1396,7 @@ type StreamInfo struct {
 	ConsumerName string `protobuf:"bytes,6,opt,name=consumer_name,json=consumerName,proto3" json:"consumer_name,omitempty"`
 	// Of the client, as gRPC writes it, such as "ipv4:10.0.0.7:50123".
 	Address string `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
-	// By what it showed; empty: the gateway has no principals, or the one that it was is none any more.
+	// By what it showed; empty: the gateway has no principals, or this one was removed.
 	Principal string `protobuf:"bytes,8,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Of the stream, or of its subscription.
 	Filter            *EventFilter           `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -2092,7 +2092,7 @@ type GetStatusResponse_Secret struct {
 	Use              GetStatusResponse_Secret_Use `protobuf:"varint,4,opt,name=use,proto3,enum=hookgate.v1.GetStatusResponse_Secret_Use" json:"use,omitempty"`
 	// When a gateway that keeps this first had it in its config.
 	FirstConfiguredTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=first_configured_time,json=firstConfiguredTime,proto3" json:"first_configured_time,omitempty"`
-	// When a webhook last needed it; absent: none ever has.
+	// When a webhook last needed it; absent: it never has.
 	LastNeededTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_needed_time,json=lastNeededTime,proto3" json:"last_needed_time,omitempty"`
 	// How many webhooks of the source came after last_needed_time; if that is absent, after first_configured_time.
 	WebhooksSinceNeeded int64 `protobuf:"varint,7,opt,name=webhooks_since_needed,json=webhooksSinceNeeded,proto3" json:"webhooks_since_needed,omitempty"`
@@ -2195,7 +2195,7 @@ type GetStatusResponse_Source struct {
 	Secrets []*GetStatusResponse_Secret `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// Webhooks whose signature held, whatever became of them; repeats are counted as often as they came.
 	Webhooks int64 `protobuf:"varint,3,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
-	// When the last of them came; absent: none has.
+	// When the last of them arrived; absent before the first.
 	LastWebhookTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_webhook_time,json=lastWebhookTime,proto3" json:"last_webhook_time,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -2551,9 +2551,9 @@ type GetStatusResponse_Cluster struct {
 	// The newest record of the shared log that is in this replica's own database, and the newest that it has heard of.
 	AppliedIndex int64 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	KnownIndex   int64 `protobuf:"varint,6,opt,name=known_index,json=knownIndex,proto3" json:"known_index,omitempty"`
-	// For how long there have been records that it has not applied; absent: there are none.
+	// For how long there have been records that it has not applied; absent if there are no such records.
 	Lag *durationpb.Duration `protobuf:"bytes,7,opt,name=lag,proto3" json:"lag,omitempty"`
-	// Who leads, and where clients reach it. Empty: nobody, as far as this replica knows.
+	// The leader, and where clients reach it. Empty: this replica does not know a leader.
 	Leader        string `protobuf:"bytes,8,opt,name=leader,proto3" json:"leader,omitempty"`
 	LeaderAddress string `protobuf:"bytes,9,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	// What keeps it from applying or from leading; empty: nothing.
@@ -2706,7 +2706,7 @@ func (x *GetStatusResponse_Cluster) GetPeers() []*GetStatusResponse_Cluster_Peer
 
 type GetStatusResponse_Ingest_Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for one that has none.
+	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for an answer without one.
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	Count         int64  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -59,9 +59,9 @@ type AdminServiceClient interface {
 	ListQuarantined(ctx context.Context, in *ListQuarantinedRequest, opts ...grpc.CallOption) (*ListQuarantinedResponse, error)
 	// One of them, with its body. Errors: NOT_FOUND QUARANTINE_ENTRY_NOT_FOUND.
 	GetQuarantined(ctx context.Context, in *GetQuarantinedRequest, opts ...grpc.CallOption) (*GetQuarantinedResponse, error)
-	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event
-	// under its own webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get
-	// it as the newest event.
+	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event under its own
+	// webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get it as
+	// the newest event.
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE
 	// or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.
@@ -227,9 +227,9 @@ type AdminServiceServer interface {
 	ListQuarantined(context.Context, *ListQuarantinedRequest) (*ListQuarantinedResponse, error)
 	// One of them, with its body. Errors: NOT_FOUND QUARANTINE_ENTRY_NOT_FOUND.
 	GetQuarantined(context.Context, *GetQuarantinedRequest) (*GetQuarantinedResponse, error)
-	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event
-	// under its own webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get
-	// it as the newest event.
+	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event under its own
+	// webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get it as
+	// the newest event.
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE
 	// or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.

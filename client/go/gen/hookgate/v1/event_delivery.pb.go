@@ -48,7 +48,7 @@ const (
 	DeliveryState_DELIVERY_STATE_WAITING DeliveryState = 7
 	// A consumer has acknowledged it. It stays so when a seek back has it come again, until it is delivered.
 	DeliveryState_DELIVERY_STATE_ACKED DeliveryState = 8
-	// It was given up, and is a dead letter until it is redriven or discarded.
+	// It has failed for the last time, and is a dead letter until it is redriven or discarded.
 	DeliveryState_DELIVERY_STATE_DEAD_LETTERED DeliveryState = 9
 	// It was a dead letter, and that was discarded.
 	DeliveryState_DELIVERY_STATE_DISCARDED DeliveryState = 10
@@ -261,7 +261,7 @@ type DeliveryAttempt struct {
 	Consumer string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
 	// By the gateway's wall clock, as all times here.
 	BeginTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
-	// Absent: it has not ended, or nobody knows when it did.
+	// Absent: it has not ended, or its end is not known.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	End     DeliveryEnd            `protobuf:"varint,5,opt,name=end,proto3,enum=hookgate.v1.DeliveryEnd" json:"end,omitempty"`
 	// The reason of its Nack, cut to 1024 bytes; to less where an event has many.
@@ -359,16 +359,16 @@ type EventDelivery struct {
 	Attempt int32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// LEASED: when the lease ends, unless it is extended. WAITING: not delivered before this.
 	UntilTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`
-	// How the last delivery that has ended did. For DEAD_LETTERED: why it was given up.
+	// How the last delivery that has ended did. For DEAD_LETTERED: why it became a dead letter.
 	LastEnd DeliveryEnd `protobuf:"varint,7,opt,name=last_end,json=lastEnd,proto3,enum=hookgate.v1.DeliveryEnd" json:"last_end,omitempty"`
-	// The reason of the last Nack; empty: there was none.
+	// The reason of the last Nack; empty: it has never been nacked.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Deliveries that were lost with their stream, as in Delivery.
 	LostDeliveries int32 `protobuf:"varint,9,opt,name=lost_deliveries,json=lostDeliveries,proto3" json:"lost_deliveries,omitempty"`
 	// The newest 20 at most, oldest first. Empty for an event that was acknowledged at its first attempt: the fields
 	// above say all of it then.
 	Attempts []*DeliveryAttempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
-	// How many deliveries there were in all; 0: none, or not known.
+	// How many deliveries there were in all; 0 if there were none or the number is not known.
 	DeliveryCount     int32                  `protobuf:"varint,11,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
 	FirstDeliveryTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=first_delivery_time,json=firstDeliveryTime,proto3" json:"first_delivery_time,omitempty"`
 	unknownFields     protoimpl.UnknownFields

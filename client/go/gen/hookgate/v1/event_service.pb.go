@@ -143,7 +143,7 @@ const (
 	Absence_CAUSE_NOT_YET Absence_Cause = 3
 	// It came properly signed, and could not be decoded.
 	Absence_CAUSE_QUARANTINED Absence_Cause = 4
-	// Requests that claimed its webhook-id were refused. Anybody can claim one.
+	// Requests that claimed its webhook-id were refused. The claim is not verified.
 	Absence_CAUSE_REFUSED Absence_Cause = 5
 )
 
@@ -198,7 +198,7 @@ type SubscribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Events that do not match are skipped, but cursors move past them.
 	Filter *EventFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Where to begin. Required: there is no default that would be right for everybody.
+	// Where to begin. Required, because no default would be right for everyone.
 	//
 	// Types that are valid to be assigned to Start:
 	//
@@ -1025,7 +1025,7 @@ type ExplainEventRequest_Webhook struct {
 
 type ExplainEventRequest_Text struct {
 	// What a person has in hand: the id in the event's body ("evt_..."), its subject (a batch's id), or its webhook-id
-	// at any source. A text longer than 1024 bytes is no key and finds nothing.
+	// at any source. A text longer than 1024 bytes is not a key and finds nothing.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3,oneof"`
 }
 
@@ -1035,8 +1035,8 @@ func (*ExplainEventRequest_Webhook) isExplainEventRequest_Key() {}
 
 func (*ExplainEventRequest_Text) isExplainEventRequest_Key() {}
 
-// The answer takes 1 MiB at most, besides the event: where that does not do for all subscriptions, attempts are left out
-// first, then subscriptions, which are counted.
+// The answer takes 1 MiB at most, besides the event: where that does not do for all subscriptions, attempts are left
+// out first, then subscriptions, which are counted.
 type ExplainEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event. Absent: see `absence`.
@@ -1163,8 +1163,8 @@ type Arrival struct {
 	// By how much the gateway's clock was ahead of the timestamp that the sender had signed: transport and the difference
 	// of the clocks. Negative: the sender's was ahead.
 	Skew *durationpb.Duration `protobuf:"bytes,6,opt,name=skew,proto3" json:"skew,omitempty"`
-	// What else came, or claimed to come, with its webhook-id, for callers with rights.admin: a webhook of its source that
-	// could not be decoded, and requests that were refused, the newest first, at most 10.
+	// What else came, or claimed to come, with its webhook-id, for callers with rights.admin: a webhook of its source
+	// that could not be decoded, and requests that were refused, the newest first, at most 10.
 	Quarantined   []*Absence_Quarantined `protobuf:"bytes,7,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
 	Refused       []*Absence_Refused     `protobuf:"bytes,8,rep,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1984,7 +1984,7 @@ func (x *Absence_Quarantined) GetReceiveCount() int64 {
 // Refused requests that are the same; see AdminService.ListRefused.
 type Absence_Refused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty: the path names none.
+	// Empty: the path does not name a source.
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -2079,7 +2079,7 @@ func (x *Absence_Refused) GetCount() int64 {
 type Absence_LastWebhook struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// Absent: none has come since the log counts them.
+	// Absent: none has arrived since they are counted.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

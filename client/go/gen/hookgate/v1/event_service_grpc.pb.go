@@ -44,13 +44,13 @@ type EventServiceClient interface {
 	// for the heartbeat interval; Draining, last, when the gateway ends the stream
 	// because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
 	//
-	// A client that reads slowly delays nobody and loses nothing: it is served from disk until it has
+	// A client that reads slowly does not delay others and loses nothing: it is served from disk until it has
 	// caught up. A client that has seen no frame for well over the heartbeat interval should
 	// treat the stream as dead and resume.
 	//
 	// Errors:
 	//
-	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, a cursor that is none, a bad filter or interval
+	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, an invalid cursor, a bad filter or interval
 	//	OUT_OF_RANGE         CURSOR_OVERTAKEN: retention has removed events after this cursor.
 	//	                     Metadata: earliest_cursor, from which the oldest event still held follows
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_LOG: this log is not the one that gave the cursor (its
@@ -59,7 +59,7 @@ type EventServiceClient interface {
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_HISTORY: this log was put back to an older state since
 	//	                     the cursor was given (a backup was restored), or is the copy of one that
 	//	                     went on elsewhere, so that the cursor's event is not here, or another
-	//	                     event has its sequence. Permanent: the same cursor is refused for ever.
+	//	                     event has its sequence. Permanent: the same cursor is always refused.
 	//	                     Metadata: earliest_cursor, and common_cursor where it is known: the last
 	//	                     position up to which both are the same. Who starts there gets all that
 	//	                     this log holds and the other did not
@@ -81,7 +81,7 @@ type EventServiceClient interface {
 	// INVALID_ARGUMENT INVALID_REQUEST (no key); RESOURCE_EXHAUSTED as ListRecentFailures.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
 	// All that is known of one event: what it is, how it came, and for each durable subscription where it is and why.
-	// An event that is not there is no error: the answer says what is known of that instead.
+	// An event that does not exist is not an error: the answer says what is known instead.
 	//
 	// It is looked for among the events whose source the caller may query; others are passed over as if they were
 	// not there. Subscriptions that the caller may neither consume nor administer are left out and counted.
@@ -172,13 +172,13 @@ type EventServiceServer interface {
 	// for the heartbeat interval; Draining, last, when the gateway ends the stream
 	// because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
 	//
-	// A client that reads slowly delays nobody and loses nothing: it is served from disk until it has
+	// A client that reads slowly does not delay others and loses nothing: it is served from disk until it has
 	// caught up. A client that has seen no frame for well over the heartbeat interval should
 	// treat the stream as dead and resume.
 	//
 	// Errors:
 	//
-	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, a cursor that is none, a bad filter or interval
+	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, an invalid cursor, a bad filter or interval
 	//	OUT_OF_RANGE         CURSOR_OVERTAKEN: retention has removed events after this cursor.
 	//	                     Metadata: earliest_cursor, from which the oldest event still held follows
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_LOG: this log is not the one that gave the cursor (its
@@ -187,7 +187,7 @@ type EventServiceServer interface {
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_HISTORY: this log was put back to an older state since
 	//	                     the cursor was given (a backup was restored), or is the copy of one that
 	//	                     went on elsewhere, so that the cursor's event is not here, or another
-	//	                     event has its sequence. Permanent: the same cursor is refused for ever.
+	//	                     event has its sequence. Permanent: the same cursor is always refused.
 	//	                     Metadata: earliest_cursor, and common_cursor where it is known: the last
 	//	                     position up to which both are the same. Who starts there gets all that
 	//	                     this log holds and the other did not
@@ -209,7 +209,7 @@ type EventServiceServer interface {
 	// INVALID_ARGUMENT INVALID_REQUEST (no key); RESOURCE_EXHAUSTED as ListRecentFailures.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
 	// All that is known of one event: what it is, how it came, and for each durable subscription where it is and why.
-	// An event that is not there is no error: the answer says what is known of that instead.
+	// An event that does not exist is not an error: the answer says what is known instead.
 	//
 	// It is looked for among the events whose source the caller may query; others are passed over as if they were
 	// not there. Subscriptions that the caller may neither consume nor administer are left out and counted.

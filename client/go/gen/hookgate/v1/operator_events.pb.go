@@ -1,5 +1,5 @@
 // What the gateway tells about itself: events of the built-in source "hookgate", which come by the same
-// streams as those of webhooks, to whoever has the right to subscribe to that source. Each type is off
+// streams as those of webhooks, to callers with the right to subscribe to that source. Each type is off
 // unless `operator_events.types` of the config names it.
 //
 // These fields are in each of them:
@@ -44,7 +44,7 @@ const (
 )
 
 // Events of a durable subscription have become dead letters. Not told of operator events that become dead
-// letters themselves: a subscription that cannot handle these would cause new ones for ever.
+// letters themselves: a subscription that cannot handle these would cause new ones without end.
 type SubscriptionDeadLetteredEvent struct {
 	state         protoimpl.MessageState              `protogen:"open.v1"`
 	Id            string                              `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -356,7 +356,7 @@ func (x *SourceSilentEvent) GetLeftOut() int64 {
 
 // Within operator_events.failing_window, more than operator_events.failing_share of a source's webhooks,
 // and operator_events.failing_least of them, had a signature that none of its secrets verifies: the
-// sender has another secret, or somebody tries to get in. Told once, until it is no longer so.
+// sender has another secret, or somebody forges webhooks. Told once, until the share is lower again.
 type SecretFailingEvent struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Id            string                   `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -600,7 +600,7 @@ type SubscriptionStuckEvent_Data struct {
 	// Events that are neither settled nor dead. Beyond the position they are counted whether the filter
 	// admits them or not, as Backlog.events does.
 	BacklogEvents int64 `protobuf:"varint,4,opt,name=backlog_events,json=backlogEvents,proto3" json:"backlog_events,omitempty"`
-	// Consumer names that have an open stream; 0: nobody consumes.
+	// Consumer names that have an open stream; 0: it has no consumers.
 	Consumers     int64 `protobuf:"varint,5,opt,name=consumers,proto3" json:"consumers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -739,7 +739,7 @@ type SourceSilentEvent_Data struct {
 	// For how long, in whole seconds. What the gateway did not run counts in part: a tenth of
 	// silent_after at least has passed since it was started.
 	Seconds int64 `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
-	// When its last webhook came, in whole seconds since the Unix epoch; absent: none ever has.
+	// When its last webhook came, in whole seconds since the Unix epoch; absent: none has arrived.
 	LastWebhookAt *int64 `protobuf:"varint,3,opt,name=last_webhook_at,json=lastWebhookAt,proto3,oneof" json:"last_webhook_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,7 +1,7 @@
 // Durable subscriptions: the gateway keeps the position of a named subscription, and any number of
 // consumers share its events. Each event is delivered at least once, until a consumer acknowledges it.
 //
-// A delivery hands one event to one consumer, together with a lease: until the lease ends nobody else
+// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other consumer
 // gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack deadline passes, when
 // the stream that it was delivered on ends, and when the gateway drains. An event that was not acked is
 // delivered again under a new delivery id:
@@ -36,18 +36,18 @@
 // costs a consumer no time. So does an extension: it begins when it is answered.
 //
 // There is no order among consumers. A redelivered event comes after newer ones; events that are due
-// again and new ones take turns, so that neither keeps the other waiting for ever. Consumers must bear
+// again and new ones take turns, so that neither blocks the other. Consumers must bear
 // an event that comes twice: Event.source and Event.webhook_id tell.
 //
 // Errors of every call carry google.rpc.ErrorInfo with domain "hookgate" and one of the reasons
 // named below; INVALID_ARGUMENT carries google.rpc.BadRequest as well, with the field's path, and
 // UNAVAILABLE carries google.rpc.RetryInfo. Every call can end with
 //   INVALID_ARGUMENT    INVALID_REQUEST
-//   NOT_FOUND           SUBSCRIPTION_NOT_FOUND: there is none of this name (any more)
+//   NOT_FOUND           SUBSCRIPTION_NOT_FOUND: no subscription has this name (any more)
 //   RESOURCE_EXHAUSTED  TOO_MANY_QUERIES, TOO_MANY_ANSWERS (unary calls)
 //   UNAVAILABLE         STORE_UNAVAILABLE: the disk fails, nothing was changed; DRAINING
 // A request that carries an etag can end with
-//   ABORTED             ETAG_MISMATCH: somebody has changed the subscription since that etag was
+//   ABORTED             ETAG_MISMATCH: the subscription was changed since that etag was
 //                       read; nothing was done. Metadata: etag, the one that it has now. Look at the
 //                       subscription again before you repeat the request with that one
 
@@ -222,19 +222,18 @@ type AckResult_Result int32
 
 const (
 	AckResult_RESULT_UNSPECIFIED AckResult_Result = 0
-	// Done, and durable. Also for the late Ack of an event that nobody else has settled, and
-	// of a dead letter, which is removed then.
+	// Done, and durable. Also for the late Ack of an event that has not been settled since, and of a dead letter, which
+	// is removed then.
 	AckResult_RESULT_OK AckResult_Result = 1
 	// The event was acked, or its dead letter discarded, before; or RedeliverEvents has asked for it since
 	// this delivery, which has no say in it from then on, whether the event is delivered again, waits, or has become a
 	// dead letter. An Ack: nothing is left to do for this delivery.
 	AckResult_RESULT_ALREADY AckResult_Result = 2
-	// Nack and Extend only: the lease has ended, and the event waits, is a dead letter, or is with somebody else.
+	// Nack and Extend only: the lease has ended, and the event waits, is a dead letter, or has another consumer.
 	AckResult_RESULT_LEASE_LOST AckResult_Result = 3
-	// Not a delivery id of this subscription; or from before a seek; or the event was removed
-	// by retention, and is no dead letter; or after the 10,000th of a frame; or given before the log was put back to an older state that
-	// does not have the delivery; or before the last 16 starts of the gateway in which the subscription
-	// delivered.
+	// Not a delivery id of this subscription; or from before a seek; or the event was removed by retention, and is not
+	// a dead letter; or after the 10,000th of a frame; or given before the log was put back to an older state that does
+	// not have the delivery; or before the last 16 starts of the gateway in which the subscription delivered.
 	AckResult_RESULT_UNKNOWN AckResult_Result = 4
 )
 
@@ -668,7 +667,7 @@ func (x *SubscriptionSettings) GetMaxLostDeliveries() int32 {
 	return 0
 }
 
-// A place in the log. One of them is required: there is no default that would be right for
+// A place in the log. One of them is required, because no default would be right for
 // everybody. They mean what they mean in SubscribeRequest.
 type SubscriptionStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -788,14 +787,14 @@ type Subscription struct {
 	// minute at most.
 	Conditions []SubscriptionCondition `protobuf:"varint,10,rep,packed,name=conditions,proto3,enum=hookgate.v1.SubscriptionCondition" json:"conditions,omitempty"`
 	// Events that the filter has looked at since it is what it is, and those of them that it admitted. A
-	// subscription looks at events only while somebody consumes it. After a crash of the gateway some may
+	// subscription looks at events only while it has consumers. After a crash of the gateway some may
 	// be counted twice.
 	PassedEvents   int64 `protobuf:"varint,11,opt,name=passed_events,json=passedEvents,proto3" json:"passed_events,omitempty"`
 	AdmittedEvents int64 `protobuf:"varint,12,opt,name=admitted_events,json=admittedEvents,proto3" json:"admitted_events,omitempty"`
 	// Since when it is paused. Absent: it is not.
 	PauseTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=pause_time,json=pauseTime,proto3" json:"pause_time,omitempty"`
 	// Opaque. Another one after each UpdateSubscription, SeekSubscription, PauseSubscription and
-	// ResumeSubscription that changed something, and for a subscription that was created anew under the
+	// ResumeSubscription that changed something, and for a subscription that was created again under the
 	// same name; deliveries, acks and what is done about dead letters do not change it.
 	Etag          string `protobuf:"bytes,21,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2149,7 +2148,7 @@ type Delivery struct {
 	// By the gateway's wall clock.
 	LeaseExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=lease_expire_time,json=leaseExpireTime,proto3" json:"lease_expire_time,omitempty"`
 	Reason          DeliveryReason         `protobuf:"varint,4,opt,name=reason,proto3,enum=hookgate.v1.DeliveryReason" json:"reason,omitempty"`
-	// The reason of the last Nack; empty if there was none.
+	// The reason of the last Nack; empty if it has never been nacked.
 	NackReason string `protobuf:"bytes,5,opt,name=nack_reason,json=nackReason,proto3" json:"nack_reason,omitempty"`
 	Event      *Event `protobuf:"bytes,6,opt,name=event,proto3" json:"event,omitempty"`
 	// How many earlier deliveries of this event were lost with their stream, since it was taken or
@@ -3356,9 +3355,9 @@ func (x *SelectionPreview) GetFirstSequences() []int64 {
 // everybody else goes on. A step and how far the job is are stored together, so that a job goes on after
 // a restart or a crash of the gateway, and does nothing twice. One at a time runs for a subscription.
 //
-// A job that has events delivered (all kinds but KIND_DISCARD_DEAD_LETTERS) waits while 100,000
-// events of the subscription are unsettled, until half of them are settled: so a large replay keeps new events
-// from nobody. It needs consumers to come to its end.
+// A job that has events delivered (all kinds but KIND_DISCARD_DEAD_LETTERS) waits while 100,000 events of the
+// subscription are unsettled, until half of them are settled: so a large replay does not hold up new events. It needs
+// consumers to come to its end.
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 1, within the subscription.
@@ -4300,7 +4299,7 @@ type Subscription_Consumer struct {
 	CreditBytes    int64 `protobuf:"varint,6,opt,name=credit_bytes,json=creditBytes,proto3" json:"credit_bytes,omitempty"`
 	// Acks a second, averaged over about a minute.
 	AckRate float64 `protobuf:"fixed64,7,opt,name=ack_rate,json=ackRate,proto3" json:"ack_rate,omitempty"`
-	// Absent: none yet.
+	// Absent before the first.
 	LastAckTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_ack_time,json=lastAckTime,proto3" json:"last_ack_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,7 +1,7 @@
 // Durable subscriptions: the gateway keeps the position of a named subscription, and any number of
 // consumers share its events. Each event is delivered at least once, until a consumer acknowledges it.
 //
-// A delivery hands one event to one consumer, together with a lease: until the lease ends nobody else
+// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other consumer
 // gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack deadline passes, when
 // the stream that it was delivered on ends, and when the gateway drains. An event that was not acked is
 // delivered again under a new delivery id:
@@ -36,18 +36,18 @@
 // costs a consumer no time. So does an extension: it begins when it is answered.
 //
 // There is no order among consumers. A redelivered event comes after newer ones; events that are due
-// again and new ones take turns, so that neither keeps the other waiting for ever. Consumers must bear
+// again and new ones take turns, so that neither blocks the other. Consumers must bear
 // an event that comes twice: Event.source and Event.webhook_id tell.
 //
 // Errors of every call carry google.rpc.ErrorInfo with domain "hookgate" and one of the reasons
 // named below; INVALID_ARGUMENT carries google.rpc.BadRequest as well, with the field's path, and
 // UNAVAILABLE carries google.rpc.RetryInfo. Every call can end with
 //   INVALID_ARGUMENT    INVALID_REQUEST
-//   NOT_FOUND           SUBSCRIPTION_NOT_FOUND: there is none of this name (any more)
+//   NOT_FOUND           SUBSCRIPTION_NOT_FOUND: no subscription has this name (any more)
 //   RESOURCE_EXHAUSTED  TOO_MANY_QUERIES, TOO_MANY_ANSWERS (unary calls)
 //   UNAVAILABLE         STORE_UNAVAILABLE: the disk fails, nothing was changed; DRAINING
 // A request that carries an etag can end with
-//   ABORTED             ETAG_MISMATCH: somebody has changed the subscription since that etag was
+//   ABORTED             ETAG_MISMATCH: the subscription was changed since that etag was
 //                       read; nothing was done. Metadata: etag, the one that it has now. Look at the
 //                       subscription again before you repeat the request with that one
 
@@ -183,7 +183,7 @@ type SubscriptionServiceClient interface {
 	// at most: a page may be empty and have a next_page_token. EventService.ExplainEvent tells of one event, also
 	// why it was not delivered.
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
-	// What was given up, oldest sequence first. A dead letter no longer keeps retention from removing
+	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from removing
 	// its event; the entry stays. At most 1,000,000 are kept a subscription: while there are so many, events
 	// out of attempts are tried on at the maximum back-off instead, and the subscription says so: see
 	// SubscriptionCondition.
@@ -491,7 +491,7 @@ type SubscriptionServiceServer interface {
 	// at most: a page may be empty and have a next_page_token. EventService.ExplainEvent tells of one event, also
 	// why it was not delivered.
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
-	// What was given up, oldest sequence first. A dead letter no longer keeps retention from removing
+	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from removing
 	// its event; the entry stays. At most 1,000,000 are kept a subscription: while there are so many, events
 	// out of attempts are tried on at the maximum back-off instead, and the subscription says so: see
 	// SubscriptionCondition.

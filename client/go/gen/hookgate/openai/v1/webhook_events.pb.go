@@ -20,11 +20,11 @@
 //
 // Failures
 //
-// The option `failure` is what ListRecentFailures goes by. It stands on types that say that work which
-// OpenAI had taken on ended without its full result, though nobody had asked for that: *.failed,
-// batch.expired (not done within its window) and response.incomplete (interrupted). It does not stand on
+// The option `failure` is what ListRecentFailures goes by. It stands on types that say that work which OpenAI had taken
+// on ended without its full result, though that had not been requested: *.failed, batch.expired (not done within its
+// window) and response.incomplete (interrupted). It does not stand on
 //
-//   - *.cancelled, eval.run.canceled: somebody wanted that
+//   - *.cancelled, eval.run.canceled: that was requested
 //   - agent.environment.expired: the planned end of a snapshot, of which no work is known to be waiting
 //   - agent.session.action_required: the session waits, for you
 //   - safety.*, safety_identifier.blocked: notices of how the API is used. The request that was blocked
