@@ -49,10 +49,11 @@ def static_libraries(params):
         names = set(re.findall(r"^-l:(lib\S+\.a)$", file.read(), re.MULTILINE))
     names |= {"libgcc.a", "libgcc_eh.a"}  # -static-libgcc
     paths = []
+    places = folders()
     for name in sorted(names):
-        found = [f"{folder}/{name}" for folder in folders() if os.path.exists(f"{folder}/{name}")]
+        found = [f"{folder}/{name}" for folder in places if os.path.exists(f"{folder}/{name}")]
         if not found:
-            raise SystemExit(f"sbom.py: {name} is nowhere in {folders()}")
+            raise SystemExit(f"sbom.py: {name} is nowhere in {places}")
         paths.append(found[0])
     return paths
 
@@ -62,18 +63,26 @@ def shared_libraries(binary):
     return sorted(set(re.findall(r"(/\S+\.so\S*)", run("ldd", binary))))
 
 
-def package_of(path):
-    """Name, version and source of the Debian package that `path` is a file of."""
+def packages_of(paths):
+    """Name, version and source of the Debian package that each of `paths` is a file of, by path."""
     # What ldd and gcc say may lead through the links by which /lib is /usr/lib.
-    for candidate in (path, os.path.realpath(path), path.removeprefix("/usr"), "/usr" + path):
-        result = subprocess.run(["dpkg-query", "--search", candidate], stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL, text=True, check=False)
-        if result.returncode == 0:
-            name = result.stdout.split(": ")[0].split(",")[0]
-            fields = run("dpkg-query", "--show", "--showformat=${Package}\t${Version}\t${source:Package}\t"
-                         "${source:Version}\t${Architecture}", name)
-            return tuple(fields.split("\t"))
-    raise SystemExit(f"sbom.py: {path} is a file of no package")
+    candidates = {path: (path, os.path.realpath(path), path.removeprefix("/usr"), "/usr" + path) for path in paths}
+    # dpkg reads all its lists of files for each call, so it is asked once. It fails where it does not know one of them.
+    found = subprocess.run(["dpkg-query", "--search", *sorted({c for many in candidates.values() for c in many})],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+    name_of = {}
+    for names, path in (line.split(": ", 1) for line in found.splitlines() if not line.startswith("diversion by ")):
+        name_of[path] = names.split(", ")[0]
+    names = {}
+    for path, many in candidates.items():
+        known = [name_of[candidate] for candidate in many if candidate in name_of]
+        if not known:
+            raise SystemExit(f"sbom.py: {path} is a file of no package")
+        names[path] = known[0]
+    shown = run("dpkg-query", "--show", "--showformat=${binary:Package}\t${Package}\t${Version}\t${source:Package}\t"
+                "${source:Version}\t${Architecture}\n", *sorted(set(names.values())))
+    fields_of = {fields[0]: tuple(fields[1:]) for fields in (line.split("\t") for line in shown.splitlines())}
+    return {path: fields_of[name] for path, name in names.items()}
 
 
 def licence(source):
@@ -132,7 +141,7 @@ def document(arguments, linked, shared):
     # As the specification has it (7.9).
     code = hashlib.sha1("".join(sorted(hashes[b]["SHA1"] for b in binaries)).encode()).hexdigest()
     # The container image holds its certificates, too.
-    authorities = package_of("/usr/share/doc/ca-certificates/copyright")
+    (authorities,) = packages_of(["/usr/share/doc/ca-certificates/copyright"]).values()
     packages[authorities[0]] = authorities
     relations.append((spdx_package(authorities)["SPDXID"], "OPTIONAL_COMPONENT_OF", "SPDXRef-Package-hookgate"))
     return {
@@ -185,8 +194,8 @@ def main():
     shared = {}
     for pair in arguments.binaries:
         binary, params = pair.split("=")
-        linked[binary] = sorted({package_of(path) for path in static_libraries(params) + HEADERS})
-        shared[binary] = sorted({package_of(path) for path in shared_libraries(binary)})
+        linked[binary] = sorted(set(packages_of(static_libraries(params) + HEADERS).values()))
+        shared[binary] = sorted(set(packages_of(shared_libraries(binary)).values()))
     with open(arguments.spdx, "w", encoding="utf-8") as file:
         json.dump(document(arguments, linked, shared), file, indent=2)
         file.write("\n")
