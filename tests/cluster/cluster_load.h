@@ -46,6 +46,7 @@ class ClusterLoad {
   void StopSenders();
   // Waits for so many more 200; false if they do not come for a minute.
   bool AwaitAnswers(int more) const;
+  int64_t answers() const { return answers_; }  // 200, so far
   // Whether nobody is answered 200 for so long; false once somebody is.
   bool StaysSilent(absl::Duration time) const;
 

@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +32,7 @@ namespace {
 
 constexpr char kPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kTryEveryMilliseconds = 20;
+constexpr uint64_t kSmallDiskBytes = 768 << 20;  // takes as much memory as is in it
 constexpr int kTries = 60'000 / kTryEveryMilliseconds;
 
 pid_t Spawn(const std::vector<std::string>& command, int out) {
@@ -181,6 +186,53 @@ EngineFolder::EngineFolder(const std::string& base) {
 EngineFolder::~EngineFolder() {
   std::error_code error;
   if (!path_.empty()) std::filesystem::remove_all(path_, error);
+}
+
+std::unique_ptr<SmallDisk> SmallDisk::Mount(const std::string& path) {
+  // Nobody else sees what is mounted, and nothing is left behind after a kill -9.
+  static const bool alone =
+      unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  struct stat parent = {};
+  if (!alone || stat(std::filesystem::path(path).parent_path().c_str(), &parent) != 0) {
+    return nullptr;
+  }
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return nullptr;
+  const std::string options = absl::StrCat(
+      "size=", kSmallDiskBytes, ",mode=0700,uid=", parent.st_uid, ",gid=", parent.st_gid);
+  if (mount("hookgate-test", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    return nullptr;
+  }
+  return std::unique_ptr<SmallDisk>(new SmallDisk(path));
+}
+
+SmallDisk::~SmallDisk() { umount2(path_.c_str(), MNT_DETACH); }
+
+bool SmallDisk::SetSize(uint64_t bytes) const {
+  return mount("hookgate-test", path_.c_str(), "tmpfs", MS_REMOUNT | MS_NOSUID | MS_NODEV,
+               absl::StrCat("size=", bytes).c_str()) == 0;
+}
+
+bool SmallDisk::Fill() {
+  // Less than what is there is refused, and somebody may write between the look and the change.
+  for (int i = 0; i < kTries; ++i) {
+    struct statvfs now = {};
+    if (statvfs(path_.c_str(), &now) != 0) return false;
+    if (SetSize((now.f_blocks - now.f_bfree) * now.f_frsize)) return true;
+  }
+  return false;
+}
+
+bool SmallDisk::MakeRoom() { return SetSize(kSmallDiskBytes); }
+
+bool FlipABitOf(const std::string& path, int64_t offset) {
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  char byte = 0;
+  bool done = pread(fd, &byte, 1, offset) == 1;
+  byte = static_cast<char>(byte ^ 1);
+  done = done && pwrite(fd, &byte, 1, offset) == 1;
+  close(fd);
+  return done;
 }
 
 }  // namespace hookgate

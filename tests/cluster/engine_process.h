@@ -4,9 +4,11 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hookgate {
@@ -64,6 +66,32 @@ class EngineFolder {
  private:
   std::string path_;
 };
+
+// A file system in memory of which the test says when it is full. It is there for this process and
+// those that it starts, and gone with them. For the test's first thread, before it has others that
+// look at files in it.
+class SmallDisk {
+ public:
+  // Mounted at `path`, which is made, for whoever owns the folder above it. Null if the system does not
+  // let us: it is for root, also for one of a sandbox.
+  static std::unique_ptr<SmallDisk> Mount(const std::string& path);
+  ~SmallDisk();  // takes it away, with what is in it
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  // Each write that needs more room fails with ENOSPC, until MakeRoom. False if the system refuses.
+  bool Fill();
+  bool MakeRoom();
+
+ private:
+  explicit SmallDisk(std::string path) : path_(std::move(path)) {}
+  bool SetSize(uint64_t bytes) const;
+
+  const std::string path_;
+};
+
+// Flips the lowest bit of the byte at `offset`; false if there is none.
+bool FlipABitOf(const std::string& path, int64_t offset);
 
 }  // namespace hookgate
 

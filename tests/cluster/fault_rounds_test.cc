@@ -14,16 +14,20 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <random>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "tests/cluster/engine_process.h"
 #include "tests/cluster/fault_world.h"
@@ -36,7 +40,7 @@ using ::testing::IsEmpty;
 
 constexpr char kShortSet[] =
     "kill_leader,pause_leader,cut_leader_from_engine,lost_answers_of_engine,wipe_follower,"
-    "kill_engine_server_0,rolling_restart";
+    "kill_engine_server_0,cancelled_waits_for_standby,rolling_restart";
 // How long a fault lasts that may or may not keep the leader from answering: longer than others
 // wait for a sign of it.
 constexpr absl::Duration kAWhile = absl::Seconds(4);
@@ -132,6 +136,8 @@ const Fault& FaultNamed(const std::string& name) {
 struct Round {
   std::string name;
   std::function<void(FaultWorld&)> act;
+  // It needs a world of its own, in which the engine's disks are small.
+  bool small_disks = false;
 };
 
 // The leader suffers it until another one leads and answers.
@@ -177,6 +183,26 @@ void RestartInTurn(FaultWorld& world) {
   }
 }
 
+// Where a server of JetStream's writes the messages of the cluster's stream; "" if nowhere.
+std::string NewestBlockBelow(const std::string& folder) {
+  std::string found;
+  std::filesystem::file_time_type newest;
+  std::error_code error;
+  // The server makes and removes files meanwhile.
+  for (std::filesystem::recursive_directory_iterator entry(folder, error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string path = entry->path().string();
+    if (entry->path().extension() != ".blk" || !absl::StrContains(path, "/streams/HOOKGATE_")) {
+      continue;
+    }
+    const auto time = std::filesystem::last_write_time(path, error);
+    if (!found.empty() && time <= newest) continue;
+    found = path;
+    newest = time;
+  }
+  return found;
+}
+
 // A bit of a record is flipped on its way to a follower, which may apply it no more than skip it.
 void FlipABit(FaultWorld& world) {
   const int follower = world.AnyFollower();
@@ -214,6 +240,163 @@ std::function<void(FaultWorld&)> KillEngineServer(int server) {
   };
 }
 
+// All that one server and the gateways say to each other takes 2 * kSlow more, there and back.
+constexpr absl::Duration kSlow = absl::Milliseconds(100);
+
+std::function<void(FaultWorld&)> SlowEngineServer(int server) {
+  return [server](FaultWorld& world) {
+    world.ForEachLinkTo(server, [](TcpLink& link) { link.Delay(kSlow); });
+    EXPECT_TRUE(world.load().AwaitAnswers(20));
+    absl::SleepFor(kAWhile);
+    world.ForEachLinkTo(server, [](TcpLink& link) { link.Delay(absl::ZeroDuration()); });
+    EXPECT_TRUE(world.load().AwaitAnswers(30));
+  };
+}
+
+// It stands still for half of the time, in pieces.
+std::function<void(FaultWorld&)> StutteringEngineServer(int server) {
+  return [server](FaultWorld& world) {
+    constexpr absl::Duration kPiece = absl::Milliseconds(200);
+    for (absl::Duration time; time < kAWhile; time += 2 * kPiece) {
+      world.FreezeEngineServer(server);
+      absl::SleepFor(kPiece);
+      world.ThawEngineServer(server);
+      absl::SleepFor(kPiece);
+    }
+    EXPECT_TRUE(world.load().AwaitAnswers(30));
+  };
+}
+
+// No write of the server that needs more room succeeds, until there is some; whoever gave up is
+// started again.
+std::function<void(FaultWorld&)> FullDiskOfEngineServer(int server) {
+  return [server](FaultWorld& world) {
+    SmallDisk* const disk = world.engine_disk(server);
+    if (disk == nullptr) {
+      std::cout << "  skipped: no file system of its own can be mounted for the server (root can)"
+                << std::endl;
+      return;
+    }
+    EXPECT_TRUE(disk->Fill());
+    if (world.postgres() != nullptr) {
+      // Neither of the two can do without the other.
+      EXPECT_TRUE(BecomesTrue([&] { return world.load().StaysSilent(absl::Seconds(1)); }));
+    } else {
+      absl::SleepFor(kAWhile);
+      EXPECT_TRUE(world.load().AwaitAnswers(30));
+    }
+    EXPECT_TRUE(disk->MakeRoom());
+    if (world.postgres() != nullptr) {
+      const bool runs = world.postgres()->Runs(server);
+      std::cout << "  the server " << (runs ? "still runs" : "has ended") << std::endl;
+      if (!runs) world.StartEngineServer(server);
+    } else {
+      // JetStream, once it has been switched off, is so until a start.
+      world.KillEngineServer(server);
+      world.StartEngineServer(server);
+    }
+    EXPECT_TRUE(world.load().AwaitAnswers(30));
+  };
+}
+
+bool HasLogged(FaultWorld& world, int replica, absl::string_view text) {
+  return absl::StrContains(world.gateways().process(replica).log(), text);
+}
+
+// A bit of a record is flipped in the primary's file while it is down. The page's checksum says so to
+// whoever reads it: a replica that was away comes to a stop there, and goes on once the file is as
+// it was. (Whether records can be added meanwhile depends on where PostgreSQL finds room for them.)
+void FlipABitOnDiskOfPostgres(FaultWorld& world) {
+  PostgresCluster& postgres = *world.postgres();
+  constexpr int64_t kPageBytes = 8192;
+  constexpr char kLog[] = "hookgate_log_hooks";
+  const int follower = world.AnyFollower();
+  EXPECT_EQ(world.gateways().Stop(follower), 0);
+  EXPECT_TRUE(world.load().AwaitAnswers(5));
+  const auto number = [&postgres](const std::string& sql) {
+    int64_t value = -1;
+    EXPECT_TRUE(absl::SimpleAtoi(postgres.Execute(0, sql), &value)) << sql;
+    return value;
+  };
+  // What it lacks is from here on; the page is done with once there are some more.
+  const int64_t page = number(absl::StrCat("select (ctid::text::point)[0]::bigint from ", kLog,
+                                           " where seq = (select max(seq) from ", kLog, ")"));
+  EXPECT_TRUE(BecomesTrue([&] {
+    return number(absl::StrCat("select pg_relation_size('", kLog, "')")) > (page + 4) * kPageBytes;
+  }));
+  const std::string file =
+      absl::StrCat(postgres.data_dir(0), "/",
+                   postgres.Execute(0, absl::StrCat("select pg_relation_filepath('", kLog, "')")));
+  const auto flip = [&] {
+    postgres.Stop(0);
+    EXPECT_TRUE(FlipABitOf(file, (page + 1) * kPageBytes - 20));
+    EXPECT_TRUE(postgres.StartAgain(0));
+  };
+  flip();
+  world.gateways().Start(follower);
+  EXPECT_TRUE(BecomesTrue([&] { return HasLogged(world, follower, "page verification failed"); }));
+  flip();
+  EXPECT_TRUE(world.load().AwaitAnswers(30));
+}
+
+// JetStream does not notice a bit that is flipped in a server's block, and shows from then on what
+// is left. A replica that was away, and reads there, has to notice. The operator's way out is an
+// empty disk: the server gets everything from the others.
+void FlipABitOnDiskOfJetStream(FaultWorld& world) {
+  constexpr int kServer = 1;
+  constexpr int64_t kSome = 20'000;
+  NatsCluster& nats = *world.nats();
+  const int follower = world.AnyFollower();
+  EXPECT_EQ(world.gateways().Stop(follower), 0);
+  const std::string file = NewestBlockBelow(nats.store_dir(kServer));
+  ASSERT_FALSE(file.empty());
+  const auto size = [&file] { return static_cast<int64_t>(std::filesystem::file_size(file)); };
+  const int64_t before = size();
+  // Once a block is full, another one grows.
+  EXPECT_TRUE(BecomesTrue([&] {
+    return size() > before + kSome || NewestBlockBelow(nats.store_dir(kServer)) != file;
+  }));
+  nats.Kill(kServer);
+  EXPECT_TRUE(FlipABitOf(file, (before + size()) / 2));
+  EXPECT_TRUE(nats.StartAgain(kServer));
+  EXPECT_TRUE(world.load().AwaitAnswers(30));
+  world.gateways().Start(follower);
+  EXPECT_TRUE(world.load().AwaitAnswers(30));
+  std::cout << "  after the flipped bit the replica that was away is "
+            << (world.gateways().IsWell(follower) ? "well" : "not well") << std::endl;
+  nats.Kill(kServer);
+  nats.WipeDisk(kServer);
+  EXPECT_TRUE(nats.StartAgain(kServer));
+  EXPECT_TRUE(BecomesTrue([&nats] { return nats.IsWhole(); }));
+  // One that has seen two histories says so, and waits for a person.
+  world.gateways().Kill(follower);
+  world.gateways().Start(follower);
+  EXPECT_TRUE(world.load().AwaitAnswers(30));
+}
+
+void FlipABitOnDiskOfEngine(FaultWorld& world) {
+  world.postgres() != nullptr ? FlipABitOnDiskOfPostgres(world) : FlipABitOnDiskOfJetStream(world);
+}
+
+// Somebody cancels each wait for the standby. PostgreSQL then says that the commit is done, with a
+// WARNING beside it, though the standby lacks it: nobody may be answered 200 for that.
+void CancelWaitsForTheStandby(FaultWorld& world) {
+  if (world.postgres() == nullptr) {
+    std::cout << "  skipped: PostgreSQL alone has this" << std::endl;
+    return;
+  }
+  PostgresCluster& postgres = *world.postgres();
+  postgres.Freeze(1);
+  EXPECT_TRUE(BecomesTrue([&] { return world.load().StaysSilent(absl::Seconds(1)); }));
+  const int64_t answers = world.load().answers();
+  EXPECT_GE(postgres.CancelWaitsForStandbys(5), 5);
+  EXPECT_EQ(world.load().answers(), answers) << "what no standby has was answered 200";
+  postgres.Kill(0);
+  postgres.Thaw(1);
+  EXPECT_TRUE(postgres.StartAgain(0));
+  EXPECT_TRUE(world.load().AwaitAnswers(30));
+}
+
 std::vector<Round> AllRounds() {
   return {{"kill_leader", LeaderSuffers("kill")},
           {"kill_follower", FollowerSuffers("kill")},
@@ -236,7 +419,15 @@ std::vector<Round> AllRounds() {
           {"flipped_bit", FlipABit},
           {"kill_engine_server_0", KillEngineServer(0)},
           {"kill_engine_server_1", KillEngineServer(1)},
-          {"rolling_restart", RestartInTurn}};
+          {"slow_engine_server_0", SlowEngineServer(0)},
+          {"slow_engine_server_1", SlowEngineServer(1)},
+          {"stuttering_engine_server_0", StutteringEngineServer(0)},
+          {"stuttering_engine_server_1", StutteringEngineServer(1)},
+          {"flipped_bit_on_disk_of_engine", FlipABitOnDiskOfEngine},
+          {"cancelled_waits_for_standby", CancelWaitsForTheStandby},
+          {"rolling_restart", RestartInTurn},
+          {"full_disk_of_engine_server_0", FullDiskOfEngineServer(0), /*small_disks=*/true},
+          {"full_disk_of_engine_server_1", FullDiskOfEngineServer(1), /*small_disks=*/true}};
 }
 
 // Two replicas suffer something, or one and the engine, one after the other and together.
@@ -272,25 +463,37 @@ TEST(FaultRoundsTest, NothingIsLostDoubledOrOutOfOrder) {
   const std::string wanted = TextFrom("CLUSTER_ROUNDS", kShortSet);
   std::cout << "CLUSTER_ENGINE=" << engine << " CLUSTER_SEED=" << seed << std::endl;
   SCOPED_TRACE(absl::StrCat("CLUSTER_SEED=", seed));
-  const auto world = FaultWorld::Start(
-      engine == "jetstream" ? EngineKind::kJetStream : EngineKind::kPostgres, seed);
-  if (world == nullptr) GTEST_SKIP() << engine << " is not installed";
+  const EngineKind kind = engine == "jetstream" ? EngineKind::kJetStream : EngineKind::kPostgres;
+  const uint64_t random_rounds = NumberFrom("CLUSTER_RANDOM", 2);
   std::set<std::string> names = absl::StrSplit(wanted, ',');
+  std::vector<Round> rounds;
   for (const Round& round : AllRounds()) {
-    if (names.erase(round.name) == 0 && wanted != "all") continue;
-    if (absl::Now() > end) {
-      std::cout << round.name << ": no time left" << std::endl;
-      continue;
-    }
-    if (!world->Round(round.name, [&] { round.act(*world); })) return;
+    if (names.erase(round.name) > 0 || wanted == "all") rounds.push_back(round);
   }
   names.erase("all");
   EXPECT_THAT(names, IsEmpty()) << "there are no such rounds";
-  const uint64_t random_rounds = NumberFrom("CLUSTER_RANDOM", 2);
-  for (uint64_t i = 1; i <= random_rounds && absl::Now() < end; ++i) {
-    if (!world->Round(absl::StrCat("random_", i), [&] { TwoAtRandom(*world); })) return;
+  for (const bool small_disks : {false, true}) {
+    std::vector<Round> here;
+    for (const Round& round : rounds) {
+      if (round.small_disks == small_disks) here.push_back(round);
+    }
+    if (!small_disks) {
+      for (uint64_t i = 1; i <= random_rounds; ++i) {
+        here.push_back({absl::StrCat("random_", i), TwoAtRandom});
+      }
+    }
+    if (here.empty()) continue;
+    const auto world = FaultWorld::Start(kind, seed, small_disks);
+    if (world == nullptr) GTEST_SKIP() << engine << " is not installed";
+    for (const Round& round : here) {
+      if (absl::Now() > end) {
+        std::cout << round.name << ": no time left" << std::endl;
+        continue;
+      }
+      if (!world->Round(round.name, [&] { round.act(*world); })) return;
+    }
+    std::cout << world->Totals() << std::endl;
   }
-  std::cout << world->Totals() << std::endl;
 }
 
 }  // namespace

@@ -39,17 +39,17 @@ std::string FiguresOf(const ClusterLoad::Counts& counts, size_t lost, size_t bro
 
 }  // namespace
 
-std::unique_ptr<FaultWorld> FaultWorld::Start(EngineKind kind, uint64_t seed) {
+std::unique_ptr<FaultWorld> FaultWorld::Start(EngineKind kind, uint64_t seed, bool small_disks) {
   auto world = absl::WrapUnique(new FaultWorld(seed));
   std::vector<int> ports;
   if (kind == EngineKind::kPostgres) {
-    world->postgres_ = PostgresCluster::Start();
+    world->postgres_ = PostgresCluster::Start({.small_disks = small_disks});
     if (world->postgres_ == nullptr) return nullptr;
     for (int i = 0; i < world->postgres_->servers(); ++i) {
       ports.push_back(world->postgres_->port(i));
     }
   } else {
-    world->nats_ = NatsCluster::Start();
+    world->nats_ = NatsCluster::Start({.small_disks = small_disks});
     if (world->nats_ == nullptr) return nullptr;
     for (int i = 0; i < world->nats_->servers(); ++i) ports.push_back(world->nats_->port(i));
   }
@@ -95,6 +95,22 @@ void FaultWorld::ForEachPeerLink(int replica, const std::function<void(TcpLink&)
     act(gateways_->link(replica, other));
     act(gateways_->link(other, replica));
   }
+}
+
+void FaultWorld::ForEachLinkTo(int server, const std::function<void(TcpLink&)>& act) {
+  for (const auto& links : engine_links_) act(*links[server]);
+}
+
+SmallDisk* FaultWorld::engine_disk(int server) {
+  return postgres_ != nullptr ? postgres_->disk(server) : nats_->disk(server);
+}
+
+void FaultWorld::FreezeEngineServer(int server) {
+  postgres_ != nullptr ? postgres_->Freeze(server) : nats_->Freeze(server);
+}
+
+void FaultWorld::ThawEngineServer(int server) {
+  postgres_ != nullptr ? postgres_->Thaw(server) : nats_->Thaw(server);
 }
 
 void FaultWorld::KillEngineServer(int server) {

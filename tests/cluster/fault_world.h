@@ -13,6 +13,7 @@
 
 #include "absl/time/time.h"
 #include "tests/cluster/cluster_load.h"
+#include "tests/cluster/engine_process.h"
 #include "tests/cluster/gateway_cluster.h"
 #include "tests/cluster/nats_cluster.h"
 #include "tests/cluster/postgres_cluster.h"
@@ -28,7 +29,9 @@ class FaultWorld {
   static constexpr int kReplicas = GatewayCluster::kReplicas;
 
   // Null, once it has printed why, if the engine is not installed.
-  static std::unique_ptr<FaultWorld> Start(EngineKind kind, uint64_t seed);
+  //   small_disks  each of the engine's servers has one (engine_disk), if the system lets us
+  static std::unique_ptr<FaultWorld> Start(EngineKind kind, uint64_t seed,
+                                           bool small_disks = false);
 
   // How far the wall clock of a replica is ahead of the test's, unless a round has set it wrong.
   static absl::Duration ClockOf(int replica) {
@@ -48,6 +51,11 @@ class FaultWorld {
   void ForEachEngineLink(int replica, const std::function<void(TcpLink&)>& act);
   // Each connection between a gateway and the others, in both directions.
   void ForEachPeerLink(int replica, const std::function<void(TcpLink&)>& act);
+  void ForEachLinkTo(int server, const std::function<void(TcpLink&)>& act);
+  SmallDisk* engine_disk(int server);  // null if there is none
+  // SIGSTOP and SIGCONT.
+  void FreezeEngineServer(int server);
+  void ThawEngineServer(int server);
   void KillEngineServer(int server);
   void StartEngineServer(int server);
 

@@ -1,6 +1,7 @@
 // An engine that has lost what it said it had stored, and does not know: an asynchronous standby
 // that was behind is promoted, two of three servers come back with empty disks. The gateways have it
-// all still. They answer nobody 200 from then on, say why, and go on to serve what they hold.
+// all still. They answer nobody 200 from then on, say why, and go on to serve what they hold. And one
+// that has lost only what nobody was answered 200 for: they go on.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -79,6 +80,36 @@ TEST_F(LostEngineTest, AStandbyThatWasBehindIsPromoted) {
   ASSERT_TRUE(postgres->StartAgain(1));
   ASSERT_TRUE(postgres->Promote(1));
   ExpectRefusal();
+}
+
+// What a standby lacks is no loss if nobody was told that it is stored: waits for it are cancelled,
+// PostgreSQL calls these commits done, the primary is lost, and the standby takes its place.
+TEST_F(LostEngineTest, AStandbyIsPromotedAfterWaitsForItWereCancelled) {
+  const auto postgres = PostgresCluster::Start();
+  if (postgres == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
+  // The promoted one has no standby of its own here.
+  StartGateways(
+      absl::StrCat("postgresql { uri: \"", postgres->UriOfAll(), "\" trust_storage: true }"));
+  if (HasFatalFailure()) return;
+  Send(30);
+  load_->StartSenders();
+  ASSERT_TRUE(load_->AwaitAnswers(20));
+  postgres->Kill(1);
+  ASSERT_TRUE(BecomesTrue([&] { return load_->StaysSilent(absl::Seconds(1)); }));
+  const int64_t answers = load_->answers();
+  EXPECT_GE(postgres->CancelWaitsForStandbys(5), 5);
+  EXPECT_EQ(load_->answers(), answers) << "what no standby has was answered 200";
+  postgres->Kill(0);
+  ASSERT_TRUE(postgres->StartAgain(1));
+  ASSERT_TRUE(postgres->Promote(1));
+  EXPECT_TRUE(load_->AwaitAnswers(30));
+  load_->StopSenders();
+  EXPECT_TRUE(gateways_->AwaitAllWell());
+  EXPECT_TRUE(gateways_->AwaitAllApplied());
+  EXPECT_THAT(load_->Settle(), IsEmpty());
+  for (int i = 0; i < GatewayCluster::kReplicas; ++i) EXPECT_THAT(load_->ReadAllAt(i), IsEmpty());
+  EXPECT_THAT(load_->Broken(), IsEmpty());
+  EXPECT_FALSE(HasFailure()) << gateways_->process(0).log();
 }
 
 TEST_F(LostEngineTest, TwoOfThreeServersComeBackEmpty) {

@@ -85,6 +85,7 @@ bool NatsCluster::Make(const Options& options) {
     server.port = FreePort();
     server.monitoring_port = FreePort();
     server.cluster_port = FreePort();
+    if (options.small_disks) server.disk = SmallDisk::Mount(server.store_dir);
     routes.push_back(absl::StrCat("nats://127.0.0.1:", server.cluster_port));
     servers_.push_back(std::move(server));
   }

@@ -20,6 +20,8 @@ class NatsCluster {
     std::string sync_interval = "always";
     int max_payload = 8 << 20;
     std::string folder = "/tmp";  // where their folders are made
+    // Each server has a disk of its own that the test can fill, where the system lets us.
+    bool small_disks = false;
   };
 
   // Null, once it has printed why, if no nats-server from 2.10 on is installed (bazel/check
@@ -37,6 +39,8 @@ class NatsCluster {
 
   void Freeze(int server) { servers_[server].process->Signal(SIGSTOP); }
   void Thaw(int server) { servers_[server].process->Signal(SIGCONT); }
+  // With Options::small_disks; null if there is none.
+  SmallDisk* disk(int server) { return servers_[server].disk.get(); }
   // kill -9.
   void Kill(int server) { servers_[server].process->Kill(); }
   // Starts one that was killed; false if it does not come up.
@@ -55,7 +59,8 @@ class NatsCluster {
     int port = 0;
     int monitoring_port = 0;
     int cluster_port = 0;
-    std::unique_ptr<EngineProcess> process;
+    std::unique_ptr<SmallDisk> disk;
+    std::unique_ptr<EngineProcess> process;  // ends first
   };
 
   explicit NatsCluster(const std::string& folder) : folder_(folder) {}

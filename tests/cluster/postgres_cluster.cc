@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -95,6 +96,7 @@ bool PostgresCluster::Make(const Options& options) {
     server.data_dir = absl::StrCat(folder, "/s", i);
     server.log_path = absl::StrCat(folder, "/s", i, ".log");
     server.port = FreePort();
+    if (options.small_disks) server.disk = SmallDisk::Mount(server.data_dir);
     servers_.push_back(std::move(server));
   }
   const Server& primary = servers_[0];
@@ -111,6 +113,7 @@ bool PostgresCluster::Make(const Options& options) {
                                        "max_connections = 60",
                                        "hot_standby = on",
                                        "wal_receiver_status_interval = 1"};
+  if (options.small_disks) settings.push_back("max_wal_size = 128MB");
   settings.insert(settings.end(), options.settings.begin(), options.settings.end());
   std::ofstream(primary.data_dir + "/postgresql.conf", std::ios::app)
       << absl::StrJoin(settings, "\n") << "\n";
@@ -189,6 +192,19 @@ void PostgresCluster::Stop(int server) {
 }
 
 bool PostgresCluster::StartAgain(int server) { return Launch(server); }
+
+int PostgresCluster::CancelWaitsForStandbys(int wanted) const {
+  int cancelled = 0;
+  BecomesTrue([&] {
+    int now = 0;
+    const std::string answer = Execute(0,
+                                       "select count(pg_cancel_backend(pid)) from pg_stat_activity"
+                                       " where wait_event = 'SyncRep'");
+    if (absl::SimpleAtoi(answer, &now)) cancelled += now;
+    return cancelled >= wanted;
+  });
+  return cancelled;
+}
 
 bool PostgresCluster::Promote(int server) const {
   return Execute(server, "select pg_promote(true, 30)") == "t";

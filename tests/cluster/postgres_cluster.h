@@ -23,6 +23,8 @@ class PostgresCluster {
     int synchronous = -1;
     std::vector<std::string> settings;  // "name = value", of every server
     std::string folder = "/tmp";        // where their folders are made
+    // Each server has a disk of its own that the test can fill, where the system lets us.
+    bool small_disks = false;
   };
 
   // Null, once it has printed why, if PostgreSQL is not installed, or no user may run it (it
@@ -45,12 +47,18 @@ class PostgresCluster {
   // SIGSTOP and SIGCONT of a whole server.
   void Freeze(int server) { servers_[server].process->SignalAll(SIGSTOP); }
   void Thaw(int server) { servers_[server].process->SignalAll(SIGCONT); }
+  bool Runs(int server) { return servers_[server].process->Runs(); }
+  // With Options::small_disks; null if there is none.
+  SmallDisk* disk(int server) { return servers_[server].disk.get(); }
   // kill -9 of a whole server.
   void Kill(int server) { servers_[server].process->Kill(); }
   // A fast shutdown, and waits for its end.
   void Stop(int server);
   // Starts one that was killed or stopped; false if it does not come up.
   bool StartAgain(int server);
+  // Cancels waits of the primary's clients for a standby until it has cancelled so many, or nobody has
+  // waited for a minute. How many.
+  int CancelWaitsForStandbys(int wanted) const;
   // Makes a standby the primary.
   bool Promote(int server) const;
   std::string log(int server) const;
@@ -60,7 +68,8 @@ class PostgresCluster {
     std::string data_dir;
     std::string log_path;
     int port = 0;
-    std::unique_ptr<EngineProcess> process;
+    std::unique_ptr<SmallDisk> disk;
+    std::unique_ptr<EngineProcess> process;  // ends first
   };
 
   explicit PostgresCluster(const std::string& folder) : folder_(folder) {}

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -74,6 +75,11 @@ void TcpLink::Set(Way to_target, Way to_caller) {
   Wake();
 }
 
+void TcpLink::Delay(absl::Duration delay) {
+  absl::MutexLock lock(&mu_);
+  delay_ = absl::ToChronoNanoseconds(delay);
+}
+
 void TcpLink::FlipABitToCaller(size_t least_bytes) {
   absl::MutexLock lock(&mu_);
   flip_from_ = least_bytes;
@@ -127,8 +133,25 @@ bool TcpLink::Read(Flow& flow, Way way, Connection& connection) {
     flip_from_ = 0;
     ++flipped_bits_;
   }
-  flow.bytes.append(bytes, size);
+  // What comes after something that waits must not overtake it.
+  if (delay_.count() > 0 || !flow.delayed.empty()) {
+    const Time due = std::chrono::steady_clock::now() + delay_;
+    flow.delayed.emplace_back(flow.delayed.empty() ? due : std::max(due, flow.delayed.back().first),
+                              std::string(bytes, size));
+    flow.delayed_bytes += size;
+  } else {
+    flow.bytes.append(bytes, size);
+  }
   return true;
+}
+
+TcpLink::Time TcpLink::TakeDue(Flow& flow, Time now, Time none) {
+  while (!flow.delayed.empty() && flow.delayed.front().first <= now) {
+    flow.bytes += flow.delayed.front().second;
+    flow.delayed_bytes -= flow.delayed.front().second.size();
+    flow.delayed.pop_front();
+  }
+  return flow.delayed.empty() ? none : flow.delayed.front().first;
 }
 
 bool TcpLink::Write(Flow& flow) {
@@ -137,7 +160,7 @@ bool TcpLink::Write(Flow& flow) {
     if (count < 0) return errno == EAGAIN || errno == EINTR || errno == ENOTCONN;
     flow.bytes.erase(0, static_cast<size_t>(count));
   }
-  if (flow.ended && flow.bytes.empty() && !flow.end_passed) {
+  if (flow.ended && flow.bytes.empty() && flow.delayed.empty() && !flow.end_passed) {
     shutdown(flow.to, SHUT_WR);
     flow.end_passed = true;
   }
@@ -149,10 +172,14 @@ void TcpLink::Run() {
     std::vector<pollfd> wanted = {{.fd = wake_, .events = POLLIN, .revents = 0}};
     // Of a flow whether it is to be read, and whether to be written. A descriptor of which nothing
     // is wanted is left out: its end would be told again and again.
-    const auto add = [&wanted](const Flow& flow, Way way) {
-      const bool reads = way != Way::kHeld && !flow.ended && flow.bytes.size() < kMostHeld;
-      const bool writes =
-          way != Way::kHeld && (!flow.bytes.empty() || (flow.ended && !flow.end_passed));
+    const Time now = std::chrono::steady_clock::now();
+    Time next = Time::max();  // when something that is delayed is due
+    const auto add = [&](Flow& flow, Way way) {
+      if (way != Way::kHeld) next = std::min(next, TakeDue(flow, now, Time::max()));
+      const bool reads =
+          way != Way::kHeld && !flow.ended && flow.bytes.size() + flow.delayed_bytes < kMostHeld;
+      const bool passes_end = flow.ended && !flow.end_passed && flow.delayed.empty();
+      const bool writes = way != Way::kHeld && (!flow.bytes.empty() || passes_end);
       wanted.push_back({.fd = reads ? flow.from : -1, .events = POLLIN, .revents = 0});
       wanted.push_back({.fd = writes ? flow.to : -1, .events = POLLOUT, .revents = 0});
     };
@@ -175,7 +202,12 @@ void TcpLink::Run() {
         ++connection;
       }
     }
-    poll(wanted.data(), wanted.size(), -1);
+    int patience = -1;
+    if (next != Time::max()) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - now);
+      patience = static_cast<int>(left.count()) + 1;
+    }
+    poll(wanted.data(), wanted.size(), patience);
     eventfd_t woken = 0;
     eventfd_read(wake_, &woken);
     absl::MutexLock lock(&mu_);

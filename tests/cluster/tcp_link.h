@@ -2,13 +2,17 @@
 #ifndef HOOKGATE_TESTS_CLUSTER_TCP_LINK_H_
 #define HOOKGATE_TESTS_CLUSTER_TCP_LINK_H_
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace hookgate {
 
@@ -34,6 +38,9 @@ class TcpLink {
   void Set(Way to_target, Way to_caller) ABSL_LOCKS_EXCLUDED(mu_);
   void Cut() { Set(Way::kHeld, Way::kHeld); }
   void Heal() { Set(Way::kOpen, Way::kOpen); }
+  // What is read from now on, in either direction, is passed on so much later, in its order. Zero
+  // ends it.
+  void Delay(absl::Duration delay) ABSL_LOCKS_EXCLUDED(mu_);
   // Flips one bit of the first piece of so many bytes or more that goes to a caller from now on,
   // near its end.
   void FlipABitToCaller(size_t least_bytes) ABSL_LOCKS_EXCLUDED(mu_);
@@ -43,11 +50,15 @@ class TcpLink {
   int64_t flipped_bits() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
+
   // One direction of one connection.
   struct Flow {
     int from = -1;
     int to = -1;
-    std::string bytes;  // read, and not written yet
+    std::string bytes;                                 // read, and to be written
+    std::deque<std::pair<Time, std::string>> delayed;  // read, and to be written from then on
+    size_t delayed_bytes = 0;
     bool ended = false;
     bool end_passed = false;
   };
@@ -61,6 +72,9 @@ class TcpLink {
   void Accept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // False: the connection is broken.
   bool Read(Flow& flow, Way way, Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What is due becomes what is to be written. The time at which more will be; `none` if nothing
+  // waits.
+  static Time TakeDue(Flow& flow, Time now, Time none);
   bool Write(Flow& flow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Wake() const;
 
@@ -73,6 +87,7 @@ class TcpLink {
   bool ending_ ABSL_GUARDED_BY(mu_) = false;
   Way to_target_ ABSL_GUARDED_BY(mu_) = Way::kOpen;
   Way to_caller_ ABSL_GUARDED_BY(mu_) = Way::kOpen;
+  std::chrono::nanoseconds delay_ ABSL_GUARDED_BY(mu_){0};
   size_t flip_from_ ABSL_GUARDED_BY(mu_) = 0;  // 0: nothing is to be flipped
   int64_t lost_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t flipped_bits_ ABSL_GUARDED_BY(mu_) = 0;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <string>
 
 #include "tests/cluster/engine_process.h"
@@ -122,6 +123,28 @@ TEST_F(TcpLinkTest, WhatIsLostNeverComesAndTheConnectionEnds) {
   link_->Heal();
   EXPECT_EQ(caller->Read(1), "");
   EXPECT_EQ(target->Read(1), "");
+}
+
+// The clock of the link is the one that is read here, so no machine is too slow for this.
+TEST_F(TcpLinkTest, WhatIsDelayedComesLaterInItsOrderAndThenTheEnd) {
+  constexpr auto kDelay = std::chrono::milliseconds(50);
+  auto caller = Call();
+  const auto target = TakeCall();
+  link_->Delay(absl::FromChrono(kDelay));
+  const auto begin = std::chrono::steady_clock::now();
+  caller->Send("1");
+  EXPECT_EQ(target->Read(1), "1");
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, kDelay);
+  const std::string large(3 << 20, 'x');
+  std::thread reader([&target, &large] { EXPECT_EQ(target->Read(large.size() + 1), large + "2"); });
+  caller->Send(large);
+  link_->Delay(absl::ZeroDuration());
+  caller->Send("2");  // it overtakes nothing
+  reader.join();
+  link_->Delay(absl::FromChrono(kDelay));
+  caller->Send("3");
+  caller = nullptr;
+  EXPECT_EQ(target->Read(2), "3");
 }
 
 TEST_F(TcpLinkTest, OneBitIsFlipped) {
