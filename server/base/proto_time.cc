@@ -1,5 +1,7 @@
 #include "server/base/proto_time.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 
 #include "google/protobuf/util/time_util.h"
@@ -11,15 +13,25 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr int kNanosPerSecond = 1'000'000'000;
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+// TimeUtil ends the process over a value that its type does not allow. A damaged row of the log may
+// hold any.
+int64_t Clamped(int64_t micros, int64_t min_seconds, int64_t max_seconds) {
+  return std::clamp(micros, min_seconds * kMicrosPerSecond, max_seconds * kMicrosPerSecond);
+}
 
 }  // namespace
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
-  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+  return TimeUtil::MicrosecondsToTimestamp(Clamped(
+      absl::ToUnixMicros(time), TimeUtil::kTimestampMinSeconds, TimeUtil::kTimestampMaxSeconds));
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
-  return TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(duration));
+  return TimeUtil::MicrosecondsToDuration(Clamped(absl::ToInt64Microseconds(duration),
+                                                  TimeUtil::kDurationMinSeconds,
+                                                  TimeUtil::kDurationMaxSeconds));
 }
 
 absl::StatusOr<absl::Time> FromProto(const google::protobuf::Timestamp& time,
