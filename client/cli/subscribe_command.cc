@@ -49,9 +49,11 @@ class Subscription {
         subscriber_->Run([this](const v1::Event& event) { return Handle(event); });
     if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
     if (!end.ok()) {
-      const int code = IsForeignCursor(end)    ? kForeignCursor
-                       : absl::IsNotFound(end) ? kNotFound
-                                               : kFailed;
+      // A cursor file in a folder that there is not is NOT_FOUND, too.
+      const bool is_said_by_gateway = GatewayErrorOf(end).FromGateway();
+      const int code = IsForeignCursor(end)                          ? kForeignCursor
+                       : is_said_by_gateway && absl::IsNotFound(end) ? kNotFound
+                                                                     : kFailed;
       return Fail(code, Advice(end), environment_);
     }
     if (!opened_) return kInterrupted;

@@ -239,6 +239,15 @@ TEST_F(SubscribeTest, ACursorFileThatCannotBeReadEndsIt) {
   EXPECT_THAT(outcome.err, HasSubstr(::testing::TempDir()));
 }
 
+// Its exit code said that the gateway has no such source.
+TEST_F(SubscribeTest, ACursorFileThatCannotBeMadeEndsItAsAFailure) {
+  Stream({OpenedFrame("c0"), EventsFrame(1, 1)});
+  const std::string path = ::testing::TempDir() + "no_such_folder/cursor";
+  const Outcome outcome = Run({"subscribe", "--cursor-file", path});
+  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("cannot save the subscriber's position"));
+}
+
 // `hookgate subscribe | head -1`
 TEST_F(SubscribeTest, AReaderThatWentAwayEndsItQuietly) {
   Stream({OpenedFrame("c0"), EventsFrame(1, 1)});
