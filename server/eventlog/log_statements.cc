@@ -24,7 +24,12 @@ constexpr char kDeleteThrough[] = "DELETE FROM events WHERE sequence <= ?1";
 constexpr char kDeleteRepeatsThrough[] = "DELETE FROM repeats WHERE sequence <= ?1";
 constexpr char kSetEarliest[] = "UPDATE log SET earliest_sequence = ?1 WHERE id = 1";
 
-// The first body and its trace are kept, as with events; the newest reason is, since the schema may have changed.
+// Whether there is an entry under ?2, and of this body (-1: there is none); and whether there is
+// one under ?4.
+constexpr char kFindQuarantined[] = R"sql(
+SELECT coalesce((SELECT raw_body = ?3 FROM quarantine WHERE source = ?1 AND webhook_id = ?2), -1),
+       EXISTS (SELECT 1 FROM quarantine WHERE source = ?1 AND webhook_id = ?4))sql";
+// The first trace is kept, as with events; the newest reason is, since the schema may have changed.
 constexpr char kUpsertQuarantined[] = R"sql(
 INSERT INTO quarantine (source, webhook_id, webhook_time_us, first_receive_time_us,
                         last_receive_time_us, receive_count, reason, detail, raw_body, touch, trace)
@@ -76,6 +81,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
   ASSIGN_OR_RETURN(Statement delete_repeats_through, database.Prepare(kDeleteRepeatsThrough));
   ASSIGN_OR_RETURN(Statement upsert_repeats, RepeatCounts::PrepareUpsert(database));
   ASSIGN_OR_RETURN(Statement set_earliest, database.Prepare(kSetEarliest));
+  ASSIGN_OR_RETURN(Statement find_quarantined, database.Prepare(kFindQuarantined));
   ASSIGN_OR_RETURN(Statement upsert_quarantined, database.Prepare(kUpsertQuarantined));
   ASSIGN_OR_RETURN(Statement delete_quarantined, database.Prepare(kDeleteQuarantined));
   ASSIGN_OR_RETURN(Statement oldest_quarantined, database.Prepare(kOldestQuarantined));
@@ -109,6 +115,7 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
                     .delete_repeats_through = std::move(delete_repeats_through),
                     .upsert_repeats = std::move(upsert_repeats),
                     .set_earliest = std::move(set_earliest),
+                    .find_quarantined = std::move(find_quarantined),
                     .upsert_quarantined = std::move(upsert_quarantined),
                     .delete_quarantined = std::move(delete_quarantined),
                     .oldest_quarantined = std::move(oldest_quarantined),

@@ -51,6 +51,7 @@ struct LogStatements {
   Statement upsert_repeats;
   Statement set_earliest;
 
+  Statement find_quarantined;
   Statement upsert_quarantined;
   Statement delete_quarantined;
   Statement oldest_quarantined;

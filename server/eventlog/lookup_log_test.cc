@@ -168,13 +168,32 @@ TEST(LookupLogTest, RepeatAloneWritesNothing) {
 TEST(LookupLogTest, QuarantinedWebhookIsFoundByItsKey) {
   auto log = OpenTemporaryLog();
   PutIntoQuarantine(*log, {.source = "openai", .webhook_id = "wh_1", .reason = "body_not_json"});
-  const auto found = log->FindQuarantined("openai", "wh_1");
+  const auto found = log->FindQuarantined("openai", "wh_1", 10);
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_EQ(found->webhook.reason, "body_not_json");
-  EXPECT_EQ(ReasonOf(log->FindQuarantined("openai", "wh_2").status()),
-            reason::kQuarantineEntryNotFound);
-  EXPECT_EQ(ReasonOf(log->FindQuarantined("another", "wh_1").status()),
-            reason::kQuarantineEntryNotFound);
+  ASSERT_EQ(found->size(), 1);
+  EXPECT_EQ(found->front().webhook.reason, "body_not_json");
+  for (const char* const other : {"wh_2", "wh_", "wh_11", "wh_1 "}) {
+    EXPECT_TRUE(log->FindQuarantined("openai", other, 10)->empty()) << other;
+  }
+  EXPECT_TRUE(log->FindQuarantined("another", "wh_1", 10)->empty());
+}
+
+TEST(LookupLogTest, EachBodyInQuarantineIsFoundUnderItsWebhookId) {
+  auto log = OpenTemporaryLog();
+  for (const char* const id : {"wh_1", "wh_10"}) {
+    for (const char* const body : {"{", "[", "{"}) {
+      PutIntoQuarantine(*log, {.source = "openai", .webhook_id = id, .raw_body = body});
+    }
+  }
+  const auto found = log->FindQuarantined("openai", "wh_1", 10);
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->size(), 2);
+  EXPECT_EQ((*found)[0].id, 2);
+  EXPECT_EQ((*found)[0].receive_count, 1);
+  EXPECT_EQ((*found)[1].id, 1);
+  EXPECT_EQ((*found)[1].receive_count, 2);
+  for (const QuarantineEntry& entry : *found) EXPECT_EQ(entry.webhook.webhook_id, "wh_1");
+  EXPECT_EQ(log->FindQuarantined("openai", "wh_1", 1)->size(), 1);
 }
 
 }  // namespace

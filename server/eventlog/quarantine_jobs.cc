@@ -1,9 +1,11 @@
 #include "server/eventlog/quarantine_jobs.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "server/base/status.h"
+#include "server/eventlog/quarantine_key.h"
 #include "server/eventlog/quarantine_log.h"
 
 namespace hookgate {
@@ -19,9 +21,10 @@ class QuarantineJob final : public LogJob {
   bool may_stay_unknown() const override { return true; }
 
   absl::Status Write(LogStatements& statements, LogState& state) override {
+    ASSIGN_OR_RETURN(const std::string key, KeyOfEntry(statements));
     Statement& upsert = statements.upsert_quarantined;
     upsert.BindText(1, webhook_->source);
-    upsert.BindText(2, webhook_->webhook_id);
+    upsert.BindText(2, key);
     upsert.BindInt(3, absl::ToUnixMicros(webhook_->webhook_time));
     upsert.BindInt(4, absl::ToUnixMicros(webhook_->receive_time));
     upsert.BindText(5, webhook_->reason);
@@ -36,6 +39,22 @@ class QuarantineJob final : public LogJob {
   void Answer(const absl::Status& status) override { std::move(done_)(status); }
 
  private:
+  // A body that is not the one that came first under this id has an entry of its own: it was
+  // signed, and is not thrown away.
+  absl::StatusOr<std::string> KeyOfEntry(LogStatements& statements) {
+    const std::string other = QuarantineKeyOfOtherBody(webhook_->webhook_id, webhook_->raw_body);
+    Statement& find = statements.find_quarantined;
+    StatementScope scope(find);
+    find.BindText(1, webhook_->source);
+    find.BindText(2, webhook_->webhook_id);
+    find.BindBlob(3, webhook_->raw_body);
+    find.BindText(4, other);
+    RETURN_IF_ERROR(find.Step().status());
+    const int64_t first_is_same = find.ColumnInt(0);
+    const bool first_is_free = first_is_same < 0 && find.ColumnInt(1) == 0;
+    return first_is_same > 0 || first_is_free ? webhook_->webhook_id : other;
+  }
+
   const std::unique_ptr<QuarantinedWebhook> webhook_;
   EventLog::QuarantineDone done_;
 };

@@ -18,10 +18,11 @@ namespace hookgate {
 
 struct QuarantineEntry {
   int64_t id = 0;  // never given twice
-  // As it came first; reason and detail as it came last. Lists leave raw_body and trace empty.
+  // As it came first; reason and detail as it came last. Lists leave raw_body and trace empty. Of
+  // one that came with several bodies, each has an entry.
   QuarantinedWebhook webhook;
   absl::Time last_receive_time;
-  int64_t receive_count = 0;  // how often the sender has sent it
+  int64_t receive_count = 0;  // how often the sender has sent it, with this body
   int64_t body_bytes = 0;
 };
 
@@ -48,9 +49,11 @@ class QuarantineLog {
   // With its raw_body. NOT_FOUND quarantine_entry_not_found.
   virtual absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) = 0;
 
-  // The entry of this key, without its raw_body. NOT_FOUND quarantine_entry_not_found.
-  virtual absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
-                                                          absl::string_view webhook_id) = 0;
+  // The entries of this key, without their bodies, the newest first, at most `max_entries`: one for
+  // each body that came under it. Empty: there is none.
+  virtual absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(absl::string_view source,
+                                                                       absl::string_view webhook_id,
+                                                                       int64_t max_entries) = 0;
 
   // Appends `event`, which was made of the entry, and removes the entry: both or neither. An event
   // that is in the log already (its sender has repeated it since) is not appended again.

@@ -1,9 +1,10 @@
 #include "server/eventlog/quarantine_reader.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/eventlog/quarantine_key.h"
 
 namespace hookgate {
 namespace {
@@ -18,7 +19,8 @@ namespace {
 
 constexpr char kList[] = QUARANTINE_COLUMNS
     "FROM quarantine WHERE id < ?1 AND (?2 = '' OR source = ?2) ORDER BY id DESC LIMIT ?3";
-constexpr char kFind[] = QUARANTINE_COLUMNS "FROM quarantine WHERE source = ?1 AND webhook_id = ?2";
+constexpr char kFind[] = QUARANTINE_COLUMNS
+    "FROM quarantine WHERE source = ?1 AND webhook_id >= ?2 AND webhook_id < ?3 LIMIT ?4";
 constexpr char kGet[] = QUARANTINE_COLUMNS ", raw_body FROM quarantine WHERE id = ?1";
 constexpr char kTouchAbove[] = "SELECT touch FROM quarantine ORDER BY touch DESC LIMIT 1 OFFSET ?1";
 constexpr char kCount[] = "SELECT count(*) FROM quarantine";
@@ -29,7 +31,7 @@ QuarantineEntry ReadEntry(const Statement& row) {
   QuarantineEntry entry;
   entry.id = row.ColumnInt(0);
   entry.webhook.source = std::string(row.ColumnText(1));
-  entry.webhook.webhook_id = std::string(row.ColumnText(2));
+  entry.webhook.webhook_id = std::string(WebhookIdOfQuarantineKey(row.ColumnText(2)));
   entry.webhook.webhook_time = absl::FromUnixMicros(row.ColumnInt(3));
   entry.webhook.receive_time = absl::FromUnixMicros(row.ColumnInt(4));
   entry.last_receive_time = absl::FromUnixMicros(row.ColumnInt(5));
@@ -68,15 +70,24 @@ absl::StatusOr<QuarantineEntry> QuarantineReader::Get(int64_t id) {
   return entry;
 }
 
-absl::StatusOr<QuarantineEntry> QuarantineReader::Find(absl::string_view source,
-                                                       absl::string_view webhook_id) {
+absl::StatusOr<std::vector<QuarantineEntry>> QuarantineReader::Find(absl::string_view source,
+                                                                    absl::string_view webhook_id,
+                                                                    int64_t max_entries) {
+  const std::string end = EndOfQuarantineKeys(webhook_id);
   ASSIGN_OR_RETURN(Statement rows, database_.Prepare(kFind));
   rows.BindText(1, source);
   rows.BindText(2, webhook_id);
-  ASSIGN_OR_RETURN(const bool row, rows.Step());
-  if (row) return ReadEntry(rows);
-  return ErrorWithReason(absl::StatusCode::kNotFound, reason::kQuarantineEntryNotFound,
-                         "no webhook with this webhook-id is in quarantine");
+  rows.BindText(3, end);
+  rows.BindInt(4, max_entries);
+  std::vector<QuarantineEntry> entries;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) break;
+    entries.push_back(ReadEntry(rows));
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const QuarantineEntry& a, const QuarantineEntry& b) { return a.id > b.id; });
+  return entries;
 }
 
 absl::StatusOr<int64_t> QuarantineReader::LastTouchAbove(int64_t max_entries) {

@@ -24,7 +24,9 @@ class QuarantineReader {
   absl::StatusOr<std::vector<QuarantineEntry>> List(absl::string_view source, int64_t before,
                                                     int64_t max_entries);
   absl::StatusOr<QuarantineEntry> Get(int64_t id);
-  absl::StatusOr<QuarantineEntry> Find(absl::string_view source, absl::string_view webhook_id);
+  absl::StatusOr<std::vector<QuarantineEntry>> Find(absl::string_view source,
+                                                    absl::string_view webhook_id,
+                                                    int64_t max_entries);
   absl::StatusOr<int64_t> Count();
   absl::StatusOr<std::map<std::string, int64_t>> CountBySource();
   // The newest touch that the newest `max_entries` are above; 0: there are not more.

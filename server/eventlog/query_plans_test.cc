@@ -172,7 +172,7 @@ void UseQuarantineCalls(SqliteEventLog& log) {
     EXPECT_TRUE(log.ListQuarantined(source, 1000, 10).ok());
   }
   EXPECT_TRUE(log.GetQuarantined(1).ok());
-  EXPECT_TRUE(log.FindQuarantined("openai", "q1").ok());
+  EXPECT_TRUE(log.FindQuarantined("openai", "q1", 10).ok());
   EXPECT_TRUE(log.SummarizeQuarantine().ok());
   auto event = std::make_unique<LogEvent>();
   event->source = "openai";

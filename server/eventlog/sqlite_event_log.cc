@@ -462,10 +462,10 @@ absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
       [&](LogReader& reader) { return QuarantineReader(reader.database()).Get(id); });
 }
 
-absl::StatusOr<QuarantineEntry> SqliteEventLog::FindQuarantined(absl::string_view source,
-                                                                absl::string_view webhook_id) {
-  return WithReader<QuarantineEntry>([&](LogReader& reader) {
-    return QuarantineReader(reader.database()).Find(source, webhook_id);
+absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::FindQuarantined(
+    absl::string_view source, absl::string_view webhook_id, int64_t max_entries) {
+  return WithReader<std::vector<QuarantineEntry>>([&](LogReader& reader) {
+    return QuarantineReader(reader.database()).Find(source, webhook_id, max_entries);
   });
 }
 

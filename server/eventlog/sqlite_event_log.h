@@ -124,8 +124,9 @@ class SqliteEventLog final : public EventLog,
                                                                int64_t before,
                                                                int64_t max_entries) override;
   absl::StatusOr<QuarantineEntry> GetQuarantined(int64_t id) override;
-  absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
-                                                  absl::string_view webhook_id) override;
+  absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(absl::string_view source,
+                                                               absl::string_view webhook_id,
+                                                               int64_t max_entries) override;
   void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, AppendDone done) override;
   void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;

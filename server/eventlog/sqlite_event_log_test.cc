@@ -482,7 +482,7 @@ TEST(SqliteEventLogTest, RepeatsOfAQuarantinedWebhookCountUpOneEntry) {
   {
     auto log = OpenLog(folder);
     PutIntoQuarantine(*log, "bad", At(1), "first");
-    PutIntoQuarantine(*log, "bad", At(2), "second");
+    PutIntoQuarantine(*log, "bad", At(2), "first");
   }
   auto log = OpenLog(folder);
   const auto entry = log->GetQuarantined(1);
@@ -495,6 +495,36 @@ TEST(SqliteEventLogTest, RepeatsOfAQuarantinedWebhookCountUpOneEntry) {
   EXPECT_EQ(entry->receive_count, 2);
   EXPECT_EQ(entry->body_bytes, 5);
   EXPECT_THAT(QuarantinedIds(*log), ElementsAre(1));
+}
+
+// A sender that had repaired half of a body sent it again under the same id: nobody ever saw the
+// new body, and the entry told of it beside the old one.
+TEST(SqliteEventLogTest, AnotherBodyOfAQuarantinedWebhookIsKeptAsWell) {
+  auto log = OpenLog(FreshFolder());
+  PutIntoQuarantine(*log, "bad", At(1), "first");
+  PutIntoQuarantine(*log, "bad", At(2), "second");
+  PutIntoQuarantine(*log, "bad", At(3), "third");
+  PutIntoQuarantine(*log, "bad", At(4), "second");
+  PutIntoQuarantine(*log, "bad", At(5), "first");
+  ASSERT_THAT(QuarantinedIds(*log), ElementsAre(3, 2, 1));
+  const char* const bodies[] = {"first", "second", "third"};
+  const int64_t counts[] = {2, 2, 1};
+  for (int i = 0; i < 3; ++i) {
+    const auto entry = log->GetQuarantined(i + 1);
+    ASSERT_TRUE(entry.ok()) << entry.status();
+    EXPECT_EQ(entry->webhook.webhook_id, "bad");
+    EXPECT_EQ(entry->webhook.raw_body, bodies[i]);
+    EXPECT_EQ(entry->webhook.receive_time, At(i + 1));
+    EXPECT_EQ(entry->receive_count, counts[i]);
+  }
+  // What is left of it still counts its own repeats when the first one has gone.
+  ASSERT_TRUE(Discard(*log, 1).ok());
+  PutIntoQuarantine(*log, "bad", At(6), "second");
+  EXPECT_EQ(log->GetQuarantined(2)->receive_count, 3);
+  PutIntoQuarantine(*log, "bad", At(7), "first");
+  const std::vector<int64_t> ids = QuarantinedIds(*log);
+  ASSERT_THAT(ids, ElementsAre(testing::Gt(3), 3, 2));
+  EXPECT_EQ(log->GetQuarantined(ids.front())->webhook.raw_body, "first");
 }
 
 TEST(SqliteEventLogTest, QuarantineIsListedNewestFirstInPages) {

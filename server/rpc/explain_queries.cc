@@ -292,11 +292,10 @@ absl::Status ExplainQueries::AddQuarantined(const std::string& webhook_id,
                                             RepeatedPtrField<Absence::Quarantined>& found) const {
   for (const std::string& source : sources) {
     if (found.size() == kMaxQuarantined) break;
-    const absl::StatusOr<QuarantineEntry> entry =
-        context_.quarantine.FindQuarantined(source, webhook_id);
-    if (absl::IsNotFound(entry.status())) continue;
-    RETURN_IF_ERROR(entry.status());
-    *found.Add() = ToQuarantined(*entry);
+    ASSIGN_OR_RETURN(
+        const std::vector<QuarantineEntry> entries,
+        context_.quarantine.FindQuarantined(source, webhook_id, kMaxQuarantined - found.size()));
+    for (const QuarantineEntry& entry : entries) *found.Add() = ToQuarantined(entry);
   }
   return absl::OkStatus();
 }

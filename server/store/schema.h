@@ -9,7 +9,8 @@
 //             secrets: the names of those that verified it, one a line; '' if that is not known.
 // repeats     One row an event that was sent again: how often, and when last. See
 //             eventlog/repeat_counts.h.
-// quarantine  One row a signed webhook that could not be decoded; repeats of it count up.
+// quarantine  One row a signed webhook that could not be decoded, for each body that it came
+//             with; repeats of one count up. webhook_id: eventlog/quarantine_key.h.
 //             touch: grows with each webhook that is put in or repeated, so that the entries have
 //             an order that no clock decides.
 //             trace: serialised hookgate.v1.Event with its trace fields alone; empty: none. An index

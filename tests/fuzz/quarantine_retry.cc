@@ -46,13 +46,14 @@ class OneEntry final : public QuarantineLog {
     if (id != kId || released_ != nullptr) return QuarantineEntryNotFound(id);
     return entry_;
   }
-  absl::StatusOr<QuarantineEntry> FindQuarantined(absl::string_view source,
-                                                  absl::string_view webhook_id) override {
+  absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(absl::string_view source,
+                                                               absl::string_view webhook_id,
+                                                               int64_t) override {
     if (source != entry_.webhook.source || webhook_id != entry_.webhook.webhook_id ||
         released_ != nullptr) {
-      return QuarantineEntryNotFound(0);
+      return std::vector<QuarantineEntry>();
     }
-    return entry_;
+    return std::vector<QuarantineEntry>{entry_};
   }
   void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, ReleaseDone done) override {
     if (id != kId || released_ != nullptr) return std::move(done)(QuarantineEntryNotFound(id));

@@ -102,6 +102,31 @@ TEST_F(AdminTest, BadWebhookIsInQuarantineWithItsBodyAndItsRepeats) {
   EXPECT_EQ(ListQuarantined().webhooks_size(), 1);
 }
 
+// What a sender had signed under the id of a webhook in quarantine was thrown away, and the entry
+// told what was wrong with it beside the body that had come first.
+TEST_F(AdminTest, EachBodyThatCannotBeDecodedIsInQuarantine) {
+  Start();
+  const std::string bodies[] = {"{", R"({"type":"batch.failed"})"};
+  EXPECT_EQ(Send({.webhook_id = "wh_bad", .body = bodies[0]}).status, 400);
+  EXPECT_EQ(Send({.webhook_id = "wh_bad", .body = bodies[1]}).status, 422);
+  EXPECT_EQ(Send({.webhook_id = "wh_bad", .body = bodies[0]}).status, 400);
+  const auto listed = ListQuarantined();
+  ASSERT_EQ(listed.webhooks_size(), 2);
+  const char* const reasons[] = {"body_not_json", "invalid_event"};
+  for (int i = 0; i < 2; ++i) {
+    const v1::QuarantinedWebhook& webhook = listed.webhooks(1 - i);
+    EXPECT_EQ(webhook.webhook_id(), "wh_bad");
+    EXPECT_EQ(webhook.reason(), reasons[i]);
+    EXPECT_EQ(webhook.receive_count(), 2 - i);
+    grpc::ClientContext context;
+    v1::GetQuarantinedRequest request;
+    request.set_id(webhook.id());
+    v1::GetQuarantinedResponse response;
+    ASSERT_TRUE(Connect()->GetQuarantined(&context, request, &response).ok());
+    EXPECT_EQ(response.raw_body(), bodies[i]);
+  }
+}
+
 // A log of an older hookgated, whose schema did not know what this one's does.
 TEST_F(AdminTest, WhatDecodesAfterAnUpgradeBecomesALiveEventOnce) {
   {
