@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
@@ -31,6 +32,29 @@ constexpr int kMaxCalls = 40'000;
 constexpr size_t kMaxHeaderListBytes = 128 << 10;
 // Messages that are not whole yet: so many of the largest.
 constexpr size_t kLargestAtOnce = 16;
+
+// What is kept of it, shown, and put into errors, has a size; and nobody counts as far as this.
+constexpr size_t kMaxAddressBytes = 512;
+constexpr int64_t kMostCounted = int64_t{1} << 60;
+
+absl::Status CheckTold(const TellRequest& request) {
+  if (request.address().size() > kMaxAddressBytes) {
+    return InvalidField("address", absl::StrCat("has ", request.address().size(),
+                                                " bytes; at most ", kMaxAddressBytes));
+  }
+  for (const char c : request.address()) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      return InvalidField("address", "has to be HOST:PORT");
+    }
+  }
+  if (request.term() < 0 || request.term() > kMostCounted) {
+    return InvalidField("term", absl::StrCat("is ", request.term(), ", which no term is"));
+  }
+  if (request.applied() < 0 || request.applied() > kMostCounted) {
+    return InvalidField("applied", absl::StrCat("is ", request.applied(), ", which no record is"));
+  }
+  return absl::OkStatus();
+}
 
 std::unique_ptr<LogEvent> EventOf(AppendRequest request) {
   auto event = std::make_unique<LogEvent>();
@@ -140,6 +164,8 @@ void PeerServer::AddPeerService() {
             return responder.Respond(InvalidField(
                 "replica", absl::StrCat("is not \"", peer, "\", whose certificate was shown")));
           }
+          const absl::Status sane = CheckTold(request);
+          if (!sane.ok()) return responder.Respond(sane);
           context_.peers.NoteHeard(peer, request.applied());
           context_.replica.Hear({.cluster = request.cluster(),
                                  .replica = request.replica(),

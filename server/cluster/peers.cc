@@ -10,6 +10,8 @@ namespace {
 
 // A peer that has not answered by then is told the next one.
 constexpr absl::Duration kPatience = absl::Seconds(1);
+// Beside the last heartbeat, that it leaves, and that once more.
+constexpr int kMostAsked = 3;
 constexpr char kTell[] = "/hookgate.cluster.v1.PeerService/Tell";
 
 }  // namespace
@@ -38,9 +40,9 @@ void Peers::Send(const Heartbeat& heartbeat) {
   for (const auto& [name, connection] : connections_) {
     {
       absl::MutexLock lock(&mu_);
-      bool& asked = states_[name].asked;
-      if (asked && !heartbeat.leaving) continue;
-      asked = true;
+      int& asked = states_[name].asked;
+      if (asked >= (heartbeat.leaving ? kMostAsked : 1)) continue;
+      ++asked;
     }
     connection->Ask(kTell, request.SerializeAsString(), kPatience,
                     [this, name = name](const absl::StatusOr<std::string>& answer) {
@@ -53,11 +55,27 @@ void Peers::NoteAnswer(const std::string& name, const absl::StatusOr<std::string
   cluster::v1::TellResponse response;
   absl::MutexLock lock(&mu_);
   State& state = states_[name];
-  state.asked = false;
+  --state.asked;
+  answered_.SignalAll();
   state.seen.problem = std::string(answer.status().message());
   if (!answer.ok() || !response.ParseFromString(*answer)) return;
   state.seen.last_heard = clock_.WallNow();
   state.seen.applied = std::max(state.seen.applied, response.applied());
+}
+
+bool Peers::AwaitAnswers(absl::Duration at_most) {
+  const absl::Duration end = clock_.MonotonicNow() + at_most;
+  absl::MutexLock lock(&mu_);
+  const auto all_have = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::all_of(states_.begin(), states_.end(),
+                       [](const auto& each) { return each.second.asked == 0; });
+  };
+  while (!all_have()) {
+    const absl::Duration left = end - clock_.MonotonicNow();
+    if (left <= absl::ZeroDuration()) return false;
+    answered_.WaitWithTimeout(&mu_, left);
+  }
+  return true;
 }
 
 PeerConnection* Peers::Find(const std::string& name) const {

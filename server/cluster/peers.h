@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "common/clock.h"
+#include "common/monotonic_cond_var.h"
 #include "server/cluster/peer_connection.h"
 #include "server/cluster/replica.h"
 #include "server/tls/certificate_store.h"
@@ -43,6 +44,9 @@ class Peers final : public ReplicaPeers {
   // To all of them. One that has not answered the last one yet is left out, unless the sender leaves.
   void Send(const Heartbeat& heartbeat) override;
 
+  // Waits until all have answered what they were sent, `at_most` so long. Whether they have.
+  bool AwaitAnswers(absl::Duration at_most) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Null: there is none of this name. Valid while this lives.
   PeerConnection* Find(const std::string& name) const;
   bool has(const std::string& name) const { return Find(name) != nullptr; }
@@ -64,9 +68,10 @@ class Peers final : public ReplicaPeers {
 
   struct State {
     PeerState seen;
-    bool asked = false;  // and has not answered yet
+    int asked = 0;  // so often, and has not answered yet
   };
   mutable absl::Mutex mu_;
+  MonotonicCondVar answered_;
   std::map<std::string, State> states_ ABSL_GUARDED_BY(mu_);
 
   // Constant after construction. Last: their calls note what is above.

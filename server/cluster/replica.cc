@@ -29,6 +29,9 @@ constexpr int kBeginAttempts = 10;
 constexpr absl::Duration kBetweenBeginAttempts = absl::Milliseconds(500);
 // A follower looks at least so often whether it should lead.
 constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
+// For a replica that reaches the log, until it has read of a term that somebody says it leads.
+constexpr absl::Duration kLongestClaim = absl::Seconds(5);
+constexpr absl::Duration kBetweenComplaints = absl::Minutes(1);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
@@ -153,7 +156,9 @@ void Replica::Leave() {
   {
     absl::MutexLock lock(&mu_);
     leaving_ = true;
-    if (!state_.has_value() || !state_->MayBeat(Now())) return;
+    if (!state_.has_value()) return;
+    state_->Leave();
+    if (!state_->MayBeat(Now())) return;
     goodbye = {.cluster = config_.cluster,
                .replica = config_.name,
                .term = state_->term(),
@@ -179,9 +184,11 @@ void Replica::Hear(const Heartbeat& heartbeat) {
   if (heartbeat.cluster != config_.cluster || heartbeat.replica == config_.name) return;
   {
     absl::MutexLock lock(&mu_);
-    if (!state_.has_value() || heartbeat.term < leader_term_) return;
-    NoteKnown(heartbeat.applied);
-    durable_ = std::max(durable_, heartbeat.applied);
+    if (!state_.has_value() || !Believe(heartbeat)) return;
+    if (heartbeat.term == state_->tail().term) {
+      NoteKnown(heartbeat.applied);
+      durable_ = std::max(durable_, heartbeat.applied);
+    }
     leader_term_ = heartbeat.term;
     leader_ = heartbeat.leaving ? "" : heartbeat.replica;
     leader_address_ = heartbeat.leaving ? "" : heartbeat.address;
@@ -194,6 +201,34 @@ void Replica::Hear(const Heartbeat& heartbeat) {
     changed_.SignalAll();
   }
   log_.Wake();
+}
+
+bool Replica::Believe(const Heartbeat& heartbeat) {
+  const int64_t in_log = state_->tail().term;
+  if (heartbeat.term < in_log) return false;  // one that does not know yet
+  if (heartbeat.term == in_log) {
+    claimed_since_.reset();
+    if (in_log != log_term_ || heartbeat.replica == log_leader_) return true;
+    Complain(heartbeat, "the log names another leader of this term");
+    return false;
+  }
+  // The log tells of it within moments, unless this replica does not reach it.
+  if (!claimed_since_.has_value()) claimed_since_ = Now();
+  if (!problem_.ok() || Now() - *claimed_since_ < kLongestClaim) return true;
+  Complain(heartbeat, "the log knows of no such term");
+  if (leader_term_ > in_log) {
+    leader_term_ = log_term_;
+    leader_ = log_leader_ == config_.name ? "" : log_leader_;
+    leader_address_ = "";
+  }
+  return false;
+}
+
+void Replica::Complain(const Heartbeat& heartbeat, absl::string_view what) {
+  if (Now() - complained_at_ < kBetweenComplaints) return;
+  complained_at_ = Now();
+  Log(Severity::kWarning, "a replica says that it leads, and is not believed",
+      {{"replica", heartbeat.replica}, {"term", heartbeat.term}, {"why", what}});
 }
 
 ReplicaStatus Replica::Status() const {
@@ -275,12 +310,14 @@ void Replica::RunHeartbeats() {
     {
       absl::MutexLock lock(&mu_);
       if (stopping_) return;
-      if (state_->MayBeat(Now()) && !leaving_) {
+      // That it leaves is said again, until it has ended.
+      if (state_->MayBeat(Now())) {
         heartbeat = Heartbeat{.cluster = config_.cluster,
                               .replica = config_.name,
                               .address = config_.address,
                               .term = state_->term(),
-                              .applied = state_->tail().index};
+                              .applied = state_->tail().index,
+                              .leaving = leaving_};
       }
     }
     if (heartbeat.has_value()) peers_->Send(*heartbeat);
@@ -401,10 +438,19 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   state_->Applied(tail, Now());
   NoteKnown(tail.index);
   // Also where replicas do not reach each other, the log says who leads.
-  if (!leader.empty() && tail.term > leader_term_) {
-    leader_term_ = tail.term;
-    leader_ = leader == config_.name ? "" : leader;
-    leader_address_ = "";
+  if (!leader.empty()) {
+    // What the leader before has said of records is no more than what it has said.
+    known_ = tail.index;
+    awaited_ = std::min(awaited_, known_);
+    durable_ = std::min(durable_, known_);
+    log_term_ = tail.term;
+    log_leader_ = leader;
+    const std::string other = leader == config_.name ? "" : leader;
+    if (tail.term > leader_term_ || (tail.term == leader_term_ && leader_ != other)) {
+      leader_term_ = tail.term;
+      leader_ = other;
+      leader_address_ = "";
+    }
   }
   NoteRole();
   return absl::OkStatus();

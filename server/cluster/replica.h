@@ -25,6 +25,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -127,6 +128,7 @@ class Replica final : public CommitGate {
   // Ends its threads: what is being appended is given up after `append_timeout` at most.
   void Stop();
 
+  // What it says is believed as far as the log bears it out: see Believe.
   void Hear(const Heartbeat& heartbeat);
 
   ReplicaStatus Status() const;
@@ -172,6 +174,11 @@ class Replica final : public CommitGate {
   void NoteProblem(const absl::Status& problem) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteRole() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether who sent it may lead: of the log's newest term, the one whom the log names; of a term
+  // that is not in the log yet, anybody, until the log ought to have it.
+  bool Believe(const Heartbeat& heartbeat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Complain(const Heartbeat& heartbeat, absl::string_view what)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // There is a record at `index`, whether it is applied or not.
   void NoteKnown(LogIndex index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status NoLeader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -212,6 +219,12 @@ class Replica final : public CommitGate {
   int64_t takeovers_ ABSL_GUARDED_BY(mu_) = 0;
   LogIndex durable_ ABSL_GUARDED_BY(mu_) = 0;  // as the leader says
   int64_t leader_term_ ABSL_GUARDED_BY(mu_) = 0;
+  // Of the newest term whose record this replica has applied since it was started; "": of none.
+  int64_t log_term_ ABSL_GUARDED_BY(mu_) = 0;
+  std::string log_leader_ ABSL_GUARDED_BY(mu_);
+  // Since when somebody says that it leads a term which is not in the log.
+  absl::optional<absl::Duration> claimed_since_ ABSL_GUARDED_BY(mu_);
+  absl::Duration complained_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
   std::string leader_ ABSL_GUARDED_BY(mu_);
   std::string leader_address_ ABSL_GUARDED_BY(mu_);
   absl::Status problem_ ABSL_GUARDED_BY(mu_);

@@ -376,6 +376,39 @@ TEST(ReplicaTest, AnotherOneLeadsAtOnceWhenTheLeaderLeaves) {
   EXPECT_TRUE(cluster.Await([&] { return !leader->leads; }));
 }
 
+// A replica with a damaged memory, or one that somebody has taken over, tells the others that it leads,
+// how far it is and where clients are to go. Who leads is what the log says.
+TEST(ReplicaTest, AReplicaThatLiesChangesNothing) {
+  Cluster cluster;
+  cluster.StartAll();
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  const int64_t term = leader->replica->Status().term;
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  constexpr int64_t kAbsurd = int64_t{1} << 60;
+  for (const int64_t lie : {term, term + 1, kAbsurd}) {
+    for (const bool leaving : {false, true}) {
+      for (int i = 0; i < kReplicas; ++i) {
+        cluster.node(i).replica->Hear({.cluster = kCluster,
+                                       .replica = "liar",
+                                       .address = "liar.example:1",
+                                       .term = lie,
+                                       .applied = kAbsurd,
+                                       .leaving = leaving});
+      }
+    }
+  }
+  EXPECT_EQ(cluster.Store("wh_2"), 2);
+  cluster.ExpectAllSame();
+  EXPECT_TRUE(leader->replica->Status().serving);
+  for (int i = 0; i < kReplicas; ++i) {
+    const ReplicaStatus status = cluster.node(i).replica->Status();
+    EXPECT_EQ(status.term, term) << i;
+    EXPECT_LT(status.known, kAbsurd) << i;
+  }
+}
+
 // The answer to an append is lost, or the append itself: the same bytes at the same index make one
 // record of it, and its sender hears 200.
 TEST(ReplicaTest, UnknownOutcomesBecomeKnownAndStoreOnce) {

@@ -10,14 +10,22 @@ ReplicaState::ReplicaState(const Timing& timing, uint64_t writer, const RecordTa
       writer_(writer),
       random_(static_cast<std::minstd_rand::result_type>(seed)),
       tail_(tail),
-      term_(tail.term) {
-  Listen(now, timing_.silence);
+      term_(tail.term),
+      news_at_(now) {
+  Listen(now);
 }
 
-// From now on somebody may lead, for so long that a living one is heard of.
-void ReplicaState::Listen(absl::Duration now, absl::Duration silence) {
-  stand_at_ =
-      now + silence + timing_.spread * std::uniform_real_distribution<double>(0, 1)(random_);
+void ReplicaState::Listen(absl::Duration now, absl::Duration silence, absl::Duration spread) {
+  stand_at_ = now + silence + spread * std::uniform_real_distribution<double>(0, 1)(random_);
+}
+
+// After its leader has left, a record of its term is the last of what it had under way, and no sign
+// that it lives.
+void ReplicaState::Listen(absl::Duration now) {
+  if (left_term_ != 0 && left_term_ == tail_.term) {
+    return Listen(now, absl::ZeroDuration(), timing_.retry);
+  }
+  Listen(now, timing_.silence, timing_.spread);
 }
 
 void ReplicaState::Follow(absl::Duration now) {
@@ -26,7 +34,7 @@ void ReplicaState::Follow(absl::Duration now) {
   term_index_ = 0;
   took_over_ = false;
   in_trouble_since_.reset();
-  Listen(now, timing_.silence);
+  Listen(now);
 }
 
 void ReplicaState::Depose() {
@@ -68,6 +76,7 @@ ReplicaState::Step ReplicaState::Next(absl::Duration now) {
 void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
   const bool has_news = tail.index > tail_.index;
   tail_ = tail;
+  if (has_news) news_at_ = now;
   if (tail_.term > term_) {
     term_ = tail_.term;
     // It is not this replica's, which would know of it.
@@ -82,7 +91,7 @@ void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
     }
   }
   // Somebody has appended it: as good as a heartbeat.
-  if (role_ == Role::kFollower && has_news) Listen(now, timing_.silence);
+  if (role_ == Role::kFollower && has_news) Listen(now);
 }
 
 void ReplicaState::LogEndsAt(LogIndex last, absl::Duration now) {
@@ -141,25 +150,28 @@ void ReplicaState::NeedsSnapshot() { role_ = Role::kNeedsSnapshot; }
 
 void ReplicaState::HeardLeader(int64_t term, absl::Duration now) {
   if (stopped() || term < term_) return;
-  const bool is_own = term == term_ && (role_ == Role::kElected || role_ == Role::kLeader);
-  if (is_own) return;
-  // A candidate that has named a term which somebody else leads has lost it.
-  term_ = term;
+  const bool log_is_silent = now - news_at_ >= kMostSilences * timing_.silence;
   switch (role_) {
     case Role::kFollower:
-      return Listen(now, timing_.silence);
+      if (!log_is_silent && term != left_term_) Listen(now);
+      return;
     case Role::kCandidate:
-    case Role::kElected:
-      return Follow(now);
+      // Of a term that it has named, the log tells who leads it.
+      if (!log_is_silent && term != left_term_ && term_index_ == 0) Follow(now);
+      return;
     case Role::kLeader:
-      return Depose();
+      // One that reaches the log hears of it there, with its next append.
+      if (term > term_ && (leaves_ || !MayBeat(now))) Depose();
+      return;
     default:
       return;
   }
 }
 
 void ReplicaState::HeardLeaving(int64_t term, absl::Duration now) {
-  if (role_ == Role::kFollower && term >= term_) Listen(now, absl::ZeroDuration());
+  if (term == 0 || term == left_term_ || term < tail_.term) return;
+  left_term_ = term;
+  if (role_ == Role::kFollower && term == tail_.term) Listen(now);
 }
 
 absl::optional<LogIndex> ReplicaState::BeginAppend() {

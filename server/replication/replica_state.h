@@ -58,6 +58,9 @@ class ReplicaState {
     // Between attempts at an append whose outcome is not known.
     absl::Duration retry = absl::Milliseconds(100);
   };
+  // So many of Timing::silence without a record in the log, and no heartbeat is believed: a leader
+  // that lives has appended three in each.
+  static constexpr int kMostSilences = 3;
 
   enum class Want {
     kFollow,     // apply what the log holds after the tail, and wait for more until `until`
@@ -101,10 +104,16 @@ class ReplicaState {
   void Diverged();
   void NeedsSnapshot();
 
-  // Somebody leads `term`.
+  // Somebody says that it leads `term`. Who leads is what the log says: this only makes a follower
+  // wait a while longer before it tries, kMostSilences at most without a record, and a leader that
+  // waits in vain for the log, or leaves, give way.
   void HeardLeader(int64_t term, absl::Duration now);
-  // Whoever leads `term` is about to end: somebody else may lead at once.
+  // Whoever leads `term` is about to end, says somebody whom the log names as its leader: somebody
+  // else may lead as soon as all of the term that is in the log is applied. Once for a term.
   void HeardLeaving(int64_t term, absl::Duration now);
+
+  // It is about to end: it appends nothing more, so that only others can tell it who leads next.
+  void Leave() { leaves_ = true; }
 
   // One append of the leader's. BeginAppend returns the index, or nothing if this replica does not
   // lead: then nobody is answered. Until AppendEnded has returned false for whether to try again,
@@ -134,7 +143,10 @@ class ReplicaState {
  private:
   void Follow(absl::Duration now);
   void Depose();
-  void Listen(absl::Duration now, absl::Duration silence);
+  // From now on somebody may lead, for so long that a living one is heard of; for no longer than a
+  // moment if the term's leader has left.
+  void Listen(absl::Duration now);
+  void Listen(absl::Duration now, absl::Duration silence, absl::Duration spread);
   bool stopped() const { return role_ == Role::kDiverged || role_ == Role::kNeedsSnapshot; }
 
   const Timing timing_;
@@ -145,6 +157,9 @@ class ReplicaState {
   RecordTail tail_;
   int64_t term_ = 0;
   absl::Duration stand_at_;  // a follower that hears of no leader until then
+  absl::Duration news_at_;   // when the log had a new record, or this replica began
+  bool leaves_ = false;
+  int64_t left_term_ = 0;    // whose leader has said that it ends
 
   // A candidate's.
   absl::optional<LogIndex> end_;
