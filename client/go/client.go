@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -108,7 +109,7 @@ func (c *Client) Subscriptions() hookgatev1.SubscriptionServiceClient { return c
 // Admin returns the stub of the calls for operators.
 func (c *Client) Admin() hookgatev1.AdminServiceClient { return c.admin }
 
-// explainCalls bounds unary calls and makes their errors *CallErrors.
+// explainCalls bounds unary calls, does not send what the gateway would ignore, and makes their errors *CallErrors.
 func (c *Client) explainCalls(ctx context.Context, method string, request, response any, conn *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if _, has := ctx.Deadline(); !has {
@@ -120,7 +121,15 @@ func (c *Client) explainCalls(ctx context.Context, method string, request, respo
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	return c.explain(invoke(ctx, method, request, response, conn, options...), "cannot call "+method)
+	op := "cannot call " + method
+	message, is := request.(proto.Message)
+	if !is {
+		return c.explain(invoke(ctx, method, request, response, conn, options...), op)
+	}
+	if err := c.checkCapabilities(ctx, message, op); err != nil {
+		return err
+	}
+	return c.nameMissingCapability(c.explain(invoke(ctx, method, request, response, conn, options...), op), message, op)
 }
 
 // explain makes of gRPC's error the one for callers. op says what failed, such as "cannot subscribe".

@@ -196,7 +196,7 @@ func TestUnaryCallsExplainThemselves(t *testing.T) {
 		t.Errorf("not known by its reason: %v", err)
 	}
 	var call *hookgate.CallError
-	if _, err = client.Admin().GetStatus(bounded(t), &hookgatev1.GetStatusRequest{}); !errors.As(err, &call) || call.Code != codes.Unimplemented {
+	if _, err = client.Admin().ListQuarantined(bounded(t), &hookgatev1.ListQuarantinedRequest{}); !errors.As(err, &call) || call.Code != codes.Unimplemented {
 		t.Errorf("a stub's call gives %v", err)
 	}
 }

@@ -60,7 +60,8 @@ type CallError struct {
 	// Target is the gateway's address.
 	Target string
 	Code   codes.Code
-	// Reason is empty if the error did not come from a gateway, but from the network or a proxy.
+	// Reason is empty if the error did not come from a gateway, but from the network or a proxy. ReasonCapabilityMissing is
+	// this package's.
 	Reason Reason
 	// Message is for people, as it was received.
 	Message string
@@ -162,12 +163,18 @@ func (e *CallError) Retryable() bool {
 func (e *CallError) Error() string {
 	var text strings.Builder
 	text.WriteString("hookgate: " + e.Op)
-	if e.FromGateway() {
+	if e.Reason == ReasonCapabilityMissing {
+		fmt.Fprintf(&text, ": the gateway at %s ", e.Target)
+	} else if e.FromGateway() {
 		fmt.Fprintf(&text, ": the gateway at %s answered: ", e.Target)
 	} else {
 		fmt.Fprintf(&text, " at %s: ", e.Target)
 	}
-	text.WriteString(strings.TrimRight(e.Message, "."))
+	message := strings.TrimRight(e.Message, ".")
+	if e.Reason == ReasonCapabilityMissing {
+		message = strings.TrimPrefix(message, "the gateway ")
+	}
+	text.WriteString(message)
 	if step := e.nextStep(); step != "" {
 		text.WriteString(". " + step)
 	}

@@ -89,6 +89,7 @@ func Start() (*Gateway, error) {
 	}
 	hookgatev1.RegisterEventServiceServer(gateway.server, &eventService{gateway: gateway})
 	hookgatev1.RegisterSubscriptionServiceServer(gateway.server, &subscriptionService{gateway: gateway})
+	hookgatev1.RegisterAdminServiceServer(gateway.server, &adminService{})
 	go gateway.server.Serve(listener)
 	return gateway, nil
 }
@@ -440,4 +441,13 @@ func (s *eventService) GetEvent(_ context.Context, request *hookgatev1.GetEventR
 		}
 	}
 	return nil, Error(codes.NotFound, "EVENT_NOT_FOUND", "there is no such event", nil)
+}
+
+type adminService struct {
+	hookgatev1.UnimplementedAdminServiceServer
+}
+
+// GetStatus says what the client looks at before a call with one of these fields.
+func (*adminService) GetStatus(context.Context, *hookgatev1.GetStatusRequest) (*hookgatev1.GetStatusResponse, error) {
+	return &hookgatev1.GetStatusResponse{Capabilities: []string{"etag", "preview", "update_mask"}}, nil
 }

@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client as Stub, createClient } from "@connectrpc/connect";
+import { checkCapabilities, nameMissingCapability } from "./capabilities.js";
 import { Connection, type ConnectionOptions } from "./connection.js";
 import { type ConsumeOptions, Consumer, type Handler, nackItem } from "./consumer.js";
 import { callError, UsageError } from "./errors.js";
@@ -73,10 +74,17 @@ export class Client implements AsyncDisposable {
     return {
       unary: async (method, signal, timeoutMs, header, input, contextValues) => {
         const waitMs = method.name === "Pull" ? pullWaitMs(input) : 0;
+        const what = `cannot call ${method.name}`;
+        const { target } = this.connection;
+        const options = { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
         try {
+          const request = create(method.input, input);
+          await checkCapabilities(method.input, request, what, target, async () => {
+            return (await this.admin.getStatus({}, options)).capabilities;
+          });
           return await transport.unary(method, signal, timeoutMs ?? this.callTimeoutMs + waitMs, header, input, contextValues);
         } catch (error) {
-          throw callError(error, `cannot call ${method.name}`, this.connection.target);
+          throw nameMissingCapability(callError(error, what, target), method.name, what, target);
         }
       },
       stream: (method, signal, timeoutMs, header, input, contextValues) =>

@@ -27,6 +27,7 @@ export type Reason =
   | "QUEUE_FULL"
   | "STORE_UNAVAILABLE"
   | "DRAINING"
+  | "CAPABILITY_MISSING"
   // Keeps the words above in an editor's suggestions.
   | (string & {});
 
@@ -46,6 +47,7 @@ const OF_THE_MOMENT = new Set<Reason>([
 ]);
 
 const DOMAIN = "hookgate";
+const CAPABILITY_MISSING = "CAPABILITY_MISSING";
 
 /** All errors of this package. */
 export class HookgateError extends Error {
@@ -161,6 +163,25 @@ export class SubscriptionNotFoundError extends CallError {}
 /** EVENT_NOT_FOUND: it was never stored, or retention has removed it. */
 export class EventNotFoundError extends CallError {}
 
+/**
+ * CAPABILITY_MISSING: the gateway is of a version that cannot do what was asked. Either it would ignore a field of the
+ * request (etag, preview, update_mask) and do the rest: then the request was not sent. Or it does not have the call.
+ * docs/capabilities.md lists the names. This package makes it itself.
+ */
+export class CapabilityMissingError extends CallError {
+  /** What the gateway lacks, such as "update_mask". */
+  get capability(): string {
+    return this.metadata["capability"] ?? "";
+  }
+}
+
+/** A CapabilityMissingError; `why` goes on with "the gateway does not have the capability NAME". */
+export function capabilityMissing(name: string, why: string, what: string, target: string): CapabilityMissingError {
+  const error = new ConnectError(`the gateway does not have the capability "${name}"${why}`, Code.Unimplemented);
+  const details = { reason: CAPABILITY_MISSING, metadata: { capability: name }, retryDelayMs: 0, fields: [] };
+  return new CapabilityMissingError(target, what, error, details, false);
+}
+
 const CLASSES: Record<string, typeof CallError> = {
   CURSOR_OVERTAKEN: CursorOvertakenError,
   CURSOR_OF_ANOTHER_LOG: ForeignCursorError,
@@ -238,6 +259,9 @@ function isRetryable(error: ConnectError, reason: Reason, staleToken: boolean): 
 function explain(target: string, what: string, error: ConnectError, details: ErrorDetails): string {
   const message = error.rawMessage.replace(/\.+$/, "");
   const step = nextStep(target, error, details);
+  if (details.reason === CAPABILITY_MISSING) {
+    return `${what}: ${message.replace("the gateway", `the gateway at ${target}`)}. ${step}`;
+  }
   const where = details.reason === "" ? ` at ${target}: ` : `: the gateway at ${target} answered: `;
   return what + where + message + (step === "" ? "" : `. ${step}`);
 }

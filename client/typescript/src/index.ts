@@ -9,6 +9,7 @@ export { type ConsumeOptions, type ConsumeState, type Handler, uniqueConsumerNam
 export { type CursorStore, FileCursorStore, MemoryCursorStore } from "./cursor-store.js";
 export {
   CallError,
+  CapabilityMissingError,
   ClientClosedError,
   CursorOvertakenError,
   CursorStoreError,

@@ -27,7 +27,7 @@ from hookgate.consumer import Consumer, DeliveryHandler
 from hookgate.cursor_store import (CallbackCursorStore, CursorStore, FileCursorStore,
                                    MemoryCursorStore)
 from hookgate.delivery import Delivery
-from hookgate.errors import (CallError, ConflictNotFound, CursorOfAnotherHistory,
+from hookgate.errors import (CallError, CapabilityMissing, ConflictNotFound, CursorOfAnotherHistory,
                              CursorOfAnotherLog, CursorOvertaken, CursorStoreError, EtagMismatch,
                              EventNotFound, FieldViolation, GatewayError, HookgateError,
                              InvalidRequest, JobNotFound, JobRunning, MissingRight,
@@ -46,7 +46,7 @@ from hookgate.verdicts import DeadLetter, GiveBack, Nack, Verdict
 __version__ = _version("hookgate")
 
 __all__ = [
-    "After", "Backoff", "CallError", "CallbackCursorStore", "CaughtUp", "Client",
+    "After", "Backoff", "CallError", "CallbackCursorStore", "CapabilityMissing", "CaughtUp", "Client",
     "ConflictNotFound", "Consumer", "CursorOfAnotherHistory", "CursorOfAnotherLog",
     "CursorOvertaken", "CursorStore", "CursorStoreError", "DeadLetter", "Delivery",
     "DeliveryHandler", "Disconnected", "Draining", "EARLIEST", "EtagMismatch", "Event",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
 from google.protobuf import message, message_factory
 
-from hookgate.errors import CallError, UsageError, call_error
+from hookgate import capabilities
+from hookgate.errors import (CallError, TransportError, UsageError, call_error,
+                             capability_missing)
 from hookgate.security import Security, credentials
 from hookgate.target import check_target, is_loopback
 from hookgate.v1 import admin_service_pb2, event_service_pb2, subscription_service_pb2
@@ -79,7 +81,43 @@ class Connection:
         self._closed = False
 
     async def call(self, request: message.Message, timeout: float) -> Any:
-        """The response to `request`. CallError if it fails; it is not tried again."""
+        """The response to `request`. CallError if it fails; it is not tried again.
+
+        CapabilityMissing if the gateway would ignore a field of it, and nothing is sent; or if it
+        does not have the call.
+        """
+        await self._check_capabilities(request, timeout)
+        try:
+            return await self._call(request, timeout)
+        except TransportError as error:
+            capability = capabilities.of_call(request)
+            if capability is None or error.code != grpc.StatusCode.UNIMPLEMENTED:
+                raise
+        raise capability_missing(capability, f", which {type(request).__name__} needs",
+                                 f"{METHODS[type(request)].name} failed", self.target)
+
+    async def _check_capabilities(self, request: message.Message, timeout: float) -> None:
+        # The question is put before each such call, which are rare: the gateway may be another one
+        # since the last.
+        needed = capabilities.of_fields(request)
+        if not needed:
+            return
+        had: Sequence[str] = ()
+        try:
+            had = (await self._call(admin_service_pb2.GetStatusRequest(), timeout)).capabilities
+        except CallError as error:
+            if error.code == grpc.StatusCode.PERMISSION_DENIED:
+                return  # Who may not ask cannot know, and is not to be kept from its work.
+            if error.code != grpc.StatusCode.UNIMPLEMENTED:
+                raise
+        for name in needed:
+            if name not in had:
+                raise capability_missing(
+                    name, f": it would ignore the field {name} of {type(request).__name__} and do "
+                    "the rest, so the request was not sent",
+                    f"{METHODS[type(request)].name} failed", self.target)
+
+    async def _call(self, request: message.Message, timeout: float) -> Any:
         method = METHODS[type(request)]
         multi = self._open_channel().unary_unary(
             method.path, request_serializer=type(request).SerializeToString,

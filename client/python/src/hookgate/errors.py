@@ -207,6 +207,19 @@ class Draining(GatewayError):
     """The gateway goes down, or ends an old connection."""
 
 
+class CapabilityMissing(GatewayError):
+    """The gateway is of a version that cannot do what was asked; this package has found it out.
+
+    Either it would ignore a field of the request (etag, preview, update_mask) and do the rest: then
+    the request was not sent. Or it does not have the call. docs/capabilities.md lists the names.
+    """
+
+    @property
+    def capability(self) -> str:
+        """What the gateway lacks, such as "update_mask"."""
+        return self.metadata.get("capability", "")
+
+
 _CLASSES: dict[str, type[GatewayError]] = {
     "INVALID_REQUEST": InvalidRequest,
     "CURSOR_OVERTAKEN": CursorOvertaken,
@@ -261,6 +274,18 @@ def call_error(error: grpc.aio.AioRpcError, what: str, target: str) -> CallError
     next_step = _next_step(made, target)
     text = f"{what}: {said}" if reason else f"{what} {said}"
     made.args = (f"{text.rstrip('.')}. {next_step}" if next_step else text,)
+    return made
+
+
+def capability_missing(name: str, why: str, what: str, target: str) -> CapabilityMissing:
+    """`why` goes on with "the gateway does not have the capability NAME"."""
+    made = CapabilityMissing()
+    made.code, made.reason = grpc.StatusCode.UNIMPLEMENTED, "CAPABILITY_MISSING"
+    made.details = f'the gateway does not have the capability "{name}"{why}'
+    made.metadata, made.retry_delay, made.field_violations = {"capability": name}, 0.0, ()
+    made.retryable = not _is_final(made)
+    said = made.details.replace("the gateway", f"the gateway at {target}", 1)
+    made.args = (f"{what}: {said}. {_next_step(made, target)}",)
     return made
 
 

@@ -31,6 +31,7 @@ from google.protobuf import message, timestamp_pb2
 from hookgate import google_rpc
 from hookgate.connection import METHODS
 from hookgate.messages import duration, seconds
+from hookgate.v1 import admin_service_pb2 as admin
 from hookgate.v1 import event_pb2
 from hookgate.v1 import event_service_pb2 as events
 from hookgate.v1 import subscription_service_pb2 as api
@@ -101,7 +102,7 @@ class FakeGateway:
             events.GetEventRequest: self._get_event, events.ListEventsRequest: self._list_events,
             api.CreateSubscriptionRequest: self._create, api.PullRequest: self._pull,
             api.GetSubscriptionRequest: self._get_subscription,
-            api.AcknowledgeRequest: self._acknowledge,
+            api.AcknowledgeRequest: self._acknowledge, admin.GetStatusRequest: _status,
         }
         self._failures: dict[str, deque[FakeError]] = {}
         self._generation = 0  # A stream of an older one ends.
@@ -486,3 +487,8 @@ def _admits(events_filter: event_pb2.EventFilter, event: event_pb2.Event) -> boo
 
 def _key(time_: timestamp_pb2.Timestamp) -> tuple[int, int]:
     return time_.seconds, time_.nanos
+
+
+def _status(_: admin.GetStatusRequest) -> admin.GetStatusResponse:
+    """What the client looks at before a call with one of these fields: `answer` makes it older."""
+    return admin.GetStatusResponse(capabilities=["etag", "preview", "update_mask"])

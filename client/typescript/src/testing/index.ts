@@ -17,6 +17,7 @@ import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { AdminService } from "../gen/hookgate/v1/admin_service_pb.js";
 import { Durability, type Event, type EventFilter, EventSchema } from "../gen/hookgate/v1/event_pb.js";
 import {
   EventService,
@@ -113,6 +114,10 @@ export class FakeGateway implements AsyncDisposable {
           subscribe: (request, context) => self().subscribe(request, context),
           listEvents: (request) => ({ events: self().list(request.filter, request.order) }),
           getEvent: (request) => ({ event: self().find(request.key) }),
+        });
+        // What the client looks at before a call with one of these fields.
+        router.service(AdminService, {
+          getStatus: () => ({ capabilities: ["etag", "preview", "update_mask"] }),
         });
         router.service(SubscriptionService, {
           createSubscription: (request) => {
