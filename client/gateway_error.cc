@@ -4,6 +4,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
@@ -163,6 +164,12 @@ absl::Status Explain(const GatewayError& error, absl::string_view what, absl::st
   std::string message =
       absl::StrCat(what, error.FromGateway() ? ": the gateway at " : " at ", target,
                    error.FromGateway() ? " answered: " : ": ", error.status.message());
+  // What this side has found out about the gateway is not an answer of the gateway.
+  constexpr absl::string_view kSubject = "the gateway ";
+  if (error.reason == "CAPABILITY_MISSING" && absl::StartsWith(error.status.message(), kSubject)) {
+    message = absl::StrCat(what, ": the gateway at ", target, " ",
+                           absl::StripPrefix(error.status.message(), kSubject));
+  }
   while (!message.empty() && message.back() == '.') message.pop_back();
   const std::string next_step = NextStep(error, target);
   if (!next_step.empty()) absl::StrAppend(&message, ". ", next_step);

@@ -4,8 +4,10 @@
 #include <functional>
 #include <map>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/capabilities.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpcpp/client_context.h"
 #include "tests/clients/adapter_json.h"
@@ -17,23 +19,24 @@ using AdminService = v1::AdminService::StubInterface;
 using EventService = v1::EventService::StubInterface;
 using SubscriptionService = v1::SubscriptionService::StubInterface;
 
-using Call = std::function<grpc::Status(Connection& connection, grpc::ClientContext& context,
+using Call = std::function<GatewayError(Connection& connection, grpc::ClientContext& context,
                                         const std::string& request, std::string* answer)>;
 
 template <typename Stub, typename Request, typename Response>
 Call Over(Stub& (Connection::*stub)(),
           grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   return [stub, method](Connection& connection, grpc::ClientContext& context,
-                        const std::string& text, std::string* answer) {
+                        const std::string& text, std::string* answer) -> GatewayError {
     Request request;
     const auto parsed = google::protobuf::util::JsonStringToMessage(text, &request);
     if (!parsed.ok()) {
-      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, parsed.ToString());
+      return {.status = absl::InvalidArgumentError(parsed.ToString())};
     }
     Response response;
-    const grpc::Status status = ((connection.*stub)().*method)(&context, request, &response);
-    if (status.ok()) *answer = MessageJson(response);
-    return status;
+    GatewayError error =
+        CheckedCall(connection, (connection.*stub)(), method, context, request, &response);
+    if (error.status.ok()) *answer = MessageJson(response);
+    return error;
   };
 }
 
@@ -96,11 +99,11 @@ const std::map<std::string, Call>& Calls() {
 
 }  // namespace
 
-grpc::Status CallByName(Connection& connection, const std::string& method,
+GatewayError CallByName(Connection& connection, const std::string& method,
                         const std::string& request, absl::Duration timeout, std::string* answer) {
   const auto call = Calls().find(method);
   if (call == Calls().end()) {
-    return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", method));
+    return {.status = absl::UnimplementedError(absl::StrCat("no method ", method))};
   }
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));

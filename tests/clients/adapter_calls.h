@@ -6,14 +6,14 @@
 
 #include "absl/time/time.h"
 #include "client/connection.h"
-#include "grpcpp/support/status.h"
+#include "client/gateway_error.h"
 
 namespace hookgate::adapter {
 
 // Calls `method`, such as "EventService.GetEvent", over `connection`. Request and answer are in
 // protobuf's JSON mapping. INVALID_ARGUMENT if the request is not; UNIMPLEMENTED without a call if
 // there is no such method.
-grpc::Status CallByName(Connection& connection, const std::string& method,
+GatewayError CallByName(Connection& connection, const std::string& method,
                         const std::string& request, absl::Duration timeout, std::string* answer);
 
 }  // namespace hookgate::adapter

@@ -441,11 +441,11 @@ bool TellUsage(const Connection& connection, int64_t id, Output& output) {
   return true;
 }
 
-void TellAnswer(const grpc::Status& status, const std::string& answer, int64_t id, Output& output) {
-  if (status.ok()) {
+void TellAnswer(const GatewayError& error, const std::string& answer, int64_t id, Output& output) {
+  if (error.status.ok()) {
     output.Tell(id, "answer", answer);
   } else {
-    output.Tell(id, "end", EndWith(CallError(ReadGatewayError(status))));
+    output.Tell(id, "end", EndWith(CallError(error)));
   }
 }
 
@@ -468,8 +468,8 @@ void Pull(const Object& command, Connection& connection, Output& output) {
   for (const v1::Delivery& delivery : response.deliveries()) {
     deliveries.push_back(DeliveryOf(delivery, command));
   }
-  TellAnswer(status, MakeObject({{"deliveries", MakeList(deliveries)}}), command.Number("id"),
-             output);
+  TellAnswer(ReadGatewayError(status), MakeObject({{"deliveries", MakeList(deliveries)}}),
+             command.Number("id"), output);
 }
 
 google::protobuf::Duration FromMilliseconds(int64_t milliseconds) {
@@ -519,16 +519,17 @@ void Settle(const Object& command, Connection& connection, Output& output) {
   }
   std::vector<std::string> in_order;
   for (const Object& verdict : verdicts) in_order.push_back(results[verdict.Text("delivery_id")]);
-  TellAnswer(status, MakeObject({{"results", MakeList(in_order)}}), command.Number("id"), output);
+  TellAnswer(ReadGatewayError(status), MakeObject({{"results", MakeList(in_order)}}),
+             command.Number("id"), output);
 }
 
 void Call(const Object& command, Connection& connection, Output& output) {
   absl::Duration timeout = kDefaultTimeout;
   command.Milliseconds("timeout_ms", timeout);
   std::string answer;
-  const grpc::Status status = CallByName(connection, command.Text("method"),
-                                         command.Member("request").Json(), timeout, &answer);
-  TellAnswer(status, answer, command.Number("id"), output);
+  const GatewayError error = CallByName(connection, command.Text("method"),
+                                        command.Member("request").Json(), timeout, &answer);
+  TellAnswer(error, answer, command.Number("id"), output);
 }
 
 void CallOnce(const Object& command, Output& output) {

@@ -1,6 +1,7 @@
 """Scenarios of calls that end with an answer, and of the adapter itself."""
 
 from adapter import CallError
+from gateway import as_an_older_gateway
 from waiting import check, check_equal, poll, within
 from world import scenario
 
@@ -87,6 +88,34 @@ async def subscriptions_are_administered(world):
     await adapter.call(service + "DeleteSubscription", {"name": "work"})
     get = adapter.call(service + "GetSubscription", {"name": "work"})
     await fails(get, "NOT_FOUND", "SUBSCRIPTION_NOT_FOUND", False)
+
+
+@scenario("calls")
+async def an_older_gateway_is_not_sent_what_it_would_ignore(world):
+    await world.start()
+    await world.create_subscription()
+    adapter = await world.adapter()
+    service = "SubscriptionService."
+    before = await adapter.call(service + "GetSubscription", {"name": "work"})
+    names = (await adapter.call("AdminService.GetStatus"))["capabilities"]
+    update = {"name": "work", "settings": {"maxAttempts": 9}, "updateMask": "maxAttempts"}
+    world.proxy.rewrite = as_an_older_gateway(names)
+    check_equal((await adapter.call("AdminService.GetStatus")).get("capabilities", []), [], "what it says that it can")
+    for method, request, capability in (
+        ("UpdateSubscription", update, "update_mask"),
+        ("DeleteSubscription", {"name": "work", "etag": before["subscription"]["etag"]}, "etag"),
+        ("DiscardDeadLetters", {"subscription": "work", "sequences": ["1"], "preview": True}, "preview"),
+    ):
+        call = adapter.call(service + method, request)
+        error = await fails(call, "UNIMPLEMENTED", "CAPABILITY_MISSING", False)
+        check_equal(error["metadata"], {"capability": capability}, f"what {method} lacks")
+        check(f'does not have the capability "{capability}"' in error["message"], f"the message is {error['message']}")
+    after = await adapter.call(service + "GetSubscription", {"name": "work"})
+    check_equal(after["subscription"]["etag"], before["subscription"]["etag"], "the etag of what was not changed")
+    # The next call may find a newer gateway.
+    world.proxy.rewrite = None
+    updated = await adapter.call(service + "UpdateSubscription", update)
+    check_equal(updated["subscription"]["settings"]["maxAttempts"], 9, "its attempts")
 
 
 @scenario("calls")

@@ -223,3 +223,19 @@ def make_body(kind, subject, padding=0):
         )
         + " " * padding
     ).encode()
+
+
+def as_an_older_gateway(names):
+    """For Proxy.rewrite: the capabilities become fields that nobody knows, and neither Opened nor the status names one."""
+
+    def rewrite(data):
+        for name in names:
+            value = bytes([len(name)]) + name.encode()
+            # The tags of field 6 and of field 7 become that of field 14, and that of field 16 (GetStatus) the one of
+            # field 30; the length stays as it is.
+            data = data.replace(b"\x82\x01" + value, b"\xf2\x01" + value)
+            for tag in (b"\x32", b"\x3a"):
+                data = data.replace(tag + value, b"\x72" + value)
+        return data
+
+    return rewrite

@@ -8,6 +8,7 @@ import os
 import time
 
 from adapter import CallError
+from gateway import as_an_older_gateway
 from waiting import check, check_equal, poll
 from world import Authority, scenario
 
@@ -26,20 +27,6 @@ def stored_cursor(path):
     check(content.endswith(b"\n") and content.count(b"\n") == 1, f"the cursor file holds {content!r}")
     check(content[:-1].isascii() and b" " not in content, f"the cursor file holds {content!r}")
     return content[:-1].decode()
-
-
-def as_an_older_gateway(names):
-    """For Proxy.rewrite: the capabilities become fields that nobody knows, and those two frames name none."""
-
-    def rewrite(data):
-        for name in names:
-            value = bytes([len(name)]) + name.encode()
-            # The tags of field 6 and of field 7 become that of field 14; the length stays as it is.
-            for tag in (b"\x32", b"\x3a"):
-                data = data.replace(tag + value, b"\x72" + value)
-        return data
-
-    return rewrite
 
 
 # Events and starts.
