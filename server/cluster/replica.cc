@@ -25,13 +25,13 @@ using Want = ReplicaState::Want;
 // After a failed call to the log or the disk.
 constexpr absl::Duration kPauseAfterFailure = absl::Milliseconds(200);
 // At the start, with an empty folder.
-constexpr int kBeginAttempts = 10;
-constexpr absl::Duration kBetweenBeginAttempts = absl::Milliseconds(500);
+constexpr absl::Duration kFirstPauseAtBegin = absl::Milliseconds(250);
 // A follower looks at least so often whether it should lead.
 constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
 // For a replica that reaches the log, until it has read of a term that somebody says it leads.
 constexpr absl::Duration kLongestClaim = absl::Seconds(5);
 constexpr absl::Duration kBetweenComplaints = absl::Minutes(1);
+constexpr absl::Duration kLongestPauseAtBegin = absl::Seconds(5);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
@@ -67,14 +67,15 @@ ReplicaOptions Replica::LogOptions(bool found) {
 // An engine that is busy with a fault of its own, or with others' records, is asked again: who starts
 // with an empty folder would end otherwise.
 absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& founding_epoch) {
-  for (int attempt = 1;; ++attempt) {
+  for (absl::Duration pause = kFirstPauseAtBegin;;
+       pause = std::min(2 * pause, kLongestPauseAtBegin)) {
     absl::StatusOr<ReplicaBeginning> beginning = TryBegin(found, founding_epoch);
     // Who founds a log may have done so in an attempt that seems to have failed: a person looks.
-    const bool again = !found && absl::IsUnavailable(beginning.status());
-    if (!again || attempt == kBeginAttempts) return beginning;
-    Log(Severity::kWarning, "the cluster's log does not answer; trying again",
+    if (found || !absl::IsUnavailable(beginning.status())) return beginning;
+    Log(Severity::kWarning, "waiting for the cluster's log",
         {{"error", beginning.status().ToString()}});
-    Pause(kBetweenBeginAttempts);
+    if (config_.on_wait) config_.on_wait(beginning.status());
+    Pause(pause);
   }
 }
 

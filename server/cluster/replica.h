@@ -16,6 +16,7 @@
 #define HOOKGATE_SERVER_CLUSTER_REPLICA_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -76,6 +77,8 @@ struct ReplicaConfig {
   absl::Duration append_timeout = absl::Seconds(1);
   // How long a record stays in the log after all replicas that are known have applied it.
   absl::Duration log_retention = absl::Hours(24);
+  // Told why a replica that begins with an empty folder waits, before each wait; may be null.
+  std::function<void(const absl::Status&)> on_wait;
 };
 
 // For /readyz, GetStatus and metrics.

@@ -5,6 +5,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -26,6 +27,9 @@ constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
 constexpr absl::Duration kPeerGrace = absl::Milliseconds(500);
 // From a replica to another and back, beside what its append takes.
 constexpr absl::Duration kLongestHop = absl::Seconds(1);
+// Between attempts of a replica that holds nothing yet to reach the engine.
+constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
@@ -95,8 +99,8 @@ Gateway::~Gateway() {
   if (replica_ != nullptr) replica_->Stop();
 }
 
-// Only what a person has to mend keeps a replica from starting: an engine that cannot be reached now
-// does not, since what is held here can be read.
+// Only what a person has to mend ends the start of a replica. An engine that cannot be reached now does
+// not: what is held here can be read, and a replica that holds nothing yet waits.
 absl::Status Gateway::OpenReplicatedLog() {
   if (!options_.cluster.has_value()) return absl::OkStatus();
   ClusterOptions cluster = *options_.cluster;
@@ -106,10 +110,20 @@ absl::Status Gateway::OpenReplicatedLog() {
   auto log = hookgate::OpenReplicatedLog(cluster);
   if (!log.ok()) return Annotate(log.status(), "cluster");
   replicated_log_ = *std::move(log);
-  const absl::StatusOr<std::string> identity = replicated_log_->Identity();
+  cluster.replica.on_wait = [this](const absl::Status& reason) { NoteWaiting(reason); };
+  const bool serves_without = !cluster.log.genesis.empty();
+  absl::StatusOr<std::string> identity = replicated_log_->Identity();
+  // Machines that boot together: the engine is there in a moment, or as soon as it is mended.
+  for (absl::Duration pause = kFirstPause; absl::IsUnavailable(identity.status()) && !serves_without;
+       pause = std::min(2 * pause, kLongestPause)) {
+    Log(Severity::kWarning, "waiting for the cluster's log",
+        {{"error", identity.status().ToString()}});
+    NoteWaiting(identity.status());
+    absl::SleepFor(pause);
+    identity = replicated_log_->Identity();
+  }
   const absl::Status& reached = identity.status();
-  const bool may_wait = absl::IsUnavailable(reached) && !cluster.log.genesis.empty();
-  if (!reached.ok() && !may_wait) {
+  if (!reached.ok() && !(absl::IsUnavailable(reached) && serves_without)) {
     return Annotate(reached, absl::StrCat("cluster ", cluster.replica.cluster));
   }
   if (!reached.ok()) {
@@ -128,6 +142,19 @@ absl::Status Gateway::OpenReplicatedLog() {
   return absl::OkStatus();
 }
 
+void Gateway::NoteWaiting(const absl::Status& reason) {
+  {
+    absl::MutexLock lock(&mu_);
+    waits_for_ = absl::StrCat("waiting for the cluster's log: ", reason.message());
+  }
+  if (ends_when_asked_ == nullptr) ends_when_asked_ = std::make_unique<EndsWhenAsked>();
+  if (admin_server_ != nullptr) return;
+  const absl::Status listens = StartAdminServer();
+  if (!listens.ok()) {
+    Log(Severity::kWarning, "cannot say that it waits", {{"error", listens.ToString()}});
+  }
+}
+
 absl::Status Gateway::OpenLog() {
   absl::optional<ReplicaOptions> replica;
   if (replica_ != nullptr) replica = replica_->LogOptions(founds_cluster_);
@@ -135,6 +162,7 @@ absl::Status Gateway::OpenLog() {
                                   replica.has_value() ? &*replica : nullptr);
   if (!log.ok()) return Annotate(log.status(), "opening the log");
   log_ = *std::move(log);
+  ends_when_asked_.reset();  // A graceful shutdown is for what comes now.
   const LogPosition position = log_->Position();
   tail_.StartAfter(position.head);
   Log(Severity::kInfo, "log opened",
@@ -305,6 +333,13 @@ absl::Status Gateway::StartAdmin() {
                        .grpc_certificates = grpc_certificates_.get()},
                       metrics_);
   AddClusterMetrics(replica_.get(), metrics_);
+  if (admin_server_ == nullptr) RETURN_IF_ERROR(StartAdminServer());
+  gauges_.admin = admin_server_.get();
+  started_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Gateway::StartAdminServer() {
   admin_handler_ =
       std::make_unique<AdminHandler>([this] { return ReasonsNotReady(); },
                                      [this] { return ReasonNotLeading(); }, metrics_, clock_);
@@ -316,11 +351,14 @@ absl::Status Gateway::StartAdmin() {
   auto server = HttpServer::Start(options, *admin_handler_, clock_);
   if (!server.ok()) return Annotate(server.status(), "admin.address");
   admin_server_ = *std::move(server);
-  gauges_.admin = admin_server_.get();
   return absl::OkStatus();
 }
 
 std::vector<std::string> Gateway::ReasonsNotReady() const {
+  if (!started_) {
+    absl::MutexLock lock(&mu_);
+    return {waits_for_.empty() ? "starting" : waits_for_};
+  }
   std::vector<std::string> reasons;
   if (gauges_.draining) reasons.push_back("draining");
   const absl::Status health = log_->Health();
@@ -340,6 +378,7 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
 }
 
 std::string Gateway::ReasonNotLeading() const {
+  if (!started_) return ReasonsNotReady().front();
   if (gauges_.draining) return "draining";
   if (replica_ == nullptr || replica_->Status().serving) return "";
   return std::string(replica_->NotLeading().message());
@@ -433,6 +472,7 @@ bool Gateway::Drain() {
   const bool all_ended = answered && said_goodbye;
   // What was answered is in the log. Whoever leads next need not wait for a silence.
   if (replica_ != nullptr) replica_->Leave();
+  if (peers_ != nullptr) peers_->AwaitAnswers(kPeerGrace);
   if (peer_server_ != nullptr) peer_server_->Drain(kPeerGrace);
   // Last: all of that counts.
   const bool stored = status_keeper_->StoreNow(std::max(time_left(), kLeastTimeToStore));

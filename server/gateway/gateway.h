@@ -2,6 +2,7 @@
 #ifndef HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
 #define HOOKGATE_SERVER_GATEWAY_GATEWAY_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@
 #include "server/gateway/leader_duties.h"
 #include "server/gateway/options.h"
 #include "server/gateway/problems.h"
+#include "server/gateway/signals.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
 #include "server/ingest/webhook_handler.h"
@@ -48,7 +50,8 @@ namespace hookgate {
 
 class Gateway {
  public:
-  // Opens the log and serves on every address. `clock` outlives the gateway.
+  // Opens the log and serves on every address. `clock` outlives the gateway. A replica with an empty
+  // folder waits for the engine of its cluster, as long as that takes.
   // Errors say which part could not start, and why.
   static absl::StatusOr<std::unique_ptr<Gateway>> Create(const Options& options,
                                                          const Clock& clock);
@@ -90,8 +93,12 @@ class Gateway {
   size_t MaxPeerMessageBytes() const;
   absl::Status StartWebhooks();
   absl::Status StartAdmin();
+  absl::Status StartAdminServer();
+  // The engine is not reached, and nothing can be served without it: says so, also on /readyz, and
+  // lets SIGTERM end the process until the log is open.
+  void NoteWaiting(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mu_);
   // Why the gateway should not be sent webhooks now; empty: it is ready.
-  std::vector<std::string> ReasonsNotReady() const;
+  std::vector<std::string> ReasonsNotReady() const ABSL_LOCKS_EXCLUDED(mu_);
   // Why it does not decide what is stored; "": it does.
   std::string ReasonNotLeading() const;
   // What a scrape says of the config in force.
@@ -105,10 +112,12 @@ class Gateway {
 
   GatewayGauges gauges_;
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   AppliedConfig config_ ABSL_GUARDED_BY(mu_);  // in force
   std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
+  std::string waits_for_ ABSL_GUARDED_BY(mu_);  // while it starts
+  std::atomic<bool> started_{false};            // all that /readyz asks is there
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   MetricRegistry metrics_;
@@ -128,6 +137,7 @@ class Gateway {
   std::unique_ptr<Peers> peers_;                         // the same
   std::unique_ptr<Replica> replica_;                     // null: this gateway is alone
   bool founds_cluster_ = false;                          // written while it starts
+  std::unique_ptr<EndsWhenAsked> ends_when_asked_;       // null: its start does not wait
   std::unique_ptr<SqliteEventLog> log_;
   std::unique_ptr<LogTrimmer> log_trimmer_;  // null: this gateway is alone
   std::unique_ptr<ReadQueue> subscription_reads_;

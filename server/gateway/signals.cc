@@ -4,7 +4,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <initializer_list>
+
+#include "server/base/current_thread.h"
+#include "server/base/log_output.h"
+#include "server/base/logging.h"
 
 namespace hookgate {
 namespace {
@@ -43,6 +49,26 @@ SignalRequest WaitForSignal() {
   if (signal == SIGHUP) return SignalRequest::kReload;
   EndAtOnceWhenAskedAgain();
   return SignalRequest::kShutdown;
+}
+
+EndsWhenAsked::EndsWhenAsked() : thread_([this] { Run(); }) {}
+
+EndsWhenAsked::~EndsWhenAsked() {
+  ends_ = true;
+  thread_.join();
+}
+
+// The thread that starts the gateway may be anywhere, also within a library of an engine.
+void EndsWhenAsked::Run() {
+  NameThread("ends_when_asked");
+  const sigset_t signals = SetOf({SIGTERM, SIGINT});
+  constexpr timespec kBetweenLooks = {.tv_sec = 0, .tv_nsec = 100'000'000};
+  while (!ends_) {
+    if (sigtimedwait(&signals, nullptr, &kBetweenLooks) < 0) continue;
+    Log(Severity::kInfo, "stopped before it was ready");
+    FlushLog();
+    _exit(EXIT_SUCCESS);
+  }
 }
 
 }  // namespace hookgate
