@@ -114,7 +114,8 @@ absl::Status Gateway::OpenReplicatedLog() {
   const bool serves_without = !cluster.log.genesis.empty();
   absl::StatusOr<std::string> identity = replicated_log_->Identity();
   // Machines that boot together: the engine is there in a moment, or as soon as it is mended.
-  for (absl::Duration pause = kFirstPause; absl::IsUnavailable(identity.status()) && !serves_without;
+  for (absl::Duration pause = kFirstPause;
+       absl::IsUnavailable(identity.status()) && !serves_without;
        pause = std::min(2 * pause, kLongestPause)) {
     Log(Severity::kWarning, "waiting for the cluster's log",
         {{"error", identity.status().ToString()}});

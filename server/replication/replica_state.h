@@ -159,7 +159,7 @@ class ReplicaState {
   absl::Duration stand_at_;  // a follower that hears of no leader until then
   absl::Duration news_at_;   // when the log had a new record, or this replica began
   bool leaves_ = false;
-  int64_t left_term_ = 0;    // whose leader has said that it ends
+  int64_t left_term_ = 0;  // whose leader has said that it ends
 
   // A candidate's.
   absl::optional<LogIndex> end_;
