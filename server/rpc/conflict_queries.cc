@@ -32,18 +32,12 @@ hookgate::v1::Conflict ToProto(const ConflictEntry& entry) {
   return conflict;
 }
 
-uint64_t FingerprintOf(ListConflictsRequest request) {
-  request.clear_page_size();
-  request.clear_page_token();
-  return RequestFingerprint(absl::StrCat("conflicts ", request.SerializeAsString()));
-}
-
 }  // namespace
 
 absl::Status ConflictQueries::List(const ListConflictsRequest& request,
                                    hookgate::v1::ListConflictsResponse& response) {
   ASSIGN_OR_RETURN(const int page_size, PageSizeOf(request.page_size()));
-  const uint64_t fingerprint = FingerprintOf(request);
+  const uint64_t fingerprint = ListFingerprint("conflicts", request);
   int64_t before = std::numeric_limits<int64_t>::max();
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,

@@ -39,12 +39,8 @@ struct ListPlan {
 
 template <typename Request>
 uint64_t FingerprintOf(Request request) {
-  request.clear_page_size();
-  request.clear_page_token();
   request.clear_include_raw_body();
-  // The two list requests look alike: a token of one of them means nothing to the other.
-  return RequestFingerprint(
-      absl::StrCat(Request::descriptor()->name(), " ", request.SerializeAsString()));
+  return ListFingerprint(Request::descriptor()->name(), std::move(request));
 }
 
 template <typename Request>

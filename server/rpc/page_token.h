@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/eventlog/event_log.h"
@@ -24,6 +25,15 @@ struct PageToken {
 
 // Stands for everything in a request that must not change between pages.
 uint64_t RequestFingerprint(absl::string_view request_bytes);
+
+// That of a request for a page of `list`. Requests of two lists may be the same bytes: the name keeps
+// a token of one from beginning the other in its middle.
+template <typename Request>
+uint64_t ListFingerprint(absl::string_view list, Request request) {
+  request.clear_page_size();
+  request.clear_page_token();
+  return RequestFingerprint(absl::StrCat(list, " ", request.SerializeAsString()));
+}
 
 // Where a log is when a page of it is listed.
 struct LogPoint {

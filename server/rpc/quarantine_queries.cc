@@ -45,12 +45,6 @@ hookgate::v1::QuarantinedWebhook ToProto(const QuarantineEntry& entry) {
   return webhook;
 }
 
-uint64_t FingerprintOf(ListQuarantinedRequest request) {
-  request.clear_page_size();
-  request.clear_page_token();
-  return RequestFingerprint(absl::StrCat("quarantine ", request.SerializeAsString()));
-}
-
 template <typename Ids>
 absl::Status CheckIds(const Ids& ids) {
   if (ids.empty()) return InvalidField("ids", "is empty: name at least one entry");
@@ -90,7 +84,7 @@ absl::Status QuarantineQueries::List(const ListQuarantinedRequest& request,
   if (request.page_size() < 0) return InvalidField("page_size", "is negative; 0 is the default");
   const int page_size =
       request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  const uint64_t fingerprint = FingerprintOf(request);
+  const uint64_t fingerprint = ListFingerprint("quarantine", request);
   int64_t before = std::numeric_limits<int64_t>::max();
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/rpc/page_bytes.h"
@@ -17,12 +16,6 @@ namespace hookgate {
 namespace {
 
 using hookgate::v1::ListRefusedRequest;
-
-uint64_t FingerprintOf(ListRefusedRequest request) {
-  request.clear_page_size();
-  request.clear_page_token();
-  return RequestFingerprint(absl::StrCat("refused ", request.SerializeAsString()));
-}
 
 absl::StatusOr<RefusedRequests::Query> QueryOf(const ListRefusedRequest& request) {
   RefusedRequests::Query query;
@@ -70,7 +63,7 @@ absl::Status ListRefused(const RefusedRequests& refused, const EventLog& log,
                          hookgate::v1::ListRefusedResponse& response) {
   ASSIGN_OR_RETURN(const int page_size, PageSizeOf(request.page_size()));
   ASSIGN_OR_RETURN(RefusedRequests::Query query, QueryOf(request));
-  const uint64_t fingerprint = FingerprintOf(request);
+  const uint64_t fingerprint = ListFingerprint("refused", request);
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,
                      ParsePageToken(request.page_token(), PointOf(log), fingerprint));

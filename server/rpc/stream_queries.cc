@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 #include "server/rpc/page_bytes.h"
 #include "server/rpc/page_size.h"
@@ -16,19 +15,13 @@ using hookgate::v1::ListStreamsRequest;
 // That one page looks at, whether they are shown or not.
 constexpr size_t kMaxLookedAt = 2000;
 
-uint64_t FingerprintOf(ListStreamsRequest request) {
-  request.clear_page_size();
-  request.clear_page_token();
-  return RequestFingerprint(absl::StrCat("streams ", request.SerializeAsString()));
-}
-
 }  // namespace
 
 absl::Status ListStreams(const StreamRegistry& registry, const EventLog& log,
                          const ListStreamsRequest& request,
                          hookgate::v1::ListStreamsResponse& response) {
   ASSIGN_OR_RETURN(const int page_size, PageSizeOf(request.page_size()));
-  const uint64_t fingerprint = FingerprintOf(request);
+  const uint64_t fingerprint = ListFingerprint("streams", request);
   int64_t last = 0;
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,

@@ -107,15 +107,6 @@ absl::StatusOr<DeliveryQuery> DeliveryQueryOf(const v1::ListDeliveriesRequest& r
   return query;
 }
 
-// Of the request without what may change between pages, and of the subscription itself: another one
-// of its name has other deliveries.
-uint64_t FingerprintOf(v1::ListDeliveriesRequest request, int64_t subscription) {
-  request.clear_page_size();
-  request.clear_page_token();
-  return RequestFingerprint(
-      absl::StrCat("deliveries ", subscription, " ", request.SerializeAsString()));
-}
-
 using Finish = SubscriptionCalls::Finish;
 
 // Calls `begin`, which takes `finish` along once it has begun something; with an error it has not,
@@ -320,7 +311,9 @@ absl::Status SubscriptionCalls::ListDeliveries(const v1::ListDeliveriesRequest& 
   ASSIGN_OR_RETURN(DeliveryQuery query, DeliveryQueryOf(request));
   ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
                    subscriptions_.Find(request.subscription()));
-  const uint64_t fingerprint = FingerprintOf(request, subscription->id());
+  // Another subscription of this name has other deliveries.
+  const uint64_t fingerprint =
+      ListFingerprint(absl::StrCat("deliveries ", subscription->id()), request);
   if (!request.page_token().empty()) {
     ASSIGN_OR_RETURN(const PageToken token,
                      ParsePageToken(request.page_token(), PointOf(log_), fingerprint));
