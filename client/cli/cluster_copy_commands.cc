@@ -2,25 +2,16 @@
 
 #include <string>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
+#include "client/cli/typed_path.h"
 #include "server/restore/restore_log.h"
 #include "server/restore/snapshot_log.h"
 
 namespace hookgate::cli {
 namespace {
-
-// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the
-// command in.
-std::string FromWhereTyped(const std::string& path, const Environment& environment) {
-  const auto folder = environment.get_variable("BUILD_WORKING_DIRECTORY");
-  if (!folder.has_value() || absl::StartsWith(path, "/")) return path;
-  return absl::StrCat(*folder, "/", path);
-}
 
 int RunSnapshot(const Flags& flags, Environment& environment) {
   SnapshotOptions options;

@@ -2,12 +2,11 @@
 
 #include <boost/json.hpp>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
+#include "client/cli/typed_path.h"
 #include "server/verify/verify_log.h"
 
 namespace hookgate::cli {
@@ -16,14 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr char kName[] = "fsck";
-
-// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the
-// command in.
-std::string FromWhereTyped(const std::string& path, const Environment& environment) {
-  const auto folder = environment.get_variable("BUILD_WORKING_DIRECTORY");
-  if (!folder.has_value() || absl::StartsWith(path, "/")) return path;
-  return absl::StrCat(*folder, "/", path);
-}
 
 std::string ReportJson(const LogReport& report) {
   json::array findings;
