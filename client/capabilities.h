@@ -23,10 +23,6 @@
 
 namespace hookgate {
 
-// GatewayError.reason of the errors that this library makes itself: the code is UNIMPLEMENTED, and
-// metadata["capability"] is what the gateway lacks.
-inline constexpr char kCapabilityMissing[] = "CAPABILITY_MISSING";
-
 // The capabilities without which a gateway would ignore a field that `request` sets, in the order of
 // the alphabet. Empty for nearly all requests.
 std::vector<std::string> FieldCapabilities(const google::protobuf::Message& request);

@@ -166,7 +166,7 @@ absl::Status Explain(const GatewayError& error, absl::string_view what, absl::st
                    error.FromGateway() ? " answered: " : ": ", error.status.message());
   // What this side has found out about the gateway is not an answer of the gateway.
   constexpr absl::string_view kSubject = "the gateway ";
-  if (error.reason == "CAPABILITY_MISSING" && absl::StartsWith(error.status.message(), kSubject)) {
+  if (error.reason == kCapabilityMissing && absl::StartsWith(error.status.message(), kSubject)) {
     message = absl::StrCat(what, ": the gateway at ", target, " ",
                            absl::StripPrefix(error.status.message(), kSubject));
   }

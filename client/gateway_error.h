@@ -15,6 +15,10 @@ class Status;
 
 namespace hookgate {
 
+// The one reason that this library gives itself (client/capabilities.h): the code is UNIMPLEMENTED,
+// and metadata["capability"] is what the gateway lacks.
+inline constexpr char kCapabilityMissing[] = "CAPABILITY_MISSING";
+
 // All fields are empty if the call was fine.
 struct GatewayError {
   absl::Status status;  // Code and message as received.
