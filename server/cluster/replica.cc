@@ -10,6 +10,7 @@
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
+#include "server/cluster/await_log.h"
 #include "server/eventlog/log_history.h"
 #include "server/replication/record.h"
 #include "version/version.h"
@@ -24,21 +25,17 @@ using Want = ReplicaState::Want;
 
 // After a failed call to the log or the disk.
 constexpr absl::Duration kPauseAfterFailure = absl::Milliseconds(200);
-// At the start, with an empty folder.
-constexpr absl::Duration kFirstPauseAtBegin = absl::Milliseconds(250);
 // A follower looks at least so often whether it should lead.
 constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
 // For a replica that reaches the log, until it has read of a term that somebody says it leads.
 constexpr absl::Duration kLongestClaim = absl::Seconds(5);
 constexpr absl::Duration kBetweenComplaints = absl::Minutes(1);
-constexpr absl::Duration kLongestPauseAtBegin = absl::Seconds(5);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
 constexpr char kTakeACopy[] =
     "copy another replica where it runs (hookgate cluster snapshot DATA_DIR FILE), and put the "
-    "copy "
-    "in place here (hookgate cluster reseed FILE DATA_DIR)";
+    "copy in place here (hookgate cluster reseed FILE DATA_DIR)";
 
 uint64_t RandomWriter() {
   absl::BitGen random;
@@ -67,16 +64,11 @@ ReplicaOptions Replica::LogOptions(bool found) {
 // An engine that is busy with a fault of its own, or with others' records, is asked again: who starts
 // with an empty folder would end otherwise.
 absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& founding_epoch) {
-  for (absl::Duration pause = kFirstPauseAtBegin;;
-       pause = std::min(2 * pause, kLongestPauseAtBegin)) {
-    absl::StatusOr<ReplicaBeginning> beginning = TryBegin(found, founding_epoch);
-    // Who founds a log may have done so in an attempt that seems to have failed: a person looks.
-    if (found || !absl::IsUnavailable(beginning.status())) return beginning;
-    Log(Severity::kWarning, "waiting for the cluster's log",
-        {{"error", beginning.status().ToString()}});
-    if (config_.on_wait) config_.on_wait(beginning.status());
-    Pause(pause);
-  }
+  // Who founds a log may have done so in an attempt that seems to have failed: a person looks.
+  if (found) return TryBegin(found, founding_epoch);
+  return AwaitLog<ReplicaBeginning>([&] { return TryBegin(found, founding_epoch); },
+                                    config_.on_wait,
+                                    [this](absl::Duration length) { Pause(length); });
 }
 
 // Whoever comes first writes the genesis; the others find it.

@@ -12,6 +12,7 @@
 #include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
+#include "server/cluster/await_log.h"
 #include "server/gateway/cluster_status.h"
 #include "server/gateway/fill_status.h"
 #include "server/gateway/reload.h"
@@ -27,9 +28,6 @@ constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
 constexpr absl::Duration kPeerGrace = absl::Milliseconds(500);
 // From a replica to another and back, beside what its append takes.
 constexpr absl::Duration kLongestHop = absl::Seconds(1);
-// Between attempts of a replica that holds nothing yet to reach the engine.
-constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
@@ -112,17 +110,9 @@ absl::Status Gateway::OpenReplicatedLog() {
   replicated_log_ = *std::move(log);
   cluster.replica.on_wait = [this](const absl::Status& reason) { NoteWaiting(reason); };
   const bool serves_without = !cluster.log.genesis.empty();
-  absl::StatusOr<std::string> identity = replicated_log_->Identity();
-  // Machines that boot together: the engine is there in a moment, or as soon as it is mended.
-  for (absl::Duration pause = kFirstPause;
-       absl::IsUnavailable(identity.status()) && !serves_without;
-       pause = std::min(2 * pause, kLongestPause)) {
-    Log(Severity::kWarning, "waiting for the cluster's log",
-        {{"error", identity.status().ToString()}});
-    NoteWaiting(identity.status());
-    absl::SleepFor(pause);
-    identity = replicated_log_->Identity();
-  }
+  const auto ask = [this] { return replicated_log_->Identity(); };
+  const absl::StatusOr<std::string> identity =
+      serves_without ? ask() : AwaitLog<std::string>(ask, cluster.replica.on_wait, &absl::SleepFor);
   const absl::Status& reached = identity.status();
   if (!reached.ok() && !(absl::IsUnavailable(reached) && serves_without)) {
     return Annotate(reached, absl::StrCat("cluster ", cluster.replica.cluster));
