@@ -673,15 +673,15 @@ TEST(SqliteEventLogTest, ReadingNeedsNoFileDescriptor) {
   PutIntoQuarantine(*log, "bad");
   const auto id = CreateSubscription(*log, "billing", "settings", At(0), 0);
   ASSERT_TRUE(id.ok()) << id.status();
-  rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  constexpr int kReaders = 20;
+  absl::Notification limited;
+  absl::BlockingCounter reading(kReaders);
+  absl::Notification limited_no_more;
   std::atomic<int> failed = 0;
   std::vector<std::thread> readers;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < kReaders; ++i) {
     readers.emplace_back([&] {
+      limited.WaitForNotification();
       for (int round = 0; round < 20; ++round) {
         const bool all = log->Get(1).ok() && log->Find("openai", "wh_2").ok() &&
                          log->Read(0, kAll, {}).ok() && log->List({}, kAll, {}).ok() &&
@@ -691,11 +691,22 @@ TEST(SqliteEventLogTest, ReadingNeedsNoFileDescriptor) {
                          log->LoadSubscriptions().ok() && log->LoadSubscription(*id).ok();
         if (!all) ++failed;
       }
+      reading.DecrementCount();
+      limited_no_more.WaitForNotification();
     });
   }
-  for (std::thread& reader : readers) reader.join();
+  // The threads begin before and end after it: a sanitizer that looks at them then needs descriptors.
+  rlimit before;
+  EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  limited.Notify();
+  reading.Wait();
   const auto stored = Append(*log, NewEvent("new"));
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  limited_no_more.Notify();
+  for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(failed, 0);
   EXPECT_TRUE(stored.ok()) << stored.status();
 }

@@ -190,16 +190,31 @@ TEST(UnprovenConnectionsTest, HaveABoundOfTheirOwn) {
 // then waited for the lock that its own thread had, and the port was closed for ever.
 TEST(ConnectionTableThreadsTest, NoConnectionEndsWhileTheTableLooksAtIt) {
   static thread_local bool looking = false;
+  struct World {
+    std::mutex mu;
+    ConnectionTable table{
+        ConnectionTable::Limits{.all = 1, .of_an_address = 1, .refusing = 0, .unproven = 1}};
+    std::atomic<bool> ended_under_lock = false;
+  };
   struct Connection final : TrackedConnection {
-    ~Connection() override { ended_under_lock = ended_under_lock || looking; }
+    explicit Connection(World& in) : world(in) {}
+    ~Connection() override {
+      if (looking) {  // With the lock: to take it here would be the end.
+        world.ended_under_lock = true;
+        world.table.Remove(id);
+        return;
+      }
+      const std::lock_guard<std::mutex> lock(world.mu);
+      world.table.Remove(id);
+    }
     void MakeRoom() override {}
     using TrackedConnection::SetState;
-    std::atomic<bool>& ended_under_lock;
-    explicit Connection(std::atomic<bool>& ended) : ended_under_lock(ended) {}
+    World& world;
+    int64_t id = 0;
   };
-  std::mutex mu;
-  ConnectionTable table({.all = 1, .of_an_address = 1, .refusing = 0, .unproven = 1});
-  std::atomic<bool> ended_under_lock = false;
+  World world;
+  std::mutex& mu = world.mu;
+  ConnectionTable& table = world.table;
   std::atomic<int64_t> looks_taken = 0;
   std::atomic<bool> stop = false;
   std::thread looks([&] {
@@ -217,23 +232,20 @@ TEST(ConnectionTableThreadsTest, NoConnectionEndsWhileTheTableLooksAtIt) {
     }
   });
   for (int i = 0; i < 200; ++i) {
-    auto connection = std::make_shared<Connection>(ended_under_lock);
+    auto connection = std::make_shared<Connection>(world);
     connection->SetState(ConnectionState::kBusy, absl::ZeroDuration());
-    ConnectionTable::Decision decision;
     {
       const std::lock_guard<std::mutex> lock(mu);
-      decision = table.Admit(V4(2), /*exempt=*/false);
-      table.Add(decision.id, connection);
+      connection->id = table.Admit(V4(2), /*exempt=*/false).id;
+      table.Add(connection->id, connection);
     }
     const int64_t taken = looks_taken;
     while (looks_taken == taken) std::this_thread::yield();
     connection = nullptr;  // While the other one looks.
-    const std::lock_guard<std::mutex> lock(mu);
-    table.Remove(decision.id);
   }
   stop = true;
   looks.join();
-  EXPECT_FALSE(ended_under_lock);
+  EXPECT_FALSE(world.ended_under_lock);
 }
 
 }  // namespace
