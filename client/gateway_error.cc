@@ -42,7 +42,7 @@ std::string CursorIn(const GatewayError& error, const std::string& key) {
 }
 
 // Where to go on when the cursor in hand is of no use.
-std::string StartAnew(const GatewayError& error) {
+std::string StartAgain(const GatewayError& error) {
   const std::string cursor = CursorIn(error, "earliest_cursor");
   return cursor.empty() ? "start from the earliest event"
                         : absl::StrCat("start from the earliest event (cursor ", cursor, ")");
@@ -54,13 +54,13 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
         "Retention has removed events after this cursor: they are lost to this subscriber. To go "
         "on "
         "with the events that are still stored, ",
-        StartAnew(error), ".");
+        StartAgain(error), ".");
   }
   if (error.reason == "CURSOR_OF_ANOTHER_LOG") {
     return absl::StrCat(
         "The gateway's log is not the one that gave this cursor: its data folder was replaced, or "
         "this is another gateway. If that is intended, ",
-        StartAnew(error), ".");
+        StartAgain(error), ".");
   }
   if (error.reason == "CURSOR_OF_ANOTHER_HISTORY") {
     const std::string common = CursorIn(error, "common_cursor");
@@ -68,9 +68,9 @@ std::string NextStep(const GatewayError& error, absl::string_view target) {
         "The gateway's log was put back to an older state (a backup, or a copied folder), so "
         "events "
         "that this subscriber has handled may be gone, and others have their sequences. To go on, ",
-        common.empty() ? StartAnew(error)
+        common.empty() ? StartAgain(error)
                        : absl::StrCat("start where both are still the same (cursor ", common,
-                                      "), or ", StartAnew(error)),
+                                      "), or ", StartAgain(error)),
         ".");
   }
   switch (error.status.code()) {

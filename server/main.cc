@@ -36,7 +36,7 @@
 #include "server/gateway/service_manager.h"
 #include "server/gateway/signals.h"
 #include "server/restore/restore_log.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 #include "version/version.h"
 
 ABSL_FLAG(std::string, config, "",
@@ -229,10 +229,10 @@ int CheckConfig(const Options& options, const Problems& problems) {
 }
 
 int VerifyAndReport(const std::string& data_dir) {
-  const absl::StatusOr<LogReport> report =
-      VerifyLog({.data_dir = data_dir, .progress = [](absl::string_view what) {
-                   std::cerr << "hookgated: " << what << std::endl;
-                 }});
+  const absl::StatusOr<VerifyReport> report =
+      VerifyEventLog({.data_dir = data_dir, .progress = [](absl::string_view what) {
+                        std::cerr << "hookgated: " << what << std::endl;
+                      }});
   if (!report.ok()) return Fail(kNotSound, report.status());
   std::cout << ReportText(*report);
   return report->total_findings == 0 ? EXIT_SUCCESS : kNotSound;
@@ -383,7 +383,8 @@ int main(int argc, char** argv) {
   // each message that a stranger sends.
   google::protobuf::SetLogHandler(nullptr);
   hookgate::HideProcess();
-  // Where a file may not become longer (ulimit -f) that is an error of the write, as a full disk is.
+  // Where a file may not become longer (ulimit -f) that is an error of the write, as a full disk
+  // is.
   signal(SIGXFSZ, SIG_IGN);
 #ifdef NDEBUG
   // Debian builds Abseil so that each lock is looked up in a graph of all locks, under one more

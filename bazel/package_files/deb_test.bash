@@ -89,7 +89,7 @@ check "it is purged" dpkg --purge hookgate
 check "config and secrets are gone" test ! -e /etc/hookgate
 check "so are the links of the unit" test ! -e "$wanted" -a ! -e /etc/systemd/system/hookgated.service
 check "the log stays" test -s "$data/events.db"
-check "it can be installed anew" install_deb "$new"
+check "it can be installed again" install_deb "$new"
 check "as the first time" is /etc/hookgate/secrets "700 root:root"
 check "and purged" dpkg --purge hookgate
 

@@ -48,7 +48,7 @@ int CallInBatches(const BatchedCall<Stub, Request, Response>& call, Stub& stub,
                   const std::vector<int64_t>& numbers, const Flags& flags, Connection& connection,
                   Environment& environment) {
   const Style style = StyleOf(flags, environment);
-  int exit_code = kFine;
+  int exit_code = kSuccess;
   for (size_t begin = 0; begin < numbers.size(); begin += call.max_batch) {
     Request request = call.request;
     const size_t end = std::min(begin + call.max_batch, numbers.size());

@@ -65,19 +65,19 @@ int UnknownCommand(const CommandGroup* group, absl::string_view word, Environmen
 int Help(const Arguments& arguments, Environment& environment) {
   if (arguments.empty() || IsHelp(arguments[0]) || arguments[0] == "help") {
     environment.out << Overview(Commands(), CommandGroups());
-    return kFine;
+    return kSuccess;
   }
   const CommandGroup* group = Find(CommandGroups(), arguments[0]);
   if (group != nullptr && arguments.size() == 1) {
     environment.out << OverviewOf(*group, Commands());
-    return kFine;
+    return kSuccess;
   }
   const std::string& word = arguments[group == nullptr ? 0 : 1];
   const std::string name = group == nullptr ? word : absl::StrCat(group->name, " ", word);
   const Command* command = Find(Commands(), name);
   if (command == nullptr) return UnknownCommand(group, word, environment);
   environment.out << HelpOf(*command);
-  return kFine;
+  return kSuccess;
 }
 
 absl::Status CheckArguments(const Command& command, const Arguments& arguments) {
@@ -109,7 +109,7 @@ int RunCommand(const Command& command, const Arguments& arguments, Environment& 
   // Whatever else is said: who asks for help has not got it right yet.
   if (std::any_of(arguments.begin(), arguments.end(), IsHelp)) {
     environment.out << HelpOf(command);
-    return kFine;
+    return kSuccess;
   }
   const absl::StatusOr<Flags> flags =
       Flags::Parse(command.flags, arguments, environment.get_variable, environment.zone);
@@ -160,7 +160,7 @@ int Dispatch(const Arguments& arguments, Environment& environment) {
   if (name == "help" || IsHelp(name)) return Help(rest, environment);
   if (name == "--version") {
     environment.out << "hookgate " << Version() << "\n";
-    return kFine;
+    return kSuccess;
   }
   if (const CommandGroup* group = Find(CommandGroups(), name)) {
     return RunInGroup(*group, rest, environment);

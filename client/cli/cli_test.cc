@@ -34,7 +34,7 @@ TEST_F(CommandLineTest, TheOverviewIsAnAnswerToWhoAsks) {
   for (const std::vector<std::string>& line :
        std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"help"}, {"help", "--help"}}) {
     const Outcome outcome = Run(line);
-    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.exit_code, kSuccess);
     EXPECT_EQ(outcome.out, overview);
     EXPECT_EQ(outcome.err, "");
   }
@@ -43,7 +43,7 @@ TEST_F(CommandLineTest, TheOverviewIsAnAnswerToWhoAsks) {
 TEST_F(CommandLineTest, EveryCommandExplainsItself) {
   for (const std::string& name : kNames) {
     const Outcome outcome = Run({name, "--help"});
-    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.exit_code, kSuccess);
     EXPECT_EQ(outcome.err, "");
     EXPECT_THAT(outcome.out, AllOf(StartsWith("hookgate " + name + ": "),
                                    HasSubstr("\nUsage: hookgate " + name + " [flags]\n"),
@@ -56,8 +56,8 @@ TEST_F(CommandLineTest, EveryCommandExplainsItself) {
   }
 }
 
-// It came back from gRPC's library as exit code 1 and "the request could not be sent", with a line of
-// libprotobuf, and did not say which argument it was.
+// It came back from gRPC's library as exit code 1 and "the request could not be sent", with a line
+// of libprotobuf, and did not say which argument it was.
 TEST_F(CommandLineTest, WhatIsNotUtf8IsWrongUsageInEveryCommand) {
   int flags = 0;
   for (const Command& command : Commands()) {
@@ -88,7 +88,7 @@ TEST_F(CommandLineTest, EveryGroupExplainsItselfAndItsCommands) {
       {"quarantine", {"list", "show", "retry", "discard"}}};
   for (const auto& [group, names] : groups) {
     const Outcome overview = Run({group, "--help"});
-    EXPECT_EQ(overview.exit_code, kFine);
+    EXPECT_EQ(overview.exit_code, kSuccess);
     EXPECT_EQ(Run({"help", group}).out, overview.out);
     EXPECT_EQ(Run({group}).exit_code, kWrongUsage);
     EXPECT_EQ(Run({group}).err, overview.out);
@@ -96,7 +96,7 @@ TEST_F(CommandLineTest, EveryGroupExplainsItselfAndItsCommands) {
     for (const std::string& name : names) {
       EXPECT_THAT(overview.out, HasSubstr("\n  " + name + " "));
       const Outcome outcome = Run({group, name, "--help"});
-      EXPECT_EQ(outcome.exit_code, kFine);
+      EXPECT_EQ(outcome.exit_code, kSuccess);
       const std::string command = absl::StrCat("hookgate ", group, " ", name);
       EXPECT_THAT(outcome.out, AllOf(StartsWith(absl::StrCat(command, ": ")),
                                      HasSubstr(absl::StrCat("\nUsage: ", command, " ")),
@@ -124,7 +124,7 @@ TEST_F(CommandLineTest, AnUnknownCommandOfAGroupNamesTheNearest) {
 
 TEST_F(CommandLineTest, TellsItsVersion) {
   const Outcome outcome = Run({"--version"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, absl::StrCat("hookgate ", Version(), "\n"));
 }
 
@@ -200,7 +200,7 @@ TEST_F(CommandLineTest, OutputThatCannotBeWrittenIsAnError) {
 TEST_F(CommandLineTest, AReaderThatWentAwayIsNone) {
   out_error_ = EPIPE;
   const Outcome outcome = Run({"--help"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
 }
 

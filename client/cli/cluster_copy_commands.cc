@@ -21,7 +21,7 @@ int RunSnapshot(const Flags& flags, Environment& environment) {
   const absl::StatusOr<SnapshotReport> report = SnapshotLog(options);
   if (!report.ok()) return Fail(kFailed, report.status().message(), environment);
   environment.out << PrintableLines(ReportText(*report));
-  return kFine;
+  return kSuccess;
 }
 
 int RunReseed(const Flags& flags, Environment& environment) {
@@ -35,7 +35,7 @@ int RunReseed(const Flags& flags, Environment& environment) {
   const absl::StatusOr<RestoreReport> report = RestoreLog(options);
   if (!report.ok()) return Fail(kFailed, report.status().message(), environment);
   environment.out << PrintableLines(ReportText(*report));
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ Command ClusterSnapshotCommand() {
       .arguments = {.usage = "DATA_DIR FILE", .least = 2, .most = 2, .any_bytes = true},
       .examples = {{"hookgate cluster snapshot /var/lib/hookgate copy.db",
                     "Copy what the replica of this machine holds."}},
-      .exits = {{kFine, "FILE is the copy, and is on the disk."},
+      .exits = {{kSuccess, "FILE is the copy, and is on the disk."},
                 {kFailed,
                  "There is no copy: FILE is there already, DATA_DIR holds no replica's "
                  "log, or what is printed went wrong."},
@@ -90,7 +90,7 @@ Command ClusterReseedCommand() {
                     "Begin with what another replica had."},
                    {"hookgate cluster reseed copy.db /var/lib/hookgate --force",
                     "The same, of a replica whose history differs."}},
-      .exits = {{kFine, "DATA_DIR holds the copy. Start hookgated."},
+      .exits = {{kSuccess, "DATA_DIR holds the copy. Start hookgated."},
                 {kFailed,
                  "Nothing was changed: a hookgated runs on DATA_DIR, something would be "
                  "lost, SNAPSHOT is no sound copy of a replica, or what is printed went "

@@ -254,7 +254,7 @@ int Run(const Flags& flags, Environment& environment) {
   const bool nobody_answered = std::all_of(answers.begin(), answers.end(),
                                            [](const Answer& answer) { return answer.unreachable; });
   if (nobody_answered) return kUnreachable;
-  return problems.empty() ? kFine : kFailed;
+  return problems.empty() ? kSuccess : kFailed;
 }
 
 }  // namespace
@@ -278,7 +278,7 @@ Command ClusterStatusCommand() {
                     "Is the cluster well?"},
                    {"hookgate cluster status --output json | jq -r .cluster.leader_address",
                     "Where does the leader take calls?"}},
-      .exits = {{kFine, "All that were asked are well, and somebody leads."},
+      .exits = {{kSuccess, "All that were asked are well, and somebody leads."},
                 {kFailed, "Something is wrong, and is printed."},
                 {kWrongUsage, "The command line is wrong."},
                 {kUnreachable, "No gateway answered in time."}},

@@ -58,7 +58,7 @@ TEST_F(ClusterStatusTest, ShowsReplicasBesideEachOther) {
   b.set_engine_server("");
   const Outcome outcome = Run({"cluster", "status", "a:1", "b:2"});
   EXPECT_EQ(outcome.err, "");
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(
       outcome.out,
       "cluster hooks, epoch e1\n"
@@ -71,7 +71,7 @@ TEST_F(ClusterStatusTest, ShowsReplicasBesideEachOther) {
       "b is not ready: does not lead\n");
   asked_of_ = 0;
   const Outcome json = Run({"cluster", "status", "a:1", "b:2", "--output=json"});
-  EXPECT_EQ(json.exit_code, kFine);
+  EXPECT_EQ(json.exit_code, kSuccess);
   EXPECT_THAT(
       json.out,
       AllOf(HasSubstr(R"({"target":"a:1","ready":true,"epoch":"e1","cluster":{"name":"hooks")"),

@@ -67,7 +67,7 @@ class ConflictsTest : public CliTest {
 
 TEST_F(ConflictsTest, ListsThem) {
   const Outcome outcome = Run({"conflicts", "list"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out,
             "SEQUENCE  LAST CAME  TIMES  SOURCE  WEBHOOK-ID  BYTES\n"
             "      42  3 min ago      2  openai  wh_1            7\n"
@@ -78,7 +78,7 @@ TEST_F(ConflictsTest, ListsThem) {
 
 TEST_F(ConflictsTest, ShowsBothBodies) {
   const Outcome outcome = Run({"conflicts", "show", "42"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out,
             "sequence    42\n"
             "source      openai\n"
@@ -107,7 +107,7 @@ TEST_F(ConflictsTest, DiscardsWhatIsNamedOrAll) {
   EXPECT_EQ(one.exit_code, kFailed);
   EXPECT_EQ(one.out, "42 discarded\n43 not found\n");
   discarded_.clear();
-  EXPECT_EQ(Run({"conflicts", "discard", "--all", "--yes"}).exit_code, kFine);
+  EXPECT_EQ(Run({"conflicts", "discard", "--all", "--yes"}).exit_code, kSuccess);
   EXPECT_THAT(discarded_, ElementsAre(42, 7));
 }
 

@@ -84,7 +84,7 @@ int Run(const Flags& flags, Environment& environment) {
   }
   if (sequences.empty()) {
     if (!IsJson(flags)) environment.out << "There is nothing to discard.\n";
-    return kFine;
+    return kSuccess;
   }
   const std::string question =
       absl::StrCat("Discard the other bodies of ", sequences.size(), " event",
@@ -122,7 +122,7 @@ Command ConflictsDiscardCommand() {
            ColorFlag()},
       .examples = {{"hookgate conflicts discard 42", "Of this event, after a question."},
                    {"hookgate conflicts discard --all --yes", "All, without one."}},
-      .exits = {{kFine, "They are removed, or there was nothing to discard."},
+      .exits = {{kSuccess, "They are removed, or there was nothing to discard."},
                 {kFailed, "The answer was no, one is not there, or the gateway refused."},
                 {kWrongUsage,
                  "The command line is wrong, or --yes is missing without a terminal; "

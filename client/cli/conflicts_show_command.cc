@@ -66,7 +66,7 @@ int Run(const Flags& flags, Environment& environment) {
   } else {
     environment.out << PageOf(response, ReaderOf(flags, environment));
   }
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ Command ConflictsShowCommand() {
                        {"diff <(hookgate get --sequence 42 --raw) "
                         "<(hookgate conflicts show 42 --raw first)",
                         "Where do the bodies differ?"}},
-          .exits = {{kFine, "It was printed."},
+          .exits = {{kSuccess, "It was printed."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong."},
                     {kUnreachable, "No gateway answered in time."},

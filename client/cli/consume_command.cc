@@ -90,7 +90,7 @@ class Consumption {
     const absl::Status end = consumer_.Run(
         [this](const v1::Delivery& delivery, Hold& hold) { return Handle(delivery, hold); });
     absl::MutexLock lock(&mu_);
-    if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
+    if (!environment_.out.good()) return kSuccess;  // Finish says what there is to say.
     Say(absl::StrCat(acked_, " acked, ", nacked_, " nacked"), environment_);
     if (!not_started_.empty()) {
       return Fail(kNotStarted,
@@ -100,7 +100,7 @@ class Consumption {
     }
     if (absl::IsNotFound(end)) return Fail(kNotFound, end.message(), environment_);
     if (!end.ok()) return Fail(kFailed, end.message(), environment_);
-    return kFine;
+    return kSuccess;
   }
 
  private:
@@ -270,7 +270,7 @@ Command ConsumeCommand() {
                     "Four at a time; each until ./retry-batch exits 0."},
                    {"hookgate consume billing --max-events 1 --output json",
                     "Receive one event, print and ack it."}},
-      .exits = {{kFine, "It was ended by Ctrl-C, SIGTERM or SIGHUP, or by --max-events."},
+      .exits = {{kSuccess, "It was ended by Ctrl-C, SIGTERM or SIGHUP, or by --max-events."},
                 {kFailed, "The gateway refused permanently, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong."},
                 {kNotFound, "There is no such subscription (any more)."},

@@ -83,7 +83,7 @@ Command DeadLettersDiscardCommand() {
                    {"hookgate dead-letters discard billing --all --yes", "All, without one."},
                    {"hookgate dead-letters discard billing --older-than 2w --preview",
                     "How many are older than two weeks?"}},
-      .exits = {{kFine, "They were discarded, or there was nothing to discard."},
+      .exits = {{kSuccess, "They were discarded, or there was nothing to discard."},
                 {kFailed, "The answer was no, one could not be discarded, or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},

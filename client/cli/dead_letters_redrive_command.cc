@@ -87,7 +87,7 @@ Command DeadLettersRedriveCommand() {
                    {"hookgate dead-letters redrive billing --all", "All of them."},
                    {"hookgate dead-letters redrive billing --reason-contains 'no route'",
                     "Those that failed because of the network."}},
-      .exits = {{kFine, "They were redriven, or there was nothing to redrive."},
+      .exits = {{kSuccess, "They were redriven, or there was nothing to redrive."},
                 {kFailed, "One could not be redriven, or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},

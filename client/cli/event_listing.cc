@@ -169,7 +169,7 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
   }
   if (!json) environment.out << Closing(listing, shown, flags, now, environment.zone);
   if (!json && listing.note) environment.out << listing.note(*connection);
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace hookgate::cli

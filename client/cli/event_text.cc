@@ -70,7 +70,7 @@ std::string EventLine(const v1::Event& event, const Reader& reader) {
   return absl::StrJoin(parts, "  ");
 }
 
-std::string EventPage(const v1::Event& event, const Reader& reader) {
+std::string EventDetails(const v1::Event& event, const Reader& reader) {
   std::vector<Field> fields = {
       {"sequence", absl::StrCat(event.sequence())},
       {"type", event.type(), LookOfType(event.type())},

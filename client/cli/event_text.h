@@ -15,7 +15,7 @@ namespace hookgate::cli {
 std::string EventLine(const v1::Event& event, const Reader& reader);
 
 // Every field on a line of its own, then the payload.
-std::string EventPage(const v1::Event& event, const Reader& reader);
+std::string EventDetails(const v1::Event& event, const Reader& reader);
 
 // The same fields as EventLine's, as columns.
 std::vector<Table::Column> EventColumns();

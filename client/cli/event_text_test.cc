@@ -55,31 +55,32 @@ TEST(EventLineTest, StaysOneHarmlessLine) {
 TEST(EventPageTest, ShowsABodyOfUnknownTypeAsItCame) {
   v1::Event event = MakeEvent(1);
   event.mutable_unrecognized()->set_raw_json("{\n  \"type\": \"x\"\n}\n");
-  EXPECT_THAT(EventPage(event, kReader), EndsWith("body of a type that the gateway does not know:\n"
-                                                  "  {\n"
-                                                  "    \"type\": \"x\"\n"
-                                                  "  }\n"));
+  EXPECT_THAT(EventDetails(event, kReader),
+              EndsWith("body of a type that the gateway does not know:\n"
+                       "  {\n"
+                       "    \"type\": \"x\"\n"
+                       "  }\n"));
 }
 
 TEST(EventPageTest, SaysWhenThePayloadIsOfANewerSchema) {
   v1::Event event = MakeEvent(1);
   event.clear_payload();
-  EXPECT_THAT(EventPage(event, kReader),
+  EXPECT_THAT(EventDetails(event, kReader),
               EndsWith("payload of a type that this hookgate does not know\n"));
 }
 
 TEST(EventPageTest, ShowsTheTracesThatThereAre) {
   v1::Event event = MakeEvent(1);
-  EXPECT_THAT(EventPage(event, kReader), Not(HasSubstr("trace")));
+  EXPECT_THAT(EventDetails(event, kReader), Not(HasSubstr("trace")));
   event.set_trace_parent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
   event.set_sender_trace_parent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
-  const std::string page = EventPage(event, kReader);
+  const std::string page = EventDetails(event, kReader);
   EXPECT_THAT(page, HasSubstr("\ntrace           00-4bf92f3577b34da6a3ce929d0e0e4736-"));
   EXPECT_THAT(page, HasSubstr("\nsender's trace  00-0af7651916cd43dd8448eb211c80319c-"));
 }
 
 TEST(EventPageTest, IsHarmless) {
-  const std::string page = EventPage(Hostile(), kReader);
+  const std::string page = EventDetails(Hostile(), kReader);
   EXPECT_THAT(page, Not(HasSubstr("\x1b")));
   EXPECT_THAT(page, Not(HasSubstr("\r")));
   EXPECT_THAT(page, HasSubstr("subject       \\x1b[2J\\r\\n\n"));

@@ -33,7 +33,7 @@ class EventsTest : public CliTest {
 TEST_F(EventsTest, PrintsATable) {
   Hold(1);
   const Outcome outcome = Run({"events"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "RECEIVED                   AGE        TYPE          SUBJECT  SOURCE  WEBHOOK-ID  "

@@ -4,7 +4,7 @@
 
 namespace hookgate::cli {
 
-inline constexpr int kFine = 0;
+inline constexpr int kSuccess = 0;
 inline constexpr int kFailed = 1;         // The gateway refused, or something else went wrong.
 inline constexpr int kWrongUsage = 2;     // The command line is wrong; nothing was done.
 inline constexpr int kUnreachable = 3;    // Nobody answered in time.

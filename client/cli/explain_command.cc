@@ -79,7 +79,7 @@ int Run(const Flags& flags, Environment& environment) {
   } else {
     environment.out << ExplainPage(WhatIs(request), response, ReaderOf(flags, environment));
   }
-  return response.has_event() ? kFine : kNotFound;
+  return response.has_event() ? kSuccess : kNotFound;
 }
 
 }  // namespace
@@ -117,7 +117,7 @@ Command ExplainCommand() {
                    {"hookgate explain evt_abc", "Has it arrived, and if not, why?"},
                    {"hookgate explain 42 --subscription billing --output json",
                     "Where the 42nd event is in billing, for a script."}},
-      .exits = {{kFine, "The event was explained."},
+      .exits = {{kSuccess, "The event was explained."},
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong."},
                 {kUnreachable, "No gateway answered in time."},

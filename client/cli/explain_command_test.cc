@@ -77,7 +77,7 @@ TEST_F(ExplainTest, SaysHowTheEventCameAndWhereItIs) {
                               Ago(absl::Minutes(7)), " end_time ", Ago(absl::Minutes(7)),
                               " end: DELIVERY_END_NACKED reason: 'smtp down' }"))));
   const Outcome outcome = Run({"explain", "batch_7"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(
       outcome.out,
       "sequence    7\n"
@@ -276,7 +276,7 @@ TEST_F(ExplainTest, RawPrintsTheBodyAlone) {
 TEST_F(ExplainTest, PrintsOneJsonObject) {
   Answer(DeliveryOf("billing", "state: DELIVERY_STATE_ACKED"));
   const Outcome outcome = Run({"explain", "7", "--output=json"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 1);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr(R"("state":"DELIVERY_STATE_ACKED")"),
                                  HasSubstr(R"("webhook_id":"wh_7")")));

@@ -82,7 +82,7 @@ class FailuresTest : public CliTest {
 TEST_F(FailuresTest, PrintsATableAndHowManyThereAre) {
   Hold(2);
   const Outcome outcome = Run({"failures"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "RECEIVED                   AGE        TYPE          SUBJECT  SOURCE  WEBHOOK-ID  "
@@ -98,7 +98,7 @@ TEST_F(FailuresTest, PrintsATableAndHowManyThereAre) {
 TEST_F(FailuresTest, PrintsOneJsonObjectALine) {
   Hold(2);
   const Outcome outcome = Run({"failures", "--output", "json"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   const auto line = [](int i) {
     return absl::StrCat(
@@ -121,7 +121,7 @@ TEST_F(FailuresTest, SaysInWordsThatThereAreNone) {
   EXPECT_EQ(Run({"failures", "--since", "2d", "--until", "1d"}).out,
             "No failures from 2025-06-13 17:16:40+02:00 to 2025-06-14 17:16:40+02:00.\n");
   const Outcome json = Run({"failures", "--output=json"});
-  EXPECT_EQ(json.exit_code, kFine);
+  EXPECT_EQ(json.exit_code, kSuccess);
   EXPECT_EQ(json.out, "");
 }
 
@@ -240,7 +240,7 @@ TEST_F(FailuresTest, UnhandledAreThoseWithSomethingToDo) {
   const auto listed = [this](const std::string& flag) {
     std::string sequences;
     const Outcome outcome = Run({"failures", flag, "--output=json"});
-    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.exit_code, kSuccess);
     for (int i = 1; i <= 6; ++i) {
       if (absl::StrContains(outcome.out, absl::StrCat("\"wh_", i, "\""))) {
         absl::StrAppend(&sequences, i);
@@ -284,7 +284,7 @@ TEST_F(FailuresTest, AChoiceGoesOnUntilTheLimitIsReached) {
 // A gateway of before has no states: its failures are listed all the same, but not chosen from.
 TEST_F(FailuresTest, GatewayWithoutStatesCannotChoose) {
   Hold(1);
-  EXPECT_EQ(Run({"failures"}).exit_code, kFine);
+  EXPECT_EQ(Run({"failures"}).exit_code, kSuccess);
   const Outcome outcome = Run({"failures", "--unhandled"});
   EXPECT_EQ(outcome.exit_code, kFailed);
   EXPECT_EQ(outcome.out, "");

@@ -7,7 +7,7 @@
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
 #include "client/cli/typed_path.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 
 namespace hookgate::cli {
 namespace {
@@ -16,7 +16,7 @@ namespace json = boost::json;
 
 constexpr char kName[] = "fsck";
 
-std::string ReportJson(const LogReport& report) {
+std::string ReportJson(const VerifyReport& report) {
   json::array findings;
   for (const Finding& finding : report.findings) {
     findings.push_back({{"where", finding.where}, {"what", finding.what}});
@@ -44,14 +44,14 @@ int Run(const Flags& flags, Environment& environment) {
   options.data_dir = FromWhereTyped(flags.arguments()[0], environment);
   options.max_findings = static_cast<size_t>(flags.Int("max-findings"));
   options.progress = [&](absl::string_view what) { Say(what, environment); };
-  const absl::StatusOr<LogReport> report = VerifyLog(options);
+  const absl::StatusOr<VerifyReport> report = VerifyEventLog(options);
   if (!report.ok()) return Fail(kNotChecked, report.status().message(), environment);
   if (IsJson(flags)) {
     environment.out << ReportJson(*report) << "\n";
   } else {
     environment.out << PrintableLines(ReportText(*report));
   }
-  return report->total_findings == 0 ? kFine : kFailed;
+  return report->total_findings == 0 ? kSuccess : kFailed;
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ Command FsckCommand() {
       .examples = {{"hookgate fsck hookgate-data", "Is the log sound?"},
                    {"hookgate fsck backup.db", "Is a backup sound?"},
                    {"hookgate fsck /var/lib/hookgate --output json", "The same, for a script."}},
-      .exits = {{kFine, "The log is sound."},
+      .exits = {{kSuccess, "The log is sound."},
                 {kFailed, "Something is wrong with it, and is printed."},
                 {kWrongUsage, "The command line is wrong."},
                 {kNotChecked,

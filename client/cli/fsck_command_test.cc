@@ -28,7 +28,7 @@ class FsckCommandTest : public CliTest {
 
 TEST_F(FsckCommandTest, SoundLog) {
   const Outcome outcome = Run({"fsck", folder_});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("events         0"));
   EXPECT_THAT(outcome.out, HasSubstr("sound"));
   EXPECT_EQ(outcome.err, "");
@@ -70,7 +70,7 @@ TEST_F(FsckCommandTest, FolderMustBeNamed) { EXPECT_EQ(Run({"fsck"}).exit_code, 
 TEST_F(FsckCommandTest, FolderIsTakenFromWhereTheCommandWasTyped) {
   const size_t slash = folder_.rfind('/');
   variables_["BUILD_WORKING_DIRECTORY"] = folder_.substr(0, slash);
-  EXPECT_EQ(Run({"fsck", folder_.substr(slash + 1)}).exit_code, kFine);
+  EXPECT_EQ(Run({"fsck", folder_.substr(slash + 1)}).exit_code, kSuccess);
 }
 
 }  // namespace

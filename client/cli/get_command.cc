@@ -62,10 +62,11 @@ int Run(const Flags& flags, Environment& environment) {
   } else if (IsJson(flags)) {
     environment.out << EventJson(response.event()) << "\n";
   } else {
-    environment.out << EventPage(response.event(), {environment.clock.WallNow(), environment.zone,
-                                                    StyleOf(flags, environment)});
+    environment.out << EventDetails(
+        response.event(),
+        {environment.clock.WallNow(), environment.zone, StyleOf(flags, environment)});
   }
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -102,7 +103,7 @@ Command GetCommand() {
                    {"hookgate get --sequence 42 --output json", "The 42nd event, for a script."},
                    {"hookgate get --sequence 42 --raw > body.json",
                     "The signed bytes, such as for `hookgate send --file body.json`."}},
-      .exits = {{kFine, "The event was printed."},
+      .exits = {{kSuccess, "The event was printed."},
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong."},
                 {kUnreachable, "No gateway answered in time."},

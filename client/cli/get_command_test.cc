@@ -31,7 +31,7 @@ class GetTest : public CliTest {
 
 TEST_F(GetTest, ShowsTheWholeEvent) {
   const Outcome outcome = Run({"get", "--sequence=7"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "sequence      7\n"
@@ -65,7 +65,7 @@ TEST_F(GetTest, FindsByTheSendersKey) {
 
 TEST_F(GetTest, PrintsJson) {
   const Outcome outcome = Run({"get", "--sequence=7", "--output=json"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(outcome.out, HasSubstr(R"({"sequence":"7","cursor":"c7",)"));
   EXPECT_EQ(outcome.out.find('\n'), outcome.out.size() - 1);
 }

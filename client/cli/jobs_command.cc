@@ -118,7 +118,7 @@ int RunCancel(const Flags& flags, Environment& environment) {
   environment.out << (IsJson(flags) ? MessageJson(job)
                                     : absl::StrCat("job ", id, ": ", Printable(JobText(job))))
                   << "\n";
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -148,7 +148,7 @@ Command JobsCancelCommand() {
       .arguments = {.usage = "SUBSCRIPTION ID", .least = 2, .most = 2},
       .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag()},
       .examples = {{"hookgate jobs cancel billing 3", "That was too much."}},
-      .exits = {{kFine, "It has ended."},
+      .exits = {{kSuccess, "It has ended."},
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},

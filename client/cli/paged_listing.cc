@@ -42,7 +42,7 @@ std::vector<FlagSpec> PagedListingFlags() {
 }
 
 std::vector<Command::Exit> ListingExits() {
-  return {{kFine, "The list was printed, even if it is empty."},
+  return {{kSuccess, "The list was printed, even if it is empty."},
           {kFailed, "The gateway refused, or the output could not be written."},
           {kWrongUsage, "The command line is wrong."},
           {kUnreachable, "No gateway answered in time."},
@@ -85,7 +85,7 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
     environment.out << Closing(listing, count, !page.next_page_token.empty());
     if (listing.remark != nullptr) environment.out << listing.remark(*connection);
   }
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace hookgate::cli

@@ -36,7 +36,7 @@ int Run(const Flags& flags, Environment& environment) {
   }
   if (ids.empty()) {
     if (!IsJson(flags)) environment.out << "There is nothing to discard.\n";
-    return kFine;
+    return kSuccess;
   }
   const std::string question = absl::StrCat("Discard ", ids.size(), " signed webhook",
                                             ids.size() == 1 ? "" : "s", " permanently?");
@@ -70,7 +70,7 @@ Command QuarantineDiscardCommand() {
       .examples = {{"hookgate quarantine discard 7", "This one, after a question."},
                    {"hookgate quarantine discard --all --source staging --yes",
                     "All from this source, without one."}},
-      .exits = {{kFine, "They are removed, or there was nothing to discard."},
+      .exits = {{kSuccess, "They are removed, or there was nothing to discard."},
                 {kFailed, "The answer was no, one is not there, or the gateway refused."},
                 {kWrongUsage,
                  "The command line is wrong, or --yes is missing without a terminal; "

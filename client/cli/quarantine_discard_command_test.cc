@@ -48,7 +48,7 @@ TEST_F(QuarantineDiscardTest, SaysWhatIsGone) {
 }
 
 TEST_F(QuarantineDiscardTest, AllIsAllThatIsThere) {
-  EXPECT_EQ(Run({"quarantine", "discard", "--all", "--yes"}).exit_code, kFine);
+  EXPECT_EQ(Run({"quarantine", "discard", "--all", "--yes"}).exit_code, kSuccess);
   EXPECT_THAT(discarded_, ElementsAre(1, 2));
 }
 
@@ -56,7 +56,7 @@ TEST_F(QuarantineDiscardTest, AsksOnATerminal) {
   in_is_terminal_ = true;
   in_ = "y\n";
   const Outcome outcome = Run({"quarantine", "discard", "--all"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "Discard 2 signed webhooks permanently? [y/N] ");
   EXPECT_THAT(discarded_, ElementsAre(1, 2));
 }
@@ -85,7 +85,7 @@ TEST_F(QuarantineDiscardTest, RefusesWhereNobodyCanBeAsked) {
 TEST_F(QuarantineDiscardTest, NothingToDiscardIsFine) {
   gateway_.admin.list_quarantined = [](const auto&, auto*) { return grpc::Status::OK; };
   const Outcome outcome = Run({"quarantine", "discard", "--all", "--yes"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, "There is nothing to discard.\n");
 }
 

@@ -51,7 +51,7 @@ class QuarantineListTest : public CliTest {
 TEST_F(QuarantineListTest, PrintsATableThatNobodyCanDisturb) {
   Hold(2);
   const Outcome outcome = Run({"quarantine", "list"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "ID  LAST CAME  TIMES  SOURCE  WEBHOOK-ID  REASON         DETAIL\n"
@@ -75,7 +75,7 @@ TEST_F(QuarantineListTest, SaysInWordsThatThereIsNothing) {
   Hold(0);
   EXPECT_EQ(Run({"quarantine", "list"}).out, "The quarantine is empty.\n");
   const Outcome of_source = Run({"quarantine", "list", "--source=staging"});
-  EXPECT_EQ(of_source.exit_code, kFine);
+  EXPECT_EQ(of_source.exit_code, kSuccess);
   EXPECT_EQ(of_source.out, "Nothing from this source is in quarantine.\n");
   EXPECT_EQ(requests_.back().source(), "staging");
   EXPECT_EQ(Run({"quarantine", "list", "--output=json"}).out, "");

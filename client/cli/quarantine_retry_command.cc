@@ -82,7 +82,7 @@ Command QuarantineRetryCommand() {
                  OutputFlag(), ColorFlag()}}),
       .examples = {{"hookgate quarantine retry 7 8", "These two."},
                    {"hookgate quarantine retry --all", "After an upgrade of hookgated."}},
-      .exits = {{kFine, "All of them are events now, or there was nothing to retry."},
+      .exits = {{kSuccess, "All of them are events now, or there was nothing to retry."},
                 {kFailed, "One still cannot be decoded or is not there; or the gateway refused."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable,

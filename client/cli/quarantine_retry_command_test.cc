@@ -68,7 +68,7 @@ TEST_F(QuarantineRetryTest, SaysWhatBecameOfEach) {
 }
 
 TEST_F(QuarantineRetryTest, IsFineWhenAllAreEvents) {
-  EXPECT_EQ(Run({"quarantine", "retry", "1", "2"}).exit_code, kFine);
+  EXPECT_EQ(Run({"quarantine", "retry", "1", "2"}).exit_code, kSuccess);
   EXPECT_EQ(Run({"quarantine", "retry", "1", "3"}).exit_code, kFailed);
   EXPECT_EQ(Run({"quarantine", "retry", "9"}).exit_code, kFailed);
 }
@@ -105,7 +105,7 @@ TEST_F(QuarantineRetryTest, ManyGoInSeveralCalls) {
 TEST_F(QuarantineRetryTest, NothingToRetryIsFine) {
   Hold({});
   const Outcome outcome = Run({"quarantine", "retry", "--all"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, "There is nothing to retry.\n");
   EXPECT_THAT(batches_, IsEmpty());
 }

@@ -68,7 +68,7 @@ int Run(const Flags& flags, Environment& environment) {
   } else {
     environment.out << PageOf(response, ReaderOf(flags, environment));
   }
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ Command QuarantineShowCommand() {
                     ColorFlag()},
           .examples = {{"hookgate quarantine show 7", "What is wrong with it?"},
                        {"hookgate quarantine show 7 --raw > body.json", "The signed bytes."}},
-          .exits = {{kFine, "It was printed."},
+          .exits = {{kSuccess, "It was printed."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong."},
                     {kUnreachable, "No gateway answered in time."},

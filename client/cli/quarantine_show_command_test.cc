@@ -54,7 +54,7 @@ TEST_F(QuarantineShowTest, ShowsTheTraceThatTheEventWillHave) {
 
 TEST_F(QuarantineShowTest, ShowsAllFieldsAndTheBody) {
   const Outcome outcome = Run({"quarantine", "show", "7"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "id            7\n"

@@ -63,7 +63,7 @@ int Run(const Flags& flags, Environment& environment) {
   const Readiness readiness = ReadBody(answer->body);
   if (answer->status == 200 && readiness.status == "ready") {
     environment.out << "ready\n";
-    return kFine;
+    return kSuccess;
   }
   if (answer->status == 503 && readiness.status == "not_ready") {
     environment.out << "not ready: " << Printable(absl::StrJoin(readiness.reasons, "; ")) << "\n";
@@ -93,7 +93,7 @@ Command ReadyCommand() {
                 TimeoutFlag("How long connecting and the answer may take.", "5s")},
       .examples = {{"hookgate ready", "Is the gateway of this machine ready?"},
                    {"until hookgate ready; do sleep 1; done", "Wait until it is."}},
-      .exits = {{kFine, "It is ready."},
+      .exits = {{kSuccess, "It is ready."},
                 {kFailed, "It is not, and the reason is printed; or another program answered."},
                 {kWrongUsage, "The command line is wrong."},
                 {kUnreachable, "Nothing answered in time."}},

@@ -23,7 +23,7 @@ class ReadyCommandTest : public CliTest {
 TEST_F(ReadyCommandTest, AGatewayThatIsReadyIsFine) {
   Answer(200, R"({"status":"ready"})");
   const Outcome outcome = Run({"ready"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, "ready\n");
   ASSERT_EQ(asked_.size(), 1u);
   EXPECT_EQ(asked_[0].url.ToString(), "http://127.0.0.1:9090/readyz");

@@ -48,7 +48,7 @@ TEST_F(RefusedTest, PrintsATableThatNobodyCanDisturb) {
   stranger.set_client_address("10.0.0.1");
   stranger.clear_webhook_id();
   const Outcome outcome = Run({"refused"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(
       outcome.out,

@@ -45,7 +45,7 @@ int Finish(int exit_code, Environment& environment) {
   if (environment.out.good() || environment.out_error() == EPIPE) return exit_code;
   Say(absl::StrCat("cannot write the output: ", std::strerror(environment.out_error())),
       environment);
-  return exit_code == kFine ? kFailed : exit_code;
+  return exit_code == kSuccess ? kFailed : exit_code;
 }
 
 }  // namespace hookgate::cli

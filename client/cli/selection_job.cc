@@ -122,7 +122,7 @@ int FollowJob(v1::Job job, Connection& connection, const Flags& flags, Environme
   }
   const bool fine =
       job.state() == v1::Job::STATE_SUCCEEDED || job.state() == v1::Job::STATE_RUNNING;
-  return fine ? kFine : kFailed;
+  return fine ? kSuccess : kFailed;
 }
 
 }  // namespace hookgate::cli

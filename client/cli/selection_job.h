@@ -62,11 +62,11 @@ int RunSelectionJob(const SelectionJob& what, Method method, Request request, co
   const v1::SelectionPreview preview = response.preview();
   if (flags.Bool("preview")) {
     environment.out << (IsJson(flags) ? MessageJson(preview) : PreviewText(preview, what)) << "\n";
-    return kFine;
+    return kSuccess;
   }
   if (preview.count() == 0 && !preview.count_truncated()) {
     if (!IsJson(flags)) environment.out << "There is nothing to " << what.verb << ".\n";
-    return kFine;
+    return kSuccess;
   }
   if (what.cannot_be_undone &&
       !Confirm(absl::StrCat("Discard ", CountText(preview, what), " permanently?"), flags,

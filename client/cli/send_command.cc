@@ -162,7 +162,7 @@ int Print(const HttpRequest& request, const Flags& flags, Environment& environme
   }
   environment.out << CurlCommand(request, from_file ? file : "",
                                  request.ca.empty() ? "" : flags.Text("tls-ca"));
-  return kFine;
+  return kSuccess;
 }
 
 int Post(const HttpRequest& request, const std::string& webhook_id, const Flags& flags,
@@ -188,13 +188,13 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
                                     : ResultLine(result, StyleOf(flags, environment)))
                   << "\n";
   environment.out.flush();
-  return result.accepted() ? kFine : kFailed;
+  return result.accepted() ? kSuccess : kFailed;
 }
 
 int Run(const Flags& flags, Environment& environment) {
   absl::StatusOr<Job> job = MakeJob(flags, environment);
   if (!job.ok()) return WrongUsage(kName, job.status().message(), environment);
-  int exit_code = kFine;
+  int exit_code = kSuccess;
   const int64_t count = flags.Int("count");
   for (int64_t i = 0; i < count && environment.out.good(); ++i) {
     Webhook& webhook = job->webhook;
@@ -205,7 +205,7 @@ int Run(const Flags& flags, Environment& environment) {
     const int one = flags.Bool("print") ? Print(request, flags, environment)
                                         : Post(request, webhook.webhook_id, flags, environment);
     if (one == kWrongUsage || one == kUnreachable) return one;  // The next would fare no better.
-    if (one != kFine) exit_code = one;
+    if (one != kSuccess) exit_code = one;
   }
   return exit_code;
 }
@@ -297,7 +297,7 @@ Command SendCommand() {
                    {"hookgate send --file body.json --webhook-id wh_1",
                     "These bytes, under this id; a second time it is a duplicate."},
                    {"hookgate send --age 10m", "Too old: see what the gateway answers."}},
-      .exits = {{kFine, "The gateway answered 200 to each: stored, or a duplicate."},
+      .exits = {{kSuccess, "The gateway answered 200 to each: stored, or a duplicate."},
                 {kFailed, "The gateway refused one, or another program answered."},
                 {kWrongUsage,
                  "The command line is wrong, or a file or the secret cannot be "

@@ -54,7 +54,7 @@ class SendTest : public CliTest {
 
 TEST_F(SendTest, SignsASampleAndSaysHowItWasAnswered) {
   const Outcome outcome = Run({"send"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, "200 stored sequence 42 wh_fresh_1\n");
   EXPECT_EQ(outcome.err, "");
   ASSERT_THAT(posted_, SizeIs(1));
@@ -88,14 +88,14 @@ TEST_F(SendTest, GoesWhereItIsTold) {
 TEST_F(SendTest, SendsAFilesBytesAsTheyAre) {
   const std::string body("{ \"a\" : 1 }\n\0\xFF", 14);
   const std::string path = WriteFile("body", body);
-  EXPECT_EQ(Run({"send", "--file", path}).exit_code, kFine);
+  EXPECT_EQ(Run({"send", "--file", path}).exit_code, kSuccess);
   EXPECT_EQ(posted_.at(0).body, body);
   EXPECT_TRUE(Verified().ok());
 }
 
 TEST_F(SendTest, SendsStandardInput) {
   in_ = "from elsewhere\n";
-  EXPECT_EQ(Run({"send", "--file", "-"}).exit_code, kFine);
+  EXPECT_EQ(Run({"send", "--file", "-"}).exit_code, kSuccess);
   EXPECT_EQ(posted_.at(0).body, in_);
 }
 
@@ -123,7 +123,7 @@ TEST_F(SendTest, AgeMovesTheTimestamp) {
 
 TEST_F(SendTest, SendsSeveralWithIdsOfTheirOwn) {
   const Outcome outcome = Run({"send", "--count=3"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out,
             "200 stored sequence 42 wh_fresh_1\n"
             "200 stored sequence 42 wh_fresh_2\n"
@@ -162,7 +162,7 @@ TEST_F(SendTest, WhatIsNoHttpIsAFailure) {
 
 TEST_F(SendTest, HttpsBelievesWhomTheFileNames) {
   const std::string ca = WriteFile("ca.pem", "an authority");
-  EXPECT_EQ(Run({"send", "--url=https://gateway.example", "--tls-ca", ca}).exit_code, kFine);
+  EXPECT_EQ(Run({"send", "--url=https://gateway.example", "--tls-ca", ca}).exit_code, kSuccess);
   ASSERT_THAT(posted_, SizeIs(1));
   EXPECT_EQ(posted_[0].url.ToString(), "https://gateway.example/webhooks/openai");
   EXPECT_EQ(posted_[0].ca, "an authority");
@@ -182,7 +182,7 @@ TEST_F(SendTest, CertificateThatIsNotBelievedIsAFailureThatSaysWhatHelps) {
 
 TEST_F(SendTest, PrintSendsNothing) {
   const Outcome outcome = Run({"send", "--print", "--webhook-id=wh_1"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(posted_, IsEmpty());
   EXPECT_THAT(outcome.out, StartsWith("curl --silent --show-error --include "
                                       "'http://127.0.0.1:8080/webhooks/openai' \\\n"));
@@ -261,7 +261,7 @@ TEST_F(SendTest, SecretThatWasPastedWronglyIsRefused) {
 TEST_F(SendTest, RawSecretIsAskedFor) {
   variables_["OPENAI_WEBHOOK_SECRET"] = "plain text secret";
   EXPECT_THAT(Run({"send"}).err, HasSubstr("give --raw-secret"));
-  EXPECT_EQ(Run({"send", "--raw-secret"}).exit_code, kFine);
+  EXPECT_EQ(Run({"send", "--raw-secret"}).exit_code, kSuccess);
   const HttpRequest& request = posted_.at(0);
   EXPECT_TRUE(Verify({Field("webhook-id"), Field("webhook-timestamp"), Field("webhook-signature")},
                      request.body, {Secret::FromRawText("test", "plain text secret").value()},

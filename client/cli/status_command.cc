@@ -87,7 +87,7 @@ std::string QuarantineText(const Response::Quarantine& quarantine) {
   return text;
 }
 
-// Since then the start has read the config anew: the reload says nothing of the one in force.
+// Since then the start has read the config again: the reload says nothing of the one in force.
 bool IsBeforeTheStart(const Response& status) {
   const auto parts = [](const google::protobuf::Timestamp& time) {
     return std::make_pair(time.seconds(), time.nanos());
@@ -230,7 +230,7 @@ int Run(const Flags& flags, Environment& environment) {
   } else {
     environment.out << PageOf(status, ReaderOf(flags, environment));
   }
-  return status.ready() ? kFine : kFailed;
+  return status.ready() ? kSuccess : kFailed;
 }
 
 }  // namespace
@@ -252,7 +252,7 @@ Command StatusCommand() {
       .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
                    {"hookgate status --output json | jq .quarantine.entries",
                     "One number, for a script."}},
-      .exits = {{kFine, "The gateway is ready."},
+      .exits = {{kSuccess, "The gateway is ready."},
                 {kFailed, "It is not ready, or it refused to tell."},
                 {kWrongUsage, "The command line is wrong."},
                 {kUnreachable, "No gateway answered in time."}},

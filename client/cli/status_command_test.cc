@@ -60,7 +60,7 @@ class StatusTest : public CliTest {
 
 TEST_F(StatusTest, TellsAllThatAnOperatorAsks) {
   const Outcome outcome = Run({"status"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "ready           yes\n"
@@ -191,7 +191,7 @@ TEST_F(StatusTest, ReloadThatWasRefusedIsToldWithAllItsErrors) {
   reload.add_errors("http.address: \x1b[2J");
   status_.add_config_warnings("grpc: open");
   const Outcome outcome = Run({"status"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(outcome.out, HasSubstr("last reload     REFUSED "));
   EXPECT_THAT(outcome.out, HasSubstr("(3 min ago); the config before stays in force\n"));
   EXPECT_THAT(outcome.out, HasSubstr("\nconfig error: principals: there were 2\n"
@@ -205,7 +205,7 @@ TEST_F(StatusTest, ReloadThatWasRefusedIsToldWithAllItsErrors) {
 
 TEST_F(StatusTest, JsonIsOneObjectWithoutHoles) {
   const Outcome outcome = Run({"status", "--output", "json"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out.find('\n'), outcome.out.size() - 1);
   EXPECT_THAT(outcome.out, HasSubstr(R"("ready":true,"not_ready_reasons":[],)"));
   EXPECT_THAT(outcome.out, HasSubstr(R"({"name":"new","scheme":"v1","use":"USE_NO_WEBHOOKS",)"));

@@ -45,7 +45,7 @@ TEST_F(StreamsTest, PrintsATableThatNobodyCanDisturb) {
   *consume.mutable_open_time() = ToProto(clock_.WallNow() - absl::Minutes(3));
   consume.set_lag_events(2000);
   const Outcome outcome = Run({"streams"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
             "CALL       CLIENT               STATE    LAG  SENT  OPENED     ADDRESS              "

@@ -47,7 +47,7 @@ class Subscription {
     const Interrupt::Handler on_interrupt(environment_.interrupt, [this] { subscriber_->Stop(); });
     const absl::Status end =
         subscriber_->Run([this](const v1::Event& event) { return Handle(event); });
-    if (!environment_.out.good()) return kFine;  // Finish says what there is to say.
+    if (!environment_.out.good()) return kSuccess;  // Finish says what there is to say.
     if (!end.ok()) {
       // A cursor file in a folder that there is not is NOT_FOUND, too.
       const bool is_said_by_gateway = GatewayErrorOf(end).FromGateway();
@@ -60,7 +60,7 @@ class Subscription {
     std::string summary = absl::StrCat(count_, count_ == 1 ? " event" : " events");
     if (cursors_ == nullptr) absl::StrAppend(&summary, "; to go on from here: --after ", cursor_);
     Say(summary);
-    return kFine;
+    return kSuccess;
   }
 
  private:
@@ -214,7 +214,7 @@ Command SubscribeCommand() {
                    {"hookgate subscribe --since 1h --max-events 1",
                     "Wait for one event, or take the first of the last hour."}},
       .exits =
-          {{kFine,
+          {{kSuccess,
             "It was ended by Ctrl-C or SIGTERM after a stream had opened, by "
             "--max-events, or by a reader that closed the pipe."},
            {kFailed,

@@ -53,7 +53,7 @@ class SubscribeTest : public CliTest {
 TEST_F(SubscribeTest, PrintsEventsToStdoutAndTheRestToStderr) {
   Stream({OpenedFrame("c0"), EventsFrame(1, 2), CaughtUpFrame("c2")});
   const Outcome outcome = Run({"subscribe", "--grpc=gateway:1", "--max-events=2"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, std::string(kLine1) + kLine2);
   EXPECT_EQ(outcome.err,
             "hookgate: the stream from gateway:1 is open; no events are held yet\n"
@@ -136,7 +136,7 @@ TEST_F(SubscribeTest, CtrlCAfterWorkingIsFine) {
   Stream({OpenedFrame("c0"), EventsFrame(1, 1), CaughtUpFrame("c9")});
   InterruptAt("caught up; waiting for new events");
   const Outcome outcome = Run({"subscribe"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, kLine1);
   EXPECT_THAT(outcome.err, EndsWith("hookgate: caught up; waiting for new events\n"
                                     "hookgate: 1 event; to go on from here: --after c9\n"));
@@ -156,7 +156,7 @@ TEST_F(SubscribeTest, SaysWhyAndWhenItReconnects) {
       GatewayStatus(grpc::StatusCode::UNAVAILABLE, "DRAINING", "the gateway goes down"));
   Stream({OpenedFrame("c1"), EventsFrame(2, 2)});
   const Outcome outcome = Run({"subscribe", "--grpc=gateway:1", "--max-events=2"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, std::string(kLine1) + kLine2);
   EXPECT_EQ(
       outcome.err,
@@ -223,7 +223,7 @@ TEST_F(SubscribeTest, TheCursorFileKeepsThePosition) {
   Stream({OpenedFrame("c2"), EventsFrame(3, 3)});
   const Outcome first =
       Run({"subscribe", "--from=earliest", "--cursor-file", path, "--max-events=2"});
-  EXPECT_EQ(first.exit_code, kFine);
+  EXPECT_EQ(first.exit_code, kSuccess);
   EXPECT_THAT(first.err, EndsWith("hookgate: 2 events\n"));
   const Outcome second =
       Run({"subscribe", "--from=earliest", "--cursor-file", path, "--max-events=1"});
@@ -253,7 +253,7 @@ TEST_F(SubscribeTest, AReaderThatWentAwayEndsItQuietly) {
   Stream({OpenedFrame("c0"), EventsFrame(1, 1)});
   out_error_ = EPIPE;
   const Outcome outcome = Run({"subscribe", "--grpc=gateway:1"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.err, "hookgate: the stream from gateway:1 is open; no events are held yet\n");
 }
 

@@ -99,7 +99,7 @@ class SubscriptionsTest : public CliTest {
 TEST_F(SubscriptionsTest, CreateSaysWhatWasAskedForAndNothingElse) {
   const Outcome outcome = Run({"subscriptions", "create", "billing", "--from", "latest", "--type",
                                "batch.failed", "--ack-deadline", "2m"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   ASSERT_EQ(created_.size(), 1u);
   EXPECT_EQ(created_[0].name(), "billing");
   EXPECT_EQ(created_[0].start().start_position(), v1::START_POSITION_LATEST);
@@ -126,7 +126,7 @@ TEST_F(SubscriptionsTest, ShowTellsHowFarBehindItIsAndWhoIsOnIt) {
   consumer.set_credit_messages(998);
   consumer.set_ack_rate(1.25);
   const Outcome outcome = Run({"subscriptions", "show", "billing"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(outcome.out, HasSubstr("7 events, the oldest received 90 s ago"));
   EXPECT_THAT(outcome.out, HasSubstr("4 events: retention removed them"));
   EXPECT_THAT(outcome.out, HasSubstr("worker\\n1"));
@@ -170,7 +170,7 @@ TEST_F(SubscriptionsTest, ShowTellsWhyNothingComes) {
 
 TEST_F(SubscriptionsTest, LostDeliveriesCanBeLimited) {
   EXPECT_EQ(Run({"subscriptions", "update", "billing", "--max-lost-deliveries", "2"}).exit_code,
-            kFine);
+            kSuccess);
   ASSERT_EQ(updated_.size(), 1u);
   EXPECT_EQ(updated_[0].settings().max_lost_deliveries(), 2);
   EXPECT_EQ(updated_[0].settings().max_attempts(), 10);
@@ -203,7 +203,7 @@ TEST_F(SubscriptionsTest, OneThatIsNotThereHasItsOwnExitCode) {
 
 TEST_F(SubscriptionsTest, UpdateLeavesAloneWhatIsNotNamed) {
   const Outcome outcome = Run({"subscriptions", "update", "billing", "--max-attempts", "3"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   ASSERT_EQ(updated_.size(), 1u);
   EXPECT_EQ(updated_[0].settings().max_attempts(), 3);
   EXPECT_EQ(updated_[0].settings().ack_deadline().seconds(), 30);
@@ -211,7 +211,7 @@ TEST_F(SubscriptionsTest, UpdateLeavesAloneWhatIsNotNamed) {
 }
 
 TEST_F(SubscriptionsTest, UpdateCanDropTheFilter) {
-  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--all-events"}).exit_code, kFine);
+  EXPECT_EQ(Run({"subscriptions", "update", "billing", "--all-events"}).exit_code, kSuccess);
   EXPECT_THAT(updated_[0].settings().filter().types(), IsEmpty());
   EXPECT_EQ(Run({"subscriptions", "update", "billing"}).exit_code, kWrongUsage);
 }
@@ -222,7 +222,7 @@ TEST_F(SubscriptionsTest, UpdateNamesWhatItChangesAndWhatItHasSeen) {
   EXPECT_EQ(Run({"subscriptions", "update", "billing", "--type", "batch.*", "--max-attempts", "3",
                  "--min-backoff", "2s"})
                 .exit_code,
-            kFine);
+            kSuccess);
   ASSERT_EQ(updated_.size(), 1u);
   EXPECT_EQ(updated_[0].etag(), "1-abc");
   EXPECT_THAT(updated_[0].update_mask().paths(),
@@ -230,7 +230,7 @@ TEST_F(SubscriptionsTest, UpdateNamesWhatItChangesAndWhatItHasSeen) {
   EXPECT_EQ(Run({"subscriptions", "update", "billing", "--all-events", "--subject", "s", "--etag",
                  "1-old"})
                 .exit_code,
-            kFine);
+            kSuccess);
   EXPECT_EQ(updated_[1].etag(), "1-old");
   EXPECT_THAT(updated_[1].update_mask().paths(), ElementsAre("filter"));
 }
@@ -260,11 +260,11 @@ TEST_F(SubscriptionsTest, PauseAndResumeSayHowItIsNow) {
     return grpc::Status::OK;
   };
   const Outcome paused = Run({"subscriptions", "pause", "billing"});
-  EXPECT_EQ(paused.exit_code, kFine) << paused.err;
+  EXPECT_EQ(paused.exit_code, kSuccess) << paused.err;
   EXPECT_THAT(paused.out, HasSubstr("paused since"));
   EXPECT_THAT(paused.out, HasSubstr("until hookgate subscriptions resume"));
   const Outcome resumed = Run({"subscriptions", "resume", "billing", "--etag", "1-abc"});
-  EXPECT_EQ(resumed.exit_code, kFine) << resumed.err;
+  EXPECT_EQ(resumed.exit_code, kSuccess) << resumed.err;
   EXPECT_THAT(resumed.out, Not(HasSubstr("paused")));
   EXPECT_THAT(calls, ElementsAre("pause billing ", "resume billing 1-abc"));
 }
@@ -275,13 +275,13 @@ TEST_F(SubscriptionsTest, DeleteAsksFirst) {
   in_ = "n\n";
   EXPECT_EQ(Run({"subscriptions", "delete", "billing"}).exit_code, kFailed);
   EXPECT_THAT(deleted_, IsEmpty());
-  EXPECT_EQ(Run({"subscriptions", "delete", "billing", "--yes"}).exit_code, kFine);
+  EXPECT_EQ(Run({"subscriptions", "delete", "billing", "--yes"}).exit_code, kSuccess);
   EXPECT_THAT(deleted_, ElementsAre("billing"));
 }
 
 TEST_F(SubscriptionsTest, DeadLettersAreListedOverPagesAndSafeForATerminal) {
   const Outcome outcome = Run({"dead-letters", "list", "billing"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_TRUE(events_were_asked_for_);
   EXPECT_THAT(outcome.out, HasSubstr("2 dead letters"));
   EXPECT_THAT(outcome.out, HasSubstr("(removed by retention)"));
@@ -315,7 +315,7 @@ TEST_F(SubscriptionsTest, DeliveriesAskForWhatTheFlagsSayAndShowWhyAnEventWaits)
   };
   const Outcome outcome = Run({"deliveries", "billing", "--state", "waiting", "--state", "dead",
                                "--reason", "route", "--consumer", "worker-1", "--order", "oldest"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   ASSERT_EQ(asked.size(), 2u);
   EXPECT_EQ(asked[1].page_token(), "next");
   EXPECT_EQ(asked[0].subscription(), "billing");
@@ -349,7 +349,7 @@ TEST_F(SubscriptionsTest, RedriveTellsWhatBecameOfEach) {
   EXPECT_EQ(outcome.exit_code, kFailed) << "one could not be";
   EXPECT_THAT(redriven_, ElementsAre(3, 5));
   EXPECT_EQ(outcome.out, "3 redriven\n5 its event was removed by retention\n");
-  EXPECT_EQ(Run({"dead-letters", "redrive", "billing", "3"}).exit_code, kFine);
+  EXPECT_EQ(Run({"dead-letters", "redrive", "billing", "3"}).exit_code, kSuccess);
 }
 
 TEST_F(SubscriptionsTest, WhichDeadLettersMustBeSaid) {
@@ -365,7 +365,7 @@ TEST_F(SubscriptionsTest, DiscardAsksFirst) {
   EXPECT_EQ(Run({"dead-letters", "discard", "billing", "3"}).exit_code, kWrongUsage);
   EXPECT_THAT(discarded_, IsEmpty());
   const Outcome outcome = Run({"dead-letters", "discard", "billing", "3", "5", "--yes"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(discarded_, ElementsAre(3, 5));
 }
 
@@ -449,13 +449,13 @@ TEST_F(JobsTest, RedeliversWhatIsNamedAndTellsWhatBecameOfEach) {
   ASSERT_EQ(redelivered_.size(), 1u);
   EXPECT_THAT(redelivered_[0].sequences(), ElementsAre(3, 4));
   EXPECT_FALSE(redelivered_[0].has_selection());
-  EXPECT_EQ(Run({"subscriptions", "redeliver", "billing", "3"}).exit_code, kFine);
+  EXPECT_EQ(Run({"subscriptions", "redeliver", "billing", "3"}).exit_code, kSuccess);
 }
 
 TEST_F(JobsTest, RedeliversAWindowAndFollowsTheJobToItsEnd) {
   const Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--type",
                                "batch.failed", "--include-not-admitted"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   EXPECT_EQ(outcome.out, "job 3: 5 redelivered, 2 left alone\n");
   ASSERT_EQ(redelivered_.size(), 2u);
   EXPECT_TRUE(redelivered_[0].preview());
@@ -470,11 +470,11 @@ TEST_F(JobsTest, RedeliversAWindowAndFollowsTheJobToItsEnd) {
 
 TEST_F(JobsTest, APreviewStartsNothing) {
   Outcome outcome = Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--preview"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_EQ(outcome.out, "7 events, the first with the sequences 2, 9\n");
   preview_.set_count_truncated(true);
   outcome = Run({"dead-letters", "discard", "billing", "--cause", "nacked", "--preview"});
-  EXPECT_EQ(outcome.exit_code, kFine) << "nothing to confirm: " << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << "nothing to confirm: " << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("at least 7 dead letters"));
   EXPECT_EQ(started_, 0);
 }
@@ -490,7 +490,7 @@ TEST_F(JobsTest, DeadLettersAreLookedForByTheGateway) {
   const Outcome outcome =
       Run({"dead-letters", "redrive", "billing", "--reason-contains", "no route", "--cause",
            "stream-lost", "--older-than", "1d", "--source", "mail"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   EXPECT_EQ(outcome.out, "job 3: 5 redriven, 2 left alone\n");
   ASSERT_EQ(selections_.size(), 2u);
   EXPECT_EQ(selections_[1].reason_contains(), "no route");
@@ -500,11 +500,11 @@ TEST_F(JobsTest, DeadLettersAreLookedForByTheGateway) {
   EXPECT_THAT(selections_[1].filter().sources(), ElementsAre("mail"));
 }
 
-// All sequences were listed first, and sent back a thousand at a time: a million dead letters took a
-// thousand calls, and those beyond the bound of unsettled events were refused.
+// All sequences were listed first, and sent back a thousand at a time: a million dead letters took
+// a thousand calls, and those beyond the bound of unsettled events were refused.
 TEST_F(JobsTest, AllDeadLettersAreAJobOfTheGateway) {
   const Outcome outcome = Run({"dead-letters", "redrive", "billing", "--all"});
-  EXPECT_EQ(outcome.exit_code, kFine) << outcome.err;
+  EXPECT_EQ(outcome.exit_code, kSuccess) << outcome.err;
   EXPECT_EQ(outcome.out, "job 3: 5 redriven, 2 left alone\n");
   ASSERT_EQ(selections_.size(), 2u);
   EXPECT_THAT(selections_[1].filter().SerializeAsString(), IsEmpty());
@@ -514,7 +514,7 @@ TEST_F(JobsTest, AllDeadLettersAreAJobOfTheGateway) {
               HasSubstr("7 dead letters"));
   EXPECT_EQ(started_, 1);
   EXPECT_EQ(Run({"dead-letters", "discard", "billing", "--all"}).exit_code, kWrongUsage);
-  EXPECT_EQ(Run({"dead-letters", "discard", "billing", "--all", "--yes"}).exit_code, kFine);
+  EXPECT_EQ(Run({"dead-letters", "discard", "billing", "--all", "--yes"}).exit_code, kSuccess);
   EXPECT_EQ(started_, 2);
   EXPECT_FALSE(events_were_asked_for_);
 }
@@ -529,7 +529,7 @@ TEST_F(JobsTest, ADiscardSaysHowManyAndAsksFirst) {
   EXPECT_THAT(outcome.err, HasSubstr("Discard 7 dead letters permanently?"));
   EXPECT_EQ(started_, 0);
   in_ = "y\n";
-  EXPECT_EQ(Run(discard).exit_code, kFine);
+  EXPECT_EQ(Run(discard).exit_code, kSuccess);
   EXPECT_EQ(started_, 1);
 }
 
@@ -548,7 +548,7 @@ TEST_F(JobsTest, CtrlCLeavesTheJobToTheGateway) {
 TEST_F(JobsTest, DetachedItIsNotWaitedFor) {
   const Outcome outcome =
       Run({"subscriptions", "redeliver", "billing", "--since", "2h", "--detach"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(outcome.out, HasSubstr("job 3: 0 redelivered so far"));
 }
 
@@ -597,13 +597,13 @@ TEST_F(JobsTest, ListsAndCancels) {
     return grpc::Status::OK;
   };
   const Outcome list = Run({"jobs", "list", "billing"});
-  EXPECT_EQ(list.exit_code, kFine) << list.err;
+  EXPECT_EQ(list.exit_code, kSuccess) << list.err;
   EXPECT_THAT(list.out, HasSubstr("redrive dead letters"));
   EXPECT_THAT(list.out, HasSubstr("waits for consumers"));
   EXPECT_THAT(list.out, HasSubstr("2 jobs"));
   EXPECT_THAT(list.out, Not(HasSubstr("\x1b")));
   const Outcome cancelled = Run({"jobs", "cancel", "billing", "3"});
-  EXPECT_EQ(cancelled.exit_code, kFine) << cancelled.err;
+  EXPECT_EQ(cancelled.exit_code, kSuccess) << cancelled.err;
   EXPECT_EQ(cancelled.out, "job 3: 0 redriven, then it was cancelled\n");
 }
 

@@ -37,7 +37,7 @@ int Run(const Flags& flags, Environment& environment) {
   environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
                                     : SubscriptionPage(response.subscription(),
                                                        ReaderOf(flags, environment)));
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ Command SubscriptionsCreateCommand() {
                         "Failed batches, from now on."},
                        {"hookgate subscriptions create audit --from earliest --max-attempts 3",
                         "All stored events, and all new ones."}},
-          .exits = {{kFine, "It was made."},
+          .exits = {{kSuccess, "It was made."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."}},

@@ -38,7 +38,7 @@ int Run(const Flags& flags, Environment& environment) {
                       environment);
   }
   environment.out << name << " was deleted\n";
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ Command SubscriptionsDeleteCommand() {
           .flags = {YesFlag(), EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take.")},
           .examples = {{"hookgate subscriptions delete billing", "After a question."},
                        {"hookgate subscriptions delete billing --yes", "Without one."}},
-          .exits = {{kFine, "It is deleted."},
+          .exits = {{kSuccess, "It is deleted."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},

@@ -35,7 +35,7 @@ int Change(absl::string_view verb, Method method, const Flags& flags, Environmen
   environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
                                     : SubscriptionPage(response.subscription(),
                                                        ReaderOf(flags, environment)));
-  return kFine;
+  return kSuccess;
 }
 
 int RunPause(const Flags& flags, Environment& environment) {
@@ -67,7 +67,7 @@ Command SubscriptionsPauseCommand() {
           .flags = ChangeFlags(),
           .examples = {{"hookgate subscriptions pause billing",
                         "While the service behind it is being mended."}},
-          .exits = {{kFine, "It is paused."},
+          .exits = {{kSuccess, "It is paused."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},
@@ -85,7 +85,7 @@ Command SubscriptionsResumeCommand() {
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = ChangeFlags(),
           .examples = {{"hookgate subscriptions resume billing", "The service is back."}},
-          .exits = {{kFine, "It is not paused (any more)."},
+          .exits = {{kSuccess, "It is not paused (any more)."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},

@@ -131,7 +131,7 @@ Command SubscriptionsRedeliverCommand() {
                     "What failed in the last two hours."},
                    {"hookgate subscriptions redeliver billing --since 1d --preview",
                     "How many would that be?"}},
-      .exits = {{kFine,
+      .exits = {{kSuccess,
                  "They are delivered again; or there were none; or the job goes on without this "
                  "command."},
                 {kFailed,

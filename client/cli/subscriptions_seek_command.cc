@@ -37,7 +37,7 @@ int Run(const Flags& flags, Environment& environment) {
   environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
                                     : SubscriptionPage(response.subscription(),
                                                        ReaderOf(flags, environment)));
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -57,7 +57,7 @@ Command SubscriptionsSeekCommand() {
                         "Deliver the last two hours again."},
                        {"hookgate subscriptions seek billing --from latest",
                         "Skip everything that is stored."}},
-          .exits = {{kFine, "It was moved."},
+          .exits = {{kSuccess, "It was moved."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},

@@ -31,7 +31,7 @@ int Run(const Flags& flags, Environment& environment) {
   environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
                                     : SubscriptionPage(response.subscription(),
                                                        ReaderOf(flags, environment)));
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ Command SubscriptionsShowCommand() {
                     "Is it keeping up? Which consumers does it have?"},
                    {"hookgate subscriptions show billing --output json | jq -r .backlog.events",
                     "One number, for a script."}},
-      .exits = {{kFine, "It was printed."},
+      .exits = {{kSuccess, "It was printed."},
                 {kFailed, "The gateway refused, or the output could not be written."},
                 {kWrongUsage, "The command line is wrong; nothing was done."},
                 {kUnreachable, "No gateway answered in time."},

@@ -55,7 +55,7 @@ int Run(const Flags& flags, Environment& environment) {
   environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
                                     : SubscriptionPage(response.subscription(),
                                                        ReaderOf(flags, environment)));
-  return kFine;
+  return kSuccess;
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ Command SubscriptionsUpdateCommand() {
                         "Give its consumers more time."},
                        {"hookgate subscriptions update billing --all-events --type 'batch.*'",
                         "Every event of a batch, from any source."}},
-          .exits = {{kFine, "It was changed."},
+          .exits = {{kSuccess, "It was changed."},
                     {kFailed, "The gateway refused, or the output could not be written."},
                     {kWrongUsage, "The command line is wrong; nothing was done."},
                     {kUnreachable, "No gateway answered in time."},

@@ -32,13 +32,13 @@ int PrintCompletion(const std::vector<Command>& commands, const std::vector<Comm
         absl::StrCat("\"", shell, "\" is not a supported shell; use bash, zsh or fish"),
         environment);
   }
-  return kFine;
+  return kSuccess;
 }
 
 int PrintManPage(const std::vector<Command>& commands, const std::vector<CommandGroup>& groups,
                  Environment& environment) {
   environment.out << ManPage(commands, groups, Version());
-  return kFine;
+  return kSuccess;
 }
 
 Command CompletionCommand(int (*run)(const Flags&, Environment&)) {
@@ -52,7 +52,7 @@ Command CompletionCommand(int (*run)(const Flags&, Environment&)) {
           .examples = {{"source <(hookgate completion bash)", "In ~/.bashrc."},
                        {"source <(hookgate completion zsh)", "In ~/.zshrc, behind compinit."},
                        {"hookgate completion fish | source", "In ~/.config/fish/config.fish."}},
-          .exits = {{kFine, "It was printed."}, {kWrongUsage, "The command line is wrong."}},
+          .exits = {{kSuccess, "It was printed."}, {kWrongUsage, "The command line is wrong."}},
           .run = run};
 }
 
@@ -65,7 +65,7 @@ Command ManCommand(int (*run)(const Flags&, Environment&)) {
           .flags = {},
           .examples = {{"hookgate man | man -l -", "Read it."},
                        {"hookgate man > /usr/local/share/man/man1/hookgate.1", "Install it."}},
-          .exits = {{kFine, "It was printed."}, {kWrongUsage, "The command line is wrong."}},
+          .exits = {{kSuccess, "It was printed."}, {kWrongUsage, "The command line is wrong."}},
           .run = run};
 }
 

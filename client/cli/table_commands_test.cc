@@ -16,7 +16,7 @@ using TableCommandsTest = CliTest;
 TEST_F(TableCommandsTest, EachShellHasAScriptThatKnowsThisCommand) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Outcome outcome = Run({"completion", shell});
-    EXPECT_EQ(outcome.exit_code, kFine);
+    EXPECT_EQ(outcome.exit_code, kSuccess);
     EXPECT_THAT(outcome.out, HasSubstr("completion"));
     EXPECT_EQ(outcome.err, "");
   }
@@ -31,7 +31,7 @@ TEST_F(TableCommandsTest, AnotherShellIsRefusedByName) {
 
 TEST_F(TableCommandsTest, TheManualPageIsPrinted) {
   const Outcome outcome = Run({"man"});
-  EXPECT_EQ(outcome.exit_code, kFine);
+  EXPECT_EQ(outcome.exit_code, kSuccess);
   EXPECT_THAT(outcome.out, StartsWith(".\\\" Made by `hookgate man`.\n.TH HOOKGATE 1 "));
 }
 

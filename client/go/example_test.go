@@ -69,7 +69,7 @@ func ExampleClient_Consume() {
 	}
 
 	err = client.Consume(ctx, "batch-retry", func(ctx context.Context, delivery *hookgate.Delivery) error {
-		fmt.Println("creates anew", delivery.GetEvent().GetSubject())
+		fmt.Println("creates again", delivery.GetEvent().GetSubject())
 		if delivery.GetEvent().GetSequence() == 2 {
 			stop()
 		}
@@ -78,8 +78,8 @@ func ExampleClient_Consume() {
 	fmt.Println("stopped:", err)
 	fmt.Println("acknowledged:", gateway.Acked("batch-retry"))
 	// Output:
-	// creates anew batch_1
-	// creates anew batch_2
+	// creates again batch_1
+	// creates again batch_2
 	// stopped: <nil>
 	// acknowledged: [1 2]
 }

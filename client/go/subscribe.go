@@ -14,7 +14,7 @@ import (
 )
 
 // Subscribe returns the gateway's events, in order, over any number of broken streams. The stream is opened when the
-// range over them begins; a second range begins anew, at the stored position if there is a CursorStore.
+// range over them begins; a second range begins again, at the stored position if there is a CursorStore.
 //
 // The position moves past an event when the loop asks for the next one. So an event is handled at least once; it comes
 // again if the loop was left in its body (by break or return), or if the process died before the position was saved.

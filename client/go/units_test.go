@@ -183,7 +183,7 @@ func TestFileCursorStore(t *testing.T) {
 	}
 }
 
-// To begin anew in silence would lose or repeat events.
+// To begin again in silence would lose or repeat events.
 func TestDamagedCursorFilesAreRefused(t *testing.T) {
 	store := &FileCursorStore{Path: filepath.Join(t.TempDir(), "cursor")}
 	for _, text := range []string{"", "\n", "cut", "two words\n", "a\nb\n", "\x00\n", "a\r\n", strings.Repeat("c", 5000)} {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Alerts that a batch has failed, and creates it anew, once. For:
+# Alerts that a batch has failed, and creates it again, once. For:
 #
 #   hookgate consume batch-retry --exec client/samples/retry_batch.sh
 #
@@ -7,14 +7,14 @@
 # nacks with the last line of stderr as the reason: the event comes again after a back-off, and after
 # the last attempt it is a dead letter, which a person looks at.
 #
-# An event can come twice, so this looks first whether the batch was created anew before.
+# An event can come twice, so this looks first whether the batch was created again before.
 set -eu
 failed=$HOOKGATE_EVENT_SUBJECT
 batches=${OPENAI_BASE_URL:-https://api.openai.com/v1}/batches
 
 api() { curl -fsS --max-time 20 -H "Authorization: Bearer $OPENAI_API_KEY" "$@"; }
 
-logger -t batch-retry "batch $failed failed (attempt $HOOKGATE_ATTEMPT to create it anew)" || true
+logger -t batch-retry "batch $failed failed (attempt $HOOKGATE_ATTEMPT to create it again)" || true
 
 old=$(api "$batches/$failed")
 if [ -n "$(printf '%s' "$old" | jq -r '.metadata.retry_of // empty')" ]; then
@@ -23,7 +23,7 @@ if [ -n "$(printf '%s' "$old" | jq -r '.metadata.retry_of // empty')" ]; then
 fi
 recent=$(api "$batches?limit=100")
 if printf '%s' "$recent" | jq -e --arg id "$failed" 'any(.data[]; .metadata.retry_of == $id)' >/dev/null; then
-  echo "batch $failed was created anew before"
+  echo "batch $failed was created again before"
   exit 0
 fi
 new=$(printf '%s' "$old" | jq -c --arg id "$failed" \

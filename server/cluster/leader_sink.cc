@@ -48,7 +48,7 @@ absl::StatusOr<AppendResult> ResultOf(const absl::StatusOr<std::string>& answer)
   return result;
 }
 
-std::string RequestOf(LogEvent event) {
+std::string RequestOf(StoredEvent event) {
   cluster::v1::AppendRequest request;
   request.set_source(std::move(event.source));
   request.set_webhook_id(std::move(event.webhook_id));
@@ -107,7 +107,7 @@ void LeaderSink::Send(PeerConnection& leader, const char* method, std::string re
              });
 }
 
-void LeaderSink::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
+void LeaderSink::Append(std::unique_ptr<StoredEvent> event, AppendDone done) {
   PeerConnection* const leader = peers_.FindLeader(replica_.GetLeadership());
   if (leader == nullptr) return log_.Append(std::move(event), std::move(done));
   Send(*leader, kAppend, RequestOf(*std::move(event)),

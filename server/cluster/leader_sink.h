@@ -32,7 +32,7 @@ class LeaderSink final : public EventSink {
              absl::Duration timeout)
       : replica_(replica), peers_(peers), log_(log), limits_(limits), timeout_(timeout) {}
 
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
+  void Append(std::unique_ptr<StoredEvent> event, AppendDone done) override;
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
   Durability durability() const override { return log_.durability(); }
 

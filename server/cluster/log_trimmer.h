@@ -1,5 +1,5 @@
-// Keeps the replicated log from growing for ever: removes the records that no replica should need any
-// more.
+// Keeps the replicated log from growing for ever: removes the records that no replica should need
+// any more.
 #ifndef HOOKGATE_SERVER_CLUSTER_LOG_TRIMMER_H_
 #define HOOKGATE_SERVER_CLUSTER_LOG_TRIMMER_H_
 
@@ -17,11 +17,11 @@
 
 namespace hookgate {
 
-// What may go is decided anew by whoever leads. A record goes once it is older than the retention, by
-// the wall clocks of the leaders that stored it and of the one that trims, and once this process has
-// held it for `kLeastHeld` (or the retention, if that is shorter) by a clock that nobody can set. So a
-// wall clock that is wrong costs a replica that was away a copy of another one's log, and nothing to
-// replicas that follow.
+// What may go is decided again by whoever leads. A record goes once it is older than the retention,
+// by the wall clocks of the leaders that stored it and of the one that trims, and once this process
+// has held it for `kLeastHeld` (or the retention, if that is shorter) by a clock that nobody can
+// set. So a wall clock that is wrong costs a replica that was away a copy of another one's log, and
+// nothing to replicas that follow.
 //
 // For one thread.
 class TrimPoint {
@@ -31,8 +31,8 @@ class TrimPoint {
   // `log` outlives this.
   TrimPoint(ReplicatedLog& log, absl::Duration retention) : log_(log), retention_(retention) {}
 
-  // The replica has applied everything up to `applied`. `now` is monotonic, and never before that of
-  // an earlier call.
+  // The replica has applied everything up to `applied`. `now` is monotonic, and never before that
+  // of an earlier call.
   void NoteApplied(LogIndex applied, absl::Duration now);
 
   // The newest record that may go; 0: none. Errors as ReplicatedLog::Last and Read.

@@ -56,8 +56,8 @@ absl::Status CheckTold(const TellRequest& request) {
   return absl::OkStatus();
 }
 
-std::unique_ptr<LogEvent> EventOf(AppendRequest request) {
-  auto event = std::make_unique<LogEvent>();
+std::unique_ptr<StoredEvent> EventOf(AppendRequest request) {
+  auto event = std::make_unique<StoredEvent>();
   event->source = std::move(*request.mutable_source());
   event->webhook_id = std::move(*request.mutable_webhook_id());
   event->type = std::move(*request.mutable_type());
@@ -206,8 +206,8 @@ void PeerServer::AddPeerService() {
        {"Quarantine", PeerMethod<QuarantineRequest, QuarantineResponse>(quarantine)}});
 }
 
-// As they are served to clients, for callers that a peer vouches for. Their own factories are asked, so
-// that a call which was handed on is never handed on again.
+// As they are served to clients, for callers that a peer vouches for. Their own factories are
+// asked, so that a call which was handed on is never handed on again.
 void PeerServer::AddForwarded() {
   const auto* const pool = google::protobuf::DescriptorPool::generated_pool();
   for (const std::string& name : context_.methods.service_names()) {

@@ -49,7 +49,7 @@ constexpr size_t kMaxMessageBytes = 1 << 20;
 // Remembers what it was given, and has had all of it before.
 class RememberingSink final : public EventSink {
  public:
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {
+  void Append(std::unique_ptr<StoredEvent> event, AppendDone done) override {
     {
       absl::MutexLock lock(&mu_);
       webhook_ids_.push_back(event->webhook_id);

@@ -11,7 +11,7 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/cluster/await_log.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/replication/record.h"
 #include "version/version.h"
 
@@ -61,8 +61,8 @@ ReplicaOptions Replica::LogOptions(bool found) {
   return options;
 }
 
-// An engine that is busy with a fault of its own, or with others' records, is asked again: who starts
-// with an empty folder would end otherwise.
+// An engine that is busy with a fault of its own, or with others' records, is asked again: who
+// starts with an empty folder would end otherwise.
 absl::StatusOr<ReplicaBeginning> Replica::Begin(bool found, const std::string& founding_epoch) {
   // Who founds a log may have done so in an attempt that seems to have failed: a person looks.
   if (found) return TryBegin(found, founding_epoch);
@@ -97,7 +97,7 @@ absl::StatusOr<ReplicaBeginning> Replica::TryBegin(bool found, const std::string
       return absl::FailedPreconditionError(absl::StrCat(
           "the log of cluster ", config_.cluster,
           " holds records, so it cannot begin with what this folder holds: to found the cluster "
-          "anew, stop all replicas, and remove the log from the engine first"));
+          "again, stop all replicas, and remove the log from the engine first"));
     }
     if (!first->empty()) return BeginWith(identity, first->front());
     const CompareAppendResult result = log_.CompareAppend(0, bytes, config_.append_timeout);
@@ -243,8 +243,8 @@ ReplicaStatus Replica::Status() const {
   return status;
 }
 
-// Under load there is always a newer record: what counts is how long ago the one was the newest that
-// is applied next.
+// Under load there is always a newer record: what counts is how long ago the one was the newest
+// that is applied next.
 void Replica::NoteKnown(LogIndex index) {
   known_ = std::max(known_, index);
   if (known_ <= state_->tail().index || awaited_ > state_->tail().index) return;
@@ -467,7 +467,7 @@ void Replica::FindEnd() {
                                                ": the log has lost what it had"));
       }
       NoteKnown(range->last);
-      state_->LogEndsAt(range->last, Now());
+      state_->EventLogEndsAt(range->last, Now());
     } else {
       problem = range.status();
       state_->Failed(Now());

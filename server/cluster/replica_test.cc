@@ -55,8 +55,8 @@ ReplicaState::Timing QuickTiming() {
           .retry = absl::Milliseconds(10)};
 }
 
-std::unique_ptr<LogEvent> NewEvent(const std::string& webhook_id) {
-  auto event = std::make_unique<LogEvent>();
+std::unique_ptr<StoredEvent> NewEvent(const std::string& webhook_id) {
+  auto event = std::make_unique<StoredEvent>();
   event->source = "openai";
   event->webhook_id = webhook_id;
   event->type = "batch.failed";
@@ -141,8 +141,8 @@ class Node final : public ReplicaPeers, public LeadershipListener, public Commit
     registry->Suspend(AnotherLeads());
   }
   // In order and without a hole, as Tail wants them.
-  void OnCommit(absl::Span<const LogEventPtr> events) override {
-    for (const LogEventPtr& event : events) {
+  void OnCommit(absl::Span<const StoredEventPtr> events) override {
+    for (const StoredEventPtr& event : events) {
       EXPECT_EQ(event->sequence, head + 1) << name_;
       head = event->sequence;
     }
@@ -376,8 +376,8 @@ TEST(ReplicaTest, AnotherOneLeadsAtOnceWhenTheLeaderLeaves) {
   EXPECT_TRUE(cluster.Await([&] { return !leader->leads; }));
 }
 
-// A replica with a damaged memory, or one that somebody has taken over, tells the others that it leads,
-// how far it is and where clients are to go. Who leads is what the log says.
+// A replica with a damaged memory, or one that somebody has taken over, tells the others that it
+// leads, how far it is and where clients are to go. Who leads is what the log says.
 TEST(ReplicaTest, AReplicaThatLiesChangesNothing) {
   Cluster cluster;
   cluster.StartAll();
@@ -433,8 +433,8 @@ TEST(ReplicaTest, UnknownOutcomesBecomeKnownAndStoreOnce) {
   cluster.ExpectAllSame();
 }
 
-// A leader stands still, or is cut off from everything, and goes on later as if nothing had happened:
-// nothing that it is asked to store is said to be stored.
+// A leader stands still, or is cut off from everything, and goes on later as if nothing had
+// happened: nothing that it is asked to store is said to be stored.
 TEST(ReplicaTest, AZombieIsFencedByItsFirstAppend) {
   Cluster cluster;
   cluster.StartAll();
@@ -536,8 +536,8 @@ TEST(ReplicaTest, AWipedReplicaBeginsAnew) {
   cluster.ExpectAllSame();
 }
 
-// A gateway with an empty folder ended at its start when another one's call held a lock of the engine
-// for a moment: it asks again.
+// A gateway with an empty folder ended at its start when another one's call held a lock of the
+// engine for a moment: it asks again.
 TEST(ReplicaTest, OneThatBeginsAsksABusyLogAgain) {
   Cluster cluster;
   InMemoryLog engine(cluster.engine, {.cluster = kCluster});

@@ -75,11 +75,11 @@ bool BatchSource::IsWorthSending(const BatchFrame& frame, Sequence head) const {
 }
 
 BatchFramePtr BatchSource::FromTail(const Selection& selection, Sequence after,
-                                    const std::vector<LogEventPtr>& events) {
+                                    const std::vector<StoredEventPtr>& events) {
   BatchFrame frame{.after = after};
   std::string elements;
   size_t matching = 0;
-  for (const LogEventPtr& event : events) {
+  for (const StoredEventPtr& event : events) {
     if (static_cast<int64_t>(elements.size()) >= limits_.max_batch_bytes) break;
     frame.through = event->sequence;
     if (!selection.filter().Matches(*event)) continue;
@@ -95,8 +95,10 @@ absl::StatusOr<BatchFramePtr> BatchSource::FromLog(const Selection& selection, S
   limits.max_bytes = limits_.max_batch_bytes;
   limits.max_scanned = BlockEnd(after) - after;
   limits.include_raw_body = selection.include_raw_body();
-  const auto in_filter = [&](const LogEvent& event) { return selection.filter().Matches(event); };
-  absl::optional<LogPredicate> matches;
+  const auto in_filter = [&](const StoredEvent& event) {
+    return selection.filter().Matches(event);
+  };
+  absl::optional<EventPredicate> matches;
   if (!selection.filter().admits_all()) matches.emplace(in_filter);
   std::string elements;
   elements.reserve(static_cast<size_t>(limits_.max_batch_bytes));

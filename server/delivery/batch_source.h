@@ -76,7 +76,7 @@ class BatchSource {
   bool IsWorthSending(const BatchFrame& frame, Sequence head) const;
   Sequence BlockEnd(Sequence after) const { return (after / limits_.block + 1) * limits_.block; }
   BatchFramePtr FromTail(const Selection& selection, Sequence after,
-                         const std::vector<LogEventPtr>& events);
+                         const std::vector<StoredEventPtr>& events);
   std::vector<Done> TakeWaiting(const Selection& selection, Sequence after)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<BatchFramePtr> FromCacheOrLog(const Selection& selection, Sequence after);

@@ -49,7 +49,7 @@ class CountingLog final : public ForwardingLog {
   int reads() const { return reads_; }
   void FailNextRead() { fail_next_ = true; }
 
-  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<EventPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit) override {
     ++reads_;
     if (fail_next_.exchange(false)) return absl::InternalError("the disk has gone");

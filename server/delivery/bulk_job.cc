@@ -92,12 +92,12 @@ absl::StatusOr<std::shared_ptr<const BulkSelection>> BulkSelection::Create(
   return selection;
 }
 
-bool BulkSelection::MatchesEvent(const LogEvent& metadata) const {
+bool BulkSelection::MatchesEvent(const StoredEvent& metadata) const {
   return metadata.receive_time >= start_ && metadata.receive_time < end_ &&
          filter_.Matches(metadata) && subscription_filter_.Matches(metadata);
 }
 
-bool BulkSelection::MatchesLetter(const DeadEvent& letter, const LogEvent* event) const {
+bool BulkSelection::MatchesLetter(const DeadEvent& letter, const StoredEvent* event) const {
   if (letter.dead_letter_time >= end_ || letter.dead_letter_time > made_) return false;
   if (!causes_.empty() && causes_.count(CauseOf(letter.cause)) == 0) return false;
   if (!absl::StrContains(letter.nack_reason.value_or(""), reason_)) return false;

@@ -9,7 +9,8 @@
 //   read after job.after() ──▶ CarryOut(page) ──▶ stored together ──▶ the next page, or the end
 //
 //   1. A job goes through sequences in ascending order, and never back.
-//   2. It ends: last_sequence is fixed when it is made. Dead letters that come later are left alone,
+//   2. It ends: last_sequence is fixed when it is made. Dead letters that come later are left
+//   alone,
 //      also if their sequences are before that.
 //   3. One that has events delivered stops when room_for_jobs() is used up, and goes on where it
 //      stopped when much of it is free: new events never wait behind all of a large replay.
@@ -52,9 +53,9 @@ class BulkSelection {
   // Whether MatchesLetter asks about the event.
   bool needs_event() const { return !filter_.admits_all(); }
 
-  bool MatchesEvent(const LogEvent& metadata) const;
+  bool MatchesEvent(const StoredEvent& metadata) const;
   // `event`: null if retention has removed it, or if it is not asked about.
-  bool MatchesLetter(const DeadEvent& letter, const LogEvent* event) const;
+  bool MatchesLetter(const DeadEvent& letter, const StoredEvent* event) const;
 
  private:
   bool of_events_ = false;

@@ -21,7 +21,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 const absl::Time kMade = absl::FromUnixSeconds(1'750'000'000);
-constexpr StreamId kStream = 1;
+constexpr AttachmentId kStream = 1;
 
 Job EventsJob(Sequence after = 0, Sequence last = 10) {
   Job job;
@@ -197,7 +197,7 @@ TEST_F(BulkJobTest, ASelectionOfEventsIsAWindowAndTwoFilters) {
   proto.mutable_events()->mutable_filter()->add_types("batch.*");
   proto.mutable_subscription_filter()->add_sources("mail");
   const auto selection = *BulkSelection::Create(proto, "selection");
-  LogEvent event;
+  StoredEvent event;
   event.source = "mail";
   event.type = "batch.failed";
   event.receive_time = kMade - absl::Hours(1);
@@ -224,7 +224,7 @@ TEST_F(BulkJobTest, ASelectionOfDeadLettersIsWhatAllItsPartsAdmit) {
   letters.mutable_filter()->add_types("a");
   const auto selection = *BulkSelection::Create(proto, "selection");
   EXPECT_TRUE(selection->needs_event());
-  LogEvent event;
+  StoredEvent event;
   event.type = "a";
   const DeadEvent right = {.sequence = 1,
                            .cause = DeliveryCause::kNacked,

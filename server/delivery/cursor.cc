@@ -42,7 +42,7 @@ bool Parse(absl::string_view text, ParsedCursor& cursor) {
   return IsLowerHex(cursor.epoch) && ParseSequence(sequence, cursor.sequence);
 }
 
-const FormerEpoch* FindFormer(const LogHistory& history, absl::string_view epoch) {
+const FormerEpoch* FindFormer(const EventLogHistory& history, absl::string_view epoch) {
   const auto found =
       std::find_if(history.former.begin(), history.former.end(),
                    [epoch](const FormerEpoch& former) { return former.epoch == epoch; });
@@ -50,7 +50,7 @@ const FormerEpoch* FindFormer(const LogHistory& history, absl::string_view epoch
 }
 
 absl::Status OfAnotherLog(const ParsedCursor& cursor, absl::string_view field,
-                          const LogHistory& history) {
+                          const EventLogHistory& history) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, reason::kCursorOfAnotherLog,
       absl::StrCat(field, " belongs to another log (epoch ", cursor.epoch, ", this one is ",
@@ -71,7 +71,7 @@ absl::Status OfAnotherHistory(const ParsedCursor& cursor, absl::string_view what
   if (!cursor.mark.has_value()) return error;
   // Up to the end of the stretch that the cursor's event is in, both logs are one: it was one
   // process that appended all of it.
-  const LogHistory& history = log.history();
+  const EventLogHistory& history = log.history();
   const absl::optional<Sequence> end = history.sequences.LastOf(*cursor.mark);
   if (!end.has_value()) return error;
   const Sequence common = std::min({*end, limit, cursor.sequence});
@@ -89,8 +89,8 @@ absl::Status Overtaken(const ParsedCursor& cursor, absl::string_view field, Sequ
 }
 
 absl::Status Check(const ParsedCursor& cursor, absl::string_view field, const EventLog& log) {
-  const LogHistory& history = log.history();
-  const LogPosition position = log.Position();
+  const EventLogHistory& history = log.history();
+  const EventLogPosition position = log.Position();
   if (cursor.epoch != history.epoch) {
     const FormerEpoch* const former = FindFormer(history, cursor.epoch);
     if (former == nullptr) return OfAnotherLog(cursor, field, history);
@@ -141,12 +141,12 @@ absl::optional<HistoryMark> ParseMark(absl::string_view text) {
   return mark;
 }
 
-std::string FormatCursor(const LogHistory& history, Sequence sequence) {
+std::string FormatCursor(const EventLogHistory& history, Sequence sequence) {
   char buffer[kMaxCursorBytes];
   return std::string(buffer, FormatCursorTo(buffer, history, sequence));
 }
 
-char* FormatCursorTo(char* buffer, const LogHistory& history, Sequence sequence) {
+char* FormatCursorTo(char* buffer, const EventLogHistory& history, Sequence sequence) {
   char* at =
       std::copy_n(history.epoch.begin(), std::min(history.epoch.size(), kEpochBytes), buffer);
   *at++ = '-';

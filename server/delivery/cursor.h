@@ -1,7 +1,7 @@
 // A position in one history of one log, as clients keep it. Opaque to clients; the text is
 // "<epoch>-<sequence>-<mark>", so that an operator can read it. The mark, 8 hex digits, is that of
-// the event with this sequence (eventlog/log_history.h): it proves that the log which gets the
-// cursor holds the event that the cursor was given for, whichever events the client's filter
+// the event with this sequence (eventlog/event_log_history.h): it proves that the log which gets
+// the cursor holds the event that the cursor was given for, whichever events the client's filter
 // admits.
 #ifndef HOOKGATE_SERVER_DELIVERY_CURSOR_H_
 #define HOOKGATE_SERVER_DELIVERY_CURSOR_H_
@@ -13,7 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 
 namespace hookgate {
 
@@ -22,9 +22,9 @@ inline constexpr size_t kMarkBytes = 8;
 inline constexpr size_t kMaxCursorBytes = kEpochBytes + 1 + 20 + 1 + kMarkBytes;
 
 // The cursor behind `sequence`: reading goes on with the next one. 0 is before the first event.
-std::string FormatCursor(const LogHistory& history, Sequence sequence);
+std::string FormatCursor(const EventLogHistory& history, Sequence sequence);
 // The same into `buffer`, which has room for kMaxCursorBytes. Returns the end.
-char* FormatCursorTo(char* buffer, const LogHistory& history, Sequence sequence);
+char* FormatCursorTo(char* buffer, const EventLogHistory& history, Sequence sequence);
 
 // Writes kMarkBytes. Returns the end.
 char* FormatMarkTo(char* buffer, HistoryMark mark);

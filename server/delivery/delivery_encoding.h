@@ -16,7 +16,7 @@ namespace hookgate {
 struct DeliveryFormat {
   // Both outlive the format.
   const DeliveryIds& ids;
-  const LogHistory& history;
+  const EventLogHistory& history;
   bool include_raw_body = false;
 };
 

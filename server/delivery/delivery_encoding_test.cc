@@ -17,12 +17,12 @@ TEST(DeliveryEncodingTest, AFrameParsesAsTheMessagesItStandsFor) {
   hookgate::v1::Event envelope;
   envelope.set_source("openai");
   envelope.set_webhook_id("wh_1");
-  auto event = std::make_shared<LogEvent>();
+  auto event = std::make_shared<StoredEvent>();
   event->sequence = 300;
   event->envelope = envelope.SerializeAsString();
   event->raw_body = std::string("{\"a\":\0}", 7);
   const DeliveryIds ids = {.subscription = 7, .numbers = Stretches({{1, 0x1234abcd}})};
-  LogHistory history;
+  EventLogHistory history;
   history.epoch = "00000000000000aa";
   history.sequences = Stretches({{1, 0x1234abcd}});
   std::vector<Delivery> deliveries(3);

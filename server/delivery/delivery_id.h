@@ -1,7 +1,7 @@
 // How consumers name a delivery: "<subscription>.<sequence>.<number>.<mark>". Opaque to them. The
 // subscription's id is in it, so that one of a deleted subscription means nothing to its successor;
-// the mark of the delivery's number (eventlog/log_history.h), so that one that was given before the
-// log was put back means nothing to the log that went on from the backup.
+// the mark of the delivery's number (eventlog/event_log_history.h), so that one that was given
+// before the log was put back means nothing to the log that went on from the backup.
 #ifndef HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 #define HOOKGATE_SERVER_DELIVERY_DELIVERY_ID_H_
 
@@ -13,7 +13,7 @@
 #include "absl/types/optional.h"
 #include "server/delivery/cursor.h"
 #include "server/delivery/subscription_state.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 
 namespace hookgate {
 

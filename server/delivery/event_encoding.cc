@@ -45,7 +45,7 @@ class ShortBytes {
 };
 
 // What is known only once the event has its place in the log.
-ShortBytes EncodePosition(const EventContent& event, const LogHistory& history) {
+ShortBytes EncodePosition(const EventContent& event, const EventLogHistory& history) {
   char cursor[kMaxCursorBytes];
   const char* const cursor_end = FormatCursorTo(cursor, history, event.sequence);
   ShortBytes position;
@@ -68,8 +68,8 @@ void Append(absl::string_view bytes, std::string& out) { out.append(bytes.data()
 
 }  // namespace
 
-void AppendBatchElement(const EventContent& event, const LogHistory& history, bool include_raw_body,
-                        std::string& out) {
+void AppendBatchElement(const EventContent& event, const EventLogHistory& history,
+                        bool include_raw_body, std::string& out) {
   AppendEventField(SubscribeResponse::EventBatch::kEventsFieldNumber, event, history,
                    include_raw_body, out);
 }
@@ -86,7 +86,7 @@ void AppendNumberField(int field, uint64_t number, std::string& out) {
   Append(bytes.view(), out);
 }
 
-void AppendEventField(int field, const EventContent& event, const LogHistory& history,
+void AppendEventField(int field, const EventContent& event, const EventLogHistory& history,
                       bool include_raw_body, std::string& out) {
   const ShortBytes position = EncodePosition(event, history);
   size_t size = event.envelope.size() + position.size();
@@ -112,7 +112,7 @@ std::string EncodeBatchFrame(absl::string_view elements) {
   return frame;
 }
 
-Event ToProto(const LogEvent& event, const LogHistory& history, bool include_raw_body) {
+Event ToProto(const StoredEvent& event, const EventLogHistory& history, bool include_raw_body) {
   Event proto;
   proto.ParseFromString(event.envelope);
   proto.set_sequence(event.sequence);

@@ -18,11 +18,11 @@ namespace hookgate {
 
 // Appends `event` as one element of EventBatch.events. With `include_raw_body`, `event` must hold
 // it.
-void AppendBatchElement(const EventContent& event, const LogHistory& history, bool include_raw_body,
-                        std::string& out);
+void AppendBatchElement(const EventContent& event, const EventLogHistory& history,
+                        bool include_raw_body, std::string& out);
 
 // Appends `event` as the field `field` of whatever message `out` holds.
-void AppendEventField(int field, const EventContent& event, const LogHistory& history,
+void AppendEventField(int field, const EventContent& event, const EventLogHistory& history,
                       bool include_raw_body, std::string& out);
 
 // Appends the head of a length-delimited field, behind which `size` bytes follow.
@@ -35,7 +35,7 @@ void AppendNumberField(int field, uint64_t number, std::string& out);
 std::string EncodeBatchFrame(absl::string_view elements);
 
 // The whole message, for queries.
-hookgate::v1::Event ToProto(const LogEvent& event, const LogHistory& history,
+hookgate::v1::Event ToProto(const StoredEvent& event, const EventLogHistory& history,
                             bool include_raw_body);
 
 }  // namespace hookgate

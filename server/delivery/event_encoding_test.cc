@@ -8,12 +8,12 @@
 namespace hookgate {
 namespace {
 
-LogEvent SampleEvent() {
+StoredEvent SampleEvent() {
   hookgate::v1::Event envelope;
   envelope.set_source("openai");
   envelope.set_webhook_id("wh_1");
   envelope.mutable_batch_failed()->mutable_data()->set_id("batch_1");
-  LogEvent event;
+  StoredEvent event;
   event.sequence = 300;  // More than one varint byte.
   event.envelope = envelope.SerializeAsString();
   event.raw_body = std::string("{\"a\":\0}", 7);
@@ -22,8 +22,8 @@ LogEvent SampleEvent() {
 
 // The bytes that are put together by hand are the bytes that protobuf would have written.
 TEST(EventEncodingTest, FramesParseAsTheMessagesTheyStandFor) {
-  const LogEvent event = SampleEvent();
-  LogHistory history;
+  const StoredEvent event = SampleEvent();
+  EventLogHistory history;
   history.epoch = "00000000000000aa";
   history.sequences = Stretches({{1, 0x1234abcd}});
   for (bool include_raw_body : {false, true}) {

@@ -103,9 +103,9 @@ bool EventFilter::AdmitsType(absl::string_view type) const {
                      [&](const std::string& prefix) { return absl::StartsWith(type, prefix); });
 }
 
-bool EventFilter::Matches(const LogEvent& event) const { return !RefusedBy(event).has_value(); }
+bool EventFilter::Matches(const StoredEvent& event) const { return !RefusedBy(event).has_value(); }
 
-absl::optional<FilterList> EventFilter::RefusedBy(const LogEvent& event) const {
+absl::optional<FilterList> EventFilter::RefusedBy(const StoredEvent& event) const {
   if (!sources_.empty() && !sources_.contains(event.source)) return FilterList::kSources;
   if (!subjects_.empty() && !subjects_.contains(event.subject)) return FilterList::kSubjects;
   if (!AdmitsType(event.type)) return FilterList::kTypes;

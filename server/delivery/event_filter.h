@@ -38,9 +38,9 @@ class EventFilter {
   hookgate::v1::EventFilter ToProto() const;
 
   // Looks at source, type and subject alone.
-  bool Matches(const LogEvent& event) const;
+  bool Matches(const StoredEvent& event) const;
   // The first list that does not admit it; nullopt: it matches.
-  absl::optional<FilterList> RefusedBy(const LogEvent& event) const;
+  absl::optional<FilterList> RefusedBy(const StoredEvent& event) const;
 
  private:
   bool AdmitsType(absl::string_view type) const;

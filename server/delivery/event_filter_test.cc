@@ -14,14 +14,15 @@ absl::StatusOr<EventFilter> Filter(const std::string& text) {
   return EventFilter::Create(filter);
 }
 
-bool Admits(const std::string& filter, const LogEvent& event) {
+bool Admits(const std::string& filter, const StoredEvent& event) {
   const auto compiled = Filter(filter);
   EXPECT_TRUE(compiled.ok()) << compiled.status();
   return compiled->Matches(event);
 }
 
-LogEvent EventOf(const std::string& source, const std::string& type, const std::string& subject) {
-  LogEvent event;
+StoredEvent EventOf(const std::string& source, const std::string& type,
+                    const std::string& subject) {
+  StoredEvent event;
   event.source = source;
   event.type = type;
   event.subject = subject;
@@ -86,7 +87,7 @@ TEST(EventFilterTest, SaysWhichListRefuses) {
   proto.add_types("batch.*");
   proto.add_subjects("batch_1");
   const EventFilter filter = *EventFilter::Create(proto);
-  LogEvent event;
+  StoredEvent event;
   EXPECT_EQ(filter.RefusedBy(event), FilterList::kSources);
   event.source = "openai";
   EXPECT_EQ(filter.RefusedBy(event), FilterList::kSubjects);
@@ -94,7 +95,7 @@ TEST(EventFilterTest, SaysWhichListRefuses) {
   EXPECT_EQ(filter.RefusedBy(event), FilterList::kTypes);
   event.type = "batch.failed";
   EXPECT_EQ(filter.RefusedBy(event), absl::nullopt);
-  EXPECT_EQ(EventFilter().RefusedBy(LogEvent()), absl::nullopt);
+  EXPECT_EQ(EventFilter().RefusedBy(StoredEvent()), absl::nullopt);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ struct DeliveryExplanation {
 struct ExplainInput {
   Sequence sequence = 0;
   // Null: the event is gone. Then filters cannot judge it.
-  const LogEvent* event = nullptr;
+  const StoredEvent* event = nullptr;
   const StoredExplanation& stored;
   // The subscription as it is in memory, where it is a little ahead of what is stored.
   Sequence position = 0;

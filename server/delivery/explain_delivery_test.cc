@@ -51,7 +51,7 @@ class ExplainDeliveryTest : public testing::Test {
   }
   DeliveryState StateOf(Sequence sequence) { return Explain(sequence).state; }
 
-  LogEvent event_;
+  StoredEvent event_;
   bool event_is_held_ = true;
   StoredExplanation stored_;
   Sequence position_ = 20;

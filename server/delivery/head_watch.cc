@@ -64,7 +64,7 @@ void HeadWatch::AwaitNextRound(Sequence seen, absl::Duration deadline,
 void HeadWatch::Put(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter) {
   Waiter& put = *waiter;
   put.deadline_ns_ = absl::ToInt64Nanoseconds(deadline);
-  if (seen == kWhateverTheHead) {
+  if (seen == kTimerOnly) {
     if (put.by_head_.is_linked()) by_head_.erase(by_head_.iterator_to(put));
   } else if (!put.by_head_.is_linked()) {
     by_head_.push_back(put);

@@ -51,7 +51,7 @@ class HeadWatch {
   ~HeadWatch();
 
   // As `seen`: the head does not matter.
-  static constexpr Sequence kWhateverTheHead = std::numeric_limits<Sequence>::max();
+  static constexpr Sequence kTimerOnly = std::numeric_limits<Sequence>::max();
 
   // Wakes `waiter` once: when the head is beyond `seen`, or at `deadline` on the monotonic clock.
   // False: the head is beyond `seen` already, and `waiter` will not be woken. Replaces a wait it
@@ -60,8 +60,8 @@ class HeadWatch {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // The same, but never refused: if the head is beyond `seen` already, wakes `waiter` with all who
-  // wait for the head in the next round, which is at once unless the watch rests from the last one. For
-  // who has just been served, and sees little that is new.
+  // wait for the head in the next round, which is at once unless the watch rests from the last one.
+  // For who has just been served, and sees little that is new.
   void AwaitNextRound(Sequence seen, absl::Duration deadline, std::shared_ptr<Waiter> waiter)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -112,8 +112,9 @@ class HeadWatch {
       false;  // a wait was added that may end before the others
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   ByHead by_head_ ABSL_GUARDED_BY(mu_);  // who waits for the head to grow
-  // Who waits for a deadline, soonest first. A stream that is served keeps its place, which is earlier
-  // than its next deadline, also while it does not wait: that is found out when the time has come.
+  // Who waits for a deadline, soonest first. A stream that is served keeps its place, which is
+  // earlier than its next deadline, also while it does not wait: that is found out when the time
+  // has come.
   ByTime by_time_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;  // last: runs on all of the above

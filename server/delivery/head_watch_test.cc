@@ -54,7 +54,7 @@ TEST(HeadWatchTest, WhoWaitsForTheClockIsNotWokenByGrowth) {
   auto by_clock = std::make_shared<CountingWaiter>();
   auto by_head = std::make_shared<CountingWaiter>();
   const absl::Duration deadline = clock.MonotonicNow() + absl::Hours(1);
-  EXPECT_TRUE(watch.Await(HeadWatch::kWhateverTheHead, deadline, by_clock));
+  EXPECT_TRUE(watch.Await(HeadWatch::kTimerOnly, deadline, by_clock));
   EXPECT_TRUE(watch.Await(0, absl::InfiniteDuration(), by_head));
   watch.Advance(1);
   EXPECT_TRUE(by_head->WasWoken(1));
@@ -89,7 +89,7 @@ TEST(HeadWatchTest, NextRoundOfWhoHasSeenAllComesWithGrowth) {
   watch.AwaitNextRound(7, absl::InfiniteDuration(), waiter);
   // A round of others is none of its.
   auto other = std::make_shared<CountingWaiter>();
-  watch.Await(HeadWatch::kWhateverTheHead, clock.MonotonicNow(), other);
+  watch.Await(HeadWatch::kTimerOnly, clock.MonotonicNow(), other);
   EXPECT_TRUE(other->WasWoken(1));
   EXPECT_EQ(waiter->wakes(), 0);
   watch.Advance(8);
@@ -179,7 +179,7 @@ TEST(HeadWatchTest, ClockWaitTakesThePlaceOfAWaitForTheHead) {
   HeadWatch watch(clock);
   auto waiter = std::make_shared<CountingWaiter>();
   watch.Await(0, absl::InfiniteDuration(), waiter);
-  watch.Await(HeadWatch::kWhateverTheHead, clock.MonotonicNow() + absl::Minutes(1), waiter);
+  watch.Await(HeadWatch::kTimerOnly, clock.MonotonicNow() + absl::Minutes(1), waiter);
   auto witness = std::make_shared<CountingWaiter>();
   watch.Await(0, absl::InfiniteDuration(), witness);
   watch.Advance(1);
@@ -197,7 +197,7 @@ TEST(HeadWatchTest, NobodyIsKeptThatWaitsForNothing) {
   auto for_ever = std::make_shared<CountingWaiter>();
   {
     HeadWatch watch(clock);
-    watch.Await(HeadWatch::kWhateverTheHead, absl::InfiniteDuration(), for_ever);
+    watch.Await(HeadWatch::kTimerOnly, absl::InfiniteDuration(), for_ever);
     EXPECT_EQ(for_ever.use_count(), 1);
     watch.Await(0, clock.MonotonicNow() + absl::Minutes(1), woken);
     watch.Advance(1);

@@ -96,7 +96,7 @@ SubscribeSession::Step SubscribeSession::Next() {
   if (reading_) {
     if (HeartbeatIsDue()) return Heartbeat();
     return {.action = Step::Action::kWait,
-            .seen = HeadWatch::kWhateverTheHead,
+            .seen = HeadWatch::kTimerOnly,
             .deadline = last_write_ + heartbeat_interval_};
   }
   while (true) {
@@ -160,7 +160,7 @@ SubscribeSession::Step SubscribeSession::Rest(Step::Action action, Sequence seen
 
 SubscribeSession::Step SubscribeSession::Opened() {
   opened_ = true;
-  const LogPosition position = log_.Position();
+  const EventLogPosition position = log_.Position();
   SubscribeResponse response;
   auto* opened = response.mutable_opened();
   opened->set_epoch(log_.epoch());

@@ -39,7 +39,7 @@ constexpr size_t kMaxNewDead = 128;
 // After the log could not be read; and before a job goes on after it could not be written.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
-int64_t BytesInMemory(const LogEvent& event) {
+int64_t BytesInMemory(const StoredEvent& event) {
   return static_cast<int64_t>(event.envelope.size() + event.raw_body.size());
 }
 
@@ -112,13 +112,14 @@ Instant Subscription::Now() const {
 
 // --- What others ask for: decided at once, let out with the next commit. ---
 
-absl::StatusOr<StreamId> Subscription::Attach(const std::string& name, const ConsumerLimits& limits,
-                                              bool include_raw_body,
-                                              std::shared_ptr<Receiver> receiver) {
+absl::StatusOr<AttachmentId> Subscription::Attach(const std::string& name,
+                                                  const ConsumerLimits& limits,
+                                                  bool include_raw_body,
+                                                  std::shared_ptr<Receiver> receiver) {
   absl::MutexLock lock(&mu_);
   Schedule();
   if (!refusal_.ok()) return refusal_;
-  const StreamId stream = ++last_stream_;
+  const AttachmentId stream = ++last_stream_;
   if (!state_->Attach(stream, name, limits, include_raw_body)) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, reason::kTooManyConsumers,
@@ -129,13 +130,13 @@ absl::StatusOr<StreamId> Subscription::Attach(const std::string& name, const Con
   return stream;
 }
 
-void Subscription::SetLimits(StreamId stream, const ConsumerLimits& limits) {
+void Subscription::SetLimits(AttachmentId stream, const ConsumerLimits& limits) {
   absl::MutexLock lock(&mu_);
   state_->SetLimits(stream, limits);
   Schedule();
 }
 
-void Subscription::Ready(StreamId stream) {
+void Subscription::Ready(AttachmentId stream) {
   absl::MutexLock lock(&mu_);
   const auto found = streams_.find(stream);
   if (found == streams_.end() || found->second.stopped) return;
@@ -143,7 +144,7 @@ void Subscription::Ready(StreamId stream) {
   Schedule();
 }
 
-void Subscription::StopDeliveries(StreamId stream) {
+void Subscription::StopDeliveries(AttachmentId stream) {
   absl::MutexLock lock(&mu_);
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
@@ -151,7 +152,7 @@ void Subscription::StopDeliveries(StreamId stream) {
   found->second.stopped = true;
 }
 
-void Subscription::TellIfNone(StreamId stream, None none) {
+void Subscription::TellIfNone(AttachmentId stream, None none) {
   absl::MutexLock lock(&mu_);
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
@@ -159,7 +160,7 @@ void Subscription::TellIfNone(StreamId stream, None none) {
   Schedule();
 }
 
-void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) {
+void Subscription::Detach(AttachmentId stream, DeliveryCause why, bool keep_leases) {
   Stream last;  // What it holds is destroyed without the lock.
   bool was_last = false;
   {
@@ -171,7 +172,7 @@ void Subscription::Detach(StreamId stream, DeliveryCause why, bool keep_leases) 
     state_->Detach(stream, why, keep_leases, Now(), random_);
     was_last = streams_.empty();
     if (was_last) {
-      ReadAnew();  // Nobody takes what is held for them.
+      DiscardReadAhead();  // Nobody takes what is held for them.
       behind_ = false;
     }
     Schedule();
@@ -261,7 +262,7 @@ void Subscription::Update(SettingsChange change, Done<Decided> done, absl::strin
     }
     settings_ = std::make_shared<const SubscriptionSettings>(std::move(settings));
     state_->SetPolicy(settings_->policy);
-    ReadAnew();
+    DiscardReadAhead();
     return Decided();
   };
   Decide(decide, std::move(done));
@@ -273,7 +274,7 @@ void Subscription::Seek(Sequence position, Done<Decided> done, absl::string_view
     if (!state_->MovesBySeek(position)) return Decided();
     NoteOperatorChange();
     state_->Seek(position, Now());
-    ReadAnew();
+    DiscardReadAhead();
     return Decided();
   };
   Decide(decide, std::move(done));
@@ -397,7 +398,7 @@ absl::StatusOr<std::vector<DeadEvent>> Subscription::DeadLetters(Sequence after,
   return context_.store.LoadDeadLetters(id_, after, max);
 }
 
-DeliveryExplanation Subscription::Explain(Sequence sequence, const LogEvent* event,
+DeliveryExplanation Subscription::Explain(Sequence sequence, const StoredEvent* event,
                                           const StoredExplanation& stored) {
   std::shared_ptr<const SubscriptionSettings> settings;
   Sequence position = 0;
@@ -417,7 +418,7 @@ DeliveryExplanation Subscription::Explain(Sequence sequence, const LogEvent* eve
 }
 
 absl::StatusOr<DeliveryExplanation> Subscription::Explain(Sequence sequence,
-                                                          const LogEvent* event) {
+                                                          const StoredEvent* event) {
   ASSIGN_OR_RETURN(const std::vector<StoredExplanation> stored,
                    context_.store.ExplainEvent(sequence, {id_}));
   return Explain(sequence, event, stored.front());
@@ -527,8 +528,8 @@ void Subscription::LookUpOldest(Sequence sequence) {
     oldest_ = {slice->events.front()->sequence, slice->events.front()->receive_time};
     return;
   }
-  const absl::StatusOr<LogPage> page = context_.log.Read(
-      sequence - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  const absl::StatusOr<EventPage> page = context_.log.Read(
+      sequence - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
   absl::MutexLock lock(&mu_);
   looking_up_ = false;
   if (!page.ok() || page->events.empty()) return;
@@ -543,8 +544,8 @@ Backlog Subscription::ReadBacklog() {
     absl::MutexLock lock(&mu_);
     next = state_->position() + 1;
   }
-  const absl::StatusOr<LogPage> page = context_.log.Read(
-      next - 1, [](const LogEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  const absl::StatusOr<EventPage> page = context_.log.Read(
+      next - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
   if (page.ok() && !page->events.empty()) {
     backlog.oldest_unacked_age = std::max(
         context_.clock.WallNow() - page->events.front()->receive_time, absl::ZeroDuration());
@@ -653,7 +654,7 @@ void Subscription::Advance() {
     context_.reads.Post([self = shared_from_this()](ReadQueue::Ticket) { self->Reload(); });
     return;
   }
-  LookAtClockAndLog();
+  ExpireAndTrim();
   ContinueJob();
   ReadOn();
   std::vector<Delivery> deliveries = TakeDeliveries();
@@ -700,7 +701,7 @@ void Subscription::EndTurn() {
   woken_ = false;
 }
 
-void Subscription::LookAtClockAndLog() {
+void Subscription::ExpireAndTrim() {
   const Sequence earliest = context_.log.Position().earliest;
   Loss lost;
   {
@@ -708,8 +709,8 @@ void Subscription::LookAtClockAndLog() {
     woken_ = false;
     for (auto& [id, stream] : streams_) stream.is_seen = stream.none != nullptr;
     state_->Tick(Now(), random_);
-    lost = state_->Overtaken(earliest, settings_->filter.admits_all(), Now());
-    if (lost.events > 0) ReadAnew();
+    lost = state_->DropBefore(earliest, settings_->filter.admits_all(), Now());
+    if (lost.events > 0) DiscardReadAhead();
   }
   if (lost.events > 0) {
     Log(Severity::kWarning, "retention removed events that a subscription had not settled",
@@ -763,7 +764,7 @@ absl::optional<Subscription::ReadRequest> Subscription::NextRead() {
   absl::MutexLock lock(&mu_);
   const Instant now = Now();
   if (reading_ || now.monotonic < retry_at_) return absl::nullopt;
-  const std::vector<StreamId> ready = ReadyStreams();
+  const std::vector<AttachmentId> ready = ReadyStreams();
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
   ReadRequest request{.generation = generation_, .settings = settings_};
@@ -798,7 +799,7 @@ bool Subscription::ReadFromTail(const ReadRequest& request) {
   if (!slice.has_value()) return false;
   Page page{.has_raw_bodies = true};
   page.page.scanned_to = request.after;
-  for (const LogEventPtr& event : slice->events) {
+  for (const StoredEventPtr& event : slice->events) {
     if (bytes >= kMaxBatchBytes) break;
     page.page.scanned_to = event->sequence;
     page.last = {event->sequence, event->receive_time};
@@ -842,7 +843,7 @@ void Subscription::ReadFromLog(const ReadRequest& request, ReadQueue::Ticket tic
 
 absl::StatusOr<Subscription::Page> Subscription::ReadPage(const ReadRequest& request) {
   Page page{.has_raw_bodies = request.include_raw_body};
-  const auto matches = [&](const LogEvent& event) {
+  const auto matches = [&](const StoredEvent& event) {
     page.last = {event.sequence, event.receive_time};
     return request.settings->filter.Matches(event);
   };
@@ -860,13 +861,13 @@ absl::StatusOr<Subscription::Page> Subscription::ReadPage(const ReadRequest& req
 absl::StatusOr<Subscription::HeldEvents> Subscription::ReadWanted(const ReadRequest& request) {
   const WantedEvents& wanted = request.wanted;
   const std::set<Sequence> all(wanted.sequences.begin(), wanted.sequences.end());
-  const auto is_wanted = [&all](const LogEvent& event) { return all.contains(event.sequence); };
+  const auto is_wanted = [&all](const StoredEvent& event) { return all.contains(event.sequence); };
   HeldEvents held;
   int64_t bytes = 0;
   for (const Sequence sequence : wanted.sequences) {
     if (bytes >= kMaxBatchBytes) break;
     if (held.contains(sequence)) continue;
-    const absl::StatusOr<LogPage> page =
+    const absl::StatusOr<EventPage> page =
         context_.log.Read(sequence - 1, is_wanted,
                           {.max_events = static_cast<int64_t>(kMaxWanted),
                            .max_bytes = kMaxBatchBytes - bytes,
@@ -874,7 +875,7 @@ absl::StatusOr<Subscription::HeldEvents> Subscription::ReadWanted(const ReadRequ
                            .include_raw_body = wanted.include_raw_body});
     if (!page.ok() && held.empty()) return page.status();
     if (!page.ok()) break;
-    for (const LogEventPtr& event : page->events) {
+    for (const StoredEventPtr& event : page->events) {
       bytes += BytesInMemory(*event);
       held[event->sequence] = {event, wanted.include_raw_body};
     }
@@ -905,7 +906,7 @@ void Subscription::Offer(const ReadRequest& request, const Page& page) {
   std::vector<OfferedEvent> offers;
   offers.reserve(page.page.events.size());
   page_.clear();  // All of it was taken, or comes again as what was redriven.
-  for (const LogEventPtr& event : page.page.events) {
+  for (const StoredEventPtr& event : page.page.events) {
     offers.push_back({event->sequence, event->receive_time});
     page_[event->sequence] = {event, page.has_raw_bodies};
   }
@@ -932,12 +933,12 @@ const Subscription::Held* Subscription::FindHeld(Sequence sequence, bool include
 absl::optional<int64_t> Subscription::SizeOfHeld(Sequence sequence, bool include_raw_body) const {
   const Held* const held = FindHeld(sequence, include_raw_body);
   if (held == nullptr) return absl::nullopt;
-  const LogEvent& event = *held->event;
+  const StoredEvent& event = *held->event;
   return static_cast<int64_t>(event.envelope.size() +
                               (include_raw_body ? event.raw_body.size() : 0));
 }
 
-bool Subscription::WantsRead(absl::Span<const StreamId> ready) const {
+bool Subscription::WantsRead(absl::Span<const AttachmentId> ready) const {
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
   return !state_->Wanted(ready, 1, assigned_at_, size_of).sequences.empty() ||
@@ -1014,7 +1015,7 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
     if (!changes->empty()) batch_ = std::exchange(batch, {});
   }
   if (changes->empty()) {
-    LetOut(std::move(batch));  // What it says is durable already.
+    ReleaseCommitted(std::move(batch));  // What it says is durable already.
     return false;
   }
   context_.store.WriteSubscription(
@@ -1031,16 +1032,16 @@ void Subscription::OnCommitted(const absl::Status& status) {
     batch = std::exchange(batch_, {});
   }
   if (status.ok()) {
-    LetOut(std::move(batch));
+    ReleaseCommitted(std::move(batch));
     if (Rest()) return;
   } else {
-    StartAnew(status, std::move(batch));
+    ResetAfterFailedCommit(status, std::move(batch));
   }
   QueueForTurn();
 }
 
-void Subscription::LetOut(Batch batch) {
-  std::map<StreamId, std::pair<std::shared_ptr<Receiver>, std::vector<Delivery>>> by_stream;
+void Subscription::ReleaseCommitted(Batch batch) {
+  std::map<AttachmentId, std::pair<std::shared_ptr<Receiver>, std::vector<Delivery>>> by_stream;
   std::shared_ptr<SubscriptionMetrics> metrics;
   const Instant now = Now();
   {
@@ -1056,7 +1057,7 @@ void Subscription::LetOut(Batch batch) {
       const auto stream = streams_.find(delivery.lease.stream);
       if (stream == streams_.end()) continue;  // Detach has given it back.
       if (stream->second.stopped) {
-        state_->GiveBack(delivery.lease.id, now);
+        state_->ReturnLease(delivery.lease.id, now);
         woken_ = true;
         continue;
       }
@@ -1084,7 +1085,7 @@ void Subscription::LetOut(Batch batch) {
 
 // What was decided since the last commit is void, in part or, after a failed sync, perhaps: nobody
 // may hear of it, and nobody may go on from it.
-void Subscription::StartAnew(const absl::Status& why, Batch batch) {
+void Subscription::ResetAfterFailedCommit(const absl::Status& why, Batch batch) {
   std::vector<std::shared_ptr<Receiver>> receivers;
   {
     absl::MutexLock lock(&mu_);
@@ -1097,7 +1098,7 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
     control_changed_ = false;
     job_retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
     ticket_ = {};
-    ReadAnew();
+    DiscardReadAhead();
   }
   Log(Severity::kWarning, "the state of a subscription could not be stored; its streams are ended",
       {{"subscription", name_}, {"receivers", receivers.size()}, {"error", why.ToString()}});
@@ -1106,7 +1107,7 @@ void Subscription::StartAnew(const absl::Status& why, Batch batch) {
 }
 
 bool Subscription::Rest() {
-  Sequence seen = HeadWatch::kWhateverTheHead;
+  Sequence seen = HeadWatch::kTimerOnly;
   absl::Duration deadline = absl::InfiniteDuration();
   {
     absl::MutexLock lock(&mu_);
@@ -1123,12 +1124,12 @@ bool Subscription::Rest() {
     if (assigned_at_.monotonic < retry_at_) {
       deadline = std::min(deadline, retry_at_);
     } else if (!reading_) {  // What is being read wakes it.
-      const std::vector<StreamId> ready = ReadyStreams();
+      const std::vector<AttachmentId> ready = ReadyStreams();
       if (WantsRead(ready)) return false;
       if (state_->WantsOffers(ready)) seen = state_->offered_to();
     }
   }
-  const bool waits = seen != HeadWatch::kWhateverTheHead || deadline != absl::InfiniteDuration();
+  const bool waits = seen != HeadWatch::kTimerOnly || deadline != absl::InfiniteDuration();
   if (waits && !context_.watch.Await(seen, deadline, shared_from_this())) return false;
   absl::MutexLock lock(&mu_);
   if (woken_ && !closed_) return false;
@@ -1136,8 +1137,8 @@ bool Subscription::Rest() {
   return true;
 }
 
-std::vector<StreamId> Subscription::ReadyStreams() const {
-  std::vector<StreamId> ready;
+std::vector<AttachmentId> Subscription::ReadyStreams() const {
+  std::vector<AttachmentId> ready;
   for (const auto& [id, stream] : streams_) {
     if (stream.ready) ready.push_back(id);
   }
@@ -1145,7 +1146,7 @@ std::vector<StreamId> Subscription::ReadyStreams() const {
 }
 
 // What was read and not taken may not be what is wanted next.
-void Subscription::ReadAnew() {
+void Subscription::DiscardReadAhead() {
   state_->ForgetOffers();
   page_.clear();
   wanted_.clear();

@@ -6,7 +6,7 @@
 //
 // What comes in while one commit is under way goes into the next: so acks are grouped, and there is
 // never more than one write of a subscription. When a commit fails, what the state has decided
-// since the last one is void: every receiver is told to come again, and the state starts anew from
+// since the last one is void: every receiver is told to come again, and the state starts again from
 // what is stored.
 //
 // A *turn* is one step of that: look at the clock, assign what is at hand, commit. Then it is the
@@ -69,7 +69,7 @@ struct SubscriptionContext {
 // A lease that is durable, with its event.
 struct Delivery {
   Lease lease;
-  LogEventPtr event;
+  StoredEventPtr event;
 };
 
 // Who takes deliveries: an open stream, or a pull that waits. Called on any thread, with no lock
@@ -185,25 +185,25 @@ class Subscription final : public HeadWatch::Waiter,
   int64_t id() const { return id_; }
   const std::string& name() const { return name_; }
   absl::Time create_time() const { return create_time_; }
-  const LogHistory& history() const { return context_.log.history(); }
+  const EventLogHistory& history() const { return context_.log.history(); }
   const DeliveryIds& delivery_ids() const { return delivery_ids_; }
 
   // `receiver` takes deliveries as the consumer `name`, from now until Detach or its OnEnd.
   // RESOURCE_EXHAUSTED too_many_consumers, and as callbacks.
-  absl::StatusOr<StreamId> Attach(const std::string& name, const ConsumerLimits& limits,
-                                  bool include_raw_body, std::shared_ptr<Receiver> receiver);
-  void SetLimits(StreamId stream, const ConsumerLimits& limits);
+  absl::StatusOr<AttachmentId> Attach(const std::string& name, const ConsumerLimits& limits,
+                                      bool include_raw_body, std::shared_ptr<Receiver> receiver);
+  void SetLimits(AttachmentId stream, const ConsumerLimits& limits);
   // What OnDeliveries brought has been passed on.
-  void Ready(StreamId stream);
+  void Ready(AttachmentId stream);
   // Has `none` called with OK once a turn that began after this call has found nothing to give the
   // stream, having looked through all that the log held then; or with the error that kept it from
   // looking. Never, if deliveries or OnEnd come first, or the stream is detached.
   using None = absl::AnyInvocable<void(const absl::Status&) &&>;
-  void TellIfNone(StreamId stream, None none);
+  void TellIfNone(AttachmentId stream, None none);
   // Nothing more is handed out to it; what it holds, it holds until Detach.
-  void StopDeliveries(StreamId stream);
+  void StopDeliveries(AttachmentId stream);
   // `why` and `keep_leases` as in SubscriptionState. Harmless when repeated.
-  void Detach(StreamId stream, DeliveryCause why, bool keep_leases);
+  void Detach(AttachmentId stream, DeliveryCause why, bool keep_leases);
   // These were handed out, and their consumer was lost before it had them.
   void Lose(const std::vector<DeliveryId>& ids);
 
@@ -263,12 +263,12 @@ class Subscription final : public HeadWatch::Waiter,
   absl::StatusOr<std::vector<DeadEvent>> DeadLetters(Sequence after, size_t max);
   // Where an event is, and why: of what is stored of it, and of its metadata, which are null if the
   // log does not hold it any more. Never blocks.
-  DeliveryExplanation Explain(Sequence sequence, const LogEvent* event,
+  DeliveryExplanation Explain(Sequence sequence, const StoredEvent* event,
                               const StoredExplanation& stored);
   // Reads that first; errors of the disk.
-  absl::StatusOr<DeliveryExplanation> Explain(Sequence sequence, const LogEvent* event);
-  // Looks at 1,024 events at most: a page may be empty, and have more behind it. Reads the disk; its
-  // errors.
+  absl::StatusOr<DeliveryExplanation> Explain(Sequence sequence, const StoredEvent* event);
+  // Looks at 1,024 events at most: a page may be empty, and have more behind it. Reads the disk;
+  // its errors.
   absl::StatusOr<DeliveryPage> ListDeliveries(const DeliveryQuery& query);
   // Never blocks: how old the oldest event is may not be known at once; the next call knows.
   Backlog GetBacklog();
@@ -278,8 +278,8 @@ class Subscription final : public HeadWatch::Waiter,
   // commit of the log takes. nullopt: the subscription is not counted.
   absl::optional<SubscriptionGauges> GetGauges(Sequence head);
 
-  // Has looked up in the background what GetGauges needs, so that the next scrape knows it: for when
-  // nobody reads on for consumers.
+  // Has looked up in the background what GetGauges needs, so that the next scrape knows it: for
+  // when nobody reads on for consumers.
   void PrepareGauges();
 
   // Ends every receiver with `status`, and answers all calls with it from now on.
@@ -306,7 +306,7 @@ class Subscription final : public HeadWatch::Waiter,
   };
   // An event in memory, to be delivered.
   struct Held {
-    LogEventPtr event;
+    StoredEventPtr event;
     bool has_raw_body = false;
     absl::optional<std::string> nack_reason;  // if it had to be read
   };
@@ -326,7 +326,7 @@ class Subscription final : public HeadWatch::Waiter,
     absl::Time time;
   };
   struct Page {
-    LogPage page;
+    EventPage page;
     bool has_raw_bodies = false;
     Received last;  // that was looked at
   };
@@ -364,15 +364,15 @@ class Subscription final : public HeadWatch::Waiter,
   void QueueForTurn();
   // How many events are read, leased or handed out at once now.
   size_t MaxBatchEvents() const;
-  void LookAtClockAndLog() ABSL_LOCKS_EXCLUDED(mu_);
+  void ExpireAndTrim() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Delivery> TakeDeliveries() ABSL_LOCKS_EXCLUDED(mu_);
   void TellWhoGetsNone() ABSL_LOCKS_EXCLUDED(mu_);
   bool Commit(std::vector<Delivery> deliveries) ABSL_LOCKS_EXCLUDED(mu_);  // true: under way
   void OnCommitted(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
-  void LetOut(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReleaseCommitted(Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void NotePulse(const Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void StartAnew(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
+  void ResetAfterFailedCommit(const absl::Status& why, Batch batch) ABSL_LOCKS_EXCLUDED(mu_);
   void Reload() ABSL_LOCKS_EXCLUDED(mu_);  // where reading may block
   bool LoadStored() ABSL_LOCKS_EXCLUDED(mu_);
   void EndTurn() ABSL_LOCKS_EXCLUDED(mu_);
@@ -394,7 +394,7 @@ class Subscription final : public HeadWatch::Waiter,
   const Held* FindHeld(Sequence sequence, bool include_raw_body) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Whether something has to be read before what comes next can be given.
-  bool WantsRead(absl::Span<const StreamId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  bool WantsRead(absl::Span<const AttachmentId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::optional<absl::Time> ReceiveTimeOf(Sequence sequence);
   // The same, as far as it is known without the log and the tail; otherwise it is looked up for the
   // next time, and `look_up` says so.
@@ -423,10 +423,10 @@ class Subscription final : public HeadWatch::Waiter,
   absl::StatusOr<BulkPage> ReadPastEvents(const JobStep& step);
   absl::StatusOr<BulkPage> ReadDeadLetters(const JobStep& step);
   // Without envelope and raw body; nullopt: the log has none (any more).
-  absl::StatusOr<absl::optional<LogEvent>> ReadMetadata(Sequence sequence);
+  absl::StatusOr<absl::optional<StoredEvent>> ReadMetadata(Sequence sequence);
 
-  std::vector<StreamId> ReadyStreams() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  void ReadAnew() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<AttachmentId> ReadyStreams() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void DiscardReadAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<std::shared_ptr<Receiver>> TakeReceivers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
@@ -442,8 +442,8 @@ class Subscription final : public HeadWatch::Waiter,
   std::unique_ptr<SubscriptionState> state_ ABSL_GUARDED_BY(mu_);
   absl::Status refusal_ ABSL_GUARDED_BY(mu_);  // of everything, until Reload succeeds
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
-  std::map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
-  StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<AttachmentId, Stream> streams_ ABSL_GUARDED_BY(mu_);
+  AttachmentId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
   HeldEvents page_ ABSL_GUARDED_BY(mu_);  // offered, and not taken
   // What was read last of what the state wanted, the latest first.
   std::deque<HeldEvents> wanted_ ABSL_GUARDED_BY(mu_);

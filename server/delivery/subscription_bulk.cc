@@ -25,7 +25,7 @@ constexpr int kPreviewShown = 5;
 // After a page could not be read.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
-void LogJobEnd(const Job& job) {
+void CommitJobEnd(const Job& job) {
   Log(Severity::kInfo, "a job of a subscription has ended",
       {{"subscription", job.subscription()},
        {"job", job.job_id()},
@@ -39,9 +39,9 @@ void LogJobEnd(const Job& job) {
 
 void Subscription::Redeliver(const std::vector<Sequence>& sequences, bool include_not_admitted,
                              Done<std::vector<absl::optional<RedeliverOutcome>>> done) {
-  std::vector<absl::optional<LogEvent>> events;
+  std::vector<absl::optional<StoredEvent>> events;
   for (const Sequence sequence : sequences) {
-    absl::StatusOr<absl::optional<LogEvent>> event = ReadMetadata(sequence);
+    absl::StatusOr<absl::optional<StoredEvent>> event = ReadMetadata(sequence);
     if (!event.ok()) return std::move(done)(event.status());
     events.push_back(*std::move(event));
   }
@@ -50,7 +50,7 @@ void Subscription::Redeliver(const std::vector<Sequence>& sequences, bool includ
     const std::vector<std::string> sources = settings_->filter.sources();
     std::vector<absl::optional<RedeliverOutcome>> outcomes;
     outcomes.reserve(events.size());
-    for (const absl::optional<LogEvent>& event : events) {
+    for (const absl::optional<StoredEvent>& event : events) {
       if (!event.has_value()) {
         outcomes.push_back(RedeliverOutcome::kEventRemoved);
         continue;
@@ -195,7 +195,7 @@ void Subscription::TakeJobStep(const JobStep& step) {
     TakePage(page, earliest, *job);
     if (!job->running()) ended = job->proto();
   }
-  if (ended.has_value()) LogJobEnd(*ended);
+  if (ended.has_value()) CommitJobEnd(*ended);
 }
 
 void Subscription::TakePage(const absl::StatusOr<BulkPage>& page, Sequence earliest, BulkJob& job) {
@@ -215,14 +215,14 @@ void Subscription::TakePage(const absl::StatusOr<BulkPage>& page, Sequence earli
   }
 }
 
-absl::StatusOr<absl::optional<LogEvent>> Subscription::ReadMetadata(Sequence sequence) {
-  absl::optional<LogEvent> found;
+absl::StatusOr<absl::optional<StoredEvent>> Subscription::ReadMetadata(Sequence sequence) {
+  absl::optional<StoredEvent> found;
   if (sequence < 1) return found;
-  const auto look = [&](const LogEvent& event) {
+  const auto look = [&](const StoredEvent& event) {
     if (event.sequence == sequence) found = event;
     return false;
   };
-  const absl::StatusOr<LogPage> read =
+  const absl::StatusOr<EventPage> read =
       context_.log.Read(sequence - 1, look, {.max_events = 1, .max_scanned = 1});
   if (!read.ok() && !absl::IsOutOfRange(read.status())) return read.status();
   return found;
@@ -240,7 +240,7 @@ absl::StatusOr<BulkPage> Subscription::ReadPastEvents(const JobStep& step) {
     page.scanned_to = step.last;
     return page;
   }
-  const auto look = [&](const LogEvent& event) {
+  const auto look = [&](const StoredEvent& event) {
     if (event.sequence > step.last) return false;
     ++page.examined;
     if (step.selection->MatchesEvent(event)) {
@@ -250,7 +250,7 @@ absl::StatusOr<BulkPage> Subscription::ReadPastEvents(const JobStep& step) {
     }
     return false;
   };
-  ASSIGN_OR_RETURN(const LogPage read,
+  ASSIGN_OR_RETURN(const EventPage read,
                    context_.log.Read(after, look, {.max_scanned = kMaxScanned}));
   page.scanned_to = std::min(read.scanned_to, step.last);
   return page;
@@ -265,7 +265,7 @@ absl::StatusOr<BulkPage> Subscription::ReadDeadLetters(const JobStep& step) {
   for (const DeadEvent& letter : letters) {
     if (letter.sequence > step.last) break;
     ++page.examined;
-    absl::optional<LogEvent> event;
+    absl::optional<StoredEvent> event;
     if (needs_events) {
       ASSIGN_OR_RETURN(event, ReadMetadata(letter.sequence));
     }

@@ -194,7 +194,7 @@ std::vector<std::shared_ptr<Subscription>> SubscriptionRegistry::List(absl::stri
 }
 
 absl::StatusOr<std::vector<DeliveryExplanation>> SubscriptionRegistry::Explain(
-    Sequence sequence, const LogEvent* event,
+    Sequence sequence, const StoredEvent* event,
     const std::vector<std::shared_ptr<Subscription>>& subscriptions) {
   std::vector<int64_t> ids;
   ids.reserve(subscriptions.size());

@@ -63,7 +63,7 @@ class SubscriptionRegistry {
   // its metadata; null if the log does not hold it any more. Reads the disk, once for all of them;
   // its errors.
   absl::StatusOr<std::vector<DeliveryExplanation>> Explain(
-      Sequence sequence, const LogEvent* event,
+      Sequence sequence, const StoredEvent* event,
       const std::vector<std::shared_ptr<Subscription>>& subscriptions);
 
   // Retention has removed events: those that had not settled them note their loss.

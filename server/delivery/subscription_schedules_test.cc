@@ -120,7 +120,7 @@ class World {
   Loss Trim() {
     const auto before = state_->unsettled_events();
     const Sequence position = state_->position();
-    const Loss loss = state_->Overtaken(earliest_, true, now_);
+    const Loss loss = state_->DropBefore(earliest_, true, now_);
     for (Sequence s = 1; s < earliest_; ++s) {
       if (before.contains(s)) {
         pending_.outcomes[s] = DeliveryOutcome::kLost;
@@ -149,7 +149,7 @@ class World {
   }
 
   // A polite end counts nothing; an end that takes leases with it counts each that was handed out.
-  void Detach(StreamId stream, bool lost) {
+  void Detach(AttachmentId stream, bool lost) {
     streams_.erase(stream);
     for (const auto& [sequence, out] : handed_out_) {
       if (lost && out.stream == stream && state_->Holds(out.id)) lost_.insert(sequence);
@@ -161,7 +161,7 @@ class World {
 
   // Four streams of two names.
   void AttachOrDetach() {
-    const StreamId stream = 1 + Pick(4);
+    const AttachmentId stream = 1 + Pick(4);
     if (streams_.contains(stream)) {
       Detach(stream, /*lost=*/Pick(2) == 0);
     } else {
@@ -171,7 +171,7 @@ class World {
   }
 
   void Assign() {
-    const std::vector<StreamId> ready(streams_.begin(), streams_.end());
+    const std::vector<AttachmentId> ready(streams_.begin(), streams_.end());
     const Sequence position = state_->position();
     const bool wants = state_->WantsOffers(ready);
     EXPECT_FALSE(wants && paused_) << "what is paused reads on";
@@ -195,7 +195,7 @@ class World {
     for (const Lease& lease : leases_) last_number_ = std::max(last_number_, lease.id.number);
     // One that cannot be read goes back.
     if (!leases_.empty() && Pick(5) == 0) {
-      state_->GiveBack(leases_.back().id, now_);
+      state_->ReturnLease(leases_.back().id, now_);
       leases_.pop_back();
     }
   }
@@ -513,7 +513,7 @@ class World {
       if (dead_.contains(sequence)) stored.delivery.dead = dead_[sequence];
       if (history_.contains(sequence)) stored.delivery.history = history_[sequence];
       stored.moves = moves_;
-      LogEvent event;
+      StoredEvent event;
       event.subject = absl::StrCat(sequence);
       const DeliveryExplanation explanation =
           ExplainDelivery({.sequence = sequence,
@@ -555,7 +555,7 @@ class World {
   // The consumer gets it.
   void Hand(const Lease& lease) {
     const absl::optional<absl::Time> until = state_->HandOut(lease.id, now_);
-    if (!until.has_value()) return;  // Given back or sought before its commit was through.
+    if (!until.has_value()) return;  // Given back, or seeked past, before its commit was through.
     EXPECT_EQ(*until, now_.wall + kAckDeadline) << "what the consumer is told";
     handed_out_[lease.id.sequence] = {lease.id, lease.stream, now_.monotonic + kAckDeadline};
     EXPECT_FALSE(acked_.contains(lease.id.sequence)) << "an acked event came back";
@@ -613,7 +613,8 @@ class World {
   void Settle() {
     for (; !writes_.empty();) Commit();
     if (Pick(2) == 0) Restart();
-    for (const StreamId stream : std::set<StreamId>(streams_)) Detach(stream, /*lost=*/false);
+    for (const AttachmentId stream : std::set<AttachmentId>(streams_))
+      Detach(stream, /*lost=*/false);
     filtered_.clear();
     state_->NoteNewFilter(Settings(), now_);
     state_->ForgetOffers();
@@ -656,7 +657,7 @@ class World {
   Instant now_{absl::FromUnixSeconds(1'750'000'000), absl::Hours(1)};
   Sequence earliest_ = 1;  // below it retention has removed everything
   std::unique_ptr<SubscriptionState> state_;
-  std::set<StreamId> streams_;
+  std::set<AttachmentId> streams_;
   std::map<std::string, int64_t> held_;  // by consumer, after the step before
   std::set<Sequence> filtered_;          // not admitted now
   bool paused_ = false;
@@ -665,7 +666,7 @@ class World {
   std::set<Sequence> lost_;  // in this step, with their stream
   struct Out {
     DeliveryId id;
-    StreamId stream = 0;
+    AttachmentId stream = 0;
     absl::Duration until;
   };
   std::map<Sequence, Out> handed_out_;  // the newest delivery of each, since the start

@@ -30,7 +30,7 @@ absl::Status CheckSubscriptionName(absl::string_view name, absl::string_view fie
 // 1 to 200 bytes of printable UTF-8. Errors: InvalidField.
 absl::Status CheckConsumerName(absl::string_view name, absl::string_view field);
 
-// Where a new subscription, or one that is sought, stands: after this event. Reads the log if it
+// Where a new subscription, or one that is seeked, stands: after this event. Reads the log if it
 // begins at a time. Errors: InvalidField below `field`, and those of ResolveCursor.
 absl::StatusOr<Sequence> ResolveStart(const hookgate::v1::SubscriptionStart& start,
                                       absl::string_view field, EventLog& log);

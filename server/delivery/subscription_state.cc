@@ -117,7 +117,7 @@ void SubscriptionState::NoteNewFilter(const std::string& settings, Instant now) 
   row_changed_ = true;
 }
 
-bool SubscriptionState::Attach(StreamId stream, const std::string& name,
+bool SubscriptionState::Attach(AttachmentId stream, const std::string& name,
                                const ConsumerLimits& limits, bool include_raw_body) {
   if (streams_.size() >= kMaxConsumers) return false;
   if (!consumers_.contains(name) && consumers_.size() >= kMaxConsumers) return false;
@@ -130,13 +130,13 @@ bool SubscriptionState::Attach(StreamId stream, const std::string& name,
   return true;
 }
 
-void SubscriptionState::SetLimits(StreamId stream, const ConsumerLimits& limits) {
+void SubscriptionState::SetLimits(AttachmentId stream, const ConsumerLimits& limits) {
   const auto found = streams_.find(stream);
   if (found != streams_.end()) consumers_[found->second.consumer].limits = limits;
 }
 
-void SubscriptionState::Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now,
-                               absl::BitGenRef random) {
+void SubscriptionState::Detach(AttachmentId stream, DeliveryCause why, bool keep_leases,
+                               Instant now, absl::BitGenRef random) {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
   const Stream ended = std::move(found->second);
@@ -192,15 +192,15 @@ void SubscriptionState::ForgetOffers() {
   offered_to_ = row_.position;
 }
 
-bool SubscriptionState::WantsOffers(absl::Span<const StreamId> ready) const {
+bool SubscriptionState::WantsOffers(absl::Span<const AttachmentId> ready) const {
   if (!offered_.empty() || events_.size() >= bounds_.max_unsettled) return false;
   return WantsRawBodies(ready).has_value();
 }
 
-absl::optional<bool> SubscriptionState::WantsRawBodies(absl::Span<const StreamId> ready) const {
+absl::optional<bool> SubscriptionState::WantsRawBodies(absl::Span<const AttachmentId> ready) const {
   absl::optional<bool> wants;
   if (paused_ || in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) return wants;
-  for (const StreamId stream : ready) {
+  for (const AttachmentId stream : ready) {
     const auto found = streams_.find(stream);
     if (found == streams_.end() || !HasCredit(consumers_.at(found->second.consumer), 0)) continue;
     wants = wants.value_or(false) || found->second.include_raw_body;
@@ -208,8 +208,8 @@ absl::optional<bool> SubscriptionState::WantsRawBodies(absl::Span<const StreamId
   return wants;
 }
 
-WantedEvents SubscriptionState::Wanted(absl::Span<const StreamId> ready, size_t max, Instant now,
-                                       SizeOf size_of) const {
+WantedEvents SubscriptionState::Wanted(absl::Span<const AttachmentId> ready, size_t max,
+                                       Instant now, SizeOf size_of) const {
   WantedEvents wanted;
   const absl::optional<bool> bodies = WantsRawBodies(ready);
   if (!bodies.has_value()) return wanted;
@@ -283,11 +283,12 @@ absl::optional<Sequence> SubscriptionState::NextDue(std::vector<Share>& shares, 
   return waiting->second;
 }
 
-std::vector<Lease> SubscriptionState::Assign(absl::Span<const StreamId> ready, size_t max_messages,
-                                             int64_t max_bytes, Instant now, SizeOf size_of) {
+std::vector<Lease> SubscriptionState::Assign(absl::Span<const AttachmentId> ready,
+                                             size_t max_messages, int64_t max_bytes, Instant now,
+                                             SizeOf size_of) {
   if (paused_) return {};
   std::vector<Share> shares;
-  for (const StreamId stream : ready) {
+  for (const AttachmentId stream : ready) {
     const auto found = streams_.find(stream);
     if (found == streams_.end()) continue;
     shares.push_back({stream, &found->second, &consumers_[found->second.consumer]});
@@ -341,7 +342,8 @@ std::vector<Lease> SubscriptionState::Assign(absl::Span<const StreamId> ready, s
   return leases;
 }
 
-Lease SubscriptionState::MakeLease(Sequence sequence, StreamId stream, int64_t bytes, Instant now) {
+Lease SubscriptionState::MakeLease(Sequence sequence, AttachmentId stream, int64_t bytes,
+                                   Instant now) {
   Record& record = Dirty(sequence);
   Leave(sequence, record);
   Stream& state = streams_[stream];
@@ -395,7 +397,7 @@ bool SubscriptionState::Holds(const DeliveryId& id) const {
          found->second.delivery == id.number;
 }
 
-void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
+void SubscriptionState::ReturnLease(const DeliveryId& id, Instant now) {
   if (!Holds(id)) return;
   NoteEnd(id.sequence, DeliveryEnd::kStreamEnded, "", now);
   Wait(id.sequence, absl::ZeroDuration(), events_[id.sequence].cause, now);
@@ -403,7 +405,7 @@ void SubscriptionState::GiveBack(const DeliveryId& id, Instant now) {
 
 void SubscriptionState::Lose(const DeliveryId& id, Instant now, absl::BitGenRef random) {
   if (!Holds(id)) return;
-  if (events_[id.sequence].place == Place::kAssigned) return GiveBack(id, now);
+  if (events_[id.sequence].place == Place::kAssigned) return ReturnLease(id, now);
   LoseOne(id.sequence, now, random);
 }
 
@@ -835,7 +837,7 @@ bool SubscriptionState::EraseDead(Sequence sequence) {
   return true;
 }
 
-Loss SubscriptionState::Overtaken(Sequence earliest, bool admits_all, Instant now) {
+Loss SubscriptionState::DropBefore(Sequence earliest, bool admits_all, Instant now) {
   earliest_ = std::max(earliest_, earliest);
   Loss loss;
   int64_t redriven = 0;  // Of those beyond the position.

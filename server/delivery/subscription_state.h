@@ -2,7 +2,7 @@
 // as a dead letter. Pure: no gRPC, no SQLite, no waiting; time and randomness are passed in.
 //
 // It changes at once and says what to write (TakeChanges). Whoever drives it commits that before
-// anybody hears of a lease or of an ack's result; when a commit fails it starts anew from what is
+// anybody hears of a lease or of an ack's result; when a commit fails it starts again from what is
 // stored.
 //
 // An event between two places:
@@ -26,8 +26,8 @@
 //      fewer losses it has left, the fewer such events a stream holds at a time; with one left, it
 //      is the only one: the events beside the one that ends consumers do not become dead letters.
 //
-// Memory: about 150 bytes an unsettled event, 70 a dead letter; reasons of nacks are on the disk, and
-// so is the history of each event, which is only added to here.
+// Memory: about 150 bytes an unsettled event, 70 a dead letter; reasons of nacks are on the disk,
+// and so is the history of each event, which is only added to here.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_STATE_H_
 
@@ -112,11 +112,11 @@ struct DeliveryId {
   int64_t number = 0;
 };
 
-using StreamId = int64_t;
+using AttachmentId = int64_t;
 
 // A delivery to be made once it is committed.
 struct Lease {
-  StreamId stream = 0;
+  AttachmentId stream = 0;
   DeliveryId id;
   int attempt = 1;
   int lost_deliveries = 0;  // of this event, before
@@ -191,15 +191,15 @@ class SubscriptionState {
   void SetPaused(bool paused) { paused_ = paused; }
 
   // A stream of the consumer `name` is there. False: too many.
-  bool Attach(StreamId stream, const std::string& name, const ConsumerLimits& limits,
+  bool Attach(AttachmentId stream, const std::string& name, const ConsumerLimits& limits,
               bool include_raw_body = false);
   // For all streams of the name.
-  void SetLimits(StreamId stream, const ConsumerLimits& limits);
+  void SetLimits(AttachmentId stream, const ConsumerLimits& limits);
   // The stream has ended. With kStreamLost as `why`, each event that it holds was lost with it: the
   // first time it comes again at once; later ones count, and it comes after the back-off, or
   // becomes a dead letter. With another `why` it comes again at once and uncounted. With
   // `keep_leases`, what was handed out stays with the consumer's name until its deadline passes.
-  void Detach(StreamId stream, DeliveryCause why, bool keep_leases, Instant now,
+  void Detach(AttachmentId stream, DeliveryCause why, bool keep_leases, Instant now,
               absl::BitGenRef random);
 
   // The next events of the log that match, after those offered before; everything up to
@@ -210,25 +210,25 @@ class SubscriptionState {
   // Where to read on.
   Sequence offered_to() const { return offered_to_; }
   // Whether a further offer could be delivered to one of `ready` now.
-  bool WantsOffers(absl::Span<const StreamId> ready) const;
+  bool WantsOffers(absl::Span<const AttachmentId> ready) const;
   // Whether one of `ready` could take something now; if so, whether one of those that could wants
   // raw bodies.
-  absl::optional<bool> WantsRawBodies(absl::Span<const StreamId> ready) const;
+  absl::optional<bool> WantsRawBodies(absl::Span<const AttachmentId> ready) const;
   // What Assign could give next if it was at hand, at most `max`. None if what comes next, of what
   // is due and of what is new, is at hand already: then it is a matter of credit.
-  WantedEvents Wanted(absl::Span<const StreamId> ready, size_t max, Instant now,
+  WantedEvents Wanted(absl::Span<const AttachmentId> ready, size_t max, Instant now,
                       SizeOf size_of) const;
 
   // Gives what is at hand, due or new, to those of `ready` that have credit, least loaded name
   // first, at most `max_messages` and about `max_bytes` a stream. A lease counts as many bytes as
   // its stream is sent. No deadline runs before HandOut.
-  std::vector<Lease> Assign(absl::Span<const StreamId> ready, size_t max_messages,
+  std::vector<Lease> Assign(absl::Span<const AttachmentId> ready, size_t max_messages,
                             int64_t max_bytes, Instant now, SizeOf size_of);
   // The delivery goes to its consumer now: its lease begins. Returns when that ends; nullopt: it
   // holds no lease (any more), and must not go out.
   absl::optional<absl::Time> HandOut(const DeliveryId& id, Instant now);
   // A lease could not be handed over: gives it back, as if it had not been.
-  void GiveBack(const DeliveryId& id, Instant now);
+  void ReturnLease(const DeliveryId& id, Instant now);
   // A lease was handed out, and did not reach its consumer, or was lost with it: as Detach with
   // kStreamLost, for this one.
   void Lose(const DeliveryId& id, Instant now, absl::BitGenRef random);
@@ -260,9 +260,9 @@ class SubscriptionState {
   // `earliest`: events below it have been removed by retention.
   RedriveOutcome Redrive(Sequence sequence, Sequence earliest, Instant now);
   // Puts a past event, whether it was settled or never taken, in front: it waits, and is due now. A
-  // dead letter is none any more then. What is unsettled stays as it is. Deliveries from before this
-  // are void from then on, also if the event becomes a dead letter (again): an ack of one that comes
-  // late settles nothing, and gets kAlready.
+  // dead letter is none any more then. What is unsettled stays as it is. Deliveries from before
+  // this are void from then on, also if the event becomes a dead letter (again): an ack of one that
+  // comes late settles nothing, and gets kAlready.
   //   event     held by the log
   //   earliest  as for Redrive
   enum class RedeliverOutcome { kRedelivered, kNotReached, kUnsettled, kEventRemoved, kTooMany };
@@ -272,7 +272,7 @@ class SubscriptionState {
   bool has_much_room_for_jobs() const;
   bool Discard(Sequence sequence, Instant now);
   // Retention has removed everything below `earliest`. `admits_all`: so does the filter.
-  Loss Overtaken(Sequence earliest, bool admits_all, Instant now);
+  Loss DropBefore(Sequence earliest, bool admits_all, Instant now);
 
   // What changed since it was last taken. Whoever takes it has committed what was taken before.
   SubscriptionChanges TakeChanges();
@@ -304,7 +304,7 @@ class SubscriptionState {
  private:
   // Times are microseconds, wall clock's since the epoch, which is what is stored.
   struct Holder {
-    StreamId stream = 0;  // 0: the lease is kept by the name alone
+    AttachmentId stream = 0;  // 0: the lease is kept by the name alone
     std::string consumer;
     int64_t suspicion = 0;
   };
@@ -352,7 +352,7 @@ class SubscriptionState {
   };
   // What one stream gets of one Assign.
   struct Share {
-    StreamId stream;
+    AttachmentId stream;
     const Stream* state;
     const Consumer* consumer;
     size_t messages = 0;
@@ -399,7 +399,7 @@ class SubscriptionState {
   void NoteInterrupted(Sequence sequence);
   DeliveryAttempt InterruptedAttempt(const std::string& consumer, const Record& record) const;
   bool EraseDead(Sequence sequence);
-  Lease MakeLease(Sequence sequence, StreamId stream, int64_t bytes, Instant now);
+  Lease MakeLease(Sequence sequence, AttachmentId stream, int64_t bytes, Instant now);
   UnsettledEvent RowOf(Sequence sequence, const Record& record) const;
 
   const SubscriptionBounds bounds_;
@@ -417,7 +417,7 @@ class SubscriptionState {
   absl::btree_set<Sequence> ahead_;
   int due_in_a_row_ = 0;  // given since something new was
   absl::btree_map<std::string, Consumer> consumers_;
-  absl::btree_map<StreamId, Stream> streams_;
+  absl::btree_map<AttachmentId, Stream> streams_;
 
   std::deque<OfferedEvent> offered_;
   Sequence offered_to_ = 0;

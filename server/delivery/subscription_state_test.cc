@@ -25,16 +25,18 @@ class SubscriptionStateTest : public testing::Test {
     for (Sequence s = first; s <= last; ++s) state_.Offer({{.sequence = s}}, s);
   }
   // Assigned, and not handed out.
-  std::vector<Lease> Assign(std::vector<StreamId> streams, size_t max = 100) {
+  std::vector<Lease> Assign(std::vector<AttachmentId> streams, size_t max = 100) {
     return state_.Assign(streams, max, 1000, now_, TenBytes);
   }
-  std::vector<Lease> Take(std::vector<StreamId> streams, size_t max = 100) {
+  std::vector<Lease> Take(std::vector<AttachmentId> streams, size_t max = 100) {
     std::vector<Lease> leases = Assign(streams, max);
     for (Lease& lease : leases) lease.expire_time = *state_.HandOut(lease.id, now_);
     return leases;
   }
-  std::vector<Lease> Take(StreamId stream = 1) { return Take(std::vector<StreamId>{stream}); }
-  Lease TakeOne(StreamId stream = 1) {
+  std::vector<Lease> Take(AttachmentId stream = 1) {
+    return Take(std::vector<AttachmentId>{stream});
+  }
+  Lease TakeOne(AttachmentId stream = 1) {
     const std::vector<Lease> leases = Take(stream);
     EXPECT_THAT(leases, SizeIs(1));
     return leases.empty() ? Lease() : leases[0];
@@ -127,7 +129,7 @@ TEST_F(SubscriptionStateTest, WhatEndsIsCountedOnce) {
   counts = state_.TakeCounts();
   EXPECT_EQ(counts.nacked, 1);
   EXPECT_EQ(counts.dead_lettered, 1);
-  state_.Overtaken(5, /*admits_all=*/true, now_);
+  state_.DropBefore(5, /*admits_all=*/true, now_);
   EXPECT_EQ(state_.TakeCounts().lost, 1);
 
   // A redrive discards nothing, and an ack of a dead letter settles it.
@@ -309,7 +311,7 @@ TEST_F(SubscriptionStateTest, HistorySaysHowEachAttemptEndedAndWhatCameOfIt) {
 TEST_F(SubscriptionStateTest, WhatWasNeverHandedOutIsNoAttempt) {
   OfferMany(1, 1);
   const std::vector<Lease> leases = Assign({1});
-  state_.GiveBack(leases.at(0).id, now_);
+  state_.ReturnLease(leases.at(0).id, now_);
   EXPECT_THAT(state_.TakeChanges().history, IsEmpty());
 }
 
@@ -391,12 +393,12 @@ TEST_F(SubscriptionStateTest, SeeksAndNewFiltersAreNoted) {
 TEST_F(SubscriptionStateTest, WhatRetentionRemovedUnsettledIsCounted) {
   OfferMany(1, 2);
   ASSERT_THAT(Take(), SizeIs(2));
-  EXPECT_EQ(state_.Overtaken(2, /*admits_all=*/false, now_).events, 1);
-  const Loss loss = state_.Overtaken(6, /*admits_all=*/false, now_);
+  EXPECT_EQ(state_.DropBefore(2, /*admits_all=*/false, now_).events, 1);
+  const Loss loss = state_.DropBefore(6, /*admits_all=*/false, now_);
   EXPECT_EQ(loss.events, 4);  // 2, and 3 to 5, which had not been taken
   EXPECT_EQ(loss.unread, 3);
-  EXPECT_EQ(state_.Overtaken(6, /*admits_all=*/false, now_).events, 0);
-  EXPECT_EQ(state_.Overtaken(8, /*admits_all=*/true, now_).unread, 0) << "each of them was owed";
+  EXPECT_EQ(state_.DropBefore(6, /*admits_all=*/false, now_).events, 0);
+  EXPECT_EQ(state_.DropBefore(8, /*admits_all=*/true, now_).unread, 0) << "each of them was owed";
   EXPECT_EQ(state_.lost(), 7);
   EXPECT_EQ(state_.lost_unread(), 3);
   EXPECT_EQ(state_.position(), 7);
@@ -512,12 +514,12 @@ TEST_F(SubscriptionStateTest, ThoseBesideTheGuiltyOneDoNotShareItsSentence) {
 // Events that were due came before new ones, always: with enough of them nothing new was reached.
 TEST_F(SubscriptionStateTest, WhatIsDueAndWhatIsNewTakeTurns) {
   OfferMany(1, 10);
-  for (const Lease& lease : Take(std::vector<StreamId>{1}, 6)) {
+  for (const Lease& lease : Take(std::vector<AttachmentId>{1}, 6)) {
     state_.Nack(lease.id, {.delay = absl::ZeroDuration()}, now_, random_);
   }
   std::vector<bool> is_new;
   while (is_new.size() < 8) {
-    const std::vector<Lease> leases = Take(std::vector<StreamId>{1}, 1);
+    const std::vector<Lease> leases = Take(std::vector<AttachmentId>{1}, 1);
     ASSERT_THAT(leases, SizeIs(1));
     is_new.push_back(leases[0].cause == DeliveryCause::kNew);
     state_.Ack(leases[0].id, now_);
@@ -754,18 +756,18 @@ const OutcomeCase kOutcomes[] = {
      },
      kUnknown, kUnknown, kUnknown, RedriveOutcome::kRedriven, true},
     {"removed by retention while leased",
-     [](auto& state, auto, auto& now, auto&) { state.Overtaken(2, true, now); }, kUnknown, kUnknown,
-     kUnknown, RedriveOutcome::kNotFound, false},
+     [](auto& state, auto, auto& now, auto&) { state.DropBefore(2, true, now); }, kUnknown,
+     kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
     {"removed by retention after its ack",
      [](auto& state, auto id, auto& now, auto&) {
        state.Ack(id, now);
-       state.Overtaken(2, true, now);
+       state.DropBefore(2, true, now);
      },
      kUnknown, kUnknown, kUnknown, RedriveOutcome::kNotFound, false},
     {"a dead letter whose event was removed by retention",
      [](auto& state, auto id, auto& now, auto& random) {
        MakeDead(state, id, now, random);
-       state.Overtaken(2, true, now);
+       state.DropBefore(2, true, now);
      },
      kOk, kLost, kLost, RedriveOutcome::kEventRemoved, true},
     {"acked and asked for again",
@@ -801,7 +803,7 @@ const OutcomeCase kOutcomes[] = {
        state.Ack(id, now);
        AskForAgain(state, now);
        MakeDead(state, TakeFirst(state, now).id, now, random);
-       state.Overtaken(2, true, now);
+       state.DropBefore(2, true, now);
      },
      kAlready, kAlready, kAlready, RedriveOutcome::kEventRemoved, true},
     {"a dead letter that was asked for again",
@@ -861,7 +863,7 @@ TEST(SubscriptionOutcomesTest, AreThoseOfTheManual) {
 // Operators had no way to hold a subscription back but to stop its consumers.
 TEST_F(SubscriptionStateTest, APausedOneHandsOutNothingAndTakesAcks) {
   OfferMany(1, 3);
-  const std::vector<Lease> held = Take(std::vector<StreamId>{1}, 2);
+  const std::vector<Lease> held = Take(std::vector<AttachmentId>{1}, 2);
   ASSERT_THAT(held, SizeIs(2));
   EXPECT_EQ(state_.Nack(held[1].id, {.delay = absl::ZeroDuration()}, now_, random_),
             AckOutcome::kOk);
@@ -974,7 +976,7 @@ TEST_F(SubscriptionStateTest, ASeekThatTakesAReplayBackLeavesWhatBecameOfTheEven
   OfferMany(1, 3);
   for (const Lease& lease : Take()) EXPECT_EQ(state_.Ack(lease.id, now_), AckOutcome::kOk);
   for (const Sequence s : {1, 2}) state_.Redeliver({.sequence = s}, 1, now_);
-  const std::vector<Lease> again = Take(std::vector<StreamId>{1}, 1);
+  const std::vector<Lease> again = Take(std::vector<AttachmentId>{1}, 1);
   ASSERT_THAT(again, SizeIs(1));
   state_.Nack(again[0].id, {}, now_, random_);
   state_.TakeChanges();

@@ -217,8 +217,9 @@ class SubscriptionTest : public testing::Test {
   absl::Status Delete(const std::string& name) {
     return AwaitOutcome<absl::Status>([&](auto done) { registry_->Delete(name, std::move(done)); });
   }
-  static StreamId Attach(Subscription& subscription, const std::shared_ptr<FakeReceiver>& receiver,
-                         int64_t max_messages = 100, bool include_raw_body = false) {
+  static AttachmentId Attach(Subscription& subscription,
+                             const std::shared_ptr<FakeReceiver>& receiver,
+                             int64_t max_messages = 100, bool include_raw_body = false) {
     const auto stream =
         subscription.Attach("a", {.max_messages = max_messages}, include_raw_body, receiver);
     EXPECT_TRUE(stream.ok()) << stream.status();
@@ -275,7 +276,7 @@ class SubscriptionTest : public testing::Test {
 };
 
 // Whether there is nothing for `stream`; false: something came instead.
-bool IsToldNone(Subscription& subscription, StreamId stream, FakeReceiver& receiver) {
+bool IsToldNone(Subscription& subscription, AttachmentId stream, FakeReceiver& receiver) {
   absl::Notification told;
   subscription.TellIfNone(stream, [&](const absl::Status& status) {
     EXPECT_TRUE(status.ok()) << status;
@@ -306,7 +307,7 @@ TEST_F(SubscriptionTest, AWriteIsAboutAsManyEventsAsTheLogSays) {
   for (int i = 0; i < 11; ++i) AppendEvent(*log_);  // The tail has the last four.
   store_.SetEventsPerWrite(3);
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   for (Sequence sequence = 1; sequence <= 11; ++sequence) {
     const Delivery delivery = receiver->Next();
     ASSERT_NE(delivery.event, nullptr);
@@ -329,7 +330,7 @@ TEST_F(SubscriptionTest, TheAckIsStoredBeforeItIsAnswered) {
 TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
   const auto subscription = Create();
   const auto state = [&](Sequence sequence) {
-    const absl::StatusOr<LogEventPtr> event = log_->Get(sequence);
+    const absl::StatusOr<StoredEventPtr> event = log_->Get(sequence);
     const auto explained = subscription->Explain(sequence, event.ok() ? event->get() : nullptr);
     EXPECT_TRUE(explained.ok()) << explained.status();
     return explained.ok() ? explained->state : DeliveryState::kNotRemembered;
@@ -337,7 +338,7 @@ TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
   for (int i = 0; i < 4; ++i) AppendEvent(*log_);
   EXPECT_EQ(state(1), DeliveryState::kNotReached);
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver, /*max_messages=*/2);
+  const AttachmentId stream = Attach(*subscription, receiver, /*max_messages=*/2);
   const Delivery first = receiver->Next();
   const Delivery second = receiver->Next();
   EXPECT_EQ(state(1), DeliveryState::kLeased);
@@ -368,7 +369,7 @@ TEST_F(SubscriptionTest, ExplainFollowsAnEventThroughItsLife) {
   const auto last = subscription->Explain(4, log_->Get(4)->get());
   EXPECT_EQ(last->state, DeliveryState::kNotReached);
   EXPECT_EQ(last->filtered_by, FilterList::kTypes) << "nor will it be delivered";
-  const StreamId again = Attach(*subscription, receiver);
+  const AttachmentId again = Attach(*subscription, receiver);
   EXPECT_TRUE(IsToldNone(*subscription, again, *receiver));
   EXPECT_EQ(state(4), DeliveryState::kFiltered);
 
@@ -407,7 +408,7 @@ TEST_F(SubscriptionTest, APageOfDeliveriesEndsAfterSoManyEventsThatWereLookedAt)
 TEST_F(SubscriptionTest, NothingComesBeforeTheReceiverIsReadyAgain) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   receiver->Next();
   AppendEvent(*log_);
@@ -433,7 +434,7 @@ TEST_F(SubscriptionTest, AReceiverThatIsBehindTheTailReadsFromDisk) {
 TEST_F(SubscriptionTest, AnEventWhoseDeadlinePassedComesAgainAndItsLateAckHolds) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   const Delivery first = receiver->Next();
   subscription->Ready(stream);
@@ -463,8 +464,8 @@ TEST_F(SubscriptionTest, AnExtendedLeaseHolds) {
   EXPECT_EQ(Ack(*subscription, delivery.lease.id), AckOutcome::kOk);
 }
 
-// Somebody held the database's lock for 6.3 s: events reached a consumer whose lease of 5 s was over
-// by then, and that had one attempt.
+// Somebody held the database's lock for 6.3 s: events reached a consumer whose lease of 5 s was
+// over by then, and that had one attempt.
 TEST_F(SubscriptionTest, ASlowCommitCostsNoLease) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
@@ -486,7 +487,7 @@ TEST_F(SubscriptionTest, ASlowCommitCostsNoLease) {
 TEST_F(SubscriptionTest, AnExtensionBeginsWhenItIsAnswered) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   const Delivery delivery = receiver->Next();
   store_.Hold();
@@ -511,7 +512,7 @@ TEST_F(SubscriptionTest, AnExtensionBeginsWhenItIsAnswered) {
 TEST_F(SubscriptionTest, TheReasonOfANackIsReadWithItsNextDelivery) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   const Delivery first = receiver->Next();
   const auto nack = [&](DeliveryId id, NackRequest request) {
@@ -537,7 +538,7 @@ TEST_F(SubscriptionTest, TheReasonOfANackIsReadWithItsNextDelivery) {
 TEST_F(SubscriptionTest, DeadlinesThatPassEndInADeadLetter) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   for (int attempt = 1; attempt <= 3; ++attempt) {
     EXPECT_EQ(receiver->Next().lease.attempt, attempt);
@@ -616,7 +617,7 @@ TEST_F(SubscriptionTest, NoDeliveryLeavesWhenItsLeaseCannotBeStored) {
 TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterARestart) {
   const auto before = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*before, receiver);
+  const AttachmentId stream = Attach(*before, receiver);
   for (int i = 0; i < 3; ++i) AppendEvent(*log_);
   std::vector<DeliveryId> ids;
   for (int i = 0; i < 3; ++i) {
@@ -627,7 +628,7 @@ TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterARestart) {
   OpenRegistry();
   const auto after = *registry_->Find("billing");
   const auto next = std::make_shared<FakeReceiver>();
-  const StreamId next_stream = Attach(*after, next);
+  const AttachmentId next_stream = Attach(*after, next);
   std::vector<Sequence> sequences;
   for (int i = 0; i < 2; ++i) {
     const Delivery delivery = next->Next();
@@ -645,7 +646,7 @@ TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterARestart) {
 TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterASuspension) {
   const auto before = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*before, receiver);
+  const AttachmentId stream = Attach(*before, receiver);
   for (int i = 0; i < 2; ++i) AppendEvent(*log_);
   const DeliveryId first = receiver->Next().lease.id;
   before->Ready(stream);
@@ -672,7 +673,7 @@ TEST_F(SubscriptionTest, WhatWasOwedIsOwedAfterASuspension) {
   const auto after = *registry_->Find("billing");
   EXPECT_NE(after, before);
   const auto next = std::make_shared<FakeReceiver>();
-  const StreamId next_stream = Attach(*after, next);
+  const AttachmentId next_stream = Attach(*after, next);
   for (const Sequence sequence : {2, 3}) {
     const Delivery delivery = next->Next();
     ASSERT_NE(delivery.event, nullptr);
@@ -724,8 +725,8 @@ TEST_F(SubscriptionTest, BacklogTellsTheAgeOfTheOldest) {
   EXPECT_EQ(subscription->GetBacklog().oldest_unacked_age, absl::ZeroDuration());
 }
 
-// It was looked up when somebody first asked: the first scrape after a restart lacked it, and an alert
-// that had held began to wait again.
+// It was looked up when somebody first asked: the first scrape after a restart lacked it, and an
+// alert that had held began to wait again.
 TEST_F(SubscriptionTest, TheFirstScrapeAfterARestartKnowsTheAgeOfTheOldest) {
   Create();
   AppendEvent(*log_, {.receive_time = clock_.WallNow() - absl::Minutes(5)});
@@ -768,7 +769,7 @@ TEST_F(SubscriptionTest, NobodyWaitsForWhatAnotherOneReads) {
   held_.Hold();
   const auto narrow = Create("batch_2", "narrow");
   const auto nothing = std::make_shared<FakeReceiver>();
-  const StreamId waits = Attach(*narrow, nothing);
+  const AttachmentId waits = Attach(*narrow, nothing);
   held_.AwaitReader();
   const auto other = Create();
   ASSERT_TRUE(SeekTo(*other, 10));
@@ -787,7 +788,7 @@ TEST_F(SubscriptionTest, NobodyWaitsForWhatAnotherOneReads) {
 TEST_F(SubscriptionTest, WhoReadsMuchReadsAPageAndThenItIsTheNextOnesTurn) {
   std::atomic<int> stored = 0;
   for (int i = 0; i < 2500; ++i) {
-    auto event = std::make_unique<LogEvent>();
+    auto event = std::make_unique<StoredEvent>();
     event->source = "openai";
     event->webhook_id = std::to_string(i);
     log_->Append(std::move(event), [&](const absl::StatusOr<AppendResult>&) { ++stored; });
@@ -797,9 +798,9 @@ TEST_F(SubscriptionTest, WhoReadsMuchReadsAPageAndThenItIsTheNextOnesTurn) {
   const auto one = Create("batch_2", "one");
   const auto two = Create("batch_2", "two");
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream_of_one = Attach(*one, receiver);
+  const AttachmentId stream_of_one = Attach(*one, receiver);
   held_.AwaitReader();
-  const StreamId stream_of_two = Attach(*two, receiver);
+  const AttachmentId stream_of_two = Attach(*two, receiver);
   ASSERT_TRUE(Settle(*two).ok());  // A turn, after which it waits to read.
   held_.Release();
   EXPECT_TRUE(IsToldNone(*one, stream_of_one, *receiver));
@@ -817,7 +818,7 @@ TEST_F(SubscriptionTest, WhoReadsMuchReadsAPageAndThenItIsTheNextOnesTurn) {
 TEST_F(SubscriptionTest, WhatComesAgainIsReadWithoutBodiesThatNobodyAskedFor) {
   const auto subscription = Create();
   const auto before = std::make_shared<FakeReceiver>();
-  const StreamId gone = Attach(*subscription, before);
+  const AttachmentId gone = Attach(*subscription, before);
   for (int i = 0; i < 10; ++i) AppendEvent(*log_, {.raw_body = std::string(200'000, ' ')});
   for (int i = 0; i < 10; ++i) {
     before->Next();
@@ -825,7 +826,7 @@ TEST_F(SubscriptionTest, WhatComesAgainIsReadWithoutBodiesThatNobodyAskedFor) {
   }
   subscription->Detach(gone, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   for (Sequence sequence = 1; sequence <= 10; ++sequence) {
     EXPECT_EQ(receiver->Next().event->sequence, sequence);
     subscription->Ready(stream);
@@ -840,7 +841,7 @@ TEST_F(SubscriptionTest, WhatComesAgainIsReadWithoutBodiesThatNobodyAskedFor) {
 TEST_F(SubscriptionTest, WhatWasTakenWithoutBodiesComesWithThemInFramesOfTheUsualSize) {
   const auto subscription = Create();
   const auto before = std::make_shared<FakeReceiver>();
-  const StreamId gone = Attach(*subscription, before);
+  const AttachmentId gone = Attach(*subscription, before);
   for (int i = 0; i < 10; ++i) AppendEvent(*log_, {.raw_body = std::string(100'000, ' ')});
   for (int i = 0; i < 10; ++i) {
     before->Next();
@@ -848,7 +849,7 @@ TEST_F(SubscriptionTest, WhatWasTakenWithoutBodiesComesWithThemInFramesOfTheUsua
   }
   subscription->Detach(gone, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver, 100, /*include_raw_body=*/true);
+  const AttachmentId stream = Attach(*subscription, receiver, 100, /*include_raw_body=*/true);
   for (Sequence sequence = 1; sequence <= 10; ++sequence) {
     const Delivery delivery = receiver->Next();
     EXPECT_EQ(delivery.event->sequence, sequence);
@@ -941,7 +942,7 @@ Decided SetMaxAttempts(Subscription& subscription, int max_attempts, const std::
 TEST_F(SubscriptionTest, APauseHoldsBackWhatComesAndOutlivesARestart) {
   auto subscription = Create();
   auto receiver = std::make_shared<FakeReceiver>();
-  StreamId stream = Attach(*subscription, receiver);
+  AttachmentId stream = Attach(*subscription, receiver);
   AppendEvent(*log_);
   const Delivery before = receiver->Next();
   subscription->Ready(stream);
@@ -1054,7 +1055,7 @@ Job AwaitEnd(Subscription& subscription, int64_t id) {
 TEST_F(SubscriptionTest, AJobDeliversPastEventsAgainAndMovesNothing) {
   const auto subscription = Create();
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   for (Sequence sequence = 1; sequence <= 3; ++sequence) {
     AppendEvent(*log_);
     const Delivery delivery = receiver->Next();
@@ -1103,7 +1104,7 @@ TEST_F(SubscriptionTest, AJobGoesOnAfterARestartWhereItWas) {
   subscription = *registry_->Find("billing");
   EXPECT_EQ(subscription->FindJob(1)->state(), Job::STATE_RUNNING);
   const auto receiver = std::make_shared<FakeReceiver>();
-  const StreamId stream = Attach(*subscription, receiver);
+  const AttachmentId stream = Attach(*subscription, receiver);
   std::multiset<Sequence> seen;
   for (int i = 0; i < 6; ++i) {
     const Delivery delivery = receiver->Next();

@@ -5,7 +5,7 @@
 namespace hookgate {
 namespace {
 
-int64_t BytesOf(const LogEvent& event) {
+int64_t BytesOf(const StoredEvent& event) {
   return static_cast<int64_t>(event.envelope.size() + event.raw_body.size());
 }
 
@@ -17,13 +17,13 @@ void Tail::StartAfter(Sequence head) {
   head_ = head;
 }
 
-void Tail::OnCommit(absl::Span<const LogEventPtr> events) {
+void Tail::OnCommit(absl::Span<const StoredEventPtr> events) {
   if (events.empty()) return;
   // Freed outside the lock: it is the last reference to many of them.
-  std::vector<LogEventPtr> evicted;
+  std::vector<StoredEventPtr> evicted;
   {
     absl::MutexLock lock(&mu_);
-    for (const LogEventPtr& event : events) {
+    for (const StoredEventPtr& event : events) {
       bytes_ += BytesOf(*event);
       events_.push_back(event);
     }
@@ -51,7 +51,7 @@ absl::optional<Tail::Slice> Tail::Read(Sequence after, size_t max_events) const 
   slice.head = head_;
   auto next = std::upper_bound(
       events_.begin(), events_.end(), after,
-      [](Sequence sequence, const LogEventPtr& event) { return sequence < event->sequence; });
+      [](Sequence sequence, const StoredEventPtr& event) { return sequence < event->sequence; });
   const size_t count = std::min(max_events, static_cast<size_t>(events_.end() - next));
   slice.events.assign(next, next + static_cast<std::ptrdiff_t>(count));
   return slice;

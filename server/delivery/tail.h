@@ -31,7 +31,7 @@ class Tail final : public CommitListener {
   // Before anything reads: the log ends at `head`, and nothing up to there is in memory.
   void StartAfter(Sequence head);
 
-  void OnCommit(absl::Span<const LogEventPtr> events) override;
+  void OnCommit(absl::Span<const StoredEventPtr> events) override;
 
   // What can be read here.
   struct Extent {
@@ -41,8 +41,8 @@ class Tail final : public CommitListener {
   Extent extent() const;
 
   struct Slice {
-    std::vector<LogEventPtr> events;  // the next ones, in order, unfiltered
-    Sequence head = 0;                // of the tail at that moment
+    std::vector<StoredEventPtr> events;  // the next ones, in order, unfiltered
+    Sequence head = 0;                   // of the tail at that moment
   };
   // Up to `max_events` after `after`; nullopt if some of them are no longer here: read the log.
   absl::optional<Slice> Read(Sequence after, size_t max_events) const;
@@ -54,7 +54,7 @@ class Tail final : public CommitListener {
 
   // Held while pointers are copied, never while bytes are.
   mutable absl::Mutex mu_;
-  std::deque<LogEventPtr> events_ ABSL_GUARDED_BY(mu_);
+  std::deque<StoredEventPtr> events_ ABSL_GUARDED_BY(mu_);
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   Sequence before_first_ ABSL_GUARDED_BY(mu_) = 0;  // all events after this one are in events_
   Sequence head_ ABSL_GUARDED_BY(mu_) = 0;

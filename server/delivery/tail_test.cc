@@ -12,14 +12,14 @@ using ::testing::ElementsAre;
 
 class TailTest : public testing::Test {
  protected:
-  static LogEventPtr EventAt(Sequence sequence, size_t bytes = 10) {
-    auto event = std::make_shared<LogEvent>();
+  static StoredEventPtr EventAt(Sequence sequence, size_t bytes = 10) {
+    auto event = std::make_shared<StoredEvent>();
     event->sequence = sequence;
     event->envelope = std::string(bytes, 'e');
     return event;
   }
   static void Commit(Tail& tail, Sequence first, Sequence last) {
-    std::vector<LogEventPtr> events;
+    std::vector<StoredEventPtr> events;
     for (Sequence sequence = first; sequence <= last; ++sequence) {
       events.push_back(EventAt(sequence));
     }
@@ -28,7 +28,7 @@ class TailTest : public testing::Test {
   static std::vector<Sequence> ReadAll(const Tail& tail, Sequence after) {
     std::vector<Sequence> sequences;
     const auto slice = tail.Read(after, 1000);
-    for (const LogEventPtr& event : slice->events) {
+    for (const StoredEventPtr& event : slice->events) {
       sequences.push_back(event->sequence);
     }
     return sequences;

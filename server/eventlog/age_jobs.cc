@@ -8,14 +8,14 @@
 namespace hookgate {
 namespace {
 
-class StoreAgesJob final : public LogJob {
+class StoreAgesJob final : public CommitJob {
  public:
   StoreAgesJob(AgeChanges changes, absl::AnyInvocable<void(absl::Status) &&> done)
       : changes_(std::move(changes)), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     state.try_checkpoint = true;
     for (const AgeMark& mark : changes_.marks) {
       Statement& insert = statements.insert_age_mark;
@@ -36,7 +36,7 @@ class StoreAgesJob final : public LogJob {
   void Answer(const absl::Status& status) override { std::move(done_)(status); }
 
  private:
-  absl::Status WriteClock(LogStatements& statements) {
+  absl::Status WriteClock(CommitStatements& statements) {
     const AgeClock& clock = *changes_.clock;
     const AgeClock::Trusted trusted = clock.trusted.value_or(AgeClock::Trusted());
     Statement& set = statements.set_age_clock;
@@ -53,8 +53,8 @@ class StoreAgesJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeStoreAgesJob(const AgeChanges& changes,
-                                         absl::AnyInvocable<void(absl::Status) &&> done) {
+std::unique_ptr<CommitJob> MakeStoreAgesJob(const AgeChanges& changes,
+                                            absl::AnyInvocable<void(absl::Status) &&> done) {
   return std::make_unique<StoreAgesJob>(changes, std::move(done));
 }
 

@@ -6,13 +6,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "server/eventlog/log_ages.h"
-#include "server/eventlog/log_job.h"
+#include "server/eventlog/commit_job.h"
+#include "server/eventlog/event_ages.h"
 
 namespace hookgate {
 
-std::unique_ptr<LogJob> MakeStoreAgesJob(const AgeChanges& changes,
-                                         absl::AnyInvocable<void(absl::Status) &&> done);
+std::unique_ptr<CommitJob> MakeStoreAgesJob(const AgeChanges& changes,
+                                            absl::AnyInvocable<void(absl::Status) &&> done);
 
 }  // namespace hookgate
 

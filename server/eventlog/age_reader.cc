@@ -52,7 +52,7 @@ absl::Status ReadClock(Database& database, absl::optional<AgeClock>& clock) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::Time> ReadNewest(Database& database, const LogPosition& position,
+absl::StatusOr<absl::Time> ReadNewest(Database& database, const EventLogPosition& position,
                                       absl::Time wall) {
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kNewest));
   rows.BindInt(1, std::max(position.head - kNewestStamps, position.earliest - 1));
@@ -68,7 +68,7 @@ absl::StatusOr<absl::Time> ReadNewest(Database& database, const LogPosition& pos
 
 }  // namespace
 
-absl::StatusOr<StoredAges> ReadAges(Database& database, const LogPosition& position,
+absl::StatusOr<StoredAges> ReadAges(Database& database, const EventLogPosition& position,
                                     absl::Time wall) {
   StoredAges ages;
   RETURN_IF_ERROR(ReadMarks(database, ages.marks));

@@ -4,15 +4,15 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/eventlog/event_ages.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_ages.h"
 #include "server/store/database.h"
 
 namespace hookgate {
 
-// Trimmable::LoadAges. `position` is the log's. For a log that has no ages yet it walks through its
-// indexes by time.
-absl::StatusOr<StoredAges> ReadAges(Database& database, const LogPosition& position,
+// RetentionTarget::LoadAges. `position` is the log's. For a log that has no ages yet it walks
+// through its indexes by time.
+absl::StatusOr<StoredAges> ReadAges(Database& database, const EventLogPosition& position,
                                     absl::Time wall);
 
 }  // namespace hookgate

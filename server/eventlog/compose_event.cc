@@ -25,8 +25,8 @@ void SetTrace(const EventTrace& trace, Event& event) {
 
 }  // namespace
 
-std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
-                                       std::string raw_body) {
+std::unique_ptr<StoredEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
+                                          std::string raw_body) {
   hookgate::v1::Event& envelope = decoded.event;
   envelope.set_source(origin.source);
   envelope.set_webhook_id(origin.webhook_id);
@@ -37,7 +37,7 @@ std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin
                               : hookgate::v1::DURABILITY_LOCAL_DISK);
   SetTrace(origin.trace, envelope);
 
-  auto event = std::make_unique<LogEvent>();
+  auto event = std::make_unique<StoredEvent>();
   event->source = origin.source;
   event->webhook_id = origin.webhook_id;
   event->type = envelope.type();

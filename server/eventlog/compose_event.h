@@ -19,15 +19,15 @@ struct WebhookOrigin {
   std::string webhook_id;
   absl::Time webhook_time;
   absl::Time receive_time;  // in whole microseconds, as the log keeps it
-  std::string secrets;      // as in LogEvent
+  std::string secrets;      // as in StoredEvent
   EventTrace trace = {};
   // Of the log that the event is for.
   Durability durability = Durability::kLocalDisk;
 };
 
 // Pure.
-std::unique_ptr<LogEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
-                                       std::string raw_body);
+std::unique_ptr<StoredEvent> ComposeEvent(DecodedEvent decoded, const WebhookOrigin& origin,
+                                          std::string raw_body);
 
 // hookgate.v1.Event.trace_parent in an event's envelope, without parsing the rest; "" if there is
 // none.

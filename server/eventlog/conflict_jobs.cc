@@ -9,20 +9,20 @@ namespace hookgate {
 namespace {
 
 // Whether there was such an entry; it is gone then.
-absl::StatusOr<bool> Delete(LogStatements& statements, Sequence sequence) {
+absl::StatusOr<bool> Delete(CommitStatements& statements, Sequence sequence) {
   statements.delete_conflict.BindInt(1, sequence);
   RETURN_IF_ERROR(statements.delete_conflict.Run());
   return statements.database.changes() > 0;
 }
 
-class DiscardConflictJob final : public LogJob {
+class DiscardConflictJob final : public CommitJob {
  public:
   DiscardConflictJob(Sequence sequence, ConflictLog::DiscardDone done)
       : sequence_(sequence), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(CommitStatements& statements, CommitState&) override {
     ASSIGN_OR_RETURN(found_, Delete(statements, sequence_));
     return absl::OkStatus();
   }
@@ -37,14 +37,14 @@ class DiscardConflictJob final : public LogJob {
   bool found_ = false;
 };
 
-class TrimConflictsJob final : public LogJob {
+class TrimConflictsJob final : public CommitJob {
  public:
   TrimConflictsJob(int64_t touch, const TrimStep& step, CountDone done)
       : touch_(touch), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(CommitStatements& statements, CommitState&) override {
     ASSIGN_OR_RETURN(const std::vector<Sequence> sequences, SequencesToRemove(statements));
     for (const Sequence sequence : sequences) {
       RETURN_IF_ERROR(Delete(statements, sequence).status());
@@ -58,7 +58,7 @@ class TrimConflictsJob final : public LogJob {
   }
 
  private:
-  absl::StatusOr<std::vector<Sequence>> SequencesToRemove(LogStatements& statements) {
+  absl::StatusOr<std::vector<Sequence>> SequencesToRemove(CommitStatements& statements) {
     Statement& oldest = statements.oldest_conflicts;
     StatementScope scope(oldest);
     oldest.BindInt(1, touch_);
@@ -82,11 +82,13 @@ class TrimConflictsJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeDiscardConflictJob(Sequence sequence, ConflictLog::DiscardDone done) {
+std::unique_ptr<CommitJob> MakeDiscardConflictJob(Sequence sequence,
+                                                  ConflictLog::DiscardDone done) {
   return std::make_unique<DiscardConflictJob>(sequence, std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimConflictsJob(int64_t touch, const TrimStep& step, CountDone done) {
+std::unique_ptr<CommitJob> MakeTrimConflictsJob(int64_t touch, const TrimStep& step,
+                                                CountDone done) {
   return std::make_unique<TrimConflictsJob>(touch, step, std::move(done));
 }
 

@@ -5,18 +5,19 @@
 #include <cstdint>
 #include <memory>
 
+#include "server/eventlog/commit_job.h"
 #include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_jobs.h"
-#include "server/eventlog/log_job.h"
 
 namespace hookgate {
 
 // Removes the entry of `sequence`. NOT_FOUND if there is none.
-std::unique_ptr<LogJob> MakeDiscardConflictJob(Sequence sequence, ConflictLog::DiscardDone done);
+std::unique_ptr<CommitJob> MakeDiscardConflictJob(Sequence sequence, ConflictLog::DiscardDone done);
 
 // Removes the oldest entries whose touch is not above `touch`, at most a `step` of them. `done`
 // gets how many were removed; 0: nothing is left to remove.
-std::unique_ptr<LogJob> MakeTrimConflictsJob(int64_t touch, const TrimStep& step, CountDone done);
+std::unique_ptr<CommitJob> MakeTrimConflictsJob(int64_t touch, const TrimStep& step,
+                                                CountDone done);
 
 }  // namespace hookgate
 

@@ -172,7 +172,7 @@ TEST_F(ConflictLogTest, TheirAgeIsCountedLikeThatOfTheQuarantine) {
 TEST_F(ConflictLogTest, WhatIsReleasedOverAnEventIsKept) {
   Come("wh_1", "event");
   PutIntoQuarantine(*log_, {.source = "openai", .webhook_id = "wh_1", .raw_body = "other"});
-  auto event = std::make_unique<LogEvent>();
+  auto event = std::make_unique<StoredEvent>();
   event->source = "openai";
   event->webhook_id = "wh_1";
   event->receive_time = kNow;

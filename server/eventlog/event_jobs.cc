@@ -9,9 +9,9 @@
 namespace hookgate {
 namespace {
 
-class AppendJob final : public LogJob {
+class AppendJob final : public CommitJob {
  public:
-  AppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
+  AppendJob(std::unique_ptr<StoredEvent> event, EventLog::AppendDone done)
       : event_(std::move(event)),
         hash_(HashWebhook(event_->source, event_->webhook_id)),
         texts_(event_->event_id, event_->subject),
@@ -23,7 +23,7 @@ class AppendJob final : public LogJob {
 
   bool may_stay_unknown() const override { return true; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
     if (found) {
       const bool same = result_.outcome == AppendResult::Outcome::kDuplicate;
@@ -32,7 +32,7 @@ class AppendJob final : public LogJob {
       state.repeats.push_back({result_.sequence, same, event_->receive_time});
       return same ? absl::OkStatus() : KeepConflict(statements, state);
     }
-    LogEvent& event = *event_;
+    StoredEvent& event = *event_;
     event.sequence = state.position.head + 1;
     if (event.sequence == statements.stretch.first) RETURN_IF_ERROR(statements.BeginStretch());
     Statement& insert = statements.insert_event;
@@ -64,7 +64,7 @@ class AppendJob final : public LogJob {
 
  private:
   // Whether the event is there already, or in this group; then result_ says how.
-  absl::StatusOr<bool> FindFirst(LogStatements& statements, const LogState& state) {
+  absl::StatusOr<bool> FindFirst(CommitStatements& statements, const CommitState& state) {
     ASSIGN_OR_RETURN(Sequences candidates,
                      statements.webhooks.Find(hash_, statements.webhook_page));
     if (const auto group = state.webhooks.find(hash_); group != state.webhooks.end()) {
@@ -78,7 +78,7 @@ class AppendJob final : public LogJob {
   }
 
   // The other body is kept, so that somebody can look at it.
-  absl::Status KeepConflict(LogStatements& statements, LogState& state) {
+  absl::Status KeepConflict(CommitStatements& statements, CommitState& state) {
     Statement& upsert = statements.upsert_conflict;
     upsert.BindInt(1, result_.sequence);
     upsert.BindText(2, event_->source);
@@ -90,7 +90,7 @@ class AppendJob final : public LogJob {
   }
 
   // The body itself is compared: it is stored, and says more than a hash of it would.
-  absl::StatusOr<bool> IsFirst(LogStatements& statements, Sequence candidate) {
+  absl::StatusOr<bool> IsFirst(CommitStatements& statements, Sequence candidate) {
     Statement& get = statements.get_webhook;
     StatementScope scope(get);
     get.BindInt(1, candidate);
@@ -104,21 +104,21 @@ class AppendJob final : public LogJob {
     return true;
   }
 
-  std::unique_ptr<LogEvent> event_;
+  std::unique_ptr<StoredEvent> event_;
   const WebhookHash hash_;
   const TextHashes texts_;
   EventLog::AppendDone done_;
   AppendResult result_;
 };
 
-class TrimJob final : public LogJob {
+class TrimJob final : public CommitJob {
  public:
   TrimJob(const TrimCutoffs& cutoffs, const TrimStep& step, CountDone done)
       : cutoffs_(cutoffs), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(const Sequence last, LastToRemove(statements));
     if (last == 0) return absl::OkStatus();
     statements.delete_through.BindInt(1, last);
@@ -139,7 +139,7 @@ class TrimJob final : public LogJob {
 
  private:
   // 0 if all events stay.
-  absl::StatusOr<Sequence> LastToRemove(LogStatements& statements) {
+  absl::StatusOr<Sequence> LastToRemove(CommitStatements& statements) {
     ASSIGN_OR_RETURN(const absl::optional<Sequence> unsettled,
                      statements.subscriptions.FirstUnsettled());
     ASSIGN_OR_RETURN(int64_t excess_bytes, ExcessBytes(statements.database));
@@ -183,12 +183,13 @@ class TrimJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done) {
+std::unique_ptr<CommitJob> MakeAppendJob(std::unique_ptr<StoredEvent> event,
+                                         EventLog::AppendDone done) {
   return std::make_unique<AppendJob>(std::move(event), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
-                                    CountDone done) {
+std::unique_ptr<CommitJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
+                                       CountDone done) {
   return std::make_unique<TrimJob>(cutoffs, step, std::move(done));
 }
 

@@ -8,8 +8,8 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/eventlog/commit_job.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_job.h"
 #include "server/eventlog/retention.h"
 
 namespace hookgate {
@@ -17,7 +17,8 @@ namespace hookgate {
 // How many rows were concerned.
 using CountDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
 
-std::unique_ptr<LogJob> MakeAppendJob(std::unique_ptr<LogEvent> event, EventLog::AppendDone done);
+std::unique_ptr<CommitJob> MakeAppendJob(std::unique_ptr<StoredEvent> event,
+                                         EventLog::AppendDone done);
 
 // How much one job removes at most: one event, whatever its size, or several within both.
 struct TrimStep {
@@ -28,8 +29,8 @@ struct TrimStep {
 // Removes the oldest events, at most a `step` of them, as `cutoffs` say: whether the log is above
 // their max_bytes is looked at within the transaction. Stops at the first that stays: what is left
 // has no hole. `done` gets how many were removed; 0: nothing is left to remove.
-std::unique_ptr<LogJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
-                                    CountDone done);
+std::unique_ptr<CommitJob> MakeTrimJob(const TrimCutoffs& cutoffs, const TrimStep& step,
+                                       CountDone done);
 
 }  // namespace hookgate
 

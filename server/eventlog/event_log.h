@@ -16,7 +16,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 
 namespace hookgate {
 
@@ -31,7 +31,7 @@ struct EventContent {
 };
 
 // An event on its way into the log, or in it. Immutable once shared.
-struct LogEvent {
+struct StoredEvent {
   Sequence sequence = 0;  // given by Append
   std::string source;
   std::string webhook_id;
@@ -50,7 +50,7 @@ struct LogEvent {
 
   EventContent content() const { return {sequence, envelope, raw_body}; }
 };
-using LogEventPtr = std::shared_ptr<const LogEvent>;
+using StoredEventPtr = std::shared_ptr<const StoredEvent>;
 
 // A signed webhook that could not be decoded, kept so that it can be once the schema knows more.
 struct QuarantinedWebhook {
@@ -75,13 +75,13 @@ struct AppendResult {
   std::string trace_parent;  // of the event that was there already; "" if it has none
 };
 
-struct LogPosition {
+struct EventLogPosition {
   Sequence earliest = 1;  // of the oldest event held; head + 1 if none is
   Sequence head = 0;      // of the newest committed event; 0 if there never was one
 };
 
 // Which of the events a read returns.
-using LogPredicate = absl::FunctionRef<bool(const LogEvent& metadata)>;
+using EventPredicate = absl::FunctionRef<bool(const StoredEvent& metadata)>;
 
 using EventVisitor = absl::FunctionRef<void(const EventContent& event)>;
 
@@ -92,9 +92,9 @@ struct ReadLimits {
   bool include_raw_body = false;
 };
 
-struct LogPage {
-  std::vector<LogEventPtr> events;  // in sequence order
-  Sequence scanned_to = 0;          // everything up to here was looked at
+struct EventPage {
+  std::vector<StoredEventPtr> events;  // in sequence order
+  Sequence scanned_to = 0;             // everything up to here was looked at
 };
 
 // Order by (receive_time, sequence).
@@ -112,7 +112,7 @@ struct ListQuery {
 };
 
 struct ListPage {
-  std::vector<LogEventPtr> events;
+  std::vector<StoredEventPtr> events;
   absl::optional<TimePosition> next;  // set if there may be more: continue after it
 };
 
@@ -128,7 +128,7 @@ class CommitListener {
   virtual ~CommitListener() = default;
   // `events` are durable, in sequence order, directly after those of the call before. Comes before
   // their Append is answered.
-  virtual void OnCommit(absl::Span<const LogEventPtr> events) = 0;
+  virtual void OnCommit(absl::Span<const StoredEventPtr> events) = 0;
 };
 
 // What it means that an append has succeeded.
@@ -148,8 +148,9 @@ class EventSink {
   // Stores `event` unless its (source, webhook_id) is there already. `done` runs once, when the
   // outcome is durable, on the log's writer thread (or at once on the caller's, if refused): it
   // must be quick. Errors, all UNAVAILABLE: queue_full, store_unavailable (nothing was stored, or
-  // after a failed sync it is unknown whether it was); of a replica no_leader, which is unknown, too.
-  virtual void Append(std::unique_ptr<LogEvent> event, AppendDone done) = 0;
+  // after a failed sync it is unknown whether it was); of a replica no_leader, which is unknown,
+  // too.
+  virtual void Append(std::unique_ptr<StoredEvent> event, AppendDone done) = 0;
 
   // Keeps `webhook`; a repeat of its (source, webhook_id) counts up the entry that is there. `done`
   // and errors as Append.
@@ -168,17 +169,17 @@ class EventLog : public EventSink {
   // history().epoch.
   virtual const std::string& epoch() const = 0;
   // As it was when the log was opened: what has been appended since is its last stretch.
-  virtual const LogHistory& history() const = 0;
-  virtual LogPosition Position() const = 0;
+  virtual const EventLogHistory& history() const = 0;
+  virtual EventLogPosition Position() const = 0;
 
   // Events after `after` that `matches` admits. The metadata it sees lacks envelope and raw_body.
-  virtual absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                                       const ReadLimits& limits) = 0;
+  virtual absl::StatusOr<EventPage> Read(Sequence after, EventPredicate matches,
+                                         const ReadLimits& limits) = 0;
 
   // The same for who needs their content alone, and each for a moment: `visit` sees it in the log's
-  // own memory, and must not call the log. Returns how far it looked, as LogPage::scanned_to.
+  // own memory, and must not call the log. Returns how far it looked, as EventPage::scanned_to.
   //   matches  nullopt: all; the quickest, since nothing else of them is read
-  virtual absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+  virtual absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<EventPredicate> matches,
                                         const ReadLimits& limits, EventVisitor visit) = 0;
 
   // Of the events received at or after `time`, the lowest sequence, from which on none of them is
@@ -187,19 +188,19 @@ class EventLog : public EventSink {
   virtual absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) = 0;
 
   // One page of a query by time. `limits.max_events` is the page size.
-  virtual absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
+  virtual absl::StatusOr<ListPage> List(const ListQuery& query, EventPredicate matches,
                                         const ReadLimits& limits) = 0;
   // How many failures the query's window holds, counted up to `limit`; of the newest `limit` alone
   // if they are counted by a predicate. `query.after` is ignored.
   //   matches  nullopt: all; much quicker than a predicate that admits all
   virtual absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
-                                                   absl::optional<LogPredicate> matches,
+                                                   absl::optional<EventPredicate> matches,
                                                    int64_t limit) = 0;
 
   // NOT_FOUND event_not_found.
-  virtual absl::StatusOr<LogEventPtr> Get(Sequence sequence) = 0;
-  virtual absl::StatusOr<LogEventPtr> Find(absl::string_view source,
-                                           absl::string_view webhook_id) = 0;
+  virtual absl::StatusOr<StoredEventPtr> Get(Sequence sequence) = 0;
+  virtual absl::StatusOr<StoredEventPtr> Find(absl::string_view source,
+                                              absl::string_view webhook_id) = 0;
 };
 
 }  // namespace hookgate

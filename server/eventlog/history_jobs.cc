@@ -8,7 +8,7 @@
 namespace hookgate {
 namespace {
 
-class RemoveHistoryJob final : public LogJob {
+class RemoveHistoryJob final : public CommitJob {
  public:
   using Remove = absl::AnyInvocable<absl::StatusOr<int64_t>(HistoryStatements& statements)>;
 
@@ -17,7 +17,7 @@ class RemoveHistoryJob final : public LogJob {
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(CommitStatements& statements, CommitState&) override {
     ASSIGN_OR_RETURN(removed_, remove_(statements.history));
     return absl::OkStatus();
   }
@@ -34,15 +34,15 @@ class RemoveHistoryJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeTrimHistoryJob(int64_t excess, Sequence head, int64_t max_rows,
-                                           CountDone done) {
+std::unique_ptr<CommitJob> MakeTrimHistoryJob(int64_t excess, Sequence head, int64_t max_rows,
+                                              CountDone done) {
   return std::make_unique<RemoveHistoryJob>(
       [=](HistoryStatements& history) { return history.Trim(excess, head, max_rows); },
       std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeForgetHistoryJob(int64_t subscription, int64_t max_rows,
-                                             CountDone done) {
+std::unique_ptr<CommitJob> MakeForgetHistoryJob(int64_t subscription, int64_t max_rows,
+                                                CountDone done) {
   return std::make_unique<RemoveHistoryJob>(
       [=](HistoryStatements& history) { return history.Forget(subscription, max_rows); },
       std::move(done));

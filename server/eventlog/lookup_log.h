@@ -26,8 +26,8 @@ struct Arrival {
 };
 
 struct FoundEvents {
-  std::vector<LogEventPtr> events;  // newest first, without raw_body
-  bool more = false;                // there are, or may be, older ones
+  std::vector<StoredEventPtr> events;  // newest first, without raw_body
+  bool more = false;                   // there are, or may be, older ones
 };
 
 // Thread-safe.

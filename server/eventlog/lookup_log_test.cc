@@ -30,7 +30,7 @@ std::vector<Sequence> FindAll(LookupLog& log, absl::string_view text,
   const absl::StatusOr<FoundEvents> found = log.FindByText(text, sources, 20, kAll);
   EXPECT_TRUE(found.ok()) << found.status();
   std::vector<Sequence> sequences;
-  for (const LogEventPtr& event : found->events) sequences.push_back(event->sequence);
+  for (const StoredEventPtr& event : found->events) sequences.push_back(event->sequence);
   return sequences;
 }
 

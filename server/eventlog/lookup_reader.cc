@@ -24,13 +24,13 @@ constexpr char kSecrets[] = "SELECT secrets FROM events WHERE sequence = ?1";
 constexpr char kRepeats[] =
     "SELECT duplicates, conflicts, last_receive_time_us FROM repeats WHERE sequence = ?1";
 
-// Events that are looked at for one text: more than are asked for, since some may be of sources that
-// the caller may not know of, or gone.
+// Events that are looked at for one text: more than are asked for, since some may be of sources
+// that the caller may not know of, or gone.
 constexpr size_t kMaxLookedAt = 200;
 
 void Assign(std::string& text, absl::string_view view) { text.assign(view.data(), view.size()); }
 
-bool HasText(const LogEvent& event, absl::string_view text) {
+bool HasText(const StoredEvent& event, absl::string_view text) {
   if (event.webhook_id == text || event.subject == text) return true;
   hookgate::v1::Event envelope;
   return envelope.ParseFromString(event.envelope) && EventIdOf(envelope) == text;
@@ -43,7 +43,7 @@ struct LookupReader::Search {
   const size_t max;
   const absl::FunctionRef<bool(const std::string& source)> may_see;
   Statement event;
-  std::map<Sequence, LogEventPtr> found = {};
+  std::map<Sequence, StoredEventPtr> found = {};
   bool more = false;
 
   // Takes the event if it is there, has the text, and may be seen.
@@ -52,7 +52,7 @@ struct LookupReader::Search {
     event.BindInt(1, sequence);
     ASSIGN_OR_RETURN(const bool row, event.Step());
     if (!row) return absl::OkStatus();
-    auto read = std::make_shared<LogEvent>();
+    auto read = std::make_shared<StoredEvent>();
     read->sequence = sequence;
     Assign(read->source, event.ColumnText(0));
     Assign(read->webhook_id, event.ColumnText(1));

@@ -11,7 +11,7 @@
 namespace hookgate {
 namespace {
 
-class QuarantineJob final : public LogJob {
+class QuarantineJob final : public CommitJob {
  public:
   QuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook, EventLog::QuarantineDone done)
       : webhook_(std::move(webhook)), done_(std::move(done)) {}
@@ -20,7 +20,7 @@ class QuarantineJob final : public LogJob {
 
   bool may_stay_unknown() const override { return true; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(const std::string key, KeyOfEntry(statements));
     Statement& upsert = statements.upsert_quarantined;
     upsert.BindText(1, webhook_->source);
@@ -41,7 +41,7 @@ class QuarantineJob final : public LogJob {
  private:
   // A body that is not the one that came first under this id has an entry of its own: it was
   // signed, and is not thrown away.
-  absl::StatusOr<std::string> KeyOfEntry(LogStatements& statements) {
+  absl::StatusOr<std::string> KeyOfEntry(CommitStatements& statements) {
     const std::string other = QuarantineKeyOfOtherBody(webhook_->webhook_id, webhook_->raw_body);
     Statement& find = statements.find_quarantined;
     StatementScope scope(find);
@@ -60,15 +60,15 @@ class QuarantineJob final : public LogJob {
 };
 
 // Whether there was such an entry; it is gone then.
-absl::StatusOr<bool> Delete(LogStatements& statements, int64_t id) {
+absl::StatusOr<bool> Delete(CommitStatements& statements, int64_t id) {
   statements.delete_quarantined.BindInt(1, id);
   RETURN_IF_ERROR(statements.delete_quarantined.Run());
   return statements.database.changes() > 0;
 }
 
-class ReleaseJob final : public LogJob {
+class ReleaseJob final : public CommitJob {
  public:
-  ReleaseJob(int64_t id, std::unique_ptr<LogEvent> event, EventLog::AppendDone done)
+  ReleaseJob(int64_t id, std::unique_ptr<StoredEvent> event, EventLog::AppendDone done)
       : id_(id),
         append_(MakeAppendJob(
             std::move(event),
@@ -77,7 +77,7 @@ class ReleaseJob final : public LogJob {
 
   int64_t bytes() const override { return append_->bytes(); }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(found_, Delete(statements, id_));
     if (!found_) return absl::OkStatus();
     // The webhook came when it was put into quarantine.
@@ -96,19 +96,19 @@ class ReleaseJob final : public LogJob {
 
  private:
   const int64_t id_;
-  const std::unique_ptr<LogJob> append_;
+  const std::unique_ptr<CommitJob> append_;
   EventLog::AppendDone done_;
   bool found_ = false;
   absl::StatusOr<AppendResult> result_;
 };
 
-class DiscardJob final : public LogJob {
+class DiscardJob final : public CommitJob {
  public:
   DiscardJob(int64_t id, EventLog::QuarantineDone done) : id_(id), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(found_, Delete(statements, id_));
     if (found_) ++state.outcomes.discarded_from_quarantine;
     return absl::OkStatus();
@@ -124,14 +124,14 @@ class DiscardJob final : public LogJob {
   bool found_ = false;
 };
 
-class TrimQuarantineJob final : public LogJob {
+class TrimQuarantineJob final : public CommitJob {
  public:
   TrimQuarantineJob(int64_t touch, QuarantineLimit limit, const TrimStep& step, CountDone done)
       : touch_(touch), limit_(limit), step_(step), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(const std::vector<int64_t> ids, IdsToRemove(statements));
     for (const int64_t id : ids) RETURN_IF_ERROR(Delete(statements, id).status());
     removed_ = static_cast<int64_t>(ids.size());
@@ -147,7 +147,7 @@ class TrimQuarantineJob final : public LogJob {
   }
 
  private:
-  absl::StatusOr<std::vector<int64_t>> IdsToRemove(LogStatements& statements) {
+  absl::StatusOr<std::vector<int64_t>> IdsToRemove(CommitStatements& statements) {
     Statement& oldest = statements.oldest_quarantined;
     StatementScope scope(oldest);
     oldest.BindInt(1, touch_);
@@ -172,22 +172,22 @@ class TrimQuarantineJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeQuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook,
-                                          EventLog::QuarantineDone done) {
+std::unique_ptr<CommitJob> MakeQuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook,
+                                             EventLog::QuarantineDone done) {
   return std::make_unique<QuarantineJob>(std::move(webhook), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> event,
-                                       EventLog::AppendDone done) {
+std::unique_ptr<CommitJob> MakeReleaseJob(int64_t id, std::unique_ptr<StoredEvent> event,
+                                          EventLog::AppendDone done) {
   return std::make_unique<ReleaseJob>(id, std::move(event), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done) {
+std::unique_ptr<CommitJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done) {
   return std::make_unique<DiscardJob>(id, std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
-                                              const TrimStep& step, CountDone done) {
+std::unique_ptr<CommitJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
+                                                 const TrimStep& step, CountDone done) {
   return std::make_unique<TrimQuarantineJob>(touch, limit, step, std::move(done));
 }
 

@@ -5,29 +5,29 @@
 #include <cstdint>
 #include <memory>
 
+#include "server/eventlog/commit_job.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_job.h"
 
 namespace hookgate {
 
-std::unique_ptr<LogJob> MakeQuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook,
-                                          EventLog::QuarantineDone done);
+std::unique_ptr<CommitJob> MakeQuarantineJob(std::unique_ptr<QuarantinedWebhook> webhook,
+                                             EventLog::QuarantineDone done);
 
 // Appends `event` and removes the entry `id`, both or neither. NOT_FOUND if there is no such entry.
-std::unique_ptr<LogJob> MakeReleaseJob(int64_t id, std::unique_ptr<LogEvent> event,
-                                       EventLog::AppendDone done);
+std::unique_ptr<CommitJob> MakeReleaseJob(int64_t id, std::unique_ptr<StoredEvent> event,
+                                          EventLog::AppendDone done);
 
 // Removes the entry `id`. NOT_FOUND if there is none.
-std::unique_ptr<LogJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done);
+std::unique_ptr<CommitJob> MakeDiscardJob(int64_t id, EventLog::QuarantineDone done);
 
 // Why entries are removed, for whoever counts them.
 enum class QuarantineLimit { kAge, kNumber };
 
 // Removes the oldest entries whose touch is not above `touch`, at most a `step` of them. `done`
 // gets how many were removed; 0: nothing is left to remove.
-std::unique_ptr<LogJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
-                                              const TrimStep& step, CountDone done);
+std::unique_ptr<CommitJob> MakeTrimQuarantineJob(int64_t touch, QuarantineLimit limit,
+                                                 const TrimStep& step, CountDone done);
 
 }  // namespace hookgate
 

@@ -58,7 +58,7 @@ class QuarantineLog {
   // Appends `event`, which was made of the entry, and removes the entry: both or neither. An event
   // that is in the log already (its sender has repeated it since) is not appended again.
   // NOT_FOUND quarantine_entry_not_found; UNAVAILABLE as EventLog::Append.
-  virtual void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,
+  virtual void ReleaseQuarantined(int64_t id, std::unique_ptr<StoredEvent> event,
                                   ReleaseDone done) = 0;
   // Removes the entry. Errors as Release.
   virtual void DiscardQuarantined(int64_t id, DiscardDone done) = 0;

@@ -134,7 +134,7 @@ std::vector<std::string> Scans(Database& database, const std::set<std::string>& 
 }
 
 constexpr Sequence kLast = std::numeric_limits<Sequence>::max();
-const auto kAll = [](const LogEvent&) { return true; };
+const auto kAll = [](const StoredEvent&) { return true; };
 
 void UseEventCalls(SqliteEventLog& log) {
   for (const char* const id : {"a", "b", "c"}) AppendEvent(log, {.webhook_id = id});
@@ -149,13 +149,13 @@ void UseEventCalls(SqliteEventLog& log) {
     }
   }
   EXPECT_TRUE(log.CountFailures({}, absl::nullopt, 10).ok());
-  EXPECT_TRUE(log.CountFailures({}, LogPredicate(kAll), 10).ok());
+  EXPECT_TRUE(log.CountFailures({}, EventPredicate(kAll), 10).ok());
   const auto look = [](const EventContent&) {};
   for (const bool include_raw_body : {true, false}) {
     const ReadLimits limits = {.include_raw_body = include_raw_body};
     EXPECT_TRUE(log.Read(0, kAll, limits).ok());
     EXPECT_TRUE(log.Scan(0, absl::nullopt, limits, look).ok());
-    EXPECT_TRUE(log.Scan(0, LogPredicate(kAll), limits, look).ok());
+    EXPECT_TRUE(log.Scan(0, EventPredicate(kAll), limits, look).ok());
   }
   EXPECT_TRUE(log.FirstAtOrAfter(absl::UnixEpoch()).ok());
   EXPECT_TRUE(log.Get(1).ok());
@@ -174,7 +174,7 @@ void UseQuarantineCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.GetQuarantined(1).ok());
   EXPECT_TRUE(log.FindQuarantined("openai", "q1", 10).ok());
   EXPECT_TRUE(log.SummarizeQuarantine().ok());
-  auto event = std::make_unique<LogEvent>();
+  auto event = std::make_unique<StoredEvent>();
   event->source = "openai";
   event->webhook_id = "q1";
   EXPECT_TRUE(Release(log, 1, std::move(event)).ok());
@@ -242,8 +242,9 @@ void UseSubscriptionCalls(SqliteEventLog& log) {
   EXPECT_TRUE(log.Trim({kLast, kLast}).ok());
 }
 
-// Every call of EventLog, QuarantineLog, ConflictLog, SubscriptionLog and Trimmable, with each kind of argument
-// that may lead to another statement. Twice: a log is opened new, and opened again.
+// Every call of EventLog, QuarantineLog, ConflictLog, SubscriptionLog and RetentionTarget, with
+// each kind of argument that may lead to another statement. Twice: a log is opened new, and opened
+// again.
 void UseEveryCall(const std::string& folder) {
   {
     auto log = SqliteEventLog::Open({.data_dir = folder, .webhooks_per_run = 2, .texts_per_run = 2},

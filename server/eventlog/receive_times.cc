@@ -35,7 +35,7 @@ int64_t BlockOf(Sequence sequence) { return sequence / ReceiveTimes::kBlock; }
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ReceiveTimes>> ReceiveTimes::Open(Database& database,
-                                                                 const LogPosition& position,
+                                                                 const EventLogPosition& position,
                                                                  bool may_write) {
   auto times = absl::WrapUnique(new ReceiveTimes(BlockOf(position.earliest)));
   RETURN_IF_ERROR(times->LoadBlocks(database, BlockOf(position.head + 1)));
@@ -59,7 +59,8 @@ absl::Status ReceiveTimes::LoadBlocks(Database& database, int64_t end) {
   }
 }
 
-absl::Status ReceiveTimes::Fill(Database& database, const LogPosition& position, bool may_write) {
+absl::Status ReceiveTimes::Fill(Database& database, const EventLogPosition& position,
+                                bool may_write) {
   Sequence from = 0;
   {
     absl::ReaderMutexLock lock(&mu_);
@@ -133,10 +134,10 @@ absl::optional<absl::Time> ReceiveTimes::Latest() const {
   return absl::FromUnixMicros(*latest);
 }
 
-absl::Status ReceiveTimes::Write(Database& database, absl::Span<const LogEventPtr> appended,
+absl::Status ReceiveTimes::Write(Database& database, absl::Span<const StoredEventPtr> appended,
                                  Sequence earliest) {
   int64_t first_block = 0;
-  for (const LogEventPtr& event : appended) {
+  for (const StoredEventPtr& event : appended) {
     int64_t& latest = written_.try_emplace(BlockOf(event->sequence), kNever).first->second;
     latest = std::max(latest, absl::ToUnixMicros(event->receive_time));
   }

@@ -38,7 +38,7 @@ class ReceiveTimes {
   // `position` is what the database holds. Without `may_write`, or if the disk is full, what the
   // table lacks is held in memory alone.
   static absl::StatusOr<std::unique_ptr<ReceiveTimes>> Open(Database& database,
-                                                            const LogPosition& position,
+                                                            const EventLogPosition& position,
                                                             bool may_write);
 
   struct Range {
@@ -52,7 +52,8 @@ class ReceiveTimes {
   absl::optional<absl::Time> Latest() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Within a transaction of `database`: `appended` are new, and events before `earliest` are gone.
-  absl::Status Write(Database& database, absl::Span<const LogEventPtr> appended, Sequence earliest);
+  absl::Status Write(Database& database, absl::Span<const StoredEventPtr> appended,
+                     Sequence earliest);
   // That transaction was committed; or it was not.
   void Committed() ABSL_LOCKS_EXCLUDED(mu_);
   void RolledBack();
@@ -63,7 +64,7 @@ class ReceiveTimes {
   explicit ReceiveTimes(int64_t first_block) : first_block_(first_block) {}
 
   absl::Status LoadBlocks(Database& database, int64_t end);
-  absl::Status Fill(Database& database, const LogPosition& position, bool may_write);
+  absl::Status Fill(Database& database, const EventLogPosition& position, bool may_write);
   void Note(int64_t block, int64_t latest_us) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Touched only by the writing thread: what becomes so with the commit.

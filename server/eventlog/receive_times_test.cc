@@ -61,7 +61,7 @@ void AppendAtOnce(SqliteEventLog& log, const std::vector<int64_t>& seconds,
   absl::BlockingCounter left(static_cast<int>(seconds.size()));
   for (const int64_t second : seconds) {
     static int last = 0;
-    auto event = std::make_unique<LogEvent>();
+    auto event = std::make_unique<StoredEvent>();
     event->source = "openai";
     event->webhook_id = absl::StrCat("at_once_", ++last);
     event->failure = last % 2 == 0;

@@ -45,10 +45,10 @@ int64_t IntegerAt(const Rows& rows, absl::string_view name, int row) {
   return column == nullptr ? 0 : column->integers(row);
 }
 
-class ApplyJob final : public LogJob {
+class ApplyJob final : public CommitJob {
  public:
   ApplyJob(std::vector<std::shared_ptr<const Record>> records, const RecordTail& tail,
-           const LogHistory& history, SetHistory set_history, ReplicaDone done)
+           const EventLogHistory& history, SetHistory set_history, ReplicaDone done)
       : records_(std::move(records)),
         tail_(tail),
         history_(history),
@@ -58,7 +58,7 @@ class ApplyJob final : public LogJob {
   int64_t bytes() const override { return 0; }
   Work work() const override { return Work::kApplies; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     const absl::Status status = Apply(statements, state);
     const std::string reason = ReasonOf(status);
     if (reason == record_reason::kRecordUnknown || reason == record_reason::kRecordContradicts) {
@@ -70,8 +70,8 @@ class ApplyJob final : public LogJob {
   void Answer(const absl::Status& status) override { std::move(done_)(status); }
 
  private:
-  absl::Status Apply(LogStatements& statements, LogState& state) {
-    std::vector<std::shared_ptr<LogEvent>> events;
+  absl::Status Apply(CommitStatements& statements, CommitState& state) {
+    std::vector<std::shared_ptr<StoredEvent>> events;
     bool begins_stretch = false;
     for (const auto& record : records_) {
       for (const Entry& entry : record->entries()) {
@@ -90,10 +90,10 @@ class ApplyJob final : public LogJob {
     return statements.WriteTail(tail_);
   }
 
-  static void TakeEvents(const Rows& rows, std::vector<std::shared_ptr<LogEvent>>& events) {
+  static void TakeEvents(const Rows& rows, std::vector<std::shared_ptr<StoredEvent>>& events) {
     const Column* const sequences = FindColumn(rows, "sequence");
     for (int row = 0; row < sequences->integers_size(); ++row) {
-      auto event = std::make_shared<LogEvent>();
+      auto event = std::make_shared<StoredEvent>();
       event->sequence = sequences->integers(row);
       event->source = BytesAt(rows, "source", row);
       event->webhook_id = BytesAt(rows, "webhook_id", row);
@@ -108,7 +108,7 @@ class ApplyJob final : public LogJob {
   }
 
   // What the writer's own append does beside the row.
-  absl::Status Append(std::shared_ptr<LogEvent> event, LogState& state) {
+  absl::Status Append(std::shared_ptr<StoredEvent> event, CommitState& state) {
     if (event->sequence != state.position.head + 1) {
       return RecordContradicts(absl::StrCat("record ", tail_.index, " has event ", event->sequence,
                                             " where ", state.position.head + 1, " should be"));
@@ -125,7 +125,7 @@ class ApplyJob final : public LogJob {
     return absl::OkStatus();
   }
 
-  static absl::Status ReadEnds(Database& database, LogState& state) {
+  static absl::Status ReadEnds(Database& database, CommitState& state) {
     ASSIGN_OR_RETURN(Statement ends, database.Prepare(kEnds));
     ASSIGN_OR_RETURN(const bool row, ends.Step());
     if (!row) return absl::DataLossError("the log's table `log` is empty");
@@ -135,8 +135,8 @@ class ApplyJob final : public LogJob {
     return absl::OkStatus();
   }
 
-  absl::Status ReadStretches(Database& database, LogState& state) {
-    LogHistory history = history_;
+  absl::Status ReadStretches(Database& database, CommitState& state) {
+    EventLogHistory history = history_;
     ASSIGN_OR_RETURN(std::vector<Stretch> stretches, LoadStretches(database));
     history.sequences = Stretches(std::move(stretches));
     state.on_commit.emplace_back(
@@ -146,15 +146,16 @@ class ApplyJob final : public LogJob {
 
   const std::vector<std::shared_ptr<const Record>> records_;
   const RecordTail tail_;
-  const LogHistory& history_;
+  const EventLogHistory& history_;
   SetHistory set_history_;
   ReplicaDone done_;
   hookgate::v1::Event envelope_;
 };
 
-class TakeOverJob final : public LogJob {
+class TakeOverJob final : public CommitJob {
  public:
-  TakeOverJob(HistoryMark mark, const LogHistory& history, SetHistory set_history, ReplicaDone done)
+  TakeOverJob(HistoryMark mark, const EventLogHistory& history, SetHistory set_history,
+              ReplicaDone done)
       : mark_(mark),
         history_(history),
         set_history_(std::move(set_history)),
@@ -163,12 +164,12 @@ class TakeOverJob final : public LogJob {
   int64_t bytes() const override { return 0; }
   Work work() const override { return Work::kTakesOver; }
 
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     RETURN_IF_ERROR(WriteDeliveryStretches(statements.database, mark_));
     statements.stretch = {state.position.head + 1, mark_};
     ASSIGN_OR_RETURN(std::vector<Stretch> stretches, LoadStretches(statements.database));
     stretches.push_back(statements.stretch);
-    LogHistory history = history_;
+    EventLogHistory history = history_;
     history.mark = mark_;
     history.sequences = Stretches(std::move(stretches));
     state.on_commit.emplace_back(
@@ -180,17 +181,17 @@ class TakeOverJob final : public LogJob {
 
  private:
   const HistoryMark mark_;
-  const LogHistory& history_;
+  const EventLogHistory& history_;
   SetHistory set_history_;
   ReplicaDone done_;
 };
 
-class ShowLifeJob final : public LogJob {
+class ShowLifeJob final : public CommitJob {
  public:
   explicit ShowLifeJob(ReplicaDone done) : done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
-  absl::Status Write(LogStatements&, LogState& state) override {
+  absl::Status Write(CommitStatements&, CommitState& state) override {
     state.needs_record = true;
     return absl::OkStatus();
   }
@@ -202,19 +203,19 @@ class ShowLifeJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeApplyJob(std::vector<std::shared_ptr<const Record>> records,
-                                     const RecordTail& tail, const LogHistory& history,
-                                     SetHistory set_history, ReplicaDone done) {
+std::unique_ptr<CommitJob> MakeApplyJob(std::vector<std::shared_ptr<const Record>> records,
+                                        const RecordTail& tail, const EventLogHistory& history,
+                                        SetHistory set_history, ReplicaDone done) {
   return std::make_unique<ApplyJob>(std::move(records), tail, history, std::move(set_history),
                                     std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeTakeOverJob(HistoryMark mark, const LogHistory& history,
-                                        SetHistory set_history, ReplicaDone done) {
+std::unique_ptr<CommitJob> MakeTakeOverJob(HistoryMark mark, const EventLogHistory& history,
+                                           SetHistory set_history, ReplicaDone done) {
   return std::make_unique<TakeOverJob>(mark, history, std::move(set_history), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeShowLifeJob(ReplicaDone done) {
+std::unique_ptr<CommitJob> MakeShowLifeJob(ReplicaDone done) {
   return std::make_unique<ShowLifeJob>(std::move(done));
 }
 

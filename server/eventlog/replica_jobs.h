@@ -8,8 +8,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "server/eventlog/log_history.h"
-#include "server/eventlog/log_job.h"
+#include "server/eventlog/commit_job.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/replication/record.pb.h"
 #include "server/replication/record_tail.h"
 
@@ -17,7 +17,7 @@ namespace hookgate {
 
 using ReplicaDone = absl::AnyInvocable<void(absl::Status) &&>;
 // Takes what the log's history is from a commit on. Called before anybody hears of that commit.
-using SetHistory = absl::AnyInvocable<void(LogHistory history) &&>;
+using SetHistory = absl::AnyInvocable<void(EventLogHistory history) &&>;
 
 // Applies `records`, which follow each other and what was applied before, in one transaction.
 //   tail         of the last of them
@@ -25,17 +25,18 @@ using SetHistory = absl::AnyInvocable<void(LogHistory history) &&>;
 //   set_history  called if they change it
 // `done` is called with the errors of RowEffects::Apply, DATA_LOSS record_contradicts if the
 // sequences of events do not follow, and those of any commit.
-std::unique_ptr<LogJob> MakeApplyJob(
+std::unique_ptr<CommitJob> MakeApplyJob(
     std::vector<std::shared_ptr<const hookgate::replication::v1::Record>> records,
-    const RecordTail& tail, const LogHistory& history, SetHistory set_history, ReplicaDone done);
+    const RecordTail& tail, const EventLogHistory& history, SetHistory set_history,
+    ReplicaDone done);
 
 // What a leader stores before all else: from now on it numbers deliveries with its `mark`, and
 // sequences once there is one.
-std::unique_ptr<LogJob> MakeTakeOverJob(HistoryMark mark, const LogHistory& history,
-                                        SetHistory set_history, ReplicaDone done);
+std::unique_ptr<CommitJob> MakeTakeOverJob(HistoryMark mark, const EventLogHistory& history,
+                                           SetHistory set_history, ReplicaDone done);
 
 // Has a record appended that changes nothing, so that others see that the leader lives.
-std::unique_ptr<LogJob> MakeShowLifeJob(ReplicaDone done);
+std::unique_ptr<CommitJob> MakeShowLifeJob(ReplicaDone done);
 
 }  // namespace hookgate
 

@@ -18,7 +18,8 @@ namespace {
 // events a second then, more than half a billion a day.
 constexpr int kRestOfStep = 20;
 
-// Rows of history are small, and come as fast as events are acked: with this some 40,000 a second go.
+// Rows of history are small, and come as fast as events are acked: with this some 40,000 a second
+// go.
 constexpr int kRestOfHistoryStep = 5;
 
 // A row of history with its index. Of max_bytes, the history takes a quarter at most.
@@ -57,7 +58,7 @@ void LogJump(absl::Duration jump) {
 
 }  // namespace
 
-Retention::Retention(const RetentionLimits& limits, absl::Duration interval, Trimmable& log,
+Retention::Retention(const RetentionLimits& limits, absl::Duration interval, RetentionTarget& log,
                      const Clock& clock, std::function<void()> trimmed)
     : interval_(interval),
       log_(log),
@@ -114,7 +115,7 @@ bool Retention::Rest(absl::Duration step, int times) {
 }
 
 bool Retention::NoteTime(const RetentionLimits& limits) {
-  const LogEnds ends = log_.Ends();
+  const EventLogEnds ends = log_.Ends();
   const absl::Time wall = clock_.WallNow();
   const absl::Duration monotonic = clock_.MonotonicNow();
   if (!ages_.has_value()) {
@@ -133,13 +134,13 @@ bool Retention::NoteTime(const RetentionLimits& limits) {
     LogJump(jump);
   }
   const absl::Duration uncredited = ages_->uncredited();
-  if (uncredited >= LogAges::kLeastCredit && !std::exchange(told_uncredited_, true)) {
+  if (uncredited >= EventAges::kLeastCredit && !std::exchange(told_uncredited_, true)) {
     Log(Severity::kWarning,
         "by the wall clock the event log was closed for a while; stored data ages by that time "
         "once the "
         "clock has not been set for a day: if the clock is wrong, set it before then",
         {{"closed_for", absl::FormatDuration(absl::Trunc(uncredited, absl::Seconds(1)))}});
-  } else if (before >= LogAges::kLeastCredit && uncredited < LogAges::kLeastCredit) {
+  } else if (before >= EventAges::kLeastCredit && uncredited < EventAges::kLeastCredit) {
     told_uncredited_ = false;
     Log(Severity::kInfo, "stored data has aged by the time for which the event log was closed",
         {{"by_the_wall_clock", absl::FormatDuration(absl::Trunc(before, absl::Seconds(1)))}});
@@ -192,8 +193,8 @@ void Retention::TrimQuarantine(const RetentionLimits& limits) {
              "max_entries", limits.max_quarantine_entries);
 }
 
-// One pass ends when the next one is due at the latest: it takes care of what came meanwhile. It says
-// nothing of what it has removed, since where much is acked that is something each time.
+// One pass ends when the next one is due at the latest: it takes care of what came meanwhile. It
+// says nothing of what it has removed, since where much is acked that is something each time.
 void Retention::TrimHistory(const RetentionLimits& limits) {
   const absl::Duration begin = clock_.MonotonicNow();
   absl::Duration step_begin = begin;

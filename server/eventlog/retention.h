@@ -15,8 +15,8 @@
 #include "absl/types/optional.h"
 #include "common/clock.h"
 #include "server/base/monotonic_mutex.h"
+#include "server/eventlog/event_ages.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_ages.h"
 
 namespace hookgate {
 
@@ -62,8 +62,8 @@ struct QuarantineCutoffs {
   int64_t max_entries = 0;
 };
 
-// Which rows of the history of deliveries go: those that have not changed since the log ended before
-// `head`, and those above the number that have not changed for longest.
+// Which rows of the history of deliveries go: those that have not changed since the log ended
+// before `head`, and those above the number that have not changed for longest.
 struct HistoryCutoffs {
   Sequence head = 0;
   int64_t max_rows = 0;
@@ -78,15 +78,15 @@ struct ConflictCutoffs {
 
 // What a log can remove, and what it knows of its age. Called on the retention's thread; trims
 // return how many are gone.
-class Trimmable {
+class RetentionTarget {
  public:
-  virtual ~Trimmable() = default;
+  virtual ~RetentionTarget() = default;
   // As stored last; for a log that has no ages yet, by its stamps up to `wall`, which is now.
   virtual absl::StatusOr<StoredAges> LoadAges(absl::Time wall) = 0;
   // Beside what else is committed.
   virtual absl::Status StoreAges(const AgeChanges& changes) = 0;
   // Of what is committed.
-  virtual LogEnds Ends() = 0;
+  virtual EventLogEnds Ends() = 0;
   // Oldest first, in steps. `go_on` is asked after each that removed something; what is left when
   // it says no stays.
   virtual absl::StatusOr<int64_t> Trim(
@@ -105,8 +105,8 @@ class Trimmable {
       const ConflictCutoffs& cutoffs, absl::FunctionRef<bool()> go_on = [] { return true; }) = 0;
 };
 
-// No wall clock decides what is old: see log_ages.h. One that is set, or that is wrong at a start,
-// delays what is to go, and a warning says so.
+// No wall clock decides what is old: see event_ages.h. One that is set, or that is wrong at a
+// start, delays what is to go, and a warning says so.
 //
 // Thread-safe.
 class Retention {
@@ -115,8 +115,8 @@ class Retention {
   // `log` and `clock` outlive this.
   //   trimmed  called there after events have been removed
   Retention(
-      const RetentionLimits& limits, absl::Duration interval, Trimmable& log, const Clock& clock,
-      std::function<void()> trimmed = [] {});
+      const RetentionLimits& limits, absl::Duration interval, RetentionTarget& log,
+      const Clock& clock, std::function<void()> trimmed = [] {});
   // Waits for a step under way.
   ~Retention();
 
@@ -140,13 +140,13 @@ class Retention {
 
   // Constant after construction.
   const absl::Duration interval_;
-  Trimmable& log_;
+  RetentionTarget& log_;
   const Clock& clock_;
   const std::function<void()> trimmed_;
 
   // Touched only by the thread.
   absl::optional<absl::Duration> warned_at_;  // monotonic; nullopt: not above max_bytes
-  absl::optional<LogAges> ages_;              // nullopt: not loaded yet
+  absl::optional<EventAges> ages_;            // nullopt: not loaded yet
   bool told_uncredited_ = false;
 
   MonotonicMutex mu_;

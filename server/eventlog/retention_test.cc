@@ -18,7 +18,7 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(20);
 
 // Notes what it is asked to remove.
-class FakeLog final : public Trimmable {
+class FakeLog final : public RetentionTarget {
  public:
   absl::StatusOr<int64_t> Trim(const TrimCutoffs& cutoffs,
                                absl::FunctionRef<bool()> go_on) override {
@@ -72,7 +72,7 @@ class FakeLog final : public Trimmable {
     if (changes.clock.has_value()) stored_running_ = changes.clock->running;
     return absl::OkStatus();
   }
-  LogEnds Ends() override {
+  EventLogEnds Ends() override {
     absl::MutexLock lock(&mu_);
     return ends_;
   }
@@ -174,7 +174,7 @@ class FakeLog final : public Trimmable {
   int quarantine_steps_ ABSL_GUARDED_BY(mu_) = 0;
   int steps_wanted_ ABSL_GUARDED_BY(mu_) = 0;
   absl::StatusOr<StoredAges> ages_ ABSL_GUARDED_BY(mu_) = StoredAges();
-  LogEnds ends_ ABSL_GUARDED_BY(mu_);
+  EventLogEnds ends_ ABSL_GUARDED_BY(mu_);
   absl::Duration stored_running_ ABSL_GUARDED_BY(mu_);
   int trims_ ABSL_GUARDED_BY(mu_) = 0;
   int quarantine_trims_ ABSL_GUARDED_BY(mu_) = 0;

@@ -38,28 +38,28 @@ constexpr TrimStep kTrimStep = {.max_events = 64, .max_bytes = 1 << 20};
 constexpr int64_t kHistoryRowsPerStep = 512;
 
 struct StoredState {
-  LogHistory history;
-  LogPosition position;
+  EventLogHistory history;
+  EventLogPosition position;
   int64_t last_touch = 0;
   Stretch stretch;  // what this process will append; the last one of the history
 };
 
 // Writes nothing itself: for what is written beside the group.
-class EmptyJob final : public LogJob {
+class EmptyJob final : public CommitJob {
  public:
   explicit EmptyJob(StatusLog::StatusDone done) : done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
   int64_t rows() const override { return 0; }
-  absl::Status Write(LogStatements&, LogState&) override { return absl::OkStatus(); }
+  absl::Status Write(CommitStatements&, CommitState&) override { return absl::OkStatus(); }
   void Answer(const absl::Status& status) override { std::move(done_)(status); }
 
  private:
   StatusLog::StatusDone done_;
 };
 
-// Those of the log, and the one that begins now. It is stored with its first event. A replica numbers
-// nothing before it leads.
+// Those of the log, and the one that begins now. It is stored with its first event. A replica
+// numbers nothing before it leads.
 absl::Status LoadHistory(Database& database, bool is_replica, StoredState& state) {
   ASSIGN_OR_RETURN(std::vector<Stretch> stretches, LoadStretches(database));
   if (!is_replica) {
@@ -208,8 +208,8 @@ absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* repli
 
 // After a failed sync the write-ahead log may read well from memory and have a hole on the disk,
 // behind which nothing is found after a power cut. So nothing is appended to one that was found:
-// its content is written anew, into the database, and it starts over.
-absl::Status RewriteWhatWasFound(Database& database) {
+// its content is written again, into the database, and it starts over.
+absl::Status CheckpointInheritedWal(Database& database) {
   return database.Checkpoint(Database::CheckpointMode::kTruncate).status();
 }
 
@@ -222,7 +222,7 @@ void ReserveWal(Database& database, int64_t bytes) {
 }
 
 // A full disk, or somebody who reads: no reason to refuse what can be read. The writer tries again.
-bool MayPass(const absl::Status& status) {
+bool IsTransient(const absl::Status& status) {
   return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
 }
 
@@ -240,7 +240,7 @@ std::string StoredGenesis(const std::string& data_dir) {
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
     const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-    LogMetrics* metrics, ReplicaOptions* replica) {
+    EventLogMetrics* metrics, ReplicaOptions* replica) {
   absl::StatusOr<std::unique_ptr<SqliteEventLog>> log =
       OpenFolder(options, listener, companion, metrics, replica);
   if (!absl::IsDataLoss(log.status())) return log;
@@ -254,7 +254,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::Open(
 
 absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
     const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-    LogMetrics* metrics, ReplicaOptions* replica) {
+    EventLogMetrics* metrics, ReplicaOptions* replica) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
@@ -264,11 +264,11 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(ReplicaRow replica_row, OpenReplica(*database, replica, path));
   absl::StatusOr<StoredState> state = LoadState(*database, replica != nullptr);
   if (!state.ok()) return Annotate(state.status(), path);
-  absl::Status rewritten = RewriteWhatWasFound(*database);
-  if (!rewritten.ok() && !MayPass(rewritten)) return Annotate(rewritten, path);
+  absl::Status rewritten = CheckpointInheritedWal(*database);
+  if (!rewritten.ok() && !IsTransient(rewritten)) return Annotate(rewritten, path);
   if (rewritten.ok() && replica == nullptr) {
     const absl::Status begun = BeginDeliveryStretches(*database, state->history.mark);
-    if (!begun.ok() && !MayPass(begun)) return Annotate(begun, path);
+    if (!begun.ok() && !IsTransient(begun)) return Annotate(begun, path);
   }
   Indexes indexes;
   ASSIGN_OR_RETURN(indexes.webhooks,
@@ -279,23 +279,24 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(indexes.receive_times,
                    ReceiveTimes::Open(*database, state->position, /*may_write=*/rewritten.ok()));
   if (rewritten.ok()) ReserveWal(*database, options.reserved_wal_bytes);
-  RETURN_IF_ERROR(database->LimitWal(LogWriter::kLongestIdleWalBytes));
+  RETURN_IF_ERROR(database->LimitWal(CommitThread::kLongestIdleWalBytes));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> checkpoint_database,
                    Database::Open(path, Database::Mode::kReadWrite));
-  ASSIGN_OR_RETURN(std::unique_ptr<LogWriter> writer,
-                   LogWriter::Start(std::move(database),
-                                    std::make_unique<Checkpointer>(std::move(checkpoint_database)),
-                                    {.position = state->position,
-                                     .last_touch = state->last_touch,
-                                     .stretch = state->stretch,
-                                     .files = FileWatch({path, path + "-wal"}),
-                                     .rewritten = std::move(rewritten)},
-                                    {.webhooks = *indexes.webhooks,
-                                     .texts = *indexes.texts,
-                                     .repeats = *indexes.repeats,
-                                     .receive_times = *indexes.receive_times},
-                                    options.limits, listener, companion, metrics,
-                                    replica != nullptr ? replica->gate : nullptr));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CommitThread> writer,
+      CommitThread::Start(std::move(database),
+                          std::make_unique<Checkpointer>(std::move(checkpoint_database)),
+                          {.position = state->position,
+                           .last_touch = state->last_touch,
+                           .stretch = state->stretch,
+                           .files = FileWatch({path, path + "-wal"}),
+                           .rewritten = std::move(rewritten)},
+                          {.webhooks = *indexes.webhooks,
+                           .texts = *indexes.texts,
+                           .repeats = *indexes.repeats,
+                           .receive_times = *indexes.receive_times},
+                          options.limits, listener, companion, metrics,
+                          replica != nullptr ? replica->gate : nullptr));
   auto log = absl::WrapUnique(new SqliteEventLog(std::move(directory), std::move(state->history),
                                                  std::move(indexes), std::move(writer)));
   if (replica != nullptr) log->durability_ = Durability::kQuorum;
@@ -305,14 +306,14 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   return log;
 }
 
-SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history,
-                               Indexes indexes, std::unique_ptr<LogWriter> writer)
+SqliteEventLog::SqliteEventLog(std::unique_ptr<DataDirectory> directory, EventLogHistory history,
+                               Indexes indexes, std::unique_ptr<CommitThread> writer)
     : directory_(std::move(directory)), indexes_(std::move(indexes)), writer_(std::move(writer)) {
   SetHistory(std::move(history));
 }
 
-void SqliteEventLog::SetHistory(LogHistory history) {
-  auto next = std::make_unique<const LogHistory>(std::move(history));
+void SqliteEventLog::SetHistory(EventLogHistory history) {
+  auto next = std::make_unique<const EventLogHistory>(std::move(history));
   absl::MutexLock lock(&mu_);
   history_.store(next.get(), std::memory_order_release);
   histories_.push_back(std::move(next));
@@ -325,7 +326,7 @@ SqliteEventLog::~SqliteEventLog() {
   idle_readers_.clear();
 }
 
-void SqliteEventLog::Append(std::unique_ptr<LogEvent> event, AppendDone done) {
+void SqliteEventLog::Append(std::unique_ptr<StoredEvent> event, AppendDone done) {
   writer_->Submit(MakeAppendJob(std::move(event), std::move(done)));
 }
 
@@ -335,14 +336,14 @@ void SqliteEventLog::Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, Qua
 
 absl::Status SqliteEventLog::Health() const { return writer_->Health(); }
 
-LogPosition SqliteEventLog::Position() const { return writer_->Position(); }
+EventLogPosition SqliteEventLog::Position() const { return writer_->Position(); }
 
 // Each looks at the log once, so that it has the files open that it needs.
 absl::Status SqliteEventLog::OpenReaders(int count) {
   absl::MutexLock lock(&mu_);
   for (int i = 0; i < count; ++i) {
-    ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader,
-                     LogReader::Open(directory_->database_path()));
+    ASSIGN_OR_RETURN(std::unique_ptr<EventReader> reader,
+                     EventReader::Open(directory_->database_path()));
     RETURN_IF_ERROR(reader->UsedBytes().status());
     idle_readers_.push_back(std::move(reader));
   }
@@ -351,9 +352,9 @@ absl::Status SqliteEventLog::OpenReaders(int count) {
 
 // Where there is nothing to open another one with, such as a file descriptor, this waits for one of
 // those that are used now: reads are short.
-absl::StatusOr<std::unique_ptr<LogReader>> SqliteEventLog::TakeReader() {
+absl::StatusOr<std::unique_ptr<EventReader>> SqliteEventLog::TakeReader() {
   const auto take = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    std::unique_ptr<LogReader> reader = std::move(idle_readers_.back());
+    std::unique_ptr<EventReader> reader = std::move(idle_readers_.back());
     idle_readers_.pop_back();
     return reader;
   };
@@ -361,7 +362,8 @@ absl::StatusOr<std::unique_ptr<LogReader>> SqliteEventLog::TakeReader() {
     absl::MutexLock lock(&mu_);
     if (!idle_readers_.empty()) return take();
   }
-  absl::StatusOr<std::unique_ptr<LogReader>> another = LogReader::Open(directory_->database_path());
+  absl::StatusOr<std::unique_ptr<EventReader>> another =
+      EventReader::Open(directory_->database_path());
   if (another.ok() || !absl::IsUnavailable(another.status())) return another;
   const auto has_idle = [this]()
                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !idle_readers_.empty(); };
@@ -372,67 +374,68 @@ absl::StatusOr<std::unique_ptr<LogReader>> SqliteEventLog::TakeReader() {
 
 template <typename Result, typename Call>
 absl::StatusOr<Result> SqliteEventLog::WithReader(Call call) {
-  ASSIGN_OR_RETURN(std::unique_ptr<LogReader> reader, TakeReader());
+  ASSIGN_OR_RETURN(std::unique_ptr<EventReader> reader, TakeReader());
   absl::StatusOr<Result> result = call(*reader);
   absl::MutexLock lock(&mu_);
   idle_readers_.push_back(std::move(reader));
   return result;
 }
 
-absl::StatusOr<LogPage> SqliteEventLog::Read(Sequence after, LogPredicate matches,
-                                             const ReadLimits& limits) {
-  return WithReader<LogPage>(
-      [&](LogReader& reader) { return reader.Read(after, Position().head, matches, limits); });
+absl::StatusOr<EventPage> SqliteEventLog::Read(Sequence after, EventPredicate matches,
+                                               const ReadLimits& limits) {
+  return WithReader<EventPage>(
+      [&](EventReader& reader) { return reader.Read(after, Position().head, matches, limits); });
 }
 
-absl::StatusOr<Sequence> SqliteEventLog::Scan(Sequence after, absl::optional<LogPredicate> matches,
+absl::StatusOr<Sequence> SqliteEventLog::Scan(Sequence after,
+                                              absl::optional<EventPredicate> matches,
                                               const ReadLimits& limits, EventVisitor visit) {
-  return WithReader<Sequence>([&](LogReader& reader) {
+  return WithReader<Sequence>([&](EventReader& reader) {
     return reader.Scan(after, Position().head, matches, limits, visit);
   });
 }
 
 absl::StatusOr<absl::optional<Sequence>> SqliteEventLog::FirstAtOrAfter(absl::Time time) {
-  return WithReader<absl::optional<Sequence>>([&](LogReader& reader) {
+  return WithReader<absl::optional<Sequence>>([&](EventReader& reader) {
     return reader.FirstAtOrAfter(time, Position().head, *indexes_.receive_times);
   });
 }
 
-absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, LogPredicate matches,
+absl::StatusOr<ListPage> SqliteEventLog::List(const ListQuery& query, EventPredicate matches,
                                               const ReadLimits& limits) {
   return WithReader<ListPage>(
-      [&](LogReader& reader) { return reader.List(query, Position().head, matches, limits); });
+      [&](EventReader& reader) { return reader.List(query, Position().head, matches, limits); });
 }
 
 absl::StatusOr<EventCount> SqliteEventLog::CountFailures(const ListQuery& query,
-                                                         absl::optional<LogPredicate> matches,
+                                                         absl::optional<EventPredicate> matches,
                                                          int64_t limit) {
-  return WithReader<EventCount>([&](LogReader& reader) {
+  return WithReader<EventCount>([&](EventReader& reader) {
     return reader.CountFailures(query, Position().head, matches, limit);
   });
 }
 
-absl::StatusOr<LogEventPtr> SqliteEventLog::Get(Sequence sequence) {
-  return WithReader<LogEventPtr>([&](LogReader& reader) { return reader.Get(sequence); });
+absl::StatusOr<StoredEventPtr> SqliteEventLog::Get(Sequence sequence) {
+  return WithReader<StoredEventPtr>([&](EventReader& reader) { return reader.Get(sequence); });
 }
 
-absl::StatusOr<LogEventPtr> SqliteEventLog::Find(absl::string_view source,
-                                                 absl::string_view webhook_id) {
-  return WithReader<LogEventPtr>(
-      [&](LogReader& reader) { return reader.Find(source, webhook_id, *indexes_.webhooks); });
+absl::StatusOr<StoredEventPtr> SqliteEventLog::Find(absl::string_view source,
+                                                    absl::string_view webhook_id) {
+  return WithReader<StoredEventPtr>(
+      [&](EventReader& reader) { return reader.Find(source, webhook_id, *indexes_.webhooks); });
 }
 
 absl::StatusOr<FoundEvents> SqliteEventLog::FindByText(
     absl::string_view text, absl::Span<const std::string> sources, size_t max,
     absl::FunctionRef<bool(const std::string& source)> may_see) {
-  return WithReader<FoundEvents>([&](LogReader& reader) {
+  return WithReader<FoundEvents>([&](EventReader& reader) {
     return LookupReader(reader.database(), *indexes_.webhooks, *indexes_.texts, *indexes_.repeats)
         .FindByText(text, sources, max, may_see);
   });
 }
 
 absl::StatusOr<Arrival> SqliteEventLog::GetArrival(Sequence sequence) {
-  return WithReader<Arrival>([&](LogReader& reader) {
+  return WithReader<Arrival>([&](EventReader& reader) {
     return LookupReader(reader.database(), *indexes_.webhooks, *indexes_.texts, *indexes_.repeats)
         .GetArrival(sequence);
   });
@@ -452,24 +455,24 @@ Result SqliteEventLog::SubmitAndWait(MakeJob make_job) {
 
 absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::ListQuarantined(
     absl::string_view source, int64_t before, int64_t max_entries) {
-  return WithReader<std::vector<QuarantineEntry>>([&](LogReader& reader) {
+  return WithReader<std::vector<QuarantineEntry>>([&](EventReader& reader) {
     return QuarantineReader(reader.database()).List(source, before, max_entries);
   });
 }
 
 absl::StatusOr<QuarantineEntry> SqliteEventLog::GetQuarantined(int64_t id) {
   return WithReader<QuarantineEntry>(
-      [&](LogReader& reader) { return QuarantineReader(reader.database()).Get(id); });
+      [&](EventReader& reader) { return QuarantineReader(reader.database()).Get(id); });
 }
 
 absl::StatusOr<std::vector<QuarantineEntry>> SqliteEventLog::FindQuarantined(
     absl::string_view source, absl::string_view webhook_id, int64_t max_entries) {
-  return WithReader<std::vector<QuarantineEntry>>([&](LogReader& reader) {
+  return WithReader<std::vector<QuarantineEntry>>([&](EventReader& reader) {
     return QuarantineReader(reader.database()).Find(source, webhook_id, max_entries);
   });
 }
 
-void SqliteEventLog::ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event,
+void SqliteEventLog::ReleaseQuarantined(int64_t id, std::unique_ptr<StoredEvent> event,
                                         AppendDone done) {
   writer_->Submit(MakeReleaseJob(id, std::move(event), std::move(done)));
 }
@@ -480,7 +483,7 @@ void SqliteEventLog::DiscardQuarantined(int64_t id, QuarantineDone done) {
 
 absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
   QuarantineSummary summary;
-  ASSIGN_OR_RETURN(summary.entries, WithReader<int64_t>([](LogReader& reader) {
+  ASSIGN_OR_RETURN(summary.entries, WithReader<int64_t>([](EventReader& reader) {
                      return QuarantineReader(reader.database()).Count();
                    }));
   summary.removed_by_limits = removed_from_quarantine_;
@@ -489,20 +492,20 @@ absl::StatusOr<QuarantineSummary> SqliteEventLog::SummarizeQuarantine() {
 
 absl::StatusOr<std::map<std::string, int64_t>> SqliteEventLog::CountQuarantined() {
   return WithReader<std::map<std::string, int64_t>>(
-      [](LogReader& reader) { return QuarantineReader(reader.database()).CountBySource(); });
+      [](EventReader& reader) { return QuarantineReader(reader.database()).CountBySource(); });
 }
 
 absl::StatusOr<std::vector<ConflictEntry>> SqliteEventLog::ListConflicts(absl::string_view source,
                                                                          int64_t before,
                                                                          int64_t max_entries) {
-  return WithReader<std::vector<ConflictEntry>>([&](LogReader& reader) {
+  return WithReader<std::vector<ConflictEntry>>([&](EventReader& reader) {
     return ConflictReader(reader.database()).List(source, before, max_entries);
   });
 }
 
 absl::StatusOr<ConflictEntry> SqliteEventLog::GetConflict(Sequence sequence) {
   return WithReader<ConflictEntry>(
-      [&](LogReader& reader) { return ConflictReader(reader.database()).Get(sequence); });
+      [&](EventReader& reader) { return ConflictReader(reader.database()).Get(sequence); });
 }
 
 void SqliteEventLog::DiscardConflict(Sequence sequence, ConflictLog::DiscardDone done) {
@@ -511,24 +514,24 @@ void SqliteEventLog::DiscardConflict(Sequence sequence, ConflictLog::DiscardDone
 
 absl::StatusOr<std::vector<StoredSubscription>> SqliteEventLog::LoadSubscriptions() {
   return WithReader<std::vector<StoredSubscription>>(
-      [](LogReader& reader) { return SubscriptionReader(reader.database()).LoadAll(); });
+      [](EventReader& reader) { return SubscriptionReader(reader.database()).LoadAll(); });
 }
 
 absl::StatusOr<StoredSubscription> SqliteEventLog::LoadSubscription(int64_t id) {
   return WithReader<StoredSubscription>(
-      [&](LogReader& reader) { return SubscriptionReader(reader.database()).Load(id); });
+      [&](EventReader& reader) { return SubscriptionReader(reader.database()).Load(id); });
 }
 
 absl::StatusOr<std::vector<DeadEvent>> SqliteEventLog::LoadDeadLetters(int64_t id, Sequence after,
                                                                        size_t max) {
-  return WithReader<std::vector<DeadEvent>>([&](LogReader& reader) {
+  return WithReader<std::vector<DeadEvent>>([&](EventReader& reader) {
     return SubscriptionReader(reader.database()).LoadDeadLetters(id, after, max);
   });
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
     int64_t id, const std::vector<Sequence>& sequences) {
-  return WithReader<std::vector<std::string>>([&](LogReader& reader) {
+  return WithReader<std::vector<std::string>>([&](EventReader& reader) {
     return SubscriptionReader(reader.database()).LoadNackReasons(id, sequences);
   });
 }
@@ -536,13 +539,13 @@ absl::StatusOr<std::vector<std::string>> SqliteEventLog::LoadNackReasons(
 absl::StatusOr<std::vector<StoredExplanation>> SqliteEventLog::ExplainEvent(
     Sequence sequence, const std::vector<int64_t>& ids) {
   return WithReader<std::vector<StoredExplanation>>(
-      [&](LogReader& reader) { return HistoryReader(reader.database()).Explain(sequence, ids); });
+      [&](EventReader& reader) { return HistoryReader(reader.database()).Explain(sequence, ids); });
 }
 
 absl::StatusOr<DeliveryScanPage> SqliteEventLog::ScanDeliveries(int64_t id,
                                                                 const DeliveryScan& scan) {
   return WithReader<DeliveryScanPage>(
-      [&](LogReader& reader) { return HistoryReader(reader.database()).Scan(id, scan); });
+      [&](EventReader& reader) { return HistoryReader(reader.database()).Scan(id, scan); });
 }
 
 void SqliteEventLog::CreateSubscription(const std::string& name, const std::string& settings,
@@ -571,7 +574,8 @@ void SqliteEventLog::DeleteSubscription(int64_t id, absl::optional<int64_t> etag
 }
 
 absl::StatusOr<StoredStatus> SqliteEventLog::LoadStatus() {
-  return WithReader<StoredStatus>([](LogReader& reader) { return ReadStatus(reader.database()); });
+  return WithReader<StoredStatus>(
+      [](EventReader& reader) { return ReadStatus(reader.database()); });
 }
 
 void SqliteEventLog::CommitStatus(StatusLog::StatusDone done) {
@@ -582,13 +586,13 @@ void SqliteEventLog::Apply(std::vector<std::shared_ptr<const replication::v1::Re
                            const RecordTail& tail, ReplicaDone done) {
   writer_->Submit(MakeApplyJob(
       std::move(records), tail, history(),
-      [this](LogHistory history) { SetHistory(std::move(history)); }, std::move(done)));
+      [this](EventLogHistory history) { SetHistory(std::move(history)); }, std::move(done)));
 }
 
 void SqliteEventLog::TakeOver(ReplicaDone done) {
   writer_->Submit(MakeTakeOverJob(
-      NewHistoryMark(), history(), [this](LogHistory history) { SetHistory(std::move(history)); },
-      std::move(done)));
+      NewHistoryMark(), history(),
+      [this](EventLogHistory history) { SetHistory(std::move(history)); }, std::move(done)));
 }
 
 void SqliteEventLog::ShowLife(ReplicaDone done) {
@@ -609,7 +613,7 @@ absl::StatusOr<int64_t> SqliteEventLog::Trim(const TrimCutoffs& cutoffs,
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::UsedBytes() {
-  return WithReader<int64_t>([](LogReader& reader) { return reader.UsedBytes(); });
+  return WithReader<int64_t>([](EventReader& reader) { return reader.UsedBytes(); });
 }
 
 // What is one too many is looked up once, by a reader; an entry that is repeated meanwhile stays.
@@ -634,14 +638,14 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimQuarantine(const QuarantineCutoffs& 
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::LastTouchAbove(int64_t max_entries) {
-  return WithReader<int64_t>([&](LogReader& reader) {
+  return WithReader<int64_t>([&](EventReader& reader) {
     return QuarantineReader(reader.database()).LastTouchAbove(max_entries);
   });
 }
 
 absl::StatusOr<int64_t> SqliteEventLog::TrimHistory(const HistoryCutoffs& cutoffs,
                                                     absl::FunctionRef<bool()> go_on) {
-  ASSIGN_OR_RETURN(const int64_t rows, WithReader<int64_t>([](LogReader& reader) {
+  ASSIGN_OR_RETURN(const int64_t rows, WithReader<int64_t>([](EventReader& reader) {
                      return HistoryReader(reader.database()).Count();
                    }));
   int64_t total = 0;
@@ -661,7 +665,7 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimHistory(const HistoryCutoffs& cutoff
     return MakeTrimHistoryJob(excess, cutoffs.head, kHistoryRowsPerStep, std::move(done));
   }));
   while (finished) {
-    ASSIGN_OR_RETURN(const int64_t forgotten, WithReader<int64_t>([](LogReader& reader) {
+    ASSIGN_OR_RETURN(const int64_t forgotten, WithReader<int64_t>([](EventReader& reader) {
                        return HistoryReader(reader.database()).FindForgotten();
                      }));
     if (forgotten == 0) break;
@@ -674,7 +678,7 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimHistory(const HistoryCutoffs& cutoff
 
 absl::StatusOr<int64_t> SqliteEventLog::TrimConflicts(const ConflictCutoffs& cutoffs,
                                                       absl::FunctionRef<bool()> go_on) {
-  ASSIGN_OR_RETURN(const int64_t above, WithReader<int64_t>([&](LogReader& reader) {
+  ASSIGN_OR_RETURN(const int64_t above, WithReader<int64_t>([&](EventReader& reader) {
                      return ConflictReader(reader.database())
                          .LastTouchAbove(cutoffs.max_entries, cutoffs.max_bytes);
                    }));
@@ -692,7 +696,7 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimConflicts(const ConflictCutoffs& cut
 
 absl::StatusOr<StoredAges> SqliteEventLog::LoadAges(absl::Time wall) {
   return WithReader<StoredAges>(
-      [&](LogReader& reader) { return ReadAges(reader.database(), Position(), wall); });
+      [&](EventReader& reader) { return ReadAges(reader.database(), Position(), wall); });
 }
 
 absl::Status SqliteEventLog::StoreAges(const AgeChanges& changes) {
@@ -700,7 +704,7 @@ absl::Status SqliteEventLog::StoreAges(const AgeChanges& changes) {
       [&](Done done) { return MakeStoreAgesJob(changes, std::move(done)); });
 }
 
-LogEnds SqliteEventLog::Ends() {
+EventLogEnds SqliteEventLog::Ends() {
   return {.sequence = Position().head, .touch = writer_->LastTouch()};
 }
 

@@ -13,11 +13,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "server/eventlog/commit_gate.h"
+#include "server/eventlog/commit_thread.h"
 #include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_metrics.h"
-#include "server/eventlog/log_reader.h"
-#include "server/eventlog/log_writer.h"
+#include "server/eventlog/event_log_metrics.h"
+#include "server/eventlog/event_reader.h"
 #include "server/eventlog/lookup_log.h"
 #include "server/eventlog/quarantine_log.h"
 #include "server/eventlog/receive_times.h"
@@ -45,8 +45,8 @@ struct ReplicaBeginning {
 struct ReplicaOptions {
   std::string cluster;
   CommitGate* gate = nullptr;  // outlives the log
-  // The replicated log, in which nothing is yet, begins with what the folder's log holds, whether that
-  // was a log of its own or another replicated log's.
+  // The replicated log, in which nothing is yet, begins with what the folder's log holds, whether
+  // that was a log of its own or another replicated log's.
   bool found = false;
   // Called when the log is opened for the first time, or with `found`. Of a log that begins with
   // `found`, with its epoch; otherwise with "".
@@ -59,11 +59,11 @@ std::string StoredGenesis(const std::string& data_dir);
 
 struct SqliteEventLogOptions {
   std::string data_dir;
-  LogWriter::Limits limits;
+  CommitThread::Limits limits;
   int64_t webhooks_per_run = WebhookIndex::kEntriesPerRun;
   int64_t texts_per_run = TextIndex::kEntriesPerRun;
   // How long the write-ahead log is made at the start: what it usually grows to.
-  int64_t reserved_wal_bytes = LogWriter::kUsualWalBytes;
+  int64_t reserved_wal_bytes = CommitThread::kUsualWalBytes;
   // Reading connections that are opened at the start: a read needs no file descriptor then. If more
   // reads are under way, further ones are opened, or reads wait for one of these.
   int readers = 8;
@@ -76,44 +76,47 @@ class SqliteEventLog final : public EventLog,
                              public ConflictLog,
                              public SubscriptionLog,
                              public StatusLog,
-                             public Trimmable {
+                             public RetentionTarget {
  public:
   // Opens the log in `data_dir`, or makes one there. `listener`, `companion` and `metrics` may be
   // null; they outlive the log.
   //   replica  null: the log is this process's alone
   // FAILED_PRECONDITION (folder not usable or in use, newer schema, another application's file, a
-  // replica that is opened as if it were none or of another cluster, a log of its own that is opened
-  // as a replica), those of `replica->begin`,
+  // replica that is opened as if it were none or of another cluster, a log of its own that is
+  // opened as a replica), those of `replica->begin`,
   // DATA_LOSS (damaged). A disk that is full, or a database that somebody else reads or locks, is
   // no error: Health says so until it can be written.
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> Open(const SqliteEventLogOptions& options,
                                                               CommitListener* listener,
                                                               CommitCompanion* companion = nullptr,
-                                                              LogMetrics* metrics = nullptr,
+                                                              EventLogMetrics* metrics = nullptr,
                                                               ReplicaOptions* replica = nullptr);
 
   // Commits and answers what waits. No call may be under way.
   ~SqliteEventLog() override;
 
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override;
+  void Append(std::unique_ptr<StoredEvent> event, AppendDone done) override;
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
   Durability durability() const override { return durability_; }
   absl::Status Health() const override;
   const std::string& epoch() const override { return history().epoch; }
-  const LogHistory& history() const override { return *history_.load(std::memory_order_acquire); }
-  LogPosition Position() const override;
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override;
-  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+  const EventLogHistory& history() const override {
+    return *history_.load(std::memory_order_acquire);
+  }
+  EventLogPosition Position() const override;
+  absl::StatusOr<EventPage> Read(Sequence after, EventPredicate matches,
+                                 const ReadLimits& limits) override;
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<EventPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit) override;
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override;
-  absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
+  absl::StatusOr<ListPage> List(const ListQuery& query, EventPredicate matches,
                                 const ReadLimits& limits) override;
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
-                                           absl::optional<LogPredicate> matches,
+                                           absl::optional<EventPredicate> matches,
                                            int64_t limit) override;
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override;
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source, absl::string_view webhook_id) override;
+  absl::StatusOr<StoredEventPtr> Get(Sequence sequence) override;
+  absl::StatusOr<StoredEventPtr> Find(absl::string_view source,
+                                      absl::string_view webhook_id) override;
 
   absl::StatusOr<FoundEvents> FindByText(
       absl::string_view text, absl::Span<const std::string> sources, size_t max,
@@ -127,7 +130,7 @@ class SqliteEventLog final : public EventLog,
   absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(absl::string_view source,
                                                                absl::string_view webhook_id,
                                                                int64_t max_entries) override;
-  void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, AppendDone done) override;
+  void ReleaseQuarantined(int64_t id, std::unique_ptr<StoredEvent> event, AppendDone done) override;
   void DiscardQuarantined(int64_t id, QuarantineDone done) override;
   absl::StatusOr<QuarantineSummary> SummarizeQuarantine() override;
   // How many entries each source has; those that have none are left out.
@@ -184,12 +187,12 @@ class SqliteEventLog final : public EventLog,
       absl::FunctionRef<bool()> go_on = [] { return true; }) override;
   absl::StatusOr<StoredAges> LoadAges(absl::Time wall) override;
   absl::Status StoreAges(const AgeChanges& changes) override;
-  LogEnds Ends() override;
+  EventLogEnds Ends() override;
 
  private:
   static absl::StatusOr<std::unique_ptr<SqliteEventLog>> OpenFolder(
       const SqliteEventLogOptions& options, CommitListener* listener, CommitCompanion* companion,
-      LogMetrics* metrics, ReplicaOptions* replica);
+      EventLogMetrics* metrics, ReplicaOptions* replica);
   // What the log keeps in memory besides its position; each does its own locking.
   struct Indexes {
     std::unique_ptr<WebhookIndex> webhooks;
@@ -197,12 +200,12 @@ class SqliteEventLog final : public EventLog,
     std::unique_ptr<RepeatCounts> repeats = std::make_unique<RepeatCounts>();
     std::unique_ptr<ReceiveTimes> receive_times;
   };
-  SqliteEventLog(std::unique_ptr<DataDirectory> directory, LogHistory history, Indexes indexes,
-                 std::unique_ptr<LogWriter> writer);
+  SqliteEventLog(std::unique_ptr<DataDirectory> directory, EventLogHistory history, Indexes indexes,
+                 std::unique_ptr<CommitThread> writer);
 
   absl::Status OpenReaders(int count);
-  void SetHistory(LogHistory history) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::unique_ptr<LogReader>> TakeReader() ABSL_LOCKS_EXCLUDED(mu_);
+  void SetHistory(EventLogHistory history) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::unique_ptr<EventReader>> TakeReader() ABSL_LOCKS_EXCLUDED(mu_);
   // The newest entry of the quarantine that is one too many; 0: there is none.
   absl::StatusOr<int64_t> LastTouchAbove(int64_t max_entries);
 
@@ -223,18 +226,18 @@ class SqliteEventLog final : public EventLog,
   std::string genesis_;
   Durability durability_ = Durability::kLocalDisk;
 
-  // The log's history now, and all that it was: whoever has asked may still read those. Changes when
-  // another replica leads.
-  std::atomic<const LogHistory*> history_;
-  std::vector<std::unique_ptr<const LogHistory>> histories_ ABSL_GUARDED_BY(mu_);
+  // The log's history now, and all that it was: whoever has asked may still read those. Changes
+  // when another replica leads.
+  std::atomic<const EventLogHistory*> history_;
+  std::vector<std::unique_ptr<const EventLogHistory>> histories_ ABSL_GUARDED_BY(mu_);
 
-  std::vector<std::unique_ptr<LogReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<EventReader>> idle_readers_ ABSL_GUARDED_BY(mu_);
 
   std::atomic<int64_t> removed_from_quarantine_ = 0;
 
   // Do their own locking.
   const Indexes indexes_;
-  const std::unique_ptr<LogWriter> writer_;
+  const std::unique_ptr<CommitThread> writer_;
 };
 
 }  // namespace hookgate

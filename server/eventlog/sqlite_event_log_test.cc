@@ -27,7 +27,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Outcome = AppendResult::Outcome;
 
-const auto kAll = [](const LogEvent&) { return true; };
+const auto kAll = [](const StoredEvent&) { return true; };
 constexpr Sequence kLast = std::numeric_limits<Sequence>::max();
 
 std::string FreshFolder() {
@@ -37,7 +37,7 @@ std::string FreshFolder() {
 
 std::unique_ptr<SqliteEventLog> OpenLog(const std::string& folder,
                                         CommitListener* listener = nullptr,
-                                        LogWriter::Limits limits = {}) {
+                                        CommitThread::Limits limits = {}) {
   auto log = SqliteEventLog::Open({.data_dir = folder, .limits = limits, .reserved_wal_bytes = 0},
                                   listener);
   EXPECT_TRUE(log.ok()) << log.status();
@@ -46,8 +46,9 @@ std::unique_ptr<SqliteEventLog> OpenLog(const std::string& folder,
 
 absl::Time At(int64_t seconds) { return absl::FromUnixSeconds(1'750'000'000 + seconds); }
 
-std::unique_ptr<LogEvent> NewEvent(absl::string_view webhook_id, absl::Time receive_time = At(0)) {
-  auto event = std::make_unique<LogEvent>();
+std::unique_ptr<StoredEvent> NewEvent(absl::string_view webhook_id,
+                                      absl::Time receive_time = At(0)) {
+  auto event = std::make_unique<StoredEvent>();
   event->source = "openai";
   event->webhook_id = std::string(webhook_id);
   event->type = "batch.failed";
@@ -59,7 +60,7 @@ std::unique_ptr<LogEvent> NewEvent(absl::string_view webhook_id, absl::Time rece
   return event;
 }
 
-absl::StatusOr<AppendResult> Append(EventLog& log, std::unique_ptr<LogEvent> event) {
+absl::StatusOr<AppendResult> Append(EventLog& log, std::unique_ptr<StoredEvent> event) {
   absl::Notification done;
   absl::StatusOr<AppendResult> result;
   log.Append(std::move(event), [&](absl::StatusOr<AppendResult> outcome) {
@@ -76,10 +77,10 @@ void AppendAll(EventLog& log, int count, absl::string_view prefix = "wh_") {
   }
 }
 
-std::vector<Sequence> SequencesOf(const std::vector<LogEventPtr>& events) {
+std::vector<Sequence> SequencesOf(const std::vector<StoredEventPtr>& events) {
   std::vector<Sequence> sequences;
   sequences.reserve(events.size());
-  for (const LogEventPtr& event : events) sequences.push_back(event->sequence);
+  for (const StoredEventPtr& event : events) sequences.push_back(event->sequence);
   return sequences;
 }
 
@@ -98,7 +99,7 @@ TEST(SqliteEventLogTest, EventsKeepTheirOrderAndContentOverAReopening) {
   const auto page = log->Read(0, kAll, {.include_raw_body = true});
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_THAT(SequencesOf(page->events), ElementsAre(1, 2, 3));
-  const LogEvent& event = *page->events[1];
+  const StoredEvent& event = *page->events[1];
   EXPECT_EQ(event.webhook_id, "wh_2");
   EXPECT_EQ(event.subject, "batch_of_wh_2");
   EXPECT_EQ(event.receive_time, At(2));
@@ -155,8 +156,8 @@ TEST(SqliteEventLogTest, TwentyAtOnceWithOneIdAreOneEvent) {
 TEST(SqliteEventLogTest, ManyWritersGetEachSequenceOnceAndTheListenerHearsThemInOrder) {
   class Listener : public CommitListener {
    public:
-    void OnCommit(absl::Span<const LogEventPtr> events) override {
-      for (const LogEventPtr& event : events) heard.push_back(event->sequence);
+    void OnCommit(absl::Span<const StoredEventPtr> events) override {
+      for (const StoredEventPtr& event : events) heard.push_back(event->sequence);
     }
     std::vector<Sequence> heard;
   } listener;
@@ -239,7 +240,7 @@ TEST(SqliteEventLogTest, ReadStopsAtEachLimitAndSaysHowFarItLooked) {
   const auto by_bytes = log->Read(0, kAll, {.max_bytes = 1});
   EXPECT_THAT(SequencesOf(by_bytes->events), ElementsAre(1));
 
-  const auto none = [](const LogEvent&) { return false; };
+  const auto none = [](const StoredEvent&) { return false; };
   const auto by_scan = log->Read(0, none, {.max_scanned = 4});
   EXPECT_THAT(by_scan->events, IsEmpty());
   EXPECT_EQ(by_scan->scanned_to, 4);
@@ -301,7 +302,7 @@ TEST(SqliteEventLogTest, OlderLogIsListedInTheSameOrder) {
 TEST(SqliteEventLogTest, ScanShowsTheContentOfWhatMatchesAndSaysHowFarItLooked) {
   auto log = OpenLog(FreshFolder());
   AppendAll(*log, 5);
-  const auto odd = [](const LogEvent& event) { return event.sequence % 2 == 1; };
+  const auto odd = [](const StoredEvent& event) { return event.sequence % 2 == 1; };
   std::vector<std::string> seen;
   const auto look = [&](const EventContent& event) {
     seen.push_back(absl::StrCat(event.sequence, ": ", event.envelope, ", ", event.raw_body));
@@ -310,7 +311,7 @@ TEST(SqliteEventLogTest, ScanShowsTheContentOfWhatMatchesAndSaysHowFarItLooked) 
   EXPECT_THAT(seen, ElementsAre("4: envelope of wh_4, ", "5: envelope of wh_5, "));
   seen.clear();
   EXPECT_EQ(
-      log->Scan(0, LogPredicate(odd), {.max_events = 2, .include_raw_body = true}, look).value(),
+      log->Scan(0, EventPredicate(odd), {.max_events = 2, .include_raw_body = true}, look).value(),
       3);
   EXPECT_THAT(
       seen, ElementsAre("1: envelope of wh_1, body of wh_1", "3: envelope of wh_3, body of wh_3"));
@@ -335,15 +336,15 @@ TEST(SqliteEventLogTest, FailuresAreListedAndCountedApart) {
   Append(*log, std::move(success)).IgnoreError();
   const ListQuery failures{.start = At(2), .failures_only = true};
   EXPECT_THAT(SequencesOf(log->List(failures, kAll, {})->events), ElementsAre(3, 2));
-  for (const auto& all : {absl::optional<LogPredicate>(), absl::optional<LogPredicate>(kAll)}) {
+  for (const auto& all : {absl::optional<EventPredicate>(), absl::optional<EventPredicate>(kAll)}) {
     EXPECT_EQ(log->CountFailures(failures, all, 10)->count, 2);
     EXPECT_FALSE(log->CountFailures(failures, all, 2)->truncated);
     EXPECT_EQ(log->CountFailures(failures, all, 1)->count, 1);
     EXPECT_TRUE(log->CountFailures(failures, all, 1)->truncated);
   }
-  const auto one = [](const LogEvent& event) { return event.subject == "batch_of_wh_3"; };
+  const auto one = [](const StoredEvent& event) { return event.subject == "batch_of_wh_3"; };
   EXPECT_EQ(log->CountFailures(failures, one, 10)->count, 1);
-  const auto none_of_the_newest = [](const LogEvent& event) { return event.sequence == 2; };
+  const auto none_of_the_newest = [](const StoredEvent& event) { return event.sequence == 2; };
   EXPECT_EQ(log->CountFailures(failures, none_of_the_newest, 1)->count, 0);
   EXPECT_TRUE(log->CountFailures(failures, none_of_the_newest, 1)->truncated);
 }
@@ -655,7 +656,7 @@ TEST(SqliteEventLogTest, LogOfAnOlderVersionIsAsOldAsItsStampsSay) {
   const absl::Time wall = At(60 * kDay);
   const auto stored = log->LoadAges(wall);
   ASSERT_TRUE(stored.ok()) << stored.status();
-  LogAges ages(*stored, log->Ends(), wall, absl::ZeroDuration());
+  EventAges ages(*stored, log->Ends(), wall, absl::ZeroDuration());
   const auto older_than = [&](int days) { return ages.OlderThan(absl::Hours(24 * days)).sequence; };
   EXPECT_EQ(older_than(51), 0);
   EXPECT_EQ(older_than(40), 10);
@@ -695,7 +696,8 @@ TEST(SqliteEventLogTest, ReadingNeedsNoFileDescriptor) {
       limited_no_more.WaitForNotification();
     });
   }
-  // The threads begin before and end after it: a sanitizer that looks at them then needs descriptors.
+  // The threads begin before and end after it: a sanitizer that looks at them then needs
+  // descriptors.
   rlimit before;
   EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   rlimit none = before;
@@ -726,10 +728,10 @@ TEST(SqliteEventLogTest, WriteAheadLogThatGrewFarTooLongIsCutWhileItRuns) {
     EXPECT_GT(size(), 95 << 20);
   }
   // What retention does each minute; the checkpoint itself is made by another thread.
-  for (int i = 0; i < 10'000 && size() > LogWriter::kLongestIdleWalBytes; ++i) {
+  for (int i = 0; i < 10'000 && size() > CommitThread::kLongestIdleWalBytes; ++i) {
     ASSERT_TRUE(log->StoreAges({.clock = AgeClock{.running = absl::Seconds(i)}}).ok());
   }
-  EXPECT_LE(size(), LogWriter::kLongestIdleWalBytes);
+  EXPECT_LE(size(), CommitThread::kLongestIdleWalBytes);
 }
 
 TEST(SqliteEventLogTest, SecondLogOnTheSameFolderIsRefused) {

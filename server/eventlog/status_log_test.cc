@@ -120,7 +120,7 @@ TEST_F(StatusLogTest, CompanionHearsWhatEachGroupDid) {
   PutIntoQuarantine(*log_, {.source = "s", .webhook_id = "q"});
   PutIntoQuarantine(*log_, {.source = "s", .webhook_id = "q2"});
   EXPECT_EQ(companion_.committed.quarantined, 1);
-  auto event = std::make_unique<LogEvent>();
+  auto event = std::make_unique<StoredEvent>();
   event->source = "s";
   event->webhook_id = "q";
   ASSERT_TRUE(Release(*log_, 1, std::move(event)).ok());

@@ -33,7 +33,7 @@ absl::optional<int64_t> BytesFree(const std::string& folder) {
 }  // namespace
 
 StorageWatch::StorageWatch(SqliteEventLog& log, const std::string& data_dir,
-                           const LogMetrics& metrics)
+                           const EventLogMetrics& metrics)
     : log_(log), data_dir_(data_dir), metrics_(metrics), thread_([this] { Run(); }) {}
 
 StorageWatch::~StorageWatch() {
@@ -62,8 +62,8 @@ void StorageWatch::Run() {
   }
 }
 
-// What the file system says comes first: it says so also where the database is locked. What cannot be
-// told now stays as it was seen last; the log itself says what is wrong with it.
+// What the file system says comes first: it says so also where the database is locked. What cannot
+// be told now stays as it was seen last; the log itself says what is wrong with it.
 void StorageWatch::Look() {
   const absl::optional<int64_t> wal_bytes = BytesOfFile(absl::StrCat(data_dir_, "/events.db-wal"));
   const absl::optional<int64_t> free_bytes = BytesFree(data_dir_);

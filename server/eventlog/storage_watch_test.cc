@@ -16,13 +16,13 @@ namespace {
 TEST(StorageWatchTest, SaysWhatItSawLast) {
   const std::string folder = FreshTestFolder();
   MetricRegistry metrics;
-  LogMetrics log_metrics(metrics, SystemClock());
+  EventLogMetrics event_log_metrics(metrics, SystemClock());
   auto log = *SqliteEventLog::Open({.data_dir = folder, .reserved_wal_bytes = 0}, nullptr, nullptr,
-                                   &log_metrics);
+                                   &event_log_metrics);
   PutIntoQuarantine(*log, {.source = "openai", .webhook_id = "wh_1"});
   PutIntoQuarantine(*log, {.source = "openai", .webhook_id = "wh_2"});
   PutIntoQuarantine(*log, {.source = "other", .webhook_id = "wh_1"});
-  const StorageWatch watch(*log, folder, log_metrics);
+  const StorageWatch watch(*log, folder, event_log_metrics);
   ASSERT_TRUE(Eventually("both are counted", [&] { return watch.use().quarantined.size() == 2; }));
   const StorageUse use = watch.use();
   EXPECT_EQ(use.quarantined.at("openai"), 2);

@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/store/database.h"
 
 namespace hookgate {

@@ -11,14 +11,14 @@ namespace {
 
 absl::Status NotFoundById(int64_t id) { return SubscriptionNotFound(absl::StrCat("with id ", id)); }
 
-class CreateSubscriptionJob final : public LogJob {
+class CreateSubscriptionJob final : public CommitJob {
  public:
   CreateSubscriptionJob(StoredSubscription subscription, SubscriptionLog::IdDone done)
       : subscription_(std::move(subscription)), done_(std::move(done)) {}
 
   int64_t bytes() const override { return static_cast<int64_t>(subscription_.settings.size()); }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(CommitStatements& statements, CommitState&) override {
     ASSIGN_OR_RETURN(const int64_t count, statements.subscriptions.Count());
     if (count >= SubscriptionLog::kMaxSubscriptions) {
       result_ =
@@ -57,7 +57,7 @@ class CreateSubscriptionJob final : public LogJob {
   absl::StatusOr<int64_t> result_;
 };
 
-class WriteSubscriptionJob final : public LogJob {
+class WriteSubscriptionJob final : public CommitJob {
  public:
   WriteSubscriptionJob(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                        SubscriptionLog::Done done)
@@ -73,7 +73,7 @@ class WriteSubscriptionJob final : public LogJob {
   }
 
   // One that has been deleted meanwhile leaves no rows behind.
-  absl::Status Write(LogStatements& statements, LogState& state) override {
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(found_, statements.subscriptions.Exists(id_));
     if (!found_) return absl::OkStatus();
     RETURN_IF_ERROR(statements.subscriptions.Apply(id_, *changes_));
@@ -95,14 +95,14 @@ class WriteSubscriptionJob final : public LogJob {
   bool found_ = false;
 };
 
-class DeleteSubscriptionJob final : public LogJob {
+class DeleteSubscriptionJob final : public CommitJob {
  public:
   DeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag, SubscriptionLog::Done done)
       : id_(id), etag_(etag), done_(std::move(done)) {}
 
   int64_t bytes() const override { return 0; }
 
-  absl::Status Write(LogStatements& statements, LogState&) override {
+  absl::Status Write(CommitStatements& statements, CommitState&) override {
     ASSIGN_OR_RETURN(const absl::optional<int64_t> stored, statements.subscriptions.EtagOf(id_));
     if (!stored.has_value()) {
       refusal_ = NotFoundById(id_);
@@ -129,19 +129,18 @@ class DeleteSubscriptionJob final : public LogJob {
 
 }  // namespace
 
-std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
-                                                  SubscriptionLog::IdDone done) {
+std::unique_ptr<CommitJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
+                                                     SubscriptionLog::IdDone done) {
   return std::make_unique<CreateSubscriptionJob>(std::move(subscription), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
-                                                 std::unique_ptr<const SubscriptionChanges> changes,
-                                                 SubscriptionLog::Done done) {
+std::unique_ptr<CommitJob> MakeWriteSubscriptionJob(
+    int64_t id, std::unique_ptr<const SubscriptionChanges> changes, SubscriptionLog::Done done) {
   return std::make_unique<WriteSubscriptionJob>(id, std::move(changes), std::move(done));
 }
 
-std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
-                                                  SubscriptionLog::Done done) {
+std::unique_ptr<CommitJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
+                                                     SubscriptionLog::Done done) {
   return std::make_unique<DeleteSubscriptionJob>(id, etag, std::move(done));
 }
 

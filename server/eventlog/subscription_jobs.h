@@ -8,21 +8,20 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
-#include "server/eventlog/log_job.h"
+#include "server/eventlog/commit_job.h"
 #include "server/eventlog/subscription_log.h"
 
 namespace hookgate {
 
 // Of `subscription`: name, settings, create_time and the position alone.
-std::unique_ptr<LogJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
-                                                  SubscriptionLog::IdDone done);
+std::unique_ptr<CommitJob> MakeCreateSubscriptionJob(StoredSubscription subscription,
+                                                     SubscriptionLog::IdDone done);
 
-std::unique_ptr<LogJob> MakeWriteSubscriptionJob(int64_t id,
-                                                 std::unique_ptr<const SubscriptionChanges> changes,
-                                                 SubscriptionLog::Done done);
+std::unique_ptr<CommitJob> MakeWriteSubscriptionJob(
+    int64_t id, std::unique_ptr<const SubscriptionChanges> changes, SubscriptionLog::Done done);
 
-std::unique_ptr<LogJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
-                                                  SubscriptionLog::Done done);
+std::unique_ptr<CommitJob> MakeDeleteSubscriptionJob(int64_t id, absl::optional<int64_t> etag,
+                                                     SubscriptionLog::Done done);
 
 }  // namespace hookgate
 

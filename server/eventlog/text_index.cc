@@ -80,7 +80,7 @@ TextIndex::TextIndex(int64_t entries_per_run)
           std::max<size_t>(static_cast<size_t>(entries_per_run) / entries_per_chunk_, 1)) {}
 
 absl::StatusOr<std::unique_ptr<TextIndex>> TextIndex::Open(Database& database,
-                                                           const LogPosition& position,
+                                                           const EventLogPosition& position,
                                                            int64_t entries_per_run,
                                                            bool may_write) {
   auto index = absl::WrapUnique(new TextIndex(entries_per_run));
@@ -119,7 +119,7 @@ absl::Status TextIndex::LoadPieces(Database& database, Sequence earliest) {
 }
 
 // An envelope that does not parse has no event id here; its subject is still found.
-absl::Status TextIndex::LoadRecent(Database& database, const LogPosition& position,
+absl::Status TextIndex::LoadRecent(Database& database, const EventLogPosition& position,
                                    bool may_write) {
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kLoadEvents));
   hookgate::v1::Event event;

@@ -15,8 +15,9 @@
 //
 // All of it is derived from the events: what is missing is read from them.
 //
-// A hash finds candidates, and the caller looks at each event itself. It is quick rather than strong: a
-// sender that makes its texts collide hides events of its own from look-ups, and nothing else.
+// A hash finds candidates, and the caller looks at each event itself. It is quick rather than
+// strong: a sender that makes its texts collide hides events of its own from look-ups, and nothing
+// else.
 //
 // Memory is 16 bytes an entry that no run holds, and 12 more while it is put into one: some 25 MiB
 // at most. An event has two entries at most.
@@ -76,15 +77,15 @@ class TextIndex {
   // `position` is what the database holds. If nothing may be written, or the disk is full, memory
   // holds what runs would.
   static absl::StatusOr<std::unique_ptr<TextIndex>> Open(Database& database,
-                                                         const LogPosition& position,
+                                                         const EventLogPosition& position,
                                                          int64_t entries_per_run, bool may_write);
 
   // What Find reads of a run; each connection has its own.
   static absl::StatusOr<Statement> PreparePage(Database& database);
 
   // Has `see` look at the events that may have this text, newest first, until it returns false.
-  // Some may be gone. Of more than kMaxSame events with one text within a run, the older ones may be
-  // left out.
+  // Some may be gone. Of more than kMaxSame events with one text within a run, the older ones may
+  // be left out.
   //   page  PreparePage of the caller's connection, on which what is committed now can be read
   using SeeSequence = absl::FunctionRef<absl::StatusOr<bool>(Sequence sequence)>;
   absl::Status Find(TextHash hash, Statement& page, SeeSequence see) const ABSL_LOCKS_EXCLUDED(mu_);
@@ -140,7 +141,7 @@ class TextIndex {
 
   absl::Status LoadRuns(Database& database);
   absl::Status LoadPieces(Database& database, Sequence earliest);
-  absl::Status LoadRecent(Database& database, const LogPosition& position, bool may_write);
+  absl::Status LoadRecent(Database& database, const EventLogPosition& position, bool may_write);
   absl::Status WriteLoaded(Database& database, Sequence earliest);
   bool IsBehind() const ABSL_LOCKS_EXCLUDED(mu_);
   void Add(absl::Span<const TextEntry> entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

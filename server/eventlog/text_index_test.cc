@@ -284,7 +284,7 @@ TEST(TextsOfALogTest, EveryEventIsFoundByItsSubject) {
       const auto found = log.FindByText(subject, {}, 100, [](const std::string&) { return true; });
       ASSERT_TRUE(found.ok()) << found.status();
       std::vector<Sequence> sequences;
-      for (const LogEventPtr& event : found->events) sequences.push_back(event->sequence);
+      for (const StoredEventPtr& event : found->events) sequences.push_back(event->sequence);
       ASSERT_EQ(sequences, expected) << subject;
     }
   }

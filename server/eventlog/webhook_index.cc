@@ -92,7 +92,7 @@ WebhookIndex::WebhookIndex(int64_t entries_per_run)
       entries_per_piece_(std::clamp<int64_t>(entries_per_run / 4, 1, kEntriesPerPiece)) {}
 
 absl::StatusOr<std::unique_ptr<WebhookIndex>> WebhookIndex::Open(Database& database,
-                                                                 const LogPosition& position,
+                                                                 const EventLogPosition& position,
                                                                  int64_t entries_per_run,
                                                                  bool may_write) {
   auto index = absl::WrapUnique(new WebhookIndex(entries_per_run));
@@ -133,7 +133,7 @@ absl::Status WebhookIndex::LoadPieces(Database& database, Sequence earliest) {
       });
 }
 
-absl::Status WebhookIndex::LoadRecent(Database& database, const LogPosition& position,
+absl::Status WebhookIndex::LoadRecent(Database& database, const EventLogPosition& position,
                                       bool may_write) {
   ASSIGN_OR_RETURN(Statement rows, database.Prepare(kLoadEvents));
   Sequence after = 0;

@@ -65,7 +65,7 @@ class WebhookIndex {
   // `position` is what the database holds. If nothing may be written, or the disk is full, memory
   // holds what runs would.
   static absl::StatusOr<std::unique_ptr<WebhookIndex>> Open(Database& database,
-                                                            const LogPosition& position,
+                                                            const EventLogPosition& position,
                                                             int64_t entries_per_run,
                                                             bool may_write);
 
@@ -109,7 +109,7 @@ class WebhookIndex {
 
   absl::Status LoadRuns(Database& database);
   absl::Status LoadPieces(Database& database, Sequence earliest);
-  absl::Status LoadRecent(Database& database, const LogPosition& position, bool may_write);
+  absl::Status LoadRecent(Database& database, const EventLogPosition& position, bool may_write);
   absl::Status WriteLoaded(Database& database, Sequence earliest);
   bool IsBehind() const ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status WriteWithin(const Budget& budget, Database& database, Sequence earliest);

@@ -11,8 +11,8 @@
 #include "server/base/small_file.h"
 #include "server/base/status.h"
 #include "server/gateway/config_values.h"
-#include "server/gateway/doors.h"
 #include "server/gateway/file_permissions.h"
+#include "server/gateway/grpc_security.h"
 
 namespace hookgate {
 namespace {

@@ -1,4 +1,5 @@
-// The metrics that are kept nowhere else: what each part says of itself when it is asked in a scrape.
+// The metrics that are kept nowhere else: what each part says of itself when it is asked in a
+// scrape.
 #ifndef HOOKGATE_SERVER_GATEWAY_COLLECT_METRICS_H_
 #define HOOKGATE_SERVER_GATEWAY_COLLECT_METRICS_H_
 
@@ -7,7 +8,7 @@
 
 #include "server/cluster/replica.h"
 #include "server/delivery/subscription_registry.h"
-#include "server/eventlog/log_metrics.h"
+#include "server/eventlog/event_log_metrics.h"
 #include "server/eventlog/storage_watch.h"
 #include "server/http/http_server.h"
 #include "server/ingest/source_registry.h"
@@ -31,7 +32,7 @@ struct GatewayGauges {
 struct MetricSources {
   const GatewayGauges& gateway;
   const SourceRegistry& sources;
-  const LogMetrics& log;
+  const EventLogMetrics& log;
   const StorageWatch& storage;
   SubscriptionRegistry& subscriptions;
   const RpcServer& rpc;

@@ -80,12 +80,12 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       config_(options.config),
       config_warnings_(options.warnings),
       config_time_(start_time_),
-      log_metrics_(metrics_, clock),
+      event_log_metrics_(metrics_, clock),
       subscription_metrics_(options.subscription_metrics, metrics_),
       status_book_(clock),
       refused_(options.max_remembered_refusals),
       sources_({}, status_book_, metrics_, clock),
-      access_(AccessPolicy(options.doors.principals)),
+      access_(AccessPolicy(options.grpc_security.principals)),
       watch_(clock),
       tail_({}, watch_) {
   absl::MutexLock lock(&mu_);
@@ -97,8 +97,8 @@ Gateway::~Gateway() {
   if (replica_ != nullptr) replica_->Stop();
 }
 
-// Only what a person has to mend ends the start of a replica. An engine that cannot be reached now does
-// not: what is held here can be read, and a replica that holds nothing yet waits.
+// Only what a person has to mend ends the start of a replica. An engine that cannot be reached now
+// does not: what is held here can be read, and a replica that holds nothing yet waits.
 absl::Status Gateway::OpenReplicatedLog() {
   if (!options_.cluster.has_value()) return absl::OkStatus();
   ClusterOptions cluster = *options_.cluster;
@@ -149,12 +149,12 @@ void Gateway::NoteWaiting(const absl::Status& reason) {
 absl::Status Gateway::OpenLog() {
   absl::optional<ReplicaOptions> replica;
   if (replica_ != nullptr) replica = replica_->LogOptions(founds_cluster_);
-  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &log_metrics_,
+  auto log = SqliteEventLog::Open(options_.log, &tail_, &status_book_, &event_log_metrics_,
                                   replica.has_value() ? &*replica : nullptr);
   if (!log.ok()) return Annotate(log.status(), "opening the log");
   log_ = *std::move(log);
   ends_when_asked_.reset();  // A graceful shutdown is for what comes now.
-  const LogPosition position = log_->Position();
+  const EventLogPosition position = log_->Position();
   tail_.StartAfter(position.head);
   Log(Severity::kInfo, "log opened",
       {{"data_dir", options_.log.data_dir},
@@ -209,7 +209,7 @@ absl::Status Gateway::OpenSubscriptions() {
                             .clock = clock_},
       options_.retention, options_.operator_events);
   if (replica_ == nullptr) duties_->Begin();
-  storage_watch_ = std::make_unique<StorageWatch>(*log_, options_.log.data_dir, log_metrics_);
+  storage_watch_ = std::make_unique<StorageWatch>(*log_, options_.log.data_dir, event_log_metrics_);
   return absl::OkStatus();
 }
 
@@ -236,7 +236,7 @@ void Gateway::StartReplica() {
 absl::Status Gateway::StartRpc() {
   if (peers_ != nullptr) forwarder_ = std::make_unique<CallForwarder>(*replica_, *peers_, clock_);
   ASSIGN_OR_RETURN(grpc_certificates_,
-                   OpenCertificates(options_.doors.certificates, "grpc.tls", clock_));
+                   OpenCertificates(options_.grpc_security.certificates, "grpc.tls", clock_));
   auto server = RpcServer::Start(
       options_.rpc,
       {.log = *log_,
@@ -313,7 +313,7 @@ absl::Status Gateway::StartAdmin() {
   AddProcessMetrics(start_time_, metrics_);
   AddCollectedMetrics({.gateway = gauges_,
                        .sources = sources_,
-                       .log = log_metrics_,
+                       .log = event_log_metrics_,
                        .storage = *storage_watch_,
                        .subscriptions = *subscriptions_,
                        .rpc = *rpc_server_,
@@ -393,7 +393,7 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   // Before the position, so that what has made room is not said to be there.
   ASSIGN_OR_RETURN(const int64_t used_bytes, log_->UsedBytes());
   status.mutable_storage()->set_used_bytes(used_bytes);
-  const LogPosition position = log_->Position();
+  const EventLogPosition position = log_->Position();
   status.set_epoch(log_->epoch());
   status.set_earliest_sequence(position.earliest);
   status.set_head_sequence(position.head);
@@ -425,7 +425,7 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   config_time_ = clock_.WallNow();
   NoteConfig();
   sources_.Replace(options.sources);
-  access_.Replace(AccessPolicy(options.doors.principals));
+  access_.Replace(AccessPolicy(options.grpc_security.principals));
   rpc_server_->RecheckAccess();
   duties_->SetLimits(options.retention, options.operator_events);
   webhook_handler_->trace_parents().SetSampleRatio(options.trace_sample_ratio);

@@ -26,7 +26,7 @@
 #include "server/delivery/subscription_metrics.h"
 #include "server/delivery/subscription_registry.h"
 #include "server/delivery/tail.h"
-#include "server/eventlog/log_metrics.h"
+#include "server/eventlog/event_log_metrics.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/eventlog/storage_watch.h"
 #include "server/gateway/collect_metrics.h"
@@ -50,8 +50,8 @@ namespace hookgate {
 
 class Gateway {
  public:
-  // Opens the log and serves on every address. `clock` outlives the gateway. A replica with an empty
-  // folder waits for the engine of its cluster, as long as that takes.
+  // Opens the log and serves on every address. `clock` outlives the gateway. A replica with an
+  // empty folder waits for the engine of its cluster, as long as that takes.
   // Errors say which part could not start, and why.
   static absl::StatusOr<std::unique_ptr<Gateway>> Create(const Options& options,
                                                          const Clock& clock);
@@ -63,7 +63,7 @@ class Gateway {
   std::string http_address() const { return webhook_server_->address(); }
   std::string grpc_address() const { return rpc_server_->address(); }
   std::string admin_address() const { return admin_server_->address(); }
-  LogPosition log_position() const { return log_->Position(); }
+  EventLogPosition log_position() const { return log_->Position(); }
 
   // Goes on with these options: other sources, principals, retention and log level, and the
   // certificates read again. All of it or, with an error added to `problems` that says why,
@@ -121,7 +121,7 @@ class Gateway {
 
   // Each does its own locking, and uses only those above it: built downwards, destroyed upwards.
   MetricRegistry metrics_;
-  LogMetrics log_metrics_;
+  EventLogMetrics event_log_metrics_;
   SubscriptionMetricsPool subscription_metrics_;
   MemoryReleaser memory_;
   StatusBook status_book_;

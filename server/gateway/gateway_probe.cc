@@ -74,8 +74,8 @@ void GatewayProbe::CountDead(const SubscriptionPulse& pulse, Memory& memory) {
 }
 
 bool GatewayProbe::IsOperatorEvent(Sequence sequence) {
-  const absl::StatusOr<LogPage> page = log_.Read(sequence - 1, [](const LogEvent&) { return true; },
-                                                 {.max_events = 1, .max_scanned = 1});
+  const absl::StatusOr<EventPage> page = log_.Read(
+      sequence - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
   return page.ok() && !page->events.empty() && page->events.front()->sequence == sequence &&
          page->events.front()->source == kOperatorSource;
 }
@@ -124,9 +124,9 @@ void GatewayProbe::SearchPage(const SubscriptionPulse& pulse, Memory& memory) {
   memory.last_scan = ++pages_;
   const EventFilter& filter = pulse.settings->filter;
   const Sequence after = std::max(memory.scanned_to, log_.Position().earliest - 1);
-  const absl::StatusOr<LogPage> page =
+  const absl::StatusOr<EventPage> page =
       log_.Read(after,
-                [&filter](const LogEvent& event) {
+                [&filter](const StoredEvent& event) {
                   return event.source != kOperatorSource && filter.Matches(event);
                 },
                 {.max_events = 1, .max_scanned = kEventsPerPage});

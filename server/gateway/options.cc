@@ -35,8 +35,8 @@ constexpr size_t kMaxSecretFileBytes = 4096;
 constexpr int kMaxConfigDepth = 100;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
 constexpr int64_t kMaxRememberedRefusals = 10'000;
-// A webhook that is queued, or delivered, is its raw body, and its event, which may hold each byte of
-// the body thrice.
+// A webhook that is queued, or delivered, is its raw body, and its event, which may hold each byte
+// of the body thrice.
 constexpr int64_t kQueuedBytesPerBodyByte = 4;
 // Below this a log is mostly what it needs besides events: pages of ids, indexes, free pages.
 constexpr int64_t kMinMaxBytes = 64 << 20;
@@ -78,8 +78,9 @@ bool IsNear(absl::string_view a, absl::string_view b, size_t edits) {
   return row.back() <= edits;
 }
 
-// Whether the parser may quote `text`: it is a type of the config's, a field's name, perhaps mistyped,
-// or a word that is too short for a secret. Anything else may be one that stands there alone.
+// Whether the parser may quote `text`: it is a type of the config's, a field's name, perhaps
+// mistyped, or a word that is too short for a secret. Anything else may be one that stands there
+// alone.
 bool IsHarmlessQuote(const std::string& text) {
   constexpr size_t kLongest = 64;
   if (text.size() > kLongest) return false;
@@ -361,7 +362,7 @@ void ResolveRpc(const Config& config, Options& options, Problems& problems) {
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", address));
   const absl::optional<HostPort> host_port = ParseHostPort(address);
   const bool is_loopback = host_port.has_value() && host_port->is_loopback();
-  options.doors = ResolveDoors(config, address, !is_loopback, problems);
+  options.grpc_security = ResolveGrpcSecurity(config, address, !is_loopback, problems);
   options.rpc.transport.client_ca_required = config.grpc().tls().client_ca_required();
   problems.AddError(SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,
                               options.rpc.max_streams));

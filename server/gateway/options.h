@@ -14,7 +14,7 @@
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/gateway/cluster_options.h"
-#include "server/gateway/doors.h"
+#include "server/gateway/grpc_security.h"
 #include "server/gateway/problems.h"
 #include "server/gateway/reload.h"
 #include "server/http/http_options.h"
@@ -35,9 +35,9 @@ struct Options {
   absl::optional<CertificateFiles> http_certificates;  // none: plain text
   std::vector<Network> trusted_proxies;                // who may say whom a webhook is from
   size_t max_remembered_refusals = RefusedRequests::kDefaultMaxEntries;
-  RpcServerOptions rpc;     // where services subscribe
-  Doors doors;              // who may come in there
-  HttpServerOptions admin;  // where the operator's tools ask
+  RpcServerOptions rpc;        // where services subscribe
+  GrpcSecurity grpc_security;  // who may come in there
+  HttpServerOptions admin;     // where the operator's tools ask
   SubscriptionMetricsOptions subscription_metrics;
   LoggingOptions logging;
   double trace_sample_ratio = 1;

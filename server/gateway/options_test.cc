@@ -272,9 +272,9 @@ TEST_F(OptionsTest, PrincipalsAreCheckedAndNoTokenIsEverRepeated) {
   };
   const std::string token = absl::StrCat("token_sha256: \"", kDigest, "\" ");
   const Options right = Right(principal(token + "rights { consume: \"mail.*\" }"));
-  ASSERT_EQ(right.doors.principals.size(), 1u);
-  EXPECT_TRUE(right.doors.principals[0].consume.Contains("mail.daily"));
-  EXPECT_FALSE(right.doors.principals[0].admin);
+  ASSERT_EQ(right.grpc_security.principals.size(), 1u);
+  EXPECT_TRUE(right.grpc_security.principals[0].consume.Contains("mail.daily"));
+  EXPECT_FALSE(right.grpc_security.principals[0].admin);
   ErrorOf(principal(""), "principals[0]");
   // A token in the place of its digest.
   EXPECT_THAT(ErrorOf(principal(absl::StrCat("token_sha256: \"", kKey, "\"")),

@@ -43,7 +43,7 @@ absl::Status ServerCall::status() const {
 
 void ServerCall::OnTime(absl::Duration now) { session_->OnCallTime(*this, now); }
 
-void ServerCall::HearNotes() {
+void ServerCall::TakePendingRequests() {
   const uint8_t notes = notes_.exchange(0);
   if (session_ != nullptr) session_->OnNotes(*this, notes);
 }
@@ -69,8 +69,8 @@ void WakeQueue::WakeNow() {
 }
 
 void WakeQueue::Run() {
-  // What is heard may be answered at once, such as a message by asking for the next. Then others have
-  // their turn.
+  // What is heard may be answered at once, such as a message by asking for the next. Then others
+  // have their turn.
   constexpr int kRounds = 3;
   for (int i = 0; i < kRounds; ++i) {
     {
@@ -79,7 +79,7 @@ void WakeQueue::Run() {
       running_.swap(waiting_);
       scheduled_ = false;
     }
-    for (const auto& call : running_) call->HearNotes();
+    for (const auto& call : running_) call->TakePendingRequests();
     running_.clear();
   }
 }

@@ -1,6 +1,7 @@
 // The server's side of a call: the handle that services hold, and what its session knows of it.
 //
-// There may be ten thousand of them, mostly idle: what an idle call does not need, it does not hold.
+// There may be ten thousand of them, mostly idle: what an idle call does not need, it does not
+// hold.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_SERVER_CALL_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_SERVER_CALL_H_
 
@@ -29,7 +30,8 @@ namespace hookgate {
 class GrpcSession;
 class WakeQueue;
 
-// Held by its session from its headers to the end of its stream, and by services that hold the handle.
+// Held by its session from its headers to the end of its stream, and by services that hold the
+// handle.
 class ServerCall final : public Call,
                          public Timed,
                          public BodyHolder,
@@ -54,7 +56,7 @@ class ServerCall final : public Call,
   // On the session's thread.
   void OnTime(absl::Duration now) override;
   // Has the session do what the notes say.
-  void HearNotes();
+  void TakePendingRequests();
 
  private:
   friend class GrpcSession;

@@ -146,11 +146,11 @@ bool IsParseError(const error_code& error) {
 }  // namespace
 
 // The answer that a handler owes. Destroyed without having been given, it closes the connection.
-class HttpSession::AnswerDue {
+class HttpSession::PendingResponse {
  public:
-  explicit AnswerDue(std::shared_ptr<HttpSession> session) : session_(std::move(session)) {}
-  AnswerDue(AnswerDue&& other) = default;
-  ~AnswerDue() {
+  explicit PendingResponse(std::shared_ptr<HttpSession> session) : session_(std::move(session)) {}
+  PendingResponse(PendingResponse&& other) = default;
+  ~PendingResponse() {
     if (session_ != nullptr) session_->Close();
   }
 
@@ -412,7 +412,7 @@ void HttpSession::Handle() {
   auto& request = parser_->get();
   const Head& head = head_before_trailer_.has_value() ? *head_before_trailer_ : request;
   handler_.Handle(BeastHead(&head, peer_), std::move(request.body().text), clock_.WallNow(),
-                  AnswerDue(shared_from_this()));
+                  PendingResponse(shared_from_this()));
   FreeBody();
 }
 

@@ -61,9 +61,10 @@ class HttpSession final : public AnswerRecipient,
     BodyBudget& bodies;
   };
 
-  // `peer` is the address at the other end, `origin` whom its bodies count with. `tls` is null for plain text. `answers` is of the
-  // socket's io_context, and outlives the session. `on_end` runs once, at the very end of its
-  // destruction: nothing of the session uses its io_context afterwards.
+  // `peer` is the address at the other end, `origin` whom its bodies count with. `tls` is null for
+  // plain text. `answers` is of the socket's io_context, and outlives the session. `on_end` runs
+  // once, at the very end of its destruction: nothing of the session uses its io_context
+  // afterwards.
   HttpSession(HttpSocket socket, std::string peer, const BodyOrigin& origin,
               std::shared_ptr<boost::asio::ssl::context> tls, const Shared& shared,
               AnswerQueue& answers, std::function<void()> on_end);
@@ -89,7 +90,7 @@ class HttpSession final : public AnswerRecipient,
  private:
   using Parser = boost::beast::http::request_parser<CountedBody, Fields::allocator_type>;
   enum class Phase { kConnecting, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
-  class AnswerDue;
+  class PendingResponse;
   struct AtEnd {
     ~AtEnd() { run(); }
     const std::function<void()> run;

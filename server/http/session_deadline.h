@@ -2,7 +2,7 @@
 //
 // Pure: it is told what time it is (Clock::MonotonicNow), and drives no timer. A timer that moved
 // with each phase would cost more than the request that passes through it. So the timer is set
-// anew only for an earlier moment; if it fires too early, it is set for what is left.
+// again only for an earlier moment; if it fires too early, it is set for what is left.
 //
 //   deadline.Begin(now, limit);
 //   if (const auto at = deadline.TimerMoment(); at.has_value()) SetTimer(*at);

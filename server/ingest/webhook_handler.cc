@@ -96,7 +96,7 @@ absl::Time WholeMicroseconds(absl::Time time) {
 
 }  // namespace
 
-struct WebhookHandler::Delivery {
+struct WebhookHandler::IncomingWebhook {
   std::shared_ptr<Source> source;
   WebhookOrigin origin;
   Origin from;
@@ -187,37 +187,37 @@ absl::Status WebhookHandler::CheckAddress(const Source& source, const HttpHead& 
 
 void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,
                             Respond respond) {
-  Delivery delivery;
-  delivery.origin.receive_time = WholeMicroseconds(receive_time);
-  delivery.from = OriginOf(head);
-  const absl::Status admitted = Admit(head, body, delivery);
-  delivery.from.source = delivery.origin.source;
-  delivery.from.webhook_id = delivery.origin.webhook_id;
-  delivery.from.trace_id = std::string(TraceIdOf(delivery.origin.trace.trace_parent));
-  if (delivery.source != nullptr) delivery.from.metrics = delivery.source->metrics();
-  delivery.from.metrics->NoteBody(body.size());
+  IncomingWebhook webhook;
+  webhook.origin.receive_time = WholeMicroseconds(receive_time);
+  webhook.from = OriginOf(head);
+  const absl::Status admitted = Admit(head, body, webhook);
+  webhook.from.source = webhook.origin.source;
+  webhook.from.webhook_id = webhook.origin.webhook_id;
+  webhook.from.trace_id = std::string(TraceIdOf(webhook.origin.trace.trace_parent));
+  if (webhook.source != nullptr) webhook.from.metrics = webhook.source->metrics();
+  webhook.from.metrics->NoteBody(body.size());
   if (!admitted.ok()) {
-    std::move(respond)(AnswerError(delivery.from, admitted, head,
-                                   delivery.verified ? sender_lines_ : stranger_lines_));
+    std::move(respond)(AnswerError(webhook.from, admitted, head,
+                                   webhook.verified ? sender_lines_ : stranger_lines_));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   if (!decoded.ok()) {
-    Quarantine(std::move(delivery), Explained(decoded.status(), head), std::move(body),
+    Quarantine(std::move(webhook), Explained(decoded.status(), head), std::move(body),
                std::move(respond));
     return;
   }
-  delivery.decoded = *std::move(decoded);
-  Append(std::move(delivery), std::move(body), std::move(respond));
+  webhook.decoded = *std::move(decoded);
+  Append(std::move(webhook), std::move(body), std::move(respond));
 }
 
 // The rate limit comes after the signature, so that nobody else can use it up.
 absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body,
-                                   Delivery& delivery) {
-  ASSIGN_OR_RETURN(delivery.source, FindSource(head.target()));
-  Source& source = *delivery.source;
+                                   IncomingWebhook& webhook) {
+  ASSIGN_OR_RETURN(webhook.source, FindSource(head.target()));
+  Source& source = *webhook.source;
   const WebhookSource& config = source.config();
-  WebhookOrigin& origin = delivery.origin;
+  WebhookOrigin& origin = webhook.origin;
   origin.durability = log_.durability();
   origin.source = config.name;
   // Again, since the sources may be others than when the head came.
@@ -231,7 +231,7 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
     if (ReasonOf(verified.status()) == reason::kSignatureMismatch) source.NoteFailedSignature();
     return verified.status();
   }
-  delivery.verified = true;
+  webhook.verified = true;
   origin.webhook_time = verified->webhook_time;
   for (const size_t secret : verified->secret_indices) {
     absl::StrAppend(&origin.secrets, origin.secrets.empty() ? "" : "\n",
@@ -253,21 +253,20 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   return absl::OkStatus();
 }
 
-void WebhookHandler::Append(Delivery delivery, std::string body, Respond respond) {
+void WebhookHandler::Append(IncomingWebhook webhook, std::string body, Respond respond) {
   absl::optional<absl::Duration> delay;
-  if (const auto created = CreateTimeOf(delivery.decoded.event); created.has_value()) {
-    delay = delivery.origin.receive_time - *created;
+  if (const auto created = CreateTimeOf(webhook.decoded.event); created.has_value()) {
+    delay = webhook.origin.receive_time - *created;
   }
-  std::unique_ptr<LogEvent> event =
-      ComposeEvent(std::move(delivery.decoded), delivery.origin, std::move(body));
-  log_.Append(std::move(event),
-              [this, delay, from = std::move(delivery.from),
-               respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
-                const bool stored =
-                    result.ok() && result->outcome == AppendResult::Outcome::kStored;
-                if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
-                std::move(respond)(AnswerAppend(from, result));
-              });
+  std::unique_ptr<StoredEvent> event =
+      ComposeEvent(std::move(webhook.decoded), webhook.origin, std::move(body));
+  log_.Append(
+      std::move(event), [this, delay, from = std::move(webhook.from), respond = std::move(respond)](
+                            const absl::StatusOr<AppendResult>& result) mutable {
+        const bool stored = result.ok() && result->outcome == AppendResult::Outcome::kStored;
+        if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
+        std::move(respond)(AnswerAppend(from, result));
+      });
 }
 
 HttpResponse WebhookHandler::Answered(const Origin& origin, WebhookResult result,
@@ -321,22 +320,22 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
                   Accepted("duplicate", result->sequence));
 }
 
-void WebhookHandler::Quarantine(Delivery delivery, const absl::Status& error, std::string body,
-                                Respond respond) {
-  auto webhook = std::make_unique<QuarantinedWebhook>();
-  webhook->source = delivery.origin.source;
-  webhook->webhook_id = delivery.origin.webhook_id;
-  webhook->webhook_time = delivery.origin.webhook_time;
-  webhook->receive_time = delivery.origin.receive_time;
-  webhook->reason = ReasonOf(error);
-  webhook->detail = std::string(error.message());
-  webhook->raw_body = std::move(body);
-  webhook->trace = SerializeTrace(delivery.origin.trace);
+void WebhookHandler::Quarantine(IncomingWebhook webhook, const absl::Status& error,
+                                std::string body, Respond respond) {
+  auto kept = std::make_unique<QuarantinedWebhook>();
+  kept->source = webhook.origin.source;
+  kept->webhook_id = webhook.origin.webhook_id;
+  kept->webhook_time = webhook.origin.webhook_time;
+  kept->receive_time = webhook.origin.receive_time;
+  kept->reason = ReasonOf(error);
+  kept->detail = std::string(error.message());
+  kept->raw_body = std::move(body);
+  kept->trace = SerializeTrace(webhook.origin.trace);
   log_.Quarantine(
-      std::move(webhook), [this, error, from = std::move(delivery.from),
-                           respond = std::move(respond)](const absl::Status& kept) mutable {
-        if (!kept.ok()) {
-          std::move(respond)(AnswerNotStored(from, kept));
+      std::move(kept), [this, error, from = std::move(webhook.from),
+                        respond = std::move(respond)](const absl::Status& stored) mutable {
+        if (!stored.ok()) {
+          std::move(respond)(AnswerNotStored(from, stored));
           return;
         }
         ++counters_.quarantined;

@@ -33,9 +33,9 @@ namespace hookgate {
 // Thread-safe.
 class WebhookHandler final : public HttpHandler {
  public:
-  // All of it outlives the handler. `counters` count what becomes of webhooks. `trusted_proxies` may
-  // say who the client is (client_address.h). `refused` remembers what is refused; null: nothing is
-  // remembered.
+  // All of it outlives the handler. `counters` count what becomes of webhooks. `trusted_proxies`
+  // may say who the client is (client_address.h). `refused` remembers what is refused; null:
+  // nothing is remembered.
   WebhookHandler(const SourceRegistry& sources, EventSink& log, IngestCounters& counters,
                  MetricRegistry& metrics, const Clock& clock,
                  std::vector<Network> trusted_proxies = {}, RefusedRequests* refused = nullptr);
@@ -53,7 +53,7 @@ class WebhookHandler final : public HttpHandler {
   HttpResponse Refuse(HttpRefusal refusal, absl::string_view detail, const HttpHead& head) override;
 
  private:
-  struct Delivery;  // one request on its way through steps 2 to 5
+  struct IncomingWebhook;  // one request on its way through steps 2 to 5
 
   // What log lines say of a request besides what became of it.
   struct Origin {
@@ -71,9 +71,10 @@ class WebhookHandler final : public HttpHandler {
   Origin OriginOf(const HttpHead& head) const;
   // Counts the answer of a request that was not refused.
   static HttpResponse Answered(const Origin& origin, WebhookResult result, HttpResponse response);
-  absl::Status Admit(const HttpHead& head, const std::string& body, Delivery& delivery);
-  void Append(Delivery delivery, std::string body, Respond respond);
-  void Quarantine(Delivery delivery, const absl::Status& error, std::string body, Respond respond);
+  absl::Status Admit(const HttpHead& head, const std::string& body, IncomingWebhook& webhook);
+  void Append(IncomingWebhook webhook, std::string body, Respond respond);
+  void Quarantine(IncomingWebhook webhook, const absl::Status& error, std::string body,
+                  Respond respond);
   HttpResponse AnswerAppend(const Origin& origin, const absl::StatusOr<AppendResult>& result);
   // The log did not take a signed webhook.
   HttpResponse AnswerNotStored(const Origin& origin, const absl::Status& error);

@@ -40,7 +40,7 @@ class TestLog final : public EventLog {
   absl::Status refuse_quarantine;
   std::vector<QuarantinedWebhook> quarantine;
 
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {
+  void Append(std::unique_ptr<StoredEvent> event, AppendDone done) override {
     if (!refuse_appends.ok()) return std::move(done)(refuse_appends);
     log_->Append(std::move(event), std::move(done));
   }
@@ -51,31 +51,31 @@ class TestLog final : public EventLog {
   }
   absl::Status Health() const override { return log_->Health(); }
   const std::string& epoch() const override { return log_->epoch(); }
-  const LogHistory& history() const override { return log_->history(); }
-  LogPosition Position() const override { return log_->Position(); }
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override {
+  const EventLogHistory& history() const override { return log_->history(); }
+  EventLogPosition Position() const override { return log_->Position(); }
+  absl::StatusOr<EventPage> Read(Sequence after, EventPredicate matches,
+                                 const ReadLimits& limits) override {
     return log_->Read(after, matches, limits);
   }
-  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<EventPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit) override {
     return log_->Scan(after, matches, limits, visit);
   }
   absl::StatusOr<absl::optional<Sequence>> FirstAtOrAfter(absl::Time time) override {
     return log_->FirstAtOrAfter(time);
   }
-  absl::StatusOr<ListPage> List(const ListQuery& query, LogPredicate matches,
+  absl::StatusOr<ListPage> List(const ListQuery& query, EventPredicate matches,
                                 const ReadLimits& limits) override {
     return log_->List(query, matches, limits);
   }
   absl::StatusOr<EventCount> CountFailures(const ListQuery& query,
-                                           absl::optional<LogPredicate> matches,
+                                           absl::optional<EventPredicate> matches,
                                            int64_t limit) override {
     return log_->CountFailures(query, matches, limit);
   }
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override { return log_->Get(sequence); }
-  absl::StatusOr<LogEventPtr> Find(absl::string_view source,
-                                   absl::string_view webhook_id) override {
+  absl::StatusOr<StoredEventPtr> Get(Sequence sequence) override { return log_->Get(sequence); }
+  absl::StatusOr<StoredEventPtr> Find(absl::string_view source,
+                                      absl::string_view webhook_id) override {
     return log_->Find(source, webhook_id);
   }
 

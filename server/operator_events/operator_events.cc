@@ -146,7 +146,7 @@ void OperatorEvents::AppendWaiting() {
   }
   // One that is in flight is this thread's until it is handed over, and then its callback's.
   for (const auto each : ready) {
-    absl::StatusOr<std::unique_ptr<LogEvent>> event =
+    absl::StatusOr<std::unique_ptr<StoredEvent>> event =
         MakeOperatorEvent(each->news, each->trace, log_.durability());
     if (!event.ok()) {
       Log(Severity::kError, "operator event could not be made",

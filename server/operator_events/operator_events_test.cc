@@ -48,7 +48,7 @@ class RefusingLog final : public ForwardingLog {
  public:
   using ForwardingLog::ForwardingLog;
 
-  void Append(std::unique_ptr<LogEvent> event, AppendDone done) override {
+  void Append(std::unique_ptr<StoredEvent> event, AppendDone done) override {
     ++appends;
     if (appends <= refused) return std::move(done)(absl::UnavailableError("the disk is full"));
     ForwardingLog::Append(std::move(event), std::move(done));

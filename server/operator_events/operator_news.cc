@@ -60,9 +60,9 @@ absl::StatusOr<std::set<OperatorEventType>> MatchOperatorEventTypes(absl::string
       })));
 }
 
-absl::StatusOr<std::unique_ptr<LogEvent>> MakeOperatorEvent(const OperatorNews& news,
-                                                            const EventTrace& trace,
-                                                            Durability durability) {
+absl::StatusOr<std::unique_ptr<StoredEvent>> MakeOperatorEvent(const OperatorNews& news,
+                                                               const EventTrace& trace,
+                                                               Durability durability) {
   json::object body;
   body.emplace("id", View(news.id));
   body.emplace("created_at", absl::ToUnixSeconds(news.time));
@@ -76,14 +76,14 @@ absl::StatusOr<std::unique_ptr<LogEvent>> MakeOperatorEvent(const OperatorNews& 
     return absl::InternalError(
         absl::StrCat(NameOf(news.type), ": ", std::string(decoded.status().message())));
   }
-  std::unique_ptr<LogEvent> event = ComposeEvent(*std::move(decoded),
-                                                 {.source = kOperatorSource,
-                                                  .webhook_id = news.id,
-                                                  .webhook_time = news.time,
-                                                  .receive_time = news.time,
-                                                  .trace = trace,
-                                                  .durability = durability},
-                                                 std::move(text));
+  std::unique_ptr<StoredEvent> event = ComposeEvent(*std::move(decoded),
+                                                    {.source = kOperatorSource,
+                                                     .webhook_id = news.id,
+                                                     .webhook_time = news.time,
+                                                     .receive_time = news.time,
+                                                     .trace = trace,
+                                                     .durability = durability},
+                                                    std::move(text));
   event->is_webhook = false;
   return event;
 }

@@ -48,7 +48,7 @@ struct OperatorNews {
 
 // The event that stores `news`, with the body as JSON and as its typed payload. INTERNAL if the two
 // do not fit: that is a mistake in the code.
-absl::StatusOr<std::unique_ptr<LogEvent>> MakeOperatorEvent(
+absl::StatusOr<std::unique_ptr<StoredEvent>> MakeOperatorEvent(
     const OperatorNews& news, const EventTrace& trace,
     Durability durability = Durability::kLocalDisk);
 

@@ -149,7 +149,7 @@ void OperatorWatch::LookForLosses(const SubscriptionVitals& vitals, Subscription
                                   OperatorTime now, std::vector<OperatorNews>& news) {
   const bool is_new = vitals.lost > known.lost_seen;
   known.lost_seen = vitals.lost;
-  // A subscription that could not be stored starts anew from what is.
+  // A subscription that could not be stored starts again from what is.
   known.lost_told = std::min(known.lost_told, vitals.lost);
   if (!IsOn(OperatorEventType::kLost)) known.lost_told = vitals.lost;
   const int64_t events = vitals.lost - known.lost_told;

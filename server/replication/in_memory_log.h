@@ -36,7 +36,7 @@ class InMemoryEngine {
   void Wipe(const std::string& cluster) { RollBack(cluster, 0); }
   // There is no log any more.
   void Remove(const std::string& cluster);
-  // Somebody makes it anew under its name: another genesis, no records.
+  // Somebody makes it again under its name: another genesis, no records.
   void Replace(const std::string& cluster);
   // Changes bit `bit` (counted from the first byte's lowest) of a record; nothing notices it here.
   void FlipBit(const std::string& cluster, LogIndex index, size_t bit);

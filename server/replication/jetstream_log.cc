@@ -26,7 +26,7 @@ constexpr absl::Duration kBetweenConnections = absl::Milliseconds(250);
 constexpr absl::Duration kEachServer = absl::Seconds(1);
 // A connection is given up when its server is silent for twice as long.
 constexpr int64_t kPingMilliseconds = 1000;
-// A consumer is made anew when it is silent for twice as long.
+// A consumer is made again when it is silent for twice as long.
 constexpr int64_t kHeartbeatNanoseconds = 1'000'000'000;
 // How quickly a wait for a record hears of Wake and Shutdown.
 constexpr absl::Duration kWaitSlice = absl::Milliseconds(50);
@@ -805,7 +805,7 @@ absl::StatusOr<bool> JetStreamLog::Fetch(SteadyTime deadline) {
       break;
     }
     nats_.natsMsg_Destroy(message);
-    // What comes again is of a consumer that was made anew.
+    // What comes again is of a consumer that was made again.
     if (index > reader_.next) {
       const LogIndex missing = reader_.next;
       EndReader();

@@ -1,8 +1,8 @@
 // Three replicas against random schedules on a simulated log: answers that are lost, appends that
 // arrive late, unknown outcomes, replicas that stand still and go on as if nothing had happened
-// (zombies), that crash between any two steps, lose what they had not synced, are wiped, hear nothing
-// of each other, and whose clocks differ in what they say and in how fast they go. Whatever the
-// order:
+// (zombies), that crash between any two steps, lose what they had not synced, are wiped, hear
+// nothing of each other, and whose clocks differ in what they say and in how fast they go. Whatever
+// the order:
 //
 //   each webhook that was answered is in the log once, with the one sequence that was answered;
 //   sequences are dense; no record of a leader comes after the term record of the next one; every
@@ -284,9 +284,9 @@ class World {
       case Want::kFindEnd:
         // A part of the log may lag behind and not know it.
         if (Chance(5)) return state.Failed(now);
-        return state.LogEndsAt(Chance(90) ? static_cast<LogIndex>(log_.size())
-                                          : Pick(static_cast<int>(log_.size())) + 1,
-                               now);
+        return state.EventLogEndsAt(Chance(90) ? static_cast<LogIndex>(log_.size())
+                                               : Pick(static_cast<int>(log_.size())) + 1,
+                                    now);
       case Want::kCatchUp:
         if (Chance(3)) return state.Failed(now);
         return Read(node, step.index);

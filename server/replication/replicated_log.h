@@ -174,8 +174,8 @@ class ReplicatedLog {
                                             absl::Duration timeout) = 0;
 
   // The records from `from` on (1 at least), in order and without a hole, at most as many as the
-  // limits allow. At least one if this handle knows of one there; fewer than there are if the rest is
-  // still on its way. None if `from` is above all of them.
+  // limits allow. At least one if this handle knows of one there; fewer than there are if the rest
+  // is still on its way. None if `from` is above all of them.
   //
   // They may not be durable yet where the engine shows what its standbys do not have (PostgreSQL
   // after a crash of the primary): apply only what Confirm, a leader's word or an append after them
@@ -202,7 +202,7 @@ class ReplicatedLog {
   virtual absl::StatusOr<RecordRange> Trim(LogIndex to) = 0;
 
   // Which log this is: its genesis, a random id made with the log, 16 lower-case hex digits. No two
-  // logs have the same, also where one was made anew under the old one's name. It is the same for
+  // logs have the same, also where one was made again under the old one's name. It is the same for
   // as long as the handle lives. Connects if that was not done yet.
   // Errors: as Last.
   virtual absl::StatusOr<std::string> Identity() = 0;

@@ -73,7 +73,7 @@ class RowEffects {
   Database& database_;
   std::vector<std::string> names_;
   std::vector<TableInfo> tables_;
-  // As many as there are ways to change a row, which are few; begins anew if they are not.
+  // As many as there are ways to change a row, which are few; begins again if they are not.
   std::map<std::string, Statement> prepared_;
 };
 

@@ -12,14 +12,14 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/eventlog/replicated_tables.h"
 #include "server/restore/copy_file.h"
-#include "server/restore/log_identity.h"
+#include "server/restore/event_log_identity.h"
 #include "server/store/data_directory.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
-#include "server/verify/log_file.h"
+#include "server/verify/event_log_file.h"
 
 namespace hookgate {
 namespace {
@@ -82,12 +82,12 @@ absl::Status CheckPlace(const RestoreOptions& options) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<LogIdentity> IdentityOf(const std::string& path, Database::Mode mode) {
+absl::StatusOr<EventLogIdentity> IdentityOf(const std::string& path, Database::Mode mode) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(path, mode));
   return ReadIdentity(*database);
 }
 
-absl::Status CheckIsOfCluster(const LogIdentity& backup, const RestoreOptions& options) {
+absl::Status CheckIsOfCluster(const EventLogIdentity& backup, const RestoreOptions& options) {
   if (options.as_replica && backup.cluster.empty()) {
     return BadFile(options.file, "is not of a replica, but of an event log of its own");
   }
@@ -108,7 +108,7 @@ absl::Status OfBackup(const absl::Status& status, const std::string& file) {
 
 // What is in the folder; "" if nothing is. An error names what would be lost.
 absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
-                                            const LogIdentity& backup,
+                                            const EventLogIdentity& backup,
                                             const RestoreOptions& options) {
   const std::string& path = directory.database_path();
   std::error_code error;
@@ -118,7 +118,7 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
         absl::StrCat(options.data_dir, " holds ", what, lost,
                      ". Copy the folder if you may want it back, and give --force to replace it"));
   };
-  const absl::StatusOr<LogIdentity> there = IdentityOf(path, Database::Mode::kReadOnly);
+  const absl::StatusOr<EventLogIdentity> there = IdentityOf(path, Database::Mode::kReadOnly);
   if (!there.ok()) {
     const std::string what =
         absl::StrCat("an events.db that cannot be read (", there.status().message(), ")");
@@ -149,7 +149,7 @@ absl::StatusOr<std::string> CheckMayReplace(const DataDirectory& directory,
 
 // Also where it is the copy of a replica.
 absl::Status BecomeALogOfItsOwn(Database& database, absl::string_view epoch, absl::Time now) {
-  ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(database));
+  ASSIGN_OR_RETURN(const EventLogIdentity identity, ReadIdentity(database));
   ASSIGN_OR_RETURN(Statement former,
                    database.Prepare("INSERT OR REPLACE INTO former_epochs "
                                     "(epoch, head_sequence, restore_time_us) VALUES (?, ?, ?)"));
@@ -188,8 +188,9 @@ absl::Status Finish(const std::string& draft, absl::string_view epoch,
   return database->Checkpoint(Database::CheckpointMode::kTruncate).status();
 }
 
-absl::StatusOr<LogReport> VerifyDraft(const std::string& draft, const RestoreOptions& options) {
-  ASSIGN_OR_RETURN(LogReport report, VerifyLog({.data_dir = draft, .progress = options.progress}));
+absl::StatusOr<VerifyReport> VerifyDraft(const std::string& draft, const RestoreOptions& options) {
+  ASSIGN_OR_RETURN(VerifyReport report,
+                   VerifyEventLog({.data_dir = draft, .progress = options.progress}));
   if (report.total_findings == 0) return report;
   std::string message = absl::StrCat(report.total_findings, " finding(s), such as ");
   for (size_t i = 0; i < report.findings.size() && i < kMaxFindingsNamed; ++i) {
@@ -256,8 +257,8 @@ absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& wanted) {
   // Before anything is opened in it: what is made there by root is the folder's owner's.
   RETURN_IF_ERROR(GiveToOwnerOf(options.data_dir, options.data_dir + "/lock"));
   // A data folder's log is not copied while it is being written.
-  ASSIGN_OR_RETURN(const LogFile backup_file, LogFile::Open(options.file));
-  const absl::StatusOr<LogIdentity> backup =
+  ASSIGN_OR_RETURN(const EventLogFile backup_file, EventLogFile::Open(options.file));
+  const absl::StatusOr<EventLogIdentity> backup =
       IdentityOf(backup_file.path(), Database::Mode::kReadAlone);
   if (!backup.ok()) return OfBackup(backup.status(), options.file);
   RETURN_IF_ERROR(CheckIsOfCluster(*backup, options));
@@ -274,7 +275,7 @@ absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& wanted) {
   const absl::Status finished = Finish(draft, NewEpoch(), options);
   if (!finished.ok()) return OfBackup(finished, options.file);
   options.progress("checking the copy");
-  absl::StatusOr<LogReport> verified = VerifyDraft(draft, options);
+  absl::StatusOr<VerifyReport> verified = VerifyDraft(draft, options);
   if (!verified.ok()) return OfBackup(verified.status(), options.file);
   report.log = *std::move(verified);
   RETURN_IF_ERROR(GiveToOwnerOf(options.data_dir, draft));

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 
 namespace hookgate {
 
@@ -31,16 +31,16 @@ struct RestoreReport {
   std::string data_dir;
   std::string former_epoch;  // the backup's
   int64_t wal_bytes = 0;     // of a write-ahead log beside the backup, which is part of it
-  LogReport log;             // what is in place now, with its new epoch
+  VerifyReport log;          // what is in place now, with its new epoch
   std::string cluster;       // of which it is a replica; "": of none
   int64_t applied = 0;       // of a replica: the newest record of the cluster's log that it holds
   std::string replaced;      // for people: what was there before; "" if nothing was
 };
 
 // What is put in place is a copy, which has the schema of this build, passes the checks of
-// VerifyLog, and has an epoch of its own, so that cursors and page tokens of before are refused by
-// name. The copy of a replica for its cluster keeps its epoch, since it goes on with what the cluster
-// has stored meanwhile. The backup itself is only read.
+// VerifyEventLog, and has an epoch of its own, so that cursors and page tokens of before are
+// refused by name. The copy of a replica for its cluster keeps its epoch, since it goes on with
+// what the cluster has stored meanwhile. The backup itself is only read.
 //   the backup  A file as sqlite3's .backup, VACUUM INTO or a copy of a stopped gateway's folder
 //               leave it. What is in a write-ahead log beside it (FILE-wal) is part of it.
 // The change is atomic and durable: whenever the process or the power ends, the folder has the log
@@ -48,7 +48,8 @@ struct RestoreReport {
 // before is kept, nor is its write-ahead log.
 // Errors mean that nothing was changed, unless they say that the log is replaced:
 //   NOT_FOUND            there is no such backup
-//   INVALID_ARGUMENT     it is not a file, a symbolic link, empty, or the folder's own log; it is not
+//   INVALID_ARGUMENT     it is not a file, a symbolic link, empty, or the folder's own log; it is
+//   not
 //                        of a replica of `cluster`, or of none where it has to be
 //   DATA_LOSS            it is not a database, or damaged, or what is in it is not sound
 //   FAILED_PRECONDITION  a hookgated is running on the folder or on the backup; the backup is of a

@@ -316,7 +316,7 @@ TEST_F(RestoreLogTest, InterruptedRestoreLeavesTheOldLogOrTheNew) {
     fs::copy(killed, decided);
     fs::copy_file(restored + "/events.db", decided + "/.hookgated-replacement.db");
     if (!has_wal) fs::remove(decided + "/events.db-wal");
-    const auto checked = VerifyLog({.data_dir = decided});
+    const auto checked = VerifyEventLog({.data_dir = decided});
     ASSERT_TRUE(checked.ok()) << checked.status();
     EXPECT_EQ(checked->head_sequence, 3);
     EXPECT_EQ(head_in(decided), 3);

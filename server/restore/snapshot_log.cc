@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 #include "server/restore/copy_file.h"
-#include "server/restore/log_identity.h"
+#include "server/restore/event_log_identity.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -55,7 +55,7 @@ void Remove(const std::string& file) {
   }
 }
 
-absl::StatusOr<LogIdentity> ReadIdentityOf(const std::string& path, Database::Mode mode) {
+absl::StatusOr<EventLogIdentity> ReadIdentityOf(const std::string& path, Database::Mode mode) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(path, mode));
   return ReadIdentity(*database);
 }
@@ -80,7 +80,7 @@ absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options) {
   const std::string partial = file + ".partial";
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                    Database::Open(source, Database::Mode::kReadOnly));
-  ASSIGN_OR_RETURN(const LogIdentity before, ReadIdentity(*database));
+  ASSIGN_OR_RETURN(const EventLogIdentity before, ReadIdentity(*database));
   if (before.cluster.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.data_dir,
@@ -99,7 +99,8 @@ absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options) {
                                                       copied.message()));
     }
   }
-  ASSIGN_OR_RETURN(const LogIdentity copy, ReadIdentityOf(partial, Database::Mode::kReadAlone));
+  ASSIGN_OR_RETURN(const EventLogIdentity copy,
+                   ReadIdentityOf(partial, Database::Mode::kReadAlone));
   RETURN_IF_ERROR(SyncFile(partial));
   SnapshotReport report = {.file = options.file,
                            .bytes = static_cast<int64_t>(fs::file_size(partial, error)),

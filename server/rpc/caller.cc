@@ -52,40 +52,42 @@ absl::Status Caller::CheckSources(
 }
 
 absl::Status Caller::CheckSources(Right right, absl::Span<const std::string> sources) const {
-  return Noted(gate_.policy()->CheckSources(credentials_, right, sources));
+  return LogDenial(gate_.policy()->CheckSources(credentials_, right, sources));
 }
 
 absl::Status Caller::CheckSource(Right right, const std::string& source) const {
   return CheckSources(right, absl::MakeConstSpan(&source, 1));
 }
 
-bool Caller::MayQuietly(Right right, const std::string& source) const {
+bool Caller::HasRight(Right right, const std::string& source) const {
   return gate_.policy()->CheckSources(credentials_, right, {source}).ok();
 }
 
-bool Caller::MayLookAtQuietly(absl::string_view subscription) const {
+bool Caller::HasInspectRight(absl::string_view subscription) const {
   const auto policy = gate_.policy();
   return policy->CheckAdmin(credentials_).ok() ||
          policy->CheckConsume(credentials_, subscription).ok();
 }
 
-bool Caller::IsAdminQuietly() const { return gate_.policy()->CheckAdmin(credentials_).ok(); }
+bool Caller::IsAdmin() const { return gate_.policy()->CheckAdmin(credentials_).ok(); }
 
 absl::Status Caller::CheckConsume(absl::string_view subscription) const {
-  return Noted(gate_.policy()->CheckConsume(credentials_, subscription));
+  return LogDenial(gate_.policy()->CheckConsume(credentials_, subscription));
 }
 
-absl::Status Caller::CheckLookAt(absl::string_view subscription) const {
+absl::Status Caller::CheckInspect(absl::string_view subscription) const {
   const auto policy = gate_.policy();
   if (policy->CheckAdmin(credentials_).ok()) return absl::OkStatus();
-  return Noted(policy->CheckConsume(credentials_, subscription));
+  return LogDenial(policy->CheckConsume(credentials_, subscription));
 }
 
 absl::Status Caller::CheckAllSubscriptions() const {
-  return Noted(gate_.policy()->CheckAllSubscriptions(credentials_));
+  return LogDenial(gate_.policy()->CheckAllSubscriptions(credentials_));
 }
 
-absl::Status Caller::CheckAdmin() const { return Noted(gate_.policy()->CheckAdmin(credentials_)); }
+absl::Status Caller::CheckAdmin() const {
+  return LogDenial(gate_.policy()->CheckAdmin(credentials_));
+}
 
 absl::Status Caller::CheckSourcesExist(
     const google::protobuf::RepeatedPtrField<std::string>& sources, absl::string_view field) const {
@@ -111,7 +113,7 @@ void Caller::LogLine(Severity severity, absl::string_view message,
 }
 
 // Strangers are not logged: they could fill the disk with lines.
-absl::Status Caller::Noted(absl::Status status) const {
+absl::Status Caller::LogDenial(absl::Status status) const {
   if (absl::IsPermissionDenied(status)) {
     LogLine(Severity::kWarning, "call denied", {{"error", std::string(status.message())}});
   }

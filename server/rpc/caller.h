@@ -4,8 +4,8 @@
 // message is read, so no method can be reached without it. What a request asks for, each method
 // checks with its Caller.
 //
-// A Caller keeps the credentials and not the principal, so a stream that asks again after the policy has
-// changed learns that its token was withdrawn.
+// A Caller keeps the credentials and not the principal, so a stream that asks again after the
+// policy has changed learns that its token was withdrawn.
 #ifndef HOOKGATE_SERVER_RPC_CALLER_H_
 #define HOOKGATE_SERVER_RPC_CALLER_H_
 
@@ -48,12 +48,12 @@ class Caller {
   absl::Status CheckSources(Right right, absl::Span<const std::string> sources) const;
   absl::Status CheckSource(Right right, const std::string& source) const;
   // The same as a plain answer, for events that must look as if they were not there.
-  bool MayQuietly(Right right, const std::string& source) const;
-  bool MayLookAtQuietly(absl::string_view subscription) const;
-  bool IsAdminQuietly() const;
+  bool HasRight(Right right, const std::string& source) const;
+  bool HasInspectRight(absl::string_view subscription) const;
+  bool IsAdmin() const;
   absl::Status CheckConsume(absl::string_view subscription) const;
   // To look at the state of a subscription without its events.
-  absl::Status CheckLookAt(absl::string_view subscription) const;
+  absl::Status CheckInspect(absl::string_view subscription) const;
   absl::Status CheckAllSubscriptions() const;
   absl::Status CheckAdmin() const;
 
@@ -76,7 +76,7 @@ class Caller {
                std::initializer_list<LogField> fields) const;
 
  private:
-  absl::Status Noted(absl::Status status) const;
+  absl::Status LogDenial(absl::Status status) const;
 
   CallGate& gate_;
   const Credentials credentials_;

@@ -109,7 +109,7 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   RETURN_IF_ERROR(CheckConsumerName(open.consumer_name(), "open.consumer_name"));
   ASSIGN_OR_RETURN(settings_, ConsumeSettings::FromRequest(open));
   ASSIGN_OR_RETURN(subscription_, context_.subscriptions.Find(open.subscription()));
-  ASSIGN_OR_RETURN(const StreamId stream,
+  ASSIGN_OR_RETURN(const AttachmentId stream,
                    subscription_->Attach(open.consumer_name(), settings_.limits,
                                          settings_.include_raw_body, shared_from_this()));
   ConsumeResponse::Opened opened;
@@ -239,12 +239,12 @@ void ConsumeStream::End(const absl::Status& status, absl::optional<DeliveryCause
     absl::MutexLock lock(&mu_);
     if (!session_.End(status)) return;
   }
-  const StreamId stream = attached();
+  const AttachmentId stream = attached();
   if (why.has_value()) {
     Release(*why);
   } else if (stream != 0) {
     subscription_->StopDeliveries(stream);
-    context_.watch.Await(HeadWatch::kWhateverTheHead, context_.clock.MonotonicNow() + kCloseGrace,
+    context_.watch.Await(HeadWatch::kTimerOnly, context_.clock.MonotonicNow() + kCloseGrace,
                          shared_from_this());
   }
   FinishIfDone();
@@ -267,7 +267,7 @@ void ConsumeStream::Finish(const absl::Status& status) {
 }
 
 void ConsumeStream::Release(DeliveryCause why) {
-  const StreamId stream = attached();
+  const AttachmentId stream = attached();
   if (stream != 0) subscription_->Detach(stream, why, /*keep_leases=*/false);
 }
 
@@ -276,7 +276,7 @@ std::string ConsumeStream::description() const {
   return description_;
 }
 
-StreamId ConsumeStream::attached() const {
+AttachmentId ConsumeStream::attached() const {
   absl::MutexLock lock(&mu_);
   return stream_;
 }
@@ -329,7 +329,7 @@ void ConsumeStream::AwaitHeartbeat(absl::Duration due) {
     absl::MutexLock lock(&mu_);
     if (std::exchange(heartbeat_awaited_, true)) return;  // Wake will look when the next is due.
   }
-  context_.watch.Await(HeadWatch::kWhateverTheHead, due, shared_from_this());
+  context_.watch.Await(HeadWatch::kTimerOnly, due, shared_from_this());
 }
 
 void ConsumeStream::Wake() {

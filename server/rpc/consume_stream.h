@@ -92,7 +92,7 @@ class ConsumeStream final : public CallHandler,
   void FinishIfDone() ABSL_LOCKS_EXCLUDED(mu_);
   void Finish(const absl::Status& status);
   std::string description() const ABSL_LOCKS_EXCLUDED(mu_);
-  StreamId attached() const ABSL_LOCKS_EXCLUDED(mu_);
+  AttachmentId attached() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   const std::shared_ptr<Call> call_;
@@ -109,7 +109,7 @@ class ConsumeStream final : public CallHandler,
 
   mutable absl::Mutex mu_;
   ConsumeSession session_ ABSL_GUARDED_BY(mu_);
-  StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;      // 0: not attached
+  AttachmentId stream_ ABSL_GUARDED_BY(mu_) = 0;  // 0: not attached
   std::string wanted_ ABSL_GUARDED_BY(mu_);       // the subscription's name, once asked for
   std::string consumer_ ABSL_GUARDED_BY(mu_);     // the consumer's, once opened
   std::string description_ ABSL_GUARDED_BY(mu_);  // for the log, once opened

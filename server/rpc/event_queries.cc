@@ -93,9 +93,9 @@ absl::StatusOr<ListPlan> MakePlan(const Request& request, const EventLog& log, a
 // Fills what the two list responses share.
 template <typename Response>
 absl::Status RunPlan(const ListPlan& plan, EventLog& log, Response& response) {
-  const auto matches = [&plan](const LogEvent& event) { return plan.filter.Matches(event); };
+  const auto matches = [&plan](const StoredEvent& event) { return plan.filter.Matches(event); };
   ASSIGN_OR_RETURN(const ListPage page, log.List(plan.query, matches, plan.limits));
-  for (const LogEventPtr& event : page.events) {
+  for (const StoredEventPtr& event : page.events) {
     *response.add_events() = ToProto(*event, log.history(), plan.limits.include_raw_body);
   }
   if (page.next.has_value()) {
@@ -119,8 +119,8 @@ absl::Status EventQueries::ListRecentFailures(const ListRecentFailuresRequest& r
   plan.query.failures_only = true;
   if (plan.query.start == absl::InfinitePast()) plan.query.start = plan.query.end - kRecent;
   RETURN_IF_ERROR(RunPlan(plan, log_, response));
-  const auto matches = [&plan](const LogEvent& event) { return plan.filter.Matches(event); };
-  absl::optional<LogPredicate> counted;
+  const auto matches = [&plan](const StoredEvent& event) { return plan.filter.Matches(event); };
+  absl::optional<EventPredicate> counted;
   if (!plan.filter.key().empty()) counted.emplace(matches);
   ASSIGN_OR_RETURN(const EventCount total, log_.CountFailures(plan.query, counted, kMaxCount));
   response.set_total_count(static_cast<int32_t>(total.count));
@@ -140,7 +140,7 @@ absl::Status EventQueries::ListEvents(const ListEventsRequest& request,
 
 absl::Status EventQueries::GetEvent(const GetEventRequest& request, GetEventResponse& response,
                                     absl::FunctionRef<bool(const std::string& source)> may_query) {
-  absl::StatusOr<LogEventPtr> event;
+  absl::StatusOr<StoredEventPtr> event;
   switch (request.key_case()) {
     case GetEventRequest::kSequence:
       event = log_.Get(request.sequence());

@@ -44,7 +44,7 @@ absl::Status GetEvent(EventQueries& queries, const Caller& caller, const GetEven
                       GetEventResponse& response) {
   const absl::Status found = queries.GetEvent(
       request, response,
-      [&caller](const std::string& source) { return caller.MayQuietly(Right::kQuery, source); });
+      [&caller](const std::string& source) { return caller.HasRight(Right::kQuery, source); });
   if (!absl::IsNotFound(found) || !request.has_webhook()) return found;
   google::protobuf::RepeatedPtrField<std::string> sources;
   *sources.Add() = request.webhook().source();
@@ -61,13 +61,12 @@ absl::Status MayExplainEvent(const Caller& caller, const ExplainEventRequest& re
 absl::Status ExplainEvent(const ExplainQueries& queries, const Caller& caller,
                           const ExplainEventRequest& request, ExplainEventResponse& response) {
   const auto may_query = [&caller](const std::string& source) {
-    return caller.MayQuietly(Right::kQuery, source);
+    return caller.HasRight(Right::kQuery, source);
   };
   const auto may_look_at = [&caller](const std::string& subscription) {
-    return caller.MayLookAtQuietly(subscription);
+    return caller.HasInspectRight(subscription);
   };
-  RETURN_IF_ERROR(
-      queries.Explain(request, {may_query, may_look_at, caller.IsAdminQuietly()}, response));
+  RETURN_IF_ERROR(queries.Explain(request, {may_query, may_look_at, caller.IsAdmin()}, response));
   if (!request.has_webhook() || response.absence().cause() != Absence::CAUSE_NEVER_SEEN) {
     return absl::OkStatus();
   }

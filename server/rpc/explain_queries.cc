@@ -33,8 +33,8 @@ constexpr int kMaxQuarantined = 100;
 constexpr int kMaxRefused = 10;
 constexpr size_t kMaxRefusedLookedAt = 100;  // of all sources
 constexpr int kMaxSources = 1000;
-// Of all deliveries: a gRPC client takes 4 MiB by default. Attempts may fill half of it, so that they
-// take no other subscription's place.
+// Of all deliveries: a gRPC client takes 4 MiB by default. Attempts may fill half of it, so that
+// they take no other subscription's place.
 constexpr size_t kMaxBytes = 1 << 20;
 constexpr size_t kMaxBytesWithAttempts = kMaxBytes / 2;
 
@@ -65,7 +65,7 @@ absl::Status CheckRequest(const ExplainEventRequest& request) {
   return InvalidField("key", "is missing: set sequence, webhook or text");
 }
 
-OtherEvent ToOtherEvent(const LogEvent& event) {
+OtherEvent ToOtherEvent(const StoredEvent& event) {
   OtherEvent other;
   other.set_sequence(event.sequence);
   other.set_source(event.source);
@@ -111,7 +111,7 @@ const std::string& WebhookIdIn(const ExplainEventRequest& request) {
 absl::Status ExplainQueries::Explain(const Request& request, const ExplainView& view,
                                      Response& response) const {
   RETURN_IF_ERROR(CheckRequest(request));
-  ASSIGN_OR_RETURN(const LogEventPtr event, Find(request, view, response));
+  ASSIGN_OR_RETURN(const StoredEventPtr event, Find(request, view, response));
   if (event == nullptr) {
     RETURN_IF_ERROR(DescribeAbsence(request, view, response));
     if (response.absence().cause() != Absence::CAUSE_REMOVED) return absl::OkStatus();
@@ -122,39 +122,39 @@ absl::Status ExplainQueries::Explain(const Request& request, const ExplainView& 
   return DescribeDeliveries(request, view, event->sequence, event.get(), response);
 }
 
-absl::StatusOr<LogEventPtr> ExplainQueries::Find(const Request& request, const ExplainView& view,
-                                                 Response& response) const {
+absl::StatusOr<StoredEventPtr> ExplainQueries::Find(const Request& request, const ExplainView& view,
+                                                    Response& response) const {
   if (request.has_text()) return FindByText(request, view, response);
-  LogEventPtr event;
+  StoredEventPtr event;
   if (request.has_webhook()) {
-    absl::StatusOr<LogEventPtr> found =
+    absl::StatusOr<StoredEventPtr> found =
         context_.log.Find(request.webhook().source(), request.webhook().webhook_id());
-    if (absl::IsNotFound(found.status())) return LogEventPtr();
+    if (absl::IsNotFound(found.status())) return StoredEventPtr();
     RETURN_IF_ERROR(found.status());
     event = *std::move(found);
   } else {
     ASSIGN_OR_RETURN(event, Get(request.sequence(), request.include_raw_body()));
   }
-  return event != nullptr && view.may_query(event->source) ? event : LogEventPtr();
+  return event != nullptr && view.may_query(event->source) ? event : StoredEventPtr();
 }
 
-absl::StatusOr<LogEventPtr> ExplainQueries::Get(Sequence sequence, bool include_raw_body) const {
+absl::StatusOr<StoredEventPtr> ExplainQueries::Get(Sequence sequence, bool include_raw_body) const {
   if (!include_raw_body) return GetWithoutBody(context_.log, sequence);
-  absl::StatusOr<LogEventPtr> event = context_.log.Get(sequence);
-  if (absl::IsNotFound(event.status())) return LogEventPtr();
+  absl::StatusOr<StoredEventPtr> event = context_.log.Get(sequence);
+  if (absl::IsNotFound(event.status())) return StoredEventPtr();
   return event;
 }
 
-absl::StatusOr<LogEventPtr> ExplainQueries::FindByText(const Request& request,
-                                                       const ExplainView& view,
-                                                       Response& response) const {
+absl::StatusOr<StoredEventPtr> ExplainQueries::FindByText(const Request& request,
+                                                          const ExplainView& view,
+                                                          Response& response) const {
   std::vector<std::string> sources;
   for (LastWebhook& source : Sources()) sources.push_back(std::move(source.source));
   ASSIGN_OR_RETURN(
       const FoundEvents found,
       context_.lookups.FindByText(request.text(), sources, kMaxEvents, view.may_query));
-  LogEventPtr newest;
-  for (const LogEventPtr& event : found.events) {
+  StoredEventPtr newest;
+  for (const StoredEventPtr& event : found.events) {
     if (newest != nullptr) {
       *response.add_other_events() = ToOtherEvent(*event);
       continue;
@@ -167,7 +167,7 @@ absl::StatusOr<LogEventPtr> ExplainQueries::FindByText(const Request& request,
   return newest;
 }
 
-absl::Status ExplainQueries::DescribeArrival(const LogEvent& event, bool is_admin,
+absl::Status ExplainQueries::DescribeArrival(const StoredEvent& event, bool is_admin,
                                              Response& response) const {
   const absl::StatusOr<Arrival> known = context_.lookups.GetArrival(event.sequence);
   if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
@@ -189,7 +189,7 @@ absl::Status ExplainQueries::DescribeArrival(const LogEvent& event, bool is_admi
 }
 
 absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const ExplainView& view,
-                                                Sequence sequence, const LogEvent* event,
+                                                Sequence sequence, const StoredEvent* event,
                                                 Response& response) const {
   std::vector<std::shared_ptr<Subscription>> asked_for;
   RETURN_IF_ERROR(context_.subscriptions.CheckDecides());
@@ -246,12 +246,12 @@ absl::Status ExplainQueries::DescribeDeliveries(const Request& request, const Ex
 absl::Status ExplainQueries::DescribeAbsence(const Request& request, const ExplainView& view,
                                              Response& response) const {
   Absence& absence = *response.mutable_absence();
-  const LogPosition position = context_.log.Position();
+  const EventLogPosition position = context_.log.Position();
   absence.set_cause(Absence::CAUSE_NEVER_SEEN);
   absence.set_earliest_sequence(position.earliest);
   absence.set_head_sequence(position.head);
-  const absl::StatusOr<LogPage> oldest =
-      context_.log.Read(position.earliest - 1, [](const LogEvent&) { return true; },
+  const absl::StatusOr<EventPage> oldest =
+      context_.log.Read(position.earliest - 1, [](const StoredEvent&) { return true; },
                         {.max_events = 1, .max_scanned = 1});
   // Out of range: retention has just removed it.
   if (!oldest.ok() && !absl::IsOutOfRange(oldest.status())) return oldest.status();

@@ -59,18 +59,18 @@ class ExplainQueries {
   using Request = hookgate::v1::ExplainEventRequest;
   using Response = hookgate::v1::ExplainEventResponse;
 
-  // The event that the request names, null if the caller finds none; others of its text are put into
-  // `response`.
-  absl::StatusOr<LogEventPtr> Find(const Request& request, const ExplainView& view,
-                                   Response& response) const;
-  absl::StatusOr<LogEventPtr> FindByText(const Request& request, const ExplainView& view,
-                                         Response& response) const;
+  // The event that the request names, null if the caller finds none; others of its text are put
+  // into `response`.
+  absl::StatusOr<StoredEventPtr> Find(const Request& request, const ExplainView& view,
+                                      Response& response) const;
+  absl::StatusOr<StoredEventPtr> FindByText(const Request& request, const ExplainView& view,
+                                            Response& response) const;
   // Null if the log does not hold it.
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence, bool include_raw_body) const;
-  absl::Status DescribeArrival(const LogEvent& event, bool is_admin, Response& response) const;
+  absl::StatusOr<StoredEventPtr> Get(Sequence sequence, bool include_raw_body) const;
+  absl::Status DescribeArrival(const StoredEvent& event, bool is_admin, Response& response) const;
   // `event` is null if the log does not hold it any more.
   absl::Status DescribeDeliveries(const Request& request, const ExplainView& view,
-                                  Sequence sequence, const LogEvent* event,
+                                  Sequence sequence, const StoredEvent* event,
                                   Response& response) const;
   absl::Status DescribeAbsence(const Request& request, const ExplainView& view,
                                Response& response) const;

@@ -4,12 +4,12 @@
 
 namespace hookgate {
 
-absl::StatusOr<LogEventPtr> GetWithoutBody(EventLog& log, Sequence sequence) {
-  const absl::StatusOr<LogPage> page = log.Read(sequence - 1, [](const LogEvent&) { return true; },
-                                                {.max_events = 1, .max_scanned = 1});
-  if (absl::IsOutOfRange(page.status())) return LogEventPtr();  // Removed by retention.
+absl::StatusOr<StoredEventPtr> GetWithoutBody(EventLog& log, Sequence sequence) {
+  const absl::StatusOr<EventPage> page = log.Read(
+      sequence - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
+  if (absl::IsOutOfRange(page.status())) return StoredEventPtr();  // Removed by retention.
   RETURN_IF_ERROR(page.status());
-  if (page->events.empty() || page->events.front()->sequence != sequence) return LogEventPtr();
+  if (page->events.empty() || page->events.front()->sequence != sequence) return StoredEventPtr();
   return page->events.front();
 }
 

@@ -9,7 +9,7 @@ namespace hookgate {
 
 // As EventLog::Get, with an empty raw_body. Null if the log does not hold it (any more). Reads the
 // disk; its errors.
-absl::StatusOr<LogEventPtr> GetWithoutBody(EventLog& log, Sequence sequence);
+absl::StatusOr<StoredEventPtr> GetWithoutBody(EventLog& log, Sequence sequence);
 
 }  // namespace hookgate
 

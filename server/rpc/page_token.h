@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 
 namespace hookgate {
 
@@ -26,8 +26,8 @@ struct PageToken {
 // Stands for everything in a request that must not change between pages.
 uint64_t RequestFingerprint(absl::string_view request_bytes);
 
-// That of a request for a page of `list`. Requests of two lists may be the same bytes: the name keeps
-// a token of one from beginning the other in its middle.
+// That of a request for a page of `list`. Requests of two lists may be the same bytes: the name
+// keeps a token of one from beginning the other in its middle.
 template <typename Request>
 uint64_t ListFingerprint(absl::string_view list, Request request) {
   request.clear_page_size();
@@ -37,7 +37,7 @@ uint64_t ListFingerprint(absl::string_view list, Request request) {
 
 // Where a log is when a page of it is listed.
 struct LogPoint {
-  const LogHistory& history;
+  const EventLogHistory& history;
   Sequence head = 0;
 };
 LogPoint PointOf(const EventLog& log);

@@ -12,8 +12,8 @@ namespace hookgate {
 namespace {
 
 // A log that two processes have written: 1 to 9, and from 10 on.
-LogHistory SampleHistory(HistoryMark newest = 0xb) {
-  LogHistory history;
+EventLogHistory SampleHistory(HistoryMark newest = 0xb) {
+  EventLogHistory history;
   history.epoch = "00000000000000aa";
   history.sequences = Stretches({{1, 0xa}, {10, newest}});
   return history;
@@ -21,7 +21,7 @@ LogHistory SampleHistory(HistoryMark newest = 0xb) {
 
 class PageTokenTest : public testing::Test {
  protected:
-  const LogHistory history_ = SampleHistory();
+  const EventLogHistory history_ = SampleHistory();
   const LogPoint point_ = {history_, 12};
 };
 
@@ -43,7 +43,7 @@ TEST_F(PageTokenTest, ComesBackAsItWas) {
 TEST_F(PageTokenTest, TokenOfAnotherRequestOrLogIsRefused) {
   const std::string text = FormatPageToken(SampleToken(), point_, 7);
   EXPECT_EQ(FieldOf(ParsePageToken(text, point_, 8).status()), "page_token");
-  LogHistory other = SampleHistory();
+  EventLogHistory other = SampleHistory();
   other.epoch = "00000000000000bb";
   EXPECT_EQ(FieldOf(ParsePageToken(text, {other, 12}, 7).status()), "page_token");
 }
@@ -51,7 +51,7 @@ TEST_F(PageTokenTest, TokenOfAnotherRequestOrLogIsRefused) {
 // A list was continued over a log that had been put back in between, and mixed two histories.
 TEST_F(PageTokenTest, TokenOfAnotherHistoryIsRefused) {
   const std::string text = FormatPageToken(SampleToken(), point_, 7);
-  const LogHistory put_back = SampleHistory(/*newest=*/0xc);
+  const EventLogHistory put_back = SampleHistory(/*newest=*/0xc);
   EXPECT_EQ(FieldOf(ParsePageToken(text, {put_back, 9}, 7).status()), "page_token");
   EXPECT_EQ(FieldOf(ParsePageToken(text, {put_back, 20}, 7).status()), "page_token");
   // What both have in common is the same list.
@@ -59,8 +59,8 @@ TEST_F(PageTokenTest, TokenOfAnotherHistoryIsRefused) {
   EXPECT_TRUE(ParsePageToken(before, {put_back, 20}, 7).ok());
 }
 
-// A token of which one character had been copied wrongly was taken now and then, and the list went on
-// somewhere else, or was empty.
+// A token of which one character had been copied wrongly was taken now and then, and the list went
+// on somewhere else, or was empty.
 TEST_F(PageTokenTest, EveryChangeOfOneCharacterIsRefused) {
   const std::string text = FormatPageToken(SampleToken(), point_, 7);
   for (size_t i = 0; i < text.size(); ++i) {

@@ -67,7 +67,7 @@ absl::Status PullCall::Attach() {
     subscription_ = subscription;
   }
   ASSIGN_OR_RETURN(
-      const StreamId stream,
+      const AttachmentId stream,
       subscription->Attach(request_.consumer_name(),
                            {.max_messages = request_.max_events(), .max_bytes = kMaxHeldBytes},
                            request_.include_raw_body(), shared_from_this()));
@@ -82,7 +82,7 @@ absl::Status PullCall::Attach() {
   if (ended) {
     subscription->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/taken);
   } else if (wait > absl::ZeroDuration()) {
-    context_.watch.Await(HeadWatch::kWhateverTheHead, end, shared_from_this());
+    context_.watch.Await(HeadWatch::kTimerOnly, end, shared_from_this());
   } else {
     EndIfNone(*subscription, stream);
   }
@@ -95,7 +95,7 @@ void PullCall::OnEnd(const absl::Status& status) { End(status); }
 
 void PullCall::Wake() {
   std::shared_ptr<Subscription> subscription;
-  StreamId stream = 0;
+  AttachmentId stream = 0;
   {
     absl::MutexLock lock(&mu_);
     if (ended_) return;
@@ -106,7 +106,7 @@ void PullCall::Wake() {
 }
 
 // "None" is true only if somebody has looked since the call came.
-void PullCall::EndIfNone(Subscription& subscription, StreamId stream) {
+void PullCall::EndIfNone(Subscription& subscription, AttachmentId stream) {
   subscription.TellIfNone(
       stream, [self = shared_from_this()](const absl::Status& status) { self->End(status); });
 }
@@ -122,7 +122,7 @@ void PullCall::OnGoAway() { Drain(absl::ZeroDuration()); }
 
 void PullCall::End(const absl::Status& status, const std::vector<Delivery>& deliveries) {
   std::shared_ptr<Subscription> subscription;
-  StreamId stream = 0;
+  AttachmentId stream = 0;
   {
     absl::MutexLock lock(&mu_);
     if (ended_) return;

@@ -48,7 +48,7 @@ class PullCall final : public CallHandler,
  private:
   absl::Status Attach() ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the call without deliveries, if there are none for it.
-  void EndIfNone(Subscription& subscription, StreamId stream);
+  void EndIfNone(Subscription& subscription, AttachmentId stream);
   // The first end counts.
   void End(const absl::Status& status, const std::vector<Delivery>& deliveries = {})
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -63,7 +63,7 @@ class PullCall final : public CallHandler,
 
   absl::Mutex mu_;
   std::shared_ptr<Subscription> subscription_ ABSL_GUARDED_BY(mu_);
-  StreamId stream_ ABSL_GUARDED_BY(mu_) = 0;            // 0: not attached
+  AttachmentId stream_ ABSL_GUARDED_BY(mu_) = 0;        // 0: not attached
   std::vector<DeliveryId> taken_ ABSL_GUARDED_BY(mu_);  // what the answer delivers
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   Message response_ ABSL_GUARDED_BY(mu_);  // to be sent

@@ -134,7 +134,7 @@ void QuarantineQueries::RetryNext(RetryCall call) {
   if (at == call.request.ids_size()) return std::move(call.finish)(absl::OkStatus());
   const int64_t id = call.request.ids(at);
   auto& result = *call.response.add_results();
-  absl::StatusOr<std::unique_ptr<LogEvent>> event = EventOf(id, result);
+  absl::StatusOr<std::unique_ptr<StoredEvent>> event = EventOf(id, result);
   if (!event.ok()) return std::move(call.finish)(event.status());
   const auto go_on = [this](RetryCall& call) {
     executor_.Post([this, call = std::move(call)]() mutable { RetryNext(std::move(call)); });
@@ -159,7 +159,7 @@ void QuarantineQueries::RetryNext(RetryCall call) {
       });
 }
 
-absl::StatusOr<std::unique_ptr<LogEvent>> QuarantineQueries::EventOf(
+absl::StatusOr<std::unique_ptr<StoredEvent>> QuarantineQueries::EventOf(
     int64_t id, RetryQuarantinedResponse::Result& result) {
   result.set_id(id);
   absl::StatusOr<QuarantineEntry> entry = quarantine_.GetQuarantined(id);

@@ -52,7 +52,7 @@ class QuarantineQueries {
   void RetryNext(RetryCall call);
   void DiscardNext(DiscardCall call);
   // The event of an entry; null if there is none, which `result` then says. An error is the log's.
-  absl::StatusOr<std::unique_ptr<LogEvent>> EventOf(
+  absl::StatusOr<std::unique_ptr<StoredEvent>> EventOf(
       int64_t id, hookgate::v1::RetryQuarantinedResponse::Result& result);
 
   QuarantineLog& quarantine_;

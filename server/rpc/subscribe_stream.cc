@@ -75,7 +75,8 @@ absl::Status SubscribeStream::Start(SubscribeRequest request) {
   // Rights may have changed before the registry held the stream.
   RETURN_IF_ERROR(caller_->CheckSources(Right::kSubscribe, request.filter().sources()));
   if (!request.has_start_position()) {
-    // Before it waits: there may be as many of them as streams, and each may be as large as a request.
+    // Before it waits: there may be as many of them as streams, and each may be as large as a
+    // request.
     RETURN_IF_ERROR(SubscribeSettings::Check(request));
     PostFindStart(std::move(request),
                   context_->clock.MonotonicNow() + context_->cursors_ahead.patience);
@@ -164,7 +165,7 @@ SubscribeStream::Notes& SubscribeStream::notes() {
 
 Message SubscribeStream::NextMessage() {
   while (state_ == State::kStarted) {
-    const absl::Status heard = HearNotes();
+    const absl::Status heard = TakePendingRequests();
     if (!heard.ok()) {
       End(heard);
       return nullptr;
@@ -233,7 +234,7 @@ void SubscribeStream::CountIfBehind(int64_t head, StreamsBehind& behind) {
   if (opened_ != nullptr && IsBehind(head - position_)) ++behind.subscribe;
 }
 
-absl::Status SubscribeStream::HearNotes() {
+absl::Status SubscribeStream::TakePendingRequests() {
   std::unique_ptr<Notes> heard;
   {
     absl::MutexLock lock(&mu_);

@@ -103,7 +103,7 @@ class SubscribeStream final : public CallHandler,
       ABSL_LOCKS_EXCLUDED(mu_);
   void AwaitStart();
   void Open(SubscribeSettings settings);
-  absl::Status HearNotes() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
+  absl::Status TakePendingRequests() ABSL_LOCKS_EXCLUDED(mu_);  // an error ends the stream
   void StartReading();
   bool IsBehind(int64_t lag) const { return !caught_up_ || lag > kMaxLiveLag; }
   bool Rest(const SubscribeSession::Step& step);  // false: there is something to do
@@ -114,8 +114,8 @@ class SubscribeStream final : public CallHandler,
   // Constant after construction.
   const std::shared_ptr<Call> call_;
   const std::shared_ptr<const Caller> caller_;
-  // Shared: who reads for the stream may be about to do so when the server, and the service with it,
-  // ends.
+  // Shared: who reads for the stream may be about to do so when the server, and the service with
+  // it, ends.
   const std::shared_ptr<const StreamContext> context_;
   const absl::Time open_time_;
   std::string client_name_;  // constant once the registry holds the stream

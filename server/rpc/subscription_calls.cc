@@ -326,7 +326,7 @@ absl::Status SubscriptionCalls::ListDeliveries(const v1::ListDeliveriesRequest& 
     v1::ListedDelivery entry;
     entry.set_sequence(delivery.sequence);
     *entry.mutable_delivery() = ToProto(delivery.explanation);
-    ASSIGN_OR_RETURN(const LogEventPtr event, GetWithoutBody(log_, delivery.sequence));
+    ASSIGN_OR_RETURN(const StoredEventPtr event, GetWithoutBody(log_, delivery.sequence));
     if (event != nullptr) {
       entry.set_source(event->source);
       entry.set_type(event->type);
@@ -373,7 +373,7 @@ absl::Status SubscriptionCalls::ListDeadLetters(const hookgate::v1::ListDeadLett
   for (const DeadEvent& dead : page) {
     hookgate::v1::DeadLetter entry = ToProto(dead);
     if (include_events) {
-      ASSIGN_OR_RETURN(const LogEventPtr event, GetWithoutBody(log_, dead.sequence));
+      ASSIGN_OR_RETURN(const StoredEventPtr event, GetWithoutBody(log_, dead.sequence));
       if (event != nullptr) {
         *entry.mutable_event() = ToProto(*event, log_.history(), /*include_raw_body=*/false);
       }

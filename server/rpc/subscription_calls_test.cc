@@ -25,12 +25,12 @@ class BodilessLog : public ForwardingLog {
  public:
   using ForwardingLog::ForwardingLog;
 
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override {
+  absl::StatusOr<EventPage> Read(Sequence after, EventPredicate matches,
+                                 const ReadLimits& limits) override {
     EXPECT_FALSE(limits.include_raw_body);
     return ForwardingLog::Read(after, matches, limits);
   }
-  absl::StatusOr<LogEventPtr> Get(Sequence sequence) override {
+  absl::StatusOr<StoredEventPtr> Get(Sequence sequence) override {
     ADD_FAILURE() << "event " << sequence << " was read with its body";
     return ForwardingLog::Get(sequence);
   }

@@ -46,7 +46,7 @@ absl::Status MayConsume(const Caller& caller, const Request& request) {
 
 absl::Status MayLookAt(const Caller& caller, const v1::GetSubscriptionRequest& request) {
   RETURN_IF_ERROR(CheckName(request));
-  return caller.CheckLookAt(request.name());
+  return caller.CheckInspect(request.name());
 }
 
 absl::Status MayLookAtAll(const Caller& caller, const v1::ListSubscriptionsRequest&) {

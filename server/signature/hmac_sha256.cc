@@ -64,7 +64,7 @@ class HmacSha256Key::Contexts {
         free_.pop_back();
       }
     }
-    // Without a key: begins anew with the one that it has.
+    // Without a key: begins again with the one that it has.
     if (context == nullptr || EVP_MAC_init(context.get(), nullptr, 0, nullptr) != 1) DieOfOpenSsl();
     return context;
   }

@@ -75,14 +75,14 @@ class Database {
   // it fails, the file is as long as before.
   absl::Status ReserveWal(int64_t bytes);
 
-  // Has the file of the write-ahead log cut to `bytes` when it begins anew and is longer. On the
+  // Has the file of the write-ahead log cut to `bytes` when it begins again and is longer. On the
   // connection that writes.
   absl::Status LimitWal(int64_t bytes);
 
   enum class CheckpointMode {
     kPassive,   // moves what it can into the database without waiting for anybody
     kRestart,   // moves everything, waiting a moment for readers; the next commit begins the
-                // write-ahead log anew, in the same place of the same file
+                // write-ahead log again, in the same place of the same file
     kTruncate,  // moves everything, waiting for readers, and makes the file empty
   };
   // The pages of the write-ahead log that are not in the database yet. UNAVAILABLE if the wait was

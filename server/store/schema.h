@@ -13,12 +13,13 @@
 //             with; repeats of one count up. webhook_id: eventlog/quarantine_key.h.
 //             touch: grows with each webhook that is put in or repeated, so that the entries have
 //             an order that no clock decides.
-//             trace: serialised hookgate.v1.Event with its trace fields alone; empty: none. An index
-//             has it once more, so that a listing reads no bodies.
+//             trace: serialised hookgate.v1.Event with its trace fields alone; empty: none. An
+//             index has it once more, so that a listing reads no bodies.
 // subscriptions
 //             One row a durable subscription. position: everything up to it that matched was taken
-//             for delivery. settings: serialised hookgate.v1.SubscriptionSettings. etag: random, made
-//             with each change by an operator. pause_time_us: since when it is paused; 0: it is not.
+//             for delivery. settings: serialised hookgate.v1.SubscriptionSettings. etag: random,
+//             made with each change by an operator. pause_time_us: since when it is paused; 0: it
+//             is not.
 // unsettled_events
 //             What was taken for delivery and is neither acked nor dead: with `position`, all that
 //             a subscription still owes. void_delivery: of one that was asked for again, the last
@@ -39,10 +40,11 @@
 //             The latest receive_time among the events of each full block of 1,024 sequences. See
 //             eventlog/receive_times.h.
 // age_marks, age_clock
-//             What was stored by when, in time that the log was open. See eventlog/log_ages.h.
-// stretches   One row a process that appended: the sequence of its first event, and its random mark.
+//             What was stored by when, in time that the log was open. See eventlog/event_ages.h.
+// stretches   One row a process that appended: the sequence of its first event, and its random
+// mark.
 //             Written with that event; removed once retention is past the stretch. See
-//             eventlog/log_history.h.
+//             eventlog/event_log_history.h.
 // delivery_stretches
 //             The same for the deliveries of a subscription, the newest 16; written when the log is
 //             opened and when the subscription is created.
@@ -51,9 +53,10 @@
 // status_counters, source_status, secret_status
 //             How many webhooks became what, and what is known of each source and each of its
 //             secrets. tag: 16 bits of a salted hash of the key, which tell it from another key of
-//             the same name. generation: of two secrets, the newer one has the higher. webhooks, webhooks_then: counts of the source's webhooks. absent_us:
-//             for how long the config has not had it while the log was open. Written beside what
-//             else is committed, once a second at most. See status/status_book.h.
+//             the same name. generation: of two secrets, the newer one has the higher. webhooks,
+//             webhooks_then: counts of the source's webhooks. absent_us: for how long the config
+//             has not had it while the log was open. Written beside what else is committed, once a
+//             second at most. See status/status_book.h.
 // delivery_history
 //             One row an event and subscription, once an attempt has ended. id: grows with each
 //             change of a row, which is replaced then. outcome, attempts: see
@@ -67,18 +70,18 @@
 //             last if that is another again, otherwise empty. touch: as in quarantine, and of the
 //             same numbers. bytes: of both. Stays when its event goes.
 // replica     No row, or one: this log is a replica of a cluster's. genesis: of the replicated log.
-//             applied, term, writer, hash: the last record whose changes this database holds, written
-//             with them (replication/record_tail.h). Of this replica alone.
+//             applied, term, writer, hash: the last record whose changes this database holds,
+//             written with them (replication/record_tail.h). Of this replica alone.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
-// Times are microseconds since the Unix epoch; 0 where there is none yet. A crash leaves whole transactions: a group of
-// appended events is there or is not.
+// Times are microseconds since the Unix epoch; 0 where there is none yet. A crash leaves whole
+// transactions: a group of appended events is there or is not.
 //
 // Replicas of a cluster share the rows of most tables (eventlog/replicated_tables.h): what one
 // writes, another applies, by the names of tables and columns, which are therefore for ever. A
-// column that comes later has a default. From version 5 on, a step that changes rows of these tables
-// would have each replica decide for itself: let the leader write it instead.
+// column that comes later has a default. From version 5 on, a step that changes rows of these
+// tables would have each replica decide for itself: let the leader write it instead.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 

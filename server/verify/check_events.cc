@@ -62,7 +62,7 @@ std::string Name(int64_t sequence) { return absl::StrCat("event ", sequence); }
 class EventChecker {
  public:
   EventChecker(const WebhookIndex& webhooks, Statement& webhook_page, TextChecker& texts,
-               Statement& block, LogReport& report, Findings& findings)
+               Statement& block, VerifyReport& report, Findings& findings)
       : webhooks_(webhooks),
         webhook_page_(webhook_page),
         texts_(texts),
@@ -239,13 +239,13 @@ class EventChecker {
   Statement& block_;
   int64_t block_number_ = -1;
   absl::Time block_latest_;
-  LogReport& report_;
+  VerifyReport& report_;
   Findings& findings_;
   int64_t expected_;  // the next sequence
 };
 
 absl::Status ReadEvents(Database& database, const std::function<void(absl::string_view)>& progress,
-                        LogReport& report, Findings& findings) {
+                        VerifyReport& report, Findings& findings) {
   ASSIGN_OR_RETURN(const auto webhooks,
                    WebhookIndex::Open(database, {report.earliest_sequence, report.head_sequence},
                                       WebhookIndex::kEntriesPerRun, /*may_write=*/false));
@@ -280,7 +280,7 @@ absl::Status FindDuplicates(Database& database, Findings& findings) {
 }  // namespace
 
 void CheckEvents(Database& database, const std::function<void(absl::string_view)>& progress,
-                 LogReport& report, Findings& findings) {
+                 VerifyReport& report, Findings& findings) {
   absl::Status status = ReadEvents(database, progress, report, findings);
   if (!status.ok()) {
     findings.Add("events", absl::StrCat("reading ended after ", report.events,

@@ -8,14 +8,14 @@
 #include "absl/strings/string_view.h"
 #include "server/store/database.h"
 #include "server/verify/findings.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 
 namespace hookgate {
 
 // REQUIRES: `report.earliest_sequence` and `report.head_sequence` are as the log says.
 // Fills in the counts of events. What cannot be read any further is a finding.
 void CheckEvents(Database& database, const std::function<void(absl::string_view)>& progress,
-                 LogReport& report, Findings& findings);
+                 VerifyReport& report, Findings& findings);
 
 }  // namespace hookgate
 

@@ -92,7 +92,7 @@ std::string SubscriptionName(absl::string_view name) {
   return absl::StrCat("subscription ", absl::Utf8SafeCHexEscape(name));
 }
 
-void CheckSubscription(const Statement& row, const LogReport& report, Findings& findings) {
+void CheckSubscription(const Statement& row, const VerifyReport& report, Findings& findings) {
   const std::string where = SubscriptionName(row.ColumnText(1));
   const absl::string_view settings = row.ColumnBlob(2);
   hookgate::v1::SubscriptionSettings parsed;
@@ -144,7 +144,7 @@ struct OwedRow {
 
 // What holds for both. An event below the earliest has been removed by retention: a dead letter
 // outlives it, and what was unsettled is counted as lost at the next start.
-void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& report,
+void CheckOwed(const OwedRow& row, absl::string_view kind, const VerifyReport& report,
                Findings& findings) {
   if (!row.has_subscription) {
     findings.Add(absl::StrCat("subscription #", row.subscription),
@@ -171,7 +171,7 @@ void CheckOwed(const OwedRow& row, absl::string_view kind, const LogReport& repo
   }
 }
 
-void CheckUnsettled(const OwedRow& row, const LogReport& report, Findings& findings) {
+void CheckUnsettled(const OwedRow& row, const VerifyReport& report, Findings& findings) {
   CheckOwed(row, "unsettled", report, findings);
   if (!row.has_subscription) return;
   if (row.sequence > row.position && row.cause != kRedriven) {
@@ -187,7 +187,7 @@ void CheckUnsettled(const OwedRow& row, const LogReport& report, Findings& findi
 }
 
 // What is remembered of one event.
-void CheckHistory(const Statement& row, const LogReport& report, Findings& findings) {
+void CheckHistory(const Statement& row, const VerifyReport& report, Findings& findings) {
   const int64_t sequence = row.ColumnInt(0);
   const auto add = [&](absl::string_view what) {
     findings.Add(SubscriptionName(row.ColumnText(kHistoryName)),
@@ -212,7 +212,7 @@ void CheckHistory(const Statement& row, const LogReport& report, Findings& findi
   }
 }
 
-void CheckMove(const Statement& row, const LogReport& report, Findings& findings) {
+void CheckMove(const Statement& row, const VerifyReport& report, Findings& findings) {
   const std::string where = SubscriptionName(row.ColumnText(0));
   if (row.ColumnInt(1) == 0) findings.Add(where, "does not exist, but has moves");
   const auto kind = static_cast<SubscriptionMove::Kind>(row.ColumnInt(2));
@@ -250,7 +250,7 @@ void CheckJob(const Statement& row, Findings& findings) {
 
 }  // namespace
 
-void CheckQuarantine(Database& database, LogReport& report, Findings& findings) {
+void CheckQuarantine(Database& database, VerifyReport& report, Findings& findings) {
   ForEachRow(database, kQuarantine, "quarantine", findings, [&](const Statement& row) {
     ++report.quarantined;
     const std::string where = absl::StrCat("quarantine entry ", row.ColumnInt(0));
@@ -262,7 +262,7 @@ void CheckQuarantine(Database& database, LogReport& report, Findings& findings) 
   });
 }
 
-void CheckConflicts(Database& database, LogReport& report, Findings& findings) {
+void CheckConflicts(Database& database, VerifyReport& report, Findings& findings) {
   ForEachRow(database, kConflicts, "conflicts", findings, [&](const Statement& row) {
     ++report.conflicts;
     const std::string where = absl::StrCat("conflict of event ", row.ColumnInt(0));
@@ -277,7 +277,7 @@ void CheckConflicts(Database& database, LogReport& report, Findings& findings) {
   });
 }
 
-void CheckSubscriptions(Database& database, LogReport& report, Findings& findings) {
+void CheckSubscriptions(Database& database, VerifyReport& report, Findings& findings) {
   ForEachRow(database, kSubscriptions, "subscriptions", findings, [&](const Statement& row) {
     ++report.subscriptions;
     CheckSubscription(row, report, findings);

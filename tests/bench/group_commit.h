@@ -22,7 +22,7 @@ class GroupCommitter {
   // On the committer's thread: the first `count` entries are durable.
   using Committed = std::function<void(size_t count)>;
 
-  // The file is in `folder`, and has its length already; it begins anew when it is full.
+  // The file is in `folder`, and has its length already; it begins again when it is full.
   GroupCommitter(const std::string& folder, Committed committed);
   // Commits what is left.
   ~GroupCommitter();

@@ -1,5 +1,6 @@
-// How replicas come and go: a gateway that was alone becomes a cluster, a replica begins with a copy
-// of another one's log, and the engine loses all that it had. On real processes and PostgreSQL.
+// How replicas come and go: a gateway that was alone becomes a cluster, a replica begins with a
+// copy of another one's log, and the engine loses all that it had. On real processes and
+// PostgreSQL.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -127,8 +128,8 @@ TEST_F(ClusterLifeTest, AGatewayThatWasAloneBecomesACluster) {
   EXPECT_EQ(CountEvents(*a), 9u);
 }
 
-// Who was away for longer than the log is kept says so, and goes on with a copy of another one, which
-// runs meanwhile; what a copy lacks is not thrown away in passing.
+// Who was away for longer than the log is kept says so, and goes on with a copy of another one,
+// which runs meanwhile; what a copy lacks is not thrown away in passing.
 TEST_F(ClusterLifeTest, AReplicaIsReseededWithTheSnapshotOfAnother) {
   const std::string a_config = ConfigOf("a");
   const std::string b_config = ConfigOf("b");
@@ -193,7 +194,7 @@ TEST_F(ClusterLifeTest, AClusterGoesOnWhereTheEngineLostItsLog) {
   postgres_->Execute(0, "drop table hookgate_log_hooks, hookgate_identity_hooks");
 
   EXPECT_THAT(Refusal(b_dir_, {b_config}), HasSubstr("cluster hooks: "));
-  // The one that is furthest founds it anew; the other one takes a copy.
+  // The one that is furthest founds it again; the other one takes a copy.
   b = HookgatedProcess::Start(b_dir_, {b_config, "--found_cluster"});
   EXPECT_THAT(Store(*b, "wh_7"), HasSubstr("\"sequence\":\"7\""));
   EXPECT_THAT(Store(*b, "wh_3"), HasSubstr("\"sequence\":\"3\"")) << "a repeat";

@@ -215,7 +215,7 @@ TEST(JetStreamLossTest, WipedMajorityIsRefusedAsBehind) {
   for (int server = 0; server < 3; ++server) cluster->Kill(server);
   cluster->WipeDisk(0);
   cluster->WipeDisk(1);
-  // The two begin anew before the third is back.
+  // The two begin again before the third is back.
   ASSERT_TRUE(cluster->StartAgain(0));
   ASSERT_TRUE(cluster->StartAgain(1));
   ASSERT_TRUE(cluster->StartAgain(2));
@@ -228,7 +228,7 @@ TEST(JetStreamLossTest, WipedMajorityIsRefusedAsBehind) {
     }
   }
   // If the third was elected, nothing is lost; else it is refused, by whichever name: the log is
-  // shorter, or it was made anew.
+  // shorter, or it was made again.
   if (result.outcome != CompareAppendOutcome::kAppended) {
     EXPECT_EQ(result.outcome, CompareAppendOutcome::kRefused);
     EXPECT_THAT(

@@ -36,9 +36,9 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 // What senders were answered and subscribers were sent: sequence to webhook-id. Thread-safe.
 class Promises final : public CommitListener {
  public:
-  void OnCommit(absl::Span<const LogEventPtr> events) override {
+  void OnCommit(absl::Span<const StoredEventPtr> events) override {
     absl::MutexLock lock(&mu_);
-    for (const LogEventPtr& event : events) promised_[event->sequence] = event->webhook_id;
+    for (const StoredEventPtr& event : events) promised_[event->sequence] = event->webhook_id;
   }
   void Answered(Sequence sequence, const std::string& webhook_id) {
     absl::MutexLock lock(&mu_);
@@ -90,8 +90,8 @@ class LogUnderPowerCuts {
       if (Choose(0, 19) == 0) Trim(log);
     }
   }
-  std::unique_ptr<LogEvent> NewEvent() {
-    auto event = std::make_unique<LogEvent>();
+  std::unique_ptr<StoredEvent> NewEvent() {
+    auto event = std::make_unique<StoredEvent>();
     event->source = "openai";
     event->webhook_id = absl::StrCat("wh_", ++last_id_);
     event->type = "batch.failed";
@@ -102,7 +102,7 @@ class LogUnderPowerCuts {
     return event;
   }
   void AppendLater(SqliteEventLog& log, absl::Notification* done = nullptr) {
-    std::unique_ptr<LogEvent> event = NewEvent();
+    std::unique_ptr<StoredEvent> event = NewEvent();
     log.Append(std::move(event),
                [this, id = event_id(), done](const absl::StatusOr<AppendResult>& result) {
                  if (result.ok()) promises_.Answered(result->sequence, id);
@@ -117,7 +117,7 @@ class LogUnderPowerCuts {
   std::string event_id() const { return absl::StrCat("wh_", last_id_); }
   // Some of the oldest go, as by retention.
   void Trim(SqliteEventLog& log) {
-    const LogPosition position = log.Position();
+    const EventLogPosition position = log.Position();
     if (position.head < position.earliest) return;
     const Sequence last = Choose(position.earliest, position.head);
     may_be_gone_ = std::max(may_be_gone_, last);
@@ -135,7 +135,7 @@ class LogUnderPowerCuts {
       if (epoch_.empty()) epoch_ = log.epoch();
       EXPECT_EQ(log.epoch(), epoch_) << "cursors that were given are worth nothing";
     }
-    const LogPosition position = log.Position();
+    const EventLogPosition position = log.Position();
     EXPECT_LE(position.earliest, may_be_gone_ + 1) << "more was trimmed than was asked for";
     for (const auto& [sequence, webhook_id] : promised) {
       if (sequence < position.earliest) continue;
@@ -146,10 +146,10 @@ class LogUnderPowerCuts {
     Sequence expected = position.earliest;
     while (expected <= position.head) {
       const auto page =
-          log.Read(expected - 1, [](const LogEvent&) { return true; }, {.max_bytes = 1 << 30});
+          log.Read(expected - 1, [](const StoredEvent&) { return true; }, {.max_bytes = 1 << 30});
       ASSERT_TRUE(page.ok()) << page.status();
       ASSERT_FALSE(page->events.empty()) << "a hole at " << expected;
-      for (const LogEventPtr& event : page->events) {
+      for (const StoredEventPtr& event : page->events) {
         ASSERT_EQ(event->sequence, expected++);
         const auto found = log.Find(event->source, event->webhook_id);
         ASSERT_TRUE(found.ok()) << "a repeat would be stored again: " << found.status();

@@ -17,7 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/faulty_machine.h"
 #include "tests/support/hookgated_process.h"
@@ -101,7 +101,7 @@ class SickDiskTest : public testing::Test {
     }
     for (const std::string& id : answered_) EXPECT_EQ(stored[id], 1) << id;
     gateway_->Kill();
-    const auto report = VerifyLog({.data_dir = folder_});
+    const auto report = VerifyEventLog({.data_dir = folder_});
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_EQ(report->total_findings, 0) << ReportText(*report);
   }
@@ -188,7 +188,7 @@ TEST_F(SickDiskTest, FailedSyncRefusesUntilARestart) {
   ExpectAllThere();
 }
 
-// What the process before has left must be written anew before anything is added to it, which a
+// What the process before has left must be written again before anything is added to it, which a
 // full disk refuses.
 TEST_F(SickDiskTest, StartOnAFullDiskServesReadersAndRefusesWebhooksUntilThereIsRoom) {
   ExpectStored();
@@ -292,7 +292,7 @@ TEST_F(SickDiskTest, DamagedIndexesAreNoticedWhenTheyAreNeeded) {
     ExpectRefused(body);
     ExpectNotReadyBecause("malformed");
     gateway_->Kill();
-    const auto report = VerifyLog({.data_dir = folder_});
+    const auto report = VerifyEventLog({.data_dir = folder_});
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_GT(report->total_findings, 0);
     std::ofstream(path(), std::ios::binary | std::ios::trunc) << sound;

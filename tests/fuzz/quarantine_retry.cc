@@ -36,7 +36,7 @@ class OneEntry final : public QuarantineLog {
     entry_.webhook.raw_body = std::move(body);
   }
 
-  const LogEvent* released() const { return released_.get(); }
+  const StoredEvent* released() const { return released_.get(); }
 
   absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantined(absl::string_view, int64_t,
                                                                int64_t) override {
@@ -55,7 +55,8 @@ class OneEntry final : public QuarantineLog {
     }
     return std::vector<QuarantineEntry>{entry_};
   }
-  void ReleaseQuarantined(int64_t id, std::unique_ptr<LogEvent> event, ReleaseDone done) override {
+  void ReleaseQuarantined(int64_t id, std::unique_ptr<StoredEvent> event,
+                          ReleaseDone done) override {
     if (id != kId || released_ != nullptr) return std::move(done)(QuarantineEntryNotFound(id));
     released_ = std::move(event);
     std::move(done)(AppendResult{.outcome = AppendResult::Outcome::kStored, .sequence = 1});
@@ -67,7 +68,7 @@ class OneEntry final : public QuarantineLog {
 
  private:
   QuarantineEntry entry_;
-  std::unique_ptr<LogEvent> released_;
+  std::unique_ptr<StoredEvent> released_;
 };
 
 RetryQuarantinedResponse::Result Retry(QuarantineQueries& queries) {
@@ -81,7 +82,7 @@ RetryQuarantinedResponse::Result Retry(QuarantineQueries& queries) {
   return response.results(0);
 }
 
-void CheckReleased(const LogEvent& released, const std::string& body) {
+void CheckReleased(const StoredEvent& released, const std::string& body) {
   Expect(released.raw_body == body, "the body whole", body);
   Expect(released.source == "openai" && released.webhook_id == "wh_1", "its own id", body);
   hookgate::v1::Event envelope;

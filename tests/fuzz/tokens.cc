@@ -10,7 +10,7 @@
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
 #include "server/delivery/delivery_id.h"
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/rpc/page_token.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/temporary_log.h"
@@ -40,7 +40,7 @@ void CheckCursor(absl::string_view text) {
     const std::string written = FormatCursor(Log().history(), *sequence);
     const std::string without_mark = absl::StrCat(Log().epoch(), "-", *sequence);
     Expect(text == written || text == without_mark, "two texts a cursor", text);
-    const LogPosition position = Log().Position();
+    const EventLogPosition position = Log().Position();
     Expect(*sequence + 1 >= position.earliest && *sequence <= position.head, "in the log", text);
     return;
   }
@@ -58,8 +58,8 @@ void CheckCursor(absl::string_view text) {
 }
 
 // Ends at sequence 9.
-const LogHistory& History() {
-  static const LogHistory& history = *new LogHistory{
+const EventLogHistory& History() {
+  static const EventLogHistory& history = *new EventLogHistory{
       .epoch = kEpoch, .mark = kMark, .sequences = Stretches({{1, 0xa}, {5, kMark}})};
   return history;
 }

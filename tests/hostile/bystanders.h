@@ -1,5 +1,5 @@
 // Honest peers of a gateway while others attack it: a sender of webhooks, a subscriber that counts
-// on its heartbeats, and one client after the other that comes anew.
+// on its heartbeats, and one client after the other that comes again.
 #ifndef HOOKGATE_TESTS_HOSTILE_BYSTANDERS_H_
 #define HOOKGATE_TESTS_HOSTILE_BYSTANDERS_H_
 
@@ -28,7 +28,7 @@ class Bystanders {
     std::vector<absl::Duration> webhooks;  // from when each was due to its 200
     int64_t heartbeats = 0;
     absl::Duration longest_silence;  // between two heartbeats, or since the last one
-    int64_t calls = 0;               // of clients that came anew: connect, ask, go
+    int64_t calls = 0;               // of clients that came again: connect, ask, go
     absl::Duration longest_call;
     std::vector<std::string> complaints;  // whatever went wrong, in words
 

@@ -415,7 +415,7 @@ TEST_F(MetricsTest, WhatBecomesOfASubscriptionsEventsIsCounted) {
   const Scraped deleted = Scrape();
   EXPECT_FALSE(deleted.Mentions("subscription=\"mail\""));
   EXPECT_EQ(deleted.Value("hookgate_subscriptions"), 0);
-  // One of the same name begins anew.
+  // One of the same name begins again.
   Create("mail");
   EXPECT_EQ(Scrape().Value(Settled("mail", "acked")), 0);
 }
@@ -464,8 +464,8 @@ TEST_F(MetricsTest, StreamsPullsAndUnaryCallsAreCounted) {
   EXPECT_EQ(calls("EventService/GetEvent", "NOT_FOUND"), -1);
 }
 
-// Somebody held the database, and everything that asked it waited: the one moment in which a scrape is
-// needed.
+// Somebody held the database, and everything that asked it waited: the one moment in which a scrape
+// is needed.
 TEST_F(MetricsTest, AScrapeIsAnsweredWhileTheDatabaseIsLocked) {
   Start();
   Create("mail");

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 #include "tests/bench/process_usage.h"
 #include "tests/soak/consumer.h"
 #include "tests/soak/life.h"
@@ -246,7 +246,7 @@ void Soak::LastLook() {
 }
 
 void Soak::Verify() {
-  const auto report = VerifyLog({.data_dir = plan_.data_dir});
+  const auto report = VerifyEventLog({.data_dir = plan_.data_dir});
   if (!report.ok()) {
     ledger_.NoteFinding(
         absl::StrCat("the log could not be verified: ", std::string(report.status().message())));

@@ -50,7 +50,7 @@ Function Next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-// Not the shared memory: a start makes it anew, in the place that it has just freed.
+// Not the shared memory: a start makes it again, in the place that it has just freed.
 bool IsOfLog(const char* path) {
   const size_t length = strlen(path);
   if (length >= 4 && strcmp(path + length - 4, "-shm") == 0) return false;

@@ -42,8 +42,8 @@ class HeldLog final : public ForwardingLog {
     return reads_;
   }
 
-  absl::StatusOr<LogPage> Read(Sequence after, LogPredicate matches,
-                               const ReadLimits& limits) override {
+  absl::StatusOr<EventPage> Read(Sequence after, EventPredicate matches,
+                                 const ReadLimits& limits) override {
     {
       absl::MutexLock lock(&mu_);
       reads_.push_back({after, limits});
@@ -51,7 +51,7 @@ class HeldLog final : public ForwardingLog {
     Wait();
     return ForwardingLog::Read(after, matches, limits);
   }
-  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<LogPredicate> matches,
+  absl::StatusOr<Sequence> Scan(Sequence after, absl::optional<EventPredicate> matches,
                                 const ReadLimits& limits, EventVisitor visit) override {
     Wait();
     return ForwardingLog::Scan(after, matches, limits, visit);

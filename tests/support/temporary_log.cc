@@ -27,7 +27,7 @@ int NextNumber() {
   return ++last;
 }
 
-std::string EnvelopeOf(const LogEvent& event) {
+std::string EnvelopeOf(const StoredEvent& event) {
   hookgate::v1::Event envelope;
   envelope.set_source(event.source);
   envelope.set_webhook_id(event.webhook_id);
@@ -92,7 +92,7 @@ void MakeVersion4(const std::string& database_path) {
 }
 
 absl::StatusOr<AppendResult> TryAppend(EventLog& log, const TestEvent& wanted) {
-  auto event = std::make_unique<LogEvent>();
+  auto event = std::make_unique<StoredEvent>();
   event->source = wanted.source;
   event->webhook_id =
       wanted.webhook_id.empty() ? absl::StrCat("wh_", NextNumber()) : wanted.webhook_id;
@@ -120,7 +120,7 @@ Sequence AppendEvent(EventLog& log, const TestEvent& event) {
 }
 
 absl::StatusOr<AppendResult> Release(QuarantineLog& log, int64_t id,
-                                     std::unique_ptr<LogEvent> event) {
+                                     std::unique_ptr<StoredEvent> event) {
   return AwaitOutcome<absl::StatusOr<AppendResult>>(
       [&](auto done) { log.ReleaseQuarantined(id, std::move(event), std::move(done)); });
 }

@@ -43,7 +43,7 @@ Sequence AppendEvent(EventLog& log, const TestEvent& event = {});
 
 // Each waits for the outcome of the call of its name.
 absl::StatusOr<AppendResult> Release(QuarantineLog& log, int64_t id,
-                                     std::unique_ptr<LogEvent> event);
+                                     std::unique_ptr<StoredEvent> event);
 absl::Status Discard(QuarantineLog& log, int64_t id);
 absl::StatusOr<int64_t> CreateSubscription(SubscriptionLog& log, const std::string& name,
                                            const std::string& settings, absl::Time create_time,

@@ -42,7 +42,7 @@ type Gateway struct {
 	target string
 
 	mu sync.Mutex
-	// Closed, and made anew, whenever something changes that a stream may wait for.
+	// Closed, and made again, whenever something changes that a stream may wait for.
 	changed chan struct{}
 	closed  bool
 	epoch   string

@@ -33,7 +33,7 @@ export interface ConnectionOptions {
  */
 const MAX_RECEIVED_BYTES = 256 << 20;
 
-/** One gateway, over a connection that is made anew whenever needed. */
+/** One gateway, over a connection that is made again whenever needed. */
 export class Connection {
   readonly target: string;
   readonly transport: Transport;

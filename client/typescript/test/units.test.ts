@@ -45,7 +45,7 @@ test("the back-off doubles up to its maximum", () => {
   assert.equal(backoffDelay({}, 1000, 1), 30_000);
 });
 
-test("retries begin anew after a stream that was of use, and after a drain", () => {
+test("retries begin again after a stream that was of use, and after a drain", () => {
   const retries = new Retries({ initialMs: 1000, maximumMs: 1e9 });
   const end = (more: Partial<StreamEnd> = {}): StreamEnd => ({ why: new Error(), useful: false, retryDelayMs: 0, ...more });
   const within = (ms: number, low: number, high: number) => assert.ok(ms >= low && ms <= high, `${ms}`);
@@ -128,7 +128,7 @@ test("a cursor file keeps its cursor, as a line", async (t) => {
   assert.ok(!existsSync(store.path + ".tmp"));
 });
 
-// To begin anew in silence would lose or repeat events.
+// To begin again in silence would lose or repeat events.
 test("damaged cursor files are refused", async (t) => {
   const folder = temporaryFolder(t);
   const store = new FileCursorStore(join(folder, "cursor"));

@@ -286,7 +286,7 @@ async def it_waits_longer_after_each_failure(world):
     world.proxy.refusing = False
     await stream.state("opened")
     await stream.state("heartbeat")
-    # A stream that was of use begins the count anew.
+    # A stream that was of use begins the count again.
     world.proxy.refusing = True
     world.proxy.cut()
     delay = (await stream.state("disconnected"))["delay_ms"]

@@ -250,7 +250,7 @@ STANDARD_WEBHOOKS_SIGNATURES = [
     ),
     Difference(
         "timestamp_text_is_signed",
-        "the gateway signs the text as OpenAI does; it, the time printed anew",
+        "the gateway signs the text as OpenAI does; it, the time printed again",
         lambda case: (
             "secret_index" in case.gateway
             and not case.accepted

@@ -99,7 +99,7 @@ def main():
             JavaPeer(tools, "netty"),
             JavaPeer(tools, "okhttp"),
         ]
-        # Java starts anew for each case, which would take minutes.
+        # Java starts again for each case, which would take minutes.
         of_proxies = [peer for peer in peers if not isinstance(peer, JavaPeer)]
         gateway_tools = [
             Grpcurl(tools, "grpcurl", "v1"),

@@ -1,4 +1,4 @@
-#include "server/verify/log_file.h"
+#include "server/verify/event_log_file.h"
 
 #include <unistd.h>
 
@@ -26,7 +26,7 @@ absl::Status CheckFinished(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
+absl::StatusOr<EventLogFile> EventLogFile::Open(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   fs::path folder = path;
@@ -36,7 +36,7 @@ absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
         fs::path(path).filename() == "events.db" && fs::exists(folder / "lock", error);
     if (!is_the_folders) {
       RETURN_IF_ERROR(CheckFinished(path));
-      return LogFile(nullptr, path, Database::Mode::kReadAlone);
+      return EventLogFile(nullptr, path, Database::Mode::kReadAlone);
     }
   } else if (fs::exists(status) && !fs::is_directory(status)) {
     return absl::FailedPreconditionError(
@@ -48,8 +48,8 @@ absl::StatusOr<LogFile> LogFile::Open(const std::string& path) {
   // Nobody else has one that is still to be put in place.
   const bool writable =
       database == directory->database_path() && ::access(folder.c_str(), W_OK) == 0;
-  return LogFile(std::move(directory), std::move(database),
-                 writable ? Database::Mode::kReadOnly : Database::Mode::kReadAlone);
+  return EventLogFile(std::move(directory), std::move(database),
+                      writable ? Database::Mode::kReadOnly : Database::Mode::kReadAlone);
 }
 
 }  // namespace hookgate

@@ -1,4 +1,4 @@
-#include "server/eventlog/log_reader.h"
+#include "server/eventlog/event_reader.h"
 
 #include <algorithm>
 #include <limits>
@@ -68,7 +68,7 @@ int64_t BytesOf(const EventContent& content) {
 // Each of these reads into an event that may have been another row's, which matched nothing: most
 // go no further.
 
-void ReadMetadata(const Statement& row, LogEvent& event) {
+void ReadMetadata(const Statement& row, StoredEvent& event) {
   event.sequence = row.ColumnInt(0);
   Assign(event.source, row.ColumnText(3));
   Assign(event.webhook_id, row.ColumnText(4));
@@ -78,14 +78,14 @@ void ReadMetadata(const Statement& row, LogEvent& event) {
   event.receive_time = absl::FromUnixMicros(row.ColumnInt(8));
 }
 
-int64_t TakeContent(const Statement& row, LogEvent& event) {
+int64_t TakeContent(const Statement& row, StoredEvent& event) {
   const EventContent content = ReadContent(row);
   Assign(event.envelope, content.envelope);
   Assign(event.raw_body, content.raw_body);
   return BytesOf(content);
 }
 
-void ReadCandidate(const Statement& row, LogEvent& event) {
+void ReadCandidate(const Statement& row, StoredEvent& event) {
   event.sequence = row.ColumnInt(0);
   event.receive_time = absl::FromUnixMicros(row.ColumnInt(1));
   Assign(event.source, row.ColumnText(2));
@@ -139,13 +139,13 @@ absl::Status EventNotFound(absl::string_view which) {
 
 }  // namespace
 
-struct LogReader::Statements {
+struct EventReader::Statements {
   Statement contents, contents_with_bodies, events, events_with_bodies, get, get_with_body,
       webhook_page, earliest, events_newest_first, events_oldest_first, failures_newest_first,
       failures_oldest_first, count_failures, receive_times;
 };
 
-absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& database_path) {
+absl::StatusOr<std::unique_ptr<EventReader>> EventReader::Open(const std::string& database_path) {
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(database_path, Database::Mode::kReadOnly));
   ASSIGN_OR_RETURN(Statement contents, database->Prepare(kContents));
@@ -168,20 +168,20 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& da
       std::move(webhook_page), std::move(earliest), std::move(events_newest_first),
       std::move(events_oldest_first), std::move(failures_newest_first),
       std::move(failures_oldest_first), std::move(count_failures), std::move(receive_times)});
-  return absl::WrapUnique(new LogReader(std::move(database), std::move(statements)));
+  return absl::WrapUnique(new EventReader(std::move(database), std::move(statements)));
 }
 
-LogReader::LogReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements)
+EventReader::EventReader(std::unique_ptr<Database> database, std::unique_ptr<Statements> statements)
     : database_(std::move(database)), statements_(std::move(statements)) {}
 
-LogReader::~LogReader() = default;
+EventReader::~EventReader() = default;
 
-absl::StatusOr<LogPage> LogReader::Read(Sequence after, Sequence head, LogPredicate matches,
-                                        const ReadLimits& limits) {
-  LogPage page;
-  std::shared_ptr<LogEvent> event;  // the next, once it is looked at
+absl::StatusOr<EventPage> EventReader::Read(Sequence after, Sequence head, EventPredicate matches,
+                                            const ReadLimits& limits) {
+  EventPage page;
+  std::shared_ptr<StoredEvent> event;  // the next, once it is looked at
   const auto take = [&](const Statement& row) -> absl::optional<int64_t> {
-    if (event == nullptr) event = std::make_shared<LogEvent>();
+    if (event == nullptr) event = std::make_shared<StoredEvent>();
     ReadMetadata(row, *event);
     if (!matches(*event)) return absl::nullopt;
     const int64_t bytes = TakeContent(row, *event);
@@ -193,10 +193,10 @@ absl::StatusOr<LogPage> LogReader::Read(Sequence after, Sequence head, LogPredic
   return page;
 }
 
-absl::StatusOr<Sequence> LogReader::Scan(Sequence after, Sequence head,
-                                         absl::optional<LogPredicate> matches,
-                                         const ReadLimits& limits, EventVisitor visit) {
-  LogEvent event;  // what `matches` sees of the row
+absl::StatusOr<Sequence> EventReader::Scan(Sequence after, Sequence head,
+                                           absl::optional<EventPredicate> matches,
+                                           const ReadLimits& limits, EventVisitor visit) {
+  StoredEvent event;  // what `matches` sees of the row
   const auto take = [&](const Statement& row) -> absl::optional<int64_t> {
     if (matches.has_value()) {
       ReadMetadata(row, event);
@@ -210,15 +210,15 @@ absl::StatusOr<Sequence> LogReader::Scan(Sequence after, Sequence head,
               take);
 }
 
-Statement& LogReader::ScanStatement(bool with_metadata, bool with_bodies) {
+Statement& EventReader::ScanStatement(bool with_metadata, bool with_bodies) {
   if (with_metadata) return with_bodies ? statements_->events_with_bodies : statements_->events;
   return with_bodies ? statements_->contents_with_bodies : statements_->contents;
 }
 
 // The earliest sequence and the rows are read in one transaction, so that events which retention
 // removes at this moment are either all there or known to be gone.
-absl::StatusOr<Sequence> LogReader::Walk(Statement& rows, Sequence after, Sequence head,
-                                         const ReadLimits& limits, TakeRow take) {
+absl::StatusOr<Sequence> EventReader::Walk(Statement& rows, Sequence after, Sequence head,
+                                           const ReadLimits& limits, TakeRow take) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kRead));
   RETURN_IF_ERROR(CheckNotOvertaken(after));
@@ -242,7 +242,7 @@ absl::StatusOr<Sequence> LogReader::Walk(Statement& rows, Sequence after, Sequen
   }
 }
 
-absl::Status LogReader::CheckNotOvertaken(Sequence after) {
+absl::Status EventReader::CheckNotOvertaken(Sequence after) {
   StatementScope scope(statements_->earliest);
   ASSIGN_OR_RETURN(const bool there, statements_->earliest.Step());
   if (!there) return absl::DataLossError("the log's table `log` is empty");
@@ -255,7 +255,7 @@ absl::Status LogReader::CheckNotOvertaken(Sequence after) {
 }
 
 // A block may disappoint if retention has removed its latest event; only the oldest one can.
-absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(
+absl::StatusOr<absl::optional<Sequence>> EventReader::FirstAtOrAfter(
     absl::Time time, Sequence head, const ReceiveTimes& receive_times) {
   Statement& rows = statements_->receive_times;
   Sequence from = 0;
@@ -276,7 +276,7 @@ absl::StatusOr<absl::optional<Sequence>> LogReader::FirstAtOrAfter(
   }
 }
 
-Statement& LogReader::ListStatement(const ListQuery& query) {
+Statement& EventReader::ListStatement(const ListQuery& query) {
   if (query.failures_only) {
     return query.newest_first ? statements_->failures_newest_first
                               : statements_->failures_oldest_first;
@@ -284,13 +284,13 @@ Statement& LogReader::ListStatement(const ListQuery& query) {
   return query.newest_first ? statements_->events_newest_first : statements_->events_oldest_first;
 }
 
-absl::StatusOr<ListPage> LogReader::List(const ListQuery& query, Sequence head,
-                                         LogPredicate matches, const ReadLimits& limits) {
+absl::StatusOr<ListPage> EventReader::List(const ListQuery& query, Sequence head,
+                                           EventPredicate matches, const ReadLimits& limits) {
   Statement& rows = ListStatement(query);
   StatementScope scope(rows);
   BindQuery(query, rows);
   ListPage page;
-  LogEvent candidate;
+  StoredEvent candidate;
   candidate.failure = query.failures_only;
   int64_t bytes = 0;
   for (int64_t scanned = 0;;) {
@@ -306,15 +306,15 @@ absl::StatusOr<ListPage> LogReader::List(const ListQuery& query, Sequence head,
     ReadCandidate(rows, candidate);
     ++scanned;
     if (!matches(candidate)) continue;
-    ASSIGN_OR_RETURN(LogEventPtr event, GetRow(candidate.sequence, limits.include_raw_body));
+    ASSIGN_OR_RETURN(StoredEventPtr event, GetRow(candidate.sequence, limits.include_raw_body));
     bytes += static_cast<int64_t>(event->envelope.size() + event->raw_body.size());
     page.events.push_back(std::move(event));
   }
 }
 
-absl::StatusOr<EventCount> LogReader::CountFailures(const ListQuery& query, Sequence head,
-                                                    absl::optional<LogPredicate> matches,
-                                                    int64_t limit) {
+absl::StatusOr<EventCount> EventReader::CountFailures(const ListQuery& query, Sequence head,
+                                                      absl::optional<EventPredicate> matches,
+                                                      int64_t limit) {
   if (!matches.has_value()) return CountAllFailures(query, head, limit);
   Statement& rows = statements_->failures_newest_first;
   StatementScope scope(rows);
@@ -323,7 +323,7 @@ absl::StatusOr<EventCount> LogReader::CountFailures(const ListQuery& query, Sequ
   whole.newest_first = true;
   BindQuery(whole, rows);
   EventCount result;
-  LogEvent candidate;
+  StoredEvent candidate;
   candidate.failure = true;
   for (int64_t scanned = 0;;) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
@@ -339,8 +339,8 @@ absl::StatusOr<EventCount> LogReader::CountFailures(const ListQuery& query, Sequ
   }
 }
 
-absl::StatusOr<EventCount> LogReader::CountAllFailures(const ListQuery& query, Sequence head,
-                                                       int64_t limit) {
+absl::StatusOr<EventCount> EventReader::CountAllFailures(const ListQuery& query, Sequence head,
+                                                         int64_t limit) {
   Statement& rows = statements_->count_failures;
   StatementScope scope(rows);
   const Window window = ToWindow(query);
@@ -353,28 +353,29 @@ absl::StatusOr<EventCount> LogReader::CountAllFailures(const ListQuery& query, S
   return EventCount{.count = std::min(count, limit), .truncated = count > limit};
 }
 
-absl::StatusOr<LogEventPtr> LogReader::Get(Sequence sequence) {
+absl::StatusOr<StoredEventPtr> EventReader::Get(Sequence sequence) {
   return GetRow(sequence, /*include_raw_body=*/true);
 }
 
-absl::StatusOr<LogEventPtr> LogReader::GetRow(Sequence sequence, bool include_raw_body) {
+absl::StatusOr<StoredEventPtr> EventReader::GetRow(Sequence sequence, bool include_raw_body) {
   Statement& rows = include_raw_body ? statements_->get_with_body : statements_->get;
   StatementScope scope(rows);
   rows.BindInt(1, sequence);
   ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return EventNotFound(absl::StrCat("sequence ", sequence));
-  auto event = std::make_shared<LogEvent>();
+  auto event = std::make_shared<StoredEvent>();
   ReadMetadata(rows, *event);
   TakeContent(rows, *event);
-  return LogEventPtr(std::move(event));
+  return StoredEventPtr(std::move(event));
 }
 
-absl::StatusOr<LogEventPtr> LogReader::Find(absl::string_view source, absl::string_view webhook_id,
-                                            const WebhookIndex& webhooks) {
+absl::StatusOr<StoredEventPtr> EventReader::Find(absl::string_view source,
+                                                 absl::string_view webhook_id,
+                                                 const WebhookIndex& webhooks) {
   ASSIGN_OR_RETURN(const Sequences candidates,
                    webhooks.Find(HashWebhook(source, webhook_id), statements_->webhook_page));
   for (const Sequence candidate : candidates) {
-    absl::StatusOr<LogEventPtr> event = Get(candidate);
+    absl::StatusOr<StoredEventPtr> event = Get(candidate);
     if (absl::IsNotFound(event.status())) continue;  // Retention has removed it.
     RETURN_IF_ERROR(event.status());
     if ((*event)->source == source && (*event)->webhook_id == webhook_id) return event;

@@ -1,4 +1,4 @@
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 
 #include <map>
 #include <memory>
@@ -12,7 +12,7 @@
 #include "server/store/schema.h"
 #include "server/verify/check_events.h"
 #include "server/verify/check_subscriptions.h"
-#include "server/verify/log_file.h"
+#include "server/verify/event_log_file.h"
 
 namespace hookgate {
 namespace {
@@ -72,7 +72,7 @@ absl::Status CheckObjects(Database& database, Findings& findings) {
   return absl::OkStatus();
 }
 
-absl::Status ReadLogRow(Database& database, LogReport& report) {
+absl::Status ReadLogRow(Database& database, VerifyReport& report) {
   ASSIGN_OR_RETURN(Statement row,
                    database.Prepare("SELECT epoch, earliest_sequence, "
                                     "(SELECT max(sequence) FROM events) FROM log WHERE id = 1"));
@@ -158,7 +158,7 @@ void NoteDamage(const absl::Status& status, Findings& findings) {
   if (!status.ok()) findings.Add(kFile, std::string(status.message()));
 }
 
-absl::Status CheckAll(Database& database, const VerifyOptions& options, LogReport& report,
+absl::Status CheckAll(Database& database, const VerifyOptions& options, VerifyReport& report,
                       Findings& findings) {
   ASSIGN_OR_RETURN(const Transaction snapshot,
                    Transaction::Begin(database, Transaction::Kind::kRead));
@@ -184,11 +184,11 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, LogRepor
 
 }  // namespace
 
-absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options) {
-  ASSIGN_OR_RETURN(const LogFile file, LogFile::Open(options.data_dir));
+absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options) {
+  ASSIGN_OR_RETURN(const EventLogFile file, EventLogFile::Open(options.data_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
                    Database::Open(file.path(), file.mode()));
-  LogReport report;
+  VerifyReport report;
   Findings findings(options.max_findings);
   RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), file.path()));
   report.findings = findings.kept();
@@ -196,7 +196,7 @@ absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options) {
   return report;
 }
 
-std::string ReportText(const LogReport& report) {
+std::string ReportText(const VerifyReport& report) {
   std::string text;
   if (!report.epoch.empty()) {
     absl::StrAppend(&text, "log            epoch ", report.epoch, ", sequences ",

@@ -1,4 +1,4 @@
-#include "server/eventlog/log_writer.h"
+#include "server/eventlog/commit_thread.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/eventlog/event_jobs.h"
-#include "server/eventlog/log_metrics.h"
+#include "server/eventlog/event_log_metrics.h"
 #include "server/metrics/metric_registry.h"
 #include "server/store/schema.h"
 #include "tests/support/eventually.h"
@@ -24,8 +24,8 @@
 namespace hookgate {
 namespace {
 
-absl::StatusOr<AppendResult> Append(LogWriter& writer, absl::string_view id, size_t body_bytes) {
-  auto event = std::make_unique<LogEvent>();
+absl::StatusOr<AppendResult> Append(CommitThread& writer, absl::string_view id, size_t body_bytes) {
+  auto event = std::make_unique<StoredEvent>();
   event->source = "s";
   event->webhook_id = std::string(id);
   event->raw_body = std::string(body_bytes, 'x');
@@ -40,7 +40,7 @@ absl::StatusOr<AppendResult> Append(LogWriter& writer, absl::string_view id, siz
 }
 
 // The database may not grow beyond a number of pages, which fails as a full disk does.
-TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
+TEST(CommitThreadTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   const std::string path = absl::StrCat(testing::TempDir(), "/full_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
@@ -53,10 +53,10 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
   const FakeClock clock;
   MetricRegistry registry;
-  LogMetrics metrics(registry, clock);
+  EventLogMetrics metrics(registry, clock);
   auto writer =
-      *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                        {*webhooks, *texts, repeats, *times}, {}, nullptr, nullptr, &metrics);
+      *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                           {*webhooks, *texts, repeats, *times}, {}, nullptr, nullptr, &metrics);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(metrics.healthy());
@@ -94,7 +94,7 @@ TEST(LogWriterTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
   }
 }
 
-TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
+TEST(CommitThreadTest, QueueIsBoundedByBytesToo) {
   const std::string path = absl::StrCat(testing::TempDir(), "/bytes_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
@@ -104,16 +104,16 @@ TEST(LogWriterTest, QueueIsBoundedByBytesToo) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer =
-      *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                        {*webhooks, *texts, repeats, *times}, {.max_queued_bytes = 1000}, nullptr);
+  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                     {*webhooks, *texts, repeats, *times},
+                                     {.max_queued_bytes = 1000}, nullptr);
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
 }
 
 // Writes nothing, but waits until it may, says how many rows it writes, and notes when it is
 // answered.
-class FakeJob final : public LogJob {
+class FakeJob final : public CommitJob {
  public:
   FakeJob(std::string name, int64_t rows, std::vector<std::string>& answered,
           absl::Notification* may_write = nullptr, absl::Notification* writes = nullptr)
@@ -125,7 +125,7 @@ class FakeJob final : public LogJob {
 
   int64_t bytes() const override { return 0; }
   int64_t rows() const override { return rows_; }
-  absl::Status Write(LogStatements&, LogState&) override {
+  absl::Status Write(CommitStatements&, CommitState&) override {
     if (writes_ != nullptr) writes_->Notify();
     if (may_write_ != nullptr) may_write_->WaitForNotification();
     return absl::OkStatus();
@@ -141,12 +141,12 @@ class FakeJob final : public LogJob {
 };
 
 // Writes nothing, ever.
-class RowlessJob final : public LogJob {
+class RowlessJob final : public CommitJob {
  public:
   explicit RowlessJob(absl::Notification& answered) : answered_(answered) {}
   int64_t bytes() const override { return 0; }
   int64_t rows() const override { return 0; }
-  absl::Status Write(LogStatements&, LogState&) override { return absl::OkStatus(); }
+  absl::Status Write(CommitStatements&, CommitState&) override { return absl::OkStatus(); }
   void Answer(const absl::Status&) override { answered_.Notify(); }
 
  private:
@@ -155,7 +155,7 @@ class RowlessJob final : public LogJob {
 
 // For a few rows of status there is room when there is none for a webhook: the gateway said each
 // second that it was ready again. And a webhook does not depend on them.
-TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
+TEST(CommitThreadTest, StatusAloneTellsNothingOfTheDisk) {
   class Companion final : public CommitCompanion {
    public:
     const StatusChanges* Due(const GroupOutcomes&) override { return &changes; }
@@ -173,8 +173,8 @@ TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                  {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
+  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                     {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
   const auto commit = [&] {
     absl::Notification done;
     writer->SubmitYielding(std::make_unique<RowlessJob>(done));
@@ -196,7 +196,7 @@ TEST(LogWriterTest, StatusAloneTellsNothingOfTheDisk) {
 
 // With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
 // second.
-TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
+TEST(CommitThreadTest, WhatGivesWayLeavesRoomInEachGroup) {
   const std::string path = absl::StrCat(testing::TempDir(), "/yielding_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
@@ -209,9 +209,9 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification all_are_queued;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                    {*webhooks, *texts, repeats, *times},
-                                    {.max_yielding_rows = 100}, nullptr);
+    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                       {*webhooks, *texts, repeats, *times},
+                                       {.max_yielding_rows = 100}, nullptr);
     writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
     for (int i = 0; i < 4; ++i) {
       writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
@@ -229,7 +229,7 @@ TEST(LogWriterTest, WhatGivesWayLeavesRoomInEachGroup) {
 
 // A webhook that came while many rows were written for consumers waited for them, and for as many
 // again in its own group.
-TEST(LogWriterTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
+TEST(CommitThreadTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
   const std::string path = absl::StrCat(testing::TempDir(), "/turns_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
@@ -242,9 +242,9 @@ TEST(LogWriterTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification first_writes, first_may_write, second_writes, second_may_write;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                    {*webhooks, *texts, repeats, *times},
-                                    {.max_yielding_rows = 100}, nullptr);
+    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                       {*webhooks, *texts, repeats, *times},
+                                       {.max_yielding_rows = 100}, nullptr);
     writer->Submit(
         std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
     first_writes.WaitForNotification();
@@ -265,7 +265,7 @@ TEST(LogWriterTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
 // Beside 1,000 subscriptions that consumed a backlog, the p99 of a webhook was 4.5 times as high:
 // each waited for a transaction that had as many rows as are worth a sync. While webhooks come, it
 // has few of them; where those come by the dozen, more, since consumers would fall behind.
-TEST(LogWriterTest, BesideWebhooksATransactionHasFewRowsThatGaveWay) {
+TEST(CommitThreadTest, BesideWebhooksATransactionHasFewRowsThatGaveWay) {
   const std::string path = absl::StrCat(testing::TempDir(), "/beside_", getpid(), ".db");
   auto database = *Database::Open(path, Database::Mode::kCreate);
   ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
@@ -278,13 +278,13 @@ TEST(LogWriterTest, BesideWebhooksATransactionHasFewRowsThatGaveWay) {
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification first_writes, first_may_write, second_writes, second_may_write, third_writes;
   {
-    auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                    {*webhooks, *texts, repeats, *times},
-                                    {.max_yielding_rows = 100,
-                                     .min_yielding_rows = 20,
-                                     .yielding_rows_for_each = 4,
-                                     .others_come_for = absl::InfiniteDuration()},
-                                    nullptr);
+    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                       {*webhooks, *texts, repeats, *times},
+                                       {.max_yielding_rows = 100,
+                                        .min_yielding_rows = 20,
+                                        .yielding_rows_for_each = 4,
+                                        .others_come_for = absl::InfiniteDuration()},
+                                       nullptr);
     EXPECT_FALSE(writer->OthersCome());
     EXPECT_EQ(writer->YieldingRows(), 100);
     writer->Submit(
@@ -312,10 +312,10 @@ TEST(LogWriterTest, BesideWebhooksATransactionHasFewRowsThatGaveWay) {
 
 // A small webhook waited for the sync of all that was in the queue with it: up to 64 MiB. What goes
 // into one transaction is bounded by bytes as well as by number.
-TEST(LogWriterTest, AGroupIsBoundedByBytesToo) {
+TEST(CommitThreadTest, AGroupIsBoundedByBytesToo) {
   class Listener : public CommitListener {
    public:
-    void OnCommit(absl::Span<const LogEventPtr> events) override {
+    void OnCommit(absl::Span<const StoredEventPtr> events) override {
       absl::MutexLock lock(&mu);
       groups.push_back(events.size());
       if (groups.size() == 1) go_on.WaitForNotification();
@@ -333,14 +333,14 @@ TEST(LogWriterTest, AGroupIsBoundedByBytesToo) {
   auto times = *ReceiveTimes::Open(*database, {}, true);
   auto checkpointer =
       std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *LogWriter::Start(std::move(database), std::move(checkpointer), {},
-                                  {*webhooks, *texts, repeats, *times},
-                                  {.max_group = 4, .max_group_bytes = 1000}, &listener);
+  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                     {*webhooks, *texts, repeats, *times},
+                                     {.max_group = 4, .max_group_bytes = 1000}, &listener);
   // The first group holds the writer until all the others wait.
   const std::vector<size_t> bodies = {1, 600, 400, 1, 5000, 1, 1, 1, 1, 1};
   absl::BlockingCounter left(static_cast<int>(bodies.size()));
   for (size_t i = 0; i < bodies.size(); ++i) {
-    auto event = std::make_unique<LogEvent>();
+    auto event = std::make_unique<StoredEvent>();
     event->webhook_id = absl::StrCat(i);
     event->raw_body = std::string(bodies[i], 'x');
     writer->Submit(MakeAppendJob(std::move(event), [&](const absl::StatusOr<AppendResult>& stored) {

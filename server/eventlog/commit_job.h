@@ -1,15 +1,15 @@
 // What the log's writer thread does. Each job writes within its group's transaction, and is
 // answered once that has been committed or has failed.
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_COMMIT_JOB_H_
+#define HOOKGATE_SERVER_EVENTLOG_COMMIT_JOB_H_
 
 #include <cstdint>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "server/eventlog/commit_statements.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_statements.h"
 #include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_rows.h"
 #include "server/eventlog/text_index.h"
@@ -19,10 +19,10 @@ namespace hookgate {
 
 // What one group changes, beside its rows. Starts as what is committed, becomes that when the group
 // is.
-struct LogState {
-  LogPosition position;
+struct CommitState {
+  EventLogPosition position;
   int64_t last_touch = 0;  // of quarantine entries and conflicts
-  std::vector<LogEventPtr> appended;
+  std::vector<StoredEventPtr> appended;
   WebhookHashes webhooks;  // of those
   TextEntries texts;       // of those, in their order
   std::vector<Repeat> repeats;
@@ -34,11 +34,11 @@ struct LogState {
   absl::Status refusal;
   // Of a replica that leads: a record is appended, whether anything has changed or not.
   bool needs_record = false;
-  // Some time has passed: what keeps the write-ahead log from beginning anew may be over.
+  // Some time has passed: what keeps the write-ahead log from beginning again may be over.
   bool try_checkpoint = false;
 };
 
-class LogJob {
+class CommitJob {
  public:
   // What a job is to other replicas of a cluster, if there is one.
   enum class Work {
@@ -48,7 +48,7 @@ class LogJob {
     kLocal,      // concerns this replica alone
   };
 
-  virtual ~LogJob() = default;
+  virtual ~CommitJob() = default;
   virtual Work work() const { return rows() == 0 ? Work::kLocal : Work::kDecides; }
   // Whether it may be answered with an error while it is still not known what becomes of it: its
   // sender comes again, and finds what was stored.
@@ -58,11 +58,11 @@ class LogJob {
   // About how many rows it writes; 0: none, it only has a group committed.
   virtual int64_t rows() const { return 1; }
   // Writer thread, within the transaction. An error fails the whole group.
-  virtual absl::Status Write(LogStatements& statements, LogState& state) = 0;
+  virtual absl::Status Write(CommitStatements& statements, CommitState& state) = 0;
   // Once: OK when what Write did is durable.
   virtual void Answer(const absl::Status& status) = 0;
 };
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_JOB_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_COMMIT_JOB_H_

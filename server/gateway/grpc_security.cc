@@ -1,4 +1,4 @@
-#include "server/gateway/doors.h"
+#include "server/gateway/grpc_security.h"
 
 #include <algorithm>
 #include <map>
@@ -243,24 +243,24 @@ CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::str
   return files;
 }
 
-Doors ResolveDoors(const Config& config, const std::string& address, bool exposed,
-                   Problems& problems) {
-  Doors doors;
+GrpcSecurity ResolveGrpcSecurity(const Config& config, const std::string& address, bool exposed,
+                                 Problems& problems) {
+  GrpcSecurity grpc_security;
   const bool has_tls = config.grpc().has_tls();
-  if (has_tls) doors.certificates = ResolveTls(config.grpc().tls(), "grpc.tls", problems);
+  if (has_tls) grpc_security.certificates = ResolveTls(config.grpc().tls(), "grpc.tls", problems);
   if (config.grpc().tls().client_ca_required() && config.grpc().tls().client_ca_file().empty()) {
     problems.AddError("grpc.tls.client_ca_required",
                       "needs grpc.tls.client_ca_file, the CA whose certificates are trusted");
   }
   const bool verifies_clients = has_tls && !config.grpc().tls().client_ca_file().empty();
   for (int i = 0; i < config.principals_size(); ++i) {
-    doors.principals.push_back(ResolvePrincipal(
+    grpc_security.principals.push_back(ResolvePrincipal(
         config.principals(i), absl::StrCat("principals[", i, "]"), verifies_clients, problems));
   }
-  CheckUnique(doors.principals, problems);
+  CheckUnique(grpc_security.principals, problems);
   WarnOfUnknownSources(config, problems);
   CheckOpenDoors(config, has_tls, address, exposed, problems);
-  return doors;
+  return grpc_security;
 }
 
 }  // namespace hookgate

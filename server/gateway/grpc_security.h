@@ -1,6 +1,6 @@
 // The part of the options that says who may come in over gRPC: TLS and principals.
-#ifndef HOOKGATE_SERVER_GATEWAY_DOORS_H_
-#define HOOKGATE_SERVER_GATEWAY_DOORS_H_
+#ifndef HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_
+#define HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_
 
 #include <string>
 #include <vector>
@@ -16,7 +16,7 @@ namespace hookgate {
 // The source that there is when the config names none.
 inline constexpr char kDefaultSource[] = "openai";
 
-struct Doors {
+struct GrpcSecurity {
   absl::optional<CertificateFiles> certificates;  // none: plain text
   std::vector<Principal> principals;              // none: open to everybody
 };
@@ -26,15 +26,15 @@ struct Doors {
 CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
                             Problems& problems);
 
-// Checks what `config` says about doors, and reads the certificates to see that they are right.
-// Warns of doors that are open, of rights for sources that are not there or for subscriptions that
-// cannot be, and of principals without any right.
+// Checks what `config` says about who may come in, and reads the certificates to see that they are
+// right. Warns of what is open to everybody, of rights for sources that are not there or for
+// subscriptions that cannot be, and of principals without any right.
 //   address  where gRPC listens
 //   exposed  it can be reached from other machines
 // What it returns is only good if it added no error.
-Doors ResolveDoors(const hookgate::config::v1::Config& config, const std::string& address,
-                   bool exposed, Problems& problems);
+GrpcSecurity ResolveGrpcSecurity(const hookgate::config::v1::Config& config,
+                                 const std::string& address, bool exposed, Problems& problems);
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_DOORS_H_
+#endif  // HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_

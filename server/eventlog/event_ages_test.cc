@@ -1,7 +1,7 @@
 // Retention went by one reading of the wall clock: a start with a clock that was ten years ahead
 // removed all within a second, and one event stamped years ahead stopped retention until then.
 
-#include "server/eventlog/log_ages.h"
+#include "server/eventlog/event_ages.h"
 
 #include <gtest/gtest.h>
 
@@ -66,12 +66,12 @@ class Machine {
   void SetWall(absl::Duration offset) { offset_ = offset; }
   void ReplaceStored(StoredAges stored) { stored_ = std::move(stored); }
 
-  LogAges& ages() { return *ages_; }
+  EventAges& ages() { return *ages_; }
   absl::Time wall() const { return now_ + offset_; }
   absl::Time now() const { return now_; }
-  LogEnds ends() const { return {.sequence = static_cast<Sequence>(events_.size())}; }
+  EventLogEnds ends() const { return {.sequence = static_cast<Sequence>(events_.size())}; }
   // How old the youngest of these events is.
-  absl::Duration YoungestOf(const LogEnds& old) const {
+  absl::Duration YoungestOf(const EventLogEnds& old) const {
     if (old.sequence == 0) return absl::InfiniteDuration();
     return now_ - events_[static_cast<size_t>(old.sequence - 1)];
   }
@@ -102,10 +102,10 @@ class Machine {
   absl::Duration monotonic_;
   std::vector<absl::Time> events_;
   StoredAges stored_;
-  std::optional<LogAges> ages_;
+  std::optional<EventAges> ages_;
 };
 
-TEST(LogAgesTest, WhatIsOldIsOldWithinAnHour) {
+TEST(EventAgesTest, WhatIsOldIsOldWithinAnHour) {
   Machine machine;
   machine.Append();
   machine.Run(absl::Hours(2));
@@ -119,7 +119,7 @@ TEST(LogAgesTest, WhatIsOldIsOldWithinAnHour) {
   EXPECT_EQ(machine.ages().OpenFor(kMonth).sequence, 2);
 }
 
-TEST(LogAgesTest, JumpsOfTheWallClockAreToldAndAgeNothing) {
+TEST(EventAgesTest, JumpsOfTheWallClockAreToldAndAgeNothing) {
   Machine machine;
   machine.Append();
   machine.Run(absl::Hours(30));
@@ -135,7 +135,7 @@ TEST(LogAgesTest, JumpsOfTheWallClockAreToldAndAgeNothing) {
   EXPECT_EQ(machine.Tick(absl::Minutes(1)), absl::ZeroDuration());
 }
 
-TEST(LogAgesTest, StartOnAClockThatIsAheadAgesNothingUntilItIsCorrected) {
+TEST(EventAgesTest, StartOnAClockThatIsAheadAgesNothingUntilItIsCorrected) {
   Machine machine;
   machine.Append();
   machine.Run(5 * kDay);
@@ -147,12 +147,12 @@ TEST(LogAgesTest, StartOnAClockThatIsAheadAgesNothingUntilItIsCorrected) {
   EXPECT_EQ(machine.ages().OlderThan(kMonth).sequence, 0);
   machine.SetWall(absl::ZeroDuration());
   machine.Run(10 * kDay);
-  EXPECT_LT(machine.ages().uncredited(), LogAges::kLeastCredit);
+  EXPECT_LT(machine.ages().uncredited(), EventAges::kLeastCredit);
   EXPECT_EQ(machine.ages().OlderThan(kMonth).sequence, 0);
   EXPECT_EQ(machine.ages().OlderThan(10 * kDay).sequence, 1);
 }
 
-TEST(LogAgesTest, WhatWasStoredBeforeALongTimeOffGoesOnceTheClockHasHeld) {
+TEST(EventAgesTest, WhatWasStoredBeforeALongTimeOffGoesOnceTheClockHasHeld) {
   Machine machine;
   machine.Append();
   machine.Run(5 * kDay);
@@ -174,7 +174,7 @@ TEST(LogAgesTest, WhatWasStoredBeforeALongTimeOffGoesOnceTheClockHasHeld) {
 }
 
 // Each night it is down; by day it is never up for as long as the clock must have held.
-TEST(LogAgesTest, TimeOpenAddsUpOverRestarts) {
+TEST(EventAgesTest, TimeOpenAddsUpOverRestarts) {
   Machine machine;
   machine.Append();
   for (int day = 0; day < 50; ++day) {
@@ -187,7 +187,7 @@ TEST(LogAgesTest, TimeOpenAddsUpOverRestarts) {
   EXPECT_GE(machine.YoungestOf(machine.ages().OlderThan(kMonth)), kMonth);
 }
 
-TEST(LogAgesTest, MarksThatNobodyNeedsAreForgotten) {
+TEST(EventAgesTest, MarksThatNobodyNeedsAreForgotten) {
   Machine machine;
   for (int hour = 0; hour < 24 * 120; ++hour) {
     machine.Append();
@@ -197,7 +197,7 @@ TEST(LogAgesTest, MarksThatNobodyNeedsAreForgotten) {
   EXPECT_GT(machine.ages().OlderThan(90 * kDay).sequence, 0);
 }
 
-TEST(LogAgesTest, StampsOfAnOlderLogDecideOnlyWhereTheyAreCertain) {
+TEST(EventAgesTest, StampsOfAnOlderLogDecideOnlyWhereTheyAreCertain) {
   const absl::Time newest = absl::FromUnixSeconds(1'750'000'000);
   const auto at = [&](int days_ago) { return newest - days_ago * kDay; };
   Machine machine;
@@ -216,7 +216,7 @@ TEST(LogAgesTest, StampsOfAnOlderLogDecideOnlyWhereTheyAreCertain) {
 // Clocks that jump in both directions at any time, crashes, and times off: nothing counts as older
 // than it is. Of a clock that is wrong when the log is opened, it is known only that somebody
 // notices within a day; while the log is open, it may stay wrong for as long as it likes.
-TEST(LogAgesTest, NothingCountsAsOlderThanItIs) {
+TEST(EventAgesTest, NothingCountsAsOlderThanItIs) {
   const unsigned seed = Seed();
   std::mt19937 random(seed);
   const auto choose = [&](int64_t from, int64_t to) {
@@ -254,7 +254,7 @@ TEST(LogAgesTest, NothingCountsAsOlderThanItIs) {
 
 // However long a clock is wrong, at a start or not: for four days in which repeats can come they
 // are known.
-TEST(LogAgesTest, WhatWasOpenForFourDaysWasWhateverTheClockSays) {
+TEST(EventAgesTest, WhatWasOpenForFourDaysWasWhateverTheClockSays) {
   const unsigned seed = Seed();
   std::mt19937 random(seed);
   const auto choose = [&](int64_t from, int64_t to) {

@@ -15,8 +15,8 @@
 //   running    0 ──────────────▶ 40 h │ (closed for 10 days) │ 40 h ───────▶ 64 h: credited
 //   marks          20 h: event 7      │                      │ 40 h: event 9, + 10 days
 //   age of event 7                                             20 h ─▶       44 h + 10 days
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_AGES_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_AGES_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_EVENT_AGES_H_
+#define HOOKGATE_SERVER_EVENTLOG_EVENT_AGES_H_
 
 #include <cstdint>
 #include <vector>
@@ -29,7 +29,7 @@ namespace hookgate {
 
 // Where the log ends, or a part of it: events up to `sequence`, quarantine entries and conflicts up
 // to `touch`.
-struct LogEnds {
+struct EventLogEnds {
   Sequence sequence = 0;
   int64_t touch = 0;  // grows whenever an entry is put in or repeated
 };
@@ -37,7 +37,7 @@ struct LogEnds {
 // All up to `ends` was stored when the log had been open for `running`.
 struct AgeMark {
   absl::Duration running;
-  LogEnds ends;
+  EventLogEnds ends;
   absl::Duration credit;  // by how much older it is than that, for the log was closed later
 };
 
@@ -80,7 +80,7 @@ struct StampedEvents {
 StoredAges AgesFromStamps(const std::vector<StampedEvents>& events, absl::Time newest);
 
 // Not thread-safe.
-class LogAges {
+class EventAges {
  public:
   // For so long the wall clock must not have been set before it is believed how long the log was
   // closed. An hour would do against a clock that is corrected soon after the machine has started;
@@ -94,16 +94,17 @@ class LogAges {
   static constexpr absl::Duration kLeastCredit = absl::Minutes(1);
 
   // The log is opened, with all up to `ends` in it.
-  LogAges(const StoredAges& stored, const LogEnds& ends, absl::Time wall, absl::Duration monotonic);
+  EventAges(const StoredAges& stored, const EventLogEnds& ends, absl::Time wall,
+            absl::Duration monotonic);
 
   // Some time has passed, and the log ends at `ends` now. Returns by how much the wall clock has
   // been set since the last time; zero: it has not been.
-  absl::Duration Advance(const LogEnds& ends, absl::Time wall, absl::Duration monotonic);
+  absl::Duration Advance(const EventLogEnds& ends, absl::Time wall, absl::Duration monotonic);
 
   // All up to there is certainly older than `age`: by time that passed while the log was open, or
   // with what was credited, too.
-  LogEnds OpenFor(absl::Duration age) const;
-  LogEnds OlderThan(absl::Duration age) const;
+  EventLogEnds OpenFor(absl::Duration age) const;
+  EventLogEnds OlderThan(absl::Duration age) const;
 
   // What the wall clock says of how long the log was closed, and what is not credited yet; below
   // kLeastCredit: nothing is to be.
@@ -118,9 +119,9 @@ class LogAges {
 
  private:
   absl::Duration running() const { return opened_at_ + (monotonic_ - opened_monotonic_); }
-  void AddMark(absl::Duration running, const LogEnds& ends);
+  void AddMark(absl::Duration running, const EventLogEnds& ends);
   void TrustWall();
-  LogEnds NewestOf(absl::Duration age, bool credited) const;
+  EventLogEnds NewestOf(absl::Duration age, bool credited) const;
 
   std::vector<AgeMark> marks_;
   std::vector<absl::Duration> unstored_marks_;
@@ -138,4 +139,4 @@ class LogAges {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_AGES_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_EVENT_AGES_H_

@@ -1,7 +1,7 @@
 // What is counted and measured of the log: its writer counts here, and a scrape reads it without
 // asking the writer or the disk.
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_METRICS_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_METRICS_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_METRICS_H_
+#define HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_METRICS_H_
 
 #include <array>
 #include <atomic>
@@ -19,10 +19,10 @@
 namespace hookgate {
 
 // Thread-safe.
-class LogMetrics {
+class EventLogMetrics {
  public:
   // Both outlive it.
-  LogMetrics(MetricRegistry& metrics, const Clock& clock);
+  EventLogMetrics(MetricRegistry& metrics, const Clock& clock);
 
   absl::Duration MonotonicNow() const { return clock_.MonotonicNow(); }
 
@@ -31,7 +31,7 @@ class LogMetrics {
   void NoteCommit(const absl::Status& outcome, absl::Duration took);
   // What a committed group did.
   void NoteOutcomes(const GroupOutcomes& outcomes);
-  void NotePosition(const LogPosition& position);
+  void NotePosition(const EventLogPosition& position);
   // What waits for the writer, without what gives way.
   void NoteQueue(int64_t webhooks, int64_t bytes) {
     queued_webhooks_->Set(webhooks);
@@ -69,4 +69,4 @@ class LogMetrics {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_METRICS_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_METRICS_H_

@@ -1,4 +1,4 @@
-#include "server/eventlog/log_history.h"
+#include "server/eventlog/event_log_history.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "server/eventlog/log_ages.h"
+#include "server/eventlog/event_ages.h"
 
 #include <algorithm>
 
@@ -28,8 +28,8 @@ StoredAges AgesFromStamps(const std::vector<StampedEvents>& events, absl::Time n
   return ages;
 }
 
-LogAges::LogAges(const StoredAges& stored, const LogEnds& ends, absl::Time wall,
-                 absl::Duration monotonic)
+EventAges::EventAges(const StoredAges& stored, const EventLogEnds& ends, absl::Time wall,
+                     absl::Duration monotonic)
     : marks_(stored.marks),
       clock_(stored.clock.value_or(AgeClock())),
       opened_monotonic_(monotonic),
@@ -47,7 +47,8 @@ LogAges::LogAges(const StoredAges& stored, const LogEnds& ends, absl::Time wall,
   AddMark(opened_at_, ends);
 }
 
-absl::Duration LogAges::Advance(const LogEnds& ends, absl::Time wall, absl::Duration monotonic) {
+absl::Duration EventAges::Advance(const EventLogEnds& ends, absl::Time wall,
+                                  absl::Duration monotonic) {
   const absl::Duration step = (wall - wall_) - (monotonic - monotonic_);
   wall_ = wall;
   monotonic_ = monotonic;
@@ -67,14 +68,14 @@ absl::Duration LogAges::Advance(const LogEnds& ends, absl::Time wall, absl::Dura
   return jumped ? step : absl::ZeroDuration();
 }
 
-absl::Duration LogAges::uncredited() const {
+absl::Duration EventAges::uncredited() const {
   if (!clock_.trusted.has_value()) return absl::ZeroDuration();
   return (wall_ - clock_.trusted->wall) - (clock_.running - clock_.trusted->running);
 }
 
 // The log was closed after the moment at which the clock was trusted last. What is credited goes to
 // the first mark from then on: that is the start after the log was closed, or a mark before it.
-void LogAges::TrustWall() {
+void EventAges::TrustWall() {
   const absl::Duration credit = uncredited();
   if (credit >= kLeastCredit) {
     const auto mark =
@@ -89,12 +90,12 @@ void LogAges::TrustWall() {
   clock_.trusted = AgeClock::Trusted{.wall = wall_, .running = clock_.running};
 }
 
-void LogAges::AddMark(absl::Duration running, const LogEnds& ends) {
+void EventAges::AddMark(absl::Duration running, const EventLogEnds& ends) {
   marks_.push_back({.running = running, .ends = ends});
   unstored_marks_.push_back(running);
 }
 
-LogEnds LogAges::NewestOf(absl::Duration age, bool credited) const {
+EventLogEnds EventAges::NewestOf(absl::Duration age, bool credited) const {
   absl::Duration credit;
   for (auto mark = marks_.rbegin(); mark != marks_.rend(); ++mark) {
     if (credited) credit += mark->credit;
@@ -103,12 +104,16 @@ LogEnds LogAges::NewestOf(absl::Duration age, bool credited) const {
   return {};
 }
 
-LogEnds LogAges::OpenFor(absl::Duration age) const { return NewestOf(age, /*credited=*/false); }
+EventLogEnds EventAges::OpenFor(absl::Duration age) const {
+  return NewestOf(age, /*credited=*/false);
+}
 
-LogEnds LogAges::OlderThan(absl::Duration age) const { return NewestOf(age, /*credited=*/true); }
+EventLogEnds EventAges::OlderThan(absl::Duration age) const {
+  return NewestOf(age, /*credited=*/true);
+}
 
 // Without credit, so that what is left answers both questions.
-void LogAges::Forget(absl::Duration longest) {
+void EventAges::Forget(absl::Duration longest) {
   const auto first =
       std::lower_bound(marks_.begin(), marks_.end(), clock_.running - longest, IsBefore);
   // The last one before it says that there is something as old as that.
@@ -118,7 +123,7 @@ void LogAges::Forget(absl::Duration longest) {
   // The stored clock may still refer to one that is gone: its credit goes to the next then.
 }
 
-AgeChanges LogAges::Changes(bool all) const {
+AgeChanges EventAges::Changes(bool all) const {
   AgeChanges changes;
   for (const absl::Duration running : unstored_marks_) {
     const auto mark = std::lower_bound(marks_.begin(), marks_.end(), running, IsBefore);
@@ -132,7 +137,7 @@ AgeChanges LogAges::Changes(bool all) const {
   return changes;
 }
 
-void LogAges::Stored(const AgeChanges& changes) {
+void EventAges::Stored(const AgeChanges& changes) {
   unstored_marks_.clear();
   if (!changes.clock.has_value()) return;
   unstored_first_.reset();

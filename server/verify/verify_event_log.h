@@ -1,8 +1,8 @@
 // Reads a whole log that no hookgated is running on, and says what in it is not as it must be.
 // Changes nothing: repairing is a decision for people, who first want a copy. Takes a backup's file
 // as well as a data folder, and needs to write to neither.
-#ifndef HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
-#define HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
+#ifndef HOOKGATE_SERVER_VERIFY_VERIFY_EVENT_LOG_H_
+#define HOOKGATE_SERVER_VERIFY_VERIFY_EVENT_LOG_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +17,8 @@
 namespace hookgate {
 
 struct VerifyOptions {
-  // A data folder, or the file of a backup. Of a file whose name ends with "-wal" beside it, as of a
-  // folder that was copied, that is read as a part of it.
+  // A data folder, or the file of a backup. Of a file whose name ends with "-wal" beside it, as of
+  // a folder that was copied, that is read as a part of it.
   std::string data_dir;
   size_t max_findings = 100;  // that are kept; all are counted
   // Told now and then how far it is, if the log is so large that somebody might wonder.
@@ -26,7 +26,7 @@ struct VerifyOptions {
 };
 
 // What was read, and what is wrong with it.
-struct LogReport {
+struct VerifyReport {
   std::string epoch;
   int64_t earliest_sequence = 0;  // of the events held; head + 1 if none is
   int64_t head_sequence = 0;
@@ -60,11 +60,11 @@ struct LogReport {
 //   NOT_FOUND            there is no log in the folder, or no such file
 //   FAILED_PRECONDITION  a hookgated is running on it; it cannot be opened; it is of another schema
 //                        version, or another application's; a backup that was not finished
-absl::StatusOr<LogReport> VerifyLog(const VerifyOptions& options);
+absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options);
 
 // The report for people: a page that ends with a line break.
-std::string ReportText(const LogReport& report);
+std::string ReportText(const VerifyReport& report);
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_VERIFY_VERIFY_LOG_H_
+#endif  // HOOKGATE_SERVER_VERIFY_VERIFY_EVENT_LOG_H_

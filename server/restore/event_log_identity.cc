@@ -1,4 +1,4 @@
-#include "server/restore/log_identity.h"
+#include "server/restore/event_log_identity.h"
 
 #include <algorithm>
 #include <vector>
@@ -24,7 +24,7 @@ absl::StatusOr<bool> HasTable(Database& database, absl::string_view name) {
   return count > 0;
 }
 
-absl::Status ReadStretches(Database& database, LogIdentity& identity) {
+absl::Status ReadStretches(Database& database, EventLogIdentity& identity) {
   ASSIGN_OR_RETURN(const bool there, HasTable(database, "stretches"));
   if (!there) return absl::OkStatus();
   ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT first_sequence, mark FROM stretches "
@@ -39,7 +39,7 @@ absl::Status ReadStretches(Database& database, LogIdentity& identity) {
   return absl::OkStatus();
 }
 
-absl::Status ReadReplica(Database& database, LogIdentity& identity) {
+absl::Status ReadReplica(Database& database, EventLogIdentity& identity) {
   ASSIGN_OR_RETURN(const bool there, HasTable(database, "replica"));
   if (!there) return absl::OkStatus();
   ASSIGN_OR_RETURN(Statement row,
@@ -53,9 +53,9 @@ absl::Status ReadReplica(Database& database, LogIdentity& identity) {
 
 }  // namespace
 
-absl::StatusOr<LogIdentity> ReadIdentity(Database& database) {
+absl::StatusOr<EventLogIdentity> ReadIdentity(Database& database) {
   RETURN_IF_ERROR(CheckIsLog(database));
-  LogIdentity identity;
+  EventLogIdentity identity;
   ASSIGN_OR_RETURN(Statement row,
                    database.Prepare("SELECT epoch, earliest_sequence, "
                                     "(SELECT max(sequence) FROM events) FROM log WHERE id = 1"));
@@ -75,7 +75,7 @@ absl::StatusOr<LogIdentity> ReadIdentity(Database& database) {
   return identity;
 }
 
-std::string Describe(const LogIdentity& identity) {
+std::string Describe(const EventLogIdentity& identity) {
   const bool has_events = identity.head >= identity.earliest;
   return absl::StrCat("a log (epoch ", identity.epoch, ", ",
                       has_events ? absl::StrCat("events ", identity.earliest, " to ", identity.head)

@@ -1,13 +1,13 @@
 // The writer's statements, prepared once.
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_COMMIT_STATEMENTS_H_
+#define HOOKGATE_SERVER_EVENTLOG_COMMIT_STATEMENTS_H_
 
 #include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
+#include "server/eventlog/event_log_history.h"
 #include "server/eventlog/history_statements.h"
-#include "server/eventlog/log_history.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_statements.h"
@@ -21,10 +21,10 @@
 namespace hookgate {
 
 // Used by the writer thread alone.
-struct LogStatements {
+struct CommitStatements {
   // What is given outlives the statements.
   //   is_replica  the log is one of a cluster's
-  static absl::StatusOr<std::unique_ptr<LogStatements>> Prepare(
+  static absl::StatusOr<std::unique_ptr<CommitStatements>> Prepare(
       Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
       ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica = false);
 
@@ -75,4 +75,4 @@ struct LogStatements {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_STATEMENTS_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_COMMIT_STATEMENTS_H_

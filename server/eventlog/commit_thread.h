@@ -1,7 +1,7 @@
 // The one thread that writes the log: everything that waited while a group was being synced goes
 // into the next group, so that one sync serves all of them and a lone webhook waits for nobody.
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_COMMIT_THREAD_H_
+#define HOOKGATE_SERVER_EVENTLOG_COMMIT_THREAD_H_
 
 #include <atomic>
 #include <chrono>
@@ -17,10 +17,10 @@
 #include "absl/time/time.h"
 #include "server/eventlog/checkpointer.h"
 #include "server/eventlog/commit_gate.h"
+#include "server/eventlog/commit_job.h"
+#include "server/eventlog/commit_statements.h"
 #include "server/eventlog/event_log.h"
-#include "server/eventlog/log_job.h"
-#include "server/eventlog/log_metrics.h"
-#include "server/eventlog/log_statements.h"
+#include "server/eventlog/event_log_metrics.h"
 #include "server/eventlog/receive_times.h"
 #include "server/eventlog/repeat_counts.h"
 #include "server/eventlog/status_rows.h"
@@ -33,15 +33,15 @@
 namespace hookgate {
 
 // Thread-safe.
-class LogWriter {
+class CommitThread {
  public:
   // The write-ahead log is moved into the database when it holds so many pages. Longer, and pages
   // that many commits change are moved less often; shorter, and a start has less to do.
   static constexpr int kCheckpointPages = 4096;
   // Its length then, of pages of 4 KiB, and a quarter for what comes until that is done.
   static constexpr int64_t kUsualWalBytes = int64_t{kCheckpointPages} * 4096 / 4 * 5;
-  // A file that a long transaction, or a reader that kept it from beginning anew, has made longer
-  // than this is cut back when it begins anew.
+  // A file that a long transaction, or a reader that kept it from beginning again, has made longer
+  // than this is cut back when it begins again.
   static constexpr int64_t kLongestIdleWalBytes = 4 * kUsualWalBytes;
 
   struct Limits {
@@ -65,12 +65,12 @@ class LogWriter {
 
   // What is on the disk when the writer starts.
   struct Disk {
-    LogPosition position;    // what the database holds
-    int64_t last_touch = 0;  // of quarantine entries, at least that of each of them
-    Stretch stretch;         // what the writer will append
-    FileWatch files;         // the database's
-    // Not OK: why the write-ahead log that was found could not be written anew. Nothing is added to
-    // it until it could.
+    EventLogPosition position;  // what the database holds
+    int64_t last_touch = 0;     // of quarantine entries, at least that of each of them
+    Stretch stretch;            // what the writer will append
+    FileWatch files;            // the database's
+    // Not OK: why the write-ahead log that was found could not be written again. Nothing is added
+    // to it until it could.
     absl::Status rewritten;
   };
 
@@ -82,75 +82,77 @@ class LogWriter {
     ReceiveTimes& receive_times;
   };
 
-  // `listener`, `companion` and `metrics` may be null; they outlive the writer. So may `gate` be: then
-  // the log is not a replica of a cluster's.
-  static absl::StatusOr<std::unique_ptr<LogWriter>> Start(
+  // `listener`, `companion` and `metrics` may be null; they outlive the writer. So may `gate` be:
+  // then the log is not a replica of a cluster's.
+  static absl::StatusOr<std::unique_ptr<CommitThread>> Start(
       std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
       const Indexes& indexes, const Limits& limits, CommitListener* listener,
-      CommitCompanion* companion = nullptr, LogMetrics* metrics = nullptr,
+      CommitCompanion* companion = nullptr, EventLogMetrics* metrics = nullptr,
       CommitGate* gate = nullptr);
 
   // Writes and answers what waits, then ends the thread.
-  ~LogWriter();
+  ~CommitThread();
 
-  // Queues `job`, or answers it at once: UNAVAILABLE queue_full, store_unavailable, or what the gate
-  // says to one that decides.
-  void Submit(std::unique_ptr<LogJob> job);
-  // Queues `job`, however full the queue is: of such jobs the caller has a bounded number. They give
-  // way: a group takes few of them, so that those of Submit do not wait for all that they write.
-  void SubmitYielding(std::unique_ptr<LogJob> job);
+  // Queues `job`, or answers it at once: UNAVAILABLE queue_full, store_unavailable, or what the
+  // gate says to one that decides.
+  void Submit(std::unique_ptr<CommitJob> job);
+  // Queues `job`, however full the queue is: of such jobs the caller has a bounded number. They
+  // give way: a group takes few of them, so that those of Submit do not wait for all that they
+  // write.
+  void SubmitYielding(std::unique_ptr<CommitJob> job);
 
-  // Whether jobs have come by Submit within the last moment, so that more are likely to follow. Never
-  // blocks.
+  // Whether jobs have come by Submit within the last moment, so that more are likely to follow.
+  // Never blocks.
   bool OthersCome() const;
-  // How many rows of jobs that give way a transaction takes now, unless a single one has more. Never
-  // blocks.
+  // How many rows of jobs that give way a transaction takes now, unless a single one has more.
+  // Never blocks.
   int64_t YieldingRows() const;
 
-  LogPosition Position() const;
+  EventLogPosition Position() const;
   // Of all that is committed, the newest quarantine entry's touch is not above this.
   int64_t LastTouch() const;
   absl::Status Health() const;
 
  private:
-  LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
-            std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-            CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics,
-            CommitGate* gate);
+  CommitThread(std::unique_ptr<Database> database, std::unique_ptr<CommitStatements> statements,
+               std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
+               CommitListener* listener, CommitCompanion* companion, EventLogMetrics* metrics,
+               CommitGate* gate);
 
-  void Queue(std::unique_ptr<LogJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
+  void Queue(std::unique_ptr<CommitJob> job, bool yields) ABSL_LOCKS_EXCLUDED(mu_);
   void Run();
   void AwaitWork() ABSL_LOCKS_EXCLUDED(mu_);
-  std::vector<std::unique_ptr<LogJob>> TakeGroup();
-  void Process(std::vector<std::unique_ptr<LogJob>> group);
-  absl::Status RewriteWhatWasFound();
-  using Group = std::vector<std::unique_ptr<LogJob>>;
+  std::vector<std::unique_ptr<CommitJob>> TakeGroup();
+  void Process(std::vector<std::unique_ptr<CommitJob>> group);
+  absl::Status CheckpointInheritedWal();
+  using Group = std::vector<std::unique_ptr<CommitJob>>;
   void AnswerThoseNotAdmitted(Group& group);
-  absl::Status WriteGroup(Group& group, LogState& state);
-  absl::Status WriteRows(Group& group, LogState& state, bool writes_repeats);
-  absl::StatusOr<bool> PassGate(ChangeCapture& changes, Group& group, LogState& state);
+  absl::Status WriteGroup(Group& group, CommitState& state);
+  absl::Status WriteRows(Group& group, CommitState& state, bool writes_repeats);
+  absl::StatusOr<bool> PassGate(ChangeCapture& changes, Group& group, CommitState& state);
   void AnswerWhatWaits(Group& group, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RefusedUntilRestart() const;
   void NoteQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Remembers how a group ended, and returns what its jobs are answered.
-  absl::Status NoteOutcome(const absl::Status& outcome, LogState& state) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status NoteOutcome(const absl::Status& outcome, CommitState& state)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void KeepWalShort();
 
   // Constant after construction.
   const Limits limits_;
   CommitListener* const listener_;
   CommitCompanion* const companion_;
-  LogMetrics* const metrics_;
+  EventLogMetrics* const metrics_;
   CommitGate* const gate_;
 
   // Touched only by the writer thread.
   const std::unique_ptr<Database> database_;
-  const std::unique_ptr<LogStatements> statements_;
+  const std::unique_ptr<CommitStatements> statements_;
   const std::unique_ptr<Checkpointer> checkpointer_;
   const FileWatch files_;
   bool rewritten_;  // what was found in the write-ahead log
-  // Of the group that is being written: whether its jobs change anything, and whether they never do,
-  // so that it is there for the companion's sake.
+  // Of the group that is being written: whether its jobs change anything, and whether they never
+  // do, so that it is there for the companion's sake.
   bool wrote_ = false;
   bool only_status_ = false;
   bool leads_ = false;      // of a replica, when the group began
@@ -166,18 +168,18 @@ class LogWriter {
   std::atomic<int64_t> others_at_once_ = 0;  // in the last group that had any
 
   mutable absl::Mutex mu_;
-  std::vector<std::unique_ptr<LogJob>> queue_ ABSL_GUARDED_BY(mu_);
-  std::deque<std::unique_ptr<LogJob>> yielding_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<CommitJob>> queue_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::unique_ptr<CommitJob>> yielding_ ABSL_GUARDED_BY(mu_);
   int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  LogPosition position_ ABSL_GUARDED_BY(mu_);   // what is committed
-  int64_t last_touch_ ABSL_GUARDED_BY(mu_);     // the same
-  absl::Status health_ ABSL_GUARDED_BY(mu_);    // of the last group
-  bool poisoned_ ABSL_GUARDED_BY(mu_) = false;  // health_ stays as it is until a restart
+  EventLogPosition position_ ABSL_GUARDED_BY(mu_);  // what is committed
+  int64_t last_touch_ ABSL_GUARDED_BY(mu_);         // the same
+  absl::Status health_ ABSL_GUARDED_BY(mu_);        // of the last group
+  bool poisoned_ ABSL_GUARDED_BY(mu_) = false;      // health_ stays as it is until a restart
 
   std::thread thread_;  // last: runs on all of the above
 };
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_WRITER_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_COMMIT_THREAD_H_

@@ -1,7 +1,7 @@
 // Each kind of damage is done on purpose, and must be found and named; a sound log must not be
 // accused of anything.
 
-#include "server/verify/verify_log.h"
+#include "server/verify/verify_event_log.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ auto About(const std::string& where, const std::string& what) {
   return AllOf(Field(&Finding::where, HasSubstr(where)), Field(&Finding::what, HasSubstr(what)));
 }
 
-std::unique_ptr<LogEvent> EventOf(const std::string& webhook_id, const std::string& body) {
+std::unique_ptr<StoredEvent> EventOf(const std::string& webhook_id, const std::string& body) {
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   EXPECT_TRUE(decoded.ok()) << decoded.status();
   return ComposeEvent(*std::move(decoded),
@@ -73,9 +73,9 @@ std::string BodyOf(const std::string& type) {
 
 // A log with events 1 to 5, another body of the first one, one webhook in quarantine, and a
 // subscription that has taken events up to 4: 3 is leased, 2 is dead, the others are settled.
-class VerifyLogTest : public testing::Test {
+class VerifyEventLogTest : public testing::Test {
  protected:
-  VerifyLogTest() {
+  VerifyEventLogTest() {
     auto log = OpenTemporaryLog(nullptr, folder_);
     Append(*log, "wh_1", BodyOf("batch.failed"));
     Append(*log, "wh_2", BodyOf("response.completed"));
@@ -136,10 +136,10 @@ class VerifyLogTest : public testing::Test {
     sqlite3_close(database);
   }
 
-  LogReport Verify(size_t max_findings = 100) {
-    const auto report = VerifyLog({.data_dir = folder_, .max_findings = max_findings});
+  VerifyReport Verify(size_t max_findings = 100) {
+    const auto report = VerifyEventLog({.data_dir = folder_, .max_findings = max_findings});
     EXPECT_TRUE(report.ok()) << report.status();
-    return report.value_or(LogReport());
+    return report.value_or(VerifyReport());
   }
 
   // What is found once `sql` has been done to the log.
@@ -151,8 +151,8 @@ class VerifyLogTest : public testing::Test {
   std::string folder_ = FreshTestFolder();
 };
 
-TEST_F(VerifyLogTest, SoundLogHasNoFindings) {
-  const LogReport report = Verify();
+TEST_F(VerifyEventLogTest, SoundLogHasNoFindings) {
+  const VerifyReport report = Verify();
   EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
   EXPECT_EQ(report.earliest_sequence, 1);
   EXPECT_EQ(report.head_sequence, 5);
@@ -167,7 +167,7 @@ TEST_F(VerifyLogTest, SoundLogHasNoFindings) {
   EXPECT_THAT(ReportText(report), HasSubstr("sound: nothing is wrong"));
 }
 
-TEST_F(VerifyLogTest, EveryEventTypeIsSound) {
+TEST_F(VerifyEventLogTest, EveryEventTypeIsSound) {
   {
     auto log = OpenTemporaryLog(nullptr, folder_);
     for (const EventType& type : KnownEventTypes()) Append(*log, type.name, BodyOf(type.name));
@@ -175,18 +175,18 @@ TEST_F(VerifyLogTest, EveryEventTypeIsSound) {
   EXPECT_THAT(Verify().findings, IsEmpty());
 }
 
-TEST_F(VerifyLogTest, LogThatRetentionHasEmptiedIsSound) {
+TEST_F(VerifyEventLogTest, LogThatRetentionHasEmptiedIsSound) {
   {
     auto log = OpenTemporaryLog(nullptr, folder_);
     ASSERT_EQ(*log->Trim({5, 5}), 5);
   }
-  const LogReport report = Verify();
+  const VerifyReport report = Verify();
   EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
   EXPECT_EQ(report.events, 0);
   EXPECT_EQ(report.head_sequence, 5);
 }
 
-TEST_F(VerifyLogTest, ChangesNothing) {
+TEST_F(VerifyEventLogTest, ChangesNothing) {
   const auto content = [this] {
     std::ifstream file(database_path(), std::ios::binary);
     return std::string(std::istreambuf_iterator<char>(file), {});
@@ -196,7 +196,7 @@ TEST_F(VerifyLogTest, ChangesNothing) {
   EXPECT_EQ(content(), before);
 }
 
-TEST_F(VerifyLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
+TEST_F(VerifyEventLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
   // Copied under a running log, as a crash would leave it.
   const std::string copy = FreshTestFolder();
   std::filesystem::create_directories(copy);
@@ -205,7 +205,7 @@ TEST_F(VerifyLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
   for (const char* file : {"/events.db", "/events.db-wal"}) {
     std::filesystem::copy_file(folder_ + file, copy + file);
   }
-  const auto report = VerifyLog({.data_dir = copy});
+  const auto report = VerifyEventLog({.data_dir = copy});
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->events, 6);
   EXPECT_THAT(report->findings, IsEmpty());
@@ -213,7 +213,7 @@ TEST_F(VerifyLogTest, WhatOnlyTheWriteAheadLogHoldsIsRead) {
 
 // A backup is one file, perhaps where nothing may be written, and of a folder that was copied a
 // write-ahead log is beside it.
-TEST_F(VerifyLogTest, BackupIsCheckedWithoutATraceBesideIt) {
+TEST_F(VerifyEventLogTest, BackupIsCheckedWithoutATraceBesideIt) {
   const std::string copy = FreshTestFolder();
   std::filesystem::create_directories(copy);
   const std::string backup = copy + "/a backup?#%41.db";
@@ -233,7 +233,7 @@ TEST_F(VerifyLogTest, BackupIsCheckedWithoutATraceBesideIt) {
   };
   for (const int events : {6, 5}) {
     const auto before = content();
-    const auto report = VerifyLog({.data_dir = backup});
+    const auto report = VerifyEventLog({.data_dir = backup});
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_EQ(report->events, events);
     EXPECT_THAT(report->findings, IsEmpty()) << ReportText(*report);
@@ -242,28 +242,28 @@ TEST_F(VerifyLogTest, BackupIsCheckedWithoutATraceBesideIt) {
   }
 }
 
-TEST_F(VerifyLogTest, FileOfAFolderIsTheFolders) {
-  EXPECT_EQ(VerifyLog({.data_dir = database_path()})->events, 5);
+TEST_F(VerifyEventLogTest, FileOfAFolderIsTheFolders) {
+  EXPECT_EQ(VerifyEventLog({.data_dir = database_path()})->events, 5);
   const auto log = OpenTemporaryLog(nullptr, folder_);
-  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = database_path()}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyEventLog({.data_dir = database_path()}).status()));
 }
 
-TEST_F(VerifyLogTest, FileThatIsNotALogIsRefused) {
+TEST_F(VerifyEventLogTest, FileThatIsNotALogIsRefused) {
   const std::string path = FreshTestFolder();
   std::ofstream(path) << "not a database, however long one reads in it: it is a text, for people";
-  const auto text = VerifyLog({.data_dir = path});
+  const auto text = VerifyEventLog({.data_dir = path});
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_THAT(text->findings, ElementsAre(About("events.db", "not a database")));
   std::ofstream(path, std::ios::trunc) << "";
-  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = path}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyEventLog({.data_dir = path}).status()));
   std::ofstream(path + "-journal") << "a page of what was there before";
-  EXPECT_THAT(std::string(VerifyLog({.data_dir = path}).status().message()),
+  EXPECT_THAT(std::string(VerifyEventLog({.data_dir = path}).status().message()),
               HasSubstr("was not finished"));
-  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyLog({.data_dir = "/dev/null"}).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(VerifyEventLog({.data_dir = "/dev/null"}).status()));
 }
 
 // By the stretches cursors of another history are told apart.
-TEST_F(VerifyLogTest, StretchesThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, StretchesThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("INSERT INTO stretches VALUES (6, 7)"),
               ElementsAre(About("stretch from event 6", "begins at an impossible")));
   EXPECT_THAT(FindingsAfter("DELETE FROM stretches WHERE first_sequence = 6;"
@@ -271,7 +271,7 @@ TEST_F(VerifyLogTest, StretchesThatCannotBeAreFound) {
               ElementsAre(About("stretch from event 1", "mark")));
 }
 
-TEST_F(VerifyLogTest, StatusThatCannotBeIsFound) {
+TEST_F(VerifyEventLogTest, StatusThatCannotBeIsFound) {
   EXPECT_THAT(FindingsAfter("INSERT INTO status_counters VALUES ('stored', -1);"
                             "INSERT INTO status_counters VALUES ('refused/other', 1);"
                             "INSERT INTO source_status VALUES ('s', 0, -1, 0);"
@@ -282,43 +282,43 @@ TEST_F(VerifyLogTest, StatusThatCannotBeIsFound) {
               Contains(About("the table status", "count")));
 }
 
-TEST_F(VerifyLogTest, LogInUseIsRefused) {
+TEST_F(VerifyEventLogTest, LogInUseIsRefused) {
   const auto log = OpenTemporaryLog(nullptr, folder_);
-  const auto report = VerifyLog({.data_dir = folder_});
+  const auto report = VerifyEventLog({.data_dir = folder_});
   EXPECT_TRUE(absl::IsFailedPrecondition(report.status())) << report.status();
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("in use"));
 }
 
-TEST_F(VerifyLogTest, FolderWithoutALogIsRefusedAndNotMade) {
+TEST_F(VerifyEventLogTest, FolderWithoutALogIsRefusedAndNotMade) {
   const std::string nowhere = FreshTestFolder();
-  EXPECT_TRUE(absl::IsNotFound(VerifyLog({.data_dir = nowhere}).status()));
+  EXPECT_TRUE(absl::IsNotFound(VerifyEventLog({.data_dir = nowhere}).status()));
   EXPECT_FALSE(std::filesystem::exists(nowhere));
 }
 
-TEST_F(VerifyLogTest, LogOfAnotherSchemaVersionIsRefused) {
+TEST_F(VerifyEventLogTest, LogOfAnotherSchemaVersionIsRefused) {
   Damage("PRAGMA user_version = 1");
-  const auto report = VerifyLog({.data_dir = folder_});
+  const auto report = VerifyEventLog({.data_dir = folder_});
   EXPECT_TRUE(absl::IsFailedPrecondition(report.status())) << report.status();
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("schema version 1"));
 }
 
-TEST_F(VerifyLogTest, MissingEventsAreFound) {
+TEST_F(VerifyEventLogTest, MissingEventsAreFound) {
   EXPECT_THAT(FindingsAfter("DELETE FROM events WHERE sequence = 2"),
               Contains(About("events", "sequence 2 is missing")));
   EXPECT_THAT(FindingsAfter("DELETE FROM events WHERE sequence IN (1, 3)"),
               Contains(About("events", "sequences 1 to 3 are missing")));
 }
 
-TEST_F(VerifyLogTest, EventsBelowTheEarliestAreFound) {
+TEST_F(VerifyEventLogTest, EventsBelowTheEarliestAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE log SET earliest_sequence = 2"),
               ElementsAre(About("event 1", "begins at sequence 2")));
 }
 
-TEST_F(VerifyLogTest, DamagedLogRowIsFound) {
+TEST_F(VerifyEventLogTest, DamagedLogRowIsFound) {
   EXPECT_THAT(FindingsAfter("DELETE FROM log"), Contains(About("events.db", "log has no row")));
 }
 
-TEST_F(VerifyLogTest, DuplicatesAreFound) {
+TEST_F(VerifyEventLogTest, DuplicatesAreFound) {
   const auto findings = FindingsAfter(
       "DROP INDEX other_events_by_time;"
       "INSERT INTO events SELECT 6, source, webhook_id, type, subject, failure, receive_time_us, "
@@ -328,7 +328,7 @@ TEST_F(VerifyLogTest, DuplicatesAreFound) {
 }
 
 // Events 1 to 4 are in two runs of webhook ids, the fifth in none yet.
-TEST_F(VerifyLogTest, EventsThatTheWebhookIndexHasLostAreFound) {
+TEST_F(VerifyEventLogTest, EventsThatTheWebhookIndexHasLostAreFound) {
   folder_ = FreshTestFolder();
   {
     auto log = SqliteEventLog::Open({.data_dir = folder_, .webhooks_per_run = 2}, nullptr);
@@ -343,9 +343,9 @@ TEST_F(VerifyLogTest, EventsThatTheWebhookIndexHasLostAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE webhook_runs SET filter = zeroblob(length(filter))").size(), 4);
 }
 
-// What hookgate explain looks for events by was not looked at. Once the log is opened again, events 1
-// to 6 are in three runs of texts, the seventh in none yet.
-TEST_F(VerifyLogTest, EventsThatTheTextIndexHasLostAreFound) {
+// What hookgate explain looks for events by was not looked at. Once the log is opened again, events
+// 1 to 6 are in three runs of texts, the seventh in none yet.
+TEST_F(VerifyEventLogTest, EventsThatTheTextIndexHasLostAreFound) {
   folder_ = FreshTestFolder();
   const SqliteEventLogOptions options = {.data_dir = folder_, .texts_per_run = 4};
   {
@@ -374,7 +374,7 @@ TEST_F(VerifyLogTest, EventsThatTheTextIndexHasLostAreFound) {
 }
 
 // Of very many events with one subject, a run keeps the newest: that is as it should be.
-TEST_F(VerifyLogTest, RunThatLeavesOutOlderEventsOfOneSubjectIsSound) {
+TEST_F(VerifyEventLogTest, RunThatLeavesOutOlderEventsOfOneSubjectIsSound) {
   folder_ = FreshTestFolder();
   const SqliteEventLogOptions options = {.data_dir = folder_, .texts_per_run = 1200};
   {
@@ -388,7 +388,7 @@ TEST_F(VerifyLogTest, RunThatLeavesOutOlderEventsOfOneSubjectIsSound) {
   EXPECT_THAT(Verify().findings, IsEmpty());
 }
 
-TEST_F(VerifyLogTest, RepeatsThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, RepeatsThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("DELETE FROM repeats; INSERT INTO repeats VALUES (1, 2, 0, 5), "
                             "(2, 0, 0, 5), (3, -1, 2, 5), (4, 1, 0, -5), (9, 1, 0, 5)"),
               ElementsAre(About("repeats of event 2", "impossible"),
@@ -397,24 +397,24 @@ TEST_F(VerifyLogTest, RepeatsThatCannotBeAreFound) {
                           About("repeats of event 9", "does not exist")));
 }
 
-TEST_F(VerifyLogTest, EnvelopeThatDoesNotParseIsFound) {
+TEST_F(VerifyEventLogTest, EnvelopeThatDoesNotParseIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = x'ffff' WHERE sequence = 4"),
               ElementsAre(About("event 4", "does not parse")));
 }
 
-TEST_F(VerifyLogTest, TraceThatIsNotValidIsFound) {
+TEST_F(VerifyEventLogTest, TraceThatIsNotValidIsFound) {
   // The field trace_parent (11) of the envelope, once more: "00".
   EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = CAST(envelope || x'5a023030' AS BLOB) "
                             "WHERE sequence = 4"),
               ElementsAre(About("event 4", "trace that is not valid")));
 }
 
-TEST_F(VerifyLogTest, EnvelopeWithoutAPayloadIsFound) {
+TEST_F(VerifyEventLogTest, EnvelopeWithoutAPayloadIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE events SET envelope = x'' WHERE sequence = 4"),
               Contains(About("event 4", "no payload")));
 }
 
-TEST_F(VerifyLogTest, ColumnsThatDifferFromTheEnvelopeAreFound) {
+TEST_F(VerifyEventLogTest, ColumnsThatDifferFromTheEnvelopeAreFound) {
   const std::vector<std::pair<std::string, std::string>> changes = {
       {"source", "'other'"},  {"webhook_id", "'other'"},  {"type", "'batch.expired'"},
       {"subject", "'other'"}, {"receive_time_us", "123"},
@@ -428,7 +428,7 @@ TEST_F(VerifyLogTest, ColumnsThatDifferFromTheEnvelopeAreFound) {
               Contains(About("event 1", "failure")));
 }
 
-TEST_F(VerifyLogTest, BodyThatIsNotTheEventIsFound) {
+TEST_F(VerifyEventLogTest, BodyThatIsNotTheEventIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = x'7b7d' WHERE sequence = 1"),
               ElementsAre(About("event 1", "invalid_event")));
   EXPECT_THAT(FindingsAfter("UPDATE events SET raw_body = (SELECT raw_body FROM events WHERE "
@@ -441,7 +441,7 @@ TEST_F(VerifyLogTest, BodyThatIsNotTheEventIsFound) {
               Contains(About("event 5", "another payload")));
 }
 
-TEST_F(VerifyLogTest, EventThatWasStoredWithFewerFieldsIsNoFinding) {
+TEST_F(VerifyEventLogTest, EventThatWasStoredWithFewerFieldsIsNoFinding) {
   // The field batch_completed (101) of the envelope, cut down to type: "batch.completed".
   auto log = OpenTemporaryLog(nullptr, folder_);
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(BodyOf("batch.completed"));
@@ -456,13 +456,13 @@ TEST_F(VerifyLogTest, EventThatWasStoredWithFewerFieldsIsNoFinding) {
               [&](const absl::StatusOr<AppendResult>&) { done.Notify(); });
   done.WaitForNotification();
   log.reset();
-  const LogReport report = Verify();
+  const VerifyReport report = Verify();
   EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
   EXPECT_EQ(report.older_schema, 1);
 }
 
 // Older versions took a subject of any length for a key, and kept a byte order mark.
-TEST_F(VerifyLogTest, EventsThatWouldBeDecodedOtherwiseTodayAreNoFindings) {
+TEST_F(VerifyEventLogTest, EventsThatWouldBeDecodedOtherwiseTodayAreNoFindings) {
   auto log = OpenTemporaryLog(nullptr, folder_);
   const auto append = [&log](const std::string& webhook_id, DecodedEvent decoded,
                              const std::string& body) {
@@ -488,19 +488,19 @@ TEST_F(VerifyLogTest, EventsThatWouldBeDecodedOtherwiseTodayAreNoFindings) {
   append("marked", std::move(untyped), marked);
   append("unmarked", *DecodeEvent(marked), marked);
   log.reset();
-  const LogReport report = Verify();
+  const VerifyReport report = Verify();
   EXPECT_THAT(report.findings, IsEmpty()) << ReportText(report);
   EXPECT_EQ(report.older_schema, 1);
 }
 
-TEST_F(VerifyLogTest, DamagedQuarantineIsFound) {
+TEST_F(VerifyEventLogTest, DamagedQuarantineIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE quarantine SET reason = ''"),
               ElementsAre(About("quarantine entry 1", "lacks")));
   EXPECT_THAT(FindingsAfter("DELETE FROM sqlite_sequence WHERE name = 'quarantine'"),
               Contains(About("quarantine entry 1", "never given")));
 }
 
-TEST_F(VerifyLogTest, DamagedConflictsAreFound) {
+TEST_F(VerifyEventLogTest, DamagedConflictsAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE conflicts SET bytes = 7"),
               ElementsAre(About("conflict of event 1", "size")));
   EXPECT_THAT(FindingsAfter("UPDATE conflicts SET bytes = 5, source = '', receive_count = 0"),
@@ -510,7 +510,7 @@ TEST_F(VerifyLogTest, DamagedConflictsAreFound) {
               ElementsAre(About("conflict of event 6", "never existed")));
 }
 
-TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {
+TEST_F(VerifyEventLogTest, DamagedSubscriptionsAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET settings = x'ffff'"),
               ElementsAre(About("subscription billing", "settings do not parse")));
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 6"),
@@ -522,7 +522,7 @@ TEST_F(VerifyLogTest, DamagedSubscriptionsAreFound) {
                             About("subscription #99", "has job 1")}));
 }
 
-TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, UnsettledEventsThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 2"),
               ElementsAre(About("subscription billing", "event 3 is after its position, 2")));
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET position = 4, last_delivery = 2"),
@@ -533,7 +533,7 @@ TEST_F(VerifyLogTest, UnsettledEventsThatCannotBeAreFound) {
               Contains(About("subscription billing", "event 7 is not in the log")));
 }
 
-TEST_F(VerifyLogTest, VoidDeliveriesOfOneEventThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, VoidDeliveriesOfOneEventThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE unsettled_events SET void_delivery = 3"),
               ElementsAre(About("subscription billing", "held by delivery 3, which is void")));
   EXPECT_THAT(FindingsAfter("UPDATE unsettled_events SET void_delivery = 0;"
@@ -542,7 +542,7 @@ TEST_F(VerifyLogTest, VoidDeliveriesOfOneEventThatCannotBeAreFound) {
                                 "event 2 has void deliveries up to 9; the last one was 4")));
 }
 
-TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
+TEST_F(VerifyEventLogTest, HistoryThatCannotBeIsFound) {
   EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 99 WHERE sequence = 1"),
               ElementsAre(About("subscription billing", "event 1 has an unknown outcome")));
   EXPECT_THAT(FindingsAfter("UPDATE delivery_history SET outcome = 1, sequence = 99 "
@@ -559,7 +559,7 @@ TEST_F(VerifyLogTest, HistoryThatCannotBeIsFound) {
               ElementsAre(About("subscription billing", "counts -1 attempts")));
 }
 
-TEST_F(VerifyLogTest, MovesThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, MovesThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 99"),
               ElementsAre(About("subscription billing", "of an unknown kind")));
   EXPECT_THAT(FindingsAfter("UPDATE subscription_moves SET kind = 1, to_sequence = 99"),
@@ -570,7 +570,7 @@ TEST_F(VerifyLogTest, MovesThatCannotBeAreFound) {
               ElementsAre(About("#99", "does not exist")));
 }
 
-TEST_F(VerifyLogTest, DeliveryThatHoldsTwoEventsIsFound) {
+TEST_F(VerifyEventLogTest, DeliveryThatHoldsTwoEventsIsFound) {
   Damage(
       "CREATE TEMP TABLE t AS SELECT * FROM unsettled_events; UPDATE t SET sequence = 4;"
       "INSERT INTO unsettled_events SELECT * FROM t");
@@ -578,14 +578,14 @@ TEST_F(VerifyLogTest, DeliveryThatHoldsTwoEventsIsFound) {
               ElementsAre(About("subscription billing", "delivery 3 holds 2 events")));
 }
 
-TEST_F(VerifyLogTest, DeadLettersThatCannotBeAreFound) {
+TEST_F(VerifyEventLogTest, DeadLettersThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE dead_letters SET cause = 99"),
               ElementsAre(About("subscription billing", "dead event 2")));
   EXPECT_THAT(FindingsAfter("UPDATE dead_letters SET cause = 2, sequence = 99"),
               ElementsAre(About("subscription billing", "dead event 99 is not in the log")));
 }
 
-TEST_F(VerifyLogTest, DeadLetterOutlivesItsEvent) {
+TEST_F(VerifyEventLogTest, DeadLetterOutlivesItsEvent) {
   {
     auto log = OpenTemporaryLog(nullptr, folder_);
     ASSERT_EQ(*log->Trim({5, 5}), 5);
@@ -593,14 +593,14 @@ TEST_F(VerifyLogTest, DeadLetterOutlivesItsEvent) {
   EXPECT_THAT(Verify().findings, IsEmpty());
 }
 
-TEST_F(VerifyLogTest, RowsOfNoSubscriptionAreFound) {
+TEST_F(VerifyEventLogTest, RowsOfNoSubscriptionAreFound) {
   const auto findings = FindingsAfter("DELETE FROM subscriptions");
   EXPECT_THAT(findings, ElementsAre(About("subscription #1", "has unsettled event 3"),
                                     About("subscription #1", "has dead event 2"),
                                     About("#1", "does not exist, but has moves")));
 }
 
-TEST_F(VerifyLogTest, IndexWithoutTheRowIsFound) {
+TEST_F(VerifyEventLogTest, IndexWithoutTheRowIsFound) {
   Damage(
       "PRAGMA writable_schema = ON;"
       "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = "
@@ -608,28 +608,28 @@ TEST_F(VerifyLogTest, IndexWithoutTheRowIsFound) {
   EXPECT_THAT(Verify().findings, Contains(About("events.db", "other_events_by_time")));
 }
 
-TEST_F(VerifyLogTest, OtherTablesAreFound) {
+TEST_F(VerifyEventLogTest, OtherTablesAreFound) {
   EXPECT_THAT(FindingsAfter("CREATE TABLE mine (x)"),
               ElementsAre(About("events.db", "mine is not in the schema")));
 }
 
-TEST_F(VerifyLogTest, FindingsAreBoundedAndAllAreCounted) {
+TEST_F(VerifyEventLogTest, FindingsAreBoundedAndAllAreCounted) {
   Damage("UPDATE events SET envelope = x'ffff'");
-  const LogReport report = Verify(/*max_findings=*/2);
+  const VerifyReport report = Verify(/*max_findings=*/2);
   EXPECT_EQ(report.findings.size(), 2);
   EXPECT_EQ(report.total_findings, 5);
   EXPECT_THAT(ReportText(report), HasSubstr("3 more"));
   EXPECT_THAT(ReportText(report), HasSubstr("NOT SOUND: 5 finding(s)"));
 }
 
-TEST_F(VerifyLogTest, FindingsHoldNothingThatATerminalActsOn) {
+TEST_F(VerifyEventLogTest, FindingsHoldNothingThatATerminalActsOn) {
   const auto findings =
       FindingsAfter("UPDATE subscriptions SET name = 'a' || char(27) || '[2J', lost = -1");
   EXPECT_THAT(findings, ElementsAre(About("subscription a\\x1b[2J", "lost")));
 }
 
 // Whatever page is damaged, the check ends, and says so.
-TEST_F(VerifyLogTest, EveryDamagedPageIsFound) {
+TEST_F(VerifyEventLogTest, EveryDamagedPageIsFound) {
   constexpr int64_t kPage = 4096;
   const int64_t size = static_cast<int64_t>(std::filesystem::file_size(database_path()));
   std::ifstream file(database_path(), std::ios::binary);
@@ -639,7 +639,7 @@ TEST_F(VerifyLogTest, EveryDamagedPageIsFound) {
     std::string damaged = sound;
     damaged.replace(static_cast<size_t>(at), kPage, std::string(kPage, '\x5a'));
     std::ofstream(database_path(), std::ios::binary | std::ios::trunc) << damaged;
-    const LogReport report = Verify();
+    const VerifyReport report = Verify();
     EXPECT_GT(report.total_findings, 0) << "page " << at / kPage + 1;
   }
 }

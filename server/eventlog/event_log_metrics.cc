@@ -1,9 +1,10 @@
-#include "server/eventlog/log_metrics.h"
+#include "server/eventlog/event_log_metrics.h"
 
 namespace hookgate {
 namespace {
 
-// From a fast disk to one that keeps senders waiting. etcd's advice for a disk is a p99 below 25 ms.
+// From a fast disk to one that keeps senders waiting. etcd's advice for a disk is a p99 below 25
+// ms.
 constexpr double kCommitBounds[] = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5};
 
 constexpr MetricInfo kCommitDuration = {
@@ -32,7 +33,7 @@ constexpr MetricInfo kQuarantineRemoved = {"hookgate_quarantine_removed_total",
 
 }  // namespace
 
-LogMetrics::LogMetrics(MetricRegistry& metrics, const Clock& clock)
+EventLogMetrics::EventLogMetrics(MetricRegistry& metrics, const Clock& clock)
     : clock_(clock),
       commit_duration_(metrics.AddHistogram(kCommitDuration)),
       commits_({metrics.AddCounter(kCommits, {{"result", "ok"}}),
@@ -51,7 +52,7 @@ LogMetrics::LogMetrics(MetricRegistry& metrics, const Clock& clock)
       quarantine_released_(metrics.AddCounter(kQuarantineRemoved, {{"reason", "released"}})),
       quarantine_discarded_(metrics.AddCounter(kQuarantineRemoved, {{"reason", "discarded"}})) {}
 
-void LogMetrics::NoteCommit(const absl::Status& outcome, absl::Duration took) {
+void EventLogMetrics::NoteCommit(const absl::Status& outcome, absl::Duration took) {
   if (outcome.ok()) {
     commits_[kOk]->Add();
     commit_duration_->Observe(took);
@@ -64,7 +65,7 @@ void LogMetrics::NoteCommit(const absl::Status& outcome, absl::Duration took) {
   }
 }
 
-void LogMetrics::NoteOutcomes(const GroupOutcomes& outcomes) {
+void EventLogMetrics::NoteOutcomes(const GroupOutcomes& outcomes) {
   events_removed_for_age_->Add(outcomes.events_removed_for_age);
   events_removed_for_size_->Add(outcomes.events_removed_for_size);
   quarantine_removed_for_age_->Add(outcomes.removed_from_quarantine -
@@ -79,7 +80,7 @@ void LogMetrics::NoteOutcomes(const GroupOutcomes& outcomes) {
   }
 }
 
-void LogMetrics::NotePosition(const LogPosition& position) {
+void EventLogMetrics::NotePosition(const EventLogPosition& position) {
   head_->Set(position.head);
   earliest_->Set(position.earliest);
 }

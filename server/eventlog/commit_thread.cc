@@ -1,4 +1,4 @@
-#include "server/eventlog/log_writer.h"
+#include "server/eventlog/commit_thread.h"
 
 #include <algorithm>
 #include <iterator>
@@ -26,23 +26,24 @@ absl::Status Unavailable(absl::string_view reason, absl::string_view message) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Start(
+absl::StatusOr<std::unique_ptr<CommitThread>> CommitThread::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     const Indexes& indexes, const Limits& limits, CommitListener* listener,
-    CommitCompanion* companion, LogMetrics* metrics, CommitGate* gate) {
-  ASSIGN_OR_RETURN(std::unique_ptr<LogStatements> statements,
-                   LogStatements::Prepare(*database, indexes.webhooks, indexes.texts,
-                                          indexes.repeats, indexes.receive_times, disk.stretch,
-                                          /*is_replica=*/gate != nullptr));
-  return absl::WrapUnique(new LogWriter(std::move(database), std::move(statements),
-                                        std::move(checkpointer), std::move(disk), limits, listener,
-                                        companion, metrics, gate));
+    CommitCompanion* companion, EventLogMetrics* metrics, CommitGate* gate) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CommitStatements> statements,
+                   CommitStatements::Prepare(*database, indexes.webhooks, indexes.texts,
+                                             indexes.repeats, indexes.receive_times, disk.stretch,
+                                             /*is_replica=*/gate != nullptr));
+  return absl::WrapUnique(new CommitThread(std::move(database), std::move(statements),
+                                           std::move(checkpointer), std::move(disk), limits,
+                                           listener, companion, metrics, gate));
 }
 
-LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStatements> statements,
-                     std::unique_ptr<Checkpointer> checkpointer, Disk disk, const Limits& limits,
-                     CommitListener* listener, CommitCompanion* companion, LogMetrics* metrics,
-                     CommitGate* gate)
+CommitThread::CommitThread(std::unique_ptr<Database> database,
+                           std::unique_ptr<CommitStatements> statements,
+                           std::unique_ptr<Checkpointer> checkpointer, Disk disk,
+                           const Limits& limits, CommitListener* listener,
+                           CommitCompanion* companion, EventLogMetrics* metrics, CommitGate* gate)
     : limits_(limits),
       listener_(listener),
       companion_(companion),
@@ -58,14 +59,14 @@ LogWriter::LogWriter(std::unique_ptr<Database> database, std::unique_ptr<LogStat
       last_touch_(disk.last_touch) {
   if (metrics_ != nullptr) metrics_->NotePosition(disk.position);
   if (!rewritten_) {
-    LogState none;
+    CommitState none;
     NoteOutcome(disk.rewritten, none).IgnoreError();
   }
   database_->SetWalHook([this](int pages) { wal_pages_ = pages; });
   thread_ = std::thread([this] { Run(); });
 }
 
-LogWriter::~LogWriter() {
+CommitThread::~CommitThread() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
@@ -73,31 +74,31 @@ LogWriter::~LogWriter() {
   thread_.join();
 }
 
-void LogWriter::Submit(std::unique_ptr<LogJob> job) {
+void CommitThread::Submit(std::unique_ptr<CommitJob> job) {
   other_came_.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
   Queue(std::move(job), /*yields=*/false);
 }
 
-void LogWriter::SubmitYielding(std::unique_ptr<LogJob> job) {
+void CommitThread::SubmitYielding(std::unique_ptr<CommitJob> job) {
   Queue(std::move(job), /*yields=*/true);
 }
 
-bool LogWriter::OthersCome() const {
+bool CommitThread::OthersCome() const {
   const auto last = other_came_.load(std::memory_order_relaxed);
   return last != std::chrono::steady_clock::time_point::min() &&
          absl::FromChrono(std::chrono::steady_clock::now() - last) < limits_.others_come_for;
 }
 
-int64_t LogWriter::YieldingRows() const {
+int64_t CommitThread::YieldingRows() const {
   if (!OthersCome()) return limits_.max_yielding_rows;
   const int64_t rows =
       limits_.yielding_rows_for_each * others_at_once_.load(std::memory_order_relaxed);
   return std::min(std::max(rows, limits_.min_yielding_rows), limits_.max_yielding_rows);
 }
 
-void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
+void CommitThread::Queue(std::unique_ptr<CommitJob> job, bool yields) {
   absl::Status refusal;
-  if (gate_ != nullptr && job->work() == LogJob::Work::kDecides) {
+  if (gate_ != nullptr && job->work() == CommitJob::Work::kDecides) {
     refusal = gate_->Admit(/*takes_over=*/false);
   }
   if (refusal.ok()) {
@@ -123,28 +124,28 @@ void LogWriter::Queue(std::unique_ptr<LogJob> job, bool yields) {
   job->Answer(refusal);
 }
 
-void LogWriter::NoteQueue() {
+void CommitThread::NoteQueue() {
   if (metrics_ != nullptr) {
     metrics_->NoteQueue(static_cast<int64_t>(queue_.size()), queued_bytes_);
   }
 }
 
-LogPosition LogWriter::Position() const {
+EventLogPosition CommitThread::Position() const {
   absl::ReaderMutexLock lock(&mu_);
   return position_;
 }
 
-int64_t LogWriter::LastTouch() const {
+int64_t CommitThread::LastTouch() const {
   absl::ReaderMutexLock lock(&mu_);
   return last_touch_;
 }
 
-absl::Status LogWriter::Health() const {
+absl::Status CommitThread::Health() const {
   absl::ReaderMutexLock lock(&mu_);
   return health_;
 }
 
-void LogWriter::Run() {
+void CommitThread::Run() {
   NameThread("log writer");
   AskForShortTimeSlices();  // A sync is shorter than a time slice of whoever shares the core.
   size_t last_group = 0;
@@ -154,7 +155,7 @@ void LogWriter::Run() {
     // this one in the middle of what they have ready: let them queue that, and the group is twice
     // as large. Only where there are many: a yield may take as long as a sync.
     if (last_group >= kMany) std::this_thread::yield();
-    std::vector<std::unique_ptr<LogJob>> group = TakeGroup();
+    std::vector<std::unique_ptr<CommitJob>> group = TakeGroup();
     if (group.empty()) return;
     last_group = group.size();
     Process(std::move(group));
@@ -162,7 +163,7 @@ void LogWriter::Run() {
 }
 
 // Until there is something in the queue, or nothing will come any more.
-void LogWriter::AwaitWork() {
+void CommitThread::AwaitWork() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !queue_.empty() || !yielding_.empty() || stopping_;
   };
@@ -171,9 +172,9 @@ void LogWriter::AwaitWork() {
 }
 
 // Empty: nothing is left, and nothing will come.
-std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
+std::vector<std::unique_ptr<CommitJob>> CommitThread::TakeGroup() {
   absl::MutexLock lock(&mu_);
-  std::vector<std::unique_ptr<LogJob>> group;
+  std::vector<std::unique_ptr<CommitJob>> group;
   size_t count = 0;
   int64_t bytes = 0;
   for (; count < queue_.size() && count < limits_.max_group; ++count) {
@@ -211,8 +212,8 @@ std::vector<std::unique_ptr<LogJob>> LogWriter::TakeGroup() {
 
 // The listener hears of events before their senders do: who was answered can rely on every reader
 // finding the event.
-void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
-  LogState state;
+void CommitThread::Process(std::vector<std::unique_ptr<CommitJob>> group) {
+  CommitState state;
   state.position = Position();
   state.last_touch = LastTouch();
   if (gate_ != nullptr) AnswerThoseNotAdmitted(group);
@@ -242,19 +243,19 @@ void LogWriter::Process(std::vector<std::unique_ptr<LogJob>> group) {
 
 // What the process before has left in the write-ahead log may have a hole on the disk, behind which
 // nothing that is added would be found after a power cut.
-absl::Status LogWriter::RewriteWhatWasFound() {
+absl::Status CommitThread::CheckpointInheritedWal() {
   if (rewritten_) return absl::OkStatus();
   RETURN_IF_ERROR(database_->Checkpoint(Database::CheckpointMode::kRestart).status());
   rewritten_ = true;
   return absl::OkStatus();
 }
 
-// What is applied and what decides are never in one group: whoever applies does not lead. The gate is
-// asked once, so that what is found here holds for all of the group: rows that were written because
-// this replica led are committed with a record, or not at all.
-void LogWriter::AnswerThoseNotAdmitted(Group& group) {
+// What is applied and what decides are never in one group: whoever applies does not lead. The gate
+// is asked once, so that what is found here holds for all of the group: rows that were written
+// because this replica led are committed with a record, or not at all.
+void CommitThread::AnswerThoseNotAdmitted(Group& group) {
   const bool applies = std::any_of(group.begin(), group.end(), [](const auto& job) {
-    return job->work() == LogJob::Work::kApplies;
+    return job->work() == CommitJob::Work::kApplies;
   });
   absl::Status takes_over = gate_->Admit(/*takes_over=*/true);
   absl::Status decides = gate_->Admit(/*takes_over=*/false);
@@ -264,11 +265,11 @@ void LogWriter::AnswerThoseNotAdmitted(Group& group) {
   }
   if (!takes_over.ok()) decides = takes_over;
   leads_ = takes_over.ok();
-  const auto answer_of = [&](const std::unique_ptr<LogJob>& job) {
+  const auto answer_of = [&](const std::unique_ptr<CommitJob>& job) {
     switch (job->work()) {
-      case LogJob::Work::kDecides:
+      case CommitJob::Work::kDecides:
         return decides;
-      case LogJob::Work::kTakesOver:
+      case CommitJob::Work::kTakesOver:
         return takes_over;
       default:
         return absl::OkStatus();
@@ -276,15 +277,16 @@ void LogWriter::AnswerThoseNotAdmitted(Group& group) {
   };
   const auto begin = std::stable_partition(
       group.begin(), group.end(),
-      [&](const std::unique_ptr<LogJob>& job) { return answer_of(job).ok(); });
+      [&](const std::unique_ptr<CommitJob>& job) { return answer_of(job).ok(); });
   for (auto job = begin; job != group.end(); ++job) (*job)->Answer(answer_of(*job));
   group.erase(begin, group.end());
 }
 
-absl::Status LogWriter::WriteGroup(Group& group, LogState& state) {
-  only_status_ = std::all_of(group.begin(), group.end(),
-                             [](const std::unique_ptr<LogJob>& job) { return job->rows() == 0; });
-  RETURN_IF_ERROR(RewriteWhatWasFound());
+absl::Status CommitThread::WriteGroup(Group& group, CommitState& state) {
+  only_status_ = std::all_of(group.begin(), group.end(), [](const std::unique_ptr<CommitJob>& job) {
+    return job->rows() == 0;
+  });
+  RETURN_IF_ERROR(CheckpointInheritedWal());
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kWrite));
   std::unique_ptr<ChangeCapture> changes;
@@ -307,7 +309,7 @@ absl::Status LogWriter::WriteGroup(Group& group, LogState& state) {
   return files_.Check();
 }
 
-absl::Status LogWriter::WriteRows(Group& group, LogState& state, bool writes_repeats) {
+absl::Status CommitThread::WriteRows(Group& group, CommitState& state, bool writes_repeats) {
   const int64_t changes_before = database_->total_changes();
   for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
@@ -330,7 +332,8 @@ absl::Status LogWriter::WriteRows(Group& group, LogState& state, bool writes_rep
 
 // Whether a record was appended, and not only nothing to append. What can fail here does so before
 // that.
-absl::StatusOr<bool> LogWriter::PassGate(ChangeCapture& changes, Group& group, LogState& state) {
+absl::StatusOr<bool> CommitThread::PassGate(ChangeCapture& changes, Group& group,
+                                            CommitState& state) {
   replication::v1::Record record;
   RETURN_IF_ERROR(statements_->effects->Collect(changes, record));
   if (record.entries().empty() && !state.needs_record) return false;
@@ -348,7 +351,7 @@ absl::StatusOr<bool> LogWriter::PassGate(ChangeCapture& changes, Group& group, L
 
 // Nothing of what waits has been written. What is being written goes on, but who comes again anyway
 // does not have to wait for it.
-void LogWriter::AnswerWhatWaits(Group& group, const absl::Status& status) {
+void CommitThread::AnswerWhatWaits(Group& group, const absl::Status& status) {
   Group waiting;
   {
     absl::MutexLock lock(&mu_);
@@ -360,25 +363,25 @@ void LogWriter::AnswerWhatWaits(Group& group, const absl::Status& status) {
   }
   const auto begin = std::stable_partition(
       group.begin(), group.end(),
-      [](const std::unique_ptr<LogJob>& job) { return !job->may_stay_unknown(); });
+      [](const std::unique_ptr<CommitJob>& job) { return !job->may_stay_unknown(); });
   WakeBatch batch;
   for (auto job = begin; job != group.end(); ++job) (*job)->Answer(status);
   group.erase(begin, group.end());
   for (auto& job : waiting) job->Answer(status);
 }
 
-absl::Status LogWriter::RefusedUntilRestart() const {
+absl::Status CommitThread::RefusedUntilRestart() const {
   absl::ReaderMutexLock lock(&mu_);
   return poisoned_ ? health_ : absl::OkStatus();
 }
 
 // A full disk or a lock held by somebody else left the database as it was, and may pass. After any
 // other failure nobody knows what the disk holds: a sync that failed once may report success
-// the next time without having written. Only a restart, which reads the log anew, can tell.
+// the next time without having written. Only a restart, which reads the log again, can tell.
 //
 // What the indexes hold comes before the position: whoever knows of a sequence finds it there. The
 // lines are written without the lock, since standard error may be a pipe that nobody reads.
-absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, LogState& state) {
+absl::Status CommitThread::NoteOutcome(const absl::Status& outcome, CommitState& state) {
   if (outcome.ok()) {
     statements_->webhooks.Committed(state.webhooks);
     statements_->texts.Committed(state.texts);
@@ -437,9 +440,10 @@ absl::Status LogWriter::NoteOutcome(const absl::Status& outcome, LogState& state
 }
 
 // The checkpointer moves what the write-ahead log holds while commits go on; then this thread moves
-// the little that came meanwhile, and the write-ahead log begins anew in its place. In its place: a
-// commit that makes the file longer has to sync the file's size as well, which takes as long again.
-void LogWriter::KeepWalShort() {
+// the little that came meanwhile, and the write-ahead log begins again in its place. In its place:
+// a commit that makes the file longer has to sync the file's size as well, which takes as long
+// again.
+void CommitThread::KeepWalShort() {
   if (wal_pages_ < checkpoint_at_) return;
   if (!checkpoint_requested_) {
     checkpoint_requested_ = true;

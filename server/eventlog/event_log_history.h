@@ -7,8 +7,8 @@
 // stretch begins is stored in the transaction that stores its first event, so that a copy of the
 // log has the stretches of the events that it has. A mark costs nothing to look up, says the same
 // for as long as the log lives, and needs no event: retention may have removed it.
-#ifndef HOOKGATE_SERVER_EVENTLOG_LOG_HISTORY_H_
-#define HOOKGATE_SERVER_EVENTLOG_LOG_HISTORY_H_
+#ifndef HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_HISTORY_H_
+#define HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_HISTORY_H_
 
 #include <cstdint>
 #include <string>
@@ -53,7 +53,7 @@ struct FormerEpoch {
 };
 
 // Constant; thread-safe.
-struct LogHistory {
+struct EventLogHistory {
   // Random id made with the log, or when it was restored: 16 lower-case hex digits.
   std::string epoch;
   HistoryMark mark = 0;  // of what this process numbers
@@ -68,4 +68,4 @@ std::string NewEpoch();
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_EVENTLOG_LOG_HISTORY_H_
+#endif  // HOOKGATE_SERVER_EVENTLOG_EVENT_LOG_HISTORY_H_

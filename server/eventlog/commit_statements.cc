@@ -1,4 +1,4 @@
-#include "server/eventlog/log_statements.h"
+#include "server/eventlog/commit_statements.h"
 
 #include <utility>
 
@@ -70,7 +70,7 @@ constexpr char kSetTail[] =
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
+absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
     Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
     ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica) {
   ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
@@ -100,41 +100,41 @@ absl::StatusOr<std::unique_ptr<LogStatements>> LogStatements::Prepare(
     ASSIGN_OR_RETURN(effects, RowEffects::Open(database, ReplicatedTables()));
     ASSIGN_OR_RETURN(set_tail, database.Prepare(kSetTail));
   }
-  return std::make_unique<LogStatements>(
-      LogStatements{.database = database,
-                    .webhooks = webhooks,
-                    .texts = texts,
-                    .repeats = repeats,
-                    .receive_times = receive_times,
-                    .stretch = stretch,
-                    .insert_event = std::move(insert_event),
-                    .get_webhook = std::move(get_webhook),
-                    .webhook_page = std::move(webhook_page),
-                    .oldest_events = std::move(oldest_events),
-                    .delete_through = std::move(delete_through),
-                    .delete_repeats_through = std::move(delete_repeats_through),
-                    .upsert_repeats = std::move(upsert_repeats),
-                    .set_earliest = std::move(set_earliest),
-                    .find_quarantined = std::move(find_quarantined),
-                    .upsert_quarantined = std::move(upsert_quarantined),
-                    .delete_quarantined = std::move(delete_quarantined),
-                    .oldest_quarantined = std::move(oldest_quarantined),
-                    .upsert_conflict = std::move(upsert_conflict),
-                    .delete_conflict = std::move(delete_conflict),
-                    .oldest_conflicts = std::move(oldest_conflicts),
-                    .insert_age_mark = std::move(insert_age_mark),
-                    .delete_age_marks = std::move(delete_age_marks),
-                    .set_age_clock = std::move(set_age_clock),
-                    .subscriptions = std::move(subscriptions),
-                    .history = std::move(history),
-                    .status = std::move(status),
-                    .effects = std::move(effects),
-                    .set_tail = std::move(set_tail)});
+  return std::make_unique<CommitStatements>(
+      CommitStatements{.database = database,
+                       .webhooks = webhooks,
+                       .texts = texts,
+                       .repeats = repeats,
+                       .receive_times = receive_times,
+                       .stretch = stretch,
+                       .insert_event = std::move(insert_event),
+                       .get_webhook = std::move(get_webhook),
+                       .webhook_page = std::move(webhook_page),
+                       .oldest_events = std::move(oldest_events),
+                       .delete_through = std::move(delete_through),
+                       .delete_repeats_through = std::move(delete_repeats_through),
+                       .upsert_repeats = std::move(upsert_repeats),
+                       .set_earliest = std::move(set_earliest),
+                       .find_quarantined = std::move(find_quarantined),
+                       .upsert_quarantined = std::move(upsert_quarantined),
+                       .delete_quarantined = std::move(delete_quarantined),
+                       .oldest_quarantined = std::move(oldest_quarantined),
+                       .upsert_conflict = std::move(upsert_conflict),
+                       .delete_conflict = std::move(delete_conflict),
+                       .oldest_conflicts = std::move(oldest_conflicts),
+                       .insert_age_mark = std::move(insert_age_mark),
+                       .delete_age_marks = std::move(delete_age_marks),
+                       .set_age_clock = std::move(set_age_clock),
+                       .subscriptions = std::move(subscriptions),
+                       .history = std::move(history),
+                       .status = std::move(status),
+                       .effects = std::move(effects),
+                       .set_tail = std::move(set_tail)});
 }
 
 // Once a process: nothing is prepared for it. The stretch in which the position before the earliest
 // event lies stays: a cursor may be there.
-absl::Status LogStatements::BeginStretch() {
+absl::Status CommitStatements::BeginStretch() {
   RETURN_IF_ERROR(database.Execute(
       "DELETE FROM stretches WHERE first_sequence < (SELECT max(first_sequence) FROM stretches "
       "WHERE first_sequence < (SELECT earliest_sequence FROM log WHERE id = 1))"));
@@ -142,7 +142,7 @@ absl::Status LogStatements::BeginStretch() {
                                        stretch.first, ", ", stretch.mark, ")"));
 }
 
-absl::Status LogStatements::WriteTail(const RecordTail& tail) {
+absl::Status CommitStatements::WriteTail(const RecordTail& tail) {
   set_tail->BindInt(1, tail.index);
   set_tail->BindInt(2, tail.term);
   set_tail->BindInt(3, static_cast<int64_t>(tail.writer));
