@@ -467,7 +467,7 @@ void Replica::FindEnd() {
                                                ": the log has lost what it had"));
       }
       NoteKnown(range->last);
-      state_->EventLogEndsAt(range->last, Now());
+      state_->LogEndsAt(range->last, Now());
     } else {
       problem = range.status();
       state_->Failed(Now());

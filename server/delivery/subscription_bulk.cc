@@ -25,7 +25,7 @@ constexpr int kPreviewShown = 5;
 // After a page could not be read.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
 
-void CommitJobEnd(const Job& job) {
+void LogJobEnd(const Job& job) {
   Log(Severity::kInfo, "a job of a subscription has ended",
       {{"subscription", job.subscription()},
        {"job", job.job_id()},
@@ -195,7 +195,7 @@ void Subscription::TakeJobStep(const JobStep& step) {
     TakePage(page, earliest, *job);
     if (!job->running()) ended = job->proto();
   }
-  if (ended.has_value()) CommitJobEnd(*ended);
+  if (ended.has_value()) LogJobEnd(*ended);
 }
 
 void Subscription::TakePage(const absl::StatusOr<BulkPage>& page, Sequence earliest, BulkJob& job) {

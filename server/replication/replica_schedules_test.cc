@@ -284,7 +284,7 @@ class World {
       case Want::kFindEnd:
         // A part of the log may lag behind and not know it.
         if (Chance(5)) return state.Failed(now);
-        return state.EventLogEndsAt(Chance(90) ? static_cast<LogIndex>(log_.size())
+        return state.LogEndsAt(Chance(90) ? static_cast<LogIndex>(log_.size())
                                                : Pick(static_cast<int>(log_.size())) + 1,
                                     now);
       case Want::kCatchUp:

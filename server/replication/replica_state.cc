@@ -94,7 +94,7 @@ void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
   if (role_ == Role::kFollower && has_news) Listen(now);
 }
 
-void ReplicaState::EventLogEndsAt(LogIndex last, absl::Duration now) {
+void ReplicaState::LogEndsAt(LogIndex last, absl::Duration now) {
   if (role_ != Role::kCandidate) return;
   // The log, or the part of it that answers, lacks what this replica has: no time to lead.
   if (last < tail_.index) return Follow(now);

@@ -64,7 +64,7 @@ class ReplicaState {
 
   enum class Want {
     kFollow,     // apply what the log holds after the tail, and wait for more until `until`
-    kFindEnd,    // ask the log where it ends: EventLogEndsAt, or Failed
+    kFindEnd,    // ask the log where it ends: LogEndsAt, or Failed
     kCatchUp,    // apply what the log holds up to `index`, without waiting
     kBeginTerm,  // append the term record of `term` at `index`: TermAppended. Always the same bytes
                  // for the same index and term
@@ -93,7 +93,7 @@ class ReplicaState {
   // All up to `tail` is applied, and committed by this replica's database; not by Committed.
   void Applied(const RecordTail& tail, absl::Duration now);
   // The log ends at `last`.
-  void EventLogEndsAt(LogIndex last, absl::Duration now);
+  void LogEndsAt(LogIndex last, absl::Duration now);
   void TermAppended(CompareAppendOutcome outcome, absl::Duration now);
   void TookOver();
   void ShownLife(absl::Duration now);

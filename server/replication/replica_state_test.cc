@@ -31,7 +31,7 @@ class ReplicaStateTest : public testing::Test {
     ReplicaState state = Follower();
     now_ += kTiming.silence + kTiming.spread;
     EXPECT_EQ(state.Next(now_).want, Want::kFindEnd);
-    state.EventLogEndsAt(10, now_);
+    state.LogEndsAt(10, now_);
     const ReplicaState::Step step = state.Next(now_);
     EXPECT_EQ(step.want, Want::kBeginTerm);
     EXPECT_EQ(step.term, 4);
@@ -82,7 +82,7 @@ TEST_F(ReplicaStateTest, ATermThatSomebodyOnlySpeaksOfIsNotCountedOn) {
   EXPECT_EQ(state.term(), 3);
   now_ += kTiming.silence + kTiming.spread;
   ASSERT_EQ(state.Next(now_).want, Want::kFindEnd);
-  state.EventLogEndsAt(10, now_);
+  state.LogEndsAt(10, now_);
   EXPECT_EQ(state.Next(now_).term, 4);
   state.HeardLeader(kAbsurd, now_);
   EXPECT_EQ(state.Next(now_).want, Want::kBeginTerm) << "the log decides who wins it";
@@ -109,7 +109,7 @@ TEST_F(ReplicaStateTest, WhatALeaderHadUnderWayWhenItLeftIsNoSignOfLife) {
   state.HeardLeader(3, now_);  // sent before
   now_ += kTiming.retry;
   ASSERT_EQ(state.Next(now_).want, Want::kFindEnd);
-  state.EventLogEndsAt(11, now_);
+  state.LogEndsAt(11, now_);
   ASSERT_EQ(state.Next(now_).want, Want::kBeginTerm);
   // One more was before it: it tries at the next place, without waiting for a silence.
   state.TermAppended(CompareAppendOutcome::kLost, now_);
