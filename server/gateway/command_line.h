@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 
 namespace hookgate {
 

@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "server/gateway/options.h"
-#include "server/gateway/problems.h"
+#include "server/config/options.h"
+#include "server/config/problems.h"
 
 namespace hookgate {
 

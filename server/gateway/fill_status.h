@@ -4,7 +4,7 @@
 
 #include "absl/time/time.h"
 #include "hookgate/v1/admin_service.pb.h"
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 #include "server/ingest/source.h"
 #include "server/status/ingest_counters.h"
 

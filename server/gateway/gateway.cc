@@ -13,9 +13,9 @@
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/cluster/await_log.h"
+#include "server/config/reload.h"
 #include "server/gateway/cluster_status.h"
 #include "server/gateway/fill_status.h"
-#include "server/gateway/reload.h"
 #include "server/metrics/process_metrics.h"
 #include "version/version.h"
 

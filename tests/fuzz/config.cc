@@ -7,7 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/gateway/options.h"
+#include "server/config/load_config.h"
+#include "server/config/options.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace hookgate {

@@ -1,4 +1,4 @@
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "server/gateway/file_permissions.h"
+#include "server/config/file_permissions.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

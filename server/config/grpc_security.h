@@ -1,6 +1,6 @@
 // The part of the options that says who may come in over gRPC: TLS and principals.
-#ifndef HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_
-#define HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_
+#ifndef HOOKGATE_SERVER_CONFIG_GRPC_SECURITY_H_
+#define HOOKGATE_SERVER_CONFIG_GRPC_SECURITY_H_
 
 #include <string>
 #include <vector>
@@ -8,23 +8,15 @@
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
 #include "server/access/access_policy.h"
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 #include "server/tls/certificates.h"
 
 namespace hookgate {
-
-// The source that there is when the config names none.
-inline constexpr char kDefaultSource[] = "openai";
 
 struct GrpcSecurity {
   absl::optional<CertificateFiles> certificates;  // none: plain text
   std::vector<Principal> principals;              // none: open to everybody
 };
-
-// Where the certificates of one listener are, once they have been read to see that they are right.
-// Adds errors and warnings under `key`, such as "grpc.tls".
-CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
-                            Problems& problems);
 
 // Checks what `config` says about who may come in, and reads the certificates to see that they are
 // right. Warns of what is open to everybody, of rights for sources that are not there or for
@@ -37,4 +29,4 @@ GrpcSecurity ResolveGrpcSecurity(const hookgate::config::v1::Config& config,
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_GRPC_SECURITY_H_
+#endif  // HOOKGATE_SERVER_CONFIG_GRPC_SECURITY_H_

@@ -1,9 +1,9 @@
 // Which parts of the config may change while hookgated runs.
-#ifndef HOOKGATE_SERVER_GATEWAY_RELOAD_H_
-#define HOOKGATE_SERVER_GATEWAY_RELOAD_H_
+#ifndef HOOKGATE_SERVER_CONFIG_RELOAD_H_
+#define HOOKGATE_SERVER_CONFIG_RELOAD_H_
 
 #include "hookgate/config/v1/config.pb.h"
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 
 namespace hookgate {
 
@@ -22,4 +22,4 @@ void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Proble
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_RELOAD_H_
+#endif  // HOOKGATE_SERVER_CONFIG_RELOAD_H_

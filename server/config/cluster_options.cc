@@ -1,4 +1,4 @@
-#include "server/gateway/cluster_options.h"
+#include "server/config/cluster_options.h"
 
 #include <algorithm>
 #include <set>
@@ -10,9 +10,9 @@
 #include "server/base/host_port.h"
 #include "server/base/small_file.h"
 #include "server/base/status.h"
-#include "server/gateway/config_values.h"
-#include "server/gateway/file_permissions.h"
-#include "server/gateway/grpc_security.h"
+#include "server/config/config_values.h"
+#include "server/config/file_permissions.h"
+#include "server/config/resolve_tls.h"
 
 namespace hookgate {
 namespace {

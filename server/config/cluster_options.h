@@ -1,6 +1,6 @@
 // The part of the options that makes this gateway a replica of a cluster.
-#ifndef HOOKGATE_SERVER_GATEWAY_CLUSTER_OPTIONS_H_
-#define HOOKGATE_SERVER_GATEWAY_CLUSTER_OPTIONS_H_
+#ifndef HOOKGATE_SERVER_CONFIG_CLUSTER_OPTIONS_H_
+#define HOOKGATE_SERVER_CONFIG_CLUSTER_OPTIONS_H_
 
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@
 #include "hookgate/config/v1/config.pb.h"
 #include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 #include "server/replication/jetstream_log.h"
 #include "server/replication/postgres_log.h"
 #include "server/replication/replicated_log.h"
@@ -46,4 +46,4 @@ absl::StatusOr<std::unique_ptr<ReplicatedLog>> OpenReplicatedLog(const ClusterOp
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_CLUSTER_OPTIONS_H_
+#endif  // HOOKGATE_SERVER_CONFIG_CLUSTER_OPTIONS_H_

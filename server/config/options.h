@@ -1,6 +1,6 @@
 // Everything that can be set, checked and with its defaults filled in.
-#ifndef HOOKGATE_SERVER_GATEWAY_OPTIONS_H_
-#define HOOKGATE_SERVER_GATEWAY_OPTIONS_H_
+#ifndef HOOKGATE_SERVER_CONFIG_OPTIONS_H_
+#define HOOKGATE_SERVER_CONFIG_OPTIONS_H_
 
 #include <string>
 #include <vector>
@@ -10,13 +10,13 @@
 #include "absl/types/optional.h"
 #include "hookgate/config/v1/config.pb.h"
 #include "server/base/logging.h"
+#include "server/config/cluster_options.h"
+#include "server/config/grpc_security.h"
+#include "server/config/problems.h"
+#include "server/config/reload.h"
 #include "server/delivery/subscription_metrics.h"
 #include "server/eventlog/retention.h"
 #include "server/eventlog/sqlite_event_log.h"
-#include "server/gateway/cluster_options.h"
-#include "server/gateway/grpc_security.h"
-#include "server/gateway/problems.h"
-#include "server/gateway/reload.h"
 #include "server/http/http_options.h"
 #include "server/ingest/network.h"
 #include "server/ingest/source.h"
@@ -53,14 +53,6 @@ struct Options {
   std::vector<std::string> warnings;
 };
 
-// Reads a config file in protobuf text format, and warns if others may change it, or read secrets
-// in it. An error has "FILE:LINE:COLUMN: ..." if the file is not such a text, or has fields that
-// there are not; none holds a secret. Nothing, with an error, if the file cannot be read or the
-// parser was lost, so that all that could be said of the rest would be guessed. With fields that
-// there are not, it is what the others say.
-absl::optional<hookgate::config::v1::Config> LoadConfig(const std::string& path,
-                                                        Problems& problems);
-
 // The folder of the log, as `config` or the default names it.
 std::string DataDirOf(const hookgate::config::v1::Config& config);
 
@@ -76,4 +68,4 @@ Options ResolveOptions(const hookgate::config::v1::Config& config, Environment e
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_OPTIONS_H_
+#endif  // HOOKGATE_SERVER_CONFIG_OPTIONS_H_

@@ -1,4 +1,4 @@
-#include "server/gateway/reload.h"
+#include "server/config/reload.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

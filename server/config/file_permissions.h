@@ -1,10 +1,10 @@
 // Who else on the machine may read or change a file.
-#ifndef HOOKGATE_SERVER_GATEWAY_FILE_PERMISSIONS_H_
-#define HOOKGATE_SERVER_GATEWAY_FILE_PERMISSIONS_H_
+#ifndef HOOKGATE_SERVER_CONFIG_FILE_PERMISSIONS_H_
+#define HOOKGATE_SERVER_CONFIG_FILE_PERMISSIONS_H_
 
 #include <string>
 
-#include "server/gateway/problems.h"
+#include "server/config/problems.h"
 
 namespace hookgate {
 
@@ -26,4 +26,4 @@ void CheckDataFolderPermissions(const std::string& path, Problems& problems);
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_FILE_PERMISSIONS_H_
+#endif  // HOOKGATE_SERVER_CONFIG_FILE_PERMISSIONS_H_

@@ -1,4 +1,4 @@
-#include "server/gateway/grpc_security.h"
+#include "server/config/grpc_security.h"
 
 #include <algorithm>
 #include <map>
@@ -12,8 +12,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "server/base/status.h"
+#include "server/config/config_values.h"
+#include "server/config/resolve_tls.h"
 #include "server/delivery/subscription_settings.h"
-#include "server/gateway/file_permissions.h"
 #include "server/operator_events/operator_news.h"
 
 namespace hookgate {
@@ -190,7 +191,7 @@ void WarnOfUnknownSources(const Config& config, Problems& problems) {
 }
 
 // Says what is open, as an error unless it is allowed, or reached from this machine alone.
-void CheckOpenDoors(const Config& config, bool has_tls, const std::string& address, bool exposed,
+void CheckOpenToAll(const Config& config, bool has_tls, const std::string& address, bool exposed,
                     Problems& problems) {
   const bool open = config.principals().empty();
   if (exposed && (open || !has_tls) && !config.grpc().allow_insecure()) {
@@ -225,24 +226,6 @@ void CheckOpenDoors(const Config& config, bool has_tls, const std::string& addre
 
 }  // namespace
 
-CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
-                            Problems& problems) {
-  CertificateFiles files = {tls.certificate_file(), tls.key_file(), tls.client_ca_file()};
-  for (const auto& [file, field] :
-       {std::pair{&files.certificate, ".certificate_file"}, std::pair{&files.key, ".key_file"}}) {
-    if (!file->empty()) continue;
-    problems.AddError(absl::StrCat(key, field),
-                      "is missing: TLS needs a certificate and its key, each in a PEM file");
-  }
-  if (files.certificate.empty() || files.key.empty()) return files;
-  const absl::Status loaded = LoadCertificates(files).status();
-  if (!loaded.ok()) problems.AddError(key, loaded.message());
-  CheckPermissions(files.certificate, FileUse::kTrust, key + ".certificate_file", problems);
-  CheckPermissions(files.key, FileUse::kSecret, key + ".key_file", problems);
-  CheckPermissions(files.client_ca, FileUse::kTrust, key + ".client_ca_file", problems);
-  return files;
-}
-
 GrpcSecurity ResolveGrpcSecurity(const Config& config, const std::string& address, bool exposed,
                                  Problems& problems) {
   GrpcSecurity grpc_security;
@@ -259,7 +242,7 @@ GrpcSecurity ResolveGrpcSecurity(const Config& config, const std::string& addres
   }
   CheckUnique(grpc_security.principals, problems);
   WarnOfUnknownSources(config, problems);
-  CheckOpenDoors(config, has_tls, address, exposed, problems);
+  CheckOpenToAll(config, has_tls, address, exposed, problems);
   return grpc_security;
 }
 

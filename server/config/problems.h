@@ -1,6 +1,6 @@
 // What is wrong with flags, config and secrets: all of it, so that it can be mended at once.
-#ifndef HOOKGATE_SERVER_GATEWAY_PROBLEMS_H_
-#define HOOKGATE_SERVER_GATEWAY_PROBLEMS_H_
+#ifndef HOOKGATE_SERVER_CONFIG_PROBLEMS_H_
+#define HOOKGATE_SERVER_CONFIG_PROBLEMS_H_
 
 #include <string>
 #include <utility>
@@ -48,4 +48,4 @@ class Problems {
 
 }  // namespace hookgate
 
-#endif  // HOOKGATE_SERVER_GATEWAY_PROBLEMS_H_
+#endif  // HOOKGATE_SERVER_CONFIG_PROBLEMS_H_

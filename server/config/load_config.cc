@@ -1,0 +1,162 @@
+#include "server/config/load_config.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/text_format.h"
+#include "server/base/small_file.h"
+#include "server/config/file_permissions.h"
+#include "server/signature/pasted_secret.h"
+
+namespace hookgate {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using hookgate::config::v1::Config;
+
+// Far more than a config has. The parser takes as much of the stack as the text is deep.
+constexpr int kMaxConfigDepth = 100;
+
+void AddFieldNames(const Descriptor& message, std::set<const Descriptor*>& seen,
+                   std::set<std::string>& names) {
+  if (!seen.insert(&message).second) return;
+  for (int i = 0; i < message.field_count(); ++i) {
+    names.insert(message.field(i)->name());
+    if (message.field(i)->message_type() != nullptr) {
+      AddFieldNames(*message.field(i)->message_type(), seen, names);
+    }
+  }
+}
+
+// Of all messages in a config.
+std::set<std::string> FieldNames() {
+  std::set<const Descriptor*> seen;
+  std::set<std::string> names;
+  AddFieldNames(*Config::descriptor(), seen, names);
+  return names;
+}
+
+// Whether `edits` single-byte inserts, deletes and replacements or fewer make `a` to `b`.
+bool IsNear(absl::string_view a, absl::string_view b, size_t edits) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back() <= edits;
+}
+
+// Whether the parser may quote `text`: it is a type of the config's, a field's name, perhaps
+// mistyped, or a word that is too short for a secret. Anything else may be one that stands there
+// alone.
+bool IsHarmlessQuote(const std::string& text) {
+  constexpr size_t kLongest = 64;
+  if (text.size() > kLongest) return false;
+  if (text.size() == 1) return true;  // what the parser expected, such as ':'
+  if (DescriptorPool::generated_pool()->FindMessageTypeByName(text) != nullptr) return true;
+  if (text.size() < kLeastKeyBytes && std::all_of(text.begin(), text.end(), absl::ascii_islower)) {
+    return true;
+  }
+  const size_t edits = std::max<size_t>(1, text.size() / 3);
+  const std::set<std::string> names = FieldNames();
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return IsNear(text, name, std::min(edits, name.size() / 2));
+  });
+}
+
+// What the parser says, without the text that it stumbled over: that may be a secret which lacks
+// its quotes, or its field.
+std::string WithoutQuotes(absl::string_view message) {
+  for (absl::string_view quote : {", got: ", ", found \"", " Value: \"", " ("}) {
+    message = message.substr(0, message.find(quote));
+  }
+  if (absl::StrContains(message, "whsec_")) {
+    return "a secret is in the wrong place; write it as inline: \"...\"";
+  }
+  // What is between quotes is every second part.
+  std::vector<std::string> parts = absl::StrSplit(message, '"');
+  std::string said = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (i % 2 == 0) {
+      absl::StrAppend(&said, parts[i]);
+    } else if (IsHarmlessQuote(parts[i])) {
+      absl::StrAppend(&said, "\"", parts[i], "\"");
+    } else {
+      absl::StrAppend(&said, "(not shown, because it may be a secret)");
+    }
+  }
+  return said;
+}
+
+// Adds what the text format parser reports, each with its place.
+class ParserProblems : public google::protobuf::io::ErrorCollector {
+ public:
+  ParserProblems(const std::string& path, Problems& problems) : path_(path), problems_(problems) {}
+
+  // After one of these the parser goes on only within what it is in.
+  void AddError(int line, google::protobuf::io::ColumnNumber column,
+                const std::string& message) override {
+    // The parser counts from 0, editors from 1.
+    problems_.AddError(absl::StrCat(path_, ":", line + 1, ":", column + 1), WithoutQuotes(message));
+  }
+  // A field that there is not: the parser skips it, so that all of them are found.
+  void AddWarning(int line, google::protobuf::io::ColumnNumber column,
+                  const std::string& message) override {
+    AddError(line, column, message);
+  }
+
+ private:
+  const std::string& path_;
+  Problems& problems_;
+};
+
+bool HoldsSecrets(const Config& config) {
+  for (const auto& source : config.sources()) {
+    for (const auto& secret : source.secrets()) {
+      if (!secret.inline_().empty()) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
+  constexpr size_t kMaxConfigBytes = 4 << 20;
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
+  if (!text.ok()) {
+    problems.AddError("config", text.status().message());
+    return absl::nullopt;
+  }
+  if (absl::StripAsciiWhitespace(*text).empty()) {
+    problems.AddWarning("config", absl::StrCat(path,
+                                               " is empty, so everything has its default; leave "
+                                               "--config out if that is meant"));
+  }
+  ParserProblems parser_problems(path, problems);
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&parser_problems);
+  parser.AllowUnknownField(true);
+  parser.SetRecursionLimit(kMaxConfigDepth);
+  Config config;
+  if (!parser.ParseFromString(*text, &config)) return absl::nullopt;
+  CheckPermissions(path, HoldsSecrets(config) ? FileUse::kSecret : FileUse::kTrust, "config",
+                   problems);
+  return config;
+}
+
+}  // namespace hookgate

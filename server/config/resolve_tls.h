@@ -1,0 +1,20 @@
+// The TLS of one listener.
+#ifndef HOOKGATE_SERVER_CONFIG_RESOLVE_TLS_H_
+#define HOOKGATE_SERVER_CONFIG_RESOLVE_TLS_H_
+
+#include <string>
+
+#include "hookgate/config/v1/config.pb.h"
+#include "server/config/problems.h"
+#include "server/tls/certificates.h"
+
+namespace hookgate {
+
+// Where the certificates of one listener are, once they have been read to see that they are right.
+// Adds errors and warnings under `key`, such as "grpc.tls".
+CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
+                            Problems& problems);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_CONFIG_RESOLVE_TLS_H_
