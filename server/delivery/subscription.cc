@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
-#include <set>
 
-#include "absl/memory/memory.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
@@ -16,32 +13,11 @@
 namespace hookgate {
 namespace {
 
-// What one delivery to a receiver holds at most, unless a single event is larger; far below the
-// 4 MiB that a gRPC client takes by default. One read brings as much.
-constexpr size_t kMaxBatchEvents = 512;
-constexpr int64_t kMaxBatchBytes = 256 << 10;
-// Events looked at in one read, whether the filter admits them or not: about 2 ms.
-constexpr int64_t kMaxScanned = 1024;
-// Events beyond those in a page that are read at a time: each may take a look-up of its own.
-constexpr size_t kMaxWanted = 128;
-// How far a look-up reads on for the next one before it looks that up instead.
-constexpr int64_t kMaxGap = 16;
-
-// Events looked at for one page of deliveries: about 3 ms.
-constexpr size_t kMaxListed = 1024;
-
 // Between two warnings about the same subscription that takes nothing more.
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);
 
-// Dead letters that are remembered for who looks next. Nobody may ever.
-constexpr size_t kMaxNewDead = 128;
-
 // After the log could not be read; and before a job goes on after it could not be written.
 constexpr absl::Duration kReadRetry = absl::Seconds(1);
-
-int64_t BytesInMemory(const StoredEvent& event) {
-  return static_cast<int64_t>(event.envelope.size() + event.raw_body.size());
-}
 
 // Empty: a hint for those who look, not a warning.
 absl::string_view WarningOf(SubscriptionCondition condition) {
@@ -98,6 +74,7 @@ Subscription::Subscription(const StoredSubscription& stored, SubscriptionSetting
       create_time_(stored.create_time),
       context_(context),
       delivery_ids_(IdsOf(stored, context.log.history().mark)),
+      feed_(stored.id, context.tail, context.log, context.store),
       settings_(std::make_shared<const SubscriptionSettings>(std::move(settings))),
       state_(std::make_unique<SubscriptionState>(stored, settings_->policy, Now(), context.bounds)),
       control_(stored.control),
@@ -329,271 +306,6 @@ void Subscription::Discard(std::vector<Sequence> sequences, Done<std::vector<boo
 
 // --- What others ask. ---
 
-SubscriptionStatus Subscription::GetStatus() {
-  absl::MutexLock lock(&mu_);
-  return {.settings = settings_->effective,
-          .position = state_->position(),
-          .in_flight = state_->in_flight(),
-          .awaiting_redelivery = state_->waiting(),
-          .dead_letters = dead_letters_,
-          .passed = state_->passed(),
-          .admitted = state_->admitted(),
-          .conditions = state_->conditions(),
-          .consumers = state_->consumers(Now()),
-          .pause_time = control_.pause_time,
-          .etag = EtagNow()};
-}
-
-Sequence Subscription::position() {
-  absl::MutexLock lock(&mu_);
-  return state_->position();
-}
-
-hookgate::v1::EventFilter Subscription::filter() {
-  absl::MutexLock lock(&mu_);
-  return settings_->effective.filter();
-}
-
-absl::optional<absl::Time> Subscription::pause_time() {
-  absl::MutexLock lock(&mu_);
-  return control_.pause_time;
-}
-
-std::vector<SubscriptionCondition> Subscription::Conditions() {
-  absl::MutexLock lock(&mu_);
-  return state_->conditions();
-}
-
-SubscriptionPulse Subscription::TakePulse() {
-  const Sequence head = context_.log.Position().head;
-  absl::MutexLock lock(&mu_);
-  SubscriptionPulse pulse = {
-      .new_dead = {new_dead_.begin(), new_dead_.end()},
-      .more_dead = std::exchange(more_dead_, 0),
-      .dead_letters = dead_letters_,
-      .lost = state_->lost(),
-      .settled = settled_,
-      .position = state_->position(),
-      .oldest_unsettled = state_->oldest_unsettled(),
-      .backlog = state_->unsettled() + std::max<int64_t>(head - state_->position(), 0),
-      .settings = settings_};
-  for (const ConsumerStatus& consumer : state_->consumers(Now())) {
-    if (consumer.streams > 0) ++pulse.consumers;
-  }
-  new_dead_.clear();
-  return pulse;
-}
-
-void Subscription::NotePulse(const Batch& batch) {
-  settled_ += batch.settled;
-  for (const SubscriptionPulse::Dead& dead : batch.new_dead) {
-    new_dead_.push_back(dead);
-    if (new_dead_.size() <= kMaxNewDead) continue;
-    new_dead_.pop_front();
-    ++more_dead_;
-  }
-}
-
-absl::StatusOr<std::vector<DeadEvent>> Subscription::DeadLetters(Sequence after, size_t max) {
-  return context_.store.LoadDeadLetters(id_, after, max);
-}
-
-DeliveryExplanation Subscription::Explain(Sequence sequence, const StoredEvent* event,
-                                          const StoredExplanation& stored) {
-  std::shared_ptr<const SubscriptionSettings> settings;
-  Sequence position = 0;
-  absl::optional<UnsettledPlace> place;
-  {
-    absl::MutexLock lock(&mu_);
-    settings = settings_;
-    position = state_->position();
-    place = state_->PlaceOf(sequence, Now());
-  }
-  return ExplainDelivery({.sequence = sequence,
-                          .event = event,
-                          .stored = stored,
-                          .position = position,
-                          .filter = settings->filter,
-                          .place = std::move(place)});
-}
-
-absl::StatusOr<DeliveryExplanation> Subscription::Explain(Sequence sequence,
-                                                          const StoredEvent* event) {
-  ASSIGN_OR_RETURN(const std::vector<StoredExplanation> stored,
-                   context_.store.ExplainEvent(sequence, {id_}));
-  return Explain(sequence, event, stored.front());
-}
-
-absl::StatusOr<DeliveryPage> Subscription::ListDeliveries(const DeliveryQuery& query) {
-  const auto wants = [&query](std::initializer_list<DeliveryState> states) {
-    return query.states.empty() ||
-           std::any_of(states.begin(), states.end(),
-                       [&](DeliveryState state) { return query.states.contains(state); });
-  };
-  using enum DeliveryState;
-  ASSIGN_OR_RETURN(
-      const DeliveryScanPage scanned,
-      context_.store.ScanDeliveries(id_, {.newest_first = query.newest_first,
-                                          .after = query.after,
-                                          .unsettled = wants({kLeased, kWaiting}),
-                                          .dead = wants({kDead}),
-                                          .history = wants({kAcked, kDiscarded, kLost, kSkipped}),
-                                          .max_events = kMaxListed}));
-  std::vector<absl::optional<UnsettledPlace>> places;
-  places.reserve(scanned.deliveries.size());
-  {
-    absl::MutexLock lock(&mu_);
-    const Instant now = Now();
-    for (const StoredDelivery& stored : scanned.deliveries) {
-      places.push_back(stored.unsettled.has_value() ? state_->PlaceOf(stored.sequence, now)
-                                                    : absl::nullopt);
-    }
-  }
-  DeliveryPage page;
-  page.next = scanned.next;
-  for (size_t i = 0; i < scanned.deliveries.size(); ++i) {
-    const StoredDelivery& stored = scanned.deliveries[i];
-    DeliveryExplanation explanation = DescribeDelivery(stored, places[i]);
-    // One whose attempts a seek has made void comes again, or was skipped with many others.
-    if (explanation.state == kNotRemembered || !wants({explanation.state}) ||
-        !absl::StrContains(explanation.reason, query.reason_contains) ||
-        (!query.consumer.empty() && explanation.consumer != query.consumer)) {
-      continue;
-    }
-    if (page.deliveries.size() == query.max_events) {
-      page.next = page.deliveries.back().sequence;
-      break;
-    }
-    page.deliveries.push_back({stored.sequence, std::move(explanation)});
-  }
-  return page;
-}
-
-Backlog Subscription::GetBacklog() {
-  const Sequence head = context_.log.Position().head;
-  Backlog backlog;
-  absl::optional<absl::Time> oldest;
-  Sequence position = 0;
-  {
-    absl::MutexLock lock(&mu_);
-    position = state_->position();
-    backlog.events = state_->unsettled() + std::max<int64_t>(head - position, 0);
-    backlog.lost = state_->lost();
-    backlog.lost_unread = state_->lost_unread();
-    oldest = state_->oldest_receive_time();
-  }
-  if (!oldest.has_value() && position < head) oldest = ReceiveTimeOf(position + 1);
-  if (oldest.has_value()) {
-    backlog.oldest_unacked_age = std::max(context_.clock.WallNow() - *oldest, absl::ZeroDuration());
-  }
-  return backlog;
-}
-
-// As far as it is known without the disk; otherwise it is looked up for the next time. Of one whose
-// filter admits little, the position moves on meanwhile: then the event before it says about when.
-absl::optional<absl::Time> Subscription::ReceiveTimeOf(Sequence sequence) {
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
-  if (slice.has_value() && !slice->events.empty()) return slice->events.front()->receive_time;
-  bool look_up = false;
-  absl::optional<absl::Time> known;
-  {
-    absl::MutexLock lock(&mu_);
-    known = KnownReceiveTime(sequence, look_up);
-  }
-  if (look_up) PostLookUp(sequence);
-  return known;
-}
-
-absl::optional<absl::Time> Subscription::KnownReceiveTime(Sequence sequence, bool& look_up) {
-  const Held* const next = FindHeld(sequence, /*include_raw_body=*/false);
-  if (next != nullptr) return next->event->receive_time;
-  if (oldest_.sequence == sequence) return oldest_.time;
-  if (scanned_.sequence == sequence - 1 && (reading_ || behind_)) return scanned_.time;
-  if (looking_up_ || closed_) return absl::nullopt;
-  looking_up_ = true;
-  look_up = true;
-  return absl::nullopt;
-}
-
-void Subscription::PostLookUp(Sequence sequence) {
-  context_.reads.Post(
-      [self = shared_from_this(), sequence](ReadQueue::Ticket) { self->LookUpOldest(sequence); });
-}
-
-void Subscription::LookUpOldest(Sequence sequence) {
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
-  if (slice.has_value() && !slice->events.empty()) {
-    absl::MutexLock lock(&mu_);
-    looking_up_ = false;
-    oldest_ = {slice->events.front()->sequence, slice->events.front()->receive_time};
-    return;
-  }
-  const absl::StatusOr<EventPage> page = context_.log.Read(
-      sequence - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
-  absl::MutexLock lock(&mu_);
-  looking_up_ = false;
-  if (!page.ok() || page->events.empty()) return;
-  oldest_ = {page->events.front()->sequence, page->events.front()->receive_time};
-}
-
-Backlog Subscription::ReadBacklog() {
-  Backlog backlog = GetBacklog();
-  if (backlog.oldest_unacked_age.has_value() || backlog.events == 0) return backlog;
-  Sequence next = 0;
-  {
-    absl::MutexLock lock(&mu_);
-    next = state_->position() + 1;
-  }
-  const absl::StatusOr<EventPage> page = context_.log.Read(
-      next - 1, [](const StoredEvent&) { return true; }, {.max_events = 1, .max_scanned = 1});
-  if (page.ok() && !page->events.empty()) {
-    backlog.oldest_unacked_age = std::max(
-        context_.clock.WallNow() - page->events.front()->receive_time, absl::ZeroDuration());
-  }
-  return backlog;
-}
-
-absl::optional<SubscriptionGauges> Subscription::GetGauges(Sequence head) {
-  SubscriptionGauges gauges;
-  absl::optional<absl::Time> oldest;
-  bool look_up = false;
-  Sequence next = 0;
-  {
-    absl::MutexLock lock(&mu_);
-    if (metrics_ == nullptr) return absl::nullopt;
-    next = state_->position() + 1;
-    const int64_t beyond = std::max<int64_t>(head - state_->position(), 0);
-    gauges.backlog = state_->unsettled() + beyond;
-    gauges.in_flight = state_->in_flight();
-    gauges.awaiting_redelivery = state_->waiting();
-    gauges.dead_letters = dead_letters_;
-    gauges.consumers = state_->open_consumers();
-    gauges.paused = control_.pause_time.has_value();
-    oldest = state_->oldest_receive_time();
-    if (!oldest.has_value() && beyond > 0) oldest = KnownReceiveTime(next, look_up);
-  }
-  if (look_up) PostLookUp(next);
-  if (oldest.has_value()) {
-    gauges.oldest_unacked_age = std::max(context_.clock.WallNow() - *oldest, absl::ZeroDuration());
-  }
-  return gauges;
-}
-
-void Subscription::PrepareGauges() {
-  const Sequence head = context_.log.Position().head;
-  bool look_up = false;
-  Sequence next = 0;
-  {
-    absl::MutexLock lock(&mu_);
-    next = state_->position() + 1;
-    if (metrics_ == nullptr || next > head || state_->oldest_receive_time().has_value()) return;
-    KnownReceiveTime(next, look_up);
-  }
-  if (look_up) PostLookUp(next);
-}
-
-// --- Waking up and ending. ---
-
 void Subscription::Wake() {
   absl::MutexLock lock(&mu_);
   Schedule();
@@ -607,10 +319,6 @@ void Subscription::Schedule() {
   if (closed_) return;
   turn_taken_ = true;
   QueueForTurn();
-}
-
-size_t Subscription::MaxBatchEvents() const {
-  return std::min(kMaxBatchEvents, context_.store.EventsPerWrite());
 }
 
 void Subscription::QueueForTurn() {
@@ -746,7 +454,7 @@ void Subscription::WarnOfConditions() {
 // Has what comes next at hand, as far as memory has it; otherwise it is read meanwhile, and another
 // turn goes on with it.
 void Subscription::ReadOn() {
-  absl::optional<ReadRequest> request = NextRead();
+  absl::optional<FeedRequest> request = NextRead();
   if (!request.has_value() || ReadFromTail(*request)) return;
   {
     absl::MutexLock lock(&mu_);
@@ -760,15 +468,15 @@ void Subscription::ReadOn() {
       });
 }
 
-absl::optional<Subscription::ReadRequest> Subscription::NextRead() {
+absl::optional<FeedRequest> Subscription::NextRead() {
   absl::MutexLock lock(&mu_);
   const Instant now = Now();
   if (reading_ || now.monotonic < retry_at_) return absl::nullopt;
   const std::vector<AttachmentId> ready = ReadyStreams();
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
-  ReadRequest request{.generation = generation_, .settings = settings_};
-  request.wanted = state_->Wanted(ready, kMaxWanted, now, size_of);
+  FeedRequest request{.generation = read_ahead_.generation(), .settings = settings_};
+  request.wanted = state_->Wanted(ready, EventFeed::kMaxWanted, now, size_of);
   for (const Sequence sequence : request.wanted.sequences) {
     if (state_->HasStoredReason(sequence)) request.reasons.insert(sequence);
   }
@@ -779,47 +487,29 @@ absl::optional<Subscription::ReadRequest> Subscription::NextRead() {
   return request;
 }
 
-bool Subscription::ReadFromTail(const ReadRequest& request) {
-  int64_t bytes = 0;
+bool Subscription::ReadFromTail(const FeedRequest& request) {
   if (!request.wanted.sequences.empty()) {
-    HeldEvents held;
-    for (const Sequence sequence : request.wanted.sequences) {
-      if (bytes >= kMaxBatchBytes || request.reasons.contains(sequence)) break;
-      const absl::optional<Tail::Slice> slice = context_.tail.Read(sequence - 1, 1);
-      if (!slice.has_value() || slice->events.empty()) break;
-      bytes += BytesInMemory(*slice->events.front());
-      held[sequence] = {slice->events.front(), /*has_raw_body=*/true};
-    }
-    if (held.empty()) return false;
+    absl::optional<HeldEvents> held = feed_.TakeWanted(request);
+    if (!held.has_value()) return false;
     absl::MutexLock lock(&mu_);
-    if (request.generation == generation_) KeepWanted(std::move(held));
+    if (request.generation == read_ahead_.generation()) read_ahead_.KeepWanted(*std::move(held));
     return true;
   }
-  const absl::optional<Tail::Slice> slice = context_.tail.Read(request.after, MaxBatchEvents());
-  if (!slice.has_value()) return false;
-  Page page{.has_raw_bodies = true};
-  page.page.scanned_to = request.after;
-  for (const StoredEventPtr& event : slice->events) {
-    if (bytes >= kMaxBatchBytes) break;
-    page.page.scanned_to = event->sequence;
-    page.last = {event->sequence, event->receive_time};
-    if (!request.settings->filter.Matches(*event)) continue;
-    bytes += BytesInMemory(*event);
-    page.page.events.push_back(event);
-  }
+  const absl::optional<FeedPage> page = feed_.TakePage(request);
+  if (!page.has_value()) return false;
   absl::MutexLock lock(&mu_);
   behind_ = false;
-  if (request.generation == generation_) Offer(request, page);
+  if (request.generation == read_ahead_.generation()) Offer(request, *page);
   return true;
 }
 
-void Subscription::ReadFromLog(const ReadRequest& request, ReadQueue::Ticket ticket) {
-  absl::StatusOr<Page> page = Page();
+void Subscription::ReadFromLog(const FeedRequest& request, ReadQueue::Ticket ticket) {
+  absl::StatusOr<FeedPage> page = FeedPage();
   absl::StatusOr<HeldEvents> held = HeldEvents();
   if (request.wanted.sequences.empty()) {
-    page = ReadPage(request);
+    page = feed_.ReadPage(request);
   } else {
-    held = ReadWanted(request);
+    held = feed_.ReadWanted(request);
   }
   const absl::Status status = page.ok() ? held.status() : page.status();
   if (!status.ok() && !absl::IsOutOfRange(status)) {
@@ -829,109 +519,36 @@ void Subscription::ReadFromLog(const ReadRequest& request, ReadQueue::Ticket tic
   absl::MutexLock lock(&mu_);
   reading_ = false;
   Schedule();
-  if (request.generation != generation_ || closed_) return;  // Something else is wanted by now.
+  if (request.generation != read_ahead_.generation() || closed_)
+    return;  // Something else is wanted by now.
   if (!status.ok()) {
     retry_at_ = context_.clock.MonotonicNow() + kReadRetry;
   } else if (request.wanted.sequences.empty()) {
     Offer(request, *page);
     ticket_ = std::move(ticket);
   } else {
-    KeepWanted(*std::move(held));
+    read_ahead_.KeepWanted(*std::move(held));
     ticket_ = std::move(ticket);
   }
 }
 
-absl::StatusOr<Subscription::Page> Subscription::ReadPage(const ReadRequest& request) {
-  Page page{.has_raw_bodies = request.include_raw_body};
-  const auto matches = [&](const StoredEvent& event) {
-    page.last = {event.sequence, event.receive_time};
-    return request.settings->filter.Matches(event);
-  };
-  ASSIGN_OR_RETURN(page.page,
-                   context_.log.Read(request.after, matches,
-                                     {.max_events = static_cast<int64_t>(MaxBatchEvents()),
-                                      .max_bytes = kMaxBatchBytes,
-                                      .max_scanned = kMaxScanned,
-                                      .include_raw_body = request.include_raw_body}));
-  return page;
-}
-
-// Those that are close to each other by one read; as many as fit into a batch, and the first
-// whatever its size. OUT_OF_RANGE if retention has just removed the first.
-absl::StatusOr<Subscription::HeldEvents> Subscription::ReadWanted(const ReadRequest& request) {
-  const WantedEvents& wanted = request.wanted;
-  const std::set<Sequence> all(wanted.sequences.begin(), wanted.sequences.end());
-  const auto is_wanted = [&all](const StoredEvent& event) { return all.contains(event.sequence); };
-  HeldEvents held;
-  int64_t bytes = 0;
-  for (const Sequence sequence : wanted.sequences) {
-    if (bytes >= kMaxBatchBytes) break;
-    if (held.contains(sequence)) continue;
-    const absl::StatusOr<EventPage> page =
-        context_.log.Read(sequence - 1, is_wanted,
-                          {.max_events = static_cast<int64_t>(kMaxWanted),
-                           .max_bytes = kMaxBatchBytes - bytes,
-                           .max_scanned = kMaxGap,
-                           .include_raw_body = wanted.include_raw_body});
-    if (!page.ok() && held.empty()) return page.status();
-    if (!page.ok()) break;
-    for (const StoredEventPtr& event : page->events) {
-      bytes += BytesInMemory(*event);
-      held[event->sequence] = {event, wanted.include_raw_body};
-    }
-  }
-  if (held.empty()) {
-    return absl::DataLossError(
-        absl::StrCat("event ", wanted.sequences.front(), " is not in the log"));
-  }
-  std::vector<Sequence> nacked;
-  for (const auto& [sequence, event] : held) {
-    if (request.reasons.contains(sequence)) nacked.push_back(sequence);
-  }
-  if (nacked.empty()) return held;
-  ASSIGN_OR_RETURN(std::vector<std::string> reasons, context_.store.LoadNackReasons(id_, nacked));
-  for (size_t i = 0; i < nacked.size(); ++i) held[nacked[i]].nack_reason = std::move(reasons[i]);
-  return held;
-}
-
-// As many reads as there are kinds of events of which the first may have to wait for credit: none
-// of these is read again and again while the first of another is read.
-void Subscription::KeepWanted(HeldEvents held) {
-  constexpr size_t kKinds = 3;
-  wanted_.push_front(std::move(held));
-  if (wanted_.size() > kKinds) wanted_.pop_back();
-}
-
-void Subscription::Offer(const ReadRequest& request, const Page& page) {
+void Subscription::Offer(const FeedRequest& request, const FeedPage& page) {
   std::vector<OfferedEvent> offers;
   offers.reserve(page.page.events.size());
-  page_.clear();  // All of it was taken, or comes again as what was redriven.
   for (const StoredEventPtr& event : page.page.events) {
     offers.push_back({event->sequence, event->receive_time});
-    page_[event->sequence] = {event, page.has_raw_bodies};
   }
+  read_ahead_.KeepPage(page.page.events, page.has_raw_bodies);
   state_->Offer(offers, page.page.scanned_to);
   if (page.page.scanned_to > request.after) scanned_ = page.last;
 }
 
-const Subscription::Held* Subscription::FindHeld(Sequence sequence, bool include_raw_body) const {
-  const bool needs_reason = state_->HasStoredReason(sequence);
-  const auto find = [&](const HeldEvents& events) -> const Held* {
-    const auto found = events.find(sequence);
-    if (found == events.end()) return nullptr;
-    const Held& held = found->second;
-    if (include_raw_body && !held.has_raw_body) return nullptr;
-    return needs_reason && !held.nack_reason.has_value() ? nullptr : &held;
-  };
-  for (const HeldEvents& events : wanted_) {
-    const Held* const held = find(events);
-    if (held != nullptr) return held;
-  }
-  return find(page_);
+const HeldEvent* Subscription::FindHeld(Sequence sequence, bool include_raw_body) const {
+  return read_ahead_.Find(sequence, include_raw_body, state_->HasStoredReason(sequence));
 }
 
 absl::optional<int64_t> Subscription::SizeOfHeld(Sequence sequence, bool include_raw_body) const {
-  const Held* const held = FindHeld(sequence, include_raw_body);
+  const HeldEvent* const held = FindHeld(sequence, include_raw_body);
   if (held == nullptr) return absl::nullopt;
   const StoredEvent& event = *held->event;
   return static_cast<int64_t>(event.envelope.size() +
@@ -952,18 +569,17 @@ std::vector<Delivery> Subscription::TakeDeliveries() {
   assigned_at_ = Now();
   const auto size_of = [this](Sequence sequence, bool include_raw_body) ABSL_SHARED_LOCKS_REQUIRED(
                            mu_) { return SizeOfHeld(sequence, include_raw_body); };
-  std::vector<Lease> leases =
-      state_->Assign(ReadyStreams(), MaxBatchEvents(), kMaxBatchBytes, assigned_at_, size_of);
+  std::vector<Lease> leases = state_->Assign(ReadyStreams(), feed_.MaxEvents(),
+                                             EventFeed::kMaxBytes, assigned_at_, size_of);
   deliveries.reserve(leases.size());
   for (Lease& lease : leases) {
     Stream& stream = streams_[lease.stream];
     stream.ready = false;
     const Sequence sequence = lease.id.sequence;
-    const Held* const held = FindHeld(sequence, stream.include_raw_body);
+    const HeldEvent* const held = FindHeld(sequence, stream.include_raw_body);
     if (lease.reason_is_stored) lease.nack_reason = *held->nack_reason;
     deliveries.push_back({std::move(lease), held->event});
-    page_.erase(sequence);
-    for (HeldEvents& events : wanted_) events.erase(sequence);
+    read_ahead_.Take(sequence);
   }
   return deliveries;
 }
@@ -1148,9 +764,7 @@ std::vector<AttachmentId> Subscription::ReadyStreams() const {
 // What was read and not taken may not be what is wanted next.
 void Subscription::DiscardReadAhead() {
   state_->ForgetOffers();
-  page_.clear();
-  wanted_.clear();
-  ++generation_;
+  read_ahead_.Discard();
 }
 
 std::vector<std::shared_ptr<Receiver>> Subscription::TakeReceivers() {

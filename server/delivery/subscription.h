@@ -40,8 +40,10 @@
 #include "server/base/executor.h"
 #include "server/delivery/bulk_job.h"
 #include "server/delivery/delivery_id.h"
+#include "server/delivery/event_feed.h"
 #include "server/delivery/explain_delivery.h"
 #include "server/delivery/head_watch.h"
+#include "server/delivery/read_ahead.h"
 #include "server/delivery/read_queue.h"
 #include "server/delivery/settlement_counts.h"
 #include "server/delivery/subscription_metrics.h"
@@ -304,32 +306,6 @@ class Subscription final : public HeadWatch::Waiter,
     DeliveryId id;
     absl::optional<absl::Duration> deadline;
   };
-  // An event in memory, to be delivered.
-  struct Held {
-    StoredEventPtr event;
-    bool has_raw_body = false;
-    absl::optional<std::string> nack_reason;  // if it had to be read
-  };
-  using HeldEvents = std::map<Sequence, Held>;
-  // What is to be read: `wanted`, or if that is empty the page after `after`.
-  struct ReadRequest {
-    int64_t generation = 0;
-    WantedEvents wanted;
-    std::set<Sequence> reasons;  // those of `wanted` whose nack's reason is stored
-    Sequence after = 0;
-    bool include_raw_body = false;
-    std::shared_ptr<const SubscriptionSettings> settings;
-  };
-  // When an event was received.
-  struct Received {
-    Sequence sequence = 0;
-    absl::Time time;
-  };
-  struct Page {
-    EventPage page;
-    bool has_raw_bodies = false;
-    Received last;  // that was looked at
-  };
   using Answer = absl::AnyInvocable<void(const absl::Status&) &&>;
   // What one commit lets out.
   struct Batch {
@@ -362,8 +338,6 @@ class Subscription final : public HeadWatch::Waiter,
   // of these need it.
   void Advance() ABSL_LOCKS_EXCLUDED(mu_);
   void QueueForTurn();
-  // How many events are read, leased or handed out at once now.
-  size_t MaxBatchEvents() const;
   void ExpireAndTrim() ABSL_LOCKS_EXCLUDED(mu_);
   void ReadOn() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Delivery> TakeDeliveries() ABSL_LOCKS_EXCLUDED(mu_);
@@ -380,18 +354,15 @@ class Subscription final : public HeadWatch::Waiter,
   bool Rest() ABSL_LOCKS_EXCLUDED(mu_);  // false: there is more to do, and the turn goes on
 
   // Reading, from memory in a turn, or beside the turns.
-  absl::optional<ReadRequest> NextRead() ABSL_LOCKS_EXCLUDED(mu_);
-  bool ReadFromTail(const ReadRequest& request)
+  absl::optional<FeedRequest> NextRead() ABSL_LOCKS_EXCLUDED(mu_);
+  bool ReadFromTail(const FeedRequest& request)
       ABSL_LOCKS_EXCLUDED(mu_);  // false: not all is there
-  void ReadFromLog(const ReadRequest& request, ReadQueue::Ticket ticket) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<Page> ReadPage(const ReadRequest& request);
-  absl::StatusOr<HeldEvents> ReadWanted(const ReadRequest& request);
-  void KeepWanted(HeldEvents held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Offer(const ReadRequest& request, const Page& page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReadFromLog(const FeedRequest& request, ReadQueue::Ticket ticket) ABSL_LOCKS_EXCLUDED(mu_);
+  void Offer(const FeedRequest& request, const FeedPage& page) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // As SizeOf.
   absl::optional<int64_t> SizeOfHeld(Sequence sequence, bool include_raw_body) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  const Held* FindHeld(Sequence sequence, bool include_raw_body) const
+  const HeldEvent* FindHeld(Sequence sequence, bool include_raw_body) const
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
   // Whether something has to be read before what comes next can be given.
   bool WantsRead(absl::Span<const AttachmentId> ready) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
@@ -435,6 +406,7 @@ class Subscription final : public HeadWatch::Waiter,
   const absl::Time create_time_;
   const SubscriptionContext context_;
   const DeliveryIds delivery_ids_;
+  const EventFeed feed_;
 
   mutable absl::Mutex mu_;
   absl::BitGen random_ ABSL_GUARDED_BY(mu_);
@@ -444,11 +416,7 @@ class Subscription final : public HeadWatch::Waiter,
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::map<AttachmentId, Stream> streams_ ABSL_GUARDED_BY(mu_);
   AttachmentId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
-  HeldEvents page_ ABSL_GUARDED_BY(mu_);  // offered, and not taken
-  // What was read last of what the state wanted, the latest first.
-  std::deque<HeldEvents> wanted_ ABSL_GUARDED_BY(mu_);
-  // Counts up when what is being read is no longer wanted.
-  int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  ReadAhead read_ahead_ ABSL_GUARDED_BY(mu_);
   bool reading_ ABSL_GUARDED_BY(mu_) = false;      // a page, or what the state wants
   bool looking_up_ ABSL_GUARDED_BY(mu_) = false;   // when the oldest event was received
   bool behind_ ABSL_GUARDED_BY(mu_) = false;       // the last page was read from the disk
