@@ -47,16 +47,14 @@ class EventStream:
 
     async def __anext__(self) -> event_pb2.Event:
         subscriber = self._subscriber
-        event = next(subscriber.ready, None)
-        if event is not None:
-            subscriber.handled = subscriber.in_hand
+        for event in subscriber.ready:
             subscriber.in_hand = event
             return event
         self._loop = asyncio.get_running_loop()
-        event = await subscriber.next()
-        if event is None:
+        found = await subscriber.next()
+        if found is None:
             raise StopAsyncIteration
-        return event
+        return found
 
     async def commit(self) -> None:
         """The event in hand is handled; returns when the position after it is stored."""

@@ -25,79 +25,92 @@ class FrameReader:
         self._call = call
         self._what = what
         self._target = target
-        self._read: asyncio.Future[Any] | None = None
-        self._bell: asyncio.Future[None] | None = None  # Of the wait for it.
+        self._loop = asyncio.get_running_loop()
+        self._read: asyncio.Task[Any] | None = None
+        self._interrupted = False
+        # Of the wait for a read: what wakes it up, and when the silence has lasted for too long.
+        self._bell: asyncio.Future[None] | None = None
+        self._due = 0.0
+        # Looks at _due. It is left alone while frames come, since to set a timer for each of them
+        # takes longer than to read one.
+        self._watchdog: asyncio.TimerHandle | None = None
 
-    async def next(self, patience: float, stop: asyncio.Future[None] | None = None) -> Any:
+    async def next(self, patience: float) -> Any:
         """The next frame, or a CallError (not raised) that says how the stream ended.
 
-        None if `stop` is done before. After `patience` seconds of silence the call is cancelled.
+        None after interrupt(). After `patience` seconds of silence the call is cancelled.
         """
         if self._read is None:
-            self._read = asyncio.ensure_future(self._receive())
-            # Its error is looked at below, or by nobody if the stream is given up.
-            self._read.add_done_callback(lambda read: read.cancelled() or read.exception())
+            self._read = self._loop.create_task(self._receive())
         read = self._read
-        loop = asyncio.get_running_loop()
         while not read.done():
-            if stop is not None and stop.done():
+            if self._interrupted:
                 return None
-            due = loop.time() + patience
-            await self._wait(loop, due, stop)
-            silent = not read.done() and (stop is None or not stop.done())
+            due = self._loop.time() + patience
+            await self._wait(due)
+            silent = not read.done() and not self._interrupted
             # A loop that was held up has not looked at what came meanwhile: the silence is its own.
-            if silent and loop.time() - due < 0.1 * patience:
+            if silent and self._loop.time() - due < 0.1 * patience:
                 self._call.cancel()
                 return transport_error(f"{self._what}: nothing came from the gateway at "
                                        f"{self._target} for {patience:g} s")
         self._read = None
-        if read.cancelled():  # By cancel().
-            return self._ended("the stream was cancelled")
-        error = read.exception()
-        if isinstance(error, grpc.aio.AioRpcError):
-            return call_error(error, self._what, self._target)
-        if error is not None:
-            return self._ended(f"the stream broke: {error!r}")
-        frame = read.result()
-        return self._ended("the gateway ended the stream") if frame is grpc.aio.EOF else frame
+        # By cancel() of the call, or by the end of the loop.
+        return self._ended("the stream was cancelled") if read.cancelled() else read.result()
 
-    async def _receive(self) -> Any:
-        try:
-            return await self._call.read()
-        finally:
-            # The end of this task would be noticed a turn of the loop later: with asyncio.wait() a
-            # frame took as long as a hundred of its events.
-            _ring(self._bell)
-
-    async def _wait(self, loop: asyncio.AbstractEventLoop, due: float,
-                    stop: asyncio.Future[None] | None) -> None:
-        """Until the read is over, `stop` is done, or `due` has come."""
-        bell = self._bell = loop.create_future()
-
-        def ring(_: Any = None) -> None:
-            _ring(bell)
-
-        timer = loop.call_at(due, ring)
-        if stop is not None:
-            stop.add_done_callback(ring)
-        try:
-            await bell
-        finally:
-            timer.cancel()
-            if stop is not None:
-                stop.remove_done_callback(ring)
+    def interrupt(self) -> None:
+        """Nobody is to wait for a frame any more."""
+        self._interrupted = True
+        self._ring()
 
     async def close(self) -> None:
         """Cancels the call, and waits until nothing of it runs any more."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         self._call.cancel()
         if self._read is not None:
             await asyncio.wait({self._read})
             self._read = None
 
+    async def _receive(self) -> Any:
+        try:
+            frame = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            return call_error(error, self._what, self._target)
+        except Exception as error:
+            return self._ended(f"the stream broke: {error!r}")
+        finally:
+            # The end of this task would be noticed a turn of the loop later: with asyncio.wait() a
+            # frame took as long as a hundred of its events.
+            self._ring()
+        return self._ended("the gateway ended the stream") if frame is grpc.aio.EOF else frame
+
+    async def _wait(self, due: float) -> None:
+        """Until the read is over, interrupt(), or `due`."""
+        self._due = due
+        if self._watchdog is not None and self._watchdog.when() > due:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if self._watchdog is None:
+            self._watchdog = self._loop.call_at(due, self._look)
+        self._bell = self._loop.create_future()
+        try:
+            await self._bell
+        finally:
+            self._bell = None
+
+    def _look(self) -> None:
+        self._watchdog = None
+        if self._bell is None:
+            return  # Nobody waits: the next wait begins with all of its patience.
+        if self._loop.time() < self._due:  # Of a later wait.
+            self._watchdog = self._loop.call_at(self._due, self._look)
+        else:
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
+
     def _ended(self, how: str) -> CallError:
         return transport_error(f"{self._what} at {self._target}: {how}")
-
-
-def _ring(bell: asyncio.Future[None] | None) -> None:
-    if bell is not None and not bell.done():
-        bell.set_result(None)

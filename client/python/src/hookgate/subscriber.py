@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import time
 from collections.abc import Iterator
@@ -63,13 +64,13 @@ class Subscriber:
         self._not_before = 0.0  # By the loop's clock: no stream is opened earlier.
         self._patience = options.open_timeout
         self._heartbeat = options.heartbeat
-        self._pending: Iterator[event_pb2.Event] = iter(())  # Of the frame that was read last.
-        # Those of them that next() would return at once. Whoever takes one says so in the two
-        # fields below, as EventStream does: a call for each event would take longer than the rest.
+        # The events of the frame that was read last, and those that were not handed out.
+        self._batch: list[event_pb2.Event] = []
+        self._pending: Iterator[event_pb2.Event] = iter(())
+        # Those of them that next() would return at once. Who takes one says so in the field below,
+        # as EventStream does, and no more: all else that is done for each event would be felt.
         self.ready: Iterator[event_pb2.Event] = iter(())
         self.in_hand: event_pb2.Event | None = None
-        # The last that was handled, if the position has not been moved past it yet.
-        self.handled: event_pb2.Event | None = None
         self._position = ""
         self._saved = ""
         self._saved_at = 0.0
@@ -85,9 +86,11 @@ class Subscriber:
     @property
     def position(self) -> str:
         """Everything up to here is handled. "": begin at options.start."""
-        if self.handled is not None:
-            self._end.useful = True
-            self._move_to(self.handled.cursor)
+        if self.in_hand is not None:  # Those of its frame that came before it are handled.
+            at = bisect.bisect_left(self._batch, self.in_hand.sequence, key=_sequence)
+            if at > 0:
+                self._end.useful = True
+                self._move_to(self._batch[at - 1].cursor)
         return self._position
 
     @property
@@ -122,6 +125,8 @@ class Subscriber:
         self.ready = iter(())
         if self._stop is not None and not self._stop.done():
             self._stop.set_result(None)
+        if self._reader is not None:
+            self._reader.interrupt()
 
     async def aclose(self) -> None:
         """Ends the stream and stores the position. What was handed out last is not handled."""
@@ -218,7 +223,6 @@ class Subscriber:
         self._saved = cursor
 
     def _move_to(self, cursor: str) -> None:
-        self.handled = None
         if cursor:
             self._position = cursor
 
@@ -239,7 +243,7 @@ class Subscriber:
 
     async def _read(self, reader: FrameReader) -> None:
         # Only the wait for a frame counts: the application may take its time with an event.
-        frame = await reader.next(self._patience, self._stop)
+        frame = await reader.next(self._patience)
         if frame is None:
             return
         if isinstance(frame, CallError):
@@ -267,7 +271,9 @@ class Subscriber:
     def _on_frame(self, frame: events.SubscribeResponse) -> None:
         kind = frame.WhichOneof("frame")
         if kind == "event_batch":
-            self._pending = iter(frame.event_batch.events)
+            # All at once: one by one, gRPC's messages are made more slowly.
+            self._batch = frame.event_batch.events[:]
+            self._pending = iter(self._batch)
         elif kind == "opened":
             self._on_opened(frame.opened)
         # Cursors of the frames below cover events that did not match as well. Everything sent
@@ -300,3 +306,7 @@ class Subscriber:
     def _tell(self, state: states.State) -> None:
         if self._options.on_state is not None and not self._stopping:
             self._options.on_state(state)
+
+
+def _sequence(event: event_pb2.Event) -> int:
+    return event.sequence
