@@ -277,6 +277,44 @@ class ConsumerTest(GatewayTest):
         await within(self.consumer(handle, max_events=2).run())
         self.assertEqual(self.subscription.acked, [1])
 
+    async def test_a_handler_that_stops_the_consumer_and_returns_acks(self):
+        # It had not waited for anything, so its task ended by the cancellation, and it was given
+        # back although it had returned.
+        self.add(1)
+
+        async def handle(delivery: hookgate.Delivery) -> None:
+            consumer.stop("give_back")
+            self.assertTrue(delivery.lost)
+
+        consumer = self.consumer(handle)
+        await within(consumer.run())
+        self.assertEqual(self.subscription.acked, [1])
+
+    async def test_acks_of_fast_handlers_go_together(self):
+        self.add(*range(1, 101))
+        acks: list[int] = []
+        settle = self.gateway._settle
+        self.gateway._settle = lambda found, frame: (acks.append(len(frame.ack.delivery_ids)),
+                                                     settle(found, frame))[1]
+
+        async def handle(delivery: hookgate.Delivery) -> None:
+            pass
+
+        await within(self.consumer(handle, concurrency=100, max_events=100).run())
+        self.assertEqual(sorted(self.subscription.acked), list(range(1, 101)))
+        self.assertEqual(sum(acks), 100)
+        self.assertLess(len(acks), 50)
+
+    async def test_a_handler_that_cannot_be_called_ends_it(self):
+        self.add(1)
+
+        async def handle() -> None:
+            pass
+
+        with self.assertRaisesRegex(TypeError, "handle"):
+            await within(self.consumer(handle).run())
+        self.assertEqual(self.given_back(), (1, api.DELIVERY_REASON_STREAM_ENDED))
+
     async def test_final_errors_end_it_and_what_a_callback_raises(self):
         with self.assertRaises(hookgate.SubscriptionNotFound):
             await within(self.client.consume("nothing", self.hold))

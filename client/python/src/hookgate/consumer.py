@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Union
 
 from hookgate import states
@@ -22,6 +20,7 @@ from hookgate.leases import NEVER, Leases
 from hookgate.messages import seconds
 from hookgate.v1 import subscription_service_pb2 as api
 from hookgate.verdicts import GiveBack, Nack, Verdict
+from hookgate.workers import Workers
 
 DeliveryHandler = Callable[[Delivery], Union[Any, Awaitable[Any]]]
 
@@ -32,15 +31,25 @@ _END_PATIENCE = 10.0
 _log = logging.getLogger("hookgate")
 
 
-@dataclass(slots=True)
-class _Running:
-    """An event that a handler works on."""
+class _Running(Delivery):
+    """A delivery whose handler runs, and what its Consumer knows about that."""
 
-    delivery: Delivery
-    delivery_id: str  # The newest of the event.
-    task: asyncio.Task[None]
-    # The newer delivery, if the event came again on the open stream.
-    again: api.Delivery | None = None
+    __slots__ = ("newest_id", "sequence", "task", "again")
+
+    def __init__(self, message: api.Delivery, sequence: int, task: asyncio.Task[Any]) -> None:
+        self.message = message
+        self._lost = False
+        self.newest_id = message.delivery_id  # Of the event, which may have come again.
+        self.sequence = sequence
+        self.task = task
+        # The newer delivery, if the event came again on the open stream.
+        self.again: api.Delivery | None = None
+
+    def lose(self) -> None:
+        """Tells the handler, once."""
+        if not self._lost:
+            self._lost = True
+            self.task.cancel()
 
 
 class Consumer:
@@ -66,18 +75,24 @@ class Consumer:
         self._options = options
         self._open_frame = options.open_frame()
         self._handler: Callable[[Delivery], Any] = handler
-        self._handler_is_async = inspect.iscoroutinefunction(handler)
+        # A coroutine function only makes its coroutine; anything else is called in one.
+        self._handling: Callable[[Delivery], Coroutine[Any, Any, Any]] = (
+            handler if inspect.iscoroutinefunction(handler) else self._handle)
         self._reconnects = Reconnects(options.backoff)
         self._engine: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None  # What a callback or a handler let out.
-        # Where the two loops, _run and _keep, sleep until something changes.
-        self._alarms: set[asyncio.Future[None]] = set()
+        # Where the two loops, _run and _write, sleep until something changes.
+        self._alarms: list[asyncio.Future[None]] = []
         self._stopped = False
         self._abandoned = False
         # When a stop begins to give back, when it ends the stream, and when it cuts it off.
         self._stop_deadline = NEVER
         self._end_deadline = NEVER
         self._cut_deadline = NEVER
+        self._must_end = False  # The second has come.
+        # For the first of these, or of what is to be done about leases. It may come too early: to
+        # set another for each event would take longer than to look once in vain.
+        self._timer: asyncio.TimerHandle | None = None
         # Of the stream that is open.
         self._call: Any = None
         self._sent_open = False
@@ -89,6 +104,7 @@ class Consumer:
         self._waiting: OrderedDict[int, api.Delivery] = OrderedDict()  # By sequence.
         self._begun = 0
         self._running: dict[int, _Running] = {}  # By sequence.
+        self._workers: Workers[_Running] | None = None
 
     @property
     def name(self) -> str:
@@ -103,6 +119,7 @@ class Consumer:
         """
         if self._engine is not None:
             raise RuntimeError("a consumer runs once")
+        self._workers = Workers(self._can_begin, self._begin, self._on_done, self._fail)
         engine = self._engine = asyncio.ensure_future(self._run())
         cancellations = 0
         while not engine.done():
@@ -170,6 +187,8 @@ class Consumer:
                     await self._sleep(until - self._now())
         finally:
             await self._end_handlers()
+            if self._timer is not None:
+                self._timer.cancel()
         if self._failure is not None:
             raise self._failure
 
@@ -177,8 +196,8 @@ class Consumer:
         what = f"cannot consume {self._options.subscription}"
         self._call = self._connection.consume()
         reader = FrameReader(self._call, what, self._connection.target)
-        keeper = asyncio.ensure_future(self._keep(self._call))
-        keeper.add_done_callback(self._on_keeper_done)
+        writer = asyncio.ensure_future(self._write(self._call))
+        writer.add_done_callback(self._on_writer_done)
         self._heartbeat = self._options.heartbeat
         patience = self._options.open_timeout
         try:
@@ -190,14 +209,20 @@ class Consumer:
                 self._on_frame(frame, end)
                 patience = INTERVALS_UNTIL_DEAD * self._heartbeat
         finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+            writer.cancel()
+            await asyncio.wait({writer})
             await reader.close()
             self._end_stream()
 
-    def _on_keeper_done(self, keeper: asyncio.Future[None]) -> None:
-        if not keeper.cancelled() and keeper.exception() is not None:
-            self._fail(keeper.exception())
+    def _on_writer_done(self, writer: asyncio.Future[None]) -> None:
+        error = None if writer.cancelled() else writer.exception()
+        if error is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        """run() raises it, and the stream is not waited for."""
+        self._fail(error)
+        if self._call is not None:
             self._call.cancel()
 
     def _on_frame(self, frame: api.ConsumeResponse, end: StreamEnd) -> None:
@@ -212,9 +237,8 @@ class Consumer:
             end.useful = True
             self._accept(frame.deliveries)
         elif kind == "ack_results":
-            for result in frame.ack_results.results:
-                if self._leases.answer(result):
-                    self._lose(result.delivery_id)
+            for delivery_id in self._leases.answer(frame.ack_results.results):
+                self._lose(delivery_id)
         elif kind == "heartbeat":
             end.useful = True
             self._tell(states.Heartbeat("", frame.heartbeat))
@@ -223,28 +247,32 @@ class Consumer:
             if frame.draining.HasField("reconnect_delay"):
                 end.reconnect_delay = delay
             self._tell(states.Draining(delay))
-        self._wake()
+        if kind == "opened" or self._stopped:
+            self._wake()
 
     def _accept(self, deliveries: api.ConsumeResponse.Deliveries) -> None:
         if self._stopped:
             return  # Given back when the stream ends.
-        now = self._now()
-        for delivery in deliveries.deliveries:
-            self._leases.add(delivery.delivery_id, now)
-            self._take_over(delivery)
-        self._start_handlers()
+        arrived = deliveries.deliveries[:]
+        self._leases.add([delivery.delivery_id for delivery in arrived], self._now())
+        for delivery in arrived:
+            sequence = delivery.event.sequence
+            if sequence in self._running or sequence in self._waiting:
+                self._take_over(sequence, delivery)
+            else:
+                self._waiting[sequence] = delivery
+        self._set_timer()
+        assert self._workers is not None
+        self._workers.start()
 
-    def _take_over(self, delivery: api.Delivery) -> None:
+    def _take_over(self, sequence: int, delivery: api.Delivery) -> None:
         """Of one event only the newest delivery matters."""
-        sequence = delivery.event.sequence
         running = self._running.get(sequence)
         if running is not None:
-            self._leases.drop(running.delivery_id)
-            running.delivery_id, running.again = delivery.delivery_id, delivery
+            self._leases.drop(running.newest_id)
+            running.newest_id, running.again = delivery.delivery_id, delivery
             return
-        other = self._waiting.get(sequence)
-        if other is not None:
-            self._leases.drop(other.delivery_id)
+        self._leases.drop(self._waiting[sequence].delivery_id)
         self._waiting[sequence] = delivery  # In the place of the other.
 
     def _end_stream(self) -> None:
@@ -259,62 +287,64 @@ class Consumer:
 
     # --- Handlers ---
 
-    def _start_handlers(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting and len(self._running) < self._options.concurrency:
-            sequence, message = self._waiting.popitem(last=False)
-            delivery = Delivery(message)
-            # A coroutine function only makes its coroutine here; anything else is to be called in
-            # the task.
-            handling = self._handler if self._handler_is_async else self._handle
-            task = loop.create_task(handling(delivery))
-            self._running[sequence] = _Running(delivery, message.delivery_id, task)
-            task.add_done_callback(functools.partial(self._on_done, sequence))
-            self._begun += 1
-            if self._begun == self._options.max_events:
-                self._stop_taking()
+    def _can_begin(self) -> int:
+        if not self._waiting:
+            return 0
+        return min(len(self._waiting), self._options.concurrency - len(self._running))
+
+    def _begin(self, task: asyncio.Task[Any]) -> tuple[_Running, Coroutine[Any, Any, Any]] | None:
+        if not self._waiting or len(self._running) >= self._options.concurrency:
+            return None
+        sequence, message = self._waiting.popitem(last=False)
+        self._begun += 1
+        if self._begun == self._options.max_events:
+            self._stop_taking()
+        running = _Running(message, sequence, task)
+        handling = self._handling(running)
+        self._running[sequence] = running
+        return running, handling
 
     async def _handle(self, delivery: Delivery) -> None:
         result = self._handler(delivery)
         if inspect.isawaitable(result):
             await result
 
-    def _on_done(self, sequence: int, task: asyncio.Task[None]) -> None:
-        running = self._running.pop(sequence)
-        self._settle(sequence, running, self._verdict_of(running, task))
-        self._start_handlers()
-        self._wake()
+    def _on_done(self, running: _Running, error: BaseException | None) -> None:
+        del self._running[running.sequence]
+        if error is None:
+            self._leases.settle(running.newest_id, None)
+        else:
+            self._settle(running, self._verdict_of(running, error))
+        if self._alarms:
+            self._wake()
 
-    def _verdict_of(self, running: _Running, task: asyncio.Task[None]) -> Verdict | None:
-        """None: it is to be acked."""
-        if task.cancelled():
-            return GiveBack() if running.delivery.lost else Nack("its handler was cancelled")
-        error = task.exception()
-        if error is None or isinstance(error, Verdict):
+    def _verdict_of(self, running: _Running, error: BaseException) -> Verdict:
+        if isinstance(error, Verdict):
             return error
+        if isinstance(error, asyncio.CancelledError):
+            return GiveBack() if running.lost else Nack("its handler was cancelled")
         if not isinstance(error, Exception):  # SystemExit: the process is about to end.
             self._fail(error)
             return GiveBack()
-        _log.warning("the handler of %r failed, and so it is nacked", running.delivery,
-                     exc_info=error)
+        _log.warning("the handler of %r failed, and so it is nacked", running, exc_info=error)
         return Nack(f"{type(error).__name__}: {error}")
 
-    def _settle(self, sequence: int, running: _Running, verdict: Verdict | None) -> None:
+    def _settle(self, running: _Running, verdict: Verdict) -> None:
         if not isinstance(verdict, GiveBack):
-            self._leases.settle(running.delivery_id, verdict)
-        elif not running.delivery.lost:
+            self._leases.settle(running.newest_id, verdict)
+        elif not running.lost:
             self._stop_taking()  # The lease stays, and is extended, until the stream ends.
         elif running.again is not None and not self._stopped:
-            self._waiting[sequence] = running.again
-            self._waiting.move_to_end(sequence, last=False)
+            self._waiting[running.sequence] = running.again
+            self._waiting.move_to_end(running.sequence, last=False)
 
     async def _end_handlers(self) -> None:
         while self._running and not self._abandoned:
-            await self._sleep(NEVER)
+            await self._sleep()
 
     def _lose_all(self) -> None:
         for running in self._running.values():
-            _tell_lost(running)
+            running.lose()
 
     def _lose(self, delivery_id: str) -> None:
         self._leases.drop(delivery_id)
@@ -323,59 +353,72 @@ class Consumer:
                 del self._waiting[sequence]
                 return
         for running in self._running.values():
-            if running.delivery_id == delivery_id:
+            if running.newest_id == delivery_id:
                 running.again = None
-                _tell_lost(running)
+                running.lose()
 
     # --- What is written ---
 
-    async def _keep(self, call: Any) -> None:
-        """Writes verdicts and extensions, and ends the stream after a stop."""
-        writing: asyncio.Future[None] | None = self._writing(call.write(self._open_frame))
-        try:
-            while True:
-                if writing is not None and writing.done():
-                    if writing.cancelled() or writing.exception() is not None:
-                        return  # The stream has ended: its reader finds out why.
-                    self._sent_open, writing = True, None
-                now = self._now()
-                if now >= self._leases.next_time:
-                    extends = self._opened and not self._ended
-                    for delivery_id in self._leases.look(now, extends):
-                        self._lose(delivery_id)
-                if now >= self._stop_deadline:
-                    self._begin_giving_back()
-                    self._lose_all()
-                # What has not reached a gateway has nothing to finish.
-                if now >= self._cut_deadline or (self._stopped and not self._sent_open):
-                    call.cancel()
+    async def _write(self, call: Any) -> None:
+        """Writes verdicts and extensions, and closes our side of the stream after a stop."""
+        if not await _written(call.write(self._open_frame)):
+            return
+        self._sent_open = True
+        while not self._ended:
+            # Whatever has become ready while the last one was written goes together.
+            frame = self._leases.next_frame() if self._opened else None
+            if frame is not None:
+                if not await _written(call.write(frame)):
                     return
-                if writing is None and not self._ended:
-                    writing = self._begin_write(call, now)
-                await self._sleep(self._next_time(writing is None) - now)
-        finally:
-            if writing is not None:
-                writing.cancel()
+            elif self._may_end():
+                self._ended = True
+                self._cut_deadline = self._now() + _END_PATIENCE
+                self._set_timer()
+                await _written(call.done_writing())
+            else:
+                await self._sleep()
 
-    def _begin_write(self, call: Any, now: float) -> asyncio.Future[None] | None:
-        frame = self._leases.next_frame() if self._opened else None
-        if frame is not None:
-            return self._writing(call.write(frame))
+    def _may_end(self) -> bool:
+        if not self._stopped:
+            return False
         settled = not self._running and self._leases.settled
-        if self._stopped and (settled or not self._opened or now >= self._end_deadline):
-            self._ended = True
-            self._cut_deadline = now + _END_PATIENCE
-            return self._writing(call.done_writing())
-        return None
+        return settled or not self._opened or self._must_end
 
-    def _writing(self, write: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
-        writing = asyncio.ensure_future(write)
-        writing.add_done_callback(lambda _: self._wake())
-        return writing
+    def _set_timer(self) -> None:
+        """To be called when one of the times has come nearer."""
+        due = min(self._stop_deadline, self._end_deadline, self._cut_deadline,
+                  self._leases.next_time)
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due < NEVER:
+            self._timer = asyncio.get_running_loop().call_at(due, self._on_time)
 
-    def _next_time(self, can_write: bool) -> float:
-        ends = self._end_deadline if can_write and not self._ended else NEVER
-        return min(self._stop_deadline, self._cut_deadline, ends, self._leases.next_time)
+    def _on_time(self) -> None:
+        self._timer = None
+        try:
+            self._look(self._now())
+        except Exception as error:
+            self._break(error)
+        self._wake()
+        self._set_timer()
+
+    def _look(self, now: float) -> None:
+        """Does what it is time for, and forgets that time."""
+        if now >= self._leases.next_time:
+            for delivery_id in self._leases.look(now, self._opened and not self._ended):
+                self._lose(delivery_id)
+        if now >= self._stop_deadline:
+            self._begin_giving_back()
+            self._lose_all()
+        if now >= self._end_deadline:
+            self._end_deadline, self._must_end = NEVER, True
+        if now >= self._cut_deadline:
+            self._cut_deadline = NEVER
+            if self._call is not None:
+                self._call.cancel()
 
     # --- Stopping, and waiting ---
 
@@ -387,6 +430,10 @@ class Consumer:
         for delivery in self._waiting.values():  # The stream's end gives them back.
             self._leases.drop(delivery.delivery_id)
         self._waiting.clear()
+        # What has not reached a gateway has nothing to finish.
+        if self._call is not None and not self._sent_open and not self._opened:
+            self._call.cancel()
+        self._set_timer()
         self._wake()
 
     def _begin_giving_back(self) -> None:
@@ -395,6 +442,7 @@ class Consumer:
                                  self._now() + self._options.give_back_timeout)
         # Also if the gateway takes nothing of what is written.
         self._cut_deadline = min(self._cut_deadline, self._end_deadline + _END_PATIENCE)
+        self._set_timer()
         self._wake()
 
     def _abandon(self) -> None:
@@ -420,29 +468,33 @@ class Consumer:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _sleep(self, most: float) -> None:
+    async def _sleep(self, most: float = NEVER) -> None:
         loop = asyncio.get_running_loop()
         alarm: asyncio.Future[None] = loop.create_future()
         timer = None if most == NEVER else loop.call_later(max(most, 0.0), _ring, alarm)
-        self._alarms.add(alarm)
+        self._alarms.append(alarm)
         try:
             await alarm
         finally:
-            self._alarms.discard(alarm)
+            if alarm in self._alarms:
+                self._alarms.remove(alarm)
             if timer is not None:
                 timer.cancel()
 
     def _wake(self) -> None:
-        for alarm in self._alarms:
+        alarms, self._alarms = self._alarms, []
+        for alarm in alarms:
             _ring(alarm)
+
+
+async def _written(write: Awaitable[None]) -> bool:
+    try:
+        await write
+    except Exception:
+        return False  # The stream has ended: its reader finds out why.
+    return True
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:
     if not alarm.done():
         alarm.set_result(None)
-
-
-def _tell_lost(running: _Running) -> None:
-    if not running.delivery.lost:
-        running.delivery._lost = True
-        running.task.cancel()

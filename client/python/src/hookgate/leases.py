@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, Union
+from collections.abc import Iterable
+from itertools import groupby, islice
+from typing import Any, NamedTuple, Union
 
 from hookgate.messages import duration
 from hookgate.v1 import subscription_service_pb2 as api
@@ -17,9 +18,8 @@ _MOST_ITEMS = 1000  # In one frame; the gateway takes 10,000.
 NEVER = float("inf")
 
 
-@dataclass(slots=True)
-class _Lease:
-    """Of a delivery that has not been settled."""
+class _Lease(NamedTuple):
+    """Of deliveries that have not been settled: those of a frame begin with the same one."""
 
     extend_at: float
     until: float  # Not extended from here on.
@@ -45,7 +45,7 @@ class Leases:
         self._unanswered: dict[str, _Item] = {}
         self._extensions: dict[str, deque[float]] = {}
         # Verdicts and extensions to write.
-        self._outbox: deque[_Item] = deque()
+        self._outbox: list[_Item] = []
         # Not later than the first time at which look() has something to do.
         self.next_time = NEVER
 
@@ -54,11 +54,11 @@ class Leases:
         """Every verdict has been answered."""
         return not self._outbox and not self._unanswered
 
-    def add(self, delivery_id: str, now: float) -> None:
-        """A delivery has come."""
+    def add(self, delivery_ids: Iterable[str], now: float) -> None:
+        """Deliveries have come."""
         extend_at = now + self.ack_deadline / _EXTENSIONS_PER_LEASE
-        self._leases[delivery_id] = _Lease(extend_at, now + self._longest_lease,
-                                           now + self.ack_deadline)
+        lease = _Lease(extend_at, now + self._longest_lease, now + self.ack_deadline)
+        self._leases.update(dict.fromkeys(delivery_ids, lease))
         self.next_time = min(self.next_time, extend_at)
 
     def drop(self, delivery_id: str) -> None:
@@ -67,28 +67,36 @@ class Leases:
 
     def settle(self, delivery_id: str, verdict: Verdict | None) -> None:
         """Its handler has ended. None: it is acked."""
-        self.drop(delivery_id)
+        self._leases.pop(delivery_id, None)
         item: _Item = delivery_id if verdict is None else nack_item(delivery_id, verdict)
         self._outbox.append(item)
         self._unanswered[delivery_id] = item
 
-    def answer(self, result: api.AckResult) -> bool:
-        """The gateway has answered a verdict or an extension. Whether the lease is lost by that."""
-        delivery_id = result.delivery_id
-        asked = self._extensions.get(delivery_id)
-        if asked is None:
-            self._unanswered.pop(delivery_id, None)
-            return False
+    def answer(self, results: Iterable[api.AckResult]) -> list[str]:
+        """The gateway has answered verdicts or extensions. The leases that are lost by that."""
+        lost = []
+        for result in results:
+            delivery_id = result.delivery_id
+            if delivery_id not in self._extensions:
+                self._unanswered.pop(delivery_id, None)
+            elif self._is_lost(delivery_id, result.result):
+                lost.append(delivery_id)
+        return lost
+
+    def _is_lost(self, delivery_id: str, result: int) -> bool:
+        """The oldest of its extensions was answered."""
+        asked = self._extensions[delivery_id]
         asked_at = asked.popleft()
         if not asked:
             del self._extensions[delivery_id]
         lease = self._leases.get(delivery_id)
         if lease is None:
             return False
-        if result.result in (api.AckResult.RESULT_ALREADY, api.AckResult.RESULT_LEASE_LOST,
-                             api.AckResult.RESULT_UNKNOWN):
+        if result in (api.AckResult.RESULT_ALREADY, api.AckResult.RESULT_LEASE_LOST,
+                      api.AckResult.RESULT_UNKNOWN):
             return True
-        lease.ends = max(lease.ends, asked_at + self.ack_deadline)
+        ends = max(lease.ends, asked_at + self.ack_deadline)
+        self._leases[delivery_id] = lease._replace(ends=ends)
         return False
 
     def look(self, now: float, extends: bool) -> list[str]:
@@ -103,7 +111,8 @@ class Leases:
                 lapsed.append(delivery_id)
                 continue
             if extends and lease.extend_at <= now < lease.until:
-                lease.extend_at = now + self.ack_deadline / _EXTENSIONS_PER_LEASE
+                lease = lease._replace(extend_at=now + self.ack_deadline / _EXTENSIONS_PER_LEASE)
+                self._leases[delivery_id] = lease
                 self._outbox.append(api.Extend.Item(delivery_id=delivery_id))
                 self._extensions.setdefault(delivery_id, deque()).append(now)
             self.next_time = min(self.next_time, lease.ends)
@@ -115,10 +124,9 @@ class Leases:
         """What to write: the oldest, with those of its kind that follow it at once."""
         if not self._outbox:
             return None
-        kind = type(self._outbox[0])
-        items: list[Any] = []
-        while self._outbox and len(items) < _MOST_ITEMS and type(self._outbox[0]) is kind:
-            items.append(self._outbox.popleft())
+        kind, alike = next(groupby(self._outbox, type))
+        items: list[Any] = list(islice(alike, _MOST_ITEMS))
+        del self._outbox[:len(items)]
         if kind is str:
             return api.ConsumeRequest(ack=api.Ack(delivery_ids=items))
         if kind is api.Nack.Item:
@@ -130,7 +138,7 @@ class Leases:
         self._leases.clear()
         self._extensions.clear()
         self.next_time = NEVER
-        self._outbox = deque(self._unanswered.values())
+        self._outbox = list(self._unanswered.values())
 
 
 def nack_item(delivery_id: str, verdict: Verdict) -> api.Nack.Item:
