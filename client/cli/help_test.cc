@@ -1,7 +1,7 @@
 #include "client/cli/help.h"
 
 #include "absl/strings/str_split.h"
-#include "client/cli/commands.h"
+#include "client/cli/commands/commands.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "client/cli/commands.h"
+#include "client/cli/commands/commands.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

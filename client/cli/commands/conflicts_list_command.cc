@@ -1,0 +1,78 @@
+#include "client/cli/commands/conflicts_list_command.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/paged_listing.h"
+#include "client/cli/message_json.h"
+#include "hookgate/v1/admin_service.pb.h"
+
+namespace hookgate::cli {
+namespace {
+
+constexpr char kName[] = "conflicts list";
+
+ListedItems::Item ItemOf(const v1::Conflict& conflict, const Reader& reader) {
+  return {{{absl::StrCat(conflict.sequence())},
+           {When(conflict.has_last_receive_time(), conflict.last_receive_time(), reader).age,
+            Look::kFaint},
+           {absl::StrCat(conflict.receive_count())},
+           {conflict.source()},
+           {conflict.webhook_id()},
+           {absl::StrCat(conflict.first_body_bytes())}},
+          MessageJson(conflict)};
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  const Reader reader = ReaderOf(flags, environment);
+  v1::ListConflictsRequest request;
+  request.set_source(flags.Text("source"));
+  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+                         ListedItems& page) {
+    request.set_page_size(page_size);
+    request.set_page_token(page_token);
+    v1::ListConflictsResponse response;
+    GatewayError error =
+        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListConflicts, request,
+                    flags.Duration("timeout"), response);
+    for (const auto& conflict : response.conflicts()) {
+      page.items.push_back(ItemOf(conflict, reader));
+    }
+    page.next_page_token = response.next_page_token();
+    return error;
+  };
+  return RunPagedListing(
+      {.command = kName,
+       .singular = "event with another body",
+       .plural = "events with other bodies",
+       .none = flags.Has("source") ? "No event of this source came with two bodies."
+                                   : "No event came with two bodies.",
+       .columns = {{"SEQUENCE", true},
+                   {"LAST CAME"},
+                   {"TIMES", true},
+                   {"SOURCE"},
+                   {"WEBHOOK-ID"},
+                   {"BYTES", true}},
+       .fetch = fetch},
+      flags, environment);
+}
+
+}  // namespace
+
+Command ConflictsListCommand() {
+  return {.name = kName,
+          .summary = "List events that were repeated with another body",
+          .description =
+              "Lists the events whose webhook-id was sent again with another body and a valid "
+              "signature: when that was last, how often, and how long the first other body is. The "
+              "event keeps the body that came first.",
+          .flags = Join({{{.name = "source", .value = "NAME", .help = "Only from this source."}},
+                         PagedListingFlags()}),
+          .examples = {{"hookgate conflicts list", "Which events have another body?"},
+                       {"hookgate conflicts list --all --output json | jq -r .sequence",
+                        "The sequences alone, for a script."}},
+          .exits = ListingExits(),
+          .run = Run};
+}
+
+}  // namespace hookgate::cli

@@ -1,0 +1,102 @@
+#include "client/cli/commands/conflicts_show_command.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/message_json.h"
+#include "client/cli/page_text.h"
+#include "client/cli/report.h"
+#include "client/connection.h"
+#include "hookgate/v1/admin_service.pb.h"
+
+namespace hookgate::cli {
+namespace {
+
+constexpr char kName[] = "conflicts show";
+
+std::string PageOf(const v1::GetConflictResponse& response, const Reader& reader) {
+  const v1::Conflict& conflict = response.conflict();
+  std::string page = FieldLines({{"sequence", absl::StrCat(conflict.sequence())},
+                                 {"source", conflict.source()},
+                                 {"webhook-id", conflict.webhook_id()},
+                                 {"first came", WhenLine(conflict.has_first_receive_time(),
+                                                         conflict.first_receive_time(), reader)},
+                                 {"last came", WhenLine(conflict.has_last_receive_time(),
+                                                        conflict.last_receive_time(), reader)},
+                                 {"times", absl::StrCat(conflict.receive_count())}},
+                                reader.style);
+  absl::StrAppend(&page, "first other body:\n", Block(response.first_raw_body()));
+  if (!response.last_raw_body().empty()) {
+    absl::StrAppend(&page, "last other body:\n", Block(response.last_raw_body()));
+  }
+  return page;
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  v1::GetConflictRequest request;
+  int64_t sequence = 0;
+  if (!absl::SimpleAtoi(flags.arguments()[0], &sequence) || sequence < 1) {
+    return WrongUsage(
+        kName,
+        absl::StrCat("\"", flags.arguments()[0],
+                     "\" is not a sequence: sequences are numbers, and hookgate conflicts "
+                     "list shows them"),
+        environment);
+  }
+  request.set_sequence(sequence);
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
+  v1::GetConflictResponse response;
+  const GatewayError error =
+      CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetConflict, request,
+                  flags.Duration("timeout"), response);
+  if (!error.status.ok()) {
+    return FailedCall(error, absl::StrCat("cannot show ", sequence), connection->target(),
+                      environment);
+  }
+  if (flags.Text("raw") == "last") {
+    environment.out << (response.last_raw_body().empty() ? response.first_raw_body()
+                                                         : response.last_raw_body());
+  } else if (flags.Text("raw") == "first") {
+    environment.out << response.first_raw_body();
+  } else if (IsJson(flags)) {
+    environment.out << MessageJson(response) << "\n";
+  } else {
+    environment.out << PageOf(response, ReaderOf(flags, environment));
+  }
+  return kSuccess;
+}
+
+}  // namespace
+
+Command ConflictsShowCommand() {
+  return {.name = kName,
+          .summary = "Show the other bodies of an event",
+          .description =
+              "Shows what came under the webhook-id of an event with another body: the first other "
+              "body, and the last one, if that is another again. hookgate get shows the event.",
+          .arguments = {.usage = "SEQUENCE", .least = 1, .most = 1},
+          .flags = {{.name = "raw",
+                     .kind = FlagKind::kChoice,
+                     .help = "Print this other body exactly as it was received and signed, and "
+                             "nothing else.",
+                     .choices = {"first", "last"}},
+                    GrpcFlag(),
+                    TimeoutFlag("How long the call may take."),
+                    OutputFlag(),
+                    ColorFlag()},
+          .examples = {{"hookgate conflicts show 42", "Which other body came?"},
+                       {"diff <(hookgate get --sequence 42 --raw) "
+                        "<(hookgate conflicts show 42 --raw first)",
+                        "Where do the bodies differ?"}},
+          .exits = {{kSuccess, "It was printed."},
+                    {kFailed, "The gateway refused, or the output could not be written."},
+                    {kWrongUsage, "The command line is wrong."},
+                    {kUnreachable, "No gateway answered in time."},
+                    {kNotFound, "No other body of this event is kept."}},
+          .run = Run};
+}
+
+}  // namespace hookgate::cli

@@ -1,0 +1,99 @@
+#include "client/cli/commands/dead_letters_redrive_command.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands/batched_call.h"
+#include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/dead_letter_selection.h"
+#include "client/cli/commands/selection_job.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/report.h"
+#include "client/connection.h"
+#include "hookgate/v1/subscription_service.pb.h"
+
+namespace hookgate::cli {
+namespace {
+
+using Response = v1::RedriveDeadLettersResponse;
+
+constexpr char kName[] = "dead-letters redrive";
+
+std::string OutcomeText(const Response::Result& result, const Style& style) {
+  switch (result.outcome()) {
+    case Response::OUTCOME_REDRIVEN:
+      return style(Look::kGood, "redriven");
+    case Response::OUTCOME_NOT_FOUND:
+      return style(Look::kBad, "not found");
+    case Response::OUTCOME_EVENT_REMOVED:
+      return style(Look::kBad, "its event was removed by retention");
+    case Response::OUTCOME_TOO_MANY_UNSETTLED:
+      return style(Look::kBad, "too many events are unsettled: try again later");
+    default:
+      return Response::Outcome_Name(result.outcome());
+  }
+}
+
+ResultLine LineOf(const Response::Result& result, const Style& style) {
+  return {.number = result.sequence(),
+          .done = result.outcome() == Response::OUTCOME_REDRIVEN,
+          .outcome = OutcomeText(result, style)};
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  const absl::Status right = CheckDeadLetterSelection(flags);
+  if (!right.ok()) return WrongUsage(kName, right.message(), environment);
+  if (LooksForDeadLetters(flags)) {
+    v1::RedriveDeadLettersRequest request;
+    request.set_subscription(flags.arguments()[0]);
+    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
+    return RunSelectionJob<Response>(
+        {.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
+        &v1::SubscriptionService::StubInterface::RedriveDeadLetters, std::move(request), flags,
+        environment);
+  }
+  std::vector<int64_t> sequences;
+  (void)ParseSequences(flags, "", sequences);  // They were checked.
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
+  using Stub = v1::SubscriptionService::StubInterface;
+  using Request = v1::RedriveDeadLettersRequest;
+  BatchedCall<Stub, Request, Response> call = {.failure = "cannot redrive",
+                                               .method = &Stub::RedriveDeadLetters,
+                                               .add = &Request::add_sequences,
+                                               .line = LineOf};
+  call.request.set_subscription(flags.arguments()[0]);
+  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
+                       environment);
+}
+
+}  // namespace
+
+Command DeadLettersRedriveCommand() {
+  return {
+      .name = kName,
+      .summary = "Deliver them again",
+      .description =
+          "Puts dead letters back: each is delivered again, as attempt 1, and marked as "
+          "redriven. Mend what made them fail first. With --all, or flags that look for some, "
+          "the gateway does it as a job, of which this command shows the progress; Ctrl-C ends the "
+          "command and leaves the job to the gateway.",
+      .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
+      .flags = Join(
+          {DeadLetterFlags(),
+           {GrpcFlag(), TimeoutFlag("How long each call may take."), OutputFlag(), ColorFlag()}}),
+      .examples = {{"hookgate dead-letters redrive billing 42", "This one."},
+                   {"hookgate dead-letters redrive billing --all", "All of them."},
+                   {"hookgate dead-letters redrive billing --reason-contains 'no route'",
+                    "Those that failed because of the network."}},
+      .exits = {{kSuccess, "They were redriven, or there was nothing to redrive."},
+                {kFailed, "One could not be redriven, or the gateway refused."},
+                {kWrongUsage, "The command line is wrong; nothing was done."},
+                {kUnreachable, "No gateway answered in time."},
+                {kNotFound, "There is no such subscription (any more)."},
+                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
+      .run = Run};
+}
+
+}  // namespace hookgate::cli

@@ -1,0 +1,159 @@
+#include "client/cli/commands/jobs_command.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/paged_listing.h"
+#include "client/cli/commands/selection_job.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/message_json.h"
+#include "client/cli/printable.h"
+#include "client/cli/report.h"
+#include "client/cli/time_format.h"
+#include "client/connection.h"
+#include "hookgate/v1/subscription_service.pb.h"
+
+namespace hookgate::cli {
+namespace {
+
+constexpr char kList[] = "jobs list";
+constexpr char kCancel[] = "jobs cancel";
+
+std::string KindText(const v1::Job& job) {
+  switch (job.kind()) {
+    case v1::Job::KIND_REDELIVER_EVENTS:
+      return "redeliver events";
+    case v1::Job::KIND_REDRIVE_DEAD_LETTERS:
+      return "redrive dead letters";
+    case v1::Job::KIND_DISCARD_DEAD_LETTERS:
+      return "discard dead letters";
+    default:
+      return v1::Job::Kind_Name(job.kind());
+  }
+}
+
+std::string StateText(const v1::Job& job) {
+  switch (job.state()) {
+    case v1::Job::STATE_RUNNING:
+      return job.waiting_for_consumers() ? "waits for consumers" : "running";
+    case v1::Job::STATE_SUCCEEDED:
+      return "succeeded";
+    case v1::Job::STATE_CANCELLED:
+      return "cancelled";
+    case v1::Job::STATE_FAILED:
+      return absl::StrCat("failed: ", job.error());
+    default:
+      return v1::Job::State_Name(job.state());
+  }
+}
+
+ListedItems::Item ItemOf(const v1::Job& job, const Reader& reader) {
+  const bool failed = job.state() == v1::Job::STATE_FAILED;
+  return {{{absl::StrCat(job.job_id())},
+           {KindText(job)},
+           {When(job.has_create_time(), job.create_time(), reader).age, Look::kFaint},
+           {absl::StrCat(job.examined_count())},
+           {absl::StrCat(job.matched_count())},
+           {absl::StrCat(job.done_count())},
+           {StateText(job), failed ? Look::kBad : Look::kPlain}},
+          MessageJson(job)};
+}
+
+int RunList(const Flags& flags, Environment& environment) {
+  const Reader reader = ReaderOf(flags, environment);
+  v1::ListJobsRequest request;
+  request.set_subscription(flags.arguments()[0]);
+  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+                         ListedItems& page) {
+    request.set_page_size(page_size);
+    request.set_page_token(page_token);
+    v1::ListJobsResponse response;
+    GatewayError error =
+        CallGateway(connection.subscriptions(), &v1::SubscriptionService::StubInterface::ListJobs,
+                    request, flags.Duration("timeout"), response);
+    for (const v1::Job& job : response.jobs()) page.items.push_back(ItemOf(job, reader));
+    page.next_page_token = response.next_page_token();
+    return error;
+  };
+  return RunPagedListing({.command = kList,
+                          .singular = "job",
+                          .plural = "jobs",
+                          .none = "There are no jobs.",
+                          .columns = {{"ID", true},
+                                      {"JOB"},
+                                      {"STARTED"},
+                                      {"LOOKED AT", true},
+                                      {"MATCHED", true},
+                                      {"DONE", true},
+                                      {"STATE"}},
+                          .fetch = fetch},
+                         flags, environment);
+}
+
+int RunCancel(const Flags& flags, Environment& environment) {
+  v1::CancelJobRequest request;
+  request.set_subscription(flags.arguments()[0]);
+  int64_t id = 0;
+  if (!absl::SimpleAtoi(flags.arguments()[1], &id) || id < 1) {
+    return WrongUsage(
+        kCancel,
+        absl::StrCat("\"", Printable(flags.arguments()[1]),
+                     "\" is not the id of a job: those are numbers, and hookgate jobs "
+                     "list shows them"),
+        environment);
+  }
+  request.set_job_id(id);
+  const std::unique_ptr<Connection> connection =
+      environment.connect(flags.Text("grpc"), environment.security);
+  v1::CancelJobResponse response;
+  const GatewayError error =
+      CallGateway(connection->subscriptions(), &v1::SubscriptionService::StubInterface::CancelJob,
+                  request, flags.Duration("timeout"), response);
+  if (!error.status.ok()) {
+    return FailedCall(error, absl::StrCat("cannot cancel job ", id), connection->target(),
+                      environment);
+  }
+  const v1::Job& job = response.job();
+  environment.out << (IsJson(flags) ? MessageJson(job)
+                                    : absl::StrCat("job ", id, ": ", Printable(JobText(job))))
+                  << "\n";
+  return kSuccess;
+}
+
+}  // namespace
+
+Command JobsListCommand() {
+  return {
+      .name = kList,
+      .summary = "List the jobs of a subscription: what runs, what has ended",
+      .description =
+          "Lists the jobs of a durable subscription, newest first: the one that runs, and the "
+          "last 20 that have ended. A job of which less was done than matched has left the rest "
+          "alone: it was on its way already, or retention had removed it.",
+      .arguments = {.usage = "SUBSCRIPTION", .least = 1, .most = 1},
+      .flags = PagedListingFlags(),
+      .examples = {{"hookgate jobs list billing", "How far is the replay?"}},
+      .exits = ListingExits(),
+      .run = RunList};
+}
+
+Command JobsCancelCommand() {
+  return {
+      .name = kCancel,
+      .summary = "End a job where it is",
+      .description =
+          "Ends a job. What it has done so far stays done; a job that has ended already stays as "
+          "it is.",
+      .arguments = {.usage = "SUBSCRIPTION ID", .least = 2, .most = 2},
+      .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag()},
+      .examples = {{"hookgate jobs cancel billing 3", "That was too much."}},
+      .exits = {{kSuccess, "It has ended."},
+                {kFailed, "The gateway refused, or the output could not be written."},
+                {kWrongUsage, "The command line is wrong; nothing was done."},
+                {kUnreachable, "No gateway answered in time."},
+                {kNotFound, "There is no such subscription or job (any more)."}},
+      .run = RunCancel};
+}
+
+}  // namespace hookgate::cli
