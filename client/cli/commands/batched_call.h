@@ -11,14 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
-#include "client/cli/environment.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/flags.h"
 #include "client/cli/message_json.h"
-#include "client/cli/report.h"
 #include "client/cli/style.h"
-#include "client/connection.h"
 
 namespace hookgate::cli {
 
@@ -31,8 +27,8 @@ struct ResultLine {
 
 template <typename Stub, typename Request, typename Response>
 struct BatchedCall {
-  std::string failure;  // "cannot discard"
-  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*);
+  std::string what;  // that it does: "discard"
+  UnaryMethod<Stub, Request, Response> method;
   void (Request::*add)(int64_t number);  // to the request
   ResultLine (*line)(const typename Response::Result& result, const Style& style);
   Request request = {};     // without numbers
@@ -44,27 +40,24 @@ struct BatchedCall {
 // which is kFailed also if an item was not handled. The command has --timeout, OutputFlag and
 // ColorFlag.
 template <typename Stub, typename Request, typename Response>
-int CallInBatches(const BatchedCall<Stub, Request, Response>& call, Stub& stub,
-                  const std::vector<int64_t>& numbers, const Flags& flags, Connection& connection,
-                  Environment& environment) {
-  const Style style = StyleOf(flags, environment);
+int CallInBatches(const BatchedCall<Stub, Request, Response>& call,
+                  const std::vector<int64_t>& numbers, GatewayClient& gateway) {
+  const Style style = StyleOf(gateway.flags(), gateway.environment());
   int exit_code = kSuccess;
   for (size_t begin = 0; begin < numbers.size(); begin += call.max_batch) {
     Request request = call.request;
     const size_t end = std::min(begin + call.max_batch, numbers.size());
     for (size_t i = begin; i < end; ++i) (request.*call.add)(numbers[i]);
     Response response;
-    const GatewayError error =
-        CallGateway(stub, call.method, request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, call.failure, connection.target(), environment);
-    }
+    const int called = gateway.Call(call.method, request, call.what, response);
+    if (called != kSuccess) return called;
     for (const auto& result : response.results()) {
       const ResultLine line = call.line(result, style);
       if (!line.done) exit_code = kFailed;
-      environment.out << (IsJson(flags) ? MessageJson(result)
+      gateway.environment().out << (IsJson(gateway.flags())
+                                        ? MessageJson(result)
                                         : absl::StrCat(line.number, " ", line.outcome))
-                      << "\n";
+                                << "\n";
     }
   }
   return exit_code;

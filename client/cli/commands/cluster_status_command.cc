@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,14 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/cli/time_format.h"
-#include "client/connection.h"
 #include "client/target.h"
 #include "hookgate/v1/admin_service.pb.h"
 
@@ -45,10 +43,9 @@ struct Answer {
 
 Answer Ask(const std::string& target, const Flags& flags, Environment& environment) {
   Answer answer = {.target = target};
-  const std::unique_ptr<Connection> connection = environment.connect(target, environment.security);
-  const GatewayError error =
-      CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetStatus,
-                  v1::GetStatusRequest(), flags.Duration("timeout"), answer.status);
+  GatewayClient gateway(target, flags, environment);
+  const GatewayError error = gateway.Try(&v1::AdminService::StubInterface::GetStatus,
+                                         v1::GetStatusRequest(), answer.status);
   if (!error.status.ok()) {
     answer.failure = Explain(error, "cannot get the status", target);
     answer.unreachable = !error.FromGateway();

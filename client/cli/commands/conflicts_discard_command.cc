@@ -8,11 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/batched_call.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/admin_service.pb.h"
 
 namespace hookgate::cli {
@@ -43,7 +42,7 @@ absl::Status CheckSelection(const Flags& flags) {
 }
 
 // As given, or of all that are there.
-GatewayError Select(const Flags& flags, Connection& connection, std::vector<int64_t>& sequences) {
+GatewayError Select(const Flags& flags, GatewayClient& gateway, std::vector<int64_t>& sequences) {
   for (const std::string& argument : flags.arguments()) {
     sequences.emplace_back();
     (void)absl::SimpleAtoi(argument, &sequences.back());
@@ -55,8 +54,7 @@ GatewayError Select(const Flags& flags, Connection& connection, std::vector<int6
   do {
     v1::ListConflictsResponse response;
     GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListConflicts, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::AdminService::StubInterface::ListConflicts, request, response);
     if (!error.status.ok()) return error;
     for (const auto& conflict : response.conflicts()) sequences.push_back(conflict.sequence());
     request.set_page_token(response.next_page_token());
@@ -75,13 +73,10 @@ int Run(const Flags& flags, Environment& environment) {
   absl::Status right = CheckSelection(flags);
   if (right.ok()) right = CheckCanConfirm(flags, environment);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   std::vector<int64_t> sequences;
-  const GatewayError error = Select(flags, *connection, sequences);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot list conflicts", connection->target(), environment);
-  }
+  const int listed = gateway.Report(Select(flags, gateway, sequences), "list conflicts");
+  if (listed != kSuccess) return listed;
   if (sequences.empty()) {
     if (!IsJson(flags)) environment.out << "There is nothing to discard.\n";
     return kSuccess;
@@ -95,11 +90,11 @@ int Run(const Flags& flags, Environment& environment) {
   using Stub = v1::AdminService::StubInterface;
   using Request = v1::DiscardConflictsRequest;
   return CallInBatches(
-      BatchedCall<Stub, Request, v1::DiscardConflictsResponse>{.failure = "cannot discard",
+      BatchedCall<Stub, Request, v1::DiscardConflictsResponse>{.what = "discard",
                                                                .method = &Stub::DiscardConflicts,
                                                                .add = &Request::add_sequences,
                                                                .line = LineOf},
-      connection->admin(), sequences, flags, *connection, environment);
+      sequences, gateway);
 }
 
 }  // namespace

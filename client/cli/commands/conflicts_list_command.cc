@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -27,14 +27,13 @@ int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListConflictsRequest request;
   request.set_source(flags.Text("source"));
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListConflictsResponse response;
     GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListConflicts, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::AdminService::StubInterface::ListConflicts, request, response);
     for (const auto& conflict : response.conflicts()) {
       page.items.push_back(ItemOf(conflict, reader));
     }

@@ -2,10 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -45,14 +44,13 @@ int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListDeadLettersRequest request;
   request.set_subscription(flags.arguments()[0]);
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListDeadLettersResponse response;
-    GatewayError error = CallGateway(connection.subscriptions(),
-                                     &v1::SubscriptionService::StubInterface::ListDeadLetters,
-                                     request, flags.Duration("timeout"), response);
+    GatewayError error =
+        gateway.Try(&v1::SubscriptionService::StubInterface::ListDeadLetters, request, response);
     for (const auto& letter : response.dead_letters()) {
       page.items.push_back(ItemOf(letter, reader));
     }

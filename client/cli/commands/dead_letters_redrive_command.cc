@@ -1,16 +1,14 @@
 #include "client/cli/commands/dead_letters_redrive_command.h"
 
-#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands/batched_call.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -48,24 +46,21 @@ int Run(const Flags& flags, Environment& environment) {
     v1::RedriveDeadLettersRequest request;
     request.set_subscription(flags.arguments()[0]);
     *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
-    return RunSelectionJob<Response>(
-        {.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
-        &v1::SubscriptionService::StubInterface::RedriveDeadLetters, std::move(request), flags,
-        environment);
+    return RunSelectionJob({.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
+                           &v1::SubscriptionService::StubInterface::RedriveDeadLetters, request,
+                           flags, environment);
   }
   std::vector<int64_t> sequences;
   (void)ParseSequences(flags, "", sequences);  // They were checked.
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   using Stub = v1::SubscriptionService::StubInterface;
   using Request = v1::RedriveDeadLettersRequest;
-  BatchedCall<Stub, Request, Response> call = {.failure = "cannot redrive",
+  BatchedCall<Stub, Request, Response> call = {.what = "redrive",
                                                .method = &Stub::RedriveDeadLetters,
                                                .add = &Request::add_sequences,
                                                .line = LineOf};
   call.request.set_subscription(flags.arguments()[0]);
-  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
-                       environment);
+  return CallInBatches(call, sequences, gateway);
 }
 
 }  // namespace

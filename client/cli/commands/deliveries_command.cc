@@ -6,11 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "client/cli/reader.h"
-#include "client/connection.h"
 #include "hookgate/v1/event_delivery.pb.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
@@ -83,13 +82,12 @@ v1::ListDeliveriesRequest RequestOf(const Flags& flags) {
 
 // Why events that wait may not come when their time has come. Nothing if it cannot be asked: the
 // list is what was wanted.
-std::string PauseRemark(Connection& connection, const Flags& flags, const Reader& reader) {
+std::string PauseRemark(GatewayClient& gateway, const Flags& flags, const Reader& reader) {
   v1::GetSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
   v1::GetSubscriptionResponse response;
-  const GatewayError error = CallGateway(connection.subscriptions(),
-                                         &v1::SubscriptionService::StubInterface::GetSubscription,
-                                         request, flags.Duration("timeout"), response);
+  const GatewayError error =
+      gateway.Try(&v1::SubscriptionService::StubInterface::GetSubscription, request, response);
   const v1::Subscription& subscription = response.subscription();
   if (!error.status.ok() || !subscription.has_pause_time()) return "";
   const WhenText since = When(true, subscription.pause_time(), reader);
@@ -101,14 +99,13 @@ std::string PauseRemark(Connection& connection, const Flags& flags, const Reader
 int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListDeliveriesRequest request = RequestOf(flags);
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListDeliveriesResponse response;
-    GatewayError error = CallGateway(connection.subscriptions(),
-                                     &v1::SubscriptionService::StubInterface::ListDeliveries,
-                                     request, flags.Duration("timeout"), response);
+    GatewayError error =
+        gateway.Try(&v1::SubscriptionService::StubInterface::ListDeliveries, request, response);
     for (const auto& listed : response.deliveries()) page.items.push_back(ItemOf(listed, reader));
     page.next_page_token = response.next_page_token();
     return error;
@@ -128,7 +125,7 @@ int Run(const Flags& flags, Environment& environment) {
                    {"SUBJECT"},
                    {"REASON"}},
        .fetch = fetch,
-       .remark = [&](Connection& connection) { return PauseRemark(connection, flags, reader); }},
+       .remark = [&](GatewayClient& gateway) { return PauseRemark(gateway, flags, reader); }},
       flags, environment);
 }
 

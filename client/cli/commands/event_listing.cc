@@ -88,14 +88,14 @@ absl::Status CheckFlags(const Flags& flags, absl::Time now) {
 
 // Calls `show` with each event, until it returns false. The result says what was shown, unless a
 // call failed.
-GatewayError ForEachEvent(const Listing& listing, const Flags& flags, Connection& connection,
+GatewayError ForEachEvent(const Listing& listing, const Flags& flags, GatewayClient& gateway,
                           const std::function<bool(const v1::Event&)>& show, Shown& shown) {
   const int64_t limit = LimitOf(flags);
   std::string page_token;
   do {
     ListedPage page;
     const int page_size = static_cast<int>(std::min(kPageSize, limit - shown.count));
-    GatewayError error = listing.fetch(connection, page_size, page_token, page);
+    GatewayError error = listing.fetch(gateway, page_size, page_token, page);
     if (!error.status.ok()) return error;
     if (page_token.empty()) {
       shown.total = page.total;
@@ -144,8 +144,7 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
   if (const absl::Status right = CheckFlags(flags, now); !right.ok()) {
     return WrongUsage(listing.command, right.message(), environment);
   }
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   const Reader reader = {now, environment.zone, StyleOf(flags, environment)};
   const bool json = IsJson(flags);
   std::vector<v1::Event> events;  // Of the table.
@@ -158,17 +157,16 @@ int RunListing(const Listing& listing, const Flags& flags, absl::Time now,
     return environment.out.good();
   };
   Shown shown;
-  const GatewayError error = ForEachEvent(listing, flags, *connection, show, shown);
+  const GatewayError error = ForEachEvent(listing, flags, gateway, show, shown);
   if (!json && shown.count > 0) {
     const Table table = listing.table ? listing.table(events, reader) : PlainTable(events, reader);
     table.Print(reader.style, environment.out);
   }
   if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot list ", listing.plural), connection->target(),
-                      environment);
+    return gateway.Report(error, absl::StrCat("list ", listing.plural));
   }
   if (!json) environment.out << Closing(listing, shown, flags, now, environment.zone);
-  if (!json && listing.note) environment.out << listing.note(*connection);
+  if (!json && listing.note) environment.out << listing.note(gateway);
   return kSuccess;
 }
 

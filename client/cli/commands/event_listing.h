@@ -10,11 +10,11 @@
 
 #include "absl/time/time.h"
 #include "client/cli/commands/event_text.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/environment.h"
 #include "client/cli/flags.h"
 #include "client/cli/reader.h"
 #include "client/cli/table.h"
-#include "client/connection.h"
 #include "client/gateway_error.h"
 #include "hookgate/v1/event_service.pb.h"
 
@@ -41,13 +41,13 @@ struct Listing {
   std::string singular;  // "failure"
   std::string plural;    // "failures"
   // One page from `page_token` on.
-  std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
+  std::function<GatewayError(GatewayClient& gateway, int page_size, const std::string& page_token,
                              ListedPage& page)>
       fetch;
   // Makes the table of all listed events. Empty: one row for each event, with the usual columns.
   std::function<Table(const std::vector<v1::Event>& events, const Reader& reader)> table = {};
   // Makes a line to print below the table; may return "".
-  std::function<std::string(Connection& connection)> note = {};
+  std::function<std::string(GatewayClient& gateway)> note = {};
 };
 
 // Prints page after page up to --limit, or all; returns the exit code.

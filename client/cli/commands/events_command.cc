@@ -2,7 +2,7 @@
 
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_listing.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 
 namespace hookgate::cli {
@@ -14,14 +14,13 @@ int Run(const Flags& flags, Environment& environment) {
   FillRequest(flags, now, request);
   request.set_order(flags.Text("order") == "oldest" ? v1::ORDER_OLDEST_FIRST
                                                     : v1::ORDER_NEWEST_FIRST);
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedPage& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListEventsResponse response;
     GatewayError error =
-        CallGateway(connection.events(), &v1::EventService::StubInterface::ListEvents, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::EventService::StubInterface::ListEvents, request, response);
     page.events.assign(response.events().begin(), response.events().end());
     page.next_page_token = response.next_page_token();
     return error;

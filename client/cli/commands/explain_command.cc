@@ -10,11 +10,10 @@
 #include "absl/strings/strip.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/explain_text.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/event_service.pb.h"
 
 namespace hookgate::cli {
@@ -59,16 +58,11 @@ int Run(const Flags& flags, Environment& environment) {
     return WrongUsage(kName, "the id is empty; give the id of an event", environment);
   }
   const v1::ExplainEventRequest request = RequestOf(flags);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   v1::ExplainEventResponse response;
-  const GatewayError error =
-      CallGateway(connection->events(), &v1::EventService::StubInterface::ExplainEvent, request,
-                  flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot explain ", WhatIs(request)), connection->target(),
-                      environment);
-  }
+  const int exit_code = gateway.Call(&v1::EventService::StubInterface::ExplainEvent, request,
+                                     absl::StrCat("explain ", WhatIs(request)), response);
+  if (exit_code != kSuccess) return exit_code;
   if (flags.Bool("raw") && !IsJson(flags) && response.has_event()) {
     environment.out << response.event().raw_body();
   } else if (flags.Bool("raw") && !IsJson(flags)) {

@@ -12,7 +12,7 @@
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/delivery_text.h"
 #include "client/cli/commands/event_listing.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/report.h"
 
@@ -63,19 +63,19 @@ class Failures {
     FillRequest(flags, now, request_);
   }
 
-  GatewayError Fetch(Connection& connection, int page_size, const std::string& page_token,
+  GatewayError Fetch(GatewayClient& gateway, int page_size, const std::string& page_token,
                      ListedPage& page) {
     request_.set_page_size(page_size);
     request_.set_page_token(page_token);
     v1::ListRecentFailuresResponse response;
-    GatewayError error = List(connection, request_, response);
+    GatewayError error = List(gateway, request_, response);
     if (!error.status.ok()) return error;
     page.events.assign(response.events().begin(), response.events().end());
     page.next_page_token = response.next_page_token();
     page.total = response.total_count();
     page.total_truncated = response.total_count_truncated();
     if (IsJson(flags_) && !chooses()) return error;
-    error = LookUp(connection, page.events);
+    error = LookUp(gateway, page.events);
     // Without it the list is as good as it can be; but a choice by it would be wrong.
     if (!chooses()) return GatewayError();
     if (!error.status.ok()) return error;
@@ -107,7 +107,7 @@ class Failures {
   }
 
   // What the window does not show.
-  std::string Note(Connection& connection) {
+  std::string Note(GatewayClient& gateway) {
     std::string note;
     if (hidden_ > 0) {
       absl::StrAppend(&note, hidden_, hidden_ == 1 ? " subscription" : " subscriptions",
@@ -130,7 +130,7 @@ class Failures {
     older.mutable_start_time()->set_seconds(0);
     v1::ListRecentFailuresResponse response;
     // That there are older ones is worth a line, that this cannot be told is not.
-    if (!List(connection, older, response).status.ok() || response.total_count() == 0) return note;
+    if (!List(gateway, older, response).status.ok() || response.total_count() == 0) return note;
     return absl::StrCat(note, response.total_count_truncated() ? "At least " : "",
                         response.total_count(),
                         response.total_count() == 1 ? " older failure is" : " older failures are",
@@ -140,22 +140,20 @@ class Failures {
  private:
   bool chooses() const { return flags_.Bool("handled") || flags_.Bool("unhandled"); }
 
-  GatewayError List(Connection& connection, const v1::ListRecentFailuresRequest& request,
+  GatewayError List(GatewayClient& gateway, const v1::ListRecentFailuresRequest& request,
                     v1::ListRecentFailuresResponse& response) const {
-    return CallGateway(connection.events(), &v1::EventService::StubInterface::ListRecentFailures,
-                       request, flags_.Duration("timeout"), response);
+    return gateway.Try(&v1::EventService::StubInterface::ListRecentFailures, request, response);
   }
 
   // The first error ends it: an older gateway knows no states at all.
-  GatewayError LookUp(Connection& connection, const std::vector<v1::Event>& events) {
+  GatewayError LookUp(GatewayClient& gateway, const std::vector<v1::Event>& events) {
     for (const v1::Event& event : events) {
       if (!look_up_error_.status.ok()) break;
       v1::ExplainEventRequest request;
       request.set_sequence(event.sequence());
       v1::ExplainEventResponse response;
       look_up_error_ =
-          CallGateway(connection.events(), &v1::EventService::StubInterface::ExplainEvent, request,
-                      flags_.Duration("timeout"), response);
+          gateway.Try(&v1::EventService::StubInterface::ExplainEvent, request, response);
       hidden_ = std::max(hidden_, response.hidden_subscriptions());
       if (response.omitted_subscriptions() > 0) ++omitted_events_;
       places_[event.sequence()] = {std::move(*response.mutable_deliveries()),
@@ -225,13 +223,13 @@ int Run(const Flags& flags, Environment& environment) {
        .singular = kind + "failure",
        .plural = kind + "failures",
        .fetch =
-           [&failures](Connection& connection, int page_size, const std::string& page_token,
+           [&failures](GatewayClient& gateway, int page_size, const std::string& page_token,
                        ListedPage& page) {
-             return failures.Fetch(connection, page_size, page_token, page);
+             return failures.Fetch(gateway, page_size, page_token, page);
            },
        .table = [&failures](const std::vector<v1::Event>& events,
                             const Reader& reader) { return failures.MakeTable(events, reader); },
-       .note = [&failures](Connection& connection) { return failures.Note(connection); }},
+       .note = [&failures](GatewayClient& gateway) { return failures.Note(gateway); }},
       flags, now, environment);
 }
 

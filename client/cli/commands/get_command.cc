@@ -3,10 +3,9 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/event_service.pb.h"
 
 namespace hookgate::cli {
@@ -46,17 +45,12 @@ int Run(const Flags& flags, Environment& environment) {
   if (const absl::Status key = CheckKey(flags); !key.ok()) {
     return WrongUsage(kName, key.message(), environment);
   }
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   const v1::GetEventRequest request = RequestOf(flags);
   v1::GetEventResponse response;
-  const GatewayError error =
-      CallGateway(connection->events(), &v1::EventService::StubInterface::GetEvent, request,
-                  flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot get ", KeyText(request)), connection->target(),
-                      environment);
-  }
+  const int exit_code = gateway.Call(&v1::EventService::StubInterface::GetEvent, request,
+                                     absl::StrCat("get ", KeyText(request)), response);
+  if (exit_code != kSuccess) return exit_code;
   if (flags.Bool("raw")) {
     environment.out << response.event().raw_body();
   } else if (IsJson(flags)) {

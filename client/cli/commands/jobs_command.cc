@@ -3,15 +3,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
-#include "client/cli/time_format.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -64,14 +62,13 @@ int RunList(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListJobsRequest request;
   request.set_subscription(flags.arguments()[0]);
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListJobsResponse response;
     GatewayError error =
-        CallGateway(connection.subscriptions(), &v1::SubscriptionService::StubInterface::ListJobs,
-                    request, flags.Duration("timeout"), response);
+        gateway.Try(&v1::SubscriptionService::StubInterface::ListJobs, request, response);
     for (const v1::Job& job : response.jobs()) page.items.push_back(ItemOf(job, reader));
     page.next_page_token = response.next_page_token();
     return error;
@@ -104,16 +101,11 @@ int RunCancel(const Flags& flags, Environment& environment) {
         environment);
   }
   request.set_job_id(id);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   v1::CancelJobResponse response;
-  const GatewayError error =
-      CallGateway(connection->subscriptions(), &v1::SubscriptionService::StubInterface::CancelJob,
-                  request, flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot cancel job ", id), connection->target(),
-                      environment);
-  }
+  const int exit_code = gateway.Call(&v1::SubscriptionService::StubInterface::CancelJob, request,
+                                     absl::StrCat("cancel job ", id), response);
+  if (exit_code != kSuccess) return exit_code;
   const v1::Job& job = response.job();
   environment.out << (IsJson(flags) ? MessageJson(job)
                                     : absl::StrCat("job ", id, ": ", Printable(JobText(job))))

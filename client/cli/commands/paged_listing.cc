@@ -55,8 +55,7 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
   }
   const int64_t limit =
       flags.Bool("all") ? std::numeric_limits<int64_t>::max() : flags.Int("limit");
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   const bool json = IsJson(flags);
   Table table(listing.columns);
   int64_t count = 0;
@@ -66,7 +65,7 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
     const int page_size = static_cast<int>(std::min(kPageSize, limit - count));
     const std::string page_token = page.next_page_token;
     page = ListedItems();
-    error = listing.fetch(*connection, page_size, page_token, page);
+    error = listing.fetch(gateway, page_size, page_token, page);
     count += static_cast<int64_t>(page.items.size());
     for (ListedItems::Item& item : page.items) {
       if (json) {
@@ -78,12 +77,11 @@ int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment
   } while (!page.next_page_token.empty() && count < limit && environment.out.good());
   if (!json && count > 0) table.Print(StyleOf(flags, environment), environment.out);
   if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot list ", listing.plural), connection->target(),
-                      environment);
+    return gateway.Report(error, absl::StrCat("list ", listing.plural));
   }
   if (!json) {
     environment.out << Closing(listing, count, !page.next_page_token.empty());
-    if (listing.remark != nullptr) environment.out << listing.remark(*connection);
+    if (listing.remark != nullptr) environment.out << listing.remark(gateway);
   }
   return kSuccess;
 }

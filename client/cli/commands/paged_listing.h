@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "client/cli/command.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/environment.h"
 #include "client/cli/flags.h"
 #include "client/cli/table.h"
-#include "client/connection.h"
 #include "client/gateway_error.h"
 
 namespace hookgate::cli {
@@ -36,11 +36,11 @@ struct PagedListing {
   std::string none;      // What is said when there are none: "The quarantine is empty."
   std::vector<Table::Column> columns;
   // One page from `page_token` on.
-  std::function<GatewayError(Connection& connection, int page_size, const std::string& page_token,
+  std::function<GatewayError(GatewayClient& gateway, int page_size, const std::string& page_token,
                              ListedItems& page)>
       fetch;
   // Asked after the pages: lines that explain them, printed below the table alone; may be null.
-  std::function<std::string(Connection& connection)> remark = nullptr;
+  std::function<std::string(GatewayClient& gateway)> remark = nullptr;
 };
 
 // Prints page after page up to --limit, or all; returns the exit code.

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/batched_call.h"
 #include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/quarantine_selection.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
@@ -27,13 +28,10 @@ int Run(const Flags& flags, Environment& environment) {
   absl::Status right = CheckQuarantineSelection(flags);
   if (right.ok()) right = CheckCanConfirm(flags, environment);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   std::vector<int64_t> ids;
-  const GatewayError error = SelectQuarantined(flags, *connection, ids);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot list the quarantine", connection->target(), environment);
-  }
+  const int listed = gateway.Report(SelectQuarantined(flags, gateway, ids), "list the quarantine");
+  if (listed != kSuccess) return listed;
   if (ids.empty()) {
     if (!IsJson(flags)) environment.out << "There is nothing to discard.\n";
     return kSuccess;
@@ -47,11 +45,11 @@ int Run(const Flags& flags, Environment& environment) {
   using Request = v1::DiscardQuarantinedRequest;
   return CallInBatches(
       BatchedCall<Stub, Request, v1::DiscardQuarantinedResponse>{
-          .failure = "cannot discard",
+          .what = "discard",
           .method = &Stub::DiscardQuarantined,
           .add = &Request::add_ids,
           .line = LineOf},
-      connection->admin(), ids, flags, *connection, environment);
+      ids, gateway);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/batched_call.h"
 #include "client/cli/commands/common_flags.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/quarantine_selection.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
@@ -47,22 +48,19 @@ int Run(const Flags& flags, Environment& environment) {
   if (const absl::Status right = CheckQuarantineSelection(flags); !right.ok()) {
     return WrongUsage(kName, right.message(), environment);
   }
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   std::vector<int64_t> ids;
-  const GatewayError error = SelectQuarantined(flags, *connection, ids);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot list the quarantine", connection->target(), environment);
-  }
+  const int listed = gateway.Report(SelectQuarantined(flags, gateway, ids), "list the quarantine");
+  if (listed != kSuccess) return listed;
   if (ids.empty() && !IsJson(flags)) environment.out << "There is nothing to retry.\n";
   using Stub = v1::AdminService::StubInterface;
   using Request = v1::RetryQuarantinedRequest;
-  return CallInBatches(BatchedCall<Stub, Request, Response>{.failure = "cannot retry",
+  return CallInBatches(BatchedCall<Stub, Request, Response>{.what = "retry",
                                                             .method = &Stub::RetryQuarantined,
                                                             .add = &Request::add_ids,
                                                             .line = LineOf,
                                                             .max_batch = kBatch},
-                       connection->admin(), ids, flags, *connection, environment);
+                       ids, gateway);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/printable.h"
 #include "hookgate/v1/admin_service.pb.h"
 
@@ -40,7 +40,7 @@ absl::Status CheckQuarantineSelection(const Flags& flags) {
   return absl::OkStatus();
 }
 
-GatewayError SelectQuarantined(const Flags& flags, Connection& connection,
+GatewayError SelectQuarantined(const Flags& flags, GatewayClient& gateway,
                                std::vector<int64_t>& ids) {
   for (const std::string& argument : flags.arguments()) {
     ids.emplace_back();
@@ -53,8 +53,7 @@ GatewayError SelectQuarantined(const Flags& flags, Connection& connection,
   do {
     v1::ListQuarantinedResponse response;
     GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListQuarantined, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::AdminService::StubInterface::ListQuarantined, request, response);
     if (!error.status.ok()) return error;
     for (const auto& webhook : response.webhooks()) ids.push_back(webhook.id());
     request.set_page_token(response.next_page_token());

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/flags.h"
-#include "client/connection.h"
 #include "client/gateway_error.h"
 
 namespace hookgate::cli {
@@ -20,7 +20,7 @@ absl::Status CheckQuarantineSelection(const Flags& flags);
 
 // Fills in the ids as given, or those of all that are there, oldest first, so that what becomes of
 // them comes in the order in which they came. REQUIRES: CheckQuarantineSelection is OK.
-GatewayError SelectQuarantined(const Flags& flags, Connection& connection,
+GatewayError SelectQuarantined(const Flags& flags, GatewayClient& gateway,
                                std::vector<int64_t>& ids);
 
 }  // namespace hookgate::cli

@@ -6,12 +6,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/page_text.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/admin_service.pb.h"
 
 namespace hookgate::cli {
@@ -52,15 +51,11 @@ int Run(const Flags& flags, Environment& environment) {
                       environment);
   }
   request.set_id(id);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   v1::GetQuarantinedResponse response;
-  const GatewayError error =
-      CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetQuarantined, request,
-                  flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot show ", id), connection->target(), environment);
-  }
+  const int exit_code = gateway.Call(&v1::AdminService::StubInterface::GetQuarantined, request,
+                                     absl::StrCat("show ", id), response);
+  if (exit_code != kSuccess) return exit_code;
   if (flags.Bool("raw")) {
     environment.out << response.raw_body();
   } else if (IsJson(flags)) {

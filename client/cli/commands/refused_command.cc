@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "client/cli/time_format.h"
@@ -56,14 +56,13 @@ int Run(const Flags& flags, Environment& environment) {
                                       {"FROM"},
                                       {"WEBHOOK-ID"},
                                       {"DETAIL"}}};
-  listing.fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  listing.fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                       ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListRefusedResponse response;
     GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListRefused, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::AdminService::StubInterface::ListRefused, request, response);
     if (error.status.ok() && response.max_remembered() == 0) {
       listing.none = "The gateway remembers no refusals: http.max_remembered_refusals is 0.";
     }

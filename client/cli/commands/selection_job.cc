@@ -83,7 +83,9 @@ std::string JobText(const v1::Job& job) {
   return text;
 }
 
-int FollowJob(v1::Job job, Connection& connection, const Flags& flags, Environment& environment) {
+int FollowJob(v1::Job job, GatewayClient& gateway) {
+  const Flags& flags = gateway.flags();
+  Environment& environment = gateway.environment();
   const bool json = IsJson(flags);
   const std::string name = absl::StrCat("job ", job.job_id());
   absl::Notification interrupted;
@@ -106,13 +108,9 @@ int FollowJob(v1::Job job, Connection& connection, const Flags& flags, Environme
     request.set_subscription(job.subscription());
     request.set_job_id(job.job_id());
     v1::GetJobResponse response;
-    const GatewayError error =
-        CallGateway(connection.subscriptions(), &v1::SubscriptionService::StubInterface::GetJob,
-                    request, flags.Duration("timeout"), response);
-    if (!error.status.ok()) {
-      return FailedCall(error, absl::StrCat("cannot follow ", name, ", which may go on"),
-                        connection.target(), environment);
-    }
+    const int called = gateway.Call(&v1::SubscriptionService::StubInterface::GetJob, request,
+                                    absl::StrCat("follow ", name, ", which may go on"), response);
+    if (called != kSuccess) return called;
     job = response.job();
   }
   if (json) {

@@ -4,19 +4,17 @@
 #define HOOKGATE_CLIENT_CLI_COMMANDS_SELECTION_JOB_H_
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/confirm.h"
 #include "client/cli/environment.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/flags.h"
 #include "client/cli/message_json.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -43,22 +41,18 @@ std::string JobText(const v1::Job& job);
 
 // Says on stderr how the job goes on, and on stdout how it ended; returns the exit code. At Ctrl-C
 // the job goes on without the command, which says how to cancel it.
-int FollowJob(v1::Job job, Connection& connection, const Flags& flags, Environment& environment);
+int FollowJob(v1::Job job, GatewayClient& gateway);
 
 // The whole of it for `request`, of which subscription and selection are set; `method` is its call.
-template <typename Response, typename Request, typename Method>
-int RunSelectionJob(const SelectionJob& what, Method method, Request request, const Flags& flags,
-                    Environment& environment) {
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
-  const auto failed = [&](const GatewayError& error) {
-    return FailedCall(error, absl::StrCat("cannot ", what.verb), connection->target(), environment);
-  };
+template <typename Request, typename Response>
+int RunSelectionJob(const SelectionJob& what,
+                    UnaryMethod<v1::SubscriptionService::StubInterface, Request, Response> method,
+                    Request request, const Flags& flags, Environment& environment) {
+  GatewayClient gateway(flags, environment);
   Response response;
   request.set_preview(true);
-  GatewayError error = CallGateway(connection->subscriptions(), method, request,
-                                   flags.Duration("timeout"), response);
-  if (!error.status.ok()) return failed(error);
+  int called = gateway.Call(method, request, what.verb, response);
+  if (called != kSuccess) return called;
   const v1::SelectionPreview preview = response.preview();
   if (flags.Bool("preview")) {
     environment.out << (IsJson(flags) ? MessageJson(preview) : PreviewText(preview, what)) << "\n";
@@ -75,10 +69,8 @@ int RunSelectionJob(const SelectionJob& what, Method method, Request request, co
   }
   request.set_preview(false);
   response.Clear();
-  error = CallGateway(connection->subscriptions(), method, request, flags.Duration("timeout"),
-                      response);
-  if (!error.status.ok()) return failed(error);
-  return FollowJob(response.job(), *connection, flags, environment);
+  called = gateway.Call(method, request, what.verb, response);
+  return called == kSuccess ? FollowJob(response.job(), gateway) : called;
 }
 
 }  // namespace hookgate::cli

@@ -10,14 +10,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/page_text.h"
 #include "client/cli/printable.h"
-#include "client/cli/report.h"
 #include "client/cli/table.h"
-#include "client/connection.h"
 #include "hookgate/v1/admin_service.pb.h"
 
 namespace hookgate::cli {
@@ -216,15 +214,11 @@ std::string PageOf(const Response& status, const Reader& reader) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   Response status;
-  const GatewayError error =
-      CallGateway(connection->admin(), &v1::AdminService::StubInterface::GetStatus,
-                  v1::GetStatusRequest(), flags.Duration("timeout"), status);
-  if (!error.status.ok()) {
-    return FailedCall(error, "cannot get the status", connection->target(), environment);
-  }
+  const int exit_code = gateway.Call(&v1::AdminService::StubInterface::GetStatus,
+                                     v1::GetStatusRequest(), "get the status", status);
+  if (exit_code != kSuccess) return exit_code;
   if (IsJson(flags)) {
     environment.out << MessageJson(status) << "\n";
   } else {

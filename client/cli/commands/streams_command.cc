@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/subscription_text.h"
 #include "client/cli/message_json.h"
@@ -59,14 +59,13 @@ int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
   v1::ListStreamsRequest request;
   request.set_subscription(flags.Text("subscription"));
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListStreamsResponse response;
     GatewayError error =
-        CallGateway(connection.admin(), &v1::AdminService::StubInterface::ListStreams, request,
-                    flags.Duration("timeout"), response);
+        gateway.Try(&v1::AdminService::StubInterface::ListStreams, request, response);
     for (const auto& stream : response.streams()) page.items.push_back(ItemOf(stream, reader));
     page.next_page_token = response.next_page_token();
     return error;

@@ -1,15 +1,12 @@
 #include "client/cli/commands/subscriptions_create_command.h"
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/start_flags.h"
+#include "client/cli/commands/subscription_call.h"
 #include "client/cli/commands/subscription_flags.h"
-#include "client/cli/commands/subscription_text.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -24,20 +21,9 @@ int Run(const Flags& flags, Environment& environment) {
   request.set_name(flags.arguments()[0]);
   *request.mutable_start() = *start;
   ApplySubscriptionFlags(flags, *request.mutable_settings());
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
-  v1::CreateSubscriptionResponse response;
-  const GatewayError error = CallGateway(
-      connection->subscriptions(), &v1::SubscriptionService::StubInterface::CreateSubscription,
-      request, flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot create ", request.name()), connection->target(),
-                      environment);
-  }
-  environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
-                                    : SubscriptionPage(response.subscription(),
-                                                       ReaderOf(flags, environment)));
-  return kSuccess;
+  GatewayClient gateway(flags, environment);
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::CreateSubscription, request,
+                             "create", gateway);
 }
 
 }  // namespace

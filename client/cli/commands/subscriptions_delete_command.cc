@@ -2,13 +2,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/subscription_call.h"
 #include "client/cli/commands/subscription_flags.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -19,24 +19,17 @@ constexpr char kName[] = "subscriptions delete";
 int Run(const Flags& flags, Environment& environment) {
   const absl::Status right = CheckCanConfirm(flags, environment);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  v1::DeleteSubscriptionRequest request;
-  request.set_name(flags.arguments()[0]);
-  if (flags.Has("etag")) request.set_etag(flags.Text("etag"));
+  const auto request = ChangeRequest<v1::DeleteSubscriptionRequest>(flags);
   const std::string name = Printable(request.name());
   if (!Confirm(absl::StrCat("Delete ", name, " with its position and its dead letters?"), flags,
                environment)) {
     return Fail(kFailed, "nothing was deleted", environment);
   }
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   v1::DeleteSubscriptionResponse response;
-  const GatewayError error = CallGateway(
-      connection->subscriptions(), &v1::SubscriptionService::StubInterface::DeleteSubscription,
-      request, flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot delete ", request.name()), connection->target(),
-                      environment);
-  }
+  const int exit_code = gateway.Call(&v1::SubscriptionService::StubInterface::DeleteSubscription,
+                                     request, absl::StrCat("delete ", request.name()), response);
+  if (exit_code != kSuccess) return exit_code;
   environment.out << name << " was deleted\n";
   return kSuccess;
 }
@@ -54,11 +47,7 @@ Command SubscriptionsDeleteCommand() {
           .flags = {YesFlag(), EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take.")},
           .examples = {{"hookgate subscriptions delete billing", "After a question."},
                        {"hookgate subscriptions delete billing --yes", "Without one."}},
-          .exits = {{kSuccess, "It is deleted."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription (any more)."}},
+          .exits = SubscriptionExits("It is deleted."),
           .run = Run};
 }
 

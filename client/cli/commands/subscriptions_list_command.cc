@@ -1,12 +1,10 @@
 #include "client/cli/commands/subscriptions_list_command.h"
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/subscription_text.h"
 #include "client/cli/message_json.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -31,15 +29,14 @@ ListedItems::Item ItemOf(const v1::Subscription& subscription) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const auto fetch = [&](Connection& connection, int page_size, const std::string& page_token,
+  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
                          ListedItems& page) {
     v1::ListSubscriptionsRequest request;
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     v1::ListSubscriptionsResponse response;
-    GatewayError error = CallGateway(connection.subscriptions(),
-                                     &v1::SubscriptionService::StubInterface::ListSubscriptions,
-                                     request, flags.Duration("timeout"), response);
+    GatewayError error =
+        gateway.Try(&v1::SubscriptionService::StubInterface::ListSubscriptions, request, response);
     for (const auto& subscription : response.subscriptions()) {
       page.items.push_back(ItemOf(subscription));
     }

@@ -1,14 +1,9 @@
 #include "client/cli/commands/subscriptions_pause_command.h"
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/subscription_call.h"
 #include "client/cli/commands/subscription_flags.h"
-#include "client/cli/commands/subscription_text.h"
-#include "client/cli/exit_code.h"
-#include "client/cli/message_json.h"
-#include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -17,35 +12,17 @@ namespace {
 constexpr char kPause[] = "subscriptions pause";
 constexpr char kResume[] = "subscriptions resume";
 
-// Calls `method` about the subscription that the flags name; `verb` for people.
-template <typename Request, typename Response, typename Method>
-int Change(absl::string_view verb, Method method, const Flags& flags, Environment& environment) {
-  Request request;
-  request.set_name(flags.arguments()[0]);
-  if (flags.Has("etag")) request.set_etag(flags.Text("etag"));
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
-  Response response;
-  const GatewayError error = CallGateway(connection->subscriptions(), method, request,
-                                         flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot ", verb, " ", request.name()),
-                      connection->target(), environment);
-  }
-  environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
-                                    : SubscriptionPage(response.subscription(),
-                                                       ReaderOf(flags, environment)));
-  return kSuccess;
-}
-
 int RunPause(const Flags& flags, Environment& environment) {
-  return Change<v1::PauseSubscriptionRequest, v1::PauseSubscriptionResponse>(
-      "pause", &v1::SubscriptionService::StubInterface::PauseSubscription, flags, environment);
+  GatewayClient gateway(flags, environment);
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::PauseSubscription,
+                             ChangeRequest<v1::PauseSubscriptionRequest>(flags), "pause", gateway);
 }
 
 int RunResume(const Flags& flags, Environment& environment) {
-  return Change<v1::ResumeSubscriptionRequest, v1::ResumeSubscriptionResponse>(
-      "resume", &v1::SubscriptionService::StubInterface::ResumeSubscription, flags, environment);
+  GatewayClient gateway(flags, environment);
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::ResumeSubscription,
+                             ChangeRequest<v1::ResumeSubscriptionRequest>(flags), "resume",
+                             gateway);
 }
 
 std::vector<FlagSpec> ChangeFlags() {
@@ -67,11 +44,7 @@ Command SubscriptionsPauseCommand() {
           .flags = ChangeFlags(),
           .examples = {{"hookgate subscriptions pause billing",
                         "While the service behind it is being mended."}},
-          .exits = {{kSuccess, "It is paused."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription (any more)."}},
+          .exits = SubscriptionExits("It is paused."),
           .run = RunPause};
 }
 
@@ -85,11 +58,7 @@ Command SubscriptionsResumeCommand() {
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
           .flags = ChangeFlags(),
           .examples = {{"hookgate subscriptions resume billing", "The service is back."}},
-          .exits = {{kSuccess, "It is not paused (any more)."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription (any more)."}},
+          .exits = SubscriptionExits("It is not paused (any more)."),
           .run = RunResume};
 }
 

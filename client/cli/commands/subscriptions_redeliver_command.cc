@@ -1,17 +1,16 @@
 #include "client/cli/commands/subscriptions_redeliver_command.h"
 
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/batched_call.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
 #include "client/cli/time_format.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/proto_time.h"
 
@@ -49,18 +48,16 @@ ResultLine LineOf(const Response::Result& result, const Style& style) {
 
 int RedeliverThese(const std::vector<int64_t>& sequences, const Flags& flags,
                    Environment& environment) {
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   using Stub = v1::SubscriptionService::StubInterface;
   using Request = v1::RedeliverEventsRequest;
-  BatchedCall<Stub, Request, Response> call = {.failure = "cannot redeliver",
+  BatchedCall<Stub, Request, Response> call = {.what = "redeliver",
                                                .method = &Stub::RedeliverEvents,
                                                .add = &Request::add_sequences,
                                                .line = LineOf};
   call.request.set_subscription(flags.arguments()[0]);
   call.request.set_include_not_admitted(flags.Bool("include-not-admitted"));
-  return CallInBatches(call, connection->subscriptions(), sequences, flags, *connection,
-                       environment);
+  return CallInBatches(call, sequences, gateway);
 }
 
 int RedeliverSelection(const Flags& flags, Environment& environment) {
@@ -72,9 +69,9 @@ int RedeliverSelection(const Flags& flags, Environment& environment) {
   *selection.mutable_start_time() = ToProto(flags.Time("since", now));
   if (flags.Has("until")) *selection.mutable_end_time() = ToProto(flags.Time("until", now));
   selection.set_include_not_admitted(flags.Bool("include-not-admitted"));
-  return RunSelectionJob<Response>({.verb = "redeliver", .singular = "event", .plural = "events"},
-                                   &v1::SubscriptionService::StubInterface::RedeliverEvents,
-                                   std::move(request), flags, environment);
+  return RunSelectionJob({.verb = "redeliver", .singular = "event", .plural = "events"},
+                         &v1::SubscriptionService::StubInterface::RedeliverEvents, request, flags,
+                         environment);
 }
 
 int Run(const Flags& flags, Environment& environment) {

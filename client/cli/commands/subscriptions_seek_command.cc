@@ -1,15 +1,11 @@
 #include "client/cli/commands/subscriptions_seek_command.h"
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/start_flags.h"
+#include "client/cli/commands/subscription_call.h"
 #include "client/cli/commands/subscription_flags.h"
-#include "client/cli/commands/subscription_text.h"
-#include "client/cli/exit_code.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -20,24 +16,11 @@ constexpr char kName[] = "subscriptions seek";
 int Run(const Flags& flags, Environment& environment) {
   const auto target = SubscriptionStartOf(flags, environment.clock.WallNow());
   if (!target.ok()) return WrongUsage(kName, target.status().message(), environment);
-  v1::SeekSubscriptionRequest request;
-  request.set_name(flags.arguments()[0]);
+  auto request = ChangeRequest<v1::SeekSubscriptionRequest>(flags);
   *request.mutable_target() = *target;
-  if (flags.Has("etag")) request.set_etag(flags.Text("etag"));
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
-  v1::SeekSubscriptionResponse response;
-  const GatewayError error = CallGateway(connection->subscriptions(),
-                                         &v1::SubscriptionService::StubInterface::SeekSubscription,
-                                         request, flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot seek ", request.name()), connection->target(),
-                      environment);
-  }
-  environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
-                                    : SubscriptionPage(response.subscription(),
-                                                       ReaderOf(flags, environment)));
-  return kSuccess;
+  GatewayClient gateway(flags, environment);
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::SeekSubscription, request,
+                             "seek", gateway);
 }
 
 }  // namespace
@@ -57,11 +40,7 @@ Command SubscriptionsSeekCommand() {
                         "Deliver the last two hours again."},
                        {"hookgate subscriptions seek billing --from latest",
                         "Skip everything that is stored."}},
-          .exits = {{kSuccess, "It was moved."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription (any more)."}},
+          .exits = SubscriptionExits("It was moved."),
           .run = Run};
 }
 

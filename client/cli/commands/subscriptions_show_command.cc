@@ -1,13 +1,8 @@
 #include "client/cli/commands/subscriptions_show_command.h"
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
-#include "client/cli/commands/subscription_text.h"
-#include "client/cli/exit_code.h"
-#include "client/cli/message_json.h"
-#include "client/cli/report.h"
-#include "client/connection.h"
+#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/subscription_call.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -18,20 +13,9 @@ constexpr char kName[] = "subscriptions show";
 int Run(const Flags& flags, Environment& environment) {
   v1::GetSubscriptionRequest request;
   request.set_name(flags.arguments()[0]);
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
-  v1::GetSubscriptionResponse response;
-  const GatewayError error = CallGateway(connection->subscriptions(),
-                                         &v1::SubscriptionService::StubInterface::GetSubscription,
-                                         request, flags.Duration("timeout"), response);
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot show ", request.name()), connection->target(),
-                      environment);
-  }
-  environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
-                                    : SubscriptionPage(response.subscription(),
-                                                       ReaderOf(flags, environment)));
-  return kSuccess;
+  GatewayClient gateway(flags, environment);
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::GetSubscription, request,
+                             "show", gateway);
 }
 
 }  // namespace
@@ -50,11 +34,7 @@ Command SubscriptionsShowCommand() {
                     "Is it keeping up? Which consumers does it have?"},
                    {"hookgate subscriptions show billing --output json | jq -r .backlog.events",
                     "One number, for a script."}},
-      .exits = {{kSuccess, "It was printed."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription (any more)."}},
+      .exits = SubscriptionExits("It was printed."),
       .run = Run};
 }
 

@@ -5,13 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_calls.h"
+#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/subscription_call.h"
 #include "client/cli/commands/subscription_flags.h"
-#include "client/cli/commands/subscription_text.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/message_json.h"
 #include "client/cli/report.h"
-#include "client/connection.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -25,37 +23,23 @@ int Run(const Flags& flags, Environment& environment) {
     return WrongUsage(kName, "nothing is to change: name at least one setting", environment);
   }
   const std::string& name = flags.arguments()[0];
-  const std::unique_ptr<Connection> connection =
-      environment.connect(flags.Text("grpc"), environment.security);
+  GatewayClient gateway(flags, environment);
   v1::GetSubscriptionRequest get;
   get.set_name(name);
   v1::GetSubscriptionResponse before;
-  GatewayError error = CallGateway(connection->subscriptions(),
-                                   &v1::SubscriptionService::StubInterface::GetSubscription, get,
-                                   flags.Duration("timeout"), before);
-  v1::UpdateSubscriptionResponse response;
-  if (error.status.ok()) {
-    v1::UpdateSubscriptionRequest update;
-    update.set_name(name);
-    // The lists of the filter that are not named, and a gateway that knows no mask, take all
-    // settings from here: nobody must have changed them in between.
-    update.set_etag(flags.Has("etag") ? flags.Text("etag") : before.subscription().etag());
-    for (const std::string& path : paths) update.mutable_update_mask()->add_paths(path);
-    *update.mutable_settings() = before.subscription().settings();
-    if (flags.Bool("all-events")) update.mutable_settings()->clear_filter();
-    ApplySubscriptionFlags(flags, *update.mutable_settings());
-    error = CallGateway(connection->subscriptions(),
-                        &v1::SubscriptionService::StubInterface::UpdateSubscription, update,
-                        flags.Duration("timeout"), response);
-  }
-  if (!error.status.ok()) {
-    return FailedCall(error, absl::StrCat("cannot update ", name), connection->target(),
-                      environment);
-  }
-  environment.out << (IsJson(flags) ? MessageJson(response.subscription()) + "\n"
-                                    : SubscriptionPage(response.subscription(),
-                                                       ReaderOf(flags, environment)));
-  return kSuccess;
+  const int exit_code = gateway.Call(&v1::SubscriptionService::StubInterface::GetSubscription, get,
+                                     absl::StrCat("update ", name), before);
+  if (exit_code != kSuccess) return exit_code;
+  auto update = ChangeRequest<v1::UpdateSubscriptionRequest>(flags);
+  // The lists of the filter that are not named, and a gateway that knows no mask, take all
+  // settings from here: nobody must have changed them in between.
+  if (update.etag().empty()) update.set_etag(before.subscription().etag());
+  for (const std::string& path : paths) update.mutable_update_mask()->add_paths(path);
+  *update.mutable_settings() = before.subscription().settings();
+  if (flags.Bool("all-events")) update.mutable_settings()->clear_filter();
+  ApplySubscriptionFlags(flags, *update.mutable_settings());
+  return RunSubscriptionCall(&v1::SubscriptionService::StubInterface::UpdateSubscription, update,
+                             "update", gateway);
 }
 
 }  // namespace
@@ -82,11 +66,7 @@ Command SubscriptionsUpdateCommand() {
                         "Give its consumers more time."},
                        {"hookgate subscriptions update billing --all-events --type 'batch.*'",
                         "Every event of a batch, from any source."}},
-          .exits = {{kSuccess, "It was changed."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong; nothing was done."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such subscription (any more)."}},
+          .exits = SubscriptionExits("It was changed."),
           .run = Run};
 }
 
