@@ -1,9 +1,10 @@
 #include "client/cli/commands/conflicts_show_command.h"
 
-#include "absl/strings/numbers.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/item_numbers.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/page_text.h"
@@ -34,21 +35,14 @@ std::string PageOf(const v1::GetConflictResponse& response, const Reader& reader
 }
 
 int Run(const Flags& flags, Environment& environment) {
+  const absl::StatusOr<int64_t> sequence = ParseNumber(flags.arguments()[0], kConflictSequences);
+  if (!sequence.ok()) return WrongUsage(kName, sequence.status().message(), environment);
   v1::GetConflictRequest request;
-  int64_t sequence = 0;
-  if (!absl::SimpleAtoi(flags.arguments()[0], &sequence) || sequence < 1) {
-    return WrongUsage(
-        kName,
-        absl::StrCat("\"", flags.arguments()[0],
-                     "\" is not a sequence: sequences are numbers, and hookgate conflicts "
-                     "list shows them"),
-        environment);
-  }
-  request.set_sequence(sequence);
+  request.set_sequence(*sequence);
   GatewayClient gateway(flags, environment);
   v1::GetConflictResponse response;
   const int exit_code = gateway.Call(&v1::AdminService::StubInterface::GetConflict, request,
-                                     absl::StrCat("show ", sequence), response);
+                                     absl::StrCat("show ", *sequence), response);
   if (exit_code != kSuccess) return exit_code;
   if (flags.Text("raw") == "last") {
     environment.out << (response.last_raw_body().empty() ? response.first_raw_body()

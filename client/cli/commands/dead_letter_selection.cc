@@ -1,10 +1,8 @@
 #include "client/cli/commands/dead_letter_selection.h"
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/selection_job.h"
-#include "client/cli/printable.h"
 #include "server/base/proto_time.h"
 
 namespace hookgate::cli {
@@ -58,21 +56,6 @@ v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now)
   return selection;
 }
 
-absl::Status ParseSequences(const Flags& flags, absl::string_view where,
-                            std::vector<int64_t>& sequences) {
-  const std::vector<std::string>& arguments = flags.arguments();
-  for (size_t i = 1; i < arguments.size(); ++i) {
-    int64_t sequence = 0;
-    if (!absl::SimpleAtoi(arguments[i], &sequence) || sequence < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", Printable(arguments[i]),
-                       "\" is not a sequence: sequences are numbers, and ", where));
-    }
-    sequences.push_back(sequence);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckDeadLetterSelection(const Flags& flags) {
   const bool named = flags.arguments().size() > 1;
   if (!named && !LooksForDeadLetters(flags)) {
@@ -89,8 +72,7 @@ absl::Status CheckDeadLetterSelection(const Flags& flags) {
         "--preview and --detach need --all, or flags that select, such as "
         "--reason-contains");
   }
-  std::vector<int64_t> sequences;
-  return ParseSequences(flags, "hookgate dead-letters list shows them", sequences);
+  return ParseNumbers(flags, 1, kDeadLetterSequences).status();
 }
 
 }  // namespace hookgate::cli

@@ -7,9 +7,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "client/cli/commands/bulk_command.h"
+#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/item_numbers.h"
+#include "client/cli/commands/selection_job.h"
+#include "client/cli/environment.h"
 #include "client/cli/flags.h"
+#include "client/cli/report.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -26,10 +31,24 @@ absl::Status CheckDeadLetterSelection(const Flags& flags);
 bool LooksForDeadLetters(const Flags& flags);
 v1::DeadLetterSelection DeadLettersLookedFor(const Flags& flags, absl::Time now);
 
-// The arguments behind the first one. INVALID_ARGUMENT if one is not a number; `where` says where
-// they can be found.
-absl::Status ParseSequences(const Flags& flags, absl::string_view where,
-                            std::vector<int64_t>& sequences);
+// The whole of a command that does something to the dead letters that are selected.
+template <typename Request, typename Response>
+int RunOnDeadLetters(
+    const BulkCommand<v1::SubscriptionService::StubInterface, Request, Response>& command,
+    const Flags& flags, Environment& environment) {
+  absl::Status right = CheckDeadLetterSelection(flags);
+  if (right.ok() && !flags.Bool("preview")) right = CheckCanAsk(command.words, flags, environment);
+  if (!right.ok()) return WrongUsage(command.name, right.message(), environment);
+  Request request;
+  request.set_subscription(flags.arguments()[0]);
+  GatewayClient gateway(flags, environment);
+  if (LooksForDeadLetters(flags)) {
+    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
+    return RunAsJob(command, request, gateway);
+  }
+  return RunOnNumbers(command, request, ParseNumbers(flags, 1, kDeadLetterSequences).value(),
+                      gateway);
+}
 
 }  // namespace hookgate::cli
 

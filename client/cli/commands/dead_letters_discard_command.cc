@@ -2,62 +2,37 @@
 
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "client/cli/commands/batched_call.h"
+#include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
-#include "client/cli/commands/gateway_client.h"
-#include "client/cli/commands/selection_job.h"
 #include "client/cli/confirm.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/report.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
 namespace {
 
+using Stub = v1::SubscriptionService::StubInterface;
+using Request = v1::DiscardDeadLettersRequest;
 using Response = v1::DiscardDeadLettersResponse;
 
 constexpr char kName[] = "dead-letters discard";
 
 ResultLine LineOf(const Response::Result& result, const Style& style) {
-  return {.number = result.sequence(),
-          .done = result.discarded(),
-          .outcome = result.discarded() ? style(Look::kGood, "discarded")
-                                        : style(Look::kBad, "not found")};
+  return DiscardedLine(result.sequence(), result.discarded(), style);
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  absl::Status right = CheckDeadLetterSelection(flags);
-  if (right.ok() && !flags.Bool("preview")) right = CheckCanConfirm(flags, environment);
-  if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  if (LooksForDeadLetters(flags)) {
-    v1::DiscardDeadLettersRequest request;
-    request.set_subscription(flags.arguments()[0]);
-    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
-    return RunSelectionJob({.verb = "discard",
-                            .singular = "dead letter",
-                            .plural = "dead letters",
-                            .cannot_be_undone = true},
-                           &v1::SubscriptionService::StubInterface::DiscardDeadLetters, request,
-                           flags, environment);
-  }
-  std::vector<int64_t> sequences;
-  (void)ParseSequences(flags, "", sequences);  // They were checked.
-  const std::string question = absl::StrCat("Discard ", sequences.size(), " dead letter",
-                                            sequences.size() == 1 ? "" : "s", " permanently?");
-  if (!Confirm(question, flags, environment)) {
-    return Fail(kFailed, "nothing was discarded", environment);
-  }
-  GatewayClient gateway(flags, environment);
-  using Stub = v1::SubscriptionService::StubInterface;
-  using Request = v1::DiscardDeadLettersRequest;
-  BatchedCall<Stub, Request, Response> call = {.what = "discard",
-                                               .method = &Stub::DiscardDeadLetters,
-                                               .add = &Request::add_sequences,
-                                               .line = LineOf};
-  call.request.set_subscription(flags.arguments()[0]);
-  return CallInBatches(call, sequences, gateway);
+  const BulkCommand<Stub, Request, Response> command = {
+      .name = kName,
+      .words = {.verb = "discard",
+                .singular = "dead letter",
+                .plural = "dead letters",
+                .question = "Discard $0 permanently?"},
+      .method = &Stub::DiscardDeadLetters,
+      .add = &Request::add_sequences,
+      .line = LineOf};
+  return RunOnDeadLetters(command, flags, environment);
 }
 
 }  // namespace

@@ -2,18 +2,17 @@
 
 #include <vector>
 
-#include "client/cli/commands/batched_call.h"
+#include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
-#include "client/cli/commands/gateway_client.h"
-#include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/report.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
 namespace {
 
+using Stub = v1::SubscriptionService::StubInterface;
+using Request = v1::RedriveDeadLettersRequest;
 using Response = v1::RedriveDeadLettersResponse;
 
 constexpr char kName[] = "dead-letters redrive";
@@ -40,27 +39,13 @@ ResultLine LineOf(const Response::Result& result, const Style& style) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const absl::Status right = CheckDeadLetterSelection(flags);
-  if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  if (LooksForDeadLetters(flags)) {
-    v1::RedriveDeadLettersRequest request;
-    request.set_subscription(flags.arguments()[0]);
-    *request.mutable_selection() = DeadLettersLookedFor(flags, environment.clock.WallNow());
-    return RunSelectionJob({.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
-                           &v1::SubscriptionService::StubInterface::RedriveDeadLetters, request,
-                           flags, environment);
-  }
-  std::vector<int64_t> sequences;
-  (void)ParseSequences(flags, "", sequences);  // They were checked.
-  GatewayClient gateway(flags, environment);
-  using Stub = v1::SubscriptionService::StubInterface;
-  using Request = v1::RedriveDeadLettersRequest;
-  BatchedCall<Stub, Request, Response> call = {.what = "redrive",
-                                               .method = &Stub::RedriveDeadLetters,
-                                               .add = &Request::add_sequences,
-                                               .line = LineOf};
-  call.request.set_subscription(flags.arguments()[0]);
-  return CallInBatches(call, sequences, gateway);
+  const BulkCommand<Stub, Request, Response> command = {
+      .name = kName,
+      .words = {.verb = "redrive", .singular = "dead letter", .plural = "dead letters"},
+      .method = &Stub::RedriveDeadLetters,
+      .add = &Request::add_sequences,
+      .line = LineOf};
+  return RunOnDeadLetters(command, flags, environment);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "client/cli/commands/jobs_command.h"
 
-#include "absl/strings/numbers.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/item_numbers.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
@@ -89,26 +90,19 @@ int RunList(const Flags& flags, Environment& environment) {
 }
 
 int RunCancel(const Flags& flags, Environment& environment) {
+  const absl::StatusOr<int64_t> id = ParseNumber(flags.arguments()[1], kJobIds);
+  if (!id.ok()) return WrongUsage(kCancel, id.status().message(), environment);
   v1::CancelJobRequest request;
   request.set_subscription(flags.arguments()[0]);
-  int64_t id = 0;
-  if (!absl::SimpleAtoi(flags.arguments()[1], &id) || id < 1) {
-    return WrongUsage(
-        kCancel,
-        absl::StrCat("\"", Printable(flags.arguments()[1]),
-                     "\" is not the id of a job: those are numbers, and hookgate jobs "
-                     "list shows them"),
-        environment);
-  }
-  request.set_job_id(id);
+  request.set_job_id(*id);
   GatewayClient gateway(flags, environment);
   v1::CancelJobResponse response;
   const int exit_code = gateway.Call(&v1::SubscriptionService::StubInterface::CancelJob, request,
-                                     absl::StrCat("cancel job ", id), response);
+                                     absl::StrCat("cancel job ", *id), response);
   if (exit_code != kSuccess) return exit_code;
   const v1::Job& job = response.job();
   environment.out << (IsJson(flags) ? MessageJson(job)
-                                    : absl::StrCat("job ", id, ": ", Printable(JobText(job))))
+                                    : absl::StrCat("job ", *id, ": ", Printable(JobText(job))))
                   << "\n";
   return kSuccess;
 }

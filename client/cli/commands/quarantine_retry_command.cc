@@ -1,18 +1,19 @@
 #include "client/cli/commands/quarantine_retry_command.h"
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/batched_call.h"
+#include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/listed_selection.h"
 #include "client/cli/commands/quarantine_selection.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
-#include "client/cli/report.h"
 #include "hookgate/v1/admin_service.pb.h"
 
 namespace hookgate::cli {
 namespace {
 
+using Stub = v1::AdminService::StubInterface;
+using Request = v1::RetryQuarantinedRequest;
 using Response = v1::RetryQuarantinedResponse;
 
 constexpr char kName[] = "quarantine retry";
@@ -45,22 +46,14 @@ ResultLine LineOf(const Response::Result& result, const Style& style) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  if (const absl::Status right = CheckQuarantineSelection(flags); !right.ok()) {
-    return WrongUsage(kName, right.message(), environment);
-  }
-  GatewayClient gateway(flags, environment);
-  std::vector<int64_t> ids;
-  const int listed = gateway.Report(SelectQuarantined(flags, gateway, ids), "list the quarantine");
-  if (listed != kSuccess) return listed;
-  if (ids.empty() && !IsJson(flags)) environment.out << "There is nothing to retry.\n";
-  using Stub = v1::AdminService::StubInterface;
-  using Request = v1::RetryQuarantinedRequest;
-  return CallInBatches(BatchedCall<Stub, Request, Response>{.what = "retry",
-                                                            .method = &Stub::RetryQuarantined,
-                                                            .add = &Request::add_ids,
-                                                            .line = LineOf,
-                                                            .max_batch = kBatch},
-                       ids, gateway);
+  const BulkCommand<Stub, Request, Response> command = {
+      .name = kName,
+      .words = {.verb = "retry", .singular = "webhook", .plural = "webhooks"},
+      .method = &Stub::RetryQuarantined,
+      .add = &Request::add_ids,
+      .line = LineOf,
+      .max_batch = kBatch};
+  return RunOnListed(command, Quarantine(), flags, environment);
 }
 
 }  // namespace
@@ -75,7 +68,7 @@ Command QuarantineRetryCommand() {
           "newest event. What it still does not understand stays. Oldest first with --all.",
       .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
       .flags =
-          Join({QuarantineSelectionFlags(),
+          Join({ListedSelectionFlags("All that are there now."),
                 {GrpcFlag(), TimeoutFlag("How long each call may take: one for every 100.", "30s"),
                  OutputFlag(), ColorFlag()}}),
       .examples = {{"hookgate quarantine retry 7 8", "These two."},

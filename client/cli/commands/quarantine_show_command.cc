@@ -3,10 +3,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/item_numbers.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/page_text.h"
@@ -41,20 +42,14 @@ std::string PageOf(const v1::GetQuarantinedResponse& response, const Reader& rea
 }
 
 int Run(const Flags& flags, Environment& environment) {
+  const absl::StatusOr<int64_t> id = ParseNumber(flags.arguments()[0], kQuarantineIds);
+  if (!id.ok()) return WrongUsage(kName, id.status().message(), environment);
   v1::GetQuarantinedRequest request;
-  int64_t id = 0;
-  if (!absl::SimpleAtoi(flags.arguments()[0], &id) || id < 1) {
-    return WrongUsage(kName,
-                      absl::StrCat("\"", flags.arguments()[0],
-                                   "\" is not an id: ids are "
-                                   "numbers, and hookgate quarantine list shows them"),
-                      environment);
-  }
-  request.set_id(id);
+  request.set_id(*id);
   GatewayClient gateway(flags, environment);
   v1::GetQuarantinedResponse response;
   const int exit_code = gateway.Call(&v1::AdminService::StubInterface::GetQuarantined, request,
-                                     absl::StrCat("show ", id), response);
+                                     absl::StrCat("show ", *id), response);
   if (exit_code != kSuccess) return exit_code;
   if (flags.Bool("raw")) {
     environment.out << response.raw_body();

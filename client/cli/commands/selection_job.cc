@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "client/cli/printable.h"
+#include "client/cli/report.h"
 
 namespace hookgate::cli {
 namespace {
@@ -33,13 +35,13 @@ std::vector<FlagSpec> SelectionJobFlags() {
            .help = "Start the job and do not wait for its end; hookgate jobs list shows it."}};
 }
 
-std::string CountText(const v1::SelectionPreview& preview, const SelectionJob& what) {
-  return absl::StrCat(preview.count_truncated() ? "at least " : "", preview.count(), " ",
-                      preview.count() == 1 ? what.singular : what.plural);
+std::string CountText(const v1::SelectionPreview& preview, const BulkWords& words) {
+  return absl::StrCat(preview.count_truncated() ? "at least " : "",
+                      CountText(preview.count(), words));
 }
 
-std::string PreviewText(const v1::SelectionPreview& preview, const SelectionJob& what) {
-  std::string text = CountText(preview, what);
+std::string PreviewText(const v1::SelectionPreview& preview, const BulkWords& words) {
+  std::string text = CountText(preview, words);
   if (preview.first_sequences_size() > 0) {
     absl::StrAppend(&text, ", the first with the sequence",
                     preview.first_sequences_size() == 1 ? " " : "s ",

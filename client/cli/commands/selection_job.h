@@ -6,15 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
-#include "client/cli/confirm.h"
-#include "client/cli/environment.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/flags.h"
 #include "client/cli/message_json.h"
-#include "client/cli/report.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -22,17 +19,10 @@ namespace hookgate::cli {
 // --preview, --detach.
 std::vector<FlagSpec> SelectionJobFlags();
 
-struct SelectionJob {
-  std::string verb;      // "redrive"
-  std::string singular;  // "dead letter"
-  std::string plural;
-  bool cannot_be_undone = false;  // asks first; the command has YesFlag
-};
-
 // "at least 20000 dead letters match, the first ones 3, 5 and 9", as a line.
-std::string PreviewText(const v1::SelectionPreview& preview, const SelectionJob& what);
+std::string PreviewText(const v1::SelectionPreview& preview, const BulkWords& words);
 // "at least 20000 dead letters"
-std::string CountText(const v1::SelectionPreview& preview, const SelectionJob& what);
+std::string CountText(const v1::SelectionPreview& preview, const BulkWords& words);
 
 // "redelivered", "redriven" or "discarded".
 std::string DoneWord(const v1::Job& job);
@@ -43,33 +33,28 @@ std::string JobText(const v1::Job& job);
 // the job goes on without the command, which says how to cancel it.
 int FollowJob(v1::Job job, GatewayClient& gateway);
 
-// The whole of it for `request`, of which subscription and selection are set; `method` is its call.
+// The whole of it for `request`, of which subscription and selection are set. REQUIRES: CheckCanAsk
+// is OK, or --preview.
 template <typename Request, typename Response>
-int RunSelectionJob(const SelectionJob& what,
-                    UnaryMethod<v1::SubscriptionService::StubInterface, Request, Response> method,
-                    Request request, const Flags& flags, Environment& environment) {
-  GatewayClient gateway(flags, environment);
+int RunAsJob(const BulkCommand<v1::SubscriptionService::StubInterface, Request, Response>& command,
+             Request request, GatewayClient& gateway) {
+  const BulkWords& words = command.words;
   Response response;
   request.set_preview(true);
-  int called = gateway.Call(method, request, what.verb, response);
+  int called = gateway.Call(command.method, request, words.verb, response);
   if (called != kSuccess) return called;
   const v1::SelectionPreview preview = response.preview();
-  if (flags.Bool("preview")) {
-    environment.out << (IsJson(flags) ? MessageJson(preview) : PreviewText(preview, what)) << "\n";
+  if (gateway.flags().Bool("preview")) {
+    gateway.environment().out << (IsJson(gateway.flags()) ? MessageJson(preview)
+                                                          : PreviewText(preview, words))
+                              << "\n";
     return kSuccess;
   }
-  if (preview.count() == 0 && !preview.count_truncated()) {
-    if (!IsJson(flags)) environment.out << "There is nothing to " << what.verb << ".\n";
-    return kSuccess;
-  }
-  if (what.cannot_be_undone &&
-      !Confirm(absl::StrCat("Discard ", CountText(preview, what), " permanently?"), flags,
-               environment)) {
-    return Fail(kFailed, "nothing was discarded", environment);
-  }
+  if (preview.count() == 0 && !preview.count_truncated()) return NothingToDo(words, gateway);
+  if (!MayGoOn(words, CountText(preview, words), gateway)) return kFailed;
   request.set_preview(false);
   response.Clear();
-  called = gateway.Call(method, request, what.verb, response);
+  called = gateway.Call(command.method, request, words.verb, response);
   return called == kSuccess ? FollowJob(response.job(), gateway) : called;
 }
 

@@ -2,11 +2,12 @@
 
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/batched_call.h"
+#include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/dead_letter_selection.h"
 #include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/item_numbers.h"
 #include "client/cli/commands/selection_job.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
@@ -17,6 +18,8 @@
 namespace hookgate::cli {
 namespace {
 
+using Stub = v1::SubscriptionService::StubInterface;
+using Request = v1::RedeliverEventsRequest;
 using Response = v1::RedeliverEventsResponse;
 
 constexpr char kName[] = "subscriptions redeliver";
@@ -46,50 +49,47 @@ ResultLine LineOf(const Response::Result& result, const Style& style) {
           .outcome = OutcomeText(result, style)};
 }
 
-int RedeliverThese(const std::vector<int64_t>& sequences, const Flags& flags,
-                   Environment& environment) {
-  GatewayClient gateway(flags, environment);
-  using Stub = v1::SubscriptionService::StubInterface;
-  using Request = v1::RedeliverEventsRequest;
-  BatchedCall<Stub, Request, Response> call = {.what = "redeliver",
-                                               .method = &Stub::RedeliverEvents,
-                                               .add = &Request::add_sequences,
-                                               .line = LineOf};
-  call.request.set_subscription(flags.arguments()[0]);
-  call.request.set_include_not_admitted(flags.Bool("include-not-admitted"));
-  return CallInBatches(call, sequences, gateway);
-}
-
-int RedeliverSelection(const Flags& flags, Environment& environment) {
-  const absl::Time now = environment.clock.WallNow();
-  v1::RedeliverEventsRequest request;
-  request.set_subscription(flags.arguments()[0]);
-  v1::EventSelection& selection = *request.mutable_selection();
-  *selection.mutable_filter() = FilterOf(flags);
-  *selection.mutable_start_time() = ToProto(flags.Time("since", now));
-  if (flags.Has("until")) *selection.mutable_end_time() = ToProto(flags.Time("until", now));
-  selection.set_include_not_admitted(flags.Bool("include-not-admitted"));
-  return RunSelectionJob({.verb = "redeliver", .singular = "event", .plural = "events"},
-                         &v1::SubscriptionService::StubInterface::RedeliverEvents, request, flags,
-                         environment);
-}
-
-int Run(const Flags& flags, Environment& environment) {
+// INVALID_ARGUMENT unless it is sequences, each a number, or --since and what narrows it.
+absl::Status CheckSelection(const Flags& flags) {
   const bool named = flags.arguments().size() > 1;
   bool selected = flags.Has("since") || flags.Has("until");
   for (const FlagSpec& flag : FilterFlags()) selected = selected || flags.Has(flag.name);
   if (named && (selected || flags.Bool("preview") || flags.Bool("detach"))) {
-    return WrongUsage(kName, "sequences, or --since and what narrows it, but not both",
-                      environment);
+    return absl::InvalidArgumentError("sequences, or --since and what narrows it, but not both");
   }
   if (!named && !flags.Has("since")) {
-    return WrongUsage(kName, "no events are selected: give sequences, or --since", environment);
+    return absl::InvalidArgumentError("no events are selected: give sequences, or --since");
   }
-  if (!named) return RedeliverSelection(flags, environment);
-  std::vector<int64_t> sequences;
-  const absl::Status right = ParseSequences(flags, "hookgate events shows them", sequences);
+  return ParseNumbers(flags, 1, kEventSequences).status();
+}
+
+v1::EventSelection SelectionOf(const Flags& flags, absl::Time now) {
+  v1::EventSelection selection;
+  *selection.mutable_filter() = FilterOf(flags);
+  *selection.mutable_start_time() = ToProto(flags.Time("since", now));
+  if (flags.Has("until")) *selection.mutable_end_time() = ToProto(flags.Time("until", now));
+  selection.set_include_not_admitted(flags.Bool("include-not-admitted"));
+  return selection;
+}
+
+int Run(const Flags& flags, Environment& environment) {
+  const absl::Status right = CheckSelection(flags);
   if (!right.ok()) return WrongUsage(kName, right.message(), environment);
-  return RedeliverThese(sequences, flags, environment);
+  const BulkCommand<Stub, Request, Response> command = {
+      .name = kName,
+      .words = {.verb = "redeliver", .singular = "event", .plural = "events"},
+      .method = &Stub::RedeliverEvents,
+      .add = &Request::add_sequences,
+      .line = LineOf};
+  Request request;
+  request.set_subscription(flags.arguments()[0]);
+  GatewayClient gateway(flags, environment);
+  if (flags.Has("since")) {
+    *request.mutable_selection() = SelectionOf(flags, environment.clock.WallNow());
+    return RunAsJob(command, request, gateway);
+  }
+  request.set_include_not_admitted(flags.Bool("include-not-admitted"));
+  return RunOnNumbers(command, request, ParseNumbers(flags, 1, kEventSequences).value(), gateway);
 }
 
 }  // namespace
