@@ -269,8 +269,7 @@ Command ClusterStatusCommand() {
           "Name every replica: one that is not asked may lead, and one that does not answer is "
           "known by its silence alone.",
       .arguments = {.usage = "[HOST:PORT ...]", .least = 0, .most = kMaxGateways},
-      .flags = {GrpcFlag(), TimeoutFlag("How long each gateway may take."), OutputFlag(),
-                ColorFlag()},
+      .flags = CallFlags("How long each gateway may take."),
       .examples = {{"hookgate cluster status a.internal:50051 b.internal:50051 c.internal:50051",
                     "Is the cluster well?"},
                    {"hookgate cluster status --output json | jq -r .cluster.leader_address",

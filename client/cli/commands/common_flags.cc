@@ -41,6 +41,11 @@ FlagSpec TimeoutFlag(const std::string& help, const std::string& default_value) 
           .longest = absl::Hours(1)};
 }
 
+std::vector<FlagSpec> CallFlags(const std::string& timeout_help,
+                                const std::string& timeout_default) {
+  return {GrpcFlag(), TimeoutFlag(timeout_help, timeout_default), OutputFlag(), ColorFlag()};
+}
+
 std::vector<FlagSpec> FilterFlags() {
   return {{.name = "source",
            .value = "NAME",

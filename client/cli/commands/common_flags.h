@@ -18,6 +18,9 @@ FlagSpec GrpcFlag();
 FlagSpec OutputFlag();
 FlagSpec ColorFlag();
 FlagSpec TimeoutFlag(const std::string& help, const std::string& default_value = "10s");
+// The four above, with which most commands end.
+std::vector<FlagSpec> CallFlags(const std::string& timeout_help,
+                                const std::string& timeout_default = "10s");
 // --source, --type, --subject: lists that narrow each other.
 std::vector<FlagSpec> FilterFlags();
 

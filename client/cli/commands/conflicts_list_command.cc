@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -24,22 +23,8 @@ ListedItems::Item ItemOf(const v1::Conflict& conflict, const Reader& reader) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const Reader reader = ReaderOf(flags, environment);
   v1::ListConflictsRequest request;
   request.set_source(flags.Text("source"));
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListConflictsResponse response;
-    GatewayError error =
-        gateway.Try(&v1::AdminService::StubInterface::ListConflicts, request, response);
-    for (const auto& conflict : response.conflicts()) {
-      page.items.push_back(ItemOf(conflict, reader));
-    }
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
   return RunPagedListing(
       {.command = kName,
        .singular = "event with another body",
@@ -52,7 +37,9 @@ int Run(const Flags& flags, Environment& environment) {
                    {"SOURCE"},
                    {"WEBHOOK-ID"},
                    {"BYTES", true}},
-       .fetch = fetch},
+       .fetch =
+           FetchBy(&v1::AdminService::StubInterface::ListConflicts, request,
+                   &v1::ListConflictsResponse::conflicts, ItemOf, ReaderOf(flags, environment))},
       flags, environment);
 }
 

@@ -60,31 +60,29 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command ConflictsShowCommand() {
-  return {.name = kName,
-          .summary = "Show the other bodies of an event",
-          .description =
-              "Shows what came under the webhook-id of an event with another body: the first other "
-              "body, and the last one, if that is another again. hookgate get shows the event.",
-          .arguments = {.usage = "SEQUENCE", .least = 1, .most = 1},
-          .flags = {{.name = "raw",
-                     .kind = FlagKind::kChoice,
-                     .help = "Print this other body exactly as it was received and signed, and "
-                             "nothing else.",
-                     .choices = {"first", "last"}},
-                    GrpcFlag(),
-                    TimeoutFlag("How long the call may take."),
-                    OutputFlag(),
-                    ColorFlag()},
-          .examples = {{"hookgate conflicts show 42", "Which other body came?"},
-                       {"diff <(hookgate get --sequence 42 --raw) "
-                        "<(hookgate conflicts show 42 --raw first)",
-                        "Where do the bodies differ?"}},
-          .exits = {{kSuccess, "It was printed."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "No other body of this event is kept."}},
-          .run = Run};
+  return {
+      .name = kName,
+      .summary = "Show the other bodies of an event",
+      .description =
+          "Shows what came under the webhook-id of an event with another body: the first other "
+          "body, and the last one, if that is another again. hookgate get shows the event.",
+      .arguments = {.usage = "SEQUENCE", .least = 1, .most = 1},
+      .flags = Join({{{.name = "raw",
+                       .kind = FlagKind::kChoice,
+                       .help = "Print this other body exactly as it was received and signed, and "
+                               "nothing else.",
+                       .choices = {"first", "last"}}},
+                     CallFlags("How long the call may take.")}),
+      .examples = {{"hookgate conflicts show 42", "Which other body came?"},
+                   {"diff <(hookgate get --sequence 42 --raw) "
+                    "<(hookgate conflicts show 42 --raw first)",
+                    "Where do the bodies differ?"}},
+      .exits = {{kSuccess, "It was printed."},
+                {kFailed, "The gateway refused, or the output could not be written."},
+                {kWrongUsage, "The command line is wrong."},
+                {kUnreachable, "No gateway answered in time."},
+                {kNotFound, "No other body of this event is kept."}},
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

@@ -48,9 +48,7 @@ Command DeadLettersDiscardCommand() {
           "look for some, it says how many there are, and the gateway does it as a job; Ctrl-C "
           "ends the command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
-      .flags = Join({DeadLetterFlags(),
-                     {YesFlag(), GrpcFlag(), TimeoutFlag("How long each call may take."),
-                      OutputFlag(), ColorFlag()}}),
+      .flags = Join({DeadLetterFlags(), {YesFlag()}, CallFlags("How long each call may take.")}),
       .examples = {{"hookgate dead-letters discard billing 42", "This one, after a question."},
                    {"hookgate dead-letters discard billing --all --yes", "All, without one."},
                    {"hookgate dead-letters discard billing --older-than 2w --preview",

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "hookgate/v1/subscription_service.pb.h"
@@ -41,22 +40,8 @@ ListedItems::Item ItemOf(const v1::DeadLetter& letter, const Reader& reader) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const Reader reader = ReaderOf(flags, environment);
   v1::ListDeadLettersRequest request;
   request.set_subscription(flags.arguments()[0]);
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListDeadLettersResponse response;
-    GatewayError error =
-        gateway.Try(&v1::SubscriptionService::StubInterface::ListDeadLetters, request, response);
-    for (const auto& letter : response.dead_letters()) {
-      page.items.push_back(ItemOf(letter, reader));
-    }
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
   return RunPagedListing({.command = kName,
                           .singular = "dead letter",
                           .plural = "dead letters",
@@ -68,7 +53,9 @@ int Run(const Flags& flags, Environment& environment) {
                                       {"ATTEMPTS", true},
                                       {"CAUSE"},
                                       {"REASON"}},
-                          .fetch = fetch},
+                          .fetch = FetchBy(&v1::SubscriptionService::StubInterface::ListDeadLetters,
+                                           request, &v1::ListDeadLettersResponse::dead_letters,
+                                           ItemOf, ReaderOf(flags, environment))},
                          flags, environment);
 }
 

@@ -60,9 +60,7 @@ Command DeadLettersRedriveCommand() {
           "the gateway does it as a job, of which this command shows the progress; Ctrl-C ends the "
           "command and leaves the job to the gateway.",
       .arguments = {.usage = "SUBSCRIPTION [SEQUENCE ...]", .least = 1, .most = kAnyNumber},
-      .flags = Join(
-          {DeadLetterFlags(),
-           {GrpcFlag(), TimeoutFlag("How long each call may take."), OutputFlag(), ColorFlag()}}),
+      .flags = Join({DeadLetterFlags(), CallFlags("How long each call may take.")}),
       .examples = {{"hookgate dead-letters redrive billing 42", "This one."},
                    {"hookgate dead-letters redrive billing --all", "All of them."},
                    {"hookgate dead-letters redrive billing --reason-contains 'no route'",

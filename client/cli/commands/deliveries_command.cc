@@ -98,18 +98,6 @@ std::string PauseRemark(GatewayClient& gateway, const Flags& flags, const Reader
 
 int Run(const Flags& flags, Environment& environment) {
   const Reader reader = ReaderOf(flags, environment);
-  v1::ListDeliveriesRequest request = RequestOf(flags);
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListDeliveriesResponse response;
-    GatewayError error =
-        gateway.Try(&v1::SubscriptionService::StubInterface::ListDeliveries, request, response);
-    for (const auto& listed : response.deliveries()) page.items.push_back(ItemOf(listed, reader));
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
   return RunPagedListing(
       {.command = kName,
        .singular = "delivered event",
@@ -124,7 +112,8 @@ int Run(const Flags& flags, Environment& environment) {
                    {"TYPE"},
                    {"SUBJECT"},
                    {"REASON"}},
-       .fetch = fetch,
+       .fetch = FetchBy(&v1::SubscriptionService::StubInterface::ListDeliveries, RequestOf(flags),
+                        &v1::ListDeliveriesResponse::deliveries, ItemOf, reader),
        .remark = [&](GatewayClient& gateway) { return PauseRemark(gateway, flags, reader); }},
       flags, environment);
 }

@@ -60,33 +60,23 @@ ListedItems::Item ItemOf(const v1::Job& job, const Reader& reader) {
 }
 
 int RunList(const Flags& flags, Environment& environment) {
-  const Reader reader = ReaderOf(flags, environment);
   v1::ListJobsRequest request;
   request.set_subscription(flags.arguments()[0]);
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListJobsResponse response;
-    GatewayError error =
-        gateway.Try(&v1::SubscriptionService::StubInterface::ListJobs, request, response);
-    for (const v1::Job& job : response.jobs()) page.items.push_back(ItemOf(job, reader));
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
-  return RunPagedListing({.command = kList,
-                          .singular = "job",
-                          .plural = "jobs",
-                          .none = "There are no jobs.",
-                          .columns = {{"ID", true},
-                                      {"JOB"},
-                                      {"STARTED"},
-                                      {"LOOKED AT", true},
-                                      {"MATCHED", true},
-                                      {"DONE", true},
-                                      {"STATE"}},
-                          .fetch = fetch},
-                         flags, environment);
+  return RunPagedListing(
+      {.command = kList,
+       .singular = "job",
+       .plural = "jobs",
+       .none = "There are no jobs.",
+       .columns = {{"ID", true},
+                   {"JOB"},
+                   {"STARTED"},
+                   {"LOOKED AT", true},
+                   {"MATCHED", true},
+                   {"DONE", true},
+                   {"STATE"}},
+       .fetch = FetchBy(&v1::SubscriptionService::StubInterface::ListJobs, request,
+                        &v1::ListJobsResponse::jobs, ItemOf, ReaderOf(flags, environment))},
+      flags, environment);
 }
 
 int RunCancel(const Flags& flags, Environment& environment) {

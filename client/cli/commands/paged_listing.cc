@@ -28,17 +28,14 @@ std::string Closing(const PagedListing& listing, int64_t count, bool more) {
 }  // namespace
 
 std::vector<FlagSpec> PagedListingFlags() {
-  return {{.name = "limit",
-           .kind = FlagKind::kInt,
-           .value = "N",
-           .help = "Show at most so many.",
-           .default_value = "50",
-           .minimum = 1},
-          {.name = "all", .kind = FlagKind::kBool, .help = "Show all of them."},
-          GrpcFlag(),
-          TimeoutFlag("How long each call may take."),
-          OutputFlag(),
-          ColorFlag()};
+  return Join({{{.name = "limit",
+                 .kind = FlagKind::kInt,
+                 .value = "N",
+                 .help = "Show at most so many.",
+                 .default_value = "50",
+                 .minimum = 1},
+                {.name = "all", .kind = FlagKind::kBool, .help = "Show all of them."}},
+               CallFlags("How long each call may take.")});
 }
 
 std::vector<Command::Exit> ListingExits() {

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/message_json.h"
 #include "hookgate/v1/admin_service.pb.h"
@@ -25,20 +24,8 @@ ListedItems::Item ItemOf(const v1::QuarantinedWebhook& webhook, const Reader& re
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const Reader reader = ReaderOf(flags, environment);
   v1::ListQuarantinedRequest request;
   request.set_source(flags.Text("source"));
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListQuarantinedResponse response;
-    GatewayError error =
-        gateway.Try(&v1::AdminService::StubInterface::ListQuarantined, request, response);
-    for (const auto& webhook : response.webhooks()) page.items.push_back(ItemOf(webhook, reader));
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
   return RunPagedListing({.command = kName,
                           .singular = "webhook in quarantine",
                           .plural = "webhooks in quarantine",
@@ -51,7 +38,9 @@ int Run(const Flags& flags, Environment& environment) {
                                       {"WEBHOOK-ID"},
                                       {"REASON"},
                                       {"DETAIL"}},
-                          .fetch = fetch},
+                          .fetch = FetchBy(&v1::AdminService::StubInterface::ListQuarantined,
+                                           request, &v1::ListQuarantinedResponse::webhooks, ItemOf,
+                                           ReaderOf(flags, environment))},
                          flags, environment);
 }
 

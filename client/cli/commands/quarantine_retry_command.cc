@@ -67,10 +67,8 @@ Command QuarantineRetryCommand() {
           "under its own webhook-id, once, and leaves the quarantine; subscribers get it as the "
           "newest event. What it still does not understand stays. Oldest first with --all.",
       .arguments = {.usage = "[ID ...]", .most = kAnyNumber},
-      .flags =
-          Join({ListedSelectionFlags("All that are there now."),
-                {GrpcFlag(), TimeoutFlag("How long each call may take: one for every 100.", "30s"),
-                 OutputFlag(), ColorFlag()}}),
+      .flags = Join({ListedSelectionFlags("All that are there now."),
+                     CallFlags("How long each call may take: one for every 100.", "30s")}),
       .examples = {{"hookgate quarantine retry 7 8", "These two."},
                    {"hookgate quarantine retry --all", "After an upgrade of hookgated."}},
       .exits = {{kSuccess, "All of them are events now, or there was nothing to retry."},

@@ -64,28 +64,26 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command QuarantineShowCommand() {
-  return {.name = kName,
-          .summary = "Show one of them, with its body",
-          .description =
-              "Shows a webhook in quarantine with all that is known of it: why it was not decoded, "
-              "with the path of the field that is wrong, and its body.",
-          .arguments = {.usage = "ID", .least = 1, .most = 1},
-          .flags = {{.name = "raw",
-                     .kind = FlagKind::kBool,
-                     .help = "Print the body exactly as it was received and signed, and nothing "
-                             "else."},
-                    GrpcFlag(),
-                    TimeoutFlag("How long the call may take."),
-                    OutputFlag(),
-                    ColorFlag()},
-          .examples = {{"hookgate quarantine show 7", "What is wrong with it?"},
-                       {"hookgate quarantine show 7 --raw > body.json", "The signed bytes."}},
-          .exits = {{kSuccess, "It was printed."},
-                    {kFailed, "The gateway refused, or the output could not be written."},
-                    {kWrongUsage, "The command line is wrong."},
-                    {kUnreachable, "No gateway answered in time."},
-                    {kNotFound, "There is no such entry (any more)."}},
-          .run = Run};
+  return {
+      .name = kName,
+      .summary = "Show one of them, with its body",
+      .description =
+          "Shows a webhook in quarantine with all that is known of it: why it was not decoded, "
+          "with the path of the field that is wrong, and its body.",
+      .arguments = {.usage = "ID", .least = 1, .most = 1},
+      .flags = Join({{{.name = "raw",
+                       .kind = FlagKind::kBool,
+                       .help = "Print the body exactly as it was received and signed, and nothing "
+                               "else."}},
+                     CallFlags("How long the call may take.")}),
+      .examples = {{"hookgate quarantine show 7", "What is wrong with it?"},
+                   {"hookgate quarantine show 7 --raw > body.json", "The signed bytes."}},
+      .exits = {{kSuccess, "It was printed."},
+                {kFailed, "The gateway refused, or the output could not be written."},
+                {kWrongUsage, "The command line is wrong."},
+                {kUnreachable, "No gateway answered in time."},
+                {kNotFound, "There is no such entry (any more)."}},
+      .run = Run};
 }
 
 }  // namespace hookgate::cli

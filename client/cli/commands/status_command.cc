@@ -242,7 +242,7 @@ Command StatusCommand() {
           "While a secret is being rotated: the old one can go from the config once webhooks have "
           "come for 72 hours, as long as senders repeat one, and none needed it. A webhook that "
           "both have signed needs only the one that was configured last.",
-      .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},
+      .flags = CallFlags("How long the call may take."),
       .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
                    {"hookgate status --output json | jq .quarantine.entries",
                     "One number, for a script."}},

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
-#include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/subscription_text.h"
 #include "client/cli/message_json.h"
@@ -56,20 +55,8 @@ ListedItems::Item ItemOf(const v1::StreamInfo& stream, const Reader& reader) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const Reader reader = ReaderOf(flags, environment);
   v1::ListStreamsRequest request;
   request.set_subscription(flags.Text("subscription"));
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListStreamsResponse response;
-    GatewayError error =
-        gateway.Try(&v1::AdminService::StubInterface::ListStreams, request, response);
-    for (const auto& stream : response.streams()) page.items.push_back(ItemOf(stream, reader));
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
   return RunPagedListing(
       {.command = kName,
        .singular = "open stream",
@@ -85,7 +72,8 @@ int Run(const Flags& flags, Environment& environment) {
                    {"ADDRESS"},
                    {"PRINCIPAL"},
                    {"EVENTS"}},
-       .fetch = fetch},
+       .fetch = FetchBy(&v1::AdminService::StubInterface::ListStreams, request,
+                        &v1::ListStreamsResponse::streams, ItemOf, ReaderOf(flags, environment))},
       flags, environment);
 }
 

@@ -36,10 +36,8 @@ Command SubscriptionsCreateCommand() {
               "after its start that the filter admits, until a consumer has acked it. Where it "
               "starts must be given: no default would be right for everyone.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
-          .flags = Join({StartFlags(""),
-                         SubscriptionFlags(),
-                         {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(),
-                          ColorFlag()}}),
+          .flags =
+              Join({StartFlags(""), SubscriptionFlags(), CallFlags("How long the call may take.")}),
           .examples = {{"hookgate subscriptions create billing --from latest --type batch.failed",
                         "Failed batches, from now on."},
                        {"hookgate subscriptions create audit --from earliest --max-attempts 3",

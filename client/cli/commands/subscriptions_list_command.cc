@@ -1,7 +1,7 @@
 #include "client/cli/commands/subscriptions_list_command.h"
 
 #include "absl/strings/str_cat.h"
-#include "client/cli/commands/gateway_client.h"
+#include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/paged_listing.h"
 #include "client/cli/commands/subscription_text.h"
 #include "client/cli/message_json.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kName[] = "subscriptions list";
 
-ListedItems::Item ItemOf(const v1::Subscription& subscription) {
+ListedItems::Item ItemOf(const v1::Subscription& subscription, const Reader&) {
   const v1::Backlog& backlog = subscription.backlog();
   return {
       {{subscription.name()},
@@ -29,34 +29,24 @@ ListedItems::Item ItemOf(const v1::Subscription& subscription) {
 }
 
 int Run(const Flags& flags, Environment& environment) {
-  const auto fetch = [&](GatewayClient& gateway, int page_size, const std::string& page_token,
-                         ListedItems& page) {
-    v1::ListSubscriptionsRequest request;
-    request.set_page_size(page_size);
-    request.set_page_token(page_token);
-    v1::ListSubscriptionsResponse response;
-    GatewayError error =
-        gateway.Try(&v1::SubscriptionService::StubInterface::ListSubscriptions, request, response);
-    for (const auto& subscription : response.subscriptions()) {
-      page.items.push_back(ItemOf(subscription));
-    }
-    page.next_page_token = response.next_page_token();
-    return error;
-  };
-  return RunPagedListing({.command = kName,
-                          .singular = "subscription",
-                          .plural = "subscriptions",
-                          .none = "There are no subscriptions.",
-                          .columns = {{"NAME"},
-                                      {"BACKLOG", true},
-                                      {"OLDEST"},
-                                      {"IN FLIGHT", true},
-                                      {"WAITING", true},
-                                      {"DEAD", true},
-                                      {"LOST", true},
-                                      {"NOTE"}},
-                          .fetch = fetch},
-                         flags, environment);
+  return RunPagedListing(
+      {.command = kName,
+       .singular = "subscription",
+       .plural = "subscriptions",
+       .none = "There are no subscriptions.",
+       .columns = {{"NAME"},
+                   {"BACKLOG", true},
+                   {"OLDEST"},
+                   {"IN FLIGHT", true},
+                   {"WAITING", true},
+                   {"DEAD", true},
+                   {"LOST", true},
+                   {"NOTE"}},
+       .fetch =
+           FetchBy(&v1::SubscriptionService::StubInterface::ListSubscriptions,
+                   v1::ListSubscriptionsRequest(), &v1::ListSubscriptionsResponse::subscriptions,
+                   ItemOf, ReaderOf(flags, environment))},
+      flags, environment);
 }
 
 }  // namespace

@@ -26,8 +26,7 @@ int RunResume(const Flags& flags, Environment& environment) {
 }
 
 std::vector<FlagSpec> ChangeFlags() {
-  return {EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(),
-          ColorFlag()};
+  return Join({{EtagFlag()}, CallFlags("How long the call may take.")});
 }
 
 }  // namespace

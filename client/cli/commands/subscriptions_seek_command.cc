@@ -33,9 +33,7 @@ Command SubscriptionsSeekCommand() {
               "attempt 1; events before it that were not acked are dropped. Deliveries in flight "
               "are void. Dead letters stay.",
           .arguments = {.usage = "NAME", .least = 1, .most = 1},
-          .flags = Join({StartFlags(""),
-                         {EtagFlag(), GrpcFlag(), TimeoutFlag("How long the call may take."),
-                          OutputFlag(), ColorFlag()}}),
+          .flags = Join({StartFlags(""), {EtagFlag()}, CallFlags("How long the call may take.")}),
           .examples = {{"hookgate subscriptions seek billing --since 2h",
                         "Deliver the last two hours again."},
                        {"hookgate subscriptions seek billing --from latest",

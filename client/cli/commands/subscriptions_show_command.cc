@@ -21,21 +21,20 @@ int Run(const Flags& flags, Environment& environment) {
 }  // namespace
 
 Command SubscriptionsShowCommand() {
-  return {
-      .name = kName,
-      .summary = "Show one: how far behind it is, and its consumers",
-      .description =
-          "Shows a durable subscription: its settings, how far behind it is, what is in "
-          "flight or waits for redelivery, its dead letters, what retention took before it was "
-          "acked, and each consumer with what it holds and when it acked last.",
-      .arguments = {.usage = "NAME", .least = 1, .most = 1},
-      .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag(), ColorFlag()},
-      .examples = {{"hookgate subscriptions show billing",
-                    "Is it keeping up? Which consumers does it have?"},
-                   {"hookgate subscriptions show billing --output json | jq -r .backlog.events",
-                    "One number, for a script."}},
-      .exits = SubscriptionExits("It was printed."),
-      .run = Run};
+  return {.name = kName,
+          .summary = "Show one: how far behind it is, and its consumers",
+          .description =
+              "Shows a durable subscription: its settings, how far behind it is, what is in "
+              "flight or waits for redelivery, its dead letters, what retention took before it was "
+              "acked, and each consumer with what it holds and when it acked last.",
+          .arguments = {.usage = "NAME", .least = 1, .most = 1},
+          .flags = CallFlags("How long the call may take."),
+          .examples = {{"hookgate subscriptions show billing",
+                        "Is it keeping up? Which consumers does it have?"},
+                       {"hookgate subscriptions show billing --output json | jq -r .backlog.events",
+                        "One number, for a script."}},
+          .exits = SubscriptionExits("It was printed."),
+          .run = Run};
 }
 
 }  // namespace hookgate::cli
