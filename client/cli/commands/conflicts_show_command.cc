@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/item_numbers.h"
@@ -77,11 +78,7 @@ Command ConflictsShowCommand() {
                    {"diff <(hookgate get --sequence 42 --raw) "
                     "<(hookgate conflicts show 42 --raw first)",
                     "Where do the bodies differ?"}},
-      .exits = {{kSuccess, "It was printed."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "No other body of this event is kept."}},
+      .exits = ShowExits("It was printed.", "No other body of this event is kept."),
       .run = Run};
 }
 

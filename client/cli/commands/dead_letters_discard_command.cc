@@ -5,8 +5,8 @@
 #include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
+#include "client/cli/commands/selection_job.h"
 #include "client/cli/confirm.h"
-#include "client/cli/exit_code.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -53,12 +53,9 @@ Command DeadLettersDiscardCommand() {
                    {"hookgate dead-letters discard billing --all --yes", "All, without one."},
                    {"hookgate dead-letters discard billing --older-than 2w --preview",
                     "How many are older than two weeks?"}},
-      .exits = {{kSuccess, "They were discarded, or there was nothing to discard."},
-                {kFailed, "The answer was no, one could not be discarded, or the gateway refused."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription (any more)."},
-                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
+      .exits = SelectionJobExits(
+          "They were discarded, or there was nothing to discard.",
+          "The answer was no, one could not be discarded, or the gateway refused."),
       .run = Run};
 }
 

@@ -5,7 +5,7 @@
 #include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/dead_letter_selection.h"
-#include "client/cli/exit_code.h"
+#include "client/cli/commands/selection_job.h"
 #include "hookgate/v1/subscription_service.pb.h"
 
 namespace hookgate::cli {
@@ -65,12 +65,8 @@ Command DeadLettersRedriveCommand() {
                    {"hookgate dead-letters redrive billing --all", "All of them."},
                    {"hookgate dead-letters redrive billing --reason-contains 'no route'",
                     "Those that failed because of the network."}},
-      .exits = {{kSuccess, "They were redriven, or there was nothing to redrive."},
-                {kFailed, "One could not be redriven, or the gateway refused."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription (any more)."},
-                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
+      .exits = SelectionJobExits("They were redriven, or there was nothing to redrive.",
+                                 "One could not be redriven, or the gateway refused."),
       .run = Run};
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/explain_text.h"
 #include "client/cli/commands/gateway_client.h"
@@ -109,13 +110,9 @@ Command ExplainCommand() {
                    {"hookgate explain evt_abc", "Has it arrived, and if not, why?"},
                    {"hookgate explain 42 --subscription billing --output json",
                     "Where the 42nd event is in billing, for a script."}},
-      .exits = {{kSuccess, "The event was explained."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound,
-                 "There is no such event; what is known instead was printed. Or there "
-                 "is no such subscription."}},
+      .exits = ShowExits("The event was explained.",
+                         "There is no such event; what is known instead was printed. Or there "
+                         "is no such subscription."),
       .run = Run};
 }
 

@@ -1,6 +1,7 @@
 #include "client/cli/commands/get_command.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
 #include "client/cli/commands/gateway_client.h"
@@ -94,11 +95,8 @@ Command GetCommand() {
                    {"hookgate get --sequence 42 --output json", "The 42nd event, for a script."},
                    {"hookgate get --sequence 42 --raw > body.json",
                     "The signed bytes, such as for `hookgate send --file body.json`."}},
-      .exits = {{kSuccess, "The event was printed."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such event: it never came, or retention removed it."}},
+      .exits = ShowExits("The event was printed.",
+                         "There is no such event: it never came, or retention removed it."),
       .run = Run};
 }
 

@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/item_numbers.h"
@@ -124,11 +125,7 @@ Command JobsCancelCommand() {
       .arguments = {.usage = "SUBSCRIPTION ID", .least = 2, .most = 2},
       .flags = {GrpcFlag(), TimeoutFlag("How long the call may take."), OutputFlag()},
       .examples = {{"hookgate jobs cancel billing 3", "That was too much."}},
-      .exits = {{kSuccess, "It has ended."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription or job (any more)."}},
+      .exits = ChangeExits("It has ended.", "There is no such subscription or job (any more)."),
       .run = RunCancel};
 }
 

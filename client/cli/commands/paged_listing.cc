@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/report.h"
@@ -39,11 +40,8 @@ std::vector<FlagSpec> PagedListingFlags() {
 }
 
 std::vector<Command::Exit> ListingExits() {
-  return {{kSuccess, "The list was printed, even if it is empty."},
-          {kFailed, "The gateway refused, or the output could not be written."},
-          {kWrongUsage, "The command line is wrong."},
-          {kUnreachable, "No gateway answered in time."},
-          {kNotFound, "The gateway has no such source, or no such subscription."}};
+  return ShowExits("The list was printed, even if it is empty.",
+                   "The gateway has no such source, or no such subscription.");
 }
 
 int RunPagedListing(const PagedListing& listing, const Flags& flags, Environment& environment) {

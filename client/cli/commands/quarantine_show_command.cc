@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/commands/call_exits.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/item_numbers.h"
@@ -78,11 +79,7 @@ Command QuarantineShowCommand() {
                      CallFlags("How long the call may take.")}),
       .examples = {{"hookgate quarantine show 7", "What is wrong with it?"},
                    {"hookgate quarantine show 7 --raw > body.json", "The signed bytes."}},
-      .exits = {{kSuccess, "It was printed."},
-                {kFailed, "The gateway refused, or the output could not be written."},
-                {kWrongUsage, "The command line is wrong."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such entry (any more)."}},
+      .exits = ShowExits("It was printed.", "There is no such entry (any more)."),
       .run = Run};
 }
 

@@ -35,6 +35,15 @@ std::vector<FlagSpec> SelectionJobFlags() {
            .help = "Start the job and do not wait for its end; hookgate jobs list shows it."}};
 }
 
+std::vector<Command::Exit> SelectionJobExits(const std::string& done, const std::string& failed) {
+  return {{kSuccess, done},
+          {kFailed, failed},
+          {kWrongUsage, "The command line is wrong; nothing was done."},
+          {kUnreachable, "No gateway answered in time."},
+          {kNotFound, "There is no such subscription (any more)."},
+          {kInterrupted, "Ctrl-C came while the job went on; it still does."}};
+}
+
 std::string CountText(const v1::SelectionPreview& preview, const BulkWords& words) {
   return absl::StrCat(preview.count_truncated() ? "at least " : "",
                       CountText(preview.count(), words));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/command.h"
 #include "client/cli/commands/bulk_command.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/gateway_client.h"
@@ -18,6 +19,8 @@ namespace hookgate::cli {
 
 // --preview, --detach.
 std::vector<FlagSpec> SelectionJobFlags();
+// How the commands end; `done` is what success means, `failed` what failure means.
+std::vector<Command::Exit> SelectionJobExits(const std::string& done, const std::string& failed);
 
 // "at least 20000 dead letters match, the first ones 3, 5 and 9", as a line.
 std::string PreviewText(const v1::SelectionPreview& preview, const BulkWords& words);

@@ -9,7 +9,6 @@
 #include "client/cli/commands/gateway_client.h"
 #include "client/cli/commands/item_numbers.h"
 #include "client/cli/commands/selection_job.h"
-#include "client/cli/exit_code.h"
 #include "client/cli/report.h"
 #include "client/cli/time_format.h"
 #include "hookgate/v1/subscription_service.pb.h"
@@ -127,16 +126,11 @@ Command SubscriptionsRedeliverCommand() {
                     "What failed in the last two hours."},
                    {"hookgate subscriptions redeliver billing --since 1d --preview",
                     "How many would that be?"}},
-      .exits = {{kSuccess,
-                 "They are delivered again; or there were none; or the job goes on without this "
-                 "command."},
-                {kFailed,
-                 "One cannot be delivered, the job has not come to its end, or the gateway "
-                 "refused."},
-                {kWrongUsage, "The command line is wrong; nothing was done."},
-                {kUnreachable, "No gateway answered in time."},
-                {kNotFound, "There is no such subscription (any more)."},
-                {kInterrupted, "Ctrl-C came while the job went on; it still does."}},
+      .exits = SelectionJobExits(
+          "They are delivered again; or there were none; or the job goes on without this "
+          "command.",
+          "One cannot be delivered, the job has not come to its end, or the gateway "
+          "refused."),
       .run = Run};
 }
 
