@@ -172,7 +172,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   return database;
 }
 
-Database::~Database() { sqlite3_close_v2(handle_); }
+Database::~Database() {
+  for (sqlite3_stmt* const statement : {begin_read_, begin_write_, commit_}) {
+    sqlite3_finalize(statement);
+  }
+  sqlite3_close_v2(handle_);
+}
 
 absl::Status Database::Execute(const std::string& sql) {
   errno = 0;
@@ -189,6 +194,18 @@ absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
     return ErrorOf(handle_, absl::StrCat("preparing ", sql));
   }
   return Statement(statement);
+}
+
+absl::Status Database::ExecutePrepared(absl::string_view sql, sqlite3_stmt*& statement) {
+  if (statement == nullptr) {
+    ASSIGN_OR_RETURN(Statement prepared, Prepare(sql));
+    statement = std::exchange(prepared.handle_, nullptr);
+  }
+  errno = 0;
+  const int result = sqlite3_step(statement);
+  const absl::Status status = result == SQLITE_DONE ? absl::OkStatus() : ErrorOf(handle_, sql);
+  sqlite3_reset(statement);
+  return status;
 }
 
 absl::StatusOr<int64_t> Database::UsedBytes() {
@@ -307,7 +324,9 @@ absl::string_view Statement::ColumnBlob(int index) const {
 }
 
 absl::StatusOr<Transaction> Transaction::Begin(Database& database, Kind kind) {
-  RETURN_IF_ERROR(database.Execute(kind == Kind::kRead ? "BEGIN" : "BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(kind == Kind::kRead
+                      ? database.ExecutePrepared("BEGIN", database.begin_read_)
+                      : database.ExecutePrepared("BEGIN IMMEDIATE", database.begin_write_));
   return Transaction(database);
 }
 
@@ -320,7 +339,7 @@ Transaction::~Transaction() {
 }
 
 absl::Status Transaction::Commit() {
-  RETURN_IF_ERROR(database_->Execute("COMMIT"));
+  RETURN_IF_ERROR(database_->ExecutePrepared("COMMIT", database_->commit_));
   database_ = nullptr;
   return absl::OkStatus();
 }

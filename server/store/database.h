@@ -92,11 +92,20 @@ class Database {
  private:
   friend class ChangeCapture;
   friend class Statement;
+  friend class Transaction;
 
   explicit Database(sqlite3* handle) : handle_(handle) {}
 
+  // As Execute. Prepares `sql`, a constant, into `statement` the first time: a commit of a few rows
+  // takes as long as parsing does.
+  absl::Status ExecutePrepared(absl::string_view sql, sqlite3_stmt*& statement);
+
   sqlite3* const handle_;
   std::function<void(int)> wal_hook_;
+  // Of Transaction. Null until they are needed.
+  sqlite3_stmt* begin_read_ = nullptr;
+  sqlite3_stmt* begin_write_ = nullptr;
+  sqlite3_stmt* commit_ = nullptr;
 };
 
 // A prepared statement. Bind, Step until it returns false, Reset; and so on.
