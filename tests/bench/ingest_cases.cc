@@ -46,13 +46,16 @@ Figure MeasureIngest(const BenchSettings& settings, int connections, int subscri
   Subscribers live(gateway->grpc(), subscribers, Subscribers::Start::kLatest,
                    static_cast<int64_t>(requests.size()));
   const absl::Duration cpu_before = CpuTime(gateway->pid());
+  const absl::Duration user_before = UserCpuTime(gateway->pid());
   const LoadResult load =
       RunLoad({.address = gateway->http(), .connections = connections}, requests);
   live.Wait();
-  const absl::Duration cpu = CpuTime(gateway->pid()) - cpu_before;
-  return PerSecond(
-      load, absl::StrFormat("%.1f us of CPU each, ", absl::ToDoubleMicroseconds(cpu) /
-                                                         static_cast<double>(requests.size())));
+  const auto each = [count = static_cast<double>(requests.size())](absl::Duration cpu) {
+    return absl::ToDoubleMicroseconds(cpu) / count;
+  };
+  return PerSecond(load, absl::StrFormat("%.2f us of CPU each, %.2f of them in user space, ",
+                                         each(CpuTime(gateway->pid()) - cpu_before),
+                                         each(UserCpuTime(gateway->pid()) - user_before)));
 }
 
 // Scrapes the gateway's metrics ten times a second while it lives, a hundred times as often as usual.

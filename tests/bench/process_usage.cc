@@ -13,18 +13,37 @@
 
 namespace hookgate {
 
-absl::Duration CpuTime(pid_t pid) {
+namespace {
+
+struct CpuTicks {
+  int64_t user = 0;
+  int64_t system = 0;
+};
+
+CpuTicks TicksOf(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
   const std::string stat((std::istreambuf_iterator<char>(file)), {});
   const std::vector<std::string> fields = absl::StrSplit(stat.substr(stat.rfind(')') + 2), ' ');
-  int64_t user = 0;
-  int64_t system = 0;
-  if (!absl::SimpleAtoi(fields.at(11), &user) || !absl::SimpleAtoi(fields.at(12), &system)) {
+  CpuTicks ticks;
+  if (!absl::SimpleAtoi(fields.at(11), &ticks.user) ||
+      !absl::SimpleAtoi(fields.at(12), &ticks.system)) {
     return {};
   }
-  return absl::Seconds(static_cast<double>(user + system) /
-                       static_cast<double>(sysconf(_SC_CLK_TCK)));
+  return ticks;
 }
+
+absl::Duration FromTicks(int64_t ticks) {
+  return absl::Seconds(static_cast<double>(ticks) / static_cast<double>(sysconf(_SC_CLK_TCK)));
+}
+
+}  // namespace
+
+absl::Duration CpuTime(pid_t pid) {
+  const CpuTicks ticks = TicksOf(pid);
+  return FromTicks(ticks.user + ticks.system);
+}
+
+absl::Duration UserCpuTime(pid_t pid) { return FromTicks(TicksOf(pid).user); }
 
 int64_t ResidentBytes(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/statm"));

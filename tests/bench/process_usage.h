@@ -12,6 +12,8 @@ namespace hookgate {
 
 // User and system time that the process has used.
 absl::Duration CpuTime(pid_t pid);
+// The part of it that is not the kernel's.
+absl::Duration UserCpuTime(pid_t pid);
 // Its resident memory.
 int64_t ResidentBytes(pid_t pid);
 
