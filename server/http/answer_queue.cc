@@ -31,7 +31,8 @@ void AnswerQueue::Deliver() {
     delivering_.swap(waiting_);
     scheduled_ = false;
   }
-  for (Answer& answer : delivering_) answer.recipient->TakeAnswer(answer.response);
+  for (const Answer& answer : delivering_) answer.recipient->TakeAnswer(answer.response);
+  for (const Answer& answer : delivering_) answer.recipient->GoOn();
   delivering_.clear();
 }
 

@@ -20,8 +20,10 @@ namespace hookgate {
 class AnswerRecipient {
  public:
   virtual ~AnswerRecipient() = default;
-  // Called on the thread that runs the executor.
+  // Both are called on the thread that runs the executor: TakeAnswer for all answers that come
+  // together, then GoOn for each of their recipients. So none waits for what another does next.
   virtual void TakeAnswer(const HttpResponse& response) = 0;
+  virtual void GoOn() {}
 };
 
 class AnswerQueue final : public WakeBatch::Target,

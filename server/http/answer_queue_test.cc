@@ -60,6 +60,29 @@ TEST(AnswerQueueTest, AnswersOfABatchWaitForItsEnd) {
   EXPECT_EQ(taken, (std::vector<std::string>{"1", "2"}));
 }
 
+// A recipient that goes on reads the next request. The answers behind its own once waited for that.
+TEST(AnswerQueueTest, RecipientsGoOnOnceAllAnswersOfABatchAreTaken) {
+  class Steps final : public AnswerRecipient {
+   public:
+    explicit Steps(std::vector<std::string>& steps) : steps_(steps) {}
+    void TakeAnswer(const HttpResponse& response) override { steps_.push_back(response.body); }
+    void GoOn() override { steps_.push_back("goes on"); }
+
+   private:
+    std::vector<std::string>& steps_;
+  };
+  boost::asio::io_context io;
+  const auto answers = std::make_shared<AnswerQueue>(io.get_executor());
+  std::vector<std::string> steps;
+  {
+    WakeBatch batch;
+    answers->Push(std::make_shared<Steps>(steps), Saying("1"));
+    answers->Push(std::make_shared<Steps>(steps), Saying("2"));
+  }
+  EXPECT_EQ(io.run(), 1u);
+  EXPECT_EQ(steps, (std::vector<std::string>{"1", "2", "goes on", "goes on"}));
+}
+
 // What another thread pushes meanwhile does not wait for that.
 TEST(AnswerQueueTest, AnswersOfOtherThreadsDoNotWaitForABatch) {
   boost::asio::io_context io;

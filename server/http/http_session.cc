@@ -194,6 +194,7 @@ void HttpSession::Connect(void (HttpSession::*next)()) {
     if (self->draining_ || !self->socket_.is_open()) return self->CloseNow();
     error_code ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (!self->stream_.has_tls()) self->socket_.non_blocking(true, ignored);
     self->share_.emplace(self->bodies_, self->origin_, self->weak_from_this());
     self->SetPhase(Phase::kConnecting, self->options_.header_timeout);
     if (!self->stream_.has_tls()) return (self.get()->*next)();
@@ -417,7 +418,11 @@ void HttpSession::Handle() {
 }
 
 void HttpSession::TakeAnswer(const HttpResponse& response) {
-  Answer(response, /*then_close=*/false);
+  answer_written_ = BeginAnswer(response, /*then_close=*/false);
+}
+
+void HttpSession::GoOn() {
+  if (std::exchange(answer_written_, false)) OnAnswered({});
 }
 
 void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
@@ -439,7 +444,11 @@ void HttpSession::FreeBody() {
 }
 
 void HttpSession::Answer(const HttpResponse& response, bool then_close) {
-  if (!socket_.is_open()) return;
+  if (BeginAnswer(response, then_close)) OnAnswered({});
+}
+
+bool HttpSession::BeginAnswer(const HttpResponse& response, bool then_close) {
+  if (!socket_.is_open()) return false;
   // HTTP/1.0 keeps connections only by an agreement that is not made here.
   const bool keep_alive = !then_close && !draining_ && !leaving_ && parser_.has_value() &&
                           parser_->get().version() >= 11 && parser_->get().keep_alive();
@@ -455,9 +464,15 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
   Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_, answer_);
   SetPhase(Phase::kAnswering,
            answer_accepts_ ? options_.write_timeout : LimitWhileDraining(options_.write_timeout));
+  // Most answers fit into the socket's buffer. Asio writes what does not, and finds out what fails.
+  size_t written = 0;
+  error_code ignored;
+  if (socket_.non_blocking()) written = socket_.write_some(asio::buffer(answer_), ignored);
+  if (written == answer_.size()) return true;
   asio::async_write(
-      stream_, asio::buffer(answer_),
+      stream_, asio::buffer(answer_) + written,
       [self = shared_from_this()](error_code error, size_t) { self->OnAnswered(error); });
+  return false;
 }
 
 void HttpSession::OnAnswered(error_code error) {

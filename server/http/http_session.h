@@ -86,6 +86,7 @@ class HttpSession final : public AnswerRecipient,
 
   // What the handler owed.
   void TakeAnswer(const HttpResponse& response) override;
+  void GoOn() override;
 
  private:
   using Parser = boost::beast::http::request_parser<CountedBody, Fields::allocator_type>;
@@ -116,8 +117,11 @@ class HttpSession final : public AnswerRecipient,
   // Because the server drains, or `otherwise`.
   void RefuseLate(HttpRefusal otherwise, absl::string_view detail);
   void FreeBody();
-  // Sends `response`; `then_close`: nothing more is read from this connection.
+  // Sends `response` and goes on; `then_close`: nothing more is read from this connection.
   void Answer(const HttpResponse& response, bool then_close);
+  // Begins to send `response`. Whether all of it has been written, so that OnAnswered is left to the
+  // caller; otherwise it follows by itself.
+  bool BeginAnswer(const HttpResponse& response, bool then_close);
   void OnAnswered(boost::system::error_code error);
   void Linger();
   void ReadAndDiscard();
@@ -157,7 +161,8 @@ class HttpSession final : public AnswerRecipient,
   bool answer_accepts_ = false;  // the answer that is being sent is a 2xx
   bool body_given_up_ = false;   // others need the memory of the body that is being read
   bool close_after_answer_ = false;
-  bool head_request_ = false;  // HEAD: the answer has no body
+  bool answer_written_ = false;  // OnAnswered is due for it
+  bool head_request_ = false;    // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
   // Of the fields of the head that is being read; a longer one takes the rest from the heap.
   std::array<std::byte, 1024> fields_room_;
