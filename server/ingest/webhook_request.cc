@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -34,8 +34,11 @@ bool ConsumePrefixIgnoreCase(absl::string_view& text, absl::string_view prefix) 
   return true;
 }
 
+// Values of one header; usually one.
+using Values = absl::InlinedVector<absl::string_view, 2>;
+
 // Entries are separated by blanks. One line is left where it is.
-absl::string_view List(const std::vector<absl::string_view>& lines, std::string& joined) {
+absl::string_view List(const Values& lines, std::string& joined) {
   if (lines.size() == 1) return lines.front();
   joined = absl::StrJoin(lines, " ");
   return joined;
@@ -100,8 +103,8 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string&
     // An empty value is there, too.
     slot = value.data() != nullptr ? value : absl::string_view("");
   };
-  std::vector<absl::string_view> webhook_signatures;
-  std::vector<absl::string_view> svix_signatures;
+  Values webhook_signatures;
+  Values svix_signatures;
   head.ForEachField([&](absl::string_view name, absl::string_view value) {
     const bool webhook = ConsumePrefixIgnoreCase(name, "webhook-");
     if (!webhook && !ConsumePrefixIgnoreCase(name, "svix-")) return;
@@ -137,7 +140,7 @@ bool IsIdHeader(absl::string_view name) {
 SenderTrace SenderTraceOf(const HttpHead& head) {
   absl::string_view trace_parent;
   int trace_parents = 0;
-  std::vector<absl::string_view> trace_states;
+  Values trace_states;
   head.ForEachField([&](absl::string_view name, absl::string_view value) {
     if (absl::EqualsIgnoreCase(name, "traceparent")) {
       trace_parent = value;

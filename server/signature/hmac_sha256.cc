@@ -83,15 +83,15 @@ class HmacSha256Key::Contexts {
 
 HmacSha256Key::HmacSha256Key(absl::string_view key) : contexts_(std::make_shared<Contexts>(key)) {}
 
-std::string HmacSha256Key::Digest(std::initializer_list<absl::string_view> parts) const {
+HmacSha256Key::DigestBytes HmacSha256Key::Digest(
+    std::initializer_list<absl::string_view> parts) const {
   MacContext context = contexts_->Take();
   for (const absl::string_view part : parts) {
     if (EVP_MAC_update(context.get(), Bytes(part), part.size()) != 1) DieOfOpenSsl();
   }
-  std::string digest(kDigestBytes, '\0');
+  DigestBytes digest;
   size_t size = 0;
-  if (EVP_MAC_final(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                    digest.size()) != 1 ||
+  if (EVP_MAC_final(context.get(), digest.data(), &size, digest.size()) != 1 ||
       size != kDigestBytes) {
     DieOfOpenSsl();
   }

@@ -2,10 +2,10 @@
 #ifndef HOOKGATE_SERVER_SIGNATURE_HMAC_SHA256_H_
 #define HOOKGATE_SERVER_SIGNATURE_HMAC_SHA256_H_
 
+#include <array>
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
-#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -16,11 +16,12 @@ namespace hookgate {
 class HmacSha256Key {
  public:
   static constexpr size_t kDigestBytes = 32;
+  using DigestBytes = std::array<unsigned char, kDigestBytes>;
 
   explicit HmacSha256Key(absl::string_view key);
 
   // Over the concatenation of `parts`, without joining them in memory.
-  std::string Digest(std::initializer_list<absl::string_view> parts) const;
+  DigestBytes Digest(std::initializer_list<absl::string_view> parts) const;
 
  private:
   class Contexts;

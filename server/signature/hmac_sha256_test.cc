@@ -13,7 +13,8 @@ namespace hookgate {
 namespace {
 
 std::string HexDigest(const HmacSha256Key& key, std::initializer_list<absl::string_view> parts) {
-  return absl::BytesToHexString(key.Digest(parts));
+  const HmacSha256Key::DigestBytes digest = key.Digest(parts);
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 // RFC 4231, section 4.

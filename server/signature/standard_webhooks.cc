@@ -1,14 +1,17 @@
 #include "server/signature/standard_webhooks.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -103,10 +106,13 @@ absl::Status CheckWindow(absl::Time webhook_time, absl::Time now, absl::Duration
   return absl::OkStatus();
 }
 
-// The base64 texts of the entries, by tag.
+// The base64 texts of entries with one tag. Usually one.
+using EntryTexts = absl::InlinedVector<absl::string_view, 2>;
+
+// The same, by tag.
 struct SignatureEntries {
-  std::vector<absl::string_view> v1;
-  std::vector<absl::string_view> v1a;
+  EntryTexts v1;
+  EntryTexts v1a;
   size_t others = 0;
 };
 
@@ -150,24 +156,36 @@ struct SignedParts {
 };
 
 // The base64 text of an entry that matches.
-std::string ExpectedSignature(const HmacSha256Key& key, const SignedParts& parts) {
-  return absl::Base64Escape(key.Digest({parts.id, ".", parts.timestamp, ".", parts.body}));
-}
+class ExpectedSignature {
+ public:
+  ExpectedSignature(const HmacSha256Key& key, const SignedParts& parts) {
+    const HmacSha256Key::DigestBytes digest =
+        key.Digest({parts.id, ".", parts.timestamp, ".", parts.body});
+    EVP_EncodeBlock(text_.data(), digest.data(), static_cast<int>(digest.size()));
+  }
+
+  absl::string_view text() const {
+    return {reinterpret_cast<const char*>(text_.data()), text_.size() - 1};
+  }
+
+ private:
+  // Four characters for each three bytes that have begun, and what ends a C string.
+  std::array<unsigned char, (HmacSha256Key::kDigestBytes + 2) / 3 * 4 + 1> text_;
+};
 
 // No early end: how long this takes must not tell which entry matched.
-bool MatchesSharedSecret(const HmacSha256Key& key, const std::vector<absl::string_view>& v1,
-                         const SignedParts& parts) {
-  const std::string expected = ExpectedSignature(key, parts);
+bool MatchesSharedSecret(const HmacSha256Key& key, const EntryTexts& v1, const SignedParts& parts) {
+  const ExpectedSignature expected(key, parts);
   bool matches = false;
   for (absl::string_view entry : v1) {
-    const bool equal = EqualInConstantTime(entry, expected);
+    const bool equal = EqualInConstantTime(entry, expected.text());
     matches = matches || equal;
   }
   return matches;
 }
 
 // All of it is public, so this may end as soon as it knows.
-bool MatchesPublicKey(const Ed25519PublicKey& key, const std::vector<absl::string_view>& v1a,
+bool MatchesPublicKey(const Ed25519PublicKey& key, const EntryTexts& v1a,
                       const SignedParts& parts) {
   if (v1a.empty()) return false;
   // Ed25519 goes over the message twice, so OpenSSL wants it whole.
@@ -257,11 +275,10 @@ absl::StatusOr<Secret> Secret::FromRawText(absl::string_view name, absl::string_
 
 uint16_t Secret::Tag(absl::string_view salt) const {
   const HmacSha256Key hash(salt);
-  const std::string digest = public_key_.has_value()
-                                 ? hash.Digest({"hookgate.secret_tag v1a ", public_key_->bytes()})
-                                 : hash.Digest({"hookgate.secret_tag v1 ", key_});
-  return static_cast<uint16_t>(static_cast<uint8_t>(digest[0]) << 8 |
-                               static_cast<uint8_t>(digest[1]));
+  const HmacSha256Key::DigestBytes digest =
+      public_key_.has_value() ? hash.Digest({"hookgate.secret_tag v1a ", public_key_->bytes()})
+                              : hash.Digest({"hookgate.secret_tag v1 ", key_});
+  return static_cast<uint16_t>(digest[0] << 8 | digest[1]);
 }
 
 Secret::Secret(std::string name, std::string key)
@@ -281,7 +298,7 @@ absl::StatusOr<VerifiedWebhook> Verify(const SignedHeaders& headers, absl::strin
 
   // No early end: how long this takes must not tell which secret matched.
   const SignedParts parts = {.id = headers.id, .timestamp = headers.timestamp, .body = body};
-  std::vector<size_t> matching;
+  SecretIndices matching;
   for (size_t i = 0; i < secrets.size(); ++i) {
     const Ed25519PublicKey* public_key = secrets[i].public_key();
     const bool matches = public_key != nullptr
@@ -300,7 +317,7 @@ std::string Sign(const Secret& secret, absl::string_view id, absl::string_view t
     std::abort();
   }
   const SignedParts parts = {.id = id, .timestamp = timestamp, .body = body};
-  return absl::StrCat(kV1Tag, ExpectedSignature(secret.hmac_key(), parts));
+  return absl::StrCat(kV1Tag, ExpectedSignature(secret.hmac_key(), parts).text());
 }
 
 }  // namespace hookgate

@@ -11,8 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -79,11 +79,14 @@ class Secret {
   absl::optional<Ed25519PublicKey> public_key_;
 };
 
+// Which of several secrets; few.
+using SecretIndices = absl::InlinedVector<size_t, 2>;
+
 struct VerifiedWebhook {
   absl::Time webhook_time;  // of this attempt, from the timestamp header
   // Which of the secrets had signed, ascending; at least one. A sender that rotates may sign with
   // two.
-  std::vector<size_t> secret_indices;
+  SecretIndices secret_indices;
 };
 
 // Accepts the request if any "v1" entry of `headers.signature` matches any shared secret of

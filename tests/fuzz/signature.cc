@@ -90,7 +90,7 @@ void CheckSigned(SignedHeaders headers, const std::string& body, absl::string_vi
            body);
     return;
   }
-  Expect(verified->secret_indices == std::vector<size_t>{0}, "by the secret that signed", body);
+  Expect(verified->secret_indices == SecretIndices{0}, "by the secret that signed", body);
   Expect(absl::AbsDuration(verified->webhook_time - absl::FromUnixSeconds(kNow)) <=
              absl::Seconds(kToleranceSeconds),
          "a time within the tolerance", headers.timestamp);
