@@ -32,6 +32,15 @@ absl::Status NoEvent(absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason::kInvalidEvent, message);
 }
 
+// What the parts of a usual event take together. Larger ones get more.
+constexpr size_t kEventBytes = 2048;
+
+std::unique_ptr<google::protobuf::Arena> MakeArena() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = kEventBytes;
+  return std::make_unique<google::protobuf::Arena>(options);
+}
+
 // The text member `name` of `object`, or null if it is missing or no text.
 const json::string* FindText(const json::object& object, json::string_view name) {
   const json::value* member = object.if_contains(name);
@@ -59,6 +68,13 @@ absl::Status DecodeKnown(const EventType& type, const json::object& body, Event&
     }
   }
   return absl::OkStatus();
+}
+
+// When `event`, whose payload is of `type`, happened.
+absl::optional<absl::Time> CreateTimeOf(const EventType& type, const Event& event) {
+  if (type.created_at == nullptr) return absl::nullopt;
+  const google::protobuf::Message& payload = event.GetReflection()->GetMessage(event, type.arm);
+  return absl::FromUnixSeconds(payload.GetReflection()->GetInt64(payload, type.created_at));
 }
 
 // data.id of `object` if it is a text and can be a key, otherwise "".
@@ -100,6 +116,10 @@ absl::StatusOr<const json::object*> ParseObject(absl::string_view body, json::va
 
 }  // namespace
 
+DecodedEvent::DecodedEvent()
+    : memory(MakeArena()),
+      event(*google::protobuf::Arena::CreateMessage<hookgate::v1::Event>(memory.get())) {}
+
 absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   unsigned char memory[kDocumentBytes];
   json::monotonic_resource resource(memory, sizeof(memory));
@@ -123,7 +143,11 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
     return decoded;
   }
   RETURN_IF_ERROR(DecodeKnown(*type, *object, event));
-  if (event.subject().size() > kMaxKeyBytes) SetUnrecognized(body, "", event);
+  if (event.subject().size() > kMaxKeyBytes) {
+    SetUnrecognized(body, "", event);
+  } else {
+    decoded.create_time = CreateTimeOf(*type, event);
+  }
   return decoded;
 }
 
@@ -138,6 +162,7 @@ absl::StatusOr<DecodedEvent> DecodeBuiltInEvent(absl::string_view body) {
   decoded.failure = type->failure;
   decoded.event.set_type(name);
   RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded.event));
+  decoded.create_time = CreateTimeOf(*type, decoded.event);
   return decoded;
 }
 

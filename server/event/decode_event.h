@@ -7,10 +7,14 @@
 #ifndef HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
 #define HOOKGATE_SERVER_EVENT_DECODE_EVENT_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "google/protobuf/arena.h"
 #include "hookgate/v1/event.pb.h"
 
 namespace hookgate {
@@ -19,9 +23,17 @@ namespace hookgate {
 // variables and the log's indexes are not made for it.
 inline constexpr size_t kMaxKeyBytes = 1024;
 
+// Moved from, it holds nothing.
 struct DecodedEvent {
+  DecodedEvent();
+
+  // Of `event`, which consists of some twenty small parts.
+  std::unique_ptr<google::protobuf::Arena> memory;
   // `type`, `subject` and `payload` are set; the rest of the envelope is the caller's.
-  hookgate::v1::Event event;
+  hookgate::v1::Event& event;
+  // When it happened, as the payload's `created_at` says; nullopt: its type has none, or is not
+  // known.
+  absl::optional<absl::Time> create_time;
   // By the schema for a type that it holds for this body, by HasNameOfFailure for another one.
   bool failure = false;
   std::string event_id;  // the body's member `id`, as event_id.h says

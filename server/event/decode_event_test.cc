@@ -59,6 +59,7 @@ TEST(DecodeEventTest, BatchFailedIsTyped) {
   const auto& batch_failed = decoded.event.batch_failed();
   EXPECT_EQ(batch_failed.id(), "evt_1");
   EXPECT_EQ(batch_failed.created_at(), 1750861210);
+  EXPECT_EQ(decoded.create_time, absl::FromUnixSeconds(1750861210));
   EXPECT_EQ(batch_failed.data().id(), "batch_1");
   EXPECT_EQ(batch_failed.type(), "batch.failed");
   EXPECT_EQ(batch_failed.object(), "event");
@@ -300,9 +301,11 @@ TEST(DecodeEventTest, BodyThatIsNoObjectIsNoEvent) {
 
 TEST(DecodeEventTest, UnknownTypeKeepsTheWholeBody) {
   const std::string body =
-      "\xef\xbb\xbf {\"type\": \"thing.happened\", \"data\": {\"id\": \"t_1\"}}\n";
+      "\xef\xbb\xbf {\"type\": \"thing.happened\", \"created_at\": 1, \"data\": {\"id\": "
+      "\"t_1\"}}\n";
   const DecodedEvent decoded = DecodeEvent(body).value();
   EXPECT_FALSE(decoded.failure);
+  EXPECT_EQ(decoded.create_time, absl::nullopt);
   EXPECT_EQ(decoded.event.type(), "thing.happened");
   EXPECT_EQ(decoded.event.subject(), "t_1");
   ASSERT_TRUE(decoded.event.has_unrecognized());
@@ -328,6 +331,7 @@ TEST(DecodeEventTest, TypeOrSubjectBeyond1KiBIsNoKey) {
   EXPECT_EQ(decoded.event.unrecognized().type(), "batch.failed");
   EXPECT_EQ(decoded.event.unrecognized().subject(), "");
   EXPECT_EQ(decoded.event.unrecognized().raw_json(), known);
+  EXPECT_EQ(decoded.create_time, absl::nullopt);
   // Counted as the text is, not as it is written.
   EXPECT_TRUE(
       Decode(With("batch_1", absl::StrCat(longest.substr(1), "\\u0073"))).has_batch_failed());

@@ -54,6 +54,13 @@ absl::Status FindSubject(const Descriptor& message, FieldPath& outer, FieldPath&
   return absl::OkStatus();
 }
 
+const FieldDescriptor* FindCreatedAt(const Descriptor& message) {
+  const FieldDescriptor* const field = message.FindFieldByName("created_at");
+  const bool is_time = field != nullptr && !field->is_repeated() &&
+                       field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+  return is_time ? field : nullptr;
+}
+
 absl::StatusOr<EventType> ReadEventType(const FieldDescriptor& arm, const FieldDescriptor& type) {
   const Descriptor& message = *arm.message_type();
   ASSIGN_OR_RETURN(MessageDecoder decoder, MessageDecoder::For(message));
@@ -68,6 +75,7 @@ absl::StatusOr<EventType> ReadEventType(const FieldDescriptor& arm, const FieldD
       .failure = message.options().GetExtension(hookgate::schema::v1::event).failure(),
       .built_in = message.options().GetExtension(hookgate::schema::v1::event).built_in(),
       .subject_path = {},
+      .created_at = FindCreatedAt(message),
       .decoder = std::move(decoder),
   };
   FieldPath outer;

@@ -24,6 +24,8 @@ struct EventType {
   // The fields that lead from `message` to the one marked as the subject, which is a string:
   // {data, id}. Empty if none is marked.
   std::vector<const google::protobuf::FieldDescriptor*> subject_path;
+  // The field `created_at` of `message`, Unix seconds; null if it has none that is an int64.
+  const google::protobuf::FieldDescriptor* created_at = nullptr;
   MessageDecoder decoder;  // of `message`
 };
 

@@ -4,9 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/descriptor.h"
-#include "google/protobuf/message.h"
-#include "hookgate/v1/event.pb.h"
 #include "server/base/logging.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -72,23 +69,6 @@ absl::string_view FieldPathOf(const absl::Status& error) {
   return is_path ? path : "";
 }
 
-// When an event happened, as the member `created_at` of its payload says; nullopt: its type has
-// none, or is not known.
-absl::optional<absl::Time> CreateTimeOf(const hookgate::v1::Event& event) {
-  const google::protobuf::Reflection& reflection = *event.GetReflection();
-  const google::protobuf::FieldDescriptor* const arm =
-      reflection.GetOneofFieldDescriptor(event, event.GetDescriptor()->oneof_decl(0));
-  if (arm == nullptr) return absl::nullopt;
-  const google::protobuf::Message& payload = reflection.GetMessage(event, arm);
-  const google::protobuf::FieldDescriptor* const created =
-      payload.GetDescriptor()->FindFieldByName("created_at");
-  if (created == nullptr || created->is_repeated() ||
-      created->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_INT64) {
-    return absl::nullopt;
-  }
-  return absl::FromUnixSeconds(payload.GetReflection()->GetInt64(payload, created));
-}
-
 // The log keeps microseconds; what is written into the envelope must be the same time.
 absl::Time WholeMicroseconds(absl::Time time) {
   return absl::FromUnixMicros(absl::ToUnixMicros(time));
@@ -99,9 +79,16 @@ absl::Time WholeMicroseconds(absl::Time time) {
 struct WebhookHandler::IncomingWebhook {
   std::shared_ptr<Source> source;
   WebhookOrigin origin;
-  Origin from;
+  Origin from;  // complete once Named() has been called
   bool verified = false;
-  DecodedEvent decoded;
+
+  // The last thing that is done with it: `from`, with the names that `origin` has by now.
+  Origin Named() && {
+    from.source = std::move(origin.source);
+    from.webhook_id = std::move(origin.webhook_id);
+    from.trace_parent = std::move(origin.trace.trace_parent);
+    return std::move(from);
+  }
 };
 
 WebhookHandler::WebhookHandler(const SourceRegistry& sources, EventSink& log,
@@ -191,14 +178,11 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
   webhook.origin.receive_time = WholeMicroseconds(receive_time);
   webhook.from = OriginOf(head);
   const absl::Status admitted = Admit(head, body, webhook);
-  webhook.from.source = webhook.origin.source;
-  webhook.from.webhook_id = webhook.origin.webhook_id;
-  webhook.from.trace_id = std::string(TraceIdOf(webhook.origin.trace.trace_parent));
   if (webhook.source != nullptr) webhook.from.metrics = webhook.source->metrics();
   webhook.from.metrics->NoteBody(body.size());
   if (!admitted.ok()) {
-    std::move(respond)(AnswerError(webhook.from, admitted, head,
-                                   webhook.verified ? sender_lines_ : stranger_lines_));
+    LogLimiter& lines = webhook.verified ? sender_lines_ : stranger_lines_;
+    std::move(respond)(AnswerError(std::move(webhook).Named(), admitted, head, lines));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
@@ -207,8 +191,7 @@ void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time r
                std::move(respond));
     return;
   }
-  webhook.decoded = *std::move(decoded);
-  Append(std::move(webhook), std::move(body), std::move(respond));
+  Append(std::move(webhook), *std::move(decoded), std::move(body), std::move(respond));
 }
 
 // The rate limit comes after the signature, so that nobody else can use it up.
@@ -253,20 +236,22 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   return absl::OkStatus();
 }
 
-void WebhookHandler::Append(IncomingWebhook webhook, std::string body, Respond respond) {
+void WebhookHandler::Append(IncomingWebhook webhook, DecodedEvent decoded, std::string body,
+                            Respond respond) {
   absl::optional<absl::Duration> delay;
-  if (const auto created = CreateTimeOf(webhook.decoded.event); created.has_value()) {
-    delay = webhook.origin.receive_time - *created;
+  if (decoded.create_time.has_value()) {
+    delay = webhook.origin.receive_time - *decoded.create_time;
   }
   std::unique_ptr<StoredEvent> event =
-      ComposeEvent(std::move(webhook.decoded), webhook.origin, std::move(body));
-  log_.Append(
-      std::move(event), [this, delay, from = std::move(webhook.from), respond = std::move(respond)](
-                            const absl::StatusOr<AppendResult>& result) mutable {
-        const bool stored = result.ok() && result->outcome == AppendResult::Outcome::kStored;
-        if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
-        std::move(respond)(AnswerAppend(from, result));
-      });
+      ComposeEvent(std::move(decoded), webhook.origin, std::move(body));
+  log_.Append(std::move(event),
+              [this, delay, from = std::move(webhook).Named(),
+               respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
+                const bool stored =
+                    result.ok() && result->outcome == AppendResult::Outcome::kStored;
+                if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
+                std::move(respond)(AnswerAppend(from, result));
+              });
 }
 
 HttpResponse WebhookHandler::Answered(const Origin& origin, WebhookResult result,
@@ -280,7 +265,7 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
   if (!result.ok()) return AnswerNotStored(origin, result.status());
   // A repeat belongs to the trace of the event that is stored.
   const absl::string_view trace_id = result->outcome == AppendResult::Outcome::kStored
-                                         ? absl::string_view(origin.trace_id)
+                                         ? TraceIdOf(origin.trace_parent)
                                          : TraceIdOf(result->trace_parent);
   const auto log_arrival = [&](absl::string_view what) {
     Log(Severity::kDebug, what,
@@ -332,7 +317,7 @@ void WebhookHandler::Quarantine(IncomingWebhook webhook, const absl::Status& err
   kept->raw_body = std::move(body);
   kept->trace = SerializeTrace(webhook.origin.trace);
   log_.Quarantine(
-      std::move(kept), [this, error, from = std::move(webhook.from),
+      std::move(kept), [this, error, from = std::move(webhook).Named(),
                         respond = std::move(respond)](const absl::Status& stored) mutable {
         if (!stored.ok()) {
           std::move(respond)(AnswerNotStored(from, stored));

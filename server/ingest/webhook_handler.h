@@ -18,6 +18,7 @@
 #include "absl/types/optional.h"
 #include "common/clock.h"
 #include "server/base/log_limiter.h"
+#include "server/event/decode_event.h"
 #include "server/eventlog/event_log.h"
 #include "server/http/http_handler.h"
 #include "server/ingest/network.h"
@@ -61,7 +62,8 @@ class WebhookHandler final : public HttpHandler {
     std::string webhook_id;  // "" if it is not known, or not well-formed
     std::string peer;        // the other end of the connection
     std::string client;      // whom a trusted proxy names; otherwise as `peer`
-    std::string trace_id;    // of the event that may become of it; "" if none was made yet
+    // Of the event that may become of it; "" if none was made yet.
+    std::string trace_parent;
     // Those of all requests without a source, if it has none.
     std::shared_ptr<SourceMetrics> metrics;
   };
@@ -72,7 +74,7 @@ class WebhookHandler final : public HttpHandler {
   // Counts the answer of a request that was not refused.
   static HttpResponse Answered(const Origin& origin, WebhookResult result, HttpResponse response);
   absl::Status Admit(const HttpHead& head, const std::string& body, IncomingWebhook& webhook);
-  void Append(IncomingWebhook webhook, std::string body, Respond respond);
+  void Append(IncomingWebhook webhook, DecodedEvent decoded, std::string body, Respond respond);
   void Quarantine(IncomingWebhook webhook, const absl::Status& error, std::string body,
                   Respond respond);
   HttpResponse AnswerAppend(const Origin& origin, const absl::StatusOr<AppendResult>& result);
