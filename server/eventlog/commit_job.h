@@ -57,6 +57,9 @@ class CommitJob {
   virtual int64_t bytes() const = 0;
   // About how many rows it writes; 0: none, it only has a group committed.
   virtual int64_t rows() const { return 1; }
+  // Whether Write, as it stands, reads or changes rows of events: then those of the jobs before it
+  // are written first (EventInserts).
+  virtual bool uses_events() const { return true; }
   // Writer thread, within the transaction. An error fails the whole group.
   virtual absl::Status Write(CommitStatements& statements, CommitState& state) = 0;
   // Once: OK when what Write did is durable.

@@ -9,11 +9,6 @@
 namespace hookgate {
 namespace {
 
-constexpr char kInsertEvent[] = R"sql(
-INSERT INTO events (sequence, source, webhook_id, type, subject, failure, receive_time_us,
-                    envelope, raw_body, secrets)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10))sql";
-
 constexpr char kGetWebhook[] =
     "SELECT source, webhook_id, raw_body, envelope FROM events WHERE sequence = ?1";
 
@@ -73,7 +68,7 @@ constexpr char kSetTail[] =
 absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
     Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
     ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica) {
-  ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
+  ASSIGN_OR_RETURN(EventInserts new_events, EventInserts::Prepare(database));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
   ASSIGN_OR_RETURN(Statement oldest_events, database.Prepare(kOldestEvents));
@@ -107,7 +102,7 @@ absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
                        .repeats = repeats,
                        .receive_times = receive_times,
                        .stretch = stretch,
-                       .insert_event = std::move(insert_event),
+                       .new_events = std::move(new_events),
                        .get_webhook = std::move(get_webhook),
                        .webhook_page = std::move(webhook_page),
                        .oldest_events = std::move(oldest_events),

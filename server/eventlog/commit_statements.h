@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
+#include "server/eventlog/event_inserts.h"
 #include "server/eventlog/event_log_history.h"
 #include "server/eventlog/history_statements.h"
 #include "server/eventlog/receive_times.h"
@@ -42,7 +43,7 @@ struct CommitStatements {
   ReceiveTimes& receive_times;
   Stretch stretch;  // what the writer appends; of a replica, since it leads
 
-  Statement insert_event;
+  EventInserts new_events;
   Statement get_webhook;
   Statement webhook_page;
   Statement oldest_events;

@@ -214,6 +214,9 @@ std::vector<std::unique_ptr<CommitJob>> CommitThread::TakeGroup() {
 // finding the event.
 void CommitThread::Process(std::vector<std::unique_ptr<CommitJob>> group) {
   CommitState state;
+  state.appended.reserve(group.size());
+  state.webhooks.reserve(group.size());
+  state.texts.reserve(2 * group.size());
   state.position = Position();
   state.last_touch = LastTouch();
   if (gate_ != nullptr) AnswerThoseNotAdmitted(group);
@@ -311,7 +314,11 @@ absl::Status CommitThread::WriteGroup(Group& group, CommitState& state) {
 
 absl::Status CommitThread::WriteRows(Group& group, CommitState& state, bool writes_repeats) {
   const int64_t changes_before = database_->total_changes();
-  for (auto& job : group) RETURN_IF_ERROR(job->Write(*statements_, state));
+  for (auto& job : group) {
+    if (job->uses_events()) RETURN_IF_ERROR(statements_->new_events.Flush());
+    RETURN_IF_ERROR(job->Write(*statements_, state));
+  }
+  RETURN_IF_ERROR(statements_->new_events.Flush());
   RETURN_IF_ERROR(statements_->webhooks.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(statements_->texts.Write(*database_, state.position.earliest));
   RETURN_IF_ERROR(
@@ -389,6 +396,7 @@ absl::Status CommitThread::NoteOutcome(const absl::Status& outcome, CommitState&
     statements_->receive_times.Committed();
     for (auto& committed : state.on_commit) std::move(committed)();
   } else {
+    statements_->new_events.Clear();
     statements_->webhooks.RolledBack();
     statements_->texts.RolledBack();
     statements_->repeats.RolledBack();

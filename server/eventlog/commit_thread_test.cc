@@ -194,6 +194,47 @@ TEST(CommitThreadTest, StatusAloneTellsNothingOfTheDisk) {
   EXPECT_TRUE(writer->Health().ok());
 }
 
+// The rows of a group are written many at once, behind what looks for repeats.
+TEST(CommitThreadTest, RepeatsWithinAGroupAreFoundBeforeTheirRowsAreWritten) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/repeats_", getpid(), ".db");
+  auto database = *Database::Open(path, Database::Mode::kCreate);
+  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
+  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
+  RepeatCounts repeats;
+  auto times = *ReceiveTimes::Open(*database, {}, true);
+  auto checkpointer =
+      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  std::vector<std::string> answered;
+  absl::Notification first_writes, first_may_write;
+  {
+    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
+                                       {*webhooks, *texts, repeats, *times}, {}, nullptr);
+    writer->Submit(
+        std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
+    first_writes.WaitForNotification();
+    for (const char* const id_and_body : {"a 1", "b 1", "a 1", "b 2", "c 1"}) {
+      auto event = std::make_unique<StoredEvent>();
+      event->source = "s";
+      event->webhook_id = std::string(id_and_body, 1);
+      event->raw_body = std::string(id_and_body + 2);
+      writer->Submit(MakeAppendJob(
+          std::move(event), [&answered, id_and_body](absl::StatusOr<AppendResult> result) {
+            answered.push_back(absl::StrCat(id_and_body, ": ", static_cast<int>(result->outcome),
+                                            " at ", result->sequence));
+          }));
+    }
+    // In the same group: it sees the rows.
+    writer->Submit(MakeTrimJob({.settled = 2, .unsettled = 2}, {.max_events = 9, .max_bytes = 1000},
+                               [&answered](absl::StatusOr<int64_t> removed) {
+                                 answered.push_back(absl::StrCat("removed ", *removed));
+                               }));
+    first_may_write.Notify();
+  }
+  EXPECT_THAT(answered, testing::ElementsAre("first", "a 1: 0 at 1", "b 1: 0 at 2", "a 1: 1 at 1",
+                                             "b 2: 2 at 2", "c 1: 0 at 3", "removed 2"));
+}
+
 // With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
 // second.
 TEST(CommitThreadTest, WhatGivesWayLeavesRoomInEachGroup) {

@@ -22,6 +22,8 @@ class AppendJob final : public CommitJob {
   }
 
   bool may_stay_unknown() const override { return true; }
+  // It finds those of its own group in memory.
+  bool uses_events() const override { return false; }
 
   absl::Status Write(CommitStatements& statements, CommitState& state) override {
     ASSIGN_OR_RETURN(const bool found, FindFirst(statements, state));
@@ -35,18 +37,6 @@ class AppendJob final : public CommitJob {
     StoredEvent& event = *event_;
     event.sequence = state.position.head + 1;
     if (event.sequence == statements.stretch.first) RETURN_IF_ERROR(statements.BeginStretch());
-    Statement& insert = statements.insert_event;
-    insert.BindInt(1, event.sequence);
-    insert.BindText(2, event.source);
-    insert.BindText(3, event.webhook_id);
-    insert.BindText(4, event.type);
-    insert.BindText(5, event.subject);
-    insert.BindInt(6, event.failure ? 1 : 0);
-    insert.BindInt(7, absl::ToUnixMicros(event.receive_time));
-    insert.BindBlob(8, event.envelope);
-    insert.BindBlob(9, event.raw_body);
-    insert.BindText(10, event.secrets);
-    RETURN_IF_ERROR(insert.Run());
     result_ = {AppendResult::Outcome::kStored, event.sequence};
     if (event.is_webhook) ++state.outcomes.stored;
     state.position.head = event.sequence;
@@ -55,7 +45,7 @@ class AppendJob final : public CommitJob {
       state.texts.push_back({texts_.hashes[i], event.sequence});
     }
     state.appended.push_back(std::move(event_));
-    return absl::OkStatus();
+    return statements.new_events.Add(state.appended.back());
   }
 
   void Answer(const absl::Status& status) override {
@@ -71,7 +61,7 @@ class AppendJob final : public CommitJob {
       candidates.insert(candidates.end(), group->second.begin(), group->second.end());
     }
     for (const Sequence candidate : candidates) {
-      ASSIGN_OR_RETURN(const bool is_first, IsFirst(statements, candidate));
+      ASSIGN_OR_RETURN(const bool is_first, IsFirst(statements, state, candidate));
       if (is_first) return true;
     }
     return false;
@@ -89,18 +79,38 @@ class AppendJob final : public CommitJob {
     return upsert.Run();
   }
 
-  // The body itself is compared: it is stored, and says more than a hash of it would.
-  absl::StatusOr<bool> IsFirst(CommitStatements& statements, Sequence candidate) {
+  absl::StatusOr<bool> IsFirst(CommitStatements& statements, const CommitState& state,
+                               Sequence candidate) {
+    if (!state.appended.empty() && candidate >= state.appended.front()->sequence) {
+      if (candidate < state.position.earliest) return false;
+      const auto place = static_cast<size_t>(candidate - state.appended.front()->sequence);
+      const StoredEvent& first = *state.appended[place];
+      return IsFirst(candidate, {first.source, first.webhook_id, first.raw_body, first.envelope});
+    }
     Statement& get = statements.get_webhook;
     StatementScope scope(get);
     get.BindInt(1, candidate);
     ASSIGN_OR_RETURN(const bool there, get.Step());
-    if (!there || get.ColumnText(0) != event_->source || get.ColumnText(1) != event_->webhook_id) {
+    return there && IsFirst(candidate, {get.ColumnText(0), get.ColumnText(1), get.ColumnBlob(2),
+                                        get.ColumnBlob(3)});
+  }
+
+  // What is there of an event: in the database, or in the group before it is there.
+  struct Candidate {
+    absl::string_view source;
+    absl::string_view webhook_id;
+    absl::string_view raw_body;
+    absl::string_view envelope;
+  };
+
+  // The body itself is compared: it is stored, and says more than a hash of it would.
+  bool IsFirst(Sequence sequence, const Candidate& candidate) {
+    if (candidate.source != event_->source || candidate.webhook_id != event_->webhook_id) {
       return false;
     }
-    const bool same = get.ColumnBlob(2) == event_->raw_body;
+    const bool same = candidate.raw_body == event_->raw_body;
     result_ = {same ? AppendResult::Outcome::kDuplicate : AppendResult::Outcome::kConflict,
-               candidate, TraceParentOf(get.ColumnBlob(3))};
+               sequence, TraceParentOf(candidate.envelope)};
     return true;
   }
 

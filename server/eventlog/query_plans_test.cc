@@ -290,7 +290,7 @@ TEST_F(QueryPlansTest, NoStatementWalksThroughATableThatGrows) {
 // Were nothing found, nothing could fail.
 TEST_F(QueryPlansTest, StatementsOfEveryPartAreSeen) {
   for (const char* const part :
-       {"INSERT INTO events", "DELETE FROM events", "INSERT INTO webhook_pages",
+       {"INTO events (sequence", "DELETE FROM events", "INSERT INTO webhook_pages",
         "DELETE FROM webhook_pages", "FROM webhook_pages WHERE id",
         "INDEXED BY other_events_by_time", "INDEXED BY failures_by_time", "MAX(sequence)",
         "FROM quarantine WHERE id < ", "INSERT INTO quarantine", "INTO unsettled_events",

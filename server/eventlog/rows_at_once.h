@@ -12,11 +12,11 @@ namespace hookgate {
 // Rows of such a statement. Twice as many would save little more.
 constexpr size_t kRowsAtOnce = 16;
 
-// What stands behind VALUES: "(?1, ?2), (?3, ?4)" and so on, for kRowsAtOnce rows.
-inline std::string ValuesOfRowsAtOnce(int columns) {
+// What stands behind VALUES: "(?1, ?2), (?3, ?4)" and so on.
+inline std::string ValuesOfRows(size_t rows, int columns) {
   std::string values;
   int parameter = 0;
-  for (size_t row = 0; row < kRowsAtOnce; ++row) {
+  for (size_t row = 0; row < rows; ++row) {
     absl::StrAppend(&values, row == 0 ? "" : ", ");
     for (int column = 0; column < columns; ++column) {
       absl::StrAppend(&values, column == 0 ? "(?" : ", ?", ++parameter);
@@ -25,6 +25,9 @@ inline std::string ValuesOfRowsAtOnce(int columns) {
   }
   return values;
 }
+
+// The same for kRowsAtOnce rows.
+inline std::string ValuesOfRowsAtOnce(int columns) { return ValuesOfRows(kRowsAtOnce, columns); }
 
 }  // namespace hookgate
 
