@@ -102,9 +102,7 @@ class AdminHandler::ScrapeUnderWay final : public AnswerWatch {
       : scrapes_(std::move(scrapes)), place_(place) {}
   ~ScrapeUnderWay() override { scrapes_->Leave(place_); }
 
-  void OnBegin(std::function<void()> close) override {
-    scrapes_->SetClose(place_, std::move(close));
-  }
+  void OnBegin(Closer closer) override { scrapes_->SetClose(place_, closer()); }
   void OnWritten(absl::Duration) override {}
 
  private:
@@ -169,7 +167,7 @@ HttpResponse AdminHandler::Scrape(const HttpHead& head) {
   auto under_way = std::make_shared<ScrapeUnderWay>(scrapes_, *place);
   const MetricFormat format = FormatFor(FieldOf(head, "accept"));
   HttpResponse response;
-  response.content_type = std::string(ContentTypeOf(format));
+  response.content_type = ContentTypeOf(format);
   response.body = metrics_.Write(format);
   response.watch = std::move(under_way);
   return response;

@@ -127,7 +127,9 @@ TEST_F(AdminHandlerTest, AScrapeThatIsNotReadGivesItsPlaceToTheNext) {
     handler_.Handle(head, "", absl::UnixEpoch(),
                     [&](HttpResponse given) { response = std::move(given); });
     if (response.watch != nullptr) {
-      response.watch->OnBegin([&closed, number] { closed.push_back(number); });
+      response.watch->OnBegin([&closed, number]() -> std::function<void()> {
+        return [&closed, number] { closed.push_back(number); };
+      });
     }
     return response;
   };

@@ -38,10 +38,11 @@ class HttpHead {
 class AnswerWatch {
  public:
   virtual ~AnswerWatch() = default;
-  // The answer begins to be written. `close` closes its connection, whether it is written or not; it
-  // may be called on any thread, and kept, and does nothing once the connection has ended. On the
-  // connection's thread: must not block.
-  virtual void OnBegin(std::function<void()> /*close*/) {}
+  // The answer begins to be written. `closer` makes a function that closes its connection, whether
+  // it is written or not; that may be called on any thread, and kept, and does nothing once the
+  // connection has ended. On the connection's thread: must not block.
+  using Closer = absl::FunctionRef<std::function<void()>()>;
+  virtual void OnBegin(Closer /*closer*/) {}
   // All of the answer was written, so long after the head of its request had been read, or had turned
   // out not to be one. Not called for a connection that was refused before, and for an answer that
   // could not be written. On the connection's thread: must not block.
@@ -50,7 +51,7 @@ class AnswerWatch {
 
 struct HttpResponse {
   int status = 200;
-  std::string content_type = "application/json";
+  absl::string_view content_type = "application/json";  // of static storage
   std::string body;
   // Further fields; Date, Content-Type, Content-Length and Connection are the server's.
   std::vector<std::pair<std::string, std::string>> fields;

@@ -457,8 +457,10 @@ bool HttpSession::BeginAnswer(const HttpResponse& response, bool then_close) {
   proven_ = proven_ || answer_accepts_;
   watch_ = response.watch;
   if (watch_ != nullptr) {
-    watch_->OnBegin([weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->Close();
+    watch_->OnBegin([this]() -> std::function<void()> {
+      return [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->Close();
+      };
     });
   }
   Compose(response, clock_.WallNow(), keep_alive, /*with_body=*/!head_request_, answer_);
