@@ -60,6 +60,18 @@ absl::StatusOr<EventLogIdentity> ReadIdentityOf(const std::string& path, Databas
   return ReadIdentity(*database);
 }
 
+// The folder may be the wrong one, or the right one with a log that is not as it should be.
+absl::Status CannotRead(const absl::Status& error, const SnapshotOptions& options) {
+  const bool is_damaged = absl::IsDataLoss(error);
+  return absl::Status(
+      error.code(),
+      absl::StrCat(options.data_dir, "/events.db cannot be copied: ", error.message(),
+                   ". DATA_DIR has to be the data folder of a replica, its storage.data_dir",
+                   is_damaged ? ". If it is, its log is damaged: hookgate fsck says where, and the "
+                                "copy of another replica mends it"
+                              : ", and readable for you"));
+}
+
 }  // namespace
 
 absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options) {
@@ -78,10 +90,12 @@ absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options) {
   if (error)
     return absl::FailedPreconditionError(absl::StrCat(options.file, ": ", error.message()));
   const std::string partial = file + ".partial";
-  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
-                   Database::Open(source, Database::Mode::kReadOnly));
-  ASSIGN_OR_RETURN(const EventLogIdentity before, ReadIdentity(*database));
-  if (before.cluster.empty()) {
+  const absl::StatusOr<std::unique_ptr<Database>> database =
+      Database::Open(source, Database::Mode::kReadOnly);
+  if (!database.ok()) return CannotRead(database.status(), options);
+  const absl::StatusOr<EventLogIdentity> before = ReadIdentity(**database);
+  if (!before.ok()) return CannotRead(before.status(), options);
+  if (before->cluster.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.data_dir,
                      " holds an event log of its own, and not a replica's: a backup of it is "
@@ -91,7 +105,7 @@ absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options) {
   absl::Cleanup remove = [&partial] { Remove(partial); };
   options.progress(absl::StrCat("copying ", source));
   {
-    ASSIGN_OR_RETURN(Statement copy, database->Prepare("VACUUM INTO ?1"));
+    ASSIGN_OR_RETURN(Statement copy, (*database)->Prepare("VACUUM INTO ?1"));
     copy.BindText(1, partial);
     const absl::Status copied = copy.Run();
     if (!copied.ok()) {

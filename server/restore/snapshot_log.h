@@ -34,7 +34,7 @@ struct SnapshotReport {
 //   INVALID_ARGUMENT     the log is not a replica's
 //   ALREADY_EXISTS       `file` is there, or `file`.partial, of an earlier attempt that was ended
 //   FAILED_PRECONDITION  the log is of a newer schema, or the copy cannot be made there
-//   DATA_LOSS            the log is damaged
+//   DATA_LOSS            the log is damaged, or not a database
 //   RESOURCE_EXHAUSTED   there is no room for the copy
 absl::StatusOr<SnapshotReport> SnapshotLog(const SnapshotOptions& options);
 

@@ -106,6 +106,31 @@ TEST_F(SnapshotLogTest, WhatCannotBeCopiedLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(copies_));
 }
 
+// Somebody has named a folder of something else, or the log in it is damaged.
+TEST_F(SnapshotLogTest, WhatIsNotADatabaseIsNamedWithWhatWouldBeRight) {
+  const std::string other = FreshTestFolder();
+  fs::create_directories(other);
+  const auto refusal = [&] { return SnapshotLog({.data_dir = other, .file = copy_}).status(); };
+  std::ofstream(other + "/events.db") << "a text for people, however long one reads in it: no log";
+  const absl::Status text = refusal();
+  EXPECT_TRUE(absl::IsDataLoss(text)) << text;
+  EXPECT_THAT(std::string(text.message()),
+              AllOf(HasSubstr(other + "/events.db cannot be copied: "),
+                    HasSubstr("DATA_DIR has to be the data folder of a replica"),
+                    HasSubstr("hookgate fsck")));
+  fs::remove(other + "/events.db");
+  ASSERT_TRUE((*Database::Open(other + "/events.db", Database::Mode::kCreate))
+                  ->Execute("CREATE TABLE mine (id); PRAGMA user_version = 1")
+                  .ok());
+  const absl::Status foreign = refusal();
+  EXPECT_TRUE(absl::IsFailedPrecondition(foreign)) << foreign;
+  EXPECT_THAT(
+      std::string(foreign.message()),
+      AllOf(HasSubstr(other + "/events.db cannot be copied: "), HasSubstr("not one of Hookgate's"),
+            HasSubstr("DATA_DIR has to be the data folder of a replica")));
+  EXPECT_TRUE(fs::is_empty(copies_));
+}
+
 // The folder of another cluster, or one that has more, is not replaced in passing; and a log that is
 // no replica's is never made one.
 TEST_F(SnapshotLogTest, AReseedRefusesWhatWouldLoseSomething) {
