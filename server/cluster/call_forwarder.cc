@@ -16,9 +16,6 @@
 namespace hookgate {
 namespace {
 
-// Of all calls together. What is above it ends, as it is with answers that nobody takes.
-constexpr size_t kMaxBytesHeld = 256 << 20;
-
 // Those that a leader decides, or that need what it has in memory. All others are answered from what
 // every replica holds, or are about this replica itself.
 bool IsForLeader(absl::string_view method) {
@@ -65,19 +62,22 @@ absl::Status ErrorOf(const absl::Status& end) {
 // have not. Thread-safe.
 class CallForwarder::BytesHeld {
  public:
+  explicit BytesHeld(size_t most) : most_(most) {}
+
   bool Take(size_t bytes) {
-    if (bytes_.fetch_add(bytes) + bytes <= kMaxBytesHeld) return true;
+    if (bytes_.fetch_add(bytes) + bytes <= most_) return true;
     bytes_ -= bytes;
     return false;
   }
   void Give(size_t bytes) { bytes_ -= bytes; }
 
  private:
+  const size_t most_;
   std::atomic<size_t> bytes_ = 0;
 };
 
-CallForwarder::CallForwarder(const Replica& replica, const Peers& peers, const Clock& clock)
-    : replica_(replica), peers_(peers), clock_(clock), held_(std::make_shared<BytesHeld>()) {}
+CallForwarder::CallForwarder(const LeaderRoute& route, const Clock& clock, size_t max_bytes_held)
+    : route_(route), clock_(clock), held_(std::make_shared<BytesHeld>(max_bytes_held)) {}
 
 // One message each way at a time is on its way between the two calls, so that a side that does not
 // read holds the other one up, and nothing is heaped up here.
@@ -122,9 +122,9 @@ class CallForwarder::ForwardedCall final : public CallHandler,
       writing_ = true;
     }
     if (streams_requests_) {
-      peer->Write(std::move(bytes));
+      peer->Write(bytes);
     } else {
-      peer->WriteLast(std::move(bytes));
+      peer->WriteLast(bytes);
     }
   }
   void OnHalfClose() override {
@@ -225,16 +225,15 @@ std::shared_ptr<CallHandler> CallForwarder::Divert(const MethodTable::Entry& met
                                                    std::shared_ptr<Call> call,
                                                    const CallInfo& info) {
   if (!IsForLeader(method.name)) return nullptr;
-  const Replica::Leadership leadership = replica_.GetLeadership();
-  PeerConnection* const leader = peers_.FindLeader(leadership);
-  if (leader == nullptr) return nullptr;
+  const LeaderRoute::Target target = route_.Find();
+  if (target.leader == nullptr) return nullptr;
   const absl::Duration timeout =
       info.deadline.has_value() ? *info.deadline - clock_.MonotonicNow() : absl::InfiniteDuration();
   auto forwarded = std::make_shared<ForwardedCall>(
       std::move(call), method.kind == MethodTable::Kind::kBidirectional,
-      BesideFirst(method.name, leadership.leader_address), held_);
+      BesideFirst(method.name, target.leader_address), held_);
   open_.Add(forwarded);
-  forwarded->Begin(*leader, absl::StrCat("/", method.name), ToCallerMetadata(info), timeout);
+  forwarded->Begin(*target.leader, absl::StrCat("/", method.name), ToCallerMetadata(info), timeout);
   return forwarded;
 }
 

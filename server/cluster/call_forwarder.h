@@ -2,12 +2,12 @@
 #ifndef HOOKGATE_SERVER_CLUSTER_CALL_FORWARDER_H_
 #define HOOKGATE_SERVER_CLUSTER_CALL_FORWARDER_H_
 
+#include <cstddef>
 #include <memory>
 
 #include "common/clock.h"
+#include "server/cluster/leader_route.h"
 #include "server/cluster/open_calls.h"
-#include "server/cluster/peers.h"
-#include "server/cluster/replica.h"
 #include "server/grpc_server/method_table.h"
 
 namespace hookgate {
@@ -15,8 +15,14 @@ namespace hookgate {
 // Thread-safe.
 class CallForwarder final : public MethodTable::Diverter {
  public:
+  // Of what is on its way through this replica, for all calls together: requests that the leader has
+  // not taken, answers that clients have not. A call that would exceed it ends, as it is with answers
+  // that no client takes.
+  static constexpr size_t kMaxBytesHeld = 256 << 20;
+
   // All of it outlives the forwarder.
-  CallForwarder(const Replica& replica, const Peers& peers, const Clock& clock);
+  CallForwarder(const LeaderRoute& route, const Clock& clock,
+                size_t max_bytes_held = kMaxBytesHeld);
 
   // Null if the method is answered from what every replica holds, if this one leads, or if nobody
   // does: then the method itself says so.
@@ -30,8 +36,7 @@ class CallForwarder final : public MethodTable::Diverter {
   class BytesHeld;
   class ForwardedCall;
 
-  const Replica& replica_;
-  const Peers& peers_;
+  const LeaderRoute& route_;
   const Clock& clock_;
   // Each does its own locking.
   const std::shared_ptr<BytesHeld> held_;

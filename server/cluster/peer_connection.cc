@@ -29,8 +29,8 @@ constexpr int kConnectTimeoutMs = 3000;
 constexpr int kKeepaliveMs = 1000;
 constexpr int kKeepaliveTimeoutMs = 3000;
 
-grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
+grpc::ByteBuffer ToBuffer(absl::string_view bytes) {
+  const grpc::Slice slice(bytes.data(), bytes.size());
   return grpc::ByteBuffer(&slice, 1);
 }
 
@@ -89,13 +89,13 @@ class PeerCallImpl final : public PeerCall, public ByteReactor {
     StartCall();
   }
 
-  void Write(std::string bytes) override {
+  void Write(absl::string_view bytes) override {
     absl::MutexLock lock(&mu_);
     if (ended_) return;
     writing_ = ToBuffer(bytes);
     StartWrite(&writing_);
   }
-  void WriteLast(std::string bytes) override {
+  void WriteLast(absl::string_view bytes) override {
     absl::MutexLock lock(&mu_);
     if (ended_) return;
     writing_ = ToBuffer(bytes);
@@ -211,17 +211,19 @@ class PeerConnectionImpl final : public PeerConnection {
                                   std::shared_ptr<PeerCallListener> listener) override {
     auto call = std::make_shared<PeerCallImpl>(std::move(listener), calls_);
     open_.Add(call);
-    const std::shared_ptr<grpc::GenericStub> stub = Stub();
-    call->Begin(*stub, method, metadata, timeout, call);
+    grpc::GenericStub stub(Channel());
+    call->Begin(stub, method, metadata, timeout, call);
     return call;
   }
 
+  void Connect() override { Channel()->GetState(/*try_to_connect=*/true); }
+
  private:
   // By the certificates in force; calls that are under way keep the channel that they have.
-  std::shared_ptr<grpc::GenericStub> Stub() {
+  std::shared_ptr<grpc::Channel> Channel() {
     const std::shared_ptr<const Certificates> now = certificates_.Current();
     absl::MutexLock lock(&mu_);
-    if (stub_ != nullptr && shown_ == now) return stub_;
+    if (channel_ != nullptr && shown_ == now) return channel_;
     grpc::ChannelArguments arguments;
     // Its certificate is for its name, wherever it is reached.
     arguments.SetSslTargetNameOverride(name_);
@@ -239,10 +241,9 @@ class PeerConnectionImpl final : public PeerConnection {
     options.pem_root_certs = now->client_ca;
     options.pem_private_key = now->key;
     options.pem_cert_chain = now->certificate;
-    stub_ = std::make_shared<grpc::GenericStub>(
-        grpc::CreateCustomChannel(address_, grpc::SslCredentials(options), arguments));
+    channel_ = grpc::CreateCustomChannel(address_, grpc::SslCredentials(options), arguments);
     shown_ = now;
-    return stub_;
+    return channel_;
   }
 
   const std::string name_;
@@ -254,7 +255,7 @@ class PeerConnectionImpl final : public PeerConnection {
   OpenCalls<PeerCallImpl> open_;
 
   absl::Mutex mu_;
-  std::shared_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const Certificates> shown_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -287,12 +288,12 @@ std::unique_ptr<PeerConnection> PeerConnection::Open(const std::string& name,
   return std::make_unique<PeerConnectionImpl>(name, address, certificates, max_message_bytes);
 }
 
-void PeerConnection::Ask(const std::string& method, std::string request, absl::Duration timeout,
-                         Done done) {
+void PeerConnection::Ask(const std::string& method, absl::string_view request,
+                         absl::Duration timeout, Done done) {
   const std::shared_ptr<PeerCall> call =
       Start(method, {}, timeout, std::make_shared<Question>(std::move(done)));
   call->ReadNext();
-  call->WriteLast(std::move(request));
+  call->WriteLast(request);
 }
 
 }  // namespace hookgate

@@ -16,6 +16,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/tls/certificate_store.h"
 
@@ -38,10 +39,10 @@ class PeerCallListener {
 class PeerCall {
  public:
   virtual ~PeerCall() = default;
-  // One message at a time: OnPeerWritten tells when the next may come.
-  virtual void Write(std::string bytes) = 0;
+  // One message at a time, which is copied: OnPeerWritten tells when the next may come.
+  virtual void Write(absl::string_view bytes) = 0;
   // The same, and there will be no more of them.
-  virtual void WriteLast(std::string bytes) = 0;
+  virtual void WriteLast(absl::string_view bytes) = 0;
   // There will be no more messages; after the last OnPeerWritten.
   virtual void EndWrites() = 0;
   // One more message may be given to OnPeerMessage.
@@ -72,7 +73,10 @@ class PeerConnection {
                                           std::shared_ptr<PeerCallListener> listener) = 0;
 
   // A unary call. `done` runs once, on a thread of gRPC's, or at once.
-  void Ask(const std::string& method, std::string request, absl::Duration timeout, Done done);
+  void Ask(const std::string& method, absl::string_view request, absl::Duration timeout, Done done);
+
+  // Begins to connect, unless it is connected: a call need not wait for that then. Does not wait.
+  virtual void Connect() = 0;
 };
 
 }  // namespace hookgate

@@ -13,6 +13,7 @@
 #include "server/base/status.h"
 #include "server/cluster/caller_metadata.h"
 #include "server/cluster/peer.pb.h"
+#include "server/cluster/webhook_messages.h"
 #include "server/grpc_server/unary_method.h"
 
 namespace hookgate {
@@ -47,6 +48,10 @@ absl::Status CheckTold(const TellRequest& request) {
       return InvalidField("address", "has to be HOST:PORT");
     }
   }
+  if (request.heir().size() > kMaxAddressBytes) {
+    return InvalidField(
+        "heir", absl::StrCat("has ", request.heir().size(), " bytes; at most ", kMaxAddressBytes));
+  }
   if (request.term() < 0 || request.term() > kMostCounted) {
     return InvalidField("term", absl::StrCat("is ", request.term(), ", which no term is"));
   }
@@ -54,52 +59,6 @@ absl::Status CheckTold(const TellRequest& request) {
     return InvalidField("applied", absl::StrCat("is ", request.applied(), ", which no record is"));
   }
   return absl::OkStatus();
-}
-
-std::unique_ptr<StoredEvent> EventOf(AppendRequest request) {
-  auto event = std::make_unique<StoredEvent>();
-  event->source = std::move(*request.mutable_source());
-  event->webhook_id = std::move(*request.mutable_webhook_id());
-  event->type = std::move(*request.mutable_type());
-  event->subject = std::move(*request.mutable_subject());
-  event->failure = request.failure();
-  event->receive_time = absl::FromUnixMicros(request.receive_time_us());
-  event->envelope = std::move(*request.mutable_envelope());
-  event->raw_body = std::move(*request.mutable_raw_body());
-  event->event_id = std::move(*request.mutable_event_id());
-  event->secrets = std::move(*request.mutable_secrets());
-  return event;
-}
-
-AppendResponse ResponseOf(AppendResult result) {
-  AppendResponse response;
-  switch (result.outcome) {
-    case AppendResult::Outcome::kStored:
-      response.set_outcome(AppendResponse::OUTCOME_STORED);
-      break;
-    case AppendResult::Outcome::kDuplicate:
-      response.set_outcome(AppendResponse::OUTCOME_DUPLICATE);
-      break;
-    case AppendResult::Outcome::kConflict:
-      response.set_outcome(AppendResponse::OUTCOME_CONFLICT);
-      break;
-  }
-  response.set_sequence(result.sequence);
-  response.set_trace_parent(std::move(result.trace_parent));
-  return response;
-}
-
-std::unique_ptr<QuarantinedWebhook> WebhookOf(QuarantineRequest request) {
-  auto webhook = std::make_unique<QuarantinedWebhook>();
-  webhook->source = std::move(*request.mutable_source());
-  webhook->webhook_id = std::move(*request.mutable_webhook_id());
-  webhook->webhook_time = absl::FromUnixMicros(request.webhook_time_us());
-  webhook->receive_time = absl::FromUnixMicros(request.receive_time_us());
-  webhook->reason = std::move(*request.mutable_reason());
-  webhook->detail = std::move(*request.mutable_detail());
-  webhook->raw_body = std::move(*request.mutable_raw_body());
-  webhook->trace = std::move(*request.mutable_trace());
-  return webhook;
 }
 
 template <typename Request, typename Response, typename Work>
@@ -172,7 +131,8 @@ void PeerServer::AddPeerService() {
                                  .address = request.address(),
                                  .term = request.term(),
                                  .applied = request.applied(),
-                                 .leaving = request.leaving()});
+                                 .leaving = request.leaving(),
+                                 .heir = request.heir()});
           TellResponse response;
           response.set_applied(context_.replica.applied());
           responder.Respond(std::move(response));
@@ -182,17 +142,17 @@ void PeerServer::AddPeerService() {
     return TypedUnaryWork<AppendRequest, AppendResponse>(
         [this](AppendRequest request, TypedResponder<AppendResponse> responder) {
           context_.log.Append(
-              EventOf(std::move(request)),
+              FromRequest(std::move(request)),
               [responder = std::move(responder)](absl::StatusOr<AppendResult> result) mutable {
                 if (!result.ok()) return responder.Respond(result.status());
-                responder.Respond(ResponseOf(*std::move(result)));
+                responder.Respond(ToResponse(*std::move(result)));
               });
         });
   };
   const auto quarantine = [this](const CallInfo&) {
     return TypedUnaryWork<QuarantineRequest, QuarantineResponse>(
         [this](QuarantineRequest request, TypedResponder<QuarantineResponse> responder) {
-          context_.log.Quarantine(WebhookOf(std::move(request)),
+          context_.log.Quarantine(FromRequest(std::move(request)),
                                   [responder = std::move(responder)](absl::Status kept) mutable {
                                     if (!kept.ok()) return responder.Respond(kept);
                                     responder.Respond(QuarantineResponse());

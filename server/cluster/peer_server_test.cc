@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -201,6 +202,53 @@ TEST_F(PeerServerTest, PeerSpeaksForItselfAlone) {
   EXPECT_EQ(peers_->States()[0].last_heard, absl::nullopt);
   EXPECT_TRUE(AskAs("b", kTell, Tell("b")).ok());
   EXPECT_NE(peers_->States()[0].last_heard, absl::nullopt);
+  EXPECT_EQ(peers_->States()[0].applied, 5);
+}
+
+// A peer whose memory is damaged, or that somebody has taken over: what it says of itself is shown,
+// kept and counted with.
+TEST_F(PeerServerTest, WhatAPeerSaysOfItselfHasBounds) {
+  constexpr int64_t kMost = int64_t{1} << 60;
+  const auto tell = [this](auto change) {
+    cluster::v1::TellRequest request;
+    EXPECT_TRUE(request.ParseFromString(Tell("b")));
+    change(request);
+    return AskAs("b", kTell, request.SerializeAsString()).status();
+  };
+  using Request = cluster::v1::TellRequest;
+  struct Case {
+    const char* field;
+    std::function<void(Request&)> change;
+  };
+  for (const Case& refused : std::vector<Case>{
+           {"replica", [](Request& r) { r.set_replica(""); }},
+           {"replica", [](Request& r) { r.set_replica(std::string(100'000, 'b')); }},
+           {"address", [](Request& r) { r.set_address(std::string(513, 'x')); }},
+           {"address", [](Request& r) { r.set_address("gate\n.example:1"); }},
+           {"address", [](Request& r) { r.set_address("gate .example:1"); }},
+           {"address", [](Request& r) { r.set_address("g\xc3\xa4te:1"); }},
+           {"heir", [](Request& r) { r.set_heir(std::string(513, 'c')); }},
+           {"term", [](Request& r) { r.set_term(-1); }},
+           {"term", [](Request& r) { r.set_term(kMost + 1); }},
+           {"applied", [](Request& r) { r.set_applied(-1); }},
+           {"applied", [](Request& r) { r.set_applied(kMost + 1); }},
+       }) {
+    const absl::Status status = tell(refused.change);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << refused.field << ": " << status;
+    EXPECT_EQ(FieldOf(status), refused.field);
+    EXPECT_LT(status.message().size(), 1000u) << "it is logged, and goes back over the wire";
+  }
+  EXPECT_EQ(peers_->States()[0].last_heard, absl::nullopt) << "nothing of it was taken over";
+  EXPECT_EQ(peers_->States()[0].applied, 0);
+  // Of another cluster it may be: then this one is not told who leads.
+  for (const auto& taken : std::vector<std::function<void(Request&)>>{
+           [](Request& r) { r.set_address(std::string(512, 'x')); },
+           [](Request& r) { r.set_heir(std::string(512, 'c')); },
+           [](Request& r) { r.set_term(kMost); },
+           [](Request& r) { r.set_cluster(std::string(1000, 'h')); },
+       }) {
+    EXPECT_TRUE(tell(taken).ok()) << tell(taken);
+  }
   EXPECT_EQ(peers_->States()[0].applied, 5);
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 // A peer that has not answered by then is told the next one.
 constexpr absl::Duration kPatience = absl::Seconds(1);
-// Beside the last heartbeat, that it leaves, and that once more.
+// Beside the last heartbeat, what a peer has to know at once: that a replica leads and that it decides,
+// or that it leaves, and that once more.
 constexpr int kMostAsked = 3;
 constexpr char kTell[] = "/hookgate.cluster.v1.PeerService/Tell";
 
@@ -37,11 +38,13 @@ void Peers::Send(const Heartbeat& heartbeat) {
   request.set_term(heartbeat.term);
   request.set_applied(heartbeat.applied);
   request.set_leaving(heartbeat.leaving);
+  if (heartbeat.leaving) request.set_heir(Heir());
+  const int most = heartbeat.leaving || heartbeat.is_news ? kMostAsked : 1;
   for (const auto& [name, connection] : connections_) {
     {
       absl::MutexLock lock(&mu_);
       int& asked = states_[name].asked;
-      if (asked >= (heartbeat.leaving ? kMostAsked : 1)) continue;
+      if (asked >= most) continue;
       ++asked;
     }
     connection->Ask(kTell, request.SerializeAsString(), kPatience,
@@ -49,6 +52,21 @@ void Peers::Send(const Heartbeat& heartbeat) {
                       NoteAnswer(name, answer);
                     });
   }
+}
+
+// The one that has the least to catch up with, of those that have answered: only those can take over.
+std::string Peers::Heir() const {
+  absl::MutexLock lock(&mu_);
+  const PeerState* heir = nullptr;
+  for (const auto& [name, state] : states_) {
+    if (!state.seen.problem.empty()) continue;
+    if (heir == nullptr || state.seen.applied > heir->applied) heir = &state.seen;
+  }
+  return heir == nullptr ? "" : heir->name;
+}
+
+void Peers::StayConnected() {
+  for (const auto& [name, connection] : connections_) connection->Connect();
 }
 
 void Peers::NoteAnswer(const std::string& name, const absl::StatusOr<std::string>& answer) {

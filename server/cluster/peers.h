@@ -41,8 +41,9 @@ class Peers final : public ReplicaPeers {
   // Cancels what is under way, and waits for its end.
   ~Peers() override;
 
-  // To all of them. One that has not answered the last one yet is left out, unless the sender leaves.
+  // To all of them. One that has not answered the last one yet is left out, unless this is news.
   void Send(const Heartbeat& heartbeat) override;
+  void StayConnected() override;
 
   // Waits until all have answered what they were sent, `at_most` so long. Whether they have.
   bool AwaitAnswers(absl::Duration at_most) ABSL_LOCKS_EXCLUDED(mu_);
@@ -50,10 +51,6 @@ class Peers final : public ReplicaPeers {
   // Null: there is none of this name. Valid while this lives.
   PeerConnection* Find(const std::string& name) const;
   bool has(const std::string& name) const { return Find(name) != nullptr; }
-  // The one that leads; null: this replica does, or nobody who is known.
-  PeerConnection* FindLeader(const Replica::Leadership& leadership) const {
-    return leadership.here ? nullptr : Find(leadership.leader);
-  }
 
   // A peer has said something; `applied` is 0 if it did not say that.
   void NoteHeard(const std::string& name, LogIndex applied) ABSL_LOCKS_EXCLUDED(mu_);
@@ -61,6 +58,8 @@ class Peers final : public ReplicaPeers {
   std::vector<PeerState> States() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // Who should lead when the leader leaves; "": nobody has answered.
+  std::string Heir() const ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAnswer(const std::string& name, const absl::StatusOr<std::string>& answer)
       ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -37,6 +37,11 @@ constexpr char kTakeACopy[] =
     "copy another replica where it runs (hookgate cluster snapshot DATA_DIR FILE), and put the "
     "copy in place here (hookgate cluster reseed FILE DATA_DIR)";
 
+ReplicaState::Heir HeirOf(const Heartbeat& goodbye, absl::string_view self) {
+  if (goodbye.heir.empty()) return ReplicaState::Heir::kUnsaid;
+  return goodbye.heir == self ? ReplicaState::Heir::kThis : ReplicaState::Heir::kOther;
+}
+
 uint64_t RandomWriter() {
   absl::BitGen random;
   return absl::Uniform<uint64_t>(random);
@@ -183,17 +188,30 @@ void Replica::Hear(const Heartbeat& heartbeat) {
       durable_ = std::max(durable_, heartbeat.applied);
     }
     leader_term_ = heartbeat.term;
-    leader_ = heartbeat.leaving ? "" : heartbeat.replica;
-    leader_address_ = heartbeat.leaving ? "" : heartbeat.address;
     if (heartbeat.leaving) {
-      state_->HeardLeaving(heartbeat.term, Now());
-    } else {
+      SetLeader("", "");
+      // Of a term that the log knows: who leads it is true, and this is said once.
+      if (heartbeat.term == state_->tail().term && !state_->HasLeft(heartbeat.term)) {
+        Log(Severity::kInfo, "the leader leaves",
+            {{"leader", heartbeat.replica}, {"term", heartbeat.term}, {"next", heartbeat.heir}});
+      }
+      state_->HeardLeaving(heartbeat.term, HeirOf(heartbeat, config_.name), Now());
+      ++goodbyes_;
+    } else if (!state_->HasLeft(heartbeat.term)) {  // or it was sent before the goodbye
+      SetLeader(heartbeat.replica, heartbeat.address);
       state_->HeardLeader(heartbeat.term, Now());
     }
     NoteRole();
     changed_.SignalAll();
   }
   log_.Wake();
+  if (!heartbeat.leaving) news_.Announce();
+}
+
+void Replica::SetLeader(const std::string& leader, const std::string& address) {
+  if (leader.empty() && !leader_.empty()) without_leader_since_ = Now();
+  leader_ = leader;
+  leader_address_ = address;
 }
 
 bool Replica::Believe(const Heartbeat& heartbeat) {
@@ -211,8 +229,7 @@ bool Replica::Believe(const Heartbeat& heartbeat) {
   Complain(heartbeat, "the log knows of no such term");
   if (leader_term_ > in_log) {
     leader_term_ = log_term_;
-    leader_ = log_leader_ == config_.name ? "" : log_leader_;
-    leader_address_ = "";
+    SetLeader(log_leader_ == config_.name ? "" : log_leader_, "");
   }
   return false;
 }
@@ -239,6 +256,8 @@ ReplicaStatus Replica::Status() const {
   status.leader = status.serving ? config_.name : leader_;
   status.leader_address = status.serving ? config_.address : leader_address_;
   status.hands_on = peers_ != nullptr;
+  status.awaits_leader = status.hands_on && status.leader.empty() &&
+                         Now() - without_leader_since_ < config_.hand_on_timeout();
   status.problem = problem_;
   return status;
 }
@@ -254,11 +273,9 @@ void Replica::NoteKnown(LogIndex index) {
 
 void Replica::NoteRole() {
   if (state_->role() == logged_role_) return;
-  logged_role_ = state_->role();
-  if (logged_role_ == Role::kCandidate) {  // it has not heard of anybody for too long
-    leader_ = "";
-    leader_address_ = "";
-  }
+  const Role before = std::exchange(logged_role_, state_->role());
+  if (before == Role::kLeader && leader_.empty()) without_leader_since_ = Now();
+  if (logged_role_ == Role::kCandidate) SetLeader("", "");  // not heard of for too long
   Log(Severity::kInfo, "replica changed its role",
       {{"role", NameOf(logged_role_)},
        {"term", state_->term()},
@@ -279,6 +296,20 @@ void Replica::Pause(absl::Duration duration) {
   const absl::Duration end = Now() + duration;
   absl::MutexLock lock(&mu_);
   while (!stopping_ && Now() < end) changed_.WaitWithTimeout(&mu_, end - Now());
+}
+
+void Replica::PauseUntilGoodbye(absl::Duration duration) {
+  const absl::Duration end = Now() + duration;
+  absl::MutexLock lock(&mu_);
+  const int64_t before = goodbyes_;
+  while (!stopping_ && goodbyes_ == before && Now() < end) {
+    changed_.WaitWithTimeout(&mu_, end - Now());
+  }
+}
+
+void Replica::TellAtOnce() {
+  tells_at_once_ = true;
+  changed_.SignalAll();
 }
 
 void Replica::Run() {
@@ -303,6 +334,7 @@ void Replica::RunHeartbeats() {
     {
       absl::MutexLock lock(&mu_);
       if (stopping_) return;
+      const bool is_news = std::exchange(tells_at_once_, false);
       // That it leaves is said again, until it has ended.
       if (state_->MayBeat(Now())) {
         heartbeat = Heartbeat{.cluster = config_.cluster,
@@ -310,11 +342,20 @@ void Replica::RunHeartbeats() {
                               .address = config_.address,
                               .term = state_->term(),
                               .applied = state_->tail().index,
-                              .leaving = leaving_};
+                              .leaving = leaving_,
+                              .is_news = is_news};
       }
     }
-    if (heartbeat.has_value()) peers_->Send(*heartbeat);
-    Pause(config_.timing.heartbeat);
+    if (heartbeat.has_value()) {
+      peers_->Send(*heartbeat);
+    } else {
+      peers_->StayConnected();
+    }
+    const absl::Duration end = Now() + config_.timing.heartbeat;
+    absl::MutexLock lock(&mu_);
+    while (!stopping_ && !tells_at_once_ && Now() < end) {
+      changed_.WaitWithTimeout(&mu_, end - Now());
+    }
   }
 }
 
@@ -360,7 +401,7 @@ void Replica::Follow(const ReplicaState::Step& step) {
   }
   const absl::Duration left = std::min(step.until - Now(), kLongestWait);
   if (left > absl::ZeroDuration() && !log_.AwaitRecord(applied, left)) return;
-  if (!ApplyNext().ok()) Pause(kPauseAfterFailure);
+  if (!ApplyNext().ok()) PauseUntilGoodbye(kPauseAfterFailure);
 }
 
 absl::Status Replica::ApplyNext() {
@@ -427,6 +468,12 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   });
   done.WaitForNotification();
   RETURN_IF_ERROR(applied);
+  NoteApplied(tail, leader);
+  if (!leader.empty()) news_.Announce();
+  return absl::OkStatus();
+}
+
+void Replica::NoteApplied(const RecordTail& tail, const std::string& leader) {
   absl::MutexLock lock(&mu_);
   state_->Applied(tail, Now());
   NoteKnown(tail.index);
@@ -439,14 +486,15 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
     log_term_ = tail.term;
     log_leader_ = leader;
     const std::string other = leader == config_.name ? "" : leader;
+    if (!other.empty()) {
+      Log(Severity::kInfo, "another replica leads", {{"leader", other}, {"term", tail.term}});
+    }
     if (tail.term > leader_term_ || (tail.term == leader_term_ && leader_ != other)) {
       leader_term_ = tail.term;
-      leader_ = other;
-      leader_address_ = "";
+      SetLeader(other, "");
     }
   }
   NoteRole();
-  return absl::OkStatus();
 }
 
 void Replica::FindEnd() {
@@ -499,6 +547,9 @@ void Replica::BeginTerm(const ReplicaState::Step& step) {
   NoteProblem(result.outcome == CompareAppendOutcome::kLost ? absl::OkStatus() : result.status);
   absl::MutexLock lock(&mu_);
   state_->TermAppended(result.outcome, Now());
+  // It was appended after all that is before it, which need not be confirmed by another commit.
+  if (result.outcome == CompareAppendOutcome::kAppended) durable_ = std::max(durable_, step.index);
+  if (state_->role() == Role::kElected) TellAtOnce();
   NoteRole();
 }
 
@@ -515,6 +566,7 @@ void Replica::TakeOver() {
     if (stored.ok()) {
       state_->TookOver();
       ++takeovers_;
+      TellAtOnce();
     } else {
       state_->Failed(Now());
     }
@@ -522,6 +574,7 @@ void Replica::TakeOver() {
     NoteRole();
     if (!state_->serving()) return;
   }
+  news_.Announce();
   told_lead_ = true;
   const absl::Status led = listener_ != nullptr ? listener_->OnLead() : absl::OkStatus();
   if (led.ok()) return;
@@ -565,8 +618,11 @@ absl::Status Replica::NoLeader() const {
 Replica::Leadership Replica::GetLeadership() const {
   absl::MutexLock lock(&mu_);
   if (!state_.has_value()) return {};
-  if (state_->serving() && !leaving_) return {.here = true, .leader = "", .leader_address = ""};
-  return {.here = false, .leader = leader_, .leader_address = leader_address_};
+  if (state_->serving() && !leaving_) return {.here = true};
+  return {.here = false,
+          .leader = leader_,
+          .leader_address = leader_address_,
+          .without_leader = leader_.empty() ? Now() - without_leader_since_ : absl::ZeroDuration()};
 }
 
 LogIndex Replica::applied() const {

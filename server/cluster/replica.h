@@ -32,6 +32,7 @@
 #include "absl/types/optional.h"
 #include "common/clock.h"
 #include "common/monotonic_cond_var.h"
+#include "server/cluster/leadership_news.h"
 #include "server/eventlog/commit_gate.h"
 #include "server/eventlog/sqlite_event_log.h"
 #include "server/replication/record.pb.h"
@@ -48,14 +49,22 @@ struct Heartbeat {
   int64_t term = 0;
   LogIndex applied = 0;  // what it has applied: all of it is durable in the log
   bool leaving = false;  // it is about to end, and leads no more
+  // Of one that leaves: the replica that is to lead next, so that no two try; "" if that is not said.
+  std::string heir;
+  // The others do not know this yet: that it leads, that it decides from now on.
+  bool is_news = false;
 };
 
 // The other replicas.
 class ReplicaPeers {
  public:
   virtual ~ReplicaPeers() = default;
-  // Any thread; must not wait. What cannot be sent is forgotten.
+  // Any thread; must not wait. What cannot be sent is forgotten. Of a leader that leaves it names the
+  // heir, if it knows one.
   virtual void Send(const Heartbeat& heartbeat) = 0;
+  // Any thread; must not wait. Connects to those that it is not connected to, so that a new leader is
+  // reached without delay.
+  virtual void StayConnected() {}
 };
 
 // Has what only a leader has, such as subscriptions.
@@ -77,6 +86,9 @@ struct ReplicaConfig {
   absl::Duration append_timeout = absl::Seconds(1);
   // How long a record stays in the log after all replicas that are known have applied it.
   absl::Duration log_retention = absl::Hours(24);
+  // So long a webhook that is handed on may take: an append at the leader, and the way there and back;
+  // or the time until there is another leader.
+  absl::Duration hand_on_timeout() const { return 2 * append_timeout + absl::Seconds(1); }
   // Told why a replica that begins with an empty folder waits, before each wait; may be null.
   std::function<void(const absl::Status&)> on_wait;
 };
@@ -100,6 +112,8 @@ struct ReplicaStatus {
   std::string leader_address;
   // It hands on to the leader what only a leader does.
   bool hands_on = false;
+  // The one that led is gone, a moment ago: what is to be handed on waits for the next one.
+  bool awaits_leader = false;
   // What keeps it from applying or leading; OK if nothing does.
   absl::Status problem;
   EngineState engine;
@@ -141,8 +155,12 @@ class Replica final : public CommitGate {
     bool here = false;           // this replica does
     std::string leader;          // the other one that does; "": nobody
     std::string leader_address;  // where clients reach that one; "" if that is not said
+    // For how long this replica has known of nobody who leads; infinite if it never has.
+    absl::Duration without_leader;
   };
   Leadership GetLeadership() const;
+  // Told whenever a leader is heard of, and when this replica begins to decide.
+  LeadershipNews& news() { return news_; }
   // The newest record that it has applied.
   LogIndex applied() const;
 
@@ -174,8 +192,17 @@ class Replica final : public CommitGate {
   // Applies the next records, if there are any. The error is noted.
   absl::Status ApplyNext();
   absl::Status ApplyPage(const std::vector<LogRecord>& page);
+  //   leader  who leads `tail.term`, if that has begun in the page
+  void NoteApplied(const RecordTail& tail, const std::string& leader) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteProblem(const absl::Status& problem) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, but not longer than until a leader has said that it leaves.
+  void PauseUntilGoodbye(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
+  // Has the others told at once that this replica leads.
+  void TellAtOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Who leads, other than this replica; "": nobody who is known.
+  void SetLeader(const std::string& leader, const std::string& address)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteRole() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether who sent it may lead: of the log's newest term, the one whom the log names; of a term
   // that is not in the log yet, anybody, until the log ought to have it.
@@ -208,6 +235,8 @@ class Replica final : public CommitGate {
   std::string sealed_;
   RecordTail sealed_tail_;
 
+  LeadershipNews news_;  // Does its own locking.
+
   mutable absl::Mutex mu_;
   MonotonicCondVar changed_;
   absl::optional<ReplicaState> state_ ABSL_GUARDED_BY(mu_);  // since Start
@@ -215,6 +244,8 @@ class Replica final : public CommitGate {
   bool stalled_ ABSL_GUARDED_BY(mu_) = false;  // an append takes longer than senders should wait
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool tells_at_once_ ABSL_GUARDED_BY(mu_) = false;
+  int64_t goodbyes_ ABSL_GUARDED_BY(mu_) = 0;  // that were believed
   LogIndex known_ ABSL_GUARDED_BY(mu_) = 0;
   // The newest record at some time in the past, and when that was, while it is not applied.
   LogIndex awaited_ ABSL_GUARDED_BY(mu_) = 0;
@@ -230,6 +261,8 @@ class Replica final : public CommitGate {
   absl::Duration complained_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
   std::string leader_ ABSL_GUARDED_BY(mu_);
   std::string leader_address_ ABSL_GUARDED_BY(mu_);
+  // While leader_ is "".
+  absl::Duration without_leader_since_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
   absl::Status problem_ ABSL_GUARDED_BY(mu_);
 
   std::thread thread_;

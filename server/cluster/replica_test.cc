@@ -276,6 +276,7 @@ class Cluster {
   }
 
   const ReplicaState::Timing timing;
+  std::string heir;  // that a leader which leaves names
   InMemoryEngine engine;
 
  private:
@@ -309,7 +310,11 @@ absl::Status Node::Start() {
   return absl::OkStatus();
 }
 
-void Node::Send(const Heartbeat& heartbeat) { cluster_.Tell(*this, heartbeat); }
+void Node::Send(const Heartbeat& heartbeat) {
+  Heartbeat sent = heartbeat;
+  if (sent.leaving) sent.heir = cluster_.heir;
+  cluster_.Tell(*this, sent);
+}
 
 TEST(ReplicaTest, WhatTheLeaderStoresIsOnEveryReplica) {
   Cluster cluster;
@@ -374,6 +379,64 @@ TEST(ReplicaTest, AnotherOneLeadsAtOnceWhenTheLeaderLeaves) {
   ASSERT_NE(next, nullptr);
   EXPECT_EQ(cluster.Store("wh_2", leader), 2);
   EXPECT_TRUE(cluster.Await([&] { return !leader->leads; }));
+}
+
+// Who is to lead is named, so that no two try at once. All that has to be waited for here is told: a
+// heartbeat comes only each 30 s.
+TEST(ReplicaTest, TheHeirLeadsAndTellsTheOthersAtOnce) {
+  ReplicaState::Timing timing = QuickTiming();
+  timing.heartbeat = absl::Seconds(30);
+  Cluster cluster(timing);
+  cluster.StartAll();
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  for (int i = 0; i < kReplicas; ++i) {
+    if (&cluster.node(i) != leader) cluster.heir = cluster.node(i).name();
+  }
+  const absl::Duration begin = SystemClock().MonotonicNow();
+  leader->replica->Leave();
+  Node* const next = cluster.AwaitLeader(leader);
+  ASSERT_NE(next, nullptr);
+  EXPECT_EQ(next->name(), cluster.heir);
+  for (int i = 0; i < kReplicas; ++i) {
+    Node& node = cluster.node(i);
+    if (&node == next) continue;
+    EXPECT_TRUE(cluster.Await([&] {
+      return node.replica->GetLeadership().leader == next->name() &&
+             node.replica->news().count() > 0;
+    })) << i;
+  }
+  EXPECT_EQ(cluster.Store("wh_2", leader), 2);
+  EXPECT_LT(SystemClock().MonotonicNow() - begin, timing.heartbeat);
+}
+
+// The goodbye and the last heartbeat before it are two messages, and may arrive in any order.
+TEST(ReplicaTest, AHeartbeatThatTheGoodbyeHasOvertakenDoesNotMakeItsSenderTheLeaderAgain) {
+  ReplicaState::Timing timing = QuickTiming();
+  timing.heartbeat = absl::Seconds(30);
+  Cluster cluster(timing);
+  cluster.heir = "one that is gone";  // so that nobody leads for now
+  cluster.StartAll();
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  const ReplicaStatus before = leader->replica->Status();
+  leader->replica->Leave();
+  for (int i = 0; i < kReplicas; ++i) {
+    Node& node = cluster.node(i);
+    if (&node == leader) continue;
+    node.replica->Hear({.cluster = kCluster,
+                        .replica = leader->name(),
+                        .term = before.term,
+                        .applied = before.applied});
+    const Replica::Leadership leadership = node.replica->GetLeadership();
+    EXPECT_FALSE(leadership.here);
+    EXPECT_EQ(leadership.leader, "");
+    EXPECT_LT(leadership.without_leader, kLongEnough);
+  }
 }
 
 // A replica with a damaged memory, or one that somebody has taken over, tells the others that it

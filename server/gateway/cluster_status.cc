@@ -81,8 +81,8 @@ void Collect(const Replica& replica, MetricSamples& samples) {
 }  // namespace
 
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica) {
-  const bool reaches_leader = replica.hands_on && !replica.leader.empty();
-  return {.no_leader = !replica.serving && !reaches_leader, .behind = replica.lag > kLongestLag};
+  const bool hands_on = replica.hands_on && (!replica.leader.empty() || replica.awaits_leader);
+  return {.no_leader = !replica.serving && !hands_on, .behind = replica.lag > kLongestLag};
 }
 
 CursorsAhead AwaitedCursors(const Replica* replica) {

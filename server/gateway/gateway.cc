@@ -26,8 +26,6 @@ namespace {
 constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
 // For what another replica has handed on, in a drain.
 constexpr absl::Duration kPeerGrace = absl::Milliseconds(500);
-// From a replica to another and back, beside what its append takes.
-constexpr absl::Duration kLongestHop = absl::Seconds(1);
 constexpr int kSubscriptionThreads = 2;
 constexpr int kMaxAdminConnections = 256;
 constexpr int64_t kMaxAdminBodyBytes = 4096;
@@ -95,6 +93,8 @@ Gateway::Gateway(const Options& options, const Clock& clock)
 // The edges end first: whatever still runs there uses what is below.
 Gateway::~Gateway() {
   if (replica_ != nullptr) replica_->Stop();
+  // What it answers is told to senders by what ends before it.
+  if (leader_sink_ != nullptr) leader_sink_->End();
 }
 
 // Only what a person has to mend ends the start of a replica. An engine that cannot be reached now
@@ -165,12 +165,12 @@ absl::Status Gateway::OpenLog() {
   status_book_.Restore(status);
   sources_.Replace(options_.sources);
   if (peers_ != nullptr) {
-    const absl::Duration timeout = 2 * options_.cluster->replica.append_timeout + kLongestHop;
+    leader_route_ = std::make_unique<ReplicaRoute>(*replica_, *peers_);
     leader_sink_ = std::make_unique<LeaderSink>(
-        *replica_, *peers_, *log_,
+        *leader_route_, *log_, clock_,
         LeaderSink::Limits{.max_webhooks = static_cast<int64_t>(options_.log.limits.max_queued),
                            .max_bytes = static_cast<int64_t>(options_.log.limits.max_queued_bytes)},
-        timeout);
+        options_.cluster->replica.hand_on_timeout());
   }
   EventSink& sink = leader_sink_ != nullptr ? static_cast<EventSink&>(*leader_sink_) : *log_;
   webhook_handler_ =
@@ -234,7 +234,7 @@ void Gateway::StartReplica() {
 }
 
 absl::Status Gateway::StartRpc() {
-  if (peers_ != nullptr) forwarder_ = std::make_unique<CallForwarder>(*replica_, *peers_, clock_);
+  if (peers_ != nullptr) forwarder_ = std::make_unique<CallForwarder>(*leader_route_, clock_);
   ASSIGN_OR_RETURN(grpc_certificates_,
                    OpenCertificates(options_.grpc_security.certificates, "grpc.tls", clock_));
   auto server = RpcServer::Start(

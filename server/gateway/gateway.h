@@ -22,6 +22,7 @@
 #include "server/cluster/peer_server.h"
 #include "server/cluster/peers.h"
 #include "server/cluster/replica.h"
+#include "server/cluster/replica_route.h"
 #include "server/config/options.h"
 #include "server/config/problems.h"
 #include "server/delivery/head_watch.h"
@@ -144,7 +145,8 @@ class Gateway {
   std::unique_ptr<Executor> subscription_executor_;
   std::unique_ptr<SubscriptionRegistry> subscriptions_;
   std::unique_ptr<StorageWatch> storage_watch_;
-  std::unique_ptr<LeaderSink> leader_sink_;  // null: it has no port for peers
+  std::unique_ptr<ReplicaRoute> leader_route_;  // null: it has no port for peers
+  std::unique_ptr<LeaderSink> leader_sink_;     // the same
   std::unique_ptr<WebhookHandler> webhook_handler_;
   std::unique_ptr<StatusKeeper> status_keeper_;
   std::unique_ptr<GatewayProbe> probe_;

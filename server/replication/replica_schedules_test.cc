@@ -107,6 +107,7 @@ class World {
     int to = 0;
     int64_t term = 0;
     bool leaving = false;
+    ReplicaState::Heir heir = ReplicaState::Heir::kUnsaid;
   };
 
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -258,7 +259,7 @@ class World {
     Node& node = nodes_[message.to];
     if (is_lost || node.state == nullptr || node.paused) return;
     if (message.leaving) {
-      node.state->HeardLeaving(message.term, NowOf(node));
+      node.state->HeardLeaving(message.term, message.heir, NowOf(node));
     } else {
       node.state->HeardLeader(message.term, NowOf(node));
     }
@@ -274,7 +275,10 @@ class World {
     if (state.MayBeat(now)) {
       for (int to = 0; to < kReplicas; ++to) {
         if (&nodes_[to] == &node || !Chance(70)) continue;
-        messages_.push_back({.to = to, .term = state.term(), .leaving = Chance(3)});
+        messages_.push_back({.to = to,
+                             .term = state.term(),
+                             .leaving = Chance(3),
+                             .heir = static_cast<ReplicaState::Heir>(Pick(3))});
       }
     }
     const ReplicaState::Step step = state.Next(now);
@@ -285,8 +289,8 @@ class World {
         // A part of the log may lag behind and not know it.
         if (Chance(5)) return state.Failed(now);
         return state.LogEndsAt(Chance(90) ? static_cast<LogIndex>(log_.size())
-                                               : Pick(static_cast<int>(log_.size())) + 1,
-                                    now);
+                                          : Pick(static_cast<int>(log_.size())) + 1,
+                               now);
       case Want::kCatchUp:
         if (Chance(3)) return state.Failed(now);
         return Read(node, step.index);

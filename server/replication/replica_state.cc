@@ -22,10 +22,15 @@ void ReplicaState::Listen(absl::Duration now, absl::Duration silence, absl::Dura
 // After its leader has left, a record of its term is the last of what it had under way, and no sign
 // that it lives.
 void ReplicaState::Listen(absl::Duration now) {
-  if (left_term_ != 0 && left_term_ == tail_.term) {
-    return Listen(now, absl::ZeroDuration(), timing_.retry);
+  if (!HasLeft(tail_.term)) return Listen(now, timing_.silence, timing_.spread);
+  switch (heir_) {
+    case Heir::kThis:
+      return Listen(now, absl::ZeroDuration(), absl::ZeroDuration());
+    case Heir::kUnsaid:
+      return Listen(now, absl::ZeroDuration(), timing_.retry);
+    case Heir::kOther:
+      return Listen(now, timing_.heartbeat, timing_.spread);
   }
-  Listen(now, timing_.silence, timing_.spread);
 }
 
 void ReplicaState::Follow(absl::Duration now) {
@@ -34,6 +39,8 @@ void ReplicaState::Follow(absl::Duration now) {
   term_index_ = 0;
   took_over_ = false;
   in_trouble_since_.reset();
+  // An heir that could not lead at once tries again like the others, so that it does not only try.
+  if (heir_ == Heir::kThis) heir_ = Heir::kUnsaid;
   Listen(now);
 }
 
@@ -151,14 +158,17 @@ void ReplicaState::NeedsSnapshot() { role_ = Role::kNeedsSnapshot; }
 void ReplicaState::HeardLeader(int64_t term, absl::Duration now) {
   if (stopped() || term < term_) return;
   const bool log_is_silent = now - news_at_ >= kMostSilences * timing_.silence;
+  const bool is_alive = !log_is_silent && term != left_term_;
   switch (role_) {
     case Role::kFollower:
-      if (!log_is_silent && term != left_term_) Listen(now);
+      // Also if what this replica has applied ends with the term of one that has left.
+      if (is_alive) Listen(now, timing_.silence, timing_.spread);
       return;
     case Role::kCandidate:
       // Of a term that it has named, the log tells who leads it.
-      if (!log_is_silent && term != left_term_ && term_index_ == 0) Follow(now);
-      return;
+      if (!is_alive || term_index_ != 0) return;
+      Follow(now);
+      return Listen(now, timing_.silence, timing_.spread);
     case Role::kLeader:
       // One that reaches the log hears of it there, with its next append.
       if (term > term_ && (leaves_ || !MayBeat(now))) Depose();
@@ -168,9 +178,10 @@ void ReplicaState::HeardLeader(int64_t term, absl::Duration now) {
   }
 }
 
-void ReplicaState::HeardLeaving(int64_t term, absl::Duration now) {
+void ReplicaState::HeardLeaving(int64_t term, Heir heir, absl::Duration now) {
   if (term == 0 || term == left_term_ || term < tail_.term) return;
   left_term_ = term;
+  heir_ = heir;
   if (role_ == Role::kFollower && term == tail_.term) Listen(now);
 }
 

@@ -108,9 +108,14 @@ class ReplicaState {
   // wait a while longer before it tries, kMostSilences at most without a record, and a leader that
   // waits in vain for the log, or leaves, give way.
   void HeardLeader(int64_t term, absl::Duration now);
+  // Who is to lead after one that leaves, as it says. The others try later, in case that the heir
+  // cannot.
+  enum class Heir { kUnsaid, kThis, kOther };
   // Whoever leads `term` is about to end, says somebody whom the log names as its leader: somebody
   // else may lead as soon as all of the term that is in the log is applied. Once for a term.
-  void HeardLeaving(int64_t term, absl::Duration now);
+  void HeardLeaving(int64_t term, Heir heir, absl::Duration now);
+  // The leader of `term` has said that it ends.
+  bool HasLeft(int64_t term) const { return term != 0 && term == left_term_; }
 
   // It is about to end: it appends nothing more, so that only others can tell it who leads next.
   void Leave() { leaves_ = true; }
@@ -144,7 +149,7 @@ class ReplicaState {
   void Follow(absl::Duration now);
   void Depose();
   // From now on somebody may lead, for so long that a living one is heard of; for no longer than a
-  // moment if the term's leader has left.
+  // moment if the term's leader has left, and not at all if this is its heir.
   void Listen(absl::Duration now);
   void Listen(absl::Duration now, absl::Duration silence, absl::Duration spread);
   bool stopped() const { return role_ == Role::kDiverged || role_ == Role::kNeedsSnapshot; }
@@ -159,7 +164,8 @@ class ReplicaState {
   absl::Duration stand_at_;  // a follower that hears of no leader until then
   absl::Duration news_at_;   // when the log had a new record, or this replica began
   bool leaves_ = false;
-  int64_t left_term_ = 0;  // whose leader has said that it ends
+  int64_t left_term_ = 0;      // whose leader has said that it ends
+  Heir heir_ = Heir::kUnsaid;  // of that one
 
   // A candidate's.
   absl::optional<LogIndex> end_;

@@ -11,6 +11,7 @@
 namespace hookgate {
 namespace {
 
+using Heir = ReplicaState::Heir;
 using Role = ReplicaState::Role;
 using Want = ReplicaState::Want;
 
@@ -52,7 +53,7 @@ TEST_F(ReplicaStateTest, ALeaderThatReachesTheLogIsDeposedByTheLogAlone) {
   ReplicaState state = Leader();
   for (const int64_t term : {int64_t{5}, kAbsurd}) {
     state.HeardLeader(term, now_);
-    state.HeardLeaving(term, now_);
+    state.HeardLeaving(term, Heir::kUnsaid, now_);
     EXPECT_TRUE(state.serving());
     EXPECT_EQ(state.term(), 4);
   }
@@ -104,7 +105,7 @@ TEST_F(ReplicaStateTest, HeartbeatsAreBelievedForAWhileOnly) {
 // silence nevertheless.
 TEST_F(ReplicaStateTest, WhatALeaderHadUnderWayWhenItLeftIsNoSignOfLife) {
   ReplicaState state = Follower();
-  state.HeardLeaving(3, now_);
+  state.HeardLeaving(3, Heir::kUnsaid, now_);
   state.Applied(Tail(11, 3), now_);
   state.HeardLeader(3, now_);  // sent before
   now_ += kTiming.retry;
@@ -120,7 +121,7 @@ TEST_F(ReplicaStateTest, WhatALeaderHadUnderWayWhenItLeftIsNoSignOfLife) {
 
 TEST_F(ReplicaStateTest, OneThatIsBehindRemembersThatTheLeaderLeft) {
   ReplicaState state = Follower();
-  state.HeardLeaving(5, now_);
+  state.HeardLeaving(5, Heir::kUnsaid, now_);
   now_ += kTiming.retry;
   EXPECT_FALSE(Stands(state)) << "term 3 is another one's";
   state.Applied(Tail(11, 5), now_);
@@ -130,13 +131,60 @@ TEST_F(ReplicaStateTest, OneThatIsBehindRemembersThatTheLeaderLeft) {
 
 TEST_F(ReplicaStateTest, AfterAnotherTermHasBegunNobodyHasLeft) {
   ReplicaState state = Follower();
-  state.HeardLeaving(3, now_);
+  state.HeardLeaving(3, Heir::kUnsaid, now_);
   state.Applied(Tail(11, 4), now_);
   now_ += kTiming.retry;
   EXPECT_FALSE(Stands(state));
-  state.HeardLeaving(3, now_);
+  state.HeardLeaving(3, Heir::kUnsaid, now_);
   now_ += kTiming.retry;
   EXPECT_FALSE(Stands(state));
+}
+
+// The one that is to lead does not wait, and the other one leaves it the time: two that try at once
+// hold each other up in the engine.
+TEST_F(ReplicaStateTest, TheHeirOfALeaderThatLeavesLeadsWithoutWaiting) {
+  ReplicaState heir = Follower();
+  ReplicaState other = Follower();
+  heir.HeardLeaving(3, Heir::kThis, now_);
+  other.HeardLeaving(3, Heir::kOther, now_);
+  EXPECT_EQ(heir.Next(now_).want, Want::kFindEnd);
+  now_ += kTiming.heartbeat - absl::Milliseconds(1);
+  EXPECT_FALSE(Stands(other));
+  // It has under way what the leader had, and hears of the heir's term.
+  other.Applied(Tail(11, 3), now_);
+  EXPECT_FALSE(Stands(other));
+  other.HeardLeader(4, now_);
+  now_ += kTiming.heartbeat + kTiming.spread;
+  EXPECT_FALSE(Stands(other));
+}
+
+TEST_F(ReplicaStateTest, AnHeirThatAppliesTheLastRecordsLeadsWithoutWaiting) {
+  ReplicaState heir = Follower();
+  heir.HeardLeaving(3, Heir::kThis, now_);
+  heir.Applied(Tail(11, 3), now_);
+  EXPECT_EQ(heir.Next(now_).want, Want::kFindEnd);
+}
+
+TEST_F(ReplicaStateTest, AnHeirThatIsGoneIsWaitedForBriefly) {
+  ReplicaState other = Follower();
+  other.HeardLeaving(3, Heir::kOther, now_);
+  now_ += kTiming.heartbeat + kTiming.spread;
+  EXPECT_TRUE(Stands(other));
+}
+
+// One whose disk takes nothing would try again and again without a pause.
+TEST_F(ReplicaStateTest, AnHeirThatCannotLeadDoesNotTryAllTheTime) {
+  ReplicaState heir = Follower();
+  heir.HeardLeaving(3, Heir::kThis, now_);
+  int tries = 0;
+  for (const absl::Duration end = now_ + 20 * kTiming.retry; now_ < end;
+       now_ += absl::Milliseconds(1)) {
+    if (heir.Next(now_).want != Want::kFindEnd) continue;
+    ++tries;
+    heir.Failed(now_);
+  }
+  EXPECT_GE(tries, 10);
+  EXPECT_LE(tries, 200);
 }
 
 }  // namespace

@@ -4,18 +4,11 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
@@ -220,47 +213,6 @@ TEST_P(GoneLeaderTest, AStreamEndsWithTheLeaderThatItWasHandedOnTo) {
   const auto reply = cluster_->Post(follower_, "wh_after");
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->status, 200) << reply->body;
-}
-
-// With SIGTERM a leader hands over: a follower's senders wait for a moment, and for no silence. How long
-// is printed, for HOOKGATE_STOPS stops.
-TEST_F(ForwardingTest, FollowersTakeWebhooksAgainOnceTheirLeaderWasStopped) {
-  const char* const more = std::getenv("HOOKGATE_STOPS");
-  const int stops = more != nullptr ? std::atoi(more) : 2;
-  std::vector<int64_t> waits_ms;
-  for (int stop = 0; stop < stops; ++stop) {
-    ASSERT_TRUE(AwaitReady(follower_));
-    std::atomic<bool> stopped = false;
-    std::thread stopping([&, leader = leader_] {
-      EXPECT_EQ(cluster_->Stop(leader), 0);
-      stopped = true;
-    });
-    absl::Duration longest;
-    absl::Time last = absl::Now();
-    const absl::Time end = absl::Now() + kLongEnough;
-    bool answered_after = false;
-    for (int i = 0; !answered_after && absl::Now() < end; ++i) {
-      const bool was_stopped = stopped;
-      const auto reply = cluster_->TryPost(follower_, absl::StrCat("wh_", stop, "_", i));
-      if (!reply.has_value() || reply->status != 200) {
-        absl::SleepFor(absl::Milliseconds(5));
-        continue;
-      }
-      longest = std::max(longest, absl::Now() - last);
-      last = absl::Now();
-      answered_after = was_stopped;
-    }
-    stopping.join();
-    ASSERT_TRUE(answered_after);
-    waits_ms.push_back(absl::ToInt64Milliseconds(longest));
-    cluster_->Start(leader_);
-    leader_ = cluster_->AwaitLeader();
-    ASSERT_NE(leader_, -1);
-    follower_ = (leader_ + 1) % GatewayCluster::kReplicas;
-  }
-  std::sort(waits_ms.begin(), waits_ms.end());
-  std::cout << "longest wait of a follower's senders while the leader is stopped, ms: "
-            << absl::StrJoin(waits_ms, " ") << std::endl;
 }
 
 TEST_F(ForwardingTest, StatusNamesTheLeaderAndThePeers) {
