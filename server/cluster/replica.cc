@@ -33,6 +33,9 @@ constexpr absl::Duration kBetweenComplaints = absl::Minutes(1);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
+// A follower sees to it so often that it could append at once.
+constexpr absl::Duration kBetweenPreparations = absl::Seconds(5);
+
 constexpr char kTakeACopy[] =
     "copy another replica where it runs (hookgate cluster snapshot DATA_DIR FILE), and put the "
     "copy in place here (hookgate cluster reseed FILE DATA_DIR)";
@@ -394,6 +397,10 @@ void Replica::Do(const ReplicaState::Step& step) {
 }
 
 void Replica::Follow(const ReplicaState::Step& step) {
+  if (Now() >= prepare_at_) {
+    prepare_at_ = Now() + kBetweenPreparations;
+    log_.PrepareAppend(config_.append_timeout);
+  }
   LogIndex applied = 0;
   {
     absl::MutexLock lock(&mu_);

@@ -229,7 +229,8 @@ class Replica final : public CommitGate {
   std::string term_record_;  // of the term that is being begun
   LogIndex term_record_index_ = 0;
   int64_t term_record_term_ = 0;
-  bool told_lead_ = false;  // OnLead without OnFollow
+  bool told_lead_ = false;     // OnLead without OnFollow
+  absl::Duration prepare_at_;  // the log, for a first append
 
   // Touched only by the event log's writer thread.
   std::string sealed_;

@@ -164,7 +164,10 @@ absl::StatusOr<std::unique_ptr<PostgresConnection>> PostgresConnection::Connect(
     const SteadyTime until =
         address.host_count() == 1 ? deadline : std::min(deadline, SteadyDeadline(kEachHost));
     auto connection = ConnectTo(pq, address.KeywordsOf(first_host + i), stop, until);
-    if (connection.ok()) return connection;
+    if (connection.ok()) {
+      (*connection)->host_ = first_host + i;
+      return connection;
+    }
     // What a person has to mend is said rather than what may pass.
     if (error.ok() || connection.status().code() == absl::StatusCode::kPermissionDenied) {
       error = connection.status();

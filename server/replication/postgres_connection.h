@@ -131,6 +131,8 @@ class PostgresConnection {
   bool broken() const { return broken_; }
   // "host:port/database".
   std::string Server() const;
+  // Its place in the address's list, counted on from the `first_host` of Connect.
+  size_t host() const { return host_; }
 
  private:
   PostgresConnection(const LibPq& pq, const StopSignal& stop, PGconn* connection)
@@ -152,6 +154,7 @@ class PostgresConnection {
   const LibPq& pq_;
   const StopSignal& stop_;
   PGconn* const connection_;
+  size_t host_ = 0;
   bool broken_ = false;
   std::string warning_;  // the last one that came
 };

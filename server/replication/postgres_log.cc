@@ -113,6 +113,7 @@ class PostgresLog final : public ReplicatedLog {
 
   CompareAppendResult CompareAppend(LogIndex expected, absl::string_view bytes,
                                     absl::Duration timeout) override;
+  void PrepareAppend(absl::Duration timeout) override;
   absl::StatusOr<std::vector<LogRecord>> Read(LogIndex from, const RecordLimits& limits) override;
   absl::StatusOr<RecordRange> Last() override;
   absl::Status Confirm(LogIndex index) override;
@@ -218,7 +219,7 @@ absl::StatusOr<std::unique_ptr<PostgresConnection>> PostgresLog::Connect(SteadyT
   }
   absl::MutexLock lock(&mu_);
   // Where it was found, it is looked for first.
-  next_host_ = host;
+  next_host_ = connection->host();
   ++state_.connections;
   state_.server = absl::StrCat("PostgreSQL at ", connection->Server());
   return connection;
@@ -419,6 +420,16 @@ CompareAppendResult PostgresLog::TryAppend(LogIndex expected, absl::string_view 
                                         "it was emptied while a record was written"));
   }
   return Appended(index);
+}
+
+void PostgresLog::PrepareAppend(absl::Duration timeout) {
+  const SteadyTime deadline = SteadyDeadline(timeout);
+  const CallSlot::Holder turn(appends_.slot, deadline);
+  if (!turn.held()) return;  // It is being used.
+  const absl::StatusOr<PostgresConnection*> connection = Connected(appends_, deadline);
+  if (!connection.ok()) return;
+  // One that is not answered is broken, and made anew the next time.
+  (*connection)->RunOne({.text = "check", .prepared = true}, deadline).IgnoreError();
 }
 
 absl::Status PostgresLog::WhyNot(const TableState& state) const {

@@ -128,6 +128,26 @@ TEST_F(PostgresLogTest, AppendWaitsForAStandby) {
 }
 
 // PostgreSQL says INSERT 0 1 for a commit whose wait was cancelled, with a WARNING beside it.
+// A replica that takes over would otherwise connect first, which takes longer than the append.
+TEST_F(PostgresLogTest, APreparedAppendNeedsNoNewConnection) {
+  const auto log = Open();
+  ASSERT_TRUE(log->Last().ok());
+  const int64_t before = log->State().connections;
+  log->PrepareAppend(kPatience);
+  EXPECT_EQ(log->State().connections, before + 1);
+  EXPECT_EQ(Append(*log, 0, "a").outcome, CompareAppendOutcome::kAppended);
+  log->PrepareAppend(kPatience);
+  EXPECT_EQ(log->State().connections, before + 1);
+  // One that the server has ended meanwhile is found out, and made anew.
+  cluster_->Execute(0,
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'hookgated'");
+  log->PrepareAppend(kPatience);
+  log->PrepareAppend(kPatience);
+  EXPECT_EQ(log->State().connections, before + 2);
+  EXPECT_EQ(log->CompareAppend(1, "b", kPatience).outcome, CompareAppendOutcome::kAppended);
+}
+
 TEST_F(PostgresLogTest, CancelledWaitForTheStandbyIsNotAnAppend) {
   const auto log = Open();
   EXPECT_EQ(Append(*log, 0, "a").outcome, CompareAppendOutcome::kAppended);
