@@ -250,12 +250,29 @@ class ConsumerTest(GatewayTest):
         async with running(consumer.run()) as run:
             await self.until(lambda: bool(self.begun))
             self.gateway.end_streams()
-            await self.until(lambda: consumer._running[1].again is not None)
+            await self.until(lambda: consumer._held[1].again is not None)
             self.let_go.set()
             await self.until(lambda: self.subscription.acked == [1])
             consumer.stop()
             await within(run)
         self.assertEqual(len(self.begun), 1)
+
+    async def test_of_what_waits_for_a_handler_the_newest_delivery_counts(self):
+        self.add(1)
+
+        def deliveries(*ids: str) -> api.ConsumeResponse.Deliveries:
+            made = [api.Delivery(delivery_id=id, event={"sequence": int(id[0])}) for id in ids]
+            return api.ConsumeResponse.Deliveries(deliveries=made)
+
+        consumer = self.consumer(self.hold, max_events=3)
+        async with running(consumer.run()) as run:
+            await self.until(lambda: bool(self.begun))
+            consumer._accept(deliveries("2-old", "3-old", "4-old"))
+            consumer._accept(deliveries("2-new"))
+            consumer._lose("3-old")
+            self.let_go.set()
+            await within(run)
+        self.assertEqual([delivery.delivery_id for delivery in self.begun][1:], ["2-new", "4-old"])
 
     async def test_give_back_stops_the_consumer(self):
         self.add(1, 2)

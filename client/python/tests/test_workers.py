@@ -149,7 +149,7 @@ class WorkersTest(unittest.IsolatedAsyncioTestCase):
 
         async def handle() -> None:
             at.append(turns)
-            ends = asyncio.get_running_loop().time() + 0.02
+            ends = asyncio.get_running_loop().time() + 0.06
             while asyncio.get_running_loop().time() < ends:
                 pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Union
 
@@ -31,23 +31,24 @@ _END_PATIENCE = 10.0
 _log = logging.getLogger("hookgate")
 
 
-class _Running(Delivery):
-    """A delivery whose handler runs, and what its Consumer knows about that."""
+class _Held(Delivery):
+    """A delivery that has not been settled, and what its Consumer knows about it."""
 
-    __slots__ = ("newest_id", "sequence", "task", "again")
+    __slots__ = ("sequence", "newest_id", "task", "again")
 
-    def __init__(self, message: api.Delivery, sequence: int, task: asyncio.Task[Any]) -> None:
+    def __init__(self, message: api.Delivery) -> None:
         self.message = message
+        self.event = message.event
         self._lost = False
-        self.newest_id = message.delivery_id  # Of the event, which may have come again.
-        self.sequence = sequence
-        self.task = task
-        # The newer delivery, if the event came again on the open stream.
+        self.sequence: int = self.event.sequence
+        self.newest_id: str = message.delivery_id  # Of the event.
+        self.task: asyncio.Task[Any] | None = None  # That runs its handler.
+        # The newer delivery, if the event came again on the open stream while that ran.
         self.again: api.Delivery | None = None
 
     def lose(self) -> None:
         """Tells the handler, once."""
-        if not self._lost:
+        if self.task is not None and not self._lost:
             self._lost = True
             self.task.cancel()
 
@@ -100,11 +101,11 @@ class Consumer:
         self._ended = False  # Our side has been closed.
         self._heartbeat = options.heartbeat
         self._leases = Leases(options.longest_lease)
-        # Not begun; the limits that were asked for bound it.
-        self._waiting: OrderedDict[int, api.Delivery] = OrderedDict()  # By sequence.
+        # By sequence, and those of them that have not begun. The limits that were asked for bound it.
+        self._held: dict[int, _Held] = {}
+        self._waiting: deque[_Held] = deque()
         self._begun = 0
-        self._running: dict[int, _Running] = {}  # By sequence.
-        self._workers: Workers[_Running] | None = None
+        self._workers: Workers[_Held] | None = None
 
     @property
     def name(self) -> str:
@@ -253,109 +254,114 @@ class Consumer:
     def _accept(self, deliveries: api.ConsumeResponse.Deliveries) -> None:
         if self._stopped:
             return  # Given back when the stream ends.
-        arrived = deliveries.deliveries[:]
-        self._leases.add([delivery.delivery_id for delivery in arrived], self._now())
-        for delivery in arrived:
-            sequence = delivery.event.sequence
-            if sequence in self._running or sequence in self._waiting:
-                self._take_over(sequence, delivery)
-            else:
-                self._waiting[sequence] = delivery
+        arrived = [_Held(delivery) for delivery in deliveries.deliveries]
+        self._leases.add([held.newest_id for held in arrived], self._now())
         self._set_timer()
+        for held in arrived:
+            older = self._held.setdefault(held.sequence, held)
+            if older is held:
+                self._waiting.append(held)
+            else:
+                self._take_over(older, held)
         assert self._workers is not None
         self._workers.start()
 
-    def _take_over(self, sequence: int, delivery: api.Delivery) -> None:
+    def _take_over(self, older: _Held, newer: _Held) -> None:
         """Of one event only the newest delivery matters."""
-        running = self._running.get(sequence)
-        if running is not None:
-            self._leases.drop(running.newest_id)
-            running.newest_id, running.again = delivery.delivery_id, delivery
-            return
-        self._leases.drop(self._waiting[sequence].delivery_id)
-        self._waiting[sequence] = delivery  # In the place of the other.
+        self._leases.drop(older.newest_id)
+        if older.task is None:
+            self._waiting[self._waiting.index(older)] = self._held[newer.sequence] = newer
+        else:
+            older.newest_id, older.again = newer.newest_id, newer.message
 
     def _end_stream(self) -> None:
         """The gateway has back what was delivered. Verdicts without an answer are sent again."""
         self._call = None
         self._sent_open = self._opened = self._ended = False
-        for running in self._running.values():
+        self._drop_waiting()
+        for running in self._held.values():
             running.again = None
-        self._waiting.clear()
         self._leases.end_stream()
         self._lose_all()
 
     # --- Handlers ---
 
     def _can_begin(self) -> int:
-        if not self._waiting:
-            return 0
-        return min(len(self._waiting), self._options.concurrency - len(self._running))
+        waiting = len(self._waiting)
+        return min(waiting, self._options.concurrency - (len(self._held) - waiting))
 
-    def _begin(self, task: asyncio.Task[Any]) -> tuple[_Running, Coroutine[Any, Any, Any]] | None:
-        if not self._waiting or len(self._running) >= self._options.concurrency:
+    def _begin(self, task: asyncio.Task[Any]) -> tuple[_Held, Coroutine[Any, Any, Any]] | None:
+        waiting = len(self._waiting)
+        if not waiting or len(self._held) - waiting >= self._options.concurrency:
             return None
-        sequence, message = self._waiting.popitem(last=False)
+        held = self._waiting[0]
+        handling = self._handling(held)
+        held.task = task
+        self._waiting.popleft()
         self._begun += 1
         if self._begun == self._options.max_events:
             self._stop_taking()
-        running = _Running(message, sequence, task)
-        handling = self._handling(running)
-        self._running[sequence] = running
-        return running, handling
+        return held, handling
+
+    def _drop_waiting(self) -> None:
+        """Nobody is to handle them: the gateway has them back, or will when the stream ends."""
+        for held in self._waiting:
+            self._leases.drop(held.newest_id)
+            del self._held[held.sequence]
+        self._waiting.clear()
 
     async def _handle(self, delivery: Delivery) -> None:
         result = self._handler(delivery)
         if inspect.isawaitable(result):
             await result
 
-    def _on_done(self, running: _Running, error: BaseException | None) -> None:
-        del self._running[running.sequence]
+    def _on_done(self, held: _Held, error: BaseException | None) -> None:
+        del self._held[held.sequence]
         if error is None:
-            self._leases.settle(running.newest_id, None)
+            self._leases.settle(held.newest_id, None)
         else:
-            self._settle(running, self._verdict_of(running, error))
+            self._settle(held, self._verdict_of(held, error))
         if self._alarms:
             self._wake()
 
-    def _verdict_of(self, running: _Running, error: BaseException) -> Verdict:
+    def _verdict_of(self, held: _Held, error: BaseException) -> Verdict:
         if isinstance(error, Verdict):
             return error
         if isinstance(error, asyncio.CancelledError):
-            return GiveBack() if running.lost else Nack("its handler was cancelled")
+            return GiveBack() if held.lost else Nack("its handler was cancelled")
         if not isinstance(error, Exception):  # SystemExit: the process is about to end.
             self._fail(error)
             return GiveBack()
-        _log.warning("the handler of %r failed, and so it is nacked", running, exc_info=error)
+        _log.warning("the handler of %r failed, and so it is nacked", held, exc_info=error)
         return Nack(f"{type(error).__name__}: {error}")
 
-    def _settle(self, running: _Running, verdict: Verdict) -> None:
+    def _settle(self, held: _Held, verdict: Verdict) -> None:
         if not isinstance(verdict, GiveBack):
-            self._leases.settle(running.newest_id, verdict)
-        elif not running.lost:
+            self._leases.settle(held.newest_id, verdict)
+        elif not held.lost:
             self._stop_taking()  # The lease stays, and is extended, until the stream ends.
-        elif running.again is not None and not self._stopped:
-            self._waiting[running.sequence] = running.again
-            self._waiting.move_to_end(running.sequence, last=False)
+        elif held.again is not None and not self._stopped:
+            again = self._held[held.sequence] = _Held(held.again)
+            self._waiting.appendleft(again)
 
     async def _end_handlers(self) -> None:
-        while self._running and not self._abandoned:
+        while self._held and not self._abandoned:
             await self._sleep()
 
     def _lose_all(self) -> None:
-        for running in self._running.values():
-            running.lose()
+        for held in self._held.values():
+            held.lose()
 
     def _lose(self, delivery_id: str) -> None:
         self._leases.drop(delivery_id)
-        for sequence, waiting in self._waiting.items():
-            if waiting.delivery_id == delivery_id:
-                del self._waiting[sequence]
-                return
-        for running in self._running.values():
-            if running.newest_id == delivery_id:
-                running.again = None
-                running.lose()
+        held = next((h for h in self._held.values() if h.newest_id == delivery_id), None)
+        if held is None:
+            return
+        if held.task is None:
+            self._waiting.remove(held)
+            del self._held[held.sequence]
+        held.again = None
+        held.lose()
 
     # --- What is written ---
 
@@ -381,7 +387,7 @@ class Consumer:
     def _may_end(self) -> bool:
         if not self._stopped:
             return False
-        settled = not self._running and self._leases.settled
+        settled = not self._held and self._leases.settled
         return settled or not self._opened or self._must_end
 
     def _set_timer(self) -> None:
@@ -427,9 +433,7 @@ class Consumer:
             return
         self._stopped = True
         self._stop_deadline = self._now() + self._options.stop_timeout
-        for delivery in self._waiting.values():  # The stream's end gives them back.
-            self._leases.drop(delivery.delivery_id)
-        self._waiting.clear()
+        self._drop_waiting()
         # What has not reached a gateway has nothing to finish.
         if self._call is not None and not self._sent_open and not self._opened:
             self._call.cancel()

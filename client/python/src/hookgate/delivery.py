@@ -9,15 +9,12 @@ from hookgate.v1 import subscription_service_pb2 as subscriptions
 class Delivery:
     """One event in the hands of one handler. The lease is extended while the handler runs."""
 
-    __slots__ = ("message", "_lost")
+    __slots__ = ("message", "event", "_lost")
 
     def __init__(self, message: subscriptions.Delivery) -> None:
         self.message = message  # As received: attempt, reason, lease_expire_time and all the rest.
+        self.event: event_pb2.Event = message.event
         self._lost = False
-
-    @property
-    def event(self) -> event_pb2.Event:
-        return self.message.event
 
     @property
     def delivery_id(self) -> str:

@@ -15,7 +15,7 @@ _Handling = Coroutine[Any, Any, Any]
 # A worker leaves the event loop to others when handlers that did not wait have taken so many
 # seconds: acks are to be written, and leases to be looked at, before the last of many has begun. It
 # is long for a hundred fast handlers: acks that are written apart come back as frames apart.
-_TURN = 0.01
+_TURN = 0.05
 
 
 class Workers(Generic[_Job]):
