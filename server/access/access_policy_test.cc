@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/base/reason.h"
 #include "server/base/status.h"
 
 namespace hookgate {
@@ -67,7 +68,7 @@ TEST_F(AccessPolicyTest, WhoIsNotKnownIsUnauthenticated) {
         Credentials{.certificate_names = {Name("worker.internal"), Name("operator.internal")}}}) {
     const absl::Status status = policy_.CheckSources(credentials, Right::kSubscribe, {});
     EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated) << status;
-    EXPECT_EQ(ReasonOf(status), "unauthenticated");
+    EXPECT_EQ(ReasonOf(status), reason::kUnauthenticated);
     EXPECT_EQ(policy_.CheckAny(credentials, Right::kAdmin).code(), status.code());
     EXPECT_EQ(policy_.CheckConsume(credentials, "jobs").code(), status.code());
     EXPECT_EQ(policy_.CheckAllSubscriptions(credentials).code(), status.code());
@@ -105,7 +106,7 @@ TEST_F(AccessPolicyTest, DenialsNamePrincipalRightAndWhatItIsMissingFor) {
   const absl::Status denied =
       policy_.CheckSources(worker_, Right::kSubscribe, {"openai", "billing"});
   EXPECT_EQ(denied.code(), absl::StatusCode::kPermissionDenied);
-  EXPECT_EQ(ReasonOf(denied), "missing_right");
+  EXPECT_EQ(ReasonOf(denied), reason::kMissingRight);
   EXPECT_THAT(MetadataOf(denied), testing::ElementsAre(testing::Pair("principal", "worker"),
                                                        testing::Pair("right", "subscribe")));
   EXPECT_THAT(Said(denied),

@@ -17,9 +17,6 @@ namespace {
 using Step = SubscribeSession::Step;
 using hookgate::v1::SubscribeRequest;
 
-// The reason of an error that says that another replica would know more.
-constexpr char kReplicaBehind[] = "replica_behind";
-
 // Reads a batch, and, behind what others want by then, the next ones ahead.
 void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Sequence after,
                int ahead) {
@@ -32,7 +29,7 @@ void ReadPages(BatchSource& batches, Executor& pages, SelectionPtr selection, Se
 // Not FAILED_PRECONDITION: the client would take it that events are gone.
 absl::Status ReplicaIsBehind() {
   return ErrorWithReason(
-      absl::StatusCode::kUnavailable, kReplicaBehind,
+      absl::StatusCode::kUnavailable, reason::kReplicaBehind,
       "after_cursor is of an event that this replica does not have yet, and it is "
       "behind the others: call again, or another one");
 }

@@ -270,7 +270,7 @@ TEST_F(SubscribeAheadTest, ReplicaThatIsBehindDoesNotSayThatEventsAreGone) {
   watch_.CheckDeadlines();
   const absl::Status refused = subscriber.ReadToTheEnd();
   EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
-  EXPECT_EQ(ReasonOf(refused), "replica_behind");
+  EXPECT_EQ(ReasonOf(refused), reason::kReplicaBehind);
   subscriber.stream->OnEnd(CallEnd::kFinished);
 }
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -59,7 +58,7 @@ TEST_F(UnaryCallsTest, CallsThatWaitForACommitHaveABound) {
   Client refused = Send(method_);
   const absl::Status status = refused.call->AwaitStatus();
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
-  EXPECT_TRUE(absl::StrContains(ReasonOf(status), "too_many_queries")) << status;
+  EXPECT_EQ(ReasonOf(status), reason::kTooManyQueries) << status;
   EXPECT_EQ(begun_.size(), kUnderWay);
 
   std::move(begun_.back())(absl::OkStatus());

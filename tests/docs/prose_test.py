@@ -134,6 +134,17 @@ class ProseTest(unittest.TestCase):
         http |= {'too_many_scrapes'} & set(re.findall(r'`([a-z_]+)`', http_page))
         self.assertEqual({reason.lower() for reason in grpc} | http, reasons())
 
+    # One that a source spells out by itself would be missing in the list, and so on the pages.
+    def test_reasons_that_clients_are_told_are_of_the_list(self):
+        checked = 0
+        for folder, _, names in os.walk(os.path.join(ROOT, 'server')):
+            for path in (os.path.join(folder, name) for name in names if name.endswith(('.cc', '.h'))):
+                for said in re.findall(r'ErrorWithReason\(\s*[\w:]+,\s*([^,]+),', read(path)):
+                    # A variable, or of the engine or its records, which no client is told.
+                    self.assertRegex(said, r'^(reason::k\w+|(log|record)_reason::k\w+|[a-z_]+|absl::.*)$', path)
+                    checked += 1
+        self.assertGreater(checked, 80)
+
     def test_statuses_are_those_of_the_code(self):
         source = read('server/http/problem.cc')
         numbers = dict(re.findall(r'constexpr HttpStatus (k\w+) = \{(\d+),', source))
