@@ -82,13 +82,17 @@ ReplicaState::Step ReplicaState::Next(absl::Duration now) {
 
 void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
   const bool has_news = tail.index > tail_.index;
+  const bool term_begins = tail.term > tail_.term;
   tail_ = tail;
   if (has_news) news_at_ = now;
   if (tail_.term > term_) {
     term_ = tail_.term;
     // It is not this replica's, which would know of it.
-    if (role_ == Role::kCandidate || role_ == Role::kElected) Follow(now);
+    if (role_ == Role::kElected) Follow(now);
   }
+  // Somebody else's as well, also if this replica has tried to begin a term of that number: it would
+  // depose one that has just begun to lead.
+  if (role_ == Role::kCandidate && term_begins) Follow(now);
   if (role_ == Role::kElected && tail_.index >= term_index_) {
     // What it had appended is there, so this can only be its own term.
     if (tail_.term == term_ && tail_.writer == writer_) {
@@ -117,7 +121,17 @@ void ReplicaState::TermAppended(CompareAppendOutcome outcome, absl::Duration now
     case CompareAppendOutcome::kUnknown:
       retry_at_ = now + timing_.retry;
       return;
-    case CompareAppendOutcome::kLost:
+    case CompareAppendOutcome::kLost: {
+      // To the last of what the leader that left had under way, or to the next leader. An heir looks
+      // at once which.
+      const Heir heir = heir_;
+      Follow(now);
+      if (heir == Heir::kThis) {
+        heir_ = heir;
+        Listen(now);
+      }
+      return;
+    }
     case CompareAppendOutcome::kRefused:
       return Follow(now);
   }

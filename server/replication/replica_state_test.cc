@@ -165,6 +165,40 @@ TEST_F(ReplicaStateTest, AnHeirThatAppliesTheLastRecordsLeadsWithoutWaiting) {
   EXPECT_EQ(heir.Next(now_).want, Want::kFindEnd);
 }
 
+// It was waiting for up to 100 ms then.
+TEST_F(ReplicaStateTest, AnHeirThatLosesToTheLastRecordOfTheLeaderTriesAgainAtOnce) {
+  ReplicaState heir = Follower();
+  heir.HeardLeaving(3, Heir::kThis, now_);
+  for (LogIndex last = 10; last < 13; ++last) {
+    ASSERT_EQ(heir.Next(now_).want, Want::kFindEnd);
+    heir.LogEndsAt(last, now_);
+    ASSERT_EQ(heir.Next(now_).want, Want::kBeginTerm);
+    heir.TermAppended(CompareAppendOutcome::kLost, now_);
+    heir.Applied(Tail(last + 1, 3), now_);
+  }
+}
+
+// A replica that had tried to begin term 4, and caught up with another one's term 4, deposed that one.
+TEST_F(ReplicaStateTest, OneThatHasLostATermDoesNotDeposeTheOneThatWonIt) {
+  for (const Heir heir : {Heir::kThis, Heir::kUnsaid}) {
+    ReplicaState state = Follower();
+    state.HeardLeaving(3, heir, now_);
+    now_ += kTiming.retry;
+    ASSERT_EQ(state.Next(now_).want, Want::kFindEnd);
+    state.LogEndsAt(10, now_);
+    ASSERT_EQ(state.Next(now_).term, 4);
+    state.TermAppended(CompareAppendOutcome::kLost, now_);
+    now_ += kTiming.retry;
+    ASSERT_EQ(state.Next(now_).want, Want::kFindEnd);
+    state.LogEndsAt(11, now_);
+    ASSERT_EQ(state.Next(now_).want, Want::kCatchUp);
+    state.Applied(Tail(11, 4), now_);
+    EXPECT_EQ(state.role(), Role::kFollower);
+    now_ += kTiming.silence - absl::Milliseconds(1);
+    EXPECT_FALSE(Stands(state));
+  }
+}
+
 TEST_F(ReplicaStateTest, AnHeirThatIsGoneIsWaitedForBriefly) {
   ReplicaState other = Follower();
   other.HeardLeaving(3, Heir::kOther, now_);
