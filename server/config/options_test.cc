@@ -372,6 +372,7 @@ TEST_F(OptionsTest, GrpcLimitsHaveTheirDefaults) {
   const GrpcServerOptions grpc = Right("grpc { limits { } }").rpc.transport;
   EXPECT_EQ(grpc.max_connections, 12'000);
   EXPECT_EQ(grpc.max_unidentified_connections, 512);
+  EXPECT_EQ(grpc.max_unidentified_time_percent, 25);
   EXPECT_EQ(grpc.max_handshakes_per_second, 1000);
   EXPECT_EQ(grpc.max_calls_per_connection, 1000);
   EXPECT_EQ(grpc.max_calls_per_unidentified_connection, 100);
@@ -413,6 +414,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
       max_connections: 1 max_connections_per_address: 2 max_unidentified_connections: 3
       max_calls_per_connection: 4 max_calls_per_unidentified_connection: 3 max_calls: 9 max_header_list_bytes: 5000
       max_handshakes_per_second: 10 max_handshakes_per_second_per_address: 11
+      max_unidentified_time_percent: 12
       max_message_bytes: 70000 max_inbound_bytes_per_connection: 80000 max_inbound_bytes: 90000
       max_outbound_bytes_per_connection: 1100000 max_outbound_bytes: 1200000
       max_stream_bytes: 1300000
@@ -426,6 +428,7 @@ TEST_F(OptionsTest, EveryGrpcLimitIsTaken) {
   EXPECT_EQ(grpc.max_connections, 1);
   EXPECT_EQ(grpc.max_connections_per_address, 2);
   EXPECT_EQ(grpc.max_unidentified_connections, 3);
+  EXPECT_EQ(grpc.max_unidentified_time_percent, 12);
   EXPECT_EQ(grpc.max_handshakes_per_second, 10);
   EXPECT_EQ(grpc.max_handshakes_per_second_per_address, 11);
   EXPECT_EQ(grpc.max_calls_per_connection, 4);
@@ -458,6 +461,7 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
   EXPECT_THAT(
       ErrorsOf(R"(grpc { limits {
       max_connections: -1
+      max_unidentified_time_percent: 101
       max_handshakes_per_second: -2
       max_calls: 9999  # fewer than max_streams
       max_calls_per_unidentified_connection: 1001
@@ -471,6 +475,8 @@ TEST_F(OptionsTest, GrpcLimitsOutOfRangeAreAllNamed) {
       write_timeout { }
       max_connection_age { seconds: -1 } } })"),
       ElementsAre(HasSubstr("grpc.limits.max_connections: is -1; it must be from 1 to 1000000"),
+                  HasSubstr("grpc.limits.max_unidentified_time_percent: is 101; it must be from 1 "
+                            "to 100"),
                   HasSubstr("grpc.limits.max_handshakes_per_second: is -2; it must be from 1 to "),
                   HasSubstr("grpc.limits.max_calls_per_unidentified_connection: is 1001; it must "
                             "be from 1 to 1000"),

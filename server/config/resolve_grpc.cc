@@ -26,6 +26,8 @@ void ResolveGrpcSizes(const Config& config, Options& options, Problems& problems
       grpc.max_connections_per_address);
   set(1, limits.max_unidentified_connections(), "max_unidentified_connections", kMany,
       grpc.max_unidentified_connections);
+  set(1, limits.max_unidentified_time_percent(), "max_unidentified_time_percent", 100,
+      grpc.max_unidentified_time_percent);
   set(1, limits.max_handshakes_per_second(), "max_handshakes_per_second", kMany,
       grpc.max_handshakes_per_second);
   set(1, limits.max_handshakes_per_second_per_address(), "max_handshakes_per_second_per_address",

@@ -31,6 +31,7 @@ namespace hookgate {
 // to flush it.
 class GrpcConnection final : public SessionOwner,
                              public Flushable,
+                             public TakesTurns,
                              public Timed,
                              public TrackedConnection,
                              public std::enable_shared_from_this<GrpcConnection> {
@@ -58,6 +59,7 @@ class GrpcConnection final : public SessionOwner,
 
   // From its loop.
   void Flush() override;
+  void OnTurn() override;
   void OnTime(absl::Duration now) override;
 
  private:
@@ -77,6 +79,10 @@ class GrpcConnection final : public SessionOwner,
   void OpenSession();
   void AwaitReadable();
   void AwaitWritable();
+  // Reads, or discards what comes, as soon as the connection has a turn for it.
+  void ReadInTurn();
+  void AwaitTurn();
+  void TakeTurn();
   void Read();
   void CountKeyUpdate();
   void ReadSoon();
@@ -126,6 +132,7 @@ class GrpcConnection final : public SessionOwner,
   bool dirty_ = false;  // the loop will flush it
   bool awaiting_readable_ = false;
   bool awaiting_writable_ = false;
+  bool awaiting_turn_ = false;
   bool reading_held_ = false;        // until the peer has taken what waits for it
   bool writing_needs_read_ = false;  // TLS has to read before it can send what waits
   bool identified_ = false;

@@ -11,13 +11,16 @@ namespace hookgate {
 namespace {
 
 constexpr absl::Duration kLongestWait = absl::Hours(1);
+// That strangers may be served at once after a pause: about as long as others wait for the thread.
+constexpr absl::Duration kBurstOfStrangers = absl::Milliseconds(1);
 
 }  // namespace
 
-GrpcLoop::GrpcLoop(const Clock& clock)
-    : clock_(clock), wakes_(std::make_shared<WakeQueue>([this] {
-        boost::asio::post(io_, [this] { OnScheduled(); });
-      })) {}
+GrpcLoop::GrpcLoop(const Clock& clock, double share_of_strangers)
+    : clock_(clock),
+      wakes_(std::make_shared<WakeQueue>(
+          [this] { boost::asio::post(io_, [this] { OnScheduled(); }); })),
+      strangers_(share_of_strangers, kBurstOfStrangers, clock.MonotonicNow()) {}
 
 GrpcLoop::~GrpcLoop() { wakes_->Close(); }
 
@@ -54,6 +57,28 @@ void GrpcLoop::FlushAll() {
   connections.clear();
   // The room for the next time.
   if (flush_soon_.empty()) flush_soon_.swap(connections);
+}
+
+void GrpcLoop::AwaitTurn(const Network& network, std::shared_ptr<TakesTurns> stranger) {
+  turns_.Push(network, std::move(stranger));
+  ScheduleTurn();
+}
+
+void GrpcLoop::ScheduleTurn() {
+  if (turns_.empty() || std::exchange(turn_scheduled_, true)) return;
+  // One at a time: whoever else has something to do on this thread comes between.
+  if (strangers_.MayBegin(clock_.MonotonicNow())) {
+    boost::asio::post(io_, [this] { RunTurn(); });
+  } else {
+    timers_.Set(turn_timer_, strangers_.next());
+    ArmTimer();
+  }
+}
+
+void GrpcLoop::RunTurn() {
+  turn_scheduled_ = false;
+  turns_.Pop()->OnTurn();
+  ScheduleTurn();
 }
 
 void GrpcLoop::ArmTimer() {

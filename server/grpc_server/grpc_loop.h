@@ -1,5 +1,10 @@
 // What one thread of a GrpcServer runs. A connection stays with one: nothing of it is shared between
 // threads, so it needs no lock.
+//
+// Strangers, who have not proven who they are, have a part of the thread's time and no more: whatever
+// they send, the rest is left for callers, and for the threads that store webhooks on the same cores.
+// What strangers send beyond that waits in the kernel, and they take turns, one of each address after
+// the other.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 
@@ -13,7 +18,9 @@
 #include "absl/types/optional.h"
 #include "common/clock.h"
 #include "server/grpc_server/out_buffer.h"
+#include "server/grpc_server/time_share.h"
 #include "server/grpc_server/timer_queue.h"
+#include "server/grpc_server/turn_queue.h"
 #include "server/grpc_server/wake_queue.h"
 #include "server/net/listener.h"
 
@@ -28,10 +35,23 @@ class Flushable {
   ~Flushable() = default;
 };
 
+// A connection that waits for its turn.
+class TakesTurns {
+ public:
+  // Does a little of what there is to do, and counts it by SpendOnStrangers.
+  virtual void OnTurn() = 0;
+
+ protected:
+  ~TakesTurns() = default;
+};
+
 class GrpcLoop {
  public:
+  using Network = TurnQueue<std::shared_ptr<TakesTurns>>::Network;
+
   // `clock` outlives it.
-  explicit GrpcLoop(const Clock& clock);
+  //   share_of_strangers  of the thread's time, more than 0 and at most 1
+  GrpcLoop(const Clock& clock, double share_of_strangers);
   ~GrpcLoop();
 
   // Runs until Stop, on the one thread.
@@ -50,6 +70,13 @@ class GrpcLoop {
   // together.
   void RunWoken() { wakes_->Run(); }
 
+  // Whether a stranger may be served now, outside of OnTurn: nobody waits for a turn, and strangers
+  // have time left.
+  bool HasTurnForStranger() { return turns_.empty() && strangers_.MayBegin(clock_.MonotonicNow()); }
+  // Has OnTurn called soon, of `network` behind those that wait already.
+  void AwaitTurn(const Network& network, std::shared_ptr<TakesTurns> stranger);
+  void SpendOnStrangers(absl::Duration time) { strangers_.Spend(time); }
+
   TimerQueue& timers() { return timers_; }
   // After anything was set in timers().
   void ArmTimer();
@@ -59,8 +86,20 @@ class GrpcLoop {
   OutBuffer& scratch() { return scratch_; }
 
  private:
+  // Wakes the loop when strangers have time again.
+  class TurnTimer final : public Timed {
+   public:
+    explicit TurnTimer(GrpcLoop& loop) : loop_(loop) {}
+    void OnTime(absl::Duration) override { loop_.RunTurn(); }
+
+   private:
+    GrpcLoop& loop_;
+  };
+
   void OnScheduled();
   void FlushAll();
+  void ScheduleTurn();
+  void RunTurn();
 
   const Clock& clock_;
   boost::asio::io_context io_{/*concurrency_hint=*/1};
@@ -71,6 +110,10 @@ class GrpcLoop {
   absl::Duration armed_ = absl::InfiniteDuration();
   std::vector<std::shared_ptr<Flushable>> flush_soon_;
   bool flush_posted_ = false;
+  TimeShare strangers_;
+  TurnQueue<std::shared_ptr<TakesTurns>> turns_;
+  TurnTimer turn_timer_{*this};
+  bool turn_scheduled_ = false;  // the next one of turns_
   bool stopping_ = false;
   std::array<char, 16 << 10> room_;
   OutBuffer scratch_;

@@ -66,7 +66,7 @@ class GrpcServerImpl final : public GrpcServer {
         streamed_(static_cast<int64_t>(options.max_stream_bytes), clock, /*free_bytes=*/0),
         shared_{options_, table, clock, refusals_, inbound_, outbound_, held_, open_calls_},
         connections_(LimitsOf(options)),
-        loops_(MakeLoops(options.threads, clock)),
+        loops_(MakeLoops(options, clock)),
         tls_(certificates, options.client_ca_required),
         handshakes_(HandshakesOf(options), clock),
         listener_(loops_.front()->io(), clock, "gRPC",
@@ -115,11 +115,16 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
  private:
-  static std::vector<std::unique_ptr<GrpcLoop>> MakeLoops(int count, const Clock& clock) {
+  static std::vector<std::unique_ptr<GrpcLoop>> MakeLoops(const GrpcServerOptions& options,
+                                                          const Clock& clock) {
+    int count = options.threads;
     if (count == 0) count = std::clamp(UsableCores(), 1, kMaxThreads);
+    const double of_strangers = options.max_unidentified_time_percent / 100.0;
     std::vector<std::unique_ptr<GrpcLoop>> loops;
     loops.reserve(static_cast<size_t>(count));
-    for (int i = 0; i < count; ++i) loops.push_back(std::make_unique<GrpcLoop>(clock));
+    for (int i = 0; i < count; ++i) {
+      loops.push_back(std::make_unique<GrpcLoop>(clock, of_strangers));
+    }
     return loops;
   }
 

@@ -611,7 +611,8 @@ void AddAtWebhooks(std::vector<Attack>& attacks, int scale) {
 
 }  // namespace
 
-std::vector<Attack> HonestCrowds() {
+std::vector<Attack> HonestCrowds(const std::string& token) {
+  const http2::Fields identity = {{"authorization", absl::StrCat("Bearer ", token)}};
   std::vector<Attack> crowds;
   // 100 calls under way on each connection. For each answer gRPC C++ sends WINDOW_UPDATE twice, and
   // PING, whose answers it gets.
@@ -619,7 +620,7 @@ std::vector<Attack> HonestCrowds() {
   crowds.push_back({.name = "calls as fast as they are answered",
                     .connections = 2,
                     .send =
-                        [](RawPeer& peer, int64_t step) {
+                        [identity](RawPeer& peer, int64_t step) {
                           if (step == 0) {
                             peer.Send(http2::Preface());
                             peer.Send(http2::WindowUpdate(0, 1 << 30));
@@ -628,10 +629,13 @@ std::vector<Attack> HonestCrowds() {
                           const int64_t answered = peer.frames(http2::kHeaders) / 2;
                           if (step - answered >= kUnderWay) return Next::kWait;
                           const uint32_t id = StreamOf(step);
-                          peer.Send(absl::StrCat(
-                              step == 0 ? http2::FirstHeader(id, kCheck) : http2::LaterHeader(id),
-                              http2::LastMessage(id, ""), http2::WindowUpdate(0, 10),
-                              http2::WindowUpdate(id, 5), http2::Ping()));
+                          // The first call says who it is; the second one is the pattern of all others.
+                          peer.Send(absl::StrCat(step == 0 ? http2::CallHeader(id, kCheck, identity)
+                                                 : step == 1 ? http2::FirstHeader(id, kCheck)
+                                                             : http2::LaterHeader(id),
+                                                 http2::LastMessage(id, ""),
+                                                 http2::WindowUpdate(0, 10),
+                                                 http2::WindowUpdate(id, 5), http2::Ping()));
                           return Next::kMore;
                         },
                     .honest = true});

@@ -145,7 +145,7 @@ TEST_P(HonestTest, ThousandStreamsOfOneConnection) {
 }
 
 TEST_P(HonestTest, CrowdsByHand) {
-  for (const Attack& crowd : HonestCrowds()) {
+  for (const Attack& crowd : HonestCrowds(Token())) {
     SCOPED_TRACE(crowd.name);
     const Toll toll = Suffer(crowd, absl::Seconds(1));
     ExpectBearable(crowd, toll);

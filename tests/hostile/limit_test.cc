@@ -262,6 +262,41 @@ TEST_F(EndTest, OldConnectionsEndGracefully) {
   }
 }
 
+// Strangers had as much of the threads that serve gRPC as they could send for: both cores of two, and
+// webhooks waited. What is refused and comes again is bounded by it, and what has no other limit.
+TEST_F(EndTest, StrangersHaveAShareOfTheTime) {
+  const std::string opening = http2::Preface();
+  const std::string header = http2::Frame(http2::kHeaders, 0, 1, http2::CallBlock(kCheck));
+  std::string fields;
+  while (fields.size() < 16'000) {
+    absl::StrAppend(&fields, http2::Field(absl::StrCat("x-", fields.size()), "v"));
+  }
+  const auto flood = [](std::string first, std::string again) {
+    return [first = std::move(first), again = std::move(again)](RawPeer& peer, int64_t step) {
+      peer.Send(step == 0 ? first : again);
+      return Next::kMore;
+    };
+  };
+  const Attack floods[] = {
+      {.name = "frames of an unknown type",
+       .connections = 4,
+       .send = flood(opening, Repeated(http2::Frame(0xfa, 0, 0, ""), 1'000))},
+      {.name = "continuation flood",
+       .connections = 4,
+       .send = flood(opening + header, http2::Frame(http2::kContinuation, 0, 1, fields)),
+       .refused_as = "headers_too_large"}};
+  StartSiege(/*tls=*/false, "limits { max_unidentified_time_percent: 5 }");
+  if (HasFatalFailure()) return;
+  for (const Attack& attack : floods) {
+    SCOPED_TRACE(attack.name);
+    const Toll toll = Suffer(attack, absl::Seconds(1));
+    ExpectBearable(attack, toll);
+    // With 5 % on each of four threads at most, and the time that callers and new connections take.
+    EXPECT_LT(toll.grpc_cpu, 0.5 * toll.lasted);
+  }
+  EndSiege();
+}
+
 // Over HTTPS, whoever began TLS again and again had all of the gateway's CPU.
 TEST_F(EndTest, HandshakesAtWebhooksHaveARate) {
   RaiseFileLimit();

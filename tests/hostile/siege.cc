@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -46,6 +47,21 @@ int64_t PeakResidentBytes(pid_t pid) {
   }
   ADD_FAILURE() << "nothing is known of the memory of process " << pid;
   return 0;
+}
+
+// What the threads that serve gRPC have used.
+absl::Duration CpuOfGrpc(pid_t pid) {
+  absl::Duration cpu;
+  for (const auto& thread :
+       std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/task"))) {
+    const std::string folder = thread.path().string();
+    if (ReadTestFile(folder + "/comm") != "grpc\n") continue;
+    // "TIME_ON_CPU TIME_WAITING SLICES", times in nanoseconds.
+    int64_t ns = 0;
+    std::istringstream(ReadTestFile(folder + "/schedstat")) >> ns;
+    cpu += absl::Nanoseconds(ns);
+  }
+  return cpu;
 }
 
 // Waits until `holds`, for at most `patience`; whether it does.
@@ -136,6 +152,7 @@ Toll SiegeTest::Suffer(const Attack& attack, absl::Duration duration, absl::Dura
   const int64_t idle_bytes = ResidentBytes(pid);
   log_at_attack_ = gateway_->log().size();
   const absl::Duration cpu = CpuTime(pid);
+  const absl::Duration grpc_cpu = CpuOfGrpc(pid);
   const absl::Time begin = absl::Now();
   {
     Attackers attackers(attack, TargetOf(attack));
@@ -154,6 +171,7 @@ Toll SiegeTest::Suffer(const Attack& attack, absl::Duration duration, absl::Dura
     toll.attack = attackers.tally();
     toll.lasted = absl::Now() - begin;
     toll.cpu = CpuTime(pid) - cpu;
+    toll.grpc_cpu = CpuOfGrpc(pid) - grpc_cpu;
     toll.during = bystanders_->Take();
   }
   const absl::Time end = absl::Now();

@@ -33,7 +33,8 @@ struct Toll {
   int64_t kept_bytes = 0;  // of it, after the end, once it was below kMaxKeptBytes or time was up
   absl::Duration back_after;
   int64_t log_bytes = 0;
-  absl::Duration cpu;  // that the gateway used while it lasted
+  absl::Duration cpu;       // that the gateway used while it lasted
+  absl::Duration grpc_cpu;  // of it, the threads that serve gRPC
   Bystanders::Report before;
   Bystanders::Report during;
 };
