@@ -197,6 +197,9 @@ void GrpcConnection::Read() {
     }
     last_read_ = Now();
     OpenSession();
+    // It is flushed below: what the loop is told besides costs it another look at all sockets.
+    dirty_ = true;
+    loop_.HoldWoken();
     session_->Receive({loop_.room().data(), count});
     loop_.RunWoken();
     Flush();

@@ -38,6 +38,7 @@ void GrpcLoop::Stop() {
 }
 
 void GrpcLoop::OnScheduled() {
+  flush_posted_ = true;  // In effect: FlushAll comes below.
   wakes_->Run();
   FlushAll();
   ArmTimer();
@@ -93,6 +94,7 @@ void GrpcLoop::ArmTimer() {
   timer_.async_wait([this](boost::system::error_code cancelled) {
     if (cancelled) return;
     armed_ = absl::InfiniteDuration();
+    flush_posted_ = true;  // In effect: FlushAll comes below.
     timers_.RunDue(clock_.MonotonicNow());
     FlushAll();
     ArmTimer();

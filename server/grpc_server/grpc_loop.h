@@ -66,8 +66,9 @@ class GrpcLoop {
 
   // Flushes `connection` at the end of what is being done now.
   void FlushSoon(std::shared_ptr<Flushable> connection);
-  // Calls that have been woken on this thread are heard at once, so that their answers are sent
-  // together.
+  // Calls that are woken on this thread between the two are heard by RunWoken at once, so that their
+  // answers are sent together; the loop is not told of them.
+  void HoldWoken() { wakes_->Hold(); }
   void RunWoken() { wakes_->Run(); }
 
   // Whether a stranger may be served now, outside of OnTurn: nobody waits for a turn, and strangers

@@ -68,6 +68,11 @@ void WakeQueue::WakeNow() {
   schedule_();
 }
 
+void WakeQueue::Hold() {
+  absl::MutexLock lock(&mu_);
+  scheduled_ = true;
+}
+
 void WakeQueue::Run() {
   // What is heard may be answered at once, such as a message by asking for the next. Then others
   // have their turn.
@@ -75,13 +80,16 @@ void WakeQueue::Run() {
   for (int i = 0; i < kRounds; ++i) {
     {
       absl::MutexLock lock(&mu_);
-      if (waiting_.empty()) return;
+      scheduled_ = !waiting_.empty();
+      if (!scheduled_) return;
       running_.swap(waiting_);
-      scheduled_ = false;
     }
     for (const auto& call : running_) call->TakePendingRequests();
     running_.clear();
   }
+  absl::MutexLock lock(&mu_);
+  scheduled_ = !waiting_.empty() && schedule_ != nullptr;
+  if (scheduled_) schedule_();
 }
 
 void WakeQueue::Close() {

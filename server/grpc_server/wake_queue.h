@@ -30,6 +30,10 @@ class WakeQueue final : public WakeBatch::Target, public std::enable_shared_from
   // Schedules what has been pushed within a batch.
   void WakeNow() override ABSL_LOCKS_EXCLUDED(mu_);
 
+  // On the thread: Run will be called in a moment, so until then nothing that is pushed has it
+  // scheduled.
+  void Hold() ABSL_LOCKS_EXCLUDED(mu_);
+
   // On the thread: has every call that waits hear its notes.
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -40,7 +44,7 @@ class WakeQueue final : public WakeBatch::Target, public std::enable_shared_from
   absl::Mutex mu_;
   std::function<void()> schedule_ ABSL_GUARDED_BY(mu_);  // null once closed
   std::vector<std::shared_ptr<ServerCall>> waiting_ ABSL_GUARDED_BY(mu_);
-  bool scheduled_ ABSL_GUARDED_BY(mu_) = false;  // for what is waiting_
+  bool scheduled_ ABSL_GUARDED_BY(mu_) = false;  // Run will be called, or is at it
 
   // Touched only on the thread.
   std::vector<std::shared_ptr<ServerCall>> running_;
