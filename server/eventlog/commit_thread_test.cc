@@ -235,6 +235,51 @@ TEST(CommitThreadTest, RepeatsWithinAGroupAreFoundBeforeTheirRowsAreWritten) {
                                              "b 2: 2 at 2", "c 1: 0 at 3", "removed 2"));
 }
 
+// A log that was mended by hand may have lost its newest events, while the index of webhook-ids still
+// names them. What is looked for among the events of a group is not looked for beyond them.
+TEST(CommitThreadTest, AnIndexThatNamesLostEventsFindsNoRepeat) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/lost_", getpid(), ".db");
+  std::vector<std::string> answered;
+  // Submits appends of `ids` that are committed in one group.
+  const auto append = [&](EventLogPosition position, std::vector<std::string> ids) {
+    auto database = *Database::Open(path, Database::Mode::kCreate);
+    ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
+    ASSERT_TRUE(
+        database->Execute(absl::StrCat("DELETE FROM events WHERE sequence > ", position.head))
+            .ok());
+    auto webhooks = *WebhookIndex::Open(*database, position, WebhookIndex::kEntriesPerRun, true);
+    auto texts = *TextIndex::Open(*database, position, TextIndex::kEntriesPerRun, true);
+    RepeatCounts repeats;
+    auto times = *ReceiveTimes::Open(*database, position, true);
+    auto checkpointer =
+        std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+    absl::Notification first_writes, first_may_write;
+    auto writer =
+        *CommitThread::Start(std::move(database), std::move(checkpointer), {.position = position},
+                             {*webhooks, *texts, repeats, *times}, {}, nullptr);
+    writer->Submit(
+        std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
+    first_writes.WaitForNotification();
+    for (const std::string& id : ids) {
+      auto event = std::make_unique<StoredEvent>();
+      event->source = "s";
+      event->webhook_id = id;
+      writer->Submit(
+          MakeAppendJob(std::move(event), [&answered, id](absl::StatusOr<AppendResult> result) {
+            answered.push_back(absl::StrCat(id, ": ", static_cast<int>(result->outcome), " at ",
+                                            result->sequence));
+          }));
+    }
+    first_may_write.Notify();
+    writer.reset();
+  };
+  append({}, {"a", "b", "c"});
+  append({.earliest = 1, .head = 1}, {"x", "c", "b", "a"});
+  EXPECT_THAT(answered,
+              testing::ElementsAre("first", "a: 0 at 1", "b: 0 at 2", "c: 0 at 3", "first",
+                                   "x: 0 at 2", "c: 0 at 3", "b: 0 at 4", "a: 1 at 1"));
+}
+
 // With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
 // second.
 TEST(CommitThreadTest, WhatGivesWayLeavesRoomInEachGroup) {

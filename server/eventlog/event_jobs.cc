@@ -84,6 +84,7 @@ class AppendJob final : public CommitJob {
     if (!state.appended.empty() && candidate >= state.appended.front()->sequence) {
       if (candidate < state.position.earliest) return false;
       const auto place = static_cast<size_t>(candidate - state.appended.front()->sequence);
+      if (place >= state.appended.size()) return false;  // The index names what the log has lost.
       const StoredEvent& first = *state.appended[place];
       return IsFirst(candidate, {first.source, first.webhook_id, first.raw_body, first.envelope});
     }
