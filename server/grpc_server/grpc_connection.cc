@@ -13,9 +13,11 @@ using Result = GrpcSocket::Result;
 constexpr int kReadsInTurn = 4;
 constexpr int kWritesInTurn = 4;
 constexpr size_t kWriteBytes = 64 << 10;
-// What is read of a stranger in one turn. More than an honest one has to send; and what takes the most
-// time to look at, small header fields and pings, takes less than 0.1 ms.
-constexpr size_t kReadBytesOfStranger = 4 << 10;
+// What is read of a stranger in one turn: 4 KiB, more than an honest one has to send. In pieces, and
+// none after the first that took so long: a piece may hold dozens of calls.
+constexpr size_t kReadBytesOfStranger = 512;
+constexpr int kReadsOfStrangerInTurn = 8;
+constexpr absl::Duration kTurnOfStranger = absl::Microseconds(100);
 // What is read at once of a peer that does not take its answers: each byte may cause some.
 constexpr size_t kReadBytesWhileHeld = 1 << 10;
 constexpr absl::Duration kDrainPingPatience = absl::Seconds(1);
@@ -170,7 +172,9 @@ void GrpcConnection::TakeTurn() {
 
 void GrpcConnection::Read() {
   if (phase_ != Phase::kOpen) return;
-  for (int i = 0; i < (identified_ ? kReadsInTurn : 1); ++i) {
+  const absl::Duration begin = Now();
+  for (int i = 0; i < (identified_ ? kReadsInTurn : kReadsOfStrangerInTurn); ++i) {
+    if (!identified_ && i > 0 && Now() - begin >= kTurnOfStranger) break;
     // A flood of what has to be answered must not grow in memory: the peer takes its answers first.
     if (rest_ != nullptr && session_ != nullptr && !session_->may_receive()) {
       reading_held_ = true;
