@@ -160,24 +160,38 @@ void LeaderSink::Try(std::unique_ptr<Handed> handed) {
 }
 
 void LeaderSink::Wait(std::unique_ptr<Handed> handed) {
-  // Once it waits it may be answered, and the sink may end.
-  LeadershipNews& news = route_.news();
-  const bool has_news = handed->news < news.count();
-  bool is_first = false;
   {
     absl::MutexLock lock(&mu_);
-    is_first = waiting_.empty();
-    if (!ending_) waiting_.push_back(std::move(handed));
+    if (!ending_) {
+      LeadershipNews& news = route_.news();
+      const bool wakes = handed->deadline < wakes_at_ || handed->news < news.count();
+      wakes_at_ = std::min(wakes_at_, handed->deadline);
+      waiting_.push_back(std::move(handed));
+      // Under the lock: after it this may be answered, and then the sink may end, and the news with it.
+      if (wakes) news.Wake();
+      return;
+    }
   }
-  if (handed != nullptr) return StoreHere(*handed);
-  // Otherwise the thread wakes up for one that came before it.
-  if (is_first || has_news) news.Wake();
+  StoreHere(*handed);
 }
 
 void LeaderSink::NoteAnswer(std::unique_ptr<Handed> handed, absl::StatusOr<std::string> answer) {
-  const bool has_time = clock_.MonotonicNow() < handed->deadline;
-  if (IsForNextLeader(answer.status()) && has_time) return Wait(std::move(handed));
+  const absl::Duration now = clock_.MonotonicNow();
+  const bool reached = NoteReached(answer.status(), now);
+  if (reached && IsForNextLeader(answer.status()) && now < handed->deadline) {
+    return Wait(std::move(handed));
+  }
   Answer(*handed, answer);
+}
+
+bool LeaderSink::NoteReached(const absl::Status& answer, absl::Duration now) {
+  absl::MutexLock lock(&mu_);
+  if (!absl::IsUnavailable(answer) || !ReasonOf(answer).empty()) {
+    unreached_since_.reset();
+    return true;
+  }
+  if (!unreached_since_.has_value()) unreached_since_ = now;
+  return now - *unreached_since_ < timeout_;
 }
 
 void LeaderSink::Answer(Handed& handed, const absl::StatusOr<std::string>& answer) {
@@ -214,6 +228,7 @@ LeaderSink::Due LeaderSink::TakeDue(int64_t news) {
   Due due = {.next = absl::InfiniteDuration()};
   std::vector<std::unique_ptr<Handed>> rest;
   absl::MutexLock lock(&mu_);
+  wakes_at_ = absl::InfiniteDuration();
   for (auto& handed : waiting_) {
     if (ending_ || handed->deadline <= now) {
       due.over.push_back(std::move(handed));
@@ -221,6 +236,7 @@ LeaderSink::Due LeaderSink::TakeDue(int64_t news) {
       due.again.push_back(std::move(handed));
     } else {
       due.next = std::min(due.next, handed->deadline - now);
+      wakes_at_ = std::min(wakes_at_, handed->deadline);
       rest.push_back(std::move(handed));
     }
   }

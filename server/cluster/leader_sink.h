@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "common/clock.h"
 #include "server/cluster/leader_route.h"
 #include "server/eventlog/event_log.h"
@@ -23,9 +24,11 @@ namespace hookgate {
 //
 // A webhook that a leader refuses since it does not lead any more, or whose leader is gone before it
 // has answered, is handed to the next leader as soon as one is heard of. If the first one has stored
-// it, the next one finds its id: so it is stored once. Its sender is answered no_leader only if none
-// has stored it within the time-out, or if there has been no leader for longer than that already:
-// then nobody waits in vain.
+// it, the next one finds its id: so it is one event, or one entry of the quarantine whose count may be
+// one too high. Its sender is answered no_leader only if none has stored it within the time-out, or if
+// there has been no leader, or none that could be reached, for longer than that already: then nobody
+// waits in vain. A leader that gives no sign that it is gone, since it stands still or its machine
+// lost power, keeps what it was handed for that time.
 class LeaderSink final : public EventSink {
  public:
   // Of what is on its way to a leader, or waits for one: those beyond are refused as queue_full.
@@ -61,6 +64,8 @@ class LeaderSink final : public EventSink {
   void Try(std::unique_ptr<Handed> handed);
   void Wait(std::unique_ptr<Handed> handed);
   void NoteAnswer(std::unique_ptr<Handed> handed, absl::StatusOr<std::string> answer);
+  // False: no leader could be reached for as long as a webhook waits at most.
+  bool NoteReached(const absl::Status& answer, absl::Duration now) ABSL_LOCKS_EXCLUDED(mu_);
   void Answer(Handed& handed, const absl::StatusOr<std::string>& answer);
   void StoreHere(Handed& handed);
   absl::Status Enter(int64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
@@ -85,6 +90,10 @@ class LeaderSink final : public EventSink {
   absl::Mutex mu_;
   bool ending_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::unique_ptr<Handed>> waiting_ ABSL_GUARDED_BY(mu_);
+  // When the thread looks again without news: the earliest deadline of those that wait.
+  absl::Duration wakes_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  // Since when each that was asked could not be reached; nullopt: the last one was.
+  absl::optional<absl::Duration> unreached_since_ ABSL_GUARDED_BY(mu_);
   // On their way and waiting.
   int64_t webhooks_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;

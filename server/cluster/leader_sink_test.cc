@@ -345,6 +345,24 @@ TEST_F(LeaderSinkTest, WhenThereHasBeenNoLeaderForLongNobodyWaits) {
   EXPECT_EQ(ReasonOf(Quarantine("wh_1").get()), reason::kNoLeader);
 }
 
+// A follower that could not reach the leader, whom the log still named, let each sender wait for the whole time-out.
+TEST_F(LeaderSinkTest, WhenNoLeaderCanBeReachedForLongNobodyWaits) {
+  Lead(first_);
+  auto first = Append("wh_1");
+  first_.AwaitAsked(1)->End(absl::UnavailableError("connection refused"));
+  EXPECT_FALSE(IsReady(first));
+  clock_.Advance(kTimeout);
+  auto second = Append("wh_2");
+  first_.AwaitAsked(2)->End(absl::UnavailableError("connection refused"));
+  EXPECT_EQ(ReasonOf(second.get().status()), reason::kNoLeader);
+  auto third = Append("wh_3");
+  first_.AwaitAsked(3)->Answer(Stored(7));
+  EXPECT_EQ(third.get()->sequence, 7);
+  auto fourth = Append("wh_4");  // It was reached since, so that this one waits.
+  first_.AwaitAsked(4)->End(absl::UnavailableError("connection refused"));
+  EXPECT_FALSE(IsReady(fourth));
+}
+
 TEST_F(LeaderSinkTest, WhatIsOnItsWayAndWhatWaitsHasOneBound) {
   Lead(first_);
   std::vector<std::future<Result>> answers;

@@ -35,6 +35,7 @@ constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
 
 // A follower sees to it so often that it could append at once.
 constexpr absl::Duration kBetweenPreparations = absl::Seconds(5);
+constexpr absl::Duration kLongestPreparation = absl::Milliseconds(500);
 
 constexpr char kTakeACopy[] =
     "copy another replica where it runs (hookgate cluster snapshot DATA_DIR FILE), and put the "
@@ -190,6 +191,9 @@ void Replica::Hear(const Heartbeat& heartbeat) {
       NoteKnown(heartbeat.applied);
       durable_ = std::max(durable_, heartbeat.applied);
     }
+    // A goodbye is said again until another one leads, which this replica may know by now.
+    if (heartbeat.leaving && state_->HasLeft(heartbeat.term) && leader_ != heartbeat.replica)
+      return;
     leader_term_ = heartbeat.term;
     if (heartbeat.leaving) {
       SetLeader("", "");
@@ -398,8 +402,9 @@ void Replica::Do(const ReplicaState::Step& step) {
 
 void Replica::Follow(const ReplicaState::Step& step) {
   if (Now() >= prepare_at_) {
+    // Not for long: meanwhile nothing is applied.
+    log_.PrepareAppend(std::min(config_.append_timeout, kLongestPreparation));
     prepare_at_ = Now() + kBetweenPreparations;
-    log_.PrepareAppend(config_.append_timeout);
   }
   LogIndex applied = 0;
   {
@@ -624,7 +629,7 @@ absl::Status Replica::NoLeader() const {
 
 Replica::Leadership Replica::GetLeadership() const {
   absl::MutexLock lock(&mu_);
-  if (!state_.has_value()) return {};
+  if (!state_.has_value()) return {.without_leader = absl::InfiniteDuration()};
   if (state_->serving() && !leaving_) return {.here = true};
   return {.here = false,
           .leader = leader_,
