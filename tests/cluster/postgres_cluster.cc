@@ -153,13 +153,17 @@ bool PostgresCluster::MakeStandby(int server) {
 
 bool PostgresCluster::Launch(int server) {
   Server& wanted = servers_[server];
-  wanted.process = EngineProcess::Start(
-      AsUser({Program("postgres"), "-D", wanted.data_dir, "-p", absl::StrCat(wanted.port)}),
-      wanted.log_path);
-  if (wanted.process == nullptr) return false;
-  return BecomesTrue(
-             [&] { return !wanted.process->Runs() || Execute(server, "select 1") == "1"; }) &&
-         wanted.process->Runs();
+  wanted.process = nullptr;
+  // Processes of one that was killed may be there for a moment, and PostgreSQL does not start beside
+  // them.
+  return BecomesTrue([&] {
+    if (wanted.process == nullptr || !wanted.process->Runs()) {
+      wanted.process = EngineProcess::Start(
+          AsUser({Program("postgres"), "-D", wanted.data_dir, "-p", absl::StrCat(wanted.port)}),
+          wanted.log_path);
+    }
+    return wanted.process != nullptr && Execute(server, "select 1") == "1";
+  });
 }
 
 std::string PostgresCluster::Uri(int server) const {
