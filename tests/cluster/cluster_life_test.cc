@@ -134,8 +134,10 @@ TEST_F(ClusterLifeTest, AReplicaIsReseededWithTheSnapshotOfAnother) {
   const std::string a_config = ConfigOf("a");
   const std::string b_config = ConfigOf("b");
   auto a = HookgatedProcess::Start(a_dir_, {a_config});
-  auto b = HookgatedProcess::Start(b_dir_, {b_config});
+  // Before there is another one that could lead: without peers, only the leader stores.
   Store(*a, "wh_1");
+  auto b = HookgatedProcess::Start(b_dir_, {b_config});
+  EXPECT_TRUE(BecomesTrue([&b] { return CountEvents(*b) == 1; }));
   b->Signal(SIGTERM);
   EXPECT_EQ(b->WaitForExit(), 0);
   for (int i = 2; i <= 5; ++i) Store(*a, absl::StrCat("wh_", i));
