@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,24 +40,57 @@ absl::StatusOr<AppendResult> Append(CommitThread& writer, absl::string_view id, 
   return result;
 }
 
+// The database of a log, new or as a test before has left it, with what a writer needs beside it. It
+// outlives its writer.
+class TestLog {
+ public:
+  explicit TestLog(const std::string& name, const EventLogPosition& position = {})
+      : path_(absl::StrCat(testing::TempDir(), "/", name, "_", getpid(), ".db")),
+        position_(position),
+        database_(*Database::Open(path_, Database::Mode::kCreate)) {
+    EXPECT_TRUE(MigrateSchema(*database_, "0000000000000001").ok());
+    // What is beyond the position is lost.
+    EXPECT_TRUE(
+        database_->Execute(absl::StrCat("DELETE FROM events WHERE sequence > ", position.head))
+            .ok());
+    webhooks_ = *WebhookIndex::Open(*database_, position, WebhookIndex::kEntriesPerRun, true);
+    texts_ = *TextIndex::Open(*database_, position, TextIndex::kEntriesPerRun, true);
+    times_ = *ReceiveTimes::Open(*database_, position, true);
+  }
+
+  // Until Start.
+  Database* database() { return database_.get(); }
+
+  // Once.
+  std::unique_ptr<CommitThread> Start(const CommitThread::Limits& limits = {},
+                                      CommitListener* listener = nullptr,
+                                      CommitCompanion* companion = nullptr,
+                                      EventLogMetrics* metrics = nullptr) {
+    auto checkpointer =
+        std::make_unique<Checkpointer>(*Database::Open(path_, Database::Mode::kReadWrite));
+    return *CommitThread::Start(std::move(database_), std::move(checkpointer),
+                                {.position = position_}, {*webhooks_, *texts_, repeats_, *times_},
+                                limits, listener, companion, metrics);
+  }
+
+ private:
+  const std::string path_;
+  const EventLogPosition position_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<WebhookIndex> webhooks_;
+  std::unique_ptr<TextIndex> texts_;
+  RepeatCounts repeats_;
+  std::unique_ptr<ReceiveTimes> times_;
+};
+
 // The database may not grow beyond a number of pages, which fails as a full disk does.
 TEST(CommitThreadTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/full_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  TestLog log("full");
+  ASSERT_TRUE(log.database()->Execute("PRAGMA max_page_count = 60").ok());
   const FakeClock clock;
   MetricRegistry registry;
   EventLogMetrics metrics(registry, clock);
-  auto writer =
-      *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                           {*webhooks, *texts, repeats, *times}, {}, nullptr, nullptr, &metrics);
+  auto writer = log.Start({}, nullptr, nullptr, &metrics);
 
   ASSERT_TRUE(Append(*writer, "fits", 1000).ok());
   EXPECT_TRUE(metrics.healthy());
@@ -95,18 +129,8 @@ TEST(CommitThreadTest, FullDiskRefusesWhatDoesNotFitAndGoesOnOnceThereIsRoom) {
 }
 
 TEST(CommitThreadTest, QueueIsBoundedByBytesToo) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/bytes_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                     {*webhooks, *texts, repeats, *times},
-                                     {.max_queued_bytes = 1000}, nullptr);
+  TestLog log("bytes");
+  auto writer = log.Start({.max_queued_bytes = 1000});
   EXPECT_FALSE(Append(*writer, "too large", 1001).ok());
   EXPECT_TRUE(Append(*writer, "fits", 1000).ok());
 }
@@ -163,18 +187,9 @@ TEST(CommitThreadTest, StatusAloneTellsNothingOfTheDisk) {
     StatusChanges changes;
     int commits = 0;
   } companion;
-  const std::string path = absl::StrCat(testing::TempDir(), "/status_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  ASSERT_TRUE(database->Execute("PRAGMA max_page_count = 60").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                     {*webhooks, *texts, repeats, *times}, {}, nullptr, &companion);
+  TestLog log("status");
+  ASSERT_TRUE(log.database()->Execute("PRAGMA max_page_count = 60").ok());
+  auto writer = log.Start({}, nullptr, &companion);
   const auto commit = [&] {
     absl::Notification done;
     writer->SubmitYielding(std::make_unique<RowlessJob>(done));
@@ -196,20 +211,11 @@ TEST(CommitThreadTest, StatusAloneTellsNothingOfTheDisk) {
 
 // The rows of a group are written many at once, behind what looks for repeats.
 TEST(CommitThreadTest, RepeatsWithinAGroupAreFoundBeforeTheirRowsAreWritten) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/repeats_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  TestLog log("repeats");
   std::vector<std::string> answered;
   absl::Notification first_writes, first_may_write;
   {
-    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                       {*webhooks, *texts, repeats, *times}, {}, nullptr);
+    auto writer = log.Start();
     writer->Submit(
         std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
     first_writes.WaitForNotification();
@@ -238,25 +244,12 @@ TEST(CommitThreadTest, RepeatsWithinAGroupAreFoundBeforeTheirRowsAreWritten) {
 // A log that was mended by hand may have lost its newest events, while the index of webhook-ids still
 // names them. What is looked for among the events of a group is not looked for beyond them.
 TEST(CommitThreadTest, AnIndexThatNamesLostEventsFindsNoRepeat) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/lost_", getpid(), ".db");
   std::vector<std::string> answered;
-  // Submits appends of `ids` that are committed in one group.
+  // Submits appends of `ids` that are committed in one group, to a log that ends at `position`.
   const auto append = [&](EventLogPosition position, std::vector<std::string> ids) {
-    auto database = *Database::Open(path, Database::Mode::kCreate);
-    ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-    ASSERT_TRUE(
-        database->Execute(absl::StrCat("DELETE FROM events WHERE sequence > ", position.head))
-            .ok());
-    auto webhooks = *WebhookIndex::Open(*database, position, WebhookIndex::kEntriesPerRun, true);
-    auto texts = *TextIndex::Open(*database, position, TextIndex::kEntriesPerRun, true);
-    RepeatCounts repeats;
-    auto times = *ReceiveTimes::Open(*database, position, true);
-    auto checkpointer =
-        std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+    TestLog log("lost", position);
     absl::Notification first_writes, first_may_write;
-    auto writer =
-        *CommitThread::Start(std::move(database), std::move(checkpointer), {.position = position},
-                             {*webhooks, *texts, repeats, *times}, {}, nullptr);
+    auto writer = log.Start();
     writer->Submit(
         std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
     first_writes.WaitForNotification();
@@ -283,21 +276,11 @@ TEST(CommitThreadTest, AnIndexThatNamesLostEventsFindsNoRepeat) {
 // With 1,000 subscriptions that consumed a backlog, a webhook waited for all that they wrote: a
 // second.
 TEST(CommitThreadTest, WhatGivesWayLeavesRoomInEachGroup) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/yielding_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  TestLog log("yielding");
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification all_are_queued;
   {
-    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                       {*webhooks, *texts, repeats, *times},
-                                       {.max_yielding_rows = 100}, nullptr);
+    auto writer = log.Start({.max_yielding_rows = 100});
     writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &all_are_queued));
     for (int i = 0; i < 4; ++i) {
       writer->SubmitYielding(std::make_unique<FakeJob>(absl::StrCat(i), 60, answered));
@@ -316,21 +299,11 @@ TEST(CommitThreadTest, WhatGivesWayLeavesRoomInEachGroup) {
 // A webhook that came while many rows were written for consumers waited for them, and for as many
 // again in its own group.
 TEST(CommitThreadTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/turns_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  TestLog log("turns");
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification first_writes, first_may_write, second_writes, second_may_write;
   {
-    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                       {*webhooks, *texts, repeats, *times},
-                                       {.max_yielding_rows = 100}, nullptr);
+    auto writer = log.Start({.max_yielding_rows = 100});
     writer->Submit(
         std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
     first_writes.WaitForNotification();
@@ -352,25 +325,14 @@ TEST(CommitThreadTest, AfterManyRowsThatGaveWayAGroupIsForTheOthers) {
 // each waited for a transaction that had as many rows as are worth a sync. While webhooks come, it
 // has few of them; where those come by the dozen, more, since consumers would fall behind.
 TEST(CommitThreadTest, BesideWebhooksATransactionHasFewRowsThatGaveWay) {
-  const std::string path = absl::StrCat(testing::TempDir(), "/beside_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
+  TestLog log("beside");
   std::vector<std::string> answered;  // by the writer's thread alone
   absl::Notification first_writes, first_may_write, second_writes, second_may_write, third_writes;
   {
-    auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                       {*webhooks, *texts, repeats, *times},
-                                       {.max_yielding_rows = 100,
-                                        .min_yielding_rows = 20,
-                                        .yielding_rows_for_each = 4,
-                                        .others_come_for = absl::InfiniteDuration()},
-                                       nullptr);
+    auto writer = log.Start({.max_yielding_rows = 100,
+                             .min_yielding_rows = 20,
+                             .yielding_rows_for_each = 4,
+                             .others_come_for = absl::InfiniteDuration()});
     EXPECT_FALSE(writer->OthersCome());
     EXPECT_EQ(writer->YieldingRows(), 100);
     writer->Submit(
@@ -410,18 +372,8 @@ TEST(CommitThreadTest, AGroupIsBoundedByBytesToo) {
     std::vector<size_t> groups ABSL_GUARDED_BY(mu);
     absl::Notification go_on;
   } listener;
-  const std::string path = absl::StrCat(testing::TempDir(), "/group_", getpid(), ".db");
-  auto database = *Database::Open(path, Database::Mode::kCreate);
-  ASSERT_TRUE(MigrateSchema(*database, "0000000000000001").ok());
-  auto webhooks = *WebhookIndex::Open(*database, {}, WebhookIndex::kEntriesPerRun, true);
-  auto texts = *TextIndex::Open(*database, {}, TextIndex::kEntriesPerRun, true);
-  RepeatCounts repeats;
-  auto times = *ReceiveTimes::Open(*database, {}, true);
-  auto checkpointer =
-      std::make_unique<Checkpointer>(*Database::Open(path, Database::Mode::kReadWrite));
-  auto writer = *CommitThread::Start(std::move(database), std::move(checkpointer), {},
-                                     {*webhooks, *texts, repeats, *times},
-                                     {.max_group = 4, .max_group_bytes = 1000}, &listener);
+  TestLog log("group");
+  auto writer = log.Start({.max_group = 4, .max_group_bytes = 1000}, &listener);
   // The first group holds the writer until all the others wait.
   const std::vector<size_t> bodies = {1, 600, 400, 1, 5000, 1, 1, 1, 1, 1};
   absl::BlockingCounter left(static_cast<int>(bodies.size()));
