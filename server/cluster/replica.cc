@@ -192,8 +192,8 @@ void Replica::Hear(const Heartbeat& heartbeat) {
       durable_ = std::max(durable_, heartbeat.applied);
     }
     // A goodbye is said again until another one leads, which this replica may know by now.
-    if (heartbeat.leaving && state_->HasLeft(heartbeat.term) && leader_ != heartbeat.replica)
-      return;
+    const bool said_before = heartbeat.leaving && state_->HasLeft(heartbeat.term);
+    if (said_before && leader_ != heartbeat.replica) return;
     leader_term_ = heartbeat.term;
     if (heartbeat.leaving) {
       SetLeader("", "");
