@@ -172,7 +172,7 @@ void GrpcConnection::TakeTurn() {
 
 void GrpcConnection::Read() {
   if (phase_ != Phase::kOpen) return;
-  const absl::Duration begin = Now();
+  const absl::Duration begin = identified_ ? absl::ZeroDuration() : Now();
   for (int i = 0; i < (identified_ ? kReadsInTurn : kReadsOfStrangerInTurn); ++i) {
     if (!identified_ && i > 0 && Now() - begin >= kTurnOfStranger) break;
     // A flood of what has to be answered must not grow in memory: the peer takes its answers first.
