@@ -99,7 +99,7 @@ func TestEventAtWhichTheLoopIsLeftComesAgain(t *testing.T) {
 	wantSequences(t, take(t, client, 3, hookgate.FromEarliest(), hookgate.Cursors(store)), 3, 5)
 }
 
-// A range over the same sequence again begins again; it must not go on with the state of the first one.
+// A second range over the same sequence begins again; it must not go on with the state of the first one.
 func TestEachRangeIsASubscriptionOfItsOwn(t *testing.T) {
 	gateway := hookgatetest.NewGateway(t)
 	client := newClient(t, gateway.Target())
