@@ -81,6 +81,7 @@ class FakePeerCall final : public PeerCall {
     const std::shared_ptr<PeerCallListener> listener = std::move(listener_);
     listener->OnPeerEnd(status);
   }
+  bool ended() const { return listener_ == nullptr; }
   // Of a unary call.
   void Answer(std::string bytes) {
     Say(std::move(bytes));
@@ -105,6 +106,18 @@ class FakePeerCall final : public PeerCall {
 // Thread-safe.
 class FakePeerConnection final : public PeerConnection {
  public:
+  // A connection that goes ends its calls. Those that nobody ends would keep their listeners, and be kept
+  // by them, for ever.
+  ~FakePeerConnection() override {
+    std::vector<std::shared_ptr<FakePeerCall>> calls;
+    {
+      absl::MutexLock lock(&mu_);
+      calls.swap(calls_);
+    }
+    for (const auto& call : calls) {
+      if (!call->ended()) call->End(absl::CancelledError("the connection is gone"));
+    }
+  }
   std::shared_ptr<PeerCall> Start(const std::string& method, const Metadata& metadata,
                                   absl::Duration timeout,
                                   std::shared_ptr<PeerCallListener> listener) override {
