@@ -18,10 +18,10 @@ class LeasesTest(unittest.TestCase):
     def test_acks_that_wait_go_in_one_frame(self):
         for delivery_id in ("d1", "d2", "d3", "d4"):
             self.leases.add([delivery_id], 0.0)
-        self.leases.settle("d1", None)
-        self.leases.settle("d2", None)
+        self.leases.ack("d1")
+        self.leases.ack("d2")
         self.leases.settle("d3", hookgate.Nack("busy"))
-        self.leases.settle("d4", None)
+        self.leases.ack("d4")
         self.assertEqual(self.leases.next_frame(),
                          api.ConsumeRequest(ack=api.Ack(delivery_ids=["d1", "d2"])))
         nack = api.Nack.Item(delivery_id="d3", reason="busy")
@@ -34,7 +34,7 @@ class LeasesTest(unittest.TestCase):
 
     def test_what_was_not_answered_is_written_again(self):
         self.leases.add(["d1"], 0.0)
-        self.leases.settle("d1", None)
+        self.leases.ack("d1")
         first = self.leases.next_frame()
         self.leases.end_stream()
         self.assertEqual(self.leases.next_frame(), first)

@@ -75,6 +75,9 @@ class Consumer:
         self._connection = connection
         self._options = options
         self._open_frame = options.open_frame()
+        # Looked at for each event.
+        self._concurrency = options.concurrency
+        self._max_events = options.max_events
         self._handler: Callable[[Delivery], Any] = handler
         # A coroutine function only makes its coroutine; anything else is called in one.
         self._handling: Callable[[Delivery], Coroutine[Any, Any, Any]] = (
@@ -203,7 +206,7 @@ class Consumer:
         patience = self._options.open_timeout
         try:
             while True:
-                frame = await reader.next(patience)
+                frame = await reader.receive(patience)
                 if isinstance(frame, CallError):
                     end.error = frame
                     return
@@ -288,18 +291,18 @@ class Consumer:
 
     def _can_begin(self) -> int:
         waiting = len(self._waiting)
-        return min(waiting, self._options.concurrency - (len(self._held) - waiting))
+        return min(waiting, self._concurrency - (len(self._held) - waiting))
 
     def _begin(self, task: asyncio.Task[Any]) -> tuple[_Held, Coroutine[Any, Any, Any]] | None:
-        waiting = len(self._waiting)
-        if not waiting or len(self._held) - waiting >= self._options.concurrency:
+        waiting = self._waiting
+        if not waiting or len(self._held) - len(waiting) >= self._concurrency:
             return None
-        held = self._waiting[0]
+        held = waiting[0]
         handling = self._handling(held)
         held.task = task
-        self._waiting.popleft()
+        waiting.popleft()
         self._begun += 1
-        if self._begun == self._options.max_events:
+        if self._begun == self._max_events:
             self._stop_taking()
         return held, handling
 
@@ -318,7 +321,7 @@ class Consumer:
     def _on_done(self, held: _Held, error: BaseException | None) -> None:
         del self._held[held.sequence]
         if error is None:
-            self._leases.settle(held.newest_id, None)
+            self._leases.ack(held.newest_id)
         else:
             self._settle(held, self._verdict_of(held, error))
         if self._alarms:

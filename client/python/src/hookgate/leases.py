@@ -65,16 +65,26 @@ class Leases:
         """Its lease is of no interest any more."""
         self._leases.pop(delivery_id, None)
 
-    def settle(self, delivery_id: str, verdict: Verdict | None) -> None:
-        """Its handler has ended. None: it is acked."""
+    def ack(self, delivery_id: str) -> None:
+        """Its handler has returned."""
         self._leases.pop(delivery_id, None)
-        item: _Item = delivery_id if verdict is None else nack_item(delivery_id, verdict)
+        self._outbox.append(delivery_id)
+        self._unanswered[delivery_id] = delivery_id
+
+    def settle(self, delivery_id: str, verdict: Verdict) -> None:
+        """Its handler has ended with a Nack or a DeadLetter."""
+        self._leases.pop(delivery_id, None)
+        item = nack_item(delivery_id, verdict)
         self._outbox.append(item)
         self._unanswered[delivery_id] = item
 
     def answer(self, results: Iterable[api.AckResult]) -> list[str]:
         """The gateway has answered verdicts or extensions. The leases that are lost by that."""
-        lost = []
+        lost: list[str] = []
+        if not self._extensions:
+            for result in results:
+                self._unanswered.pop(result.delivery_id, None)
+            return lost
         for result in results:
             delivery_id = result.delivery_id
             if delivery_id not in self._extensions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
@@ -66,12 +67,12 @@ class Workers(Generic[_Job]):
         assert worker is not None
         self._starting.discard(worker)
         is_cancelled = _cancellations_of(worker)
-        now = asyncio.get_running_loop().time
+        now, take, done, context_of_all = time.monotonic, self._take, self._done, self._context
         turn_ends = now() + _TURN
         try:
-            while (taken := self._take(worker)) is not None:
+            while (taken := take(worker)) is not None:
                 job, handling = taken
-                context = self._context.copy()
+                context = context_of_all.copy()
                 error: BaseException | None = None
                 waited = False
                 try:
@@ -85,7 +86,7 @@ class Workers(Generic[_Job]):
                     waited = True
                     self._start_others()
                     error = await _finish(context, handling, awaited)
-                self._done(job, error)
+                done(job, error)
                 if isinstance(error, (KeyboardInterrupt, SystemExit)):
                     worker.add_done_callback(asyncio.Task.exception)  # It has been told.
                     raise error  # Out of the event loop, as from every task.
