@@ -1,11 +1,14 @@
 #include "server/eventlog/replicated_tables.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace hookgate {
 
-absl::Span<const std::string> ReplicatedTables() {
-  static const auto* const kTables = new std::vector<std::string>{
+namespace {
+
+std::vector<std::string>& Replicated() {
+  static auto* const tables = new std::vector<std::string>{
       "log",
       "stretches",
       "events",
@@ -23,7 +26,16 @@ absl::Span<const std::string> ReplicatedTables() {
       "age_clock",
       "former_epochs",
   };
-  return *kTables;
+  return *tables;
+}
+
+}  // namespace
+
+absl::Span<const std::string> ReplicatedTables() { return Replicated(); }
+
+void AddReplicatedTableForTest(const std::string& table, const std::string& before) {
+  std::vector<std::string>& tables = Replicated();
+  tables.insert(std::find(tables.begin(), tables.end(), before), table);
 }
 
 absl::Span<const std::string> DerivedTables() {
@@ -36,7 +48,7 @@ absl::Span<const std::string> DerivedTables() {
 
 absl::Span<const std::string> LocalTables() {
   static const auto* const kTables = new std::vector<std::string>{
-      "replica", "status", "status_counters", "source_status", "secret_status",
+      "replica", "status", "status_counters", "source_status", "secret_status", "compatibility",
   };
   return *kTables;
 }

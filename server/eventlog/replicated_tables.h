@@ -11,6 +11,9 @@ namespace hookgate {
 
 // What records hold rows of. In an order in which they can be applied.
 absl::Span<const std::string> ReplicatedTables();
+// For tests of what a next version does (AddSchemaStepForTest in store/schema.h): `table` is one of
+// these, and comes before `before`.
+void AddReplicatedTableForTest(const std::string& table, const std::string& before);
 // Each replica makes its own of what it has applied: indexes.
 absl::Span<const std::string> DerivedTables();
 // What a replica knows of itself: what it has applied, and how it has been.

@@ -166,7 +166,7 @@ absl::Status BecomeALogOfItsOwn(Database& database, absl::string_view epoch, abs
 // What a replica knows of itself is not what this one has met.
 absl::Status ForgetTheOtherReplica(Database& database) {
   for (const std::string& table : LocalTables()) {
-    if (table == "replica") continue;
+    if (table == "replica" || table == "compatibility") continue;  // of the log
     RETURN_IF_ERROR(database.Execute(absl::StrCat("DELETE FROM ", table)));
   }
   return absl::OkStatus();

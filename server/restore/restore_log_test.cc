@@ -218,9 +218,10 @@ TEST_F(RestoreLogTest, UnsoundBackupChangesNothing) {
 
 TEST_F(RestoreLogTest, BackupOfANewerSchemaIsRefused) {
   {
-    ASSERT_TRUE((*Database::Open(backup_, Database::Mode::kReadWrite))
-                    ->Execute("PRAGMA user_version = 999")
-                    .ok());
+    ASSERT_TRUE(
+        (*Database::Open(backup_, Database::Mode::kReadWrite))
+            ->Execute("UPDATE compatibility SET oldest_schema = 999; PRAGMA user_version = 999")
+            .ok());
   }
   EXPECT_THAT(std::string(Refusal(backup_).message()), HasSubstr("999"));
 }

@@ -165,7 +165,9 @@ TEST(SchemaTest, MigrationIsDoneOnceAndKeepsTheEpoch) {
 TEST(SchemaTest, NewerFileIsRefusedUntouched) {
   auto database = OpenOrDie(FreshPath());
   ASSERT_TRUE(MigrateSchema(*database, "e").ok());
-  ASSERT_TRUE(database->Execute("PRAGMA user_version = 999").ok());
+  ASSERT_TRUE(
+      database->Execute("UPDATE compatibility SET oldest_schema = 999; PRAGMA user_version = 999")
+          .ok());
   const absl::Status status = MigrateSchema(*database, "e");
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("newer hookgated"));

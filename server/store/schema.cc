@@ -1,6 +1,8 @@
 #include "server/store/schema.h"
 
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
@@ -13,9 +15,9 @@ namespace {
 constexpr int kApplicationId = 0x486b4774;
 
 // Step i leads from version i to version i + 1. A step that has been released never changes.
-constexpr const char* kSteps[] = {
+constexpr SchemaStep kSteps[] = {
     // 0 to 1.
-    R"sql(
+    {R"sql(
 CREATE TABLE log (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   epoch TEXT NOT NULL,
@@ -52,9 +54,9 @@ CREATE TABLE quarantine (
   UNIQUE (source, webhook_id)
 );
 CREATE INDEX quarantine_by_time ON quarantine (last_receive_time_us);
-)sql",
+)sql"},
     // 1 to 2.
-    R"sql(
+    {R"sql(
 -- AUTOINCREMENT: a delivery id that a consumer still holds never means one of another subscription.
 CREATE TABLE subscriptions (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -96,9 +98,9 @@ CREATE TABLE dead_letters (
   dead_letter_time_us INTEGER NOT NULL,
   PRIMARY KEY (subscription, sequence)
 ) WITHOUT ROWID;
-)sql",
+)sql"},
     // 2 to 3. What is found by source and webhook id from now on; who opens the log fills it.
-    R"sql(
+    {R"sql(
 CREATE TABLE webhook_runs (
   last_sequence INTEGER PRIMARY KEY,
   filter BLOB NOT NULL
@@ -108,15 +110,15 @@ CREATE TABLE webhook_pages (
   entries BLOB NOT NULL
 );
 DROP INDEX events_by_webhook;
-)sql",
+)sql"},
     // 3 to 4. Each event is in one index by time: each that is written takes about a microsecond,
     // and who asks for all events can merge two.
-    R"sql(
+    {R"sql(
 DROP INDEX events_by_time;
 CREATE INDEX other_events_by_time ON events (receive_time_us) WHERE failure = 0;
-)sql",
+)sql"},
     // 4 to 5.
-    R"sql(
+    {R"sql(
 -- How many deliveries of an event were lost with their stream.
 ALTER TABLE unsettled_events ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE dead_letters ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -284,13 +286,26 @@ CREATE TABLE IF NOT EXISTS replica (
   applied INTEGER NOT NULL,
   term INTEGER NOT NULL,
   writer INTEGER NOT NULL,
-  hash BLOB NOT NULL
+  hash BLOB NOT NULL,
+  schema INTEGER NOT NULL DEFAULT 5
 );
+-- Steps before this one add more than the version before can do without.
+CREATE TABLE IF NOT EXISTS compatibility (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  oldest_schema INTEGER NOT NULL
+);
+INSERT OR REPLACE INTO compatibility VALUES (1, 5);
 -- The trace of the event that may become of it.
 ALTER TABLE quarantine ADD COLUMN trace BLOB NOT NULL DEFAULT x'';
 CREATE INDEX quarantine_traces ON quarantine (id, trace);
-)sql",
+)sql"},
 };
+constexpr int kFirstWithCompatibility = 5;
+
+std::vector<SchemaStep>& Steps() {
+  static auto* const steps = new std::vector<SchemaStep>(std::begin(kSteps), std::end(kSteps));
+  return *steps;
+}
 
 absl::StatusOr<int64_t> ReadPragma(Database& database, absl::string_view name) {
   ASSIGN_OR_RETURN(Statement statement, database.Prepare(absl::StrCat("PRAGMA ", name)));
@@ -306,23 +321,65 @@ absl::Status InsertLogRow(Database& database, absl::string_view epoch) {
   return statement.Run();
 }
 
+absl::StatusOr<int64_t> ReadInt(Database& database, absl::string_view sql) {
+  ASSIGN_OR_RETURN(Statement statement, database.Prepare(sql));
+  ASSIGN_OR_RETURN(const bool row, statement.Step());
+  return row ? statement.ColumnInt(0) : 0;
+}
+
+// A log of its own uses what is new at once; so does a replica whose step adds more than the version
+// before can do without.
+absl::Status NoteOldest(Database& database, int version) {
+  if (version <= kFirstWithCompatibility) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const int64_t is_replica, ReadInt(database, "SELECT count(*) FROM replica"));
+  if (is_replica != 0 && Steps()[version - 1].only_adds) return absl::OkStatus();
+  return database.Execute(absl::StrCat("UPDATE compatibility SET oldest_schema = ", version));
+}
+
 absl::Status Step(Database& database, int version, absl::string_view epoch) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
-  RETURN_IF_ERROR(database.Execute(kSteps[version]));
+  RETURN_IF_ERROR(database.Execute(Steps()[version].sql));
   if (version == 0) {
     RETURN_IF_ERROR(InsertLogRow(database, epoch));
     RETURN_IF_ERROR(database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId)));
   }
+  RETURN_IF_ERROR(NoteOldest(database, version + 1));
   RETURN_IF_ERROR(database.Execute(absl::StrCat("PRAGMA user_version = ", version + 1)));
   return transaction.Commit();
 }
 
-absl::Status CheckNotForeign(int64_t version, int64_t application_id) {
+absl::Status StepUpTo(Database& database, int64_t from, int version, absl::string_view epoch) {
+  for (int next = static_cast<int>(from); next < version; ++next) {
+    RETURN_IF_ERROR(Annotate(Step(database, next, epoch),
+                             absl::StrCat("migrating the log from schema version ", next)));
+  }
+  return absl::OkStatus();
+}
+
+// Of a file that is newer than this build: as it says itself.
+absl::StatusOr<int64_t> OldestOf(Database& database, int64_t version) {
+  ASSIGN_OR_RETURN(const int64_t says, ReadInt(database,
+                                               "SELECT count(*) FROM sqlite_schema WHERE name = "
+                                               "'compatibility' AND type = 'table'"));
+  if (says == 0) return version;
+  ASSIGN_OR_RETURN(const int64_t oldest,
+                   ReadInt(database, "SELECT oldest_schema FROM compatibility WHERE id = 1"));
+  return oldest > 0 ? oldest : version;
+}
+
+absl::Status CheckMayOpen(Database& database, int64_t version) {
+  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
   if (version > SchemaVersion()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the log has schema version ", version, "; this hookgated knows versions up to ",
-        SchemaVersion(), ": start a newer hookgated, or use another data folder"));
+    const absl::StatusOr<int64_t> oldest = application_id == kApplicationId
+                                               ? OldestOf(database, version)
+                                               : absl::StatusOr<int64_t>(version);
+    RETURN_IF_ERROR(oldest.status());
+    if (*oldest <= SchemaVersion()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("the log has schema version ", version, ", and holds what needs version ",
+                     *oldest, "; this hookgated knows versions up to ", SchemaVersion(),
+                     ": start a newer hookgated, or use another data folder"));
   }
   if (version > 0 && application_id != kApplicationId) {
     return absl::FailedPreconditionError(
@@ -333,23 +390,32 @@ absl::Status CheckNotForeign(int64_t version, int64_t application_id) {
 
 }  // namespace
 
-int SchemaVersion() { return std::size(kSteps); }
+int SchemaVersion() { return static_cast<int>(Steps().size()); }
 
 absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
-  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
-  RETURN_IF_ERROR(CheckNotForeign(version, application_id));
-  for (int from = version; from < SchemaVersion(); ++from) {
-    RETURN_IF_ERROR(Annotate(Step(database, from, epoch),
-                             absl::StrCat("migrating the log from schema version ", from)));
+  RETURN_IF_ERROR(CheckMayOpen(database, version));
+  return StepUpTo(database, version, SchemaVersion(), epoch);
+}
+
+absl::Status MakeSchema(Database& database, int version) {
+  return StepUpTo(database, 0, version, "pattern");
+}
+
+// Whoever may open it needs the last step that adds more, too.
+absl::Status NoteAgreedSchema(Database& database, int agreed) {
+  int oldest = agreed;
+  for (int version = SchemaVersion(); version > agreed; --version) {
+    if (Steps()[version - 1].only_adds) continue;
+    oldest = version;
+    break;
   }
-  return absl::OkStatus();
+  return database.Execute(absl::StrCat("UPDATE compatibility SET oldest_schema = ", oldest));
 }
 
 absl::Status CheckIsLog(Database& database) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
-  ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
-  RETURN_IF_ERROR(CheckNotForeign(version, application_id));
+  RETURN_IF_ERROR(CheckMayOpen(database, version));
   if (version == 0) {
     return absl::FailedPreconditionError("the file is empty: no log was ever written into it");
   }
@@ -359,12 +425,19 @@ absl::Status CheckIsLog(Database& database) {
 absl::Status CheckSchema(Database& database) {
   RETURN_IF_ERROR(CheckIsLog(database));
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
-  if (version == SchemaVersion()) return absl::OkStatus();
+  if (version >= SchemaVersion()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the log has schema version ", version, ", and this build knows only version ",
                    SchemaVersion(),
                    ": start hookgated on it, or restore it if it is a backup, which "
                    "migrates it; or use the build that wrote it"));
 }
+
+absl::StatusOr<bool> IsOfNewerSchema(Database& database) {
+  ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
+  return version > SchemaVersion();
+}
+
+void AddSchemaStepForTest(const SchemaStep& step) { Steps().push_back(step); }
 
 }  // namespace hookgate

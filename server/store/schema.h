@@ -71,7 +71,11 @@
 //             same numbers. bytes: of both. Stays when its event goes.
 // replica     No row, or one: this log is a replica of a cluster's. genesis: of the replicated log.
 //             applied, term, writer, hash: the last record whose changes this database holds,
-//             written with them (replication/record_tail.h). Of this replica alone.
+//             written with them (replication/record_tail.h). schema: the newest version whose rows
+//             records may hold, as the cluster has agreed. Of this replica alone.
+// compatibility
+//             One row. oldest_schema: hookgated that knows this version, or a newer one, may open the
+//             file, whatever user_version says. Of this file alone.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
@@ -82,10 +86,18 @@
 // writes, another applies, by the names of tables and columns, which are therefore for ever. A
 // column that comes later has a default. From version 5 on, a step that changes rows of these
 // tables would have each replica decide for itself: let the leader write it instead.
+//
+// Going back. A step that is only_adds lets the version before open what it has made: of a replica,
+// until the cluster has agreed on the step's version (before that nothing is written which needs it),
+// and never of a log of its own, where what is new may be used at once. Only tables, and columns with
+// a default, may be added so; and since the version before goes on without filling them, what is
+// derived from other tables must be looked at with each start, as for a log that never had it.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/store/database.h"
 
 namespace hookgate {
@@ -94,17 +106,37 @@ namespace hookgate {
 int SchemaVersion();
 
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
-// FAILED_PRECONDITION if the file is of a newer version, or of another application.
+// One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or it
+// is of another application.
 absl::Status MigrateSchema(Database& database, absl::string_view epoch);
 
-// Whether `database` is a log at SchemaVersion() or an older version. Changes nothing. Errors as
-// CheckSchema.
+// The same for a new file, up to `version` alone: what an older hookgated has.
+absl::Status MakeSchema(Database& database, int version);
+
+// Of a replica, in a transaction: from now on rows are written that need `agreed`. The version before
+// may not open the file any more.
+absl::Status NoteAgreedSchema(Database& database, int agreed);
+
+// Whether `database` is a log that MigrateSchema opens. Changes nothing. Errors as CheckSchema.
 absl::Status CheckIsLog(Database& database);
 
-// Whether `database` is a log at SchemaVersion(). Changes nothing.
-// FAILED_PRECONDITION if it is of another version, of another application, or no log yet; DATA_LOSS
-// if it is no database.
+// Whether `database` is a log at SchemaVersion(), or at a newer one that this build may open. Changes
+// nothing. FAILED_PRECONDITION if it is of another version, of another application, or no log yet;
+// DATA_LOSS if it is no database.
 absl::Status CheckSchema(Database& database);
+// Whether a newer version than SchemaVersion() has made it: it has more than this build knows of.
+absl::StatusOr<bool> IsOfNewerSchema(Database& database);
+
+// How the file of one version becomes one of the next.
+struct SchemaStep {
+  const char* sql;
+  // See above: the version before may go on with the file.
+  bool only_adds = false;
+};
+
+// For tests of what a next version does: one more step, before anything else is called. Whoever links
+// a library that calls it has a hookgated of that version.
+void AddSchemaStepForTest(const SchemaStep& step);
 
 }  // namespace hookgate
 

@@ -167,8 +167,11 @@ TEST_F(StartOnTest, LogOfANewerHookgatedIsRefused) {
   OpenTemporaryLog(nullptr, folder_).reset();
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open((folder_ + "/events.db").c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database, "PRAGMA user_version = 1000", nullptr, nullptr, nullptr),
-            SQLITE_OK);
+  ASSERT_EQ(
+      sqlite3_exec(database,
+                   "UPDATE compatibility SET oldest_schema = 1000; PRAGMA user_version = 1000",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK);
   sqlite3_close(database);
   ExpectRefused("newer hookgated");
 }
