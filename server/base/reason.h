@@ -51,6 +51,8 @@ inline constexpr char kCursorOfAnotherLog[] = "cursor_of_another_log";
 inline constexpr char kCursorOfAnotherHistory[] = "cursor_of_another_history";
 // Of a cluster: another replica has what this one lacks.
 inline constexpr char kReplicaBehind[] = "replica_behind";
+// Of a cluster: what is asked for needs a version that not all replicas have yet.
+inline constexpr char kUpgradeUnfinished[] = "upgrade_unfinished";
 inline constexpr char kTooManyStreams[] = "too_many_streams";
 inline constexpr char kTooManyAnswers[] = "too_many_answers";
 inline constexpr char kTooManyQueries[] = "too_many_queries";

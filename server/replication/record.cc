@@ -44,6 +44,9 @@ absl::Status CheckKnown(const Record& record) {
           if (HasUnknown(column)) return unknown("a type of values");
         }
         break;
+      case Entry::kSchema:
+        if (HasUnknown(entry.schema())) return unknown("a field of its schema");
+        break;
       case Entry::KIND_NOT_SET:
         return unknown("a kind of entry");
     }

@@ -6,6 +6,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/replication/record.h"
 
@@ -149,20 +150,23 @@ absl::StatusOr<std::unique_ptr<ChangeCapture>> RowEffects::BeginCapture() {
   return ChangeCapture::Begin(database_, names_);
 }
 
-absl::Status RowEffects::Collect(ChangeCapture& capture, Record& record) {
+absl::Status RowEffects::Collect(ChangeCapture& capture, Record& record, Limit limit) {
+  const bool is_limited = limit_.has_value() && limit == Limit::kKept;
   // Of one table: by kind, and by which columns there are.
   std::map<std::pair<int, ColumnMask>, Rows> kinds;
   const TableInfo* table = nullptr;
-  const auto finish_table = [&] {
+  const auto finish_table = [&]() -> absl::Status {
     for (auto& [key, rows] : kinds) {
       if (rows.kind() == Rows::KIND_INSERT) LeaveOutDefaults(*table, rows);
+      if (is_limited) RETURN_IF_ERROR(CheckLimit(rows));
       *record.add_entries()->mutable_rows() = std::move(rows);
     }
     kinds.clear();
+    return absl::OkStatus();
   };
   RETURN_IF_ERROR(capture.ForEach([&](const ChangeCapture::Change& change) -> absl::Status {
     if (table == nullptr || table->name != change.table) {
-      if (table != nullptr) finish_table();
+      if (table != nullptr) RETURN_IF_ERROR(finish_table());
       table = FindTable(change.table);
       if (table == nullptr) {
         return absl::InternalError(absl::StrCat("replicas do not share table ", change.table));
@@ -186,7 +190,38 @@ absl::Status RowEffects::Collect(ChangeCapture& capture, Record& record) {
     }
     return AddRow(*table, change, rows);
   }));
-  if (table != nullptr) finish_table();
+  return table != nullptr ? finish_table() : absl::OkStatus();
+}
+
+absl::StatusOr<RowEffects::Shape> RowEffects::ReadShape(Database& database,
+                                                        absl::Span<const std::string> tables) {
+  Shape shape;
+  ASSIGN_OR_RETURN(Statement columns, database.Prepare("SELECT name FROM pragma_table_info(?1)"));
+  for (const std::string& table : tables) {
+    columns.BindText(1, table);
+    while (true) {
+      ASSIGN_OR_RETURN(const bool row, columns.Step());
+      if (!row) break;
+      shape[table].emplace_back(columns.ColumnText(0));
+    }
+    columns.Reset();
+  }
+  return shape;
+}
+
+absl::Status RowEffects::CheckLimit(const Rows& rows) const {
+  const auto refuse = [](auto... what) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kUpgradeUnfinished,
+                           absl::StrCat(what...));
+  };
+  const auto table = limit_->find(rows.table());
+  if (table == limit_->end()) return refuse("this is stored in the table ", rows.table());
+  for (const Column& column : rows.columns()) {
+    const auto& known = table->second;
+    if (std::find(known.begin(), known.end(), column.name()) == known.end()) {
+      return refuse("this is stored in the column ", rows.table(), ".", column.name());
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,10 +35,21 @@ class RowEffects {
   // Begins to note what is changed from now on.
   absl::StatusOr<std::unique_ptr<ChangeCapture>> BeginCapture();
 
+  // Whether LimitTo holds.
+  enum class Limit { kKept, kLifted };
   // Adds what `capture` has noted to the entries of `record`, by table and kind. A column of new
   // rows that has its default in all of them is left out: so what nobody uses yet does not keep an
-  // older replica from reading on. Within the transaction.
-  absl::Status Collect(ChangeCapture& capture, hookgate::replication::v1::Record& record);
+  // older replica from reading on. Within the transaction. After an error `record` is of no use.
+  absl::Status Collect(ChangeCapture& capture, hookgate::replication::v1::Record& record,
+                       Limit limit = Limit::kKept);
+
+  // Which tables there are, and which columns each has.
+  using Shape = std::map<std::string, std::vector<std::string>>;
+  // Of `database`, of those of `tables` that it has.
+  static absl::StatusOr<Shape> ReadShape(Database& database, absl::Span<const std::string> tables);
+  // From now on Collect adds nothing that a replica with `shape` could not apply: FAILED_PRECONDITION
+  // upgrade_unfinished, with what that is. nullopt: everything may be added.
+  void LimitTo(absl::optional<Shape> shape) { limit_ = std::move(shape); }
 
   // Does what the entry says, within a transaction that is rolled back after an error:
   // FAILED_PRECONDITION record_unknown (a table, a column or a kind that is not known here),
@@ -65,6 +77,7 @@ class RowEffects {
   const TableInfo* FindTable(absl::string_view name) const;
   static absl::Status AddRow(const TableInfo& table, const ChangeCapture::Change& change,
                              hookgate::replication::v1::Rows& rows);
+  absl::Status CheckLimit(const hookgate::replication::v1::Rows& rows) const;
   static void LeaveOutDefaults(const TableInfo& table, hookgate::replication::v1::Rows& rows);
   static std::string SqlOf(const TableInfo& table, const hookgate::replication::v1::Rows& rows,
                            const std::vector<const ColumnInfo*>& columns);
@@ -73,6 +86,7 @@ class RowEffects {
   Database& database_;
   std::vector<std::string> names_;
   std::vector<TableInfo> tables_;
+  absl::optional<Shape> limit_;
   // As many as there are ways to change a row, which are few; begins again if they are not.
   std::map<std::string, Statement> prepared_;
 };

@@ -6,9 +6,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/replication/record.h"
 
@@ -88,6 +90,39 @@ class RowEffectsTest : public testing::Test {
   Side leader_;
   Side follower_;
 };
+
+// The version before lacks the table pairs and the column note.
+TEST_F(RowEffectsTest, NothingIsAddedThatAnOlderReplicaCannotApply) {
+  auto older = *Database::Open(":memory:", Database::Mode::kCreate);
+  ASSERT_TRUE(older
+                  ->Execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body "
+                            "BLOB NOT NULL, size INTEGER NOT NULL DEFAULT 7)")
+                  .ok());
+  auto shape = *RowEffects::ReadShape(*older, {"things", "pairs"});
+  EXPECT_EQ(shape.size(), 1u);
+  leader_.effects->LimitTo(shape);
+  const auto collect = [&](const std::string& sql, RowEffects::Limit limit) {
+    auto transaction = *Transaction::Begin(*leader_.database, Transaction::Kind::kWrite);
+    auto capture = *leader_.effects->BeginCapture();
+    EXPECT_TRUE(leader_.database->Execute(sql).ok()) << sql;
+    Record record;
+    return leader_.effects->Collect(*capture, record, limit);
+  };
+  const std::string kOld = "INSERT INTO things (name, body) VALUES ('a', x'00')";
+  const std::string kColumn = "INSERT INTO things (name, body, note) VALUES ('b', x'', 'new')";
+  const std::string kTable = "INSERT INTO pairs VALUES (1, 'x', 10)";
+  EXPECT_TRUE(collect(kOld, RowEffects::Limit::kKept).ok()) << "the default is left out";
+  for (const auto& [sql, where] :
+       {std::pair(kColumn, "column things.note"), std::pair(kTable, "table pairs"),
+        std::pair(kOld + ";" + kColumn, "column things.note")}) {
+    const absl::Status refused = collect(sql, RowEffects::Limit::kKept);
+    EXPECT_EQ(ReasonOf(refused), reason::kUpgradeUnfinished) << sql;
+    EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(where));
+    EXPECT_TRUE(collect(sql, RowEffects::Limit::kLifted).ok());
+  }
+  leader_.effects->LimitTo(absl::nullopt);
+  EXPECT_TRUE(collect(kTable, RowEffects::Limit::kKept).ok());
+}
 
 TEST_F(RowEffectsTest, WhateverATransactionDoesIsDoneThere) {
   for (const char* sql : {
