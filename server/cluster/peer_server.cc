@@ -15,6 +15,7 @@
 #include "server/cluster/peer.pb.h"
 #include "server/cluster/webhook_messages.h"
 #include "server/grpc_server/unary_method.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 namespace {
@@ -57,6 +58,9 @@ absl::Status CheckTold(const TellRequest& request) {
   }
   if (request.applied() < 0 || request.applied() > kMostCounted) {
     return InvalidField("applied", absl::StrCat("is ", request.applied(), ", which no record is"));
+  }
+  if (request.schema() < 0) {
+    return InvalidField("schema", absl::StrCat("is ", request.schema(), ", which no schema is"));
   }
   return absl::OkStatus();
 }
@@ -125,7 +129,7 @@ void PeerServer::AddPeerService() {
           }
           const absl::Status sane = CheckTold(request);
           if (!sane.ok()) return responder.Respond(sane);
-          context_.peers.NoteHeard(peer, request.applied());
+          context_.peers.NoteHeard(peer, request.applied(), request.schema());
           context_.replica.Hear({.cluster = request.cluster(),
                                  .replica = request.replica(),
                                  .address = request.address(),
@@ -135,6 +139,7 @@ void PeerServer::AddPeerService() {
                                  .heir = request.heir()});
           TellResponse response;
           response.set_applied(context_.replica.applied());
+          response.set_schema(SchemaVersion());
           responder.Respond(std::move(response));
         });
   };

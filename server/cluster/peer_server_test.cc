@@ -32,6 +32,8 @@
 #include "server/cluster/peer.pb.h"
 #include "server/cluster/peer_connection.h"
 #include "server/replication/in_memory_log.h"
+#include "server/replication/schema_agreement.h"
+#include "server/store/schema.h"
 #include "tests/support/temporary_log.h"
 #include "tests/support/test_certificates.h"
 
@@ -205,6 +207,21 @@ TEST_F(PeerServerTest, PeerSpeaksForItselfAlone) {
   EXPECT_EQ(peers_->States()[0].applied, 5);
 }
 
+// One of the first version with clusters does not say what it reads.
+TEST_F(PeerServerTest, EachSaysWhichSchemaItReads) {
+  const absl::StatusOr<std::string> answer = AskAs("b", kTell, Tell("b"));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  cluster::v1::TellResponse response;
+  ASSERT_TRUE(response.ParseFromString(*answer));
+  EXPECT_EQ(response.schema(), SchemaVersion());
+  EXPECT_EQ(peers_->States()[0].schema, SchemaAgreement::kUnsaid);
+  cluster::v1::TellRequest request;
+  ASSERT_TRUE(request.ParseFromString(Tell("b")));
+  request.set_schema(7);
+  EXPECT_TRUE(AskAs("b", kTell, request.SerializeAsString()).ok());
+  EXPECT_EQ(peers_->States()[0].schema, 7);
+}
+
 // A peer whose memory is damaged, or that somebody has taken over: what it says of itself is shown,
 // kept and counted with.
 TEST_F(PeerServerTest, WhatAPeerSaysOfItselfHasBounds) {
@@ -232,6 +249,7 @@ TEST_F(PeerServerTest, WhatAPeerSaysOfItselfHasBounds) {
            {"term", [](Request& r) { r.set_term(kMost + 1); }},
            {"applied", [](Request& r) { r.set_applied(-1); }},
            {"applied", [](Request& r) { r.set_applied(kMost + 1); }},
+           {"schema", [](Request& r) { r.set_schema(-1); }},
        }) {
     const absl::Status status = tell(refused.change);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << refused.field << ": " << status;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/cluster/peer.pb.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 namespace {
@@ -15,11 +16,17 @@ constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr int kMostAsked = 3;
 constexpr char kTell[] = "/hookgate.cluster.v1.PeerService/Tell";
 
+std::vector<std::string> NamesOf(const std::vector<PeerAddress>& peers) {
+  std::vector<std::string> names;
+  for (const PeerAddress& peer : peers) names.push_back(peer.name);
+  return names;
+}
+
 }  // namespace
 
 Peers::Peers(const std::vector<PeerAddress>& peers, const CertificateStore& certificates,
              const Clock& clock, size_t max_message_bytes)
-    : clock_(clock) {
+    : clock_(clock), agreement_(SchemaVersion(), NamesOf(peers)) {
   absl::MutexLock lock(&mu_);
   for (const PeerAddress& peer : peers) {
     states_[peer.name].seen = {.name = peer.name, .problem = "not asked yet"};
@@ -38,6 +45,7 @@ void Peers::Send(const Heartbeat& heartbeat) {
   request.set_term(heartbeat.term);
   request.set_applied(heartbeat.applied);
   request.set_leaving(heartbeat.leaving);
+  request.set_schema(SchemaVersion());
   if (heartbeat.leaving) request.set_heir(Heir());
   const int most = heartbeat.leaving || heartbeat.is_news ? kMostAsked : 1;
   for (const auto& [name, connection] : connections_) {
@@ -79,6 +87,12 @@ void Peers::NoteAnswer(const std::string& name, const absl::StatusOr<std::string
   if (!answer.ok() || !response.ParseFromString(*answer)) return;
   state.seen.last_heard = clock_.WallNow();
   state.seen.applied = std::max(state.seen.applied, response.applied());
+  agreement_.Heard(name, response.schema(), clock_.MonotonicNow());
+}
+
+SchemaAgreement Peers::Agreement() const {
+  absl::MutexLock lock(&mu_);
+  return agreement_;
 }
 
 bool Peers::AwaitAnswers(absl::Duration at_most) {
@@ -101,19 +115,23 @@ PeerConnection* Peers::Find(const std::string& name) const {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
-void Peers::NoteHeard(const std::string& name, LogIndex applied) {
+void Peers::NoteHeard(const std::string& name, LogIndex applied, int schema) {
   absl::MutexLock lock(&mu_);
   const auto found = states_.find(name);
   if (found == states_.end()) return;
   found->second.seen.last_heard = clock_.WallNow();
   found->second.seen.applied = std::max(found->second.seen.applied, applied);
   found->second.seen.problem.clear();
+  agreement_.Heard(name, schema, clock_.MonotonicNow());
 }
 
 std::vector<PeerState> Peers::States() const {
   absl::MutexLock lock(&mu_);
   std::vector<PeerState> states;
-  for (const auto& [name, state] : states_) states.push_back(state.seen);
+  for (const auto& [name, state] : states_) {
+    states.push_back(state.seen);
+    states.back().schema = agreement_.Reads(name);
+  }
   return states;
 }
 

@@ -15,6 +15,7 @@
 #include "common/monotonic_cond_var.h"
 #include "server/cluster/peer_connection.h"
 #include "server/cluster/replica.h"
+#include "server/replication/schema_agreement.h"
 #include "server/tls/certificate_store.h"
 
 namespace hookgate {
@@ -29,6 +30,7 @@ struct PeerState {
   std::string name;
   absl::optional<absl::Time> last_heard;  // by what it said, or answered; nullopt: never
   LogIndex applied = 0;                   // as it said then
+  int schema = 0;                         // the newest that it reads, as it said; 0: nothing yet
   std::string problem;                    // of the last call to it; "": it answered
 };
 
@@ -44,6 +46,7 @@ class Peers final : public ReplicaPeers {
   // To all of them. One that has not answered the last one yet is left out, unless this is news.
   void Send(const Heartbeat& heartbeat) override;
   void StayConnected() override;
+  SchemaAgreement Agreement() const override ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until all have answered what they were sent, `at_most` so long. Whether they have.
   bool AwaitAnswers(absl::Duration at_most) ABSL_LOCKS_EXCLUDED(mu_);
@@ -52,8 +55,8 @@ class Peers final : public ReplicaPeers {
   PeerConnection* Find(const std::string& name) const;
   bool has(const std::string& name) const { return Find(name) != nullptr; }
 
-  // A peer has said something; `applied` is 0 if it did not say that.
-  void NoteHeard(const std::string& name, LogIndex applied) ABSL_LOCKS_EXCLUDED(mu_);
+  // A peer has said something; `applied` and `schema` are 0 if it did not say that.
+  void NoteHeard(const std::string& name, LogIndex applied, int schema) ABSL_LOCKS_EXCLUDED(mu_);
 
   std::vector<PeerState> States() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -72,6 +75,7 @@ class Peers final : public ReplicaPeers {
   mutable absl::Mutex mu_;
   MonotonicCondVar answered_;
   std::map<std::string, State> states_ ABSL_GUARDED_BY(mu_);
+  SchemaAgreement agreement_ ABSL_GUARDED_BY(mu_);
 
   // Constant after construction. Last: their calls note what is above.
   std::map<std::string, std::unique_ptr<PeerConnection>> connections_;

@@ -258,6 +258,8 @@ ReplicaStatus Replica::Status() const {
   status.term = state_->term();
   status.applied = state_->tail().index;
   status.known = std::max(known_, status.applied);
+  status.schema = SchemaVersion();
+  status.agreed_schema = event_log_->agreed_schema();
   if (status.known > status.applied) status.lag = Now() - awaited_since_;
   status.takeovers = takeovers_;
   status.leader = status.serving ? config_.name : leader_;
@@ -355,6 +357,7 @@ void Replica::RunHeartbeats() {
     }
     if (heartbeat.has_value()) {
       peers_->Send(*heartbeat);
+      AgreeIfAllCan();
     } else {
       peers_->StayConnected();
     }
@@ -364,6 +367,26 @@ void Replica::RunHeartbeats() {
       changed_.WaitWithTimeout(&mu_, end - Now());
     }
   }
+}
+
+void Replica::AgreeIfAllCan() {
+  if (event_log_->agreed_schema() >= SchemaVersion()) return;
+  const absl::optional<int> version =
+      peers_->Agreement().MayAgreeOn(event_log_->agreed_schema(), Now());
+  if (!version.has_value()) return;
+  {
+    absl::MutexLock lock(&mu_);
+    if (agreeing_ || leaving_ || !state_->serving()) return;
+    agreeing_ = true;
+  }
+  event_log_->Agree(*version, [this, version = *version](const absl::Status& agreed) {
+    if (agreed.ok()) {
+      Log(Severity::kInfo, "all replicas are upgraded: the cluster agrees on a newer schema",
+          {{"schema", version}});
+    }
+    absl::MutexLock lock(&mu_);
+    agreeing_ = false;
+  });
 }
 
 void Replica::Do(const ReplicaState::Step& step) {
@@ -652,6 +675,18 @@ absl::Status Replica::Admit(bool takes_over) const {
   if (!state_.has_value() || leaving_ || stalled_) return NoLeader();
   if (takes_over ? state_->role() == Role::kLeader : state_->serving()) return absl::OkStatus();
   return NoLeader();
+}
+
+absl::Status Replica::AgreeFor(const absl::Status& why) const {
+  if (peers_ == nullptr) return absl::OkStatus();
+  const std::string missing = peers_->Agreement().WhatIsMissing(SchemaVersion(), Now());
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, reason::kUpgradeUnfinished,
+      absl::StrCat(why.message(), ", which came with schema ", SchemaVersion(),
+                   "; replicas of cluster ", config_.cluster, " have not agreed on it yet: ",
+                   missing.empty()
+                       ? "try again"
+                       : absl::StrCat(missing, "; upgrade it, or start it, and try again")));
 }
 
 absl::StatusOr<RecordTail> Replica::Seal(Record& record) {

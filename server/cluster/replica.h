@@ -38,6 +38,8 @@
 #include "server/replication/record.pb.h"
 #include "server/replication/replica_state.h"
 #include "server/replication/replicated_log.h"
+#include "server/replication/schema_agreement.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 
@@ -65,6 +67,8 @@ class ReplicaPeers {
   // Any thread; must not wait. Connects to those that it is not connected to, so that a new leader is
   // reached without delay.
   virtual void StayConnected() {}
+  // Any thread; must not wait. What they have said that they read.
+  virtual SchemaAgreement Agreement() const { return SchemaAgreement(SchemaVersion(), {}); }
 };
 
 // Has what only a leader has, such as subscriptions.
@@ -103,6 +107,9 @@ struct ReplicaStatus {
   LogIndex applied = 0;
   // The newest record that this replica has heard of. `known - applied` is how far it is behind.
   LogIndex known = 0;
+  // The newest schema that it reads, and the one that the cluster has agreed on.
+  int schema = 0;
+  int agreed_schema = 0;
   // For how long there have been records that it has not applied; zero: it has what it knows of.
   absl::Duration lag;
   // How often it has begun to lead since it was started.
@@ -170,6 +177,7 @@ class Replica final : public CommitGate {
 
   // CommitGate:
   absl::Status Admit(bool takes_over) const override;
+  absl::Status AgreeFor(const absl::Status& why) const override;
   absl::StatusOr<RecordTail> Seal(hookgate::replication::v1::Record& record) override;
   absl::Status Append(absl::FunctionRef<void(const absl::Status&)> still_unknown) override;
   void Committed() override;
@@ -182,6 +190,8 @@ class Replica final : public CommitGate {
 
   void Run();
   void RunHeartbeats();
+  // Has the cluster agree on what all replicas have said that they read.
+  void AgreeIfAllCan() ABSL_LOCKS_EXCLUDED(mu_);
   void Do(const ReplicaState::Step& step);
   void Follow(const ReplicaState::Step& step);
   void FindEnd();
@@ -245,6 +255,7 @@ class Replica final : public CommitGate {
   bool stalled_ ABSL_GUARDED_BY(mu_) = false;  // an append takes longer than senders should wait
   bool leaving_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool agreeing_ ABSL_GUARDED_BY(mu_) = false;  // asked for, and not ended yet
   bool tells_at_once_ ABSL_GUARDED_BY(mu_) = false;
   int64_t goodbyes_ ABSL_GUARDED_BY(mu_) = 0;  // that were believed
   LogIndex known_ ABSL_GUARDED_BY(mu_) = 0;

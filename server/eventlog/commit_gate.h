@@ -26,6 +26,11 @@ class CommitGate {
   // not. `takes_over`: asked by what a new leader stores first.
   virtual absl::Status Admit(bool takes_over) const = 0;
 
+  // What was to be stored needs a newer schema than the cluster has agreed on, as `why` says. An error
+  // is what its sender is told: FAILED_PRECONDITION upgrade_unfinished, with the replicas that are in
+  // the way. OK: nobody can be asked, and this replica's own schema is agreed on with that commit.
+  virtual absl::Status AgreeFor(const absl::Status& why) const = 0;
+
   // Completes `record`, whose entries are there. Returns the tail of a replica that has applied it,
   // for the transaction that does. UNAVAILABLE if this replica does not lead any more;
   // RESOURCE_EXHAUSTED if the record is larger than the log takes.

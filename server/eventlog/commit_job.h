@@ -34,6 +34,8 @@ struct CommitState {
   absl::Status refusal;
   // Of a replica that leads: a record is appended, whether anything has changed or not.
   bool needs_record = false;
+  // Of a replica: the schema that the cluster agrees on with this group; 0: it says nothing of that.
+  int agreed_schema = 0;
   // Some time has passed: what keeps the write-ahead log from beginning again may be over.
   bool try_checkpoint = false;
 };
@@ -60,7 +62,8 @@ class CommitJob {
   // Whether Write, as it stands, reads or changes rows of events: then those of the jobs before it
   // are written first (EventInserts).
   virtual bool uses_events() const { return true; }
-  // Writer thread, within the transaction. An error fails the whole group.
+  // Writer thread, within the transaction. An error fails the whole group. Called again, with a new
+  // `state`, if the group is written anew in parts (CommitThread::Split).
   virtual absl::Status Write(CommitStatements& statements, CommitState& state) = 0;
   // Once: OK when what Write did is durable.
   virtual void Answer(const absl::Status& status) = 0;

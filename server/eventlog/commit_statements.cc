@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 #include "server/eventlog/replicated_tables.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 namespace {
@@ -62,12 +63,13 @@ ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = 
 
 constexpr char kSetTail[] =
     "UPDATE replica SET applied = ?1, term = ?2, writer = ?3, hash = ?4 WHERE id = 1";
+constexpr char kSetAgreedSchema[] = "UPDATE replica SET schema = ?1 WHERE id = 1";
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
     Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
-    ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica) {
+    ReceiveTimes& receive_times, const Stretch& stretch, int agreed_schema) {
   ASSIGN_OR_RETURN(EventInserts new_events, EventInserts::Prepare(database));
   ASSIGN_OR_RETURN(Statement get_webhook, database.Prepare(kGetWebhook));
   ASSIGN_OR_RETURN(Statement webhook_page, WebhookIndex::PreparePage(database));
@@ -91,9 +93,13 @@ absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
   ASSIGN_OR_RETURN(StatusStatements status, StatusStatements::Prepare(database));
   std::unique_ptr<RowEffects> effects;
   absl::optional<Statement> set_tail;
-  if (is_replica) {
+  absl::optional<Statement> set_agreed_schema;
+  if (agreed_schema != 0) {
     ASSIGN_OR_RETURN(effects, RowEffects::Open(database, ReplicatedTables()));
+    ASSIGN_OR_RETURN(absl::optional<RowEffects::Shape> shape, ShapeOf(agreed_schema));
+    effects->LimitTo(std::move(shape));
     ASSIGN_OR_RETURN(set_tail, database.Prepare(kSetTail));
+    ASSIGN_OR_RETURN(set_agreed_schema, database.Prepare(kSetAgreedSchema));
   }
   return std::make_unique<CommitStatements>(
       CommitStatements{.database = database,
@@ -124,7 +130,8 @@ absl::StatusOr<std::unique_ptr<CommitStatements>> CommitStatements::Prepare(
                        .history = std::move(history),
                        .status = std::move(status),
                        .effects = std::move(effects),
-                       .set_tail = std::move(set_tail)});
+                       .set_tail = std::move(set_tail),
+                       .set_agreed_schema = std::move(set_agreed_schema)});
 }
 
 // Once a process: nothing is prepared for it. The stretch in which the position before the earliest
@@ -143,6 +150,21 @@ absl::Status CommitStatements::WriteTail(const RecordTail& tail) {
   set_tail->BindInt(3, static_cast<int64_t>(tail.writer));
   set_tail->BindBlob(4, {tail.hash.data(), tail.hash.size()});
   return set_tail->Run();
+}
+
+absl::Status CommitStatements::WriteAgreedSchema(int version) {
+  set_agreed_schema->BindInt(1, version);
+  RETURN_IF_ERROR(set_agreed_schema->Run());
+  return NoteAgreedSchema(database, version);
+}
+
+absl::StatusOr<absl::optional<RowEffects::Shape>> CommitStatements::ShapeOf(int version) {
+  if (version >= SchemaVersion()) return absl::optional<RowEffects::Shape>();
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
+                   Database::Open(":memory:", Database::Mode::kCreate));
+  RETURN_IF_ERROR(MakeSchema(*pattern, version));
+  ASSIGN_OR_RETURN(RowEffects::Shape shape, RowEffects::ReadShape(*pattern, ReplicatedTables()));
+  return absl::optional<RowEffects::Shape>(std::move(shape));
 }
 
 }  // namespace hookgate

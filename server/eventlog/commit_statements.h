@@ -24,10 +24,10 @@ namespace hookgate {
 // Used by the writer thread alone.
 struct CommitStatements {
   // What is given outlives the statements.
-  //   is_replica  the log is one of a cluster's
+  //   agreed_schema  of a replica: what the cluster has agreed on; otherwise 0
   static absl::StatusOr<std::unique_ptr<CommitStatements>> Prepare(
       Database& database, WebhookIndex& webhooks, TextIndex& texts, RepeatCounts& repeats,
-      ReceiveTimes& receive_times, const Stretch& stretch, bool is_replica = false);
+      ReceiveTimes& receive_times, const Stretch& stretch, int agreed_schema = 0);
 
   // For the transaction that appends the first event of `stretch`. Stretches that retention is past
   // make room.
@@ -35,6 +35,11 @@ struct CommitStatements {
 
   // Of a replica: for the transaction that applies everything up to `tail`.
   absl::Status WriteTail(const RecordTail& tail);
+
+  // Of a replica: for the transaction with which the cluster agrees on `version`.
+  absl::Status WriteAgreedSchema(int version);
+  // What a replica of that version can apply; nullopt: all that this one can.
+  static absl::StatusOr<absl::optional<RowEffects::Shape>> ShapeOf(int version);
 
   Database& database;
   WebhookIndex& webhooks;
@@ -72,6 +77,7 @@ struct CommitStatements {
   // Of a replica; otherwise null.
   std::unique_ptr<RowEffects> effects;
   absl::optional<Statement> set_tail;
+  absl::optional<Statement> set_agreed_schema;
 };
 
 }  // namespace hookgate

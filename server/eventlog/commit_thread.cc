@@ -11,6 +11,8 @@
 #include "server/base/reason.h"
 #include "server/base/status.h"
 #include "server/base/wake_batch.h"
+#include "server/eventlog/replica_jobs.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 namespace {
@@ -30,10 +32,10 @@ absl::StatusOr<std::unique_ptr<CommitThread>> CommitThread::Start(
     std::unique_ptr<Database> database, std::unique_ptr<Checkpointer> checkpointer, Disk disk,
     const Indexes& indexes, const Limits& limits, CommitListener* listener,
     CommitCompanion* companion, EventLogMetrics* metrics, CommitGate* gate) {
-  ASSIGN_OR_RETURN(std::unique_ptr<CommitStatements> statements,
-                   CommitStatements::Prepare(*database, indexes.webhooks, indexes.texts,
-                                             indexes.repeats, indexes.receive_times, disk.stretch,
-                                             /*is_replica=*/gate != nullptr));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CommitStatements> statements,
+      CommitStatements::Prepare(*database, indexes.webhooks, indexes.texts, indexes.repeats,
+                                indexes.receive_times, disk.stretch, disk.agreed_schema));
   return absl::WrapUnique(new CommitThread(std::move(database), std::move(statements),
                                            std::move(checkpointer), std::move(disk), limits,
                                            listener, companion, metrics, gate));
@@ -55,6 +57,7 @@ CommitThread::CommitThread(std::unique_ptr<Database> database,
       files_(std::move(disk.files)),
       rewritten_(disk.rewritten.ok()),
       checkpoint_at_(kCheckpointPages),
+      agreed_schema_(disk.agreed_schema),
       position_(disk.position),
       last_touch_(disk.last_touch) {
   if (metrics_ != nullptr) metrics_->NotePosition(disk.position);
@@ -231,6 +234,10 @@ void CommitThread::Process(std::vector<std::unique_ptr<CommitJob>> group) {
     }
     status = NoteOutcome(outcome, state);
   }
+  if (!state.refusal.ok() && group.size() > 1 &&
+      ReasonOf(state.refusal) == reason::kUpgradeUnfinished) {
+    return Split(std::move(group));
+  }
   if (status.ok() && companion_ != nullptr) companion_->Committed(state.outcomes);
   if (status.ok() && metrics_ != nullptr) metrics_->NoteOutcomes(state.outcomes);
   if (status.ok() && listener_ != nullptr && !state.appended.empty()) {
@@ -242,6 +249,17 @@ void CommitThread::Process(std::vector<std::unique_ptr<CommitJob>> group) {
   }
   if (state.try_checkpoint) checkpoint_at_ = kCheckpointPages;
   KeepWalShort();
+}
+
+// One of them needs what not all replicas have yet, and nobody knows which: what they changed is looked
+// at as one. So it is found by halves, of which those that do not have it are committed. Nothing of the
+// group has been written, or told to anybody.
+void CommitThread::Split(Group group) {
+  const auto half = group.begin() + static_cast<std::ptrdiff_t>(group.size() / 2);
+  Group rest(std::make_move_iterator(half), std::make_move_iterator(group.end()));
+  group.erase(half, group.end());
+  Process(std::move(group));
+  Process(std::move(rest));
 }
 
 // What the process before has left in the write-ahead log may have a hole on the disk, behind which
@@ -342,7 +360,7 @@ absl::Status CommitThread::WriteRows(Group& group, CommitState& state, bool writ
 absl::StatusOr<bool> CommitThread::PassGate(ChangeCapture& changes, Group& group,
                                             CommitState& state) {
   replication::v1::Record record;
-  RETURN_IF_ERROR(statements_->effects->Collect(changes, record));
+  RETURN_IF_ERROR(CollectRecord(changes, state, record));
   if (record.entries().empty() && !state.needs_record) return false;
   const absl::StatusOr<RecordTail> tail = gate_->Seal(record);
   if (!tail.ok()) {
@@ -354,6 +372,25 @@ absl::StatusOr<bool> CommitThread::PassGate(ChangeCapture& changes, Group& group
       gate_->Append([&](const absl::Status& status) { AnswerWhatWaits(group, status); });
   RETURN_IF_ERROR(state.refusal);
   return true;
+}
+
+absl::Status CommitThread::CollectRecord(ChangeCapture& changes, CommitState& state,
+                                         replication::v1::Record& record) {
+  const auto collect = [&] {
+    record.Clear();
+    if (state.agreed_schema != 0) {
+      record.add_entries()->mutable_schema()->set_version(state.agreed_schema);
+    }
+    const bool agrees = state.agreed_schema >= SchemaVersion();
+    return statements_->effects->Collect(
+        changes, record, agrees ? RowEffects::Limit::kLifted : RowEffects::Limit::kKept);
+  };
+  const absl::Status collected = collect();
+  if (collected.ok() || ReasonOf(collected) != reason::kUpgradeUnfinished) return collected;
+  state.refusal = gate_->AgreeFor(collected);
+  RETURN_IF_ERROR(state.refusal);
+  RETURN_IF_ERROR(AgreeOnSchema(SchemaVersion(), *statements_, state));
+  return collect();
 }
 
 // Nothing of what waits has been written. What is being written goes on, but who comes again anyway
@@ -426,6 +463,9 @@ absl::Status CommitThread::NoteOutcome(const absl::Status& outcome, CommitState&
     if (tells) health_ = health;
     is_healthy = health_.ok();
     if (outcome.ok()) {
+      if (state.agreed_schema != 0) {
+        agreed_schema_.store(state.agreed_schema, std::memory_order_release);
+      }
       position_ = state.position;
       last_touch_ = state.last_touch;
     } else {

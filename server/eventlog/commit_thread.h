@@ -68,6 +68,7 @@ class CommitThread {
     EventLogPosition position;  // what the database holds
     int64_t last_touch = 0;     // of quarantine entries, at least that of each of them
     Stretch stretch;            // what the writer will append
+    int agreed_schema = 0;      // of a replica
     FileWatch files;            // the database's
     // Not OK: why the write-ahead log that was found could not be written again. Nothing is added
     // to it until it could.
@@ -109,6 +110,8 @@ class CommitThread {
   int64_t YieldingRows() const;
 
   EventLogPosition Position() const;
+  // Of a replica: the schema that the cluster has agreed on. Never blocks.
+  int AgreedSchema() const { return agreed_schema_.load(std::memory_order_acquire); }
   // Of all that is committed, the newest quarantine entry's touch is not above this.
   int64_t LastTouch() const;
   absl::Status Health() const;
@@ -130,6 +133,9 @@ class CommitThread {
   absl::Status WriteGroup(Group& group, CommitState& state);
   absl::Status WriteRows(Group& group, CommitState& state, bool writes_repeats);
   absl::StatusOr<bool> PassGate(ChangeCapture& changes, Group& group, CommitState& state);
+  absl::Status CollectRecord(ChangeCapture& changes, CommitState& state,
+                             hookgate::replication::v1::Record& record);
+  void Split(Group group);
   void AnswerWhatWaits(Group& group, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RefusedUntilRestart() const;
   void NoteQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -166,6 +172,8 @@ class CommitThread {
   std::atomic<std::chrono::steady_clock::time_point> other_came_{
       std::chrono::steady_clock::time_point::min()};
   std::atomic<int64_t> others_at_once_ = 0;  // in the last group that had any
+
+  std::atomic<int> agreed_schema_;
 
   mutable absl::Mutex mu_;
   std::vector<std::unique_ptr<CommitJob>> queue_ ABSL_GUARDED_BY(mu_);

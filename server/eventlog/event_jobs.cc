@@ -44,7 +44,7 @@ class AppendJob final : public CommitJob {
     for (size_t i = 0; i < texts_.count; ++i) {
       state.texts.push_back({texts_.hashes[i], event.sequence});
     }
-    state.appended.push_back(std::move(event_));
+    state.appended.push_back(event_);
     return statements.new_events.Add(state.appended.back());
   }
 
@@ -115,7 +115,7 @@ class AppendJob final : public CommitJob {
     return true;
   }
 
-  std::unique_ptr<StoredEvent> event_;
+  const std::shared_ptr<StoredEvent> event_;  // read by others once it is committed
   const WebhookHash hash_;
   const TextHashes texts_;
   EventLog::AppendDone done_;

@@ -10,6 +10,7 @@
 #include "server/event/event_id.h"
 #include "server/eventlog/stretch_rows.h"
 #include "server/replication/record.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 namespace {
@@ -75,6 +76,9 @@ class ApplyJob final : public CommitJob {
     bool begins_stretch = false;
     for (const auto& record : records_) {
       for (const Entry& entry : record->entries()) {
+        if (entry.has_schema()) {
+          RETURN_IF_ERROR(AgreeOnSchema(entry.schema().version(), statements, state));
+        }
         if (!entry.has_rows()) continue;
         const Rows& rows = entry.rows();
         RETURN_IF_ERROR(statements.effects->Apply(rows));
@@ -186,6 +190,22 @@ class TakeOverJob final : public CommitJob {
   ReplicaDone done_;
 };
 
+class AgreeJob final : public CommitJob {
+ public:
+  AgreeJob(int version, ReplicaDone done) : version_(version), done_(std::move(done)) {}
+
+  int64_t bytes() const override { return 0; }
+  absl::Status Write(CommitStatements& statements, CommitState& state) override {
+    state.needs_record = true;
+    return AgreeOnSchema(version_, statements, state);
+  }
+  void Answer(const absl::Status& status) override { std::move(done_)(status); }
+
+ private:
+  const int version_;
+  ReplicaDone done_;
+};
+
 class ShowLifeJob final : public CommitJob {
  public:
   explicit ShowLifeJob(ReplicaDone done) : done_(std::move(done)) {}
@@ -213,6 +233,26 @@ std::unique_ptr<CommitJob> MakeApplyJob(std::vector<std::shared_ptr<const Record
 std::unique_ptr<CommitJob> MakeTakeOverJob(HistoryMark mark, const EventLogHistory& history,
                                            SetHistory set_history, ReplicaDone done) {
   return std::make_unique<TakeOverJob>(mark, history, std::move(set_history), std::move(done));
+}
+
+absl::Status AgreeOnSchema(int version, CommitStatements& statements, CommitState& state) {
+  if (version > SchemaVersion()) {
+    return RecordUnknown(absl::StrCat("from here on the cluster needs schema version ", version,
+                                      ", and this hookgated reads up to ", SchemaVersion(),
+                                      ": start a newer hookgated here"));
+  }
+  ASSIGN_OR_RETURN(absl::optional<RowEffects::Shape> shape, CommitStatements::ShapeOf(version));
+  RETURN_IF_ERROR(statements.WriteAgreedSchema(version));
+  state.agreed_schema = version;
+  state.on_commit.emplace_back(
+      [&effects = *statements.effects, shape = std::move(shape)]() mutable {
+        effects.LimitTo(std::move(shape));
+      });
+  return absl::OkStatus();
+}
+
+std::unique_ptr<CommitJob> MakeAgreeJob(int version, ReplicaDone done) {
+  return std::make_unique<AgreeJob>(version, std::move(done));
 }
 
 std::unique_ptr<CommitJob> MakeShowLifeJob(ReplicaDone done) {

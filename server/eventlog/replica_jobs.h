@@ -35,6 +35,13 @@ std::unique_ptr<CommitJob> MakeApplyJob(
 std::unique_ptr<CommitJob> MakeTakeOverJob(HistoryMark mark, const EventLogHistory& history,
                                            SetHistory set_history, ReplicaDone done);
 
+// Has the cluster agree on schema `version`, if it has not yet.
+std::unique_ptr<CommitJob> MakeAgreeJob(int version, ReplicaDone done);
+
+// The same within a group that is being written, by whichever job: for the record and the database.
+// FAILED_PRECONDITION record_unknown if this hookgated does not know the version.
+absl::Status AgreeOnSchema(int version, CommitStatements& statements, CommitState& state);
+
 // Has a record appended that changes nothing, so that others see that the leader lives.
 std::unique_ptr<CommitJob> MakeShowLifeJob(ReplicaDone done);
 

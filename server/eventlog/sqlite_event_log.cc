@@ -119,7 +119,11 @@ absl::Status SyncAtCheckpoints(Database& database) {
 struct ReplicaRow {
   std::string genesis;
   RecordTail tail;
+  int schema = 0;  // what the cluster has agreed on; 0: it is no replica
 };
+
+// The first one with clusters: what each replica reads.
+constexpr int kFirstAgreedSchema = 5;
 
 absl::StatusOr<bool> IsEmpty(Database& database) {
   ASSIGN_OR_RETURN(Statement held,
@@ -148,22 +152,30 @@ absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& repl
   ASSIGN_OR_RETURN(const ReplicaBeginning beginning, replica.begin(founding_epoch));
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
+  ASSIGN_OR_RETURN(Statement former, database.Prepare("SELECT schema FROM replica WHERE id = 1"));
+  ASSIGN_OR_RETURN(const bool was_replica, former.Step());
+  int schema = was_replica ? static_cast<int>(former.ColumnInt(0)) : 0;
+  former.Reset();
   ASSIGN_OR_RETURN(Statement set_epoch, database.Prepare("UPDATE log SET epoch = ?1 WHERE id = 1"));
   set_epoch.BindText(1, beginning.epoch);
   RETURN_IF_ERROR(set_epoch.Run());
   ASSIGN_OR_RETURN(Statement insert,
                    database.Prepare("INSERT OR REPLACE INTO replica (id, cluster, genesis, "
-                                    "applied, term, writer, hash) "
-                                    "VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)"));
+                                    "applied, term, writer, hash, schema) "
+                                    "VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   insert.BindText(1, replica.cluster);
   insert.BindText(2, beginning.genesis);
   insert.BindInt(3, beginning.tail.index);
   insert.BindInt(4, beginning.tail.term);
   insert.BindInt(5, static_cast<int64_t>(beginning.tail.writer));
   insert.BindBlob(6, {beginning.tail.hash.data(), beginning.tail.hash.size()});
+  // What a log of its own holds may need all that this hookgated knows; the others begin with a copy.
+  if (schema == 0) schema = is_empty ? kFirstAgreedSchema : SchemaVersion();
+  insert.BindInt(7, schema);
   RETURN_IF_ERROR(insert.Run());
+  RETURN_IF_ERROR(NoteAgreedSchema(database, schema));
   RETURN_IF_ERROR(transaction.Commit());
-  return ReplicaRow{beginning.genesis, beginning.tail};
+  return ReplicaRow{beginning.genesis, beginning.tail, schema};
 }
 
 // Which cluster's the log is has to be as it is asked for: one that went on alone would hold what
@@ -172,7 +184,7 @@ absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* repli
                                        absl::string_view path) {
   ASSIGN_OR_RETURN(Statement get,
                    database.Prepare("SELECT cluster, genesis, applied, term, writer, "
-                                    "hash FROM replica WHERE id = 1"));
+                                    "hash, schema FROM replica WHERE id = 1"));
   ASSIGN_OR_RETURN(const bool is_replica, get.Step());
   if (!is_replica && replica == nullptr) return ReplicaRow();
   if (replica != nullptr && (!is_replica || replica->found)) {
@@ -201,7 +213,14 @@ absl::StatusOr<ReplicaRow> OpenReplica(Database& database, ReplicaOptions* repli
   row.tail.writer = static_cast<uint64_t>(get.ColumnInt(4));
   const absl::string_view hash = get.ColumnBlob(5);
   std::copy_n(hash.begin(), std::min(hash.size(), row.tail.hash.size()), row.tail.hash.begin());
+  row.schema = static_cast<int>(get.ColumnInt(6));
   get.Reset();
+  if (row.schema > SchemaVersion()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is a replica of cluster ", cluster, ", which has agreed on schema version ",
+        row.schema, "; this hookgated knows versions up to ", SchemaVersion(),
+        ": start a newer hookgated"));
+  }
   RETURN_IF_ERROR(SyncAtCheckpoints(database));
   return row;
 }
@@ -289,6 +308,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
                           {.position = state->position,
                            .last_touch = state->last_touch,
                            .stretch = state->stretch,
+                           .agreed_schema = replica_row.schema,
                            .files = FileWatch({path, path + "-wal"}),
                            .rewritten = std::move(rewritten)},
                           {.webhooks = *indexes.webhooks,
@@ -593,6 +613,10 @@ void SqliteEventLog::TakeOver(ReplicaDone done) {
   writer_->Submit(MakeTakeOverJob(
       NewHistoryMark(), history(),
       [this](EventLogHistory history) { SetHistory(std::move(history)); }, std::move(done)));
+}
+
+void SqliteEventLog::Agree(int version, ReplicaDone done) {
+  writer_->Submit(MakeAgreeJob(version, std::move(done)));
 }
 
 void SqliteEventLog::ShowLife(ReplicaDone done) {

@@ -169,6 +169,10 @@ class SqliteEventLog final : public EventLog,
   void Apply(std::vector<std::shared_ptr<const hookgate::replication::v1::Record>> records,
              const RecordTail& tail, ReplicaDone done);
   void TakeOver(ReplicaDone done);
+  // Of a replica: the schema that the cluster has agreed on. Cheap.
+  int agreed_schema() const { return writer_->AgreedSchema(); }
+  // Of one that leads: has the cluster agree on `version`. `done` as above.
+  void Agree(int version, ReplicaDone done);
   // Appends a record that changes nothing, in its turn.
   void ShowLife(ReplicaDone done);
 

@@ -111,6 +111,8 @@ void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
   cluster.set_engine(replica.engine.engine);
   cluster.set_engine_server(replica.engine.server);
   cluster.set_engine_problem(std::string(replica.engine.status.message()));
+  cluster.set_schema(replica.schema);
+  cluster.set_agreed_schema(replica.agreed_schema);
   for (const std::string& setting : replica.engine.trusted) cluster.add_trusted(setting);
   for (const PeerState& state : peers) {
     auto& peer = *cluster.add_peers();
@@ -118,6 +120,7 @@ void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
     if (state.last_heard.has_value()) *peer.mutable_last_heard_time() = ToProto(*state.last_heard);
     peer.set_applied_index(state.applied);
     peer.set_problem(state.problem);
+    peer.set_schema(state.schema);
   }
 }
 

@@ -2563,8 +2563,12 @@ type GetStatusResponse_Cluster struct {
 	EngineServer  string `protobuf:"bytes,12,opt,name=engine_server,json=engineServer,proto3" json:"engine_server,omitempty"`
 	EngineProblem string `protobuf:"bytes,13,opt,name=engine_problem,json=engineProblem,proto3" json:"engine_problem,omitempty"`
 	// What was taken on trust, by the names in config.proto.
-	Trusted       []string                          `protobuf:"bytes,14,rep,name=trusted,proto3" json:"trusted,omitempty"`
-	Peers         []*GetStatusResponse_Cluster_Peer `protobuf:"bytes,15,rep,name=peers,proto3" json:"peers,omitempty"`
+	Trusted []string                          `protobuf:"bytes,14,rep,name=trusted,proto3" json:"trusted,omitempty"`
+	Peers   []*GetStatusResponse_Cluster_Peer `protobuf:"bytes,15,rep,name=peers,proto3" json:"peers,omitempty"`
+	// The newest schema of the log that this replica reads, and the one that the cluster has agreed on: what needs a
+	// newer one is refused, with the reason UPGRADE_UNFINISHED, until every replica reads it.
+	Schema        int32 `protobuf:"varint,16,opt,name=schema,proto3" json:"schema,omitempty"`
+	AgreedSchema  int32 `protobuf:"varint,17,opt,name=agreed_schema,json=agreedSchema,proto3" json:"agreed_schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2704,6 +2708,20 @@ func (x *GetStatusResponse_Cluster) GetPeers() []*GetStatusResponse_Cluster_Peer
 	return nil
 }
 
+func (x *GetStatusResponse_Cluster) GetSchema() int32 {
+	if x != nil {
+		return x.Schema
+	}
+	return 0
+}
+
+func (x *GetStatusResponse_Cluster) GetAgreedSchema() int32 {
+	if x != nil {
+		return x.AgreedSchema
+	}
+	return 0
+}
+
 type GetStatusResponse_Ingest_Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for an answer without one.
@@ -2765,7 +2783,10 @@ type GetStatusResponse_Cluster_Peer struct {
 	// The newest record that it said it had applied.
 	AppliedIndex int64 `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	// Why it cannot be reached; empty: it can.
-	Problem       string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	// The newest schema that it said it reads; 0: it has not said so since this gateway started. The leader
+	// hears it of all.
+	Schema        int32 `protobuf:"varint,5,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2826,6 +2847,13 @@ func (x *GetStatusResponse_Cluster_Peer) GetProblem() string {
 		return x.Problem
 	}
 	return ""
+}
+
+func (x *GetStatusResponse_Cluster_Peer) GetSchema() int32 {
+	if x != nil {
+		return x.Schema
+	}
+	return 0
 }
 
 type RetryQuarantinedResponse_Result struct {
@@ -3070,7 +3098,7 @@ var File_hookgate_v1_admin_service_proto protoreflect.FileDescriptor
 const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1fhookgate/v1/admin_service.proto\x12\vhookgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17hookgate/v1/event.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\x9b\x18\n" +
+	"\x10GetStatusRequest\"\xf0\x18\n" +
 	"\x11GetStatusResponse\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
@@ -3144,7 +3172,7 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\bR\aapplied\x12\x16\n" +
 	"\x06errors\x18\x03 \x03(\tR\x06errors\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x1a\xa1\x06\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x1a\xf6\x06\n" +
 	"\aCluster\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\areplica\x18\x02 \x01(\tR\areplica\x12?\n" +
@@ -3162,12 +3190,15 @@ const file_hookgate_v1_admin_service_proto_rawDesc = "" +
 	"\rengine_server\x18\f \x01(\tR\fengineServer\x12%\n" +
 	"\x0eengine_problem\x18\r \x01(\tR\rengineProblem\x12\x18\n" +
 	"\atrusted\x18\x0e \x03(\tR\atrusted\x12A\n" +
-	"\x05peers\x18\x0f \x03(\v2+.hookgate.v1.GetStatusResponse.Cluster.PeerR\x05peers\x1a\x9d\x01\n" +
+	"\x05peers\x18\x0f \x03(\v2+.hookgate.v1.GetStatusResponse.Cluster.PeerR\x05peers\x12\x16\n" +
+	"\x06schema\x18\x10 \x01(\x05R\x06schema\x12#\n" +
+	"\ragreed_schema\x18\x11 \x01(\x05R\fagreedSchema\x1a\xb5\x01\n" +
 	"\x04Peer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12B\n" +
 	"\x0flast_heard_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rlastHeardTime\x12#\n" +
 	"\rapplied_index\x18\x03 \x01(\x03R\fappliedIndex\x12\x18\n" +
-	"\aproblem\x18\x04 \x01(\tR\aproblem\"f\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\x12\x16\n" +
+	"\x06schema\x18\x05 \x01(\x05R\x06schema\"f\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_FOLLOWER\x10\x01\x12\x12\n" +
