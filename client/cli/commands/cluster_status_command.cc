@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -177,6 +178,38 @@ std::string TrustText(const std::vector<Answer>& answers) {
   return absl::StrJoin(trusted, ", ");
 }
 
+// Who holds back what a newer version brings; "": nobody. Of a gateway that does not say what it reads
+// nothing is known.
+std::string SchemaText(const std::vector<Answer>& answers) {
+  std::map<std::string, int> read;  // what each replica reads, as it says, or the leader
+  int agreed = 0;
+  int newest = 0;
+  for (const Answer& answer : answers) {
+    if (!answer.is_replica()) continue;
+    const Cluster& cluster = answer.cluster();
+    agreed = std::max(agreed, cluster.agreed_schema());
+    for (const Cluster::Peer& peer : cluster.peers()) {
+      read[peer.name()] =
+          std::max(read[peer.name()], peer.schema());  // only the leader hears of all
+    }
+  }
+  for (const Answer& answer : answers) {
+    if (answer.is_replica()) read[answer.cluster().replica()] = answer.cluster().schema();
+  }
+  for (const auto& [name, schema] : read) newest = std::max(newest, schema);
+  if (agreed == 0 || newest <= agreed) return "";
+  std::vector<std::string> older;
+  for (const auto& [name, schema] : read) {
+    if (schema == 0) older.push_back(absl::StrCat(name, " (not heard of)"));
+    if (schema > 0 && schema < newest) older.push_back(absl::StrCat(name, " (reads ", schema, ")"));
+  }
+  return absl::StrCat("the cluster has agreed on schema ", agreed, "; what needs schema ", newest,
+                      " is refused until ",
+                      older.empty()
+                          ? "the leader has heard that all replicas read it"
+                          : absl::StrCat("these are upgraded: ", absl::StrJoin(older, ", ")));
+}
+
 void PrintText(const std::vector<Answer>& answers, const std::vector<std::string>& problems,
                const Style& style, std::ostream& out) {
   const auto first = std::find_if(answers.begin(), answers.end(),
@@ -201,6 +234,8 @@ void PrintText(const std::vector<Answer>& answers, const std::vector<std::string
   }
   const std::string not_ready = NotReadyText(answers);
   if (!not_ready.empty()) out << "\n" << not_ready;
+  const std::string schema = SchemaText(answers);
+  if (!schema.empty()) out << "\n" << Printable(schema) << "\n";
   const std::string trusted = TrustText(answers);
   if (!trusted.empty()) out << "\ntaken on trust: " << Printable(trusted) << "\n";
   if (problems.empty()) return;
@@ -265,7 +300,9 @@ Command ClusterStatusCommand() {
           "itself: its role, the term, the newest record of the cluster's log that it has applied "
           "and that it has heard of, for how long it has been behind, whether it is ready, who "
           "leads as far as it knows, and the engine's server that it is connected to. Below that "
-          "stands what is wrong with one of them, or with all of them together.\n\n"
+          "stands, during an upgrade, which replicas hold back what a newer version brings; and "
+          "what "
+          "is wrong with one of them, or with all of them together.\n\n"
           "Name every replica: one that is not asked may lead, and one that does not answer is "
           "known by its silence alone.",
       .arguments = {.usage = "[HOST:PORT ...]", .least = 0, .most = kMaxGateways},

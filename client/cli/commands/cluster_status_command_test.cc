@@ -78,6 +78,35 @@ TEST_F(ClusterStatusTest, ShowsReplicasBesideEachOther) {
             HasSubstr("}}\n{\"target\":\"b:2\",\"ready\":false,")));
 }
 
+// During an upgrade nothing is wrong: it says who is still to be upgraded.
+TEST_F(ClusterStatusTest, SaysWhoHoldsBackANewerSchema) {
+  statuses_.reserve(3);
+  Cluster& a = Add("a", Cluster::ROLE_LEADER, 120);
+  a.set_schema(6);
+  a.set_agreed_schema(5);
+  for (const auto& [name, schema] : {std::pair("b", 5), std::pair("c", 0)}) {
+    Cluster::Peer& peer = *a.add_peers();
+    peer.set_name(name);
+    peer.set_schema(schema);
+  }
+  Outcome outcome = Run({"cluster", "status", "a:1"});
+  EXPECT_EQ(outcome.exit_code, kSuccess);
+  EXPECT_THAT(outcome.out,
+              HasSubstr("\n\nthe cluster has agreed on schema 5; what needs schema 6 is refused "
+                        "until these are upgraded: b (reads 5), c (not heard of)\n"));
+  // What b says itself is newer.
+  Cluster& b = Add("b", Cluster::ROLE_FOLLOWER, 120);
+  b.set_schema(6);
+  b.set_agreed_schema(5);
+  statuses_[0].mutable_cluster()->mutable_peers()->RemoveLast();
+  asked_of_ = 0;
+  outcome = Run({"cluster", "status", "a:1", "b:2"});
+  EXPECT_THAT(outcome.out, HasSubstr("until the leader has heard that all replicas read it\n"));
+  statuses_[0].mutable_cluster()->set_agreed_schema(6);
+  asked_of_ = 0;
+  EXPECT_THAT(Run({"cluster", "status", "a:1", "b:2"}).out, Not(HasSubstr("schema")));
+}
+
 TEST_F(ClusterStatusTest, SaysWhatIsWrong) {
   statuses_.reserve(3);
   Add("a", Cluster::ROLE_CANDIDATE, 120).clear_leader();
