@@ -126,11 +126,12 @@ std::string GatewayCluster::PeersConfig(int replica) const {
   return text + "  }\n";
 }
 
-void GatewayCluster::Start(int replica) {
+void GatewayCluster::Start(int replica, const std::string& program) {
   processes_[replica] =
       HookgatedProcess::Start(data_dirs_[replica], {absl::StrCat("--config=", configs_[replica])},
                               machines_[replica] == nullptr ? std::vector<std::string>()
-                                                            : machines_[replica]->environment());
+                                                            : machines_[replica]->environment(),
+                              /*max_files=*/0, program);
   paused_[replica] = false;
   SetAddresses(replica, processes_[replica]->http(), processes_[replica]->grpc());
 }

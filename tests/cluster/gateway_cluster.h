@@ -44,7 +44,8 @@ class GatewayCluster {
       : GatewayCluster(Options{.engine = [engine](int) { return engine; }, .more = more}) {}
 
   // Starts one on the folder that it had. Fails the test if it does not come up.
-  void Start(int replica);
+  //   program  of the test's `data`
+  void Start(int replica, const std::string& program = kHookgated);
   void StartAll();
   // kill -9.
   void Kill(int replica);

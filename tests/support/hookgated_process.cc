@@ -34,7 +34,7 @@ std::string ReadLine(int fd) {
 
 std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(
     const std::string& data_dir, const std::vector<std::string>& flags,
-    const std::vector<std::string>& environment, int max_files) {
+    const std::vector<std::string>& environment, int max_files, const std::string& program) {
   std::vector<std::string> all = {"--http_address=127.0.0.1:0", "--grpc_address=127.0.0.1:0",
                                   "--admin_address=127.0.0.1:0",
                                   absl::StrCat("--data_dir=", data_dir)};
@@ -44,8 +44,7 @@ std::unique_ptr<HookgatedProcess> HookgatedProcess::Start(
   const std::string log_path = FreshTestFile("hookgated_log");
   int out[2];
   EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
-  const pid_t pid =
-      StartProgram(kHookgated, all, variables, "/dev/null", out[1], log_path, max_files);
+  const pid_t pid = StartProgram(program, all, variables, "/dev/null", out[1], log_path, max_files);
   close(out[1]);
   auto process = absl::WrapUnique(new HookgatedProcess(pid, out[0], log_path));
   const std::string ready = ReadLine(out[0]);

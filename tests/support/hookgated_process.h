@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/program.h"
+
 namespace hookgate {
 
 class HookgatedProcess {
@@ -16,10 +18,12 @@ class HookgatedProcess {
   // `environment` (NAME=VALUE) beside it, and waits until it is ready. Fails the test if that does
   // not happen; then the addresses are empty.
   //   max_files  as in StartProgram (program.h)
+  //   program    one of the caller's `data` that is linked from the same sources
   static std::unique_ptr<HookgatedProcess> Start(const std::string& data_dir,
                                                  const std::vector<std::string>& flags = {},
                                                  const std::vector<std::string>& environment = {},
-                                                 int max_files = 0);
+                                                 int max_files = 0,
+                                                 const std::string& program = kHookgated);
 
   // Ends it with SIGKILL if it still runs. Once it has ended, in whatever way, all that it printed,
   // and its line in the list of processes, is searched for what nobody may read (secret_watch.h),
