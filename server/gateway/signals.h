@@ -1,5 +1,5 @@
-// What the operator asks for by signals: SIGTERM and SIGINT for a polite end, a second one of them
-// for the end at once, SIGHUP for reading the config again.
+// What the operator asks for by signals: SIGTERM and SIGINT for a graceful shutdown, a second one
+// of them for the end at once, SIGHUP for reading the config again.
 #ifndef HOOKGATE_SERVER_GATEWAY_SIGNALS_H_
 #define HOOKGATE_SERVER_GATEWAY_SIGNALS_H_
 
