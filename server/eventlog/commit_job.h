@@ -63,7 +63,7 @@ class CommitJob {
   // are written first (EventInserts).
   virtual bool uses_events() const { return true; }
   // Writer thread, within the transaction. An error fails the whole group. Called again, with a new
-  // `state`, if the group is written anew in parts (CommitThread::Split).
+  // `state`, if the group is split (CommitThread::Split): what an earlier call has noted is void.
   virtual absl::Status Write(CommitStatements& statements, CommitState& state) = 0;
   // Once: OK when what Write did is durable.
   virtual void Answer(const absl::Status& status) = 0;

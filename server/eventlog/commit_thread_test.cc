@@ -5,19 +5,26 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "server/base/reason.h"
+#include "server/base/status.h"
+#include "server/eventlog/commit_gate.h"
 #include "server/eventlog/event_jobs.h"
 #include "server/eventlog/event_log_metrics.h"
 #include "server/metrics/metric_registry.h"
+#include "server/replication/record.pb.h"
 #include "server/store/schema.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
@@ -65,12 +72,14 @@ class TestLog {
   std::unique_ptr<CommitThread> Start(const CommitThread::Limits& limits = {},
                                       CommitListener* listener = nullptr,
                                       CommitCompanion* companion = nullptr,
-                                      EventLogMetrics* metrics = nullptr) {
+                                      EventLogMetrics* metrics = nullptr,
+                                      CommitGate* gate = nullptr) {
     auto checkpointer =
         std::make_unique<Checkpointer>(*Database::Open(path_, Database::Mode::kReadWrite));
-    return *CommitThread::Start(std::move(database_), std::move(checkpointer),
-                                {.position = position_}, {*webhooks_, *texts_, repeats_, *times_},
-                                limits, listener, companion, metrics);
+    return *CommitThread::Start(
+        std::move(database_), std::move(checkpointer),
+        {.position = position_, .agreed_schema = gate != nullptr ? SchemaVersion() : 0},
+        {*webhooks_, *texts_, repeats_, *times_}, limits, listener, companion, metrics, gate);
   }
 
  private:
@@ -394,6 +403,76 @@ TEST(CommitThreadTest, AGroupIsBoundedByBytesToo) {
   absl::MutexLock lock(&listener.mu);
   // 600 and 400 fill one; 5000 is one alone; of the small ones the number decides.
   EXPECT_THAT(listener.groups, testing::ElementsAre(1, 2, 1, 1, 4, 1));
+}
+
+// Refuses one record as a leader does during an upgrade.
+class RefusingGate final : public CommitGate {
+ public:
+  absl::Status Admit(bool) const override { return absl::OkStatus(); }
+  absl::Status AgreeFor(const absl::Status& why) const override { return why; }
+  absl::StatusOr<RecordTail> Seal(replication::v1::Record&) override {
+    if (refuses_next.exchange(false)) {
+      return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kUpgradeUnfinished,
+                             "one of them needs more");
+    }
+    return RecordTail{.index = ++index_};
+  }
+  absl::Status Append(absl::FunctionRef<void(const absl::Status&)>) override {
+    return absl::OkStatus();
+  }
+  void Committed() override {}
+  void NotCommitted() override { ADD_FAILURE() << "could not be committed"; }
+
+  std::atomic<bool> refuses_next = false;
+
+ private:
+  int64_t index_ = 1;
+};
+
+// What a job of a group that was split had noted in its first attempt was counted once more in the
+// second one: three events were six that went for the size, and minus three for the age.
+TEST(CommitThreadTest, WhatIsWrittenAgainIsCountedOnce) {
+  class Companion final : public CommitCompanion {
+   public:
+    const StatusChanges* Due(const GroupOutcomes&) override { return nullptr; }
+    void Committed(const GroupOutcomes& outcomes) override {
+      for_size += outcomes.events_removed_for_size;
+      for_age += outcomes.events_removed_for_age;
+    }
+    int64_t for_size = 0;
+    int64_t for_age = 0;
+  } companion;
+  RefusingGate gate;
+  TestLog log("split");
+  auto writer = log.Start({}, nullptr, &companion, nullptr, &gate);
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Append(*writer, id, 10).ok());
+
+  std::vector<std::string> answered;
+  absl::Notification first_writes, first_may_write;
+  writer->Submit(std::make_unique<FakeJob>("first", 1, answered, &first_may_write, &first_writes));
+  first_writes.WaitForNotification();
+  absl::BlockingCounter left(2);
+  absl::StatusOr<int64_t> removed;
+  writer->Submit(MakeTrimJob({.max_bytes = 0, .excess = 3},
+                             {.max_events = 10, .max_bytes = 1 << 20},
+                             [&](absl::StatusOr<int64_t> count) {
+                               removed = std::move(count);
+                               left.DecrementCount();
+                             }));
+  auto event = std::make_unique<StoredEvent>();
+  event->webhook_id = "d";
+  writer->Submit(MakeAppendJob(std::move(event), [&](const absl::StatusOr<AppendResult>& stored) {
+    EXPECT_TRUE(stored.ok()) << stored.status();
+    left.DecrementCount();
+  }));
+  gate.refuses_next = true;
+  first_may_write.Notify();
+  left.Wait();
+  EXPECT_FALSE(gate.refuses_next) << "nothing was refused";
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  EXPECT_EQ(*removed, 3);
+  EXPECT_EQ(companion.for_size, 3);
+  EXPECT_EQ(companion.for_age, 0);
 }
 
 }  // namespace

@@ -130,6 +130,8 @@ class TrimJob final : public CommitJob {
   int64_t bytes() const override { return 0; }
 
   absl::Status Write(CommitStatements& statements, CommitState& state) override {
+    removed_ = 0;
+    removed_for_size_ = 0;
     ASSIGN_OR_RETURN(const Sequence last, LastToRemove(statements));
     if (last == 0) return absl::OkStatus();
     statements.delete_through.BindInt(1, last);

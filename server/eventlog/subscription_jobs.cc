@@ -103,6 +103,7 @@ class DeleteSubscriptionJob final : public CommitJob {
   int64_t bytes() const override { return 0; }
 
   absl::Status Write(CommitStatements& statements, CommitState&) override {
+    refusal_ = absl::OkStatus();
     ASSIGN_OR_RETURN(const absl::optional<int64_t> stored, statements.subscriptions.EtagOf(id_));
     if (!stored.has_value()) {
       refusal_ = NotFoundById(id_);
