@@ -122,9 +122,6 @@ struct ReplicaRow {
   int schema = 0;  // what the cluster has agreed on; 0: it is no replica
 };
 
-// The first one with clusters: what each replica reads.
-constexpr int kFirstAgreedSchema = 5;
-
 absl::StatusOr<bool> IsEmpty(Database& database) {
   ASSIGN_OR_RETURN(Statement held,
                    database.Prepare("SELECT (SELECT earliest_sequence > 1 FROM log) OR "
@@ -170,7 +167,7 @@ absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& repl
   insert.BindInt(5, static_cast<int64_t>(beginning.tail.writer));
   insert.BindBlob(6, {beginning.tail.hash.data(), beginning.tail.hash.size()});
   // What a log of its own holds may need all that this hookgated knows; the others begin with a copy.
-  if (schema == 0) schema = is_empty ? kFirstAgreedSchema : SchemaVersion();
+  if (schema == 0) schema = is_empty ? kFirstClusterSchema : SchemaVersion();
   insert.BindInt(7, schema);
   RETURN_IF_ERROR(insert.Run());
   RETURN_IF_ERROR(NoteAgreedSchema(database, schema));

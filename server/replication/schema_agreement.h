@@ -18,6 +18,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "server/store/schema.h"
 
 namespace hookgate {
 
@@ -25,7 +26,7 @@ namespace hookgate {
 class SchemaAgreement {
  public:
   // Of a peer that does not say what it reads: the first version that had clusters.
-  static constexpr int kUnsaid = 5;
+  static constexpr int kUnsaid = kFirstClusterSchema;
   // A peer answers several times a second.
   static constexpr absl::Duration kFresh = absl::Seconds(3);
 

@@ -300,7 +300,6 @@ ALTER TABLE quarantine ADD COLUMN trace BLOB NOT NULL DEFAULT x'';
 CREATE INDEX quarantine_traces ON quarantine (id, trace);
 )sql"},
 };
-constexpr int kFirstWithCompatibility = 5;
 
 std::vector<SchemaStep>& Steps() {
   static auto* const steps = new std::vector<SchemaStep>(std::begin(kSteps), std::end(kSteps));
@@ -330,7 +329,7 @@ absl::StatusOr<int64_t> ReadInt(Database& database, absl::string_view sql) {
 // A log of its own uses what is new at once; so does a replica whose step adds more than the version
 // before can do without.
 absl::Status NoteOldest(Database& database, int version) {
-  if (version <= kFirstWithCompatibility) return absl::OkStatus();
+  if (version <= kFirstClusterSchema) return absl::OkStatus();
   ASSIGN_OR_RETURN(const int64_t is_replica, ReadInt(database, "SELECT count(*) FROM replica"));
   if (is_replica != 0 && Steps()[version - 1].only_adds) return absl::OkStatus();
   return database.Execute(absl::StrCat("UPDATE compatibility SET oldest_schema = ", version));

@@ -105,6 +105,10 @@ namespace hookgate {
 // The newest version that this build knows (PRAGMA user_version).
 int SchemaVersion();
 
+// The first version that has clusters: what each replica reads, and the first log that says which older
+// version may open it.
+inline constexpr int kFirstClusterSchema = 5;
+
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
 // One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or it
 // is of another application.

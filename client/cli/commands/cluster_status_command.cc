@@ -301,8 +301,7 @@ Command ClusterStatusCommand() {
           "and that it has heard of, for how long it has been behind, whether it is ready, who "
           "leads as far as it knows, and the engine's server that it is connected to. Below that "
           "stands, during an upgrade, which replicas hold back what a newer version brings; and "
-          "what "
-          "is wrong with one of them, or with all of them together.\n\n"
+          "what is wrong with one of them, or with all of them together.\n\n"
           "Name every replica: one that is not asked may lead, and one that does not answer is "
           "known by its silence alone.",
       .arguments = {.usage = "[HOST:PORT ...]", .least = 0, .most = kMaxGateways},
