@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 
@@ -171,6 +172,34 @@ TEST(SchemaTest, NewerFileIsRefusedUntouched) {
   const absl::Status status = MigrateSchema(*database, "e");
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("newer hookgated"));
+}
+
+// Most databases of others have no version, and became a log beside what they held.
+TEST(SchemaTest, ForeignDatabaseWithoutAVersionIsRefusedUntouched) {
+  auto database = OpenOrDie(FreshPath());
+  ASSERT_TRUE(database->Execute("CREATE TABLE mine (id)").ok());
+  for (const auto& check : {MigrateSchema(*database, "e"), CheckIsLog(*database)}) {
+    EXPECT_EQ(check.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(check.message()), HasSubstr("not one of Hookgate's"));
+  }
+  auto count = database->Prepare("SELECT count(*) FROM sqlite_schema");
+  ASSERT_TRUE(*count->Step());
+  EXPECT_EQ(count->ColumnInt(0), 1);
+}
+
+// A version below zero ended the process, with a step that does not exist.
+TEST(SchemaTest, VersionThatNoLogCanHaveIsRefusedUntouched) {
+  for (const int64_t version : {int64_t{-1}, int64_t{-2}, int64_t{INT32_MIN}, int64_t{0}}) {
+    auto database = OpenOrDie(FreshPath());
+    ASSERT_TRUE(MigrateSchema(*database, "e").ok());
+    ASSERT_TRUE(database->Execute(absl::StrCat("PRAGMA user_version = ", version)).ok());
+    for (const auto& check :
+         {MigrateSchema(*database, "e"), CheckIsLog(*database), CheckSchema(*database)}) {
+      EXPECT_EQ(check.code(), absl::StatusCode::kDataLoss) << version;
+      EXPECT_THAT(std::string(check.message()),
+                  HasSubstr(absl::StrCat("schema version ", version, ",")));
+    }
+  }
 }
 
 TEST(SchemaTest, ForeignDatabaseIsRefused) {

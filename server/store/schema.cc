@@ -356,6 +356,11 @@ absl::Status StepUpTo(Database& database, int64_t from, int version, absl::strin
   return absl::OkStatus();
 }
 
+absl::Status NotOfHookgate() {
+  return absl::FailedPreconditionError(
+      "the file is a database, but not one of Hookgate's: use another data folder");
+}
+
 // Of a file that is newer than this build: as it says itself.
 absl::StatusOr<int64_t> OldestOf(Database& database, int64_t version) {
   ASSIGN_OR_RETURN(const int64_t says, ReadInt(database,
@@ -369,6 +374,14 @@ absl::StatusOr<int64_t> OldestOf(Database& database, int64_t version) {
 
 absl::Status CheckMayOpen(Database& database, int64_t version) {
   ASSIGN_OR_RETURN(const int64_t application_id, ReadPragma(database, "application_id"));
+  if (version <= 0) {
+    ASSIGN_OR_RETURN(const int64_t held, ReadInt(database, "SELECT count(*) FROM sqlite_schema"));
+    if (version == 0 && held == 0) return absl::OkStatus();
+    if (application_id != kApplicationId) return NotOfHookgate();
+    return absl::DataLossError(absl::StrCat(
+        "the log says that it has schema version ", version,
+        ", which is not what it holds: it was changed by hand, or is damaged; restore a backup"));
+  }
   if (version > SchemaVersion()) {
     const absl::StatusOr<int64_t> oldest = application_id == kApplicationId
                                                ? OldestOf(database, version)
@@ -380,11 +393,7 @@ absl::Status CheckMayOpen(Database& database, int64_t version) {
                      *oldest, "; this hookgated knows versions up to ", SchemaVersion(),
                      ": start a newer hookgated, or use another data folder"));
   }
-  if (version > 0 && application_id != kApplicationId) {
-    return absl::FailedPreconditionError(
-        "the file is a database, but not one of Hookgate's: use another data folder");
-  }
-  return absl::OkStatus();
+  return application_id == kApplicationId ? absl::OkStatus() : NotOfHookgate();
 }
 
 }  // namespace
