@@ -13,6 +13,7 @@
 #include "hookgate/v1/admin_service.grpc.pb.h"
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "hookgate/v1/subscription_service.grpc.pb.h"
+#include "tests/cluster/engine_process.h"
 #include "tests/cluster/gateway_cluster.h"
 #include "tests/cluster/postgres_cluster.h"
 
@@ -72,14 +73,20 @@ class ForwardingTest : public testing::Test {
     return grpc::CreateChannel(cluster_->process(replica).grpc(),
                                grpc::InsecureChannelCredentials());
   }
+  // A follower that has only just heard of its leader may not be connected to it yet: then it says
+  // UNAVAILABLE, and is called again.
   static void CreateBilling(v1::SubscriptionService::Stub& subscriptions) {
-    grpc::ClientContext context;
-    SetPatience(context);
     v1::CreateSubscriptionRequest request;
     request.set_name("billing");
     request.mutable_start()->set_start_position(v1::START_POSITION_EARLIEST);
     v1::CreateSubscriptionResponse response;
-    const grpc::Status status = subscriptions.CreateSubscription(&context, request, &response);
+    grpc::Status status;
+    ASSERT_TRUE(BecomesTrue([&] {
+      grpc::ClientContext context;
+      SetPatience(context);
+      status = subscriptions.CreateSubscription(&context, request, &response);
+      return status.error_code() != grpc::StatusCode::UNAVAILABLE;
+    })) << status.error_message();
     ASSERT_TRUE(status.ok()) << status.error_message();
     EXPECT_EQ(response.subscription().name(), "billing");
   }
