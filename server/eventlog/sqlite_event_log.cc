@@ -26,6 +26,7 @@
 #include "server/store/database.h"
 #include "server/store/file_watch.h"
 #include "server/store/schema.h"
+#include "server/store/wal_check.h"
 
 namespace hookgate {
 namespace {
@@ -274,6 +275,7 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
+  RETURN_IF_ERROR(CheckWriteAheadLog(path));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));

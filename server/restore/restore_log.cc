@@ -19,6 +19,7 @@
 #include "server/store/data_directory.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
+#include "server/store/wal_check.h"
 #include "server/verify/event_log_file.h"
 
 namespace hookgate {
@@ -82,7 +83,9 @@ absl::Status CheckPlace(const RestoreOptions& options) {
   return absl::OkStatus();
 }
 
+// Nobody writes to it.
 absl::StatusOr<EventLogIdentity> IdentityOf(const std::string& path, Database::Mode mode) {
+  RETURN_IF_ERROR(CheckWriteAheadLog(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(path, mode));
   return ReadIdentity(*database);
 }

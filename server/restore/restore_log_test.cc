@@ -15,6 +15,7 @@
 #include "server/base/status.h"
 #include "server/delivery/cursor.h"
 #include "server/store/database.h"
+#include "server/verify/verify_event_log.h"
 #include "tests/support/temporary_log.h"
 
 namespace hookgate {
@@ -271,6 +272,43 @@ TEST_F(RestoreLogTest, LeftWriteAheadLogDoesNotComeBack) {
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_EQ(OpenTemporaryLog(nullptr, place)->Position().head, 3);
   }
+}
+
+// The first bytes of the write-ahead log, or one behind them, were damaged: what was only in there
+// was not found, fsck called the folder sound, and a restore replaced it without a question.
+TEST_F(RestoreLogTest, LogThatIsDamagedInItsWriteAheadLogIsNotTakenForAnEmptyOne) {
+  const std::string copied = FreshTestFolder();
+  {
+    const auto log = OpenTemporaryLog(nullptr, folder_);
+    Append(*log, 3);
+    fs::create_directories(copied);
+    for (const char* const name : {"events.db", "events.db-wal"}) {
+      fs::copy_file(folder_ + "/" + name, copied + "/" + name);
+    }
+  }
+  const std::string wal = Content(copied + "/events.db-wal");
+  for (const size_t at : {size_t{0}, size_t{17}, size_t{29}, size_t{32 + 5000}}) {
+    std::string damaged = wal;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    std::ofstream(copied + "/events.db-wal", std::ios::binary | std::ios::trunc) << damaged;
+    const auto report = VerifyEventLog({.data_dir = copied});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_GT(report->total_findings, 0) << at;
+    EXPECT_THAT(report->findings[0].what, HasSubstr("events.db-wal is damaged"));
+    EXPECT_TRUE(absl::IsDataLoss(SqliteEventLog::Open({.data_dir = copied}, nullptr).status()));
+    const auto as_backup = Refusal(copied + "/events.db");
+    EXPECT_THAT(std::string(as_backup.message()), HasSubstr("events.db-wal is damaged"));
+    const auto refused =
+        RestoreLog({.file = backup_, .data_dir = copied, .now = absl::FromUnixSeconds(1)});
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--force"));
+    EXPECT_EQ(Content(copied + "/events.db-wal"), damaged) << "nobody has touched it";
+  }
+  EXPECT_TRUE(
+      RestoreLog(
+          {.file = backup_, .data_dir = copied, .force = true, .now = absl::FromUnixSeconds(1)})
+          .ok());
+  EXPECT_EQ(OpenTemporaryLog(nullptr, copied)->Position().head, 3);
 }
 
 TEST_F(RestoreLogTest, LogInUseIsRefused) {

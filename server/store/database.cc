@@ -74,6 +74,12 @@ absl::StatusCode ToStatusCode(int result, int system_error) {
   }
 }
 
+// Which statement has met damage is of no interest: any other that reads there would have.
+bool IsDamage(int result) {
+  const int primary = result & 0xff;
+  return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
+}
+
 absl::Status MakeError(int result, absl::string_view what, absl::string_view message,
                        int system_error = 0) {
   // SQLite says "disk I/O error" then.
@@ -81,7 +87,8 @@ absl::Status MakeError(int result, absl::string_view what, absl::string_view mes
     message = std::strerror(system_error);
   }
   return absl::Status(ToStatusCode(result, system_error),
-                      absl::StrCat(what, ": ", message, " (SQLite code ", result, ")"));
+                      absl::StrCat(IsDamage(result) ? "it is damaged" : what, ": ", message,
+                                   " (SQLite code ", result, ")"));
 }
 
 // The error of the call that has just failed. `errno` was 0 before it: SQLite does not keep that of

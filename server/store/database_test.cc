@@ -202,6 +202,40 @@ TEST(SchemaTest, VersionThatNoLogCanHaveIsRefusedUntouched) {
   }
 }
 
+// Each was answered with a statement of SQL that had failed.
+TEST(SchemaTest, LogThatDoesNotHoldWhatItsVersionHasIsRefusedUntouched) {
+  struct Case {
+    const char* sql;
+    const char* says;
+  };
+  const Case kCases[] = {
+      {"PRAGMA user_version = 1", "but it has age_clock of a newer one"},
+      {"PRAGMA user_version = 4", "but it has age_clock of a newer one"},
+      {"DROP TABLE subscription_moves", "which has subscription_moves, but it has none"},
+      {"DROP TABLE log", "which has log, but it has none"},
+      {"ALTER TABLE compatibility RENAME COLUMN oldest_schema TO oldest",
+       "which has compatibility.oldest_schema, but it has none"},
+      {"ALTER TABLE events DROP COLUMN secrets", "which has events.secrets, but it has none"},
+  };
+  for (const auto& [sql, says] : kCases) {
+    auto database = OpenOrDie(FreshPath());
+    ASSERT_TRUE(MigrateSchema(*database, "e").ok());
+    ASSERT_TRUE(database->Execute(sql).ok()) << sql;
+    for (const auto& check :
+         {MigrateSchema(*database, "e"), CheckIsLog(*database), CheckSchema(*database)}) {
+      EXPECT_EQ(check.code(), absl::StatusCode::kDataLoss) << sql;
+      EXPECT_THAT(std::string(check.message()), HasSubstr(says)) << sql;
+    }
+  }
+  auto newer = OpenOrDie(FreshPath());
+  ASSERT_TRUE(MigrateSchema(*newer, "e").ok());
+  ASSERT_TRUE(newer
+                  ->Execute("ALTER TABLE compatibility RENAME COLUMN oldest_schema TO oldest;"
+                            "PRAGMA user_version = 999")
+                  .ok());
+  EXPECT_THAT(std::string(MigrateSchema(*newer, "e").message()), HasSubstr("newer hookgated"));
+}
+
 TEST(SchemaTest, ForeignDatabaseIsRefused) {
   auto database = OpenOrDie(FreshPath());
   ASSERT_TRUE(database->Execute("PRAGMA user_version = 1").ok());

@@ -10,6 +10,7 @@
 #include "server/base/status.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
+#include "server/store/wal_check.h"
 #include "server/verify/check_events.h"
 #include "server/verify/check_subscriptions.h"
 #include "server/verify/event_log_file.h"
@@ -21,6 +22,9 @@ constexpr char kFile[] = "events.db";
 // From this many events on somebody might wonder whether it goes on.
 constexpr int64_t kLargeLog = 100'000;
 
+// Before what SQLite has found.
+constexpr char kHeading[] = "*** in database main ***";
+
 // Reads without a finding only what a healthy file has.
 absl::Status CheckPages(Database& database, size_t max_findings, Findings& findings) {
   ASSIGN_OR_RETURN(Statement rows,
@@ -30,7 +34,7 @@ absl::Status CheckPages(Database& database, size_t max_findings, Findings& findi
     if (!row) return absl::OkStatus();
     if (rows.ColumnText(0) == "ok") continue;
     for (absl::string_view line : absl::StrSplit(rows.ColumnText(0), '\n', absl::SkipEmpty())) {
-      findings.Add(kFile, std::string(line));
+      if (line != kHeading) findings.Add(kFile, std::string(line));
     }
   }
 }
@@ -193,6 +197,7 @@ absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options) {
                    Database::Open(file.path(), file.mode()));
   VerifyReport report;
   Findings findings(options.max_findings);
+  NoteDamage(CheckWriteAheadLog(file.path()), findings);
   RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), file.path()));
   report.findings = findings.kept();
   report.total_findings = findings.total();

@@ -296,10 +296,15 @@ TEST_F(VerifyEventLogTest, FolderWithoutALogIsRefusedAndNotMade) {
 }
 
 TEST_F(VerifyEventLogTest, LogOfAnotherSchemaVersionIsRefused) {
-  Damage("PRAGMA user_version = 1");
+  MakeVersion4(folder_ + "/events.db");
   const auto report = VerifyEventLog({.data_dir = folder_});
   EXPECT_TRUE(absl::IsFailedPrecondition(report.status())) << report.status();
-  EXPECT_THAT(std::string(report.status().message()), HasSubstr("schema version 1"));
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("schema version 4"));
+}
+
+TEST_F(VerifyEventLogTest, VersionThatIsNotTheLogsIsFound) {
+  EXPECT_THAT(FindingsAfter("PRAGMA user_version = 1"),
+              ElementsAre(About("events.db", "schema version 1, but it has")));
 }
 
 TEST_F(VerifyEventLogTest, MissingEventsAreFound) {

@@ -77,6 +77,7 @@ void MakeVersion4(const std::string& database_path) {
       "ALTER TABLE events DROP COLUMN secrets;"
       "DROP TABLE stretches; DROP TABLE delivery_stretches; DROP TABLE former_epochs;"
       "DROP TABLE delivery_history; DROP TABLE subscription_moves;"
+      "DROP TABLE replica; DROP TABLE compatibility;"
       "ALTER TABLE unsettled_events DROP COLUMN consumer;"
       "ALTER TABLE unsettled_events DROP COLUMN lost;"
       "ALTER TABLE dead_letters DROP COLUMN lost;"

@@ -1,0 +1,27 @@
+// Whether all that a write-ahead log holds is found when its database is opened.
+#ifndef HOOKGATE_SERVER_STORE_WAL_CHECK_H_
+#define HOOKGATE_SERVER_STORE_WAL_CHECK_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace hookgate {
+
+// SQLite reads a write-ahead log up to the first frame that does not continue what stands before it,
+// since a power cut may have left the last commit half written. So a damaged byte takes away every
+// commit behind it, without a word, and the next start writes over them.
+//
+// What tells the two apart: a commit is synced before the next one is written, and the header before
+// any frame. So a power cut leaves at most one commit behind the frame that does not fit, and a header
+// of 32 bytes, within one sector, as it was before or after.
+//
+// `database`: the path of the database, beside which the log is. Nobody may write to either
+// meanwhile. Changes nothing. DATA_LOSS, with what is lost and where, if the header is damaged, if two
+// commits or more stand behind a damaged frame, or if the log is there without its database. OK where
+// there is no log. Damage within the last commit cannot be told from a power cut, and is OK.
+absl::Status CheckWriteAheadLog(const std::string& database);
+
+}  // namespace hookgate
+
+#endif  // HOOKGATE_SERVER_STORE_WAL_CHECK_H_

@@ -1,0 +1,203 @@
+#include "server/store/wal_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/store/database.h"
+
+namespace hookgate {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr size_t kHeader = 32;
+constexpr size_t kFrame = 24 + 4096;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void WriteFile(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+std::unique_ptr<Database> OpenOrDie(const std::string& path) {
+  auto database = Database::Open(path, Database::Mode::kCreate);
+  EXPECT_TRUE(database.ok()) << database.status();
+  return *std::move(database);
+}
+
+// A database of which somebody took a copy while it was open: as a power cut leaves it.
+class WalCheckTest : public testing::Test {
+ protected:
+  WalCheckTest()
+      : path_(absl::StrCat(testing::TempDir(), "/wal_check_", getpid(), "_", ++count_)),
+        copy_(path_ + "_copy"),
+        database_(OpenOrDie(path_)) {
+    Run("CREATE TABLE t (id INTEGER PRIMARY KEY, x)");
+  }
+
+  void Run(const std::string& sql) {
+    const absl::Status status = database_->Execute(sql);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void Insert(int rows) {
+    for (int i = 0; i < rows; ++i) Run("INSERT INTO t (x) VALUES (randomblob(3000))");
+  }
+  std::string Wal() { return ReadFile(path_ + "-wal"); }
+
+  absl::Status CheckWith(const std::string& wal) {
+    for (const char* const suffix : {"", "-wal", "-shm"}) fs::remove(copy_ + suffix);
+    fs::copy_file(path_, copy_);
+    WriteFile(copy_ + "-wal", wal);
+    return CheckWriteAheadLog(copy_);
+  }
+  // Rows that are found with what CheckWith() has written; -1: it cannot be opened.
+  int64_t Rows() {
+    const auto database = Database::Open(copy_, Database::Mode::kReadWrite);
+    if (!database.ok()) return -1;
+    auto statement = (*database)->Prepare("SELECT count(*) FROM t");
+    if (!statement.ok() || !statement->Step().value_or(false)) return -1;
+    return statement->ColumnInt(0);
+  }
+
+  static int count_;
+  const std::string path_;
+  const std::string copy_;
+  std::unique_ptr<Database> database_;
+};
+
+int WalCheckTest::count_ = 0;
+
+// A young log, all of which was in its write-ahead log, was found empty after one damaged byte, and
+// the next start wrote over what it had acknowledged.
+TEST_F(WalCheckTest, NoDamagedByteTakesCommitsAwayInSilence) {
+  constexpr int kRows = 8;
+  Insert(kRows);
+  const std::string wal = Wal();
+  ASSERT_TRUE(CheckWith(wal).ok());
+  ASSERT_EQ(Rows(), kRows);
+  for (size_t at = 0; at < wal.size(); at += at < kHeader + 24 ? 1 : 61) {
+    std::string damaged = wal;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    const absl::Status status = CheckWith(damaged);
+    if (absl::IsDataLoss(status)) continue;
+    ASSERT_TRUE(status.ok()) << status;
+    // The last commit, which a power cut may have torn.
+    EXPECT_GE(Rows(), kRows - 1) << "byte " << at << " of " << wal.size();
+  }
+}
+
+TEST_F(WalCheckTest, DamageSaysWhereItIsAndHowToGoOnWithoutABackup) {
+  Insert(6);
+  const std::string wal = Wal();
+  std::string damaged = wal;
+  const size_t frame = (wal.size() - kHeader) / kFrame / 2;
+  damaged[kHeader + frame * kFrame + 100] ^= 1;
+  const std::string message(CheckWith(damaged).message());
+  const size_t end = kHeader + frame * kFrame;
+  EXPECT_THAT(message, HasSubstr(absl::StrCat("is damaged at byte ", end)));
+  EXPECT_THAT(message, HasSubstr(absl::StrCat("truncate -s ", end, " ", copy_, "-wal")));
+  // What it advises.
+  EXPECT_TRUE(CheckWith(damaged.substr(0, end)).ok());
+  EXPECT_GT(Rows(), 0);
+}
+
+// Only the commit that was being written may be missing parts, in any order.
+TEST_F(WalCheckTest, ACommitThatAPowerCutHasTornIsNoDamage) {
+  Insert(5);
+  const std::string before = Wal();
+  Run("INSERT INTO t (x) SELECT randomblob(3000) FROM t");
+  const std::string wal = Wal();
+  ASSERT_GT(wal.size(), before.size() + 3 * kFrame);
+  constexpr size_t kSector = 512;
+  for (size_t at = before.size(); at < wal.size(); at += kSector) {
+    EXPECT_TRUE(CheckWith(wal.substr(0, at)).ok()) << "cut at " << at;
+    EXPECT_EQ(Rows(), 5);
+    std::string torn = wal;
+    torn.replace(at, kSector, kSector, '\0');
+    EXPECT_TRUE(CheckWith(torn.substr(0, wal.size())).ok()) << "not written at " << at;
+  }
+}
+
+// It begins again in place: what stands behind is of before.
+TEST_F(WalCheckTest, WhatIsLeftOfAnEarlierRoundIsNoDamage) {
+  Insert(20);
+  ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kRestart), 0);
+  const std::string earlier = Wal();
+  Insert(1);
+  std::string wal = Wal();
+  ASSERT_EQ(wal.size(), earlier.size());
+  ASSERT_NE(wal, earlier);
+  EXPECT_TRUE(CheckWith(wal).ok());
+  EXPECT_EQ(Rows(), 21);
+  // A power cut came after the header of the new round, and before its frames.
+  EXPECT_TRUE(CheckWith(wal.substr(0, kHeader) + earlier.substr(kHeader)).ok());
+  EXPECT_EQ(Rows(), 20);
+}
+
+// A transaction that does not fit into memory is written before it is committed.
+TEST_F(WalCheckTest, WhatIsLeftOfATransactionThatWasRolledBackIsNoDamage) {
+  Insert(3);
+  const std::string before = Wal();
+  Run("PRAGMA cache_size = 10");
+  Run("BEGIN");
+  for (int i = 0; i < 100; ++i) Run("INSERT INTO t (x) VALUES (randomblob(3000))");
+  Run("ROLLBACK");
+  ASSERT_GT(Wal().size(), before.size() + 20 * kFrame) << "it was not written";
+  EXPECT_TRUE(CheckWith(Wal()).ok());
+  EXPECT_EQ(Rows(), 3);
+  Insert(1);
+  std::string wal = Wal();
+  EXPECT_TRUE(CheckWith(wal).ok());
+  EXPECT_EQ(Rows(), 4);
+  for (size_t at = before.size(); at < before.size() + 3 * kFrame; at += 512) {
+    std::string torn = wal;
+    torn.replace(at, 512, 512, '\0');
+    EXPECT_TRUE(CheckWith(torn).ok()) << at;
+  }
+}
+
+TEST_F(WalCheckTest, ReservedSpaceIsNoDamageAndAnErasedBeginningIs) {
+  ASSERT_TRUE(CheckWith("").ok());
+  EXPECT_TRUE(CheckWith(std::string(100'000, '\0')).ok());
+  Insert(2);
+  ASSERT_TRUE(database_->ReserveWal(1'000'000).ok());
+  const std::string wal = Wal();
+  EXPECT_TRUE(CheckWith(wal).ok());
+  std::string erased = wal;
+  erased.replace(0, 4096, 4096, '\0');
+  const absl::Status status = CheckWith(erased);
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("damaged in its first 32 bytes"));
+}
+
+// SQLite removes the log of a database that is empty or not there.
+TEST_F(WalCheckTest, ALogWithoutItsDatabaseIsNotThrownAway) {
+  Insert(2);
+  const std::string wal = Wal();
+  for (const bool is_empty : {true, false}) {
+    ASSERT_TRUE(CheckWith(wal).ok());
+    fs::remove(copy_);
+    if (is_empty) WriteFile(copy_, "");
+    const absl::Status status = CheckWriteAheadLog(copy_);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("is missing or empty, but"));
+  }
+  fs::remove(copy_ + "-wal");
+  EXPECT_TRUE(CheckWriteAheadLog(copy_).ok()) << "a new folder";
+}
+
+}  // namespace
+}  // namespace hookgate
