@@ -167,7 +167,10 @@ LogField::LogField(absl::string_view name, int value)
 LogField::LogField(absl::string_view name, size_t value)
     : LogField(name, static_cast<int64_t>(value)) {}
 
+// Each webhook comes by with a line that is seldom wanted: its fields are not copied before that is
+// known.
 void Log(Severity severity, absl::string_view message, std::initializer_list<LogField> fields) {
+  if (!Logger().should_log(ToSpdlog(severity))) return;
   LogFields(severity, message, fields);
 }
 
