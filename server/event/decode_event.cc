@@ -1,7 +1,9 @@
 #include "server/event/decode_event.h"
 
 #include <boost/json.hpp>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -56,25 +58,32 @@ absl::StatusOr<std::string> TypeOf(const json::object& body) {
   return std::string(text->data(), text->size());
 }
 
-absl::Status DecodeKnown(const EventType& type, const json::object& body, Event& event) {
-  google::protobuf::Message& payload = *event.GetReflection()->MutableMessage(&event, type.arm);
-  RETURN_IF_ERROR(type.decoder.Decode(body, payload));
+// The field of `payload` that `path`, which is not empty, leads to.
+const std::string& TextAt(const google::protobuf::Message& payload,
+                          const std::vector<const google::protobuf::FieldDescriptor*>& path,
+                          std::string& scratch) {
   const google::protobuf::Message* holder = &payload;
-  for (const google::protobuf::FieldDescriptor* step : type.subject_path) {
-    if (step == type.subject_path.back()) {
-      event.set_subject(holder->GetReflection()->GetString(*holder, step));
-    } else {
-      holder = &holder->GetReflection()->GetMessage(*holder, step);
-    }
+  for (const google::protobuf::FieldDescriptor* step : path) {
+    if (step == path.back()) break;
+    holder = &holder->GetReflection()->GetMessage(*holder, step);
   }
-  return absl::OkStatus();
+  return holder->GetReflection()->GetStringReference(*holder, path.back(), &scratch);
 }
 
-// When `event`, whose payload is of `type`, happened.
-absl::optional<absl::Time> CreateTimeOf(const EventType& type, const Event& event) {
-  if (type.created_at == nullptr) return absl::nullopt;
-  const google::protobuf::Message& payload = event.GetReflection()->GetMessage(event, type.arm);
-  return absl::FromUnixSeconds(payload.GetReflection()->GetInt64(payload, type.created_at));
+// Decodes `body`, which is of `type`, into the payload and the subject of `decoded`.
+absl::Status DecodeKnown(const EventType& type, const json::object& body, DecodedEvent& decoded) {
+  Event& event = decoded.event;
+  google::protobuf::Message& payload = *event.GetReflection()->MutableMessage(&event, type.arm);
+  RETURN_IF_ERROR(type.decoder.Decode(body, payload));
+  if (!type.subject_path.empty()) {
+    std::string scratch;
+    event.set_subject(TextAt(payload, type.subject_path, scratch));
+  }
+  if (type.created_at != nullptr) {
+    decoded.create_time =
+        absl::FromUnixSeconds(payload.GetReflection()->GetInt64(payload, type.created_at));
+  }
+  return absl::OkStatus();
 }
 
 // data.id of `object` if it is a text and can be a key, otherwise "".
@@ -93,8 +102,10 @@ std::string EventIdIn(const json::object& object) {
   return std::string(id->data(), id->size());
 }
 
-// Whatever was decoded into `event` besides its type is replaced.
-void SetUnrecognized(absl::string_view body, std::string subject, Event& event) {
+// Whatever was decoded into `decoded` besides its type is replaced.
+void SetUnrecognized(absl::string_view body, std::string subject, DecodedEvent& decoded) {
+  decoded.create_time.reset();
+  Event& event = decoded.event;
   event.set_subject(std::move(subject));
   hookgate::v1::UnrecognizedEvent& unrecognized = *event.mutable_unrecognized();
   unrecognized.set_type(event.type());
@@ -131,7 +142,7 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   Event& event = decoded.event;
   ASSIGN_OR_RETURN(std::string name, TypeOf(*object));
   if (name.size() > kMaxKeyBytes) {
-    SetUnrecognized(body, "", event);
+    SetUnrecognized(body, "", decoded);
     return decoded;
   }
   const EventType* const type = FindEventType(name);
@@ -139,15 +150,11 @@ absl::StatusOr<DecodedEvent> DecodeEvent(absl::string_view body) {
   decoded.failure = type != nullptr ? type->failure : HasNameOfFailure(name);
   event.set_type(std::move(name));
   if (type == nullptr) {
-    SetUnrecognized(body, SubjectOfUnknown(*object), event);
+    SetUnrecognized(body, SubjectOfUnknown(*object), decoded);
     return decoded;
   }
-  RETURN_IF_ERROR(DecodeKnown(*type, *object, event));
-  if (event.subject().size() > kMaxKeyBytes) {
-    SetUnrecognized(body, "", event);
-  } else {
-    decoded.create_time = CreateTimeOf(*type, event);
-  }
+  RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded));
+  if (event.subject().size() > kMaxKeyBytes) SetUnrecognized(body, "", decoded);
   return decoded;
 }
 
@@ -161,8 +168,7 @@ absl::StatusOr<DecodedEvent> DecodeBuiltInEvent(absl::string_view body) {
   decoded.event_id = EventIdIn(*object);
   decoded.failure = type->failure;
   decoded.event.set_type(name);
-  RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded.event));
-  decoded.create_time = CreateTimeOf(*type, decoded.event);
+  RETURN_IF_ERROR(DecodeKnown(*type, *object, decoded));
   return decoded;
 }
 

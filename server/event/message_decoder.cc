@@ -232,10 +232,18 @@ IntegerProblem ToInteger(const json::value& value, int64_t& integer) {
   }
 }
 
-absl::Status DecodeFields(const json::object& object, const MessagePlan& plan, const Path* parent,
-                          Message& message);
+// A message that is being filled. Each look for its reflection costs as much as setting a number.
+struct Target {
+  explicit Target(Message& filled) : message(filled), reflection(*filled.GetReflection()) {}
 
-absl::Status DecodeText(const json::value& value, const Path& path, Message& message) {
+  Message& message;
+  const Reflection& reflection;
+};
+
+absl::Status DecodeFields(const json::object& object, const MessagePlan& plan, const Path* parent,
+                          const Target& target);
+
+absl::Status DecodeText(const json::value& value, const Path& path, const Target& target) {
   const json::string* text = value.if_string();
   const absl::string_view literal = path.field.literal;
   if (!literal.empty() && (text == nullptr || View(*text) != literal)) {
@@ -243,17 +251,16 @@ absl::Status DecodeText(const json::value& value, const Path& path, Message& mes
   }
   if (text == nullptr) return RefuseKind(path, "a string", value);
 
-  const Reflection& reflection = *message.GetReflection();
   std::string copy(text->data(), text->size());
   if (path.field.is_repeated) {
-    reflection.AddString(&message, &path.field.descriptor, std::move(copy));
+    target.reflection.AddString(&target.message, &path.field.descriptor, std::move(copy));
   } else {
-    reflection.SetString(&message, &path.field.descriptor, std::move(copy));
+    target.reflection.SetString(&target.message, &path.field.descriptor, std::move(copy));
   }
   return absl::OkStatus();
 }
 
-absl::Status DecodeInteger(const json::value& value, const Path& path, Message& message) {
+absl::Status DecodeInteger(const json::value& value, const Path& path, const Target& target) {
   int64_t integer = 0;
   switch (ToInteger(value, integer)) {
     case IntegerProblem::kNone:
@@ -263,48 +270,46 @@ absl::Status DecodeInteger(const json::value& value, const Path& path, Message& 
     case IntegerProblem::kTooLarge:
       return Refuse(path, absl::StrCat(DescribeJson(value), " does not fit a 64-bit integer"));
   }
-  const Reflection& reflection = *message.GetReflection();
   if (path.field.is_repeated) {
-    reflection.AddInt64(&message, &path.field.descriptor, integer);
+    target.reflection.AddInt64(&target.message, &path.field.descriptor, integer);
   } else {
-    reflection.SetInt64(&message, &path.field.descriptor, integer);
+    target.reflection.SetInt64(&target.message, &path.field.descriptor, integer);
   }
   return absl::OkStatus();
 }
 
-absl::Status DecodeBool(const json::value& value, const Path& path, Message& message) {
+absl::Status DecodeBool(const json::value& value, const Path& path, const Target& target) {
   const bool* boolean = value.if_bool();
   if (boolean == nullptr) return RefuseKind(path, "true or false", value);
-  const Reflection& reflection = *message.GetReflection();
   if (path.field.is_repeated) {
-    reflection.AddBool(&message, &path.field.descriptor, *boolean);
+    target.reflection.AddBool(&target.message, &path.field.descriptor, *boolean);
   } else {
-    reflection.SetBool(&message, &path.field.descriptor, *boolean);
+    target.reflection.SetBool(&target.message, &path.field.descriptor, *boolean);
   }
   return absl::OkStatus();
 }
 
-absl::Status DecodeSubmessage(const json::value& value, const Path& path, Message& message) {
+absl::Status DecodeSubmessage(const json::value& value, const Path& path, const Target& target) {
   const json::object* object = value.if_object();
   if (object == nullptr) return RefuseKind(path, "an object", value);
-  const Reflection& reflection = *message.GetReflection();
-  Message& submessage = path.field.is_repeated
-                            ? *reflection.AddMessage(&message, &path.field.descriptor)
-                            : *reflection.MutableMessage(&message, &path.field.descriptor);
-  return DecodeFields(*object, *path.field.submessage, &path, submessage);
+  Message& submessage =
+      path.field.is_repeated
+          ? *target.reflection.AddMessage(&target.message, &path.field.descriptor)
+          : *target.reflection.MutableMessage(&target.message, &path.field.descriptor);
+  return DecodeFields(*object, *path.field.submessage, &path, Target(submessage));
 }
 
 // Sets a singular field, or adds to a repeated one.
-absl::Status DecodeValue(const json::value& value, const Path& path, Message& message) {
+absl::Status DecodeValue(const json::value& value, const Path& path, const Target& target) {
   switch (path.field.kind) {
     case FieldDescriptor::CPPTYPE_STRING:
-      return DecodeText(value, path, message);
+      return DecodeText(value, path, target);
     case FieldDescriptor::CPPTYPE_INT64:
-      return DecodeInteger(value, path, message);
+      return DecodeInteger(value, path, target);
     case FieldDescriptor::CPPTYPE_BOOL:
-      return DecodeBool(value, path, message);
+      return DecodeBool(value, path, target);
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return DecodeSubmessage(value, path, message);
+      return DecodeSubmessage(value, path, target);
     default:
       Log(Severity::kError, "a field is in a plan that MakePlan refuses",
           {{"field", path.field.descriptor.full_name()}});
@@ -313,26 +318,26 @@ absl::Status DecodeValue(const json::value& value, const Path& path, Message& me
 }
 
 absl::Status DecodeList(const json::value& value, const Path* parent, const Field& field,
-                        Message& message) {
+                        const Target& target) {
   const json::array* list = value.if_array();
   if (list == nullptr) return RefuseKind(Path{parent, field}, "an array", value);
   int index = 0;
   for (const json::value& element : *list) {
-    RETURN_IF_ERROR(DecodeValue(element, Path{parent, field, index++}, message));
+    RETURN_IF_ERROR(DecodeValue(element, Path{parent, field, index++}, target));
   }
   return absl::OkStatus();
 }
 
 absl::Status DecodeFields(const json::object& object, const MessagePlan& plan, const Path* parent,
-                          Message& message) {
+                          const Target& target) {
   for (const Field& field : plan.fields) {
     const json::value* value = object.if_contains(field.name);
     if (value == nullptr || value->is_null()) {
       if (!field.is_required) continue;
       return Refuse(Path{parent, field}, value == nullptr ? "is missing" : "is null, but required");
     }
-    RETURN_IF_ERROR(field.is_repeated ? DecodeList(*value, parent, field, message)
-                                      : DecodeValue(*value, Path{parent, field}, message));
+    RETURN_IF_ERROR(field.is_repeated ? DecodeList(*value, parent, field, target)
+                                      : DecodeValue(*value, Path{parent, field}, target));
   }
   return absl::OkStatus();
 }
@@ -346,7 +351,7 @@ absl::StatusOr<MessageDecoder> MessageDecoder::For(const Descriptor& type) {
 }
 
 absl::Status MessageDecoder::Decode(const json::object& json, Message& message) const {
-  return DecodeFields(json, *plan_, nullptr, message);
+  return DecodeFields(json, *plan_, nullptr, Target(message));
 }
 
 std::string DescribeJson(const json::value& value) {
