@@ -7,7 +7,6 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/status.hpp>
 #include <limits>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -35,6 +34,7 @@ absl::string_view View(boost::beast::string_view view) { return {view.data(), vi
 
 // What a handler asks for, of whichever form `target` is.
 absl::string_view PathOf(absl::string_view target) {
+  if (absl::StartsWith(target, "/")) return target;  // almost always
   for (const absl::string_view scheme : {"http://", "https://"}) {
     if (!absl::StartsWithIgnoreCase(target, scheme)) continue;
     const absl::string_view rest = target.substr(scheme.size());
@@ -47,25 +47,23 @@ absl::string_view PathOf(absl::string_view target) {
 }
 
 // `head` may be null: nothing has come but the connection.
-class BeastHead final : public HttpHead {
+class ReadHead final : public HttpHead {
  public:
-  BeastHead(const HttpSession::Head* head, const std::string& peer) : head_(head), peer_(peer) {}
+  ReadHead(const RequestHead* head, const std::string& peer) : head_(head), peer_(peer) {}
 
-  absl::string_view method() const override {
-    return head_ == nullptr ? "" : View(head_->method_string());
-  }
+  absl::string_view method() const override { return head_ == nullptr ? "" : head_->method; }
   absl::string_view target() const override {
-    return head_ == nullptr ? "" : PathOf(View(head_->target()));
+    return head_ == nullptr ? "" : PathOf(head_->target);
   }
   absl::string_view peer() const override { return peer_; }
   void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
       const override {
     if (head_ == nullptr) return;
-    for (const auto& field : *head_) visit(View(field.name_string()), View(field.value()));
+    for (const RequestHead::Field& field : head_->fields) visit(field.name, field.value);
   }
 
  private:
-  const HttpSession::Head* const head_;
+  const RequestHead* const head_;
   const std::string& peer_;
 };
 
@@ -117,19 +115,19 @@ std::string DetailOf(const error_code& error, const HttpServerOptions& options) 
 
 // Beast passes over a Transfer-Encoding that it does not know, and may take the body for shorter
 // than the sender or a proxy does: the rest would be read as a request (RFC 9112, section 6.1).
-bool HasDoubtfulLength(const HttpSession::Head& header) {
-  const auto encodings = header.count(http::field::transfer_encoding);
+bool HasDoubtfulLength(const RequestHead& head) {
+  const size_t encodings = head.Count(http::field::transfer_encoding);
   if (encodings == 0) return false;
-  return encodings > 1 || header.version() < 11 ||
-         !absl::EqualsIgnoreCase(View(header[http::field::transfer_encoding]), "chunked");
+  return encodings > 1 || head.version < 11 ||
+         !absl::EqualsIgnoreCase(head.ValueOf(http::field::transfer_encoding), "chunked");
 }
 
 // A proxy in front chooses by Host where a request goes; two of them, none, or one that is none,
 // may be read in more than one way (RFC 9112, section 3.2).
-bool HasDoubtfulHost(const HttpSession::Head& header) {
-  const auto hosts = header.count(http::field::host);
-  if (hosts != 1) return hosts > 1 || header.version() >= 11;
-  const absl::string_view host = View(header[http::field::host]);
+bool HasDoubtfulHost(const RequestHead& head) {
+  const size_t hosts = head.Count(http::field::host);
+  if (hosts != 1) return hosts > 1 || head.version >= 11;
+  const absl::string_view host = head.ValueOf(http::field::host);
   constexpr absl::string_view kMarks = "-._~!$&'()*+,;=%:[]";
   return !std::all_of(host.begin(), host.end(), [&kMarks](char byte) {
     return absl::ascii_isalnum(static_cast<unsigned char>(byte)) ||
@@ -242,14 +240,11 @@ void HttpSession::ReadRequest() {
   head_request_ = false;
   body_given_up_ = false;
   head_read_at_.reset();
-  head_before_trailer_.reset();
   parser_.reset();
-  fields_memory_.release();
-  parser_.emplace(std::piecewise_construct, std::make_tuple(),
-                  std::make_tuple(Fields::allocator_type(&fields_memory_)));
+  head_memory_.release();
+  parser_.emplace(&head_memory_, *share_);
   parser_->header_limit(static_cast<uint32_t>(options_.max_header_bytes));
   parser_->body_limit(static_cast<uint64_t>(options_.max_body_bytes));
-  parser_->get().body().share = &*share_;
   head_bytes_ = 0;
   after_line_ = false;
   folded_ = false;
@@ -326,34 +321,33 @@ void HttpSession::OnHead(error_code error) {
     return CloseNow();
   }
   if (!socket_.is_open()) return;  // Closed while the head was on its way to here.
-  const Head& head = parser_->get();
-  head_request_ = head.method() == http::verb::head;
+  const RequestHead& head = parser_->head();
+  head_request_ = head.method == "HEAD";
   if (const std::string problem = ProblemOfHead(); !problem.empty()) {
     return Refuse(HttpRefusal::kMalformed, problem);
   }
-  absl::optional<HttpResponse> refusal = handler_.CheckHead(BeastHead(&head, peer_));
+  absl::optional<HttpResponse> refusal = handler_.CheckHead(ReadHead(&head, peer_));
   if (refusal.has_value()) return Answer(*refusal, /*then_close=*/true);
   // Before any of the body is read, or asked for. Of chunks it is not known how much they will be.
   if (const auto length = parser_->content_length();
       length && !bodies_.HasRoomFor(static_cast<int64_t>(*length), origin_)) {
     return Refuse(HttpRefusal::kTooManyBodies, kNoRoomForBody);
   }
-  if (parser_->chunked()) head_before_trailer_ = head;
-  if (!parser_->is_done() && head.version() >= 11 &&
-      absl::EqualsIgnoreCase(View(head[http::field::expect]), "100-continue")) {
+  if (!parser_->is_done() && head.version >= 11 &&
+      absl::EqualsIgnoreCase(head.ValueOf(http::field::expect), "100-continue")) {
     return SendContinue();
   }
   ReadBody();
 }
 
 std::string HttpSession::ProblemOfHead() const {
-  const Head& head = parser_->get();
+  const RequestHead& head = parser_->head();
   if (folded_) return "a header field continues on the next line, which begins with a space";
   if (HasDoubtfulLength(head)) return "the only Transfer-Encoding is chunked, in HTTP/1.1";
   if (HasDoubtfulHost(head)) {
-    return head.count(http::field::host) == 1
+    return head.Count(http::field::host) == 1
                ? "the field Host holds bytes that no name or address of a host has"
-               : absl::StrCat("there must be one field Host, not ", head.count(http::field::host));
+               : absl::StrCat("there must be one field Host, not ", head.Count(http::field::host));
   }
   return "";
 }
@@ -398,7 +392,7 @@ void HttpSession::ReadMoreOfBody() {
 }
 
 void HttpSession::OnBody(error_code error) {
-  const bool no_room = body_given_up_ || parser_->get().body().no_room;
+  const bool no_room = body_given_up_ || parser_->body().no_room();
   if (no_room) return Refuse(HttpRefusal::kTooManyBodies, kNoRoomForBody);
   if (deadline_.expired()) {
     return RefuseLate(HttpRefusal::kBodyTimeout, "the body came too slowly");
@@ -410,10 +404,8 @@ void HttpSession::OnBody(error_code error) {
 void HttpSession::Handle() {
   if (!socket_.is_open()) return;
   SetPhase(Phase::kHandling, absl::InfiniteDuration());
-  auto& request = parser_->get();
-  const Head& head = head_before_trailer_.has_value() ? *head_before_trailer_ : request;
-  handler_.Handle(BeastHead(&head, peer_), std::move(request.body().text), clock_.WallNow(),
-                  PendingResponse(shared_from_this()));
+  handler_.Handle(ReadHead(&parser_->head(), peer_), std::move(parser_->body().text()),
+                  clock_.WallNow(), PendingResponse(shared_from_this()));
   FreeBody();
 }
 
@@ -426,11 +418,9 @@ void HttpSession::GoOn() {
 }
 
 void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
-  const Head* head = nullptr;
-  if (parser_.has_value()) head = &parser_->get();
-  if (head_before_trailer_.has_value()) head = &*head_before_trailer_;
+  const RequestHead* const head = parser_.has_value() ? &parser_->head() : nullptr;
   FreeBody();
-  Answer(handler_.Refuse(refusal, detail, BeastHead(head, peer_)), /*then_close=*/true);
+  Answer(handler_.Refuse(refusal, detail, ReadHead(head, peer_)), /*then_close=*/true);
 }
 
 void HttpSession::RefuseLate(HttpRefusal otherwise, absl::string_view detail) {
@@ -439,7 +429,7 @@ void HttpSession::RefuseLate(HttpRefusal otherwise, absl::string_view detail) {
 }
 
 void HttpSession::FreeBody() {
-  if (parser_.has_value()) std::string().swap(parser_->get().body().text);
+  if (parser_.has_value()) std::string().swap(parser_->body().text());
   if (share_.has_value()) share_->Release();
 }
 
@@ -451,7 +441,7 @@ bool HttpSession::BeginAnswer(const HttpResponse& response, bool then_close) {
   if (!socket_.is_open()) return false;
   // HTTP/1.0 keeps connections only by an agreement that is not made here.
   const bool keep_alive = !then_close && !draining_ && !leaving_ && parser_.has_value() &&
-                          parser_->get().version() >= 11 && parser_->get().keep_alive();
+                          parser_->head().version >= 11 && parser_->keep_alive();
   close_after_answer_ = !keep_alive;
   answer_accepts_ = response.status / 100 == 2;
   proven_ = proven_ || answer_accepts_;

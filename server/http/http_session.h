@@ -18,9 +18,6 @@
 #include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/fields.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -33,10 +30,10 @@
 #include "absl/types/optional.h"
 #include "common/clock.h"
 #include "server/http/answer_queue.h"
-#include "server/http/counted_body.h"
 #include "server/http/http_handler.h"
 #include "server/http/http_options.h"
 #include "server/http/http_stream.h"
+#include "server/http/request_parser.h"
 #include "server/http/session_deadline.h"
 #include "server/net/body_budget.h"
 #include "server/net/connection_table.h"
@@ -50,9 +47,6 @@ class HttpSession final : public AnswerRecipient,
                           public BodyHolder,
                           public std::enable_shared_from_this<HttpSession> {
  public:
-  using Fields = boost::beast::http::basic_fields<std::pmr::polymorphic_allocator<char>>;
-  using Head = boost::beast::http::request_header<Fields>;
-
   // What all sessions of a server share, and what outlives them.
   struct Shared {
     const HttpServerOptions& options;
@@ -89,7 +83,6 @@ class HttpSession final : public AnswerRecipient,
   void GoOn() override;
 
  private:
-  using Parser = boost::beast::http::request_parser<CountedBody, Fields::allocator_type>;
   enum class Phase { kConnecting, kRest, kHead, kBody, kHandling, kAnswering, kLingering };
   class PendingResponse;
   struct AtEnd {
@@ -164,17 +157,15 @@ class HttpSession final : public AnswerRecipient,
   bool answer_written_ = false;  // OnAnswered is due for it
   bool head_request_ = false;    // HEAD: the answer has no body
   boost::beast::flat_buffer buffer_;
-  // Of the fields of the head that is being read; a longer one takes the rest from the heap.
-  std::array<std::byte, 1024> fields_room_;
-  std::pmr::monotonic_buffer_resource fields_memory_{fields_room_.data(), fields_room_.size()};
-  std::optional<Parser> parser_;  // a new one for each request
-  size_t head_bytes_ = 0;         // of the head that is being read, as far as it is parsed
-  bool after_line_ = false;       // the last of these was a line feed
-  bool folded_ = false;           // a line of the head goes on in the next one
+  // Of the head that is being read; a longer one takes the rest from the heap.
+  std::array<std::byte, 1024> head_room_;
+  std::pmr::monotonic_buffer_resource head_memory_{head_room_.data(), head_room_.size()};
+  std::optional<RequestParser> parser_;  // a new one for each request
+  size_t head_bytes_ = 0;                // of the head that is being read, as far as it is parsed
+  bool after_line_ = false;              // the last of these was a line feed
+  bool folded_ = false;                  // a line of the head goes on in the next one
   // Of the body that is being read. Made in Connect, since it refers to the session.
   std::optional<BodyBudget::Share> share_;
-  // A chunked request's head as it came: Beast adds the trailer's fields to the parser's.
-  std::optional<Head> head_before_trailer_;
   std::string answer_;                  // Asio's while it is being sent
   std::shared_ptr<AnswerWatch> watch_;  // of the same
   // Of the request, on the monotonic clock: when its head had been read, or what came of it.
