@@ -76,18 +76,20 @@ absl::Time WholeMicroseconds(absl::Time time) {
 
 }  // namespace
 
+// In one place from the beginning to the answer: it is some 400 bytes of texts.
 struct WebhookHandler::IncomingWebhook {
   std::shared_ptr<Source> source;
   WebhookOrigin origin;
-  Origin from;  // complete once Named() has been called
+  Origin from;  // complete once CompleteFrom() has been called
+  Respond respond;
+  absl::optional<absl::Duration> delay;  // since what it reports happened, if it says when that was
   bool verified = false;
 
-  // The last thing that is done with it: `from`, with the names that `origin` has by now.
-  Origin Named() && {
+  // With the names that `origin` has by now, and has no longer after this.
+  void CompleteFrom() {
     from.source = std::move(origin.source);
     from.webhook_id = std::move(origin.webhook_id);
     from.trace_parent = std::move(origin.trace.trace_parent);
-    return std::move(from);
   }
 };
 
@@ -174,24 +176,25 @@ absl::Status WebhookHandler::CheckAddress(const Source& source, const HttpHead& 
 
 void WebhookHandler::Handle(const HttpHead& head, std::string body, absl::Time receive_time,
                             Respond respond) {
-  IncomingWebhook webhook;
-  webhook.origin.receive_time = WholeMicroseconds(receive_time);
-  webhook.from = OriginOf(head);
-  const absl::Status admitted = Admit(head, body, webhook);
-  if (webhook.source != nullptr) webhook.from.metrics = webhook.source->metrics();
-  webhook.from.metrics->NoteBody(body.size());
+  auto webhook = std::make_unique<IncomingWebhook>();
+  webhook->origin.receive_time = WholeMicroseconds(receive_time);
+  webhook->from = OriginOf(head);
+  webhook->respond = std::move(respond);
+  const absl::Status admitted = Admit(head, body, *webhook);
+  if (webhook->source != nullptr) webhook->from.metrics = webhook->source->metrics();
+  webhook->from.metrics->NoteBody(body.size());
   if (!admitted.ok()) {
-    LogLimiter& lines = webhook.verified ? sender_lines_ : stranger_lines_;
-    std::move(respond)(AnswerError(std::move(webhook).Named(), admitted, head, lines));
+    LogLimiter& lines = webhook->verified ? sender_lines_ : stranger_lines_;
+    webhook->CompleteFrom();
+    std::move(webhook->respond)(AnswerError(webhook->from, admitted, head, lines));
     return;
   }
   absl::StatusOr<DecodedEvent> decoded = DecodeEvent(body);
   if (!decoded.ok()) {
-    Quarantine(std::move(webhook), Explained(decoded.status(), head), std::move(body),
-               std::move(respond));
+    Quarantine(std::move(webhook), Explained(decoded.status(), head), std::move(body));
     return;
   }
-  Append(std::move(webhook), *std::move(decoded), std::move(body), std::move(respond));
+  Append(std::move(webhook), *std::move(decoded), std::move(body));
 }
 
 // The rate limit comes after the signature, so that nobody else can use it up.
@@ -236,21 +239,21 @@ absl::Status WebhookHandler::Admit(const HttpHead& head, const std::string& body
   return absl::OkStatus();
 }
 
-void WebhookHandler::Append(IncomingWebhook webhook, DecodedEvent decoded, std::string body,
-                            Respond respond) {
-  absl::optional<absl::Duration> delay;
+void WebhookHandler::Append(std::unique_ptr<IncomingWebhook> webhook, DecodedEvent decoded,
+                            std::string body) {
   if (decoded.create_time.has_value()) {
-    delay = webhook.origin.receive_time - *decoded.create_time;
+    webhook->delay = webhook->origin.receive_time - *decoded.create_time;
   }
   std::unique_ptr<StoredEvent> event =
-      ComposeEvent(std::move(decoded), webhook.origin, std::move(body));
+      ComposeEvent(std::move(decoded), webhook->origin, std::move(body));
+  webhook->CompleteFrom();
   log_.Append(std::move(event),
-              [this, delay, from = std::move(webhook).Named(),
-               respond = std::move(respond)](const absl::StatusOr<AppendResult>& result) mutable {
+              [this, webhook = std::move(webhook)](const absl::StatusOr<AppendResult>& result) {
+                const absl::optional<absl::Duration> delay = webhook->delay;
                 const bool stored =
                     result.ok() && result->outcome == AppendResult::Outcome::kStored;
-                if (stored && delay.has_value()) from.metrics->NoteDelay(*delay);
-                std::move(respond)(AnswerAppend(from, result));
+                if (stored && delay.has_value()) webhook->from.metrics->NoteDelay(*delay);
+                std::move(webhook->respond)(AnswerAppend(webhook->from, result));
               });
 }
 
@@ -305,37 +308,38 @@ HttpResponse WebhookHandler::AnswerAppend(const Origin& origin,
                   Accepted("duplicate", result->sequence));
 }
 
-void WebhookHandler::Quarantine(IncomingWebhook webhook, const absl::Status& error,
-                                std::string body, Respond respond) {
+void WebhookHandler::Quarantine(std::unique_ptr<IncomingWebhook> webhook, const absl::Status& error,
+                                std::string body) {
   auto kept = std::make_unique<QuarantinedWebhook>();
-  kept->source = webhook.origin.source;
-  kept->webhook_id = webhook.origin.webhook_id;
-  kept->webhook_time = webhook.origin.webhook_time;
-  kept->receive_time = webhook.origin.receive_time;
+  kept->source = webhook->origin.source;
+  kept->webhook_id = webhook->origin.webhook_id;
+  kept->webhook_time = webhook->origin.webhook_time;
+  kept->receive_time = webhook->origin.receive_time;
   kept->reason = ReasonOf(error);
   kept->detail = std::string(error.message());
   kept->raw_body = std::move(body);
-  kept->trace = SerializeTrace(webhook.origin.trace);
-  log_.Quarantine(
-      std::move(kept), [this, error, from = std::move(webhook).Named(),
-                        respond = std::move(respond)](const absl::Status& stored) mutable {
-        if (!stored.ok()) {
-          std::move(respond)(AnswerNotStored(from, stored));
-          return;
-        }
-        ++counters_.quarantined;
-        if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
-          Log(Severity::kWarning, "webhook put into quarantine",
-              {{"source", from.source},
-               {"webhook_id", from.webhook_id},
-               {"reason", ReasonOf(error)},
-               {"field", FieldPathOf(error)},
-               {"peer", from.peer},
-               {"client", from.client},
-               {"suppressed", *suppressed}});
-        }
-        std::move(respond)(Answered(from, WebhookResult::kQuarantined, ToHttpResponse(error)));
-      });
+  kept->trace = SerializeTrace(webhook->origin.trace);
+  webhook->CompleteFrom();
+  log_.Quarantine(std::move(kept), [this, error,
+                                    webhook = std::move(webhook)](const absl::Status& stored) {
+    const Origin& from = webhook->from;
+    if (!stored.ok()) {
+      std::move(webhook->respond)(AnswerNotStored(from, stored));
+      return;
+    }
+    ++counters_.quarantined;
+    if (const auto suppressed = sender_lines_.Take(); suppressed.has_value()) {
+      Log(Severity::kWarning, "webhook put into quarantine",
+          {{"source", from.source},
+           {"webhook_id", from.webhook_id},
+           {"reason", ReasonOf(error)},
+           {"field", FieldPathOf(error)},
+           {"peer", from.peer},
+           {"client", from.client},
+           {"suppressed", *suppressed}});
+    }
+    std::move(webhook->respond)(Answered(from, WebhookResult::kQuarantined, ToHttpResponse(error)));
+  });
 }
 
 HttpResponse WebhookHandler::Refuse(HttpRefusal refusal, absl::string_view detail,

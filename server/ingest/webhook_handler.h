@@ -74,9 +74,9 @@ class WebhookHandler final : public HttpHandler {
   // Counts the answer of a request that was not refused.
   static HttpResponse Answered(const Origin& origin, WebhookResult result, HttpResponse response);
   absl::Status Admit(const HttpHead& head, const std::string& body, IncomingWebhook& webhook);
-  void Append(IncomingWebhook webhook, DecodedEvent decoded, std::string body, Respond respond);
-  void Quarantine(IncomingWebhook webhook, const absl::Status& error, std::string body,
-                  Respond respond);
+  void Append(std::unique_ptr<IncomingWebhook> webhook, DecodedEvent decoded, std::string body);
+  void Quarantine(std::unique_ptr<IncomingWebhook> webhook, const absl::Status& error,
+                  std::string body);
   HttpResponse AnswerAppend(const Origin& origin, const absl::StatusOr<AppendResult>& result);
   // The log did not take a signed webhook.
   HttpResponse AnswerNotStored(const Origin& origin, const absl::Status& error);

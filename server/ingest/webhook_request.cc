@@ -21,15 +21,19 @@ constexpr size_t kMaxIdBytes = 256;
 
 // One of the three headers: its name behind "webhook-" or "svix-", and where its value goes.
 struct SignedHeader {
-  const char* suffix;
+  absl::string_view suffix;
   absl::string_view SignedHeaders::*value;
 };
 constexpr SignedHeader kSignedHeaders[] = {{"id", &SignedHeaders::id},
                                            {"timestamp", &SignedHeaders::timestamp},
                                            {"signature", &SignedHeaders::signature}};
 
+// `prefix` is lower-case. Most names differ in their first letter, which takes no call to see.
 bool ConsumePrefixIgnoreCase(absl::string_view& text, absl::string_view prefix) {
-  if (!absl::StartsWithIgnoreCase(text, prefix)) return false;
+  if (text.empty() || absl::ascii_tolower(static_cast<unsigned char>(text[0])) != prefix[0] ||
+      !absl::StartsWithIgnoreCase(text, prefix)) {
+    return false;
+  }
   text.remove_prefix(prefix.size());
   return true;
 }
@@ -115,6 +119,7 @@ absl::StatusOr<SignedHeaders> SignedHeadersOf(const HttpHead& head, std::string&
       } else {
         set(header, value);
       }
+      return;
     }
   });
   const SignedHeader signature = {"signature", &SignedHeaders::signature};
