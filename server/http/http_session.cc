@@ -49,7 +49,7 @@ absl::string_view PathOf(absl::string_view target) {
 // `head` may be null: nothing has come but the connection.
 class ReadHead final : public HttpHead {
  public:
-  ReadHead(const RequestHead* head, const std::string& peer) : head_(head), peer_(peer) {}
+  ReadHead(const HttpRequestHead* head, const std::string& peer) : head_(head), peer_(peer) {}
 
   absl::string_view method() const override { return head_ == nullptr ? "" : head_->method; }
   absl::string_view target() const override {
@@ -59,11 +59,11 @@ class ReadHead final : public HttpHead {
   void ForEachField(absl::FunctionRef<void(absl::string_view name, absl::string_view value)> visit)
       const override {
     if (head_ == nullptr) return;
-    for (const RequestHead::Field& field : head_->fields) visit(field.name, field.value);
+    for (const HttpRequestHead::Field& field : head_->fields) visit(field.name, field.value);
   }
 
  private:
-  const RequestHead* const head_;
+  const HttpRequestHead* const head_;
   const std::string& peer_;
 };
 
@@ -115,7 +115,7 @@ std::string DetailOf(const error_code& error, const HttpServerOptions& options) 
 
 // Beast passes over a Transfer-Encoding that it does not know, and may take the body for shorter
 // than the sender or a proxy does: the rest would be read as a request (RFC 9112, section 6.1).
-bool HasDoubtfulLength(const RequestHead& head) {
+bool HasDoubtfulLength(const HttpRequestHead& head) {
   const size_t encodings = head.Count(http::field::transfer_encoding);
   if (encodings == 0) return false;
   return encodings > 1 || head.version < 11 ||
@@ -124,7 +124,7 @@ bool HasDoubtfulLength(const RequestHead& head) {
 
 // A proxy in front chooses by Host where a request goes; two of them, none, or one that is none,
 // may be read in more than one way (RFC 9112, section 3.2).
-bool HasDoubtfulHost(const RequestHead& head) {
+bool HasDoubtfulHost(const HttpRequestHead& head) {
   const size_t hosts = head.Count(http::field::host);
   if (hosts != 1) return hosts > 1 || head.version >= 11;
   const absl::string_view host = head.ValueOf(http::field::host);
@@ -321,7 +321,7 @@ void HttpSession::OnHead(error_code error) {
     return CloseNow();
   }
   if (!socket_.is_open()) return;  // Closed while the head was on its way to here.
-  const RequestHead& head = parser_->head();
+  const HttpRequestHead& head = parser_->head();
   head_request_ = head.method == "HEAD";
   if (const std::string problem = ProblemOfHead(); !problem.empty()) {
     return Refuse(HttpRefusal::kMalformed, problem);
@@ -341,7 +341,7 @@ void HttpSession::OnHead(error_code error) {
 }
 
 std::string HttpSession::ProblemOfHead() const {
-  const RequestHead& head = parser_->head();
+  const HttpRequestHead& head = parser_->head();
   if (folded_) return "a header field continues on the next line, which begins with a space";
   if (HasDoubtfulLength(head)) return "the only Transfer-Encoding is chunked, in HTTP/1.1";
   if (HasDoubtfulHost(head)) {
@@ -418,7 +418,7 @@ void HttpSession::GoOn() {
 }
 
 void HttpSession::Refuse(HttpRefusal refusal, absl::string_view detail) {
-  const RequestHead* const head = parser_.has_value() ? &parser_->head() : nullptr;
+  const HttpRequestHead* const head = parser_.has_value() ? &parser_->head() : nullptr;
   FreeBody();
   Answer(handler_.Refuse(refusal, detail, ReadHead(head, peer_)), /*then_close=*/true);
 }

@@ -8,12 +8,12 @@ namespace hookgate {
 
 namespace http = boost::beast::http;
 
-size_t RequestHead::Count(http::field id) const {
+size_t HttpRequestHead::Count(http::field id) const {
   return static_cast<size_t>(std::count_if(fields.begin(), fields.end(),
                                            [id](const Field& field) { return field.id == id; }));
 }
 
-absl::string_view RequestHead::ValueOf(http::field id) const {
+absl::string_view HttpRequestHead::ValueOf(http::field id) const {
   const auto found = std::find_if(fields.begin(), fields.end(),
                                   [id](const Field& field) { return field.id == id; });
   return found == fields.end() ? "" : found->value;

@@ -19,14 +19,14 @@
 namespace hookgate {
 
 // Its views are as long there as the memory that its parser was given.
-struct RequestHead {
+struct HttpRequestHead {
   struct Field {
     boost::beast::http::field id;  // unknown: none of those that Beast knows
     absl::string_view name;        // as the sender wrote it
     absl::string_view value;
   };
 
-  explicit RequestHead(std::pmr::memory_resource* memory) : fields(memory) {}
+  explicit HttpRequestHead(std::pmr::memory_resource* memory) : fields(memory) {}
 
   // How many fields have this id, which is not `unknown`.
   size_t Count(boost::beast::http::field id) const;
@@ -47,7 +47,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
       : memory_(memory), head_(memory), body_(share) {}
 
   // Without the fields of a trailer, whom a proxy in front has not looked at.
-  const RequestHead& head() const { return head_; }
+  const HttpRequestHead& head() const { return head_; }
   CountedBody& body() { return body_; }
 
  private:
@@ -70,7 +70,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   absl::string_view Keep(BeastView first, BeastView second);
 
   std::pmr::memory_resource* const memory_;
-  RequestHead head_;
+  HttpRequestHead head_;
   bool has_head_ = false;
   CountedBody body_;
 };

@@ -39,7 +39,7 @@ class RequestParserTest : public testing::Test {
 
   std::vector<std::string> Fields() {
     std::vector<std::string> fields;
-    for (const RequestHead::Field& field : parser_.head().fields) {
+    for (const HttpRequestHead::Field& field : parser_.head().fields) {
       fields.push_back(absl::StrCat(field.name, "=", field.value));
     }
     return fields;
@@ -59,7 +59,7 @@ TEST_F(RequestParserTest, HeadIsAsTheSenderWroteItWhileTheBufferIsUsedAgain) {
             "webhook-id: w2\r\nEmpty:\r\nContent-Length: 5\r\n\r\nhello",
             /*at_once=*/7));
   EXPECT_TRUE(parser_.is_done());
-  const RequestHead& head = parser_.head();
+  const HttpRequestHead& head = parser_.head();
   EXPECT_EQ(head.method, "POST");
   EXPECT_EQ(head.target, "/webhooks/a?b=c");
   EXPECT_EQ(head.version, 11);
