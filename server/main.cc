@@ -24,12 +24,14 @@
 #include "server/base/log_output.h"
 #include "server/base/logging.h"
 #include "server/base/printable.h"
+#include "server/base/small_file.h"
 #include "server/base/standard_descriptors.h"
 #include "server/base/status.h"
 #include "server/config/file_permissions.h"
 #include "server/config/load_config.h"
 #include "server/config/options.h"
 #include "server/config/problems.h"
+#include "server/config/resolve_tls.h"
 #include "server/gateway/command_line.h"
 #include "server/gateway/descriptors.h"
 #include "server/gateway/gateway.h"
@@ -113,6 +115,8 @@ constexpr int kCouldNotStart = 1;
 constexpr int kNotSound = 1;
 constexpr int kNotRestored = 1;
 constexpr int kBadConfig = 2;
+// For pipes among the files that a config names, all together.
+constexpr absl::Duration kFilePatience = absl::Seconds(10);
 
 absl::optional<std::string> GetEnvironment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -201,14 +205,18 @@ void LogWarnings(const Problems& problems) {
 
 // Whether the config was applied.
 bool Reload(Gateway& gateway) {
+  const PatienceForAll patience(kFilePatience, IsAskedToEnd);
   Problems problems;
   const Options options = OptionsFromFlags(problems);
-  if (problems.ok()) gateway.Reload(options, problems);
+  std::string changed;
+  if (problems.ok()) changed = gateway.Reload(options, problems);
   gateway.NoteReload(problems);
   if (problems.ok()) {
     // Those of a config that is not applied would be of doors that are not open.
     LogWarnings(problems);
-    Log(Severity::kInfo, "config applied", {{"sources", options.sources.size()}});
+    Log(Severity::kInfo, "config applied",
+        {{"sources", options.sources.size()},
+         {"changed_settings", changed.empty() ? "none" : changed}});
     return true;
   }
   for (const std::string& error : problems.errors()) {
@@ -219,7 +227,13 @@ bool Reload(Gateway& gateway) {
   return false;
 }
 
-int CheckConfig(const Options& options, const Problems& problems) {
+int CheckConfig(const Options& options, Problems& problems) {
+  if (options.http_certificates.has_value()) {
+    WarnOfExpiry(*options.http_certificates, "http.tls", absl::Now(), problems);
+  }
+  if (options.grpc_security.certificates.has_value()) {
+    WarnOfExpiry(*options.grpc_security.certificates, "grpc.tls", absl::Now(), problems);
+  }
   Print(problems);
   if (!problems.ok()) return kBadConfig;
   std::cout << "config is right: " << options.sources.size() << " source(s)";
@@ -316,7 +330,10 @@ int Main() {
     return WorkOnLog(restore);
   }
   Problems problems;
-  const Options resolved = OptionsFromFlags(problems);
+  const Options resolved = [&problems] {
+    const PatienceForAll patience(kFilePatience, IsAskedToEnd);
+    return OptionsFromFlags(problems);
+  }();
   const Options* options = &resolved;
   if (absl::GetFlag(FLAGS_check_config)) return CheckConfig(resolved, problems);
   if (!problems.ok()) {

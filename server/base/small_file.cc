@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "common/steady_deadline.h"
 
 namespace hookgate {
@@ -32,19 +34,34 @@ absl::Status CannotRead(const std::string& path) {
       absl::StrCat(ShownPath(path), " cannot be read: ", std::strerror(errno)));
 }
 
+struct CommonLimit {
+  std::chrono::steady_clock::time_point deadline;
+  std::function<bool()> is_interrupted;
+};
+thread_local absl::optional<CommonLimit> common_limit;
+
 // False: nothing came until then.
 bool AwaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
+  constexpr std::chrono::milliseconds kAskEvery(100);
   while (true) {
-    const auto left =
+    auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() < 0) return false;
+    if (common_limit.has_value()) left = std::min(left, kAskEvery);
     pollfd readable = {fd, POLLIN, 0};
     const int ready = poll(&readable, 1, static_cast<int>(left.count()));
-    if (ready >= 0 || errno != EINTR) return ready != 0;
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+    if (common_limit.has_value() && common_limit->is_interrupted()) return false;
   }
 }
 
 }  // namespace
+
+PatienceForAll::PatienceForAll(absl::Duration patience, std::function<bool()> is_interrupted) {
+  common_limit = CommonLimit{SteadyDeadline(patience), std::move(is_interrupted)};
+}
+
+PatienceForAll::~PatienceForAll() { common_limit.reset(); }
 
 std::string ShownPath(absl::string_view path) {
   if (!LooksLikeContent(path)) return std::string(path);
@@ -54,7 +71,9 @@ std::string ShownPath(absl::string_view path) {
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes,
                                           absl::Duration patience) {
-  const auto deadline = SteadyDeadline(patience);
+  if (path.empty()) return absl::InvalidArgumentError("is empty: give the path of a file");
+  auto deadline = SteadyDeadline(patience);
+  if (common_limit.has_value()) deadline = std::min(deadline, common_limit->deadline);
   // A named pipe is opened without its writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return CannotRead(path);
@@ -63,9 +82,9 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
   char buffer[16 << 10];
   while (content.size() <= max_bytes) {
     if (!AwaitReadable(fd, deadline)) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(ShownPath(path), " was not read within ", absl::FormatDuration(patience),
-                       ": it is a pipe that has no writer, or whose writer does not close it"));
+      return absl::DeadlineExceededError(absl::StrCat(
+          ShownPath(path), " was not read in time, at most ", absl::FormatDuration(patience),
+          ": it is a pipe that has no writer, or whose writer does not close it"));
     }
     const ssize_t count =
         read(fd, buffer, std::min(sizeof(buffer), max_bytes + 1 - content.size()));

@@ -3,6 +3,7 @@
 #define HOOKGATE_SERVER_BASE_SMALL_FILE_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,9 +17,22 @@ namespace hookgate {
 // Errors begin with ShownPath(path), and say what is wrong:
 //   NOT_FOUND          it is not there, or cannot be read
 //   INVALID_ARGUMENT   it holds more than `max_bytes`
-//   DEADLINE_EXCEEDED  it is a pipe, and took longer than `patience`
+//   DEADLINE_EXCEEDED  it is a pipe, and took longer than `patience`, or than PatienceForAll allows
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes,
                                           absl::Duration patience = absl::Seconds(10));
+
+// While it lives, this thread waits for pipes only until `patience` has passed for all of them
+// together, and no longer than until `is_interrupted`, which is asked every tenth of a second. A
+// config names any number of files, and whoever reads it may be asked to end meanwhile. Not within
+// another one.
+class PatienceForAll {
+ public:
+  explicit PatienceForAll(
+      absl::Duration patience, std::function<bool()> is_interrupted = [] { return false; });
+  ~PatienceForAll();
+  PatienceForAll(const PatienceForAll&) = delete;
+  PatienceForAll& operator=(const PatienceForAll&) = delete;
+};
 
 // How an error calls the file: its path, unless that looks like what should be in the file. People
 // put a secret where its path belongs, and errors go into logs.

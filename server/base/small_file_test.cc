@@ -58,6 +58,26 @@ TEST(SmallFileTest, PipeWithoutAWriterEndsTheWaiting) {
       absl::IsDeadlineExceeded(ReadSmallFile(open_end, 10, absl::Milliseconds(1)).status()));
 }
 
+// Each of a config's files could take ten seconds, one after another, in which hookgated could not be
+// ended.
+TEST(SmallFileTest, PipesOfOneReaderShareItsPatience) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/shared_", getpid());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  {
+    const PatienceForAll patience(absl::Milliseconds(50));
+    const absl::Time begin = absl::Now();
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(ReadSmallFile(path, 10, absl::Hours(1)).status()));
+    }
+    EXPECT_GE(absl::Now() - begin, absl::Milliseconds(50));
+  }
+  int asked = 0;
+  const PatienceForAll patience(absl::Hours(1), [&asked] { return ++asked == 2; });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(ReadSmallFile(path, 10, absl::Hours(1)).status()));
+  EXPECT_EQ(asked, 2);
+  unlink(path.c_str());
+}
+
 TEST(SmallFileTest, PipeIsReadUntilItsWriterEnds) {
   const std::string path = FreshPath();
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);

@@ -174,6 +174,7 @@ void WarnOfUnknownSources(const Config& config, Problems& problems) {
   const auto check = [&](const google::protobuf::RepeatedPtrField<std::string>& names,
                          const std::string& key) {
     for (int i = 0; i < names.size(); ++i) {
+      if (names[i].empty()) continue;  // an error
       if (names[i] == "*" || std::find(sources.begin(), sources.end(), names[i]) != sources.end()) {
         continue;
       }

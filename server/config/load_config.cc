@@ -13,6 +13,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "server/base/small_file.h"
+#include "server/base/utf8.h"
 #include "server/config/file_permissions.h"
 #include "server/signature/pasted_secret.h"
 
@@ -133,6 +134,33 @@ bool HoldsSecrets(const Config& config) {
   return false;
 }
 
+// What comes out of a config goes into paths, log lines and messages. Paths end at a zero byte, and
+// messages that hold other bytes than UTF-8 cannot be read.
+void CheckTexts(const google::protobuf::Message& message, const std::string& under,
+                Problems& problems) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const std::string key = absl::StrCat(under, under.empty() ? "" : ".", field->name(),
+                                           field->is_repeated() ? absl::StrCat("[", i, "]") : "");
+      if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+        CheckTexts(field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i)
+                                        : reflection.GetMessage(message, field),
+                   key, problems);
+      } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
+        const std::string text = field->is_repeated()
+                                     ? reflection.GetRepeatedString(message, field, i)
+                                     : reflection.GetString(message, field);
+        if (absl::StrContains(text, '\0')) problems.AddError(key, "holds a zero byte");
+        if (!IsUtf8(text)) problems.AddError(key, "holds bytes that are not text (UTF-8)");
+      }
+    }
+  }
+}
+
 }  // namespace
 
 absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
@@ -154,6 +182,7 @@ absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
   parser.SetRecursionLimit(kMaxConfigDepth);
   Config config;
   if (!parser.ParseFromString(*text, &config)) return absl::nullopt;
+  CheckTexts(config, "", problems);
   CheckPermissions(path, HoldsSecrets(config) ? FileUse::kSecret : FileUse::kTrust, "config",
                    problems);
   return config;

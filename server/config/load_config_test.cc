@@ -139,11 +139,27 @@ TEST(LoadConfigTest, SecretInThePlaceOfAFieldIsNotRepeated) {
 }
 
 TEST(LoadConfigTest, ConfigFileThatCannotBeReadIsNamed) {
-  for (const char* path : {"/no/such/file", "/", ""}) {
+  for (const char* path : {"/no/such/file", "/"}) {
     Problems problems;
     EXPECT_FALSE(LoadConfig(path, problems).has_value());
     EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr(absl::StrCat(path, " cannot be read"))));
   }
+}
+
+// A name that is no text made every status and explanation unreadable, and a path was cut at its zero
+// byte in silence.
+TEST(LoadConfigTest, TextsThatCannotBeSentOrOpenedAreNamed) {
+  Problems problems;
+  LoadConfig(WriteFile("sources { name: 'openai' secrets { name: '\\377\\376' file: 'a\\000b' } }\n"
+                       "principals { name: 'p' certificate_names: ['ok', '\\300'] }\n"
+                       "storage { data_dir: 'd\\000e' }"),
+             problems);
+  EXPECT_THAT(
+      problems.errors(),
+      testing::UnorderedElementsAre(
+          "principals[0].certificate_names[1]: holds bytes that are not text (UTF-8)",
+          "sources[0].secrets[0].name: holds bytes that are not text (UTF-8)",
+          "sources[0].secrets[0].file: holds a zero byte", "storage.data_dir: holds a zero byte"));
 }
 
 }  // namespace

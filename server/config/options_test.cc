@@ -767,6 +767,50 @@ TEST_F(OptionsTest, SilenceThatNoSourceMayHaveIsWarnedOf) {
   EXPECT_EQ(Right(source).sources[0].silent_after, absl::Seconds(60));
 }
 
+// Names of secrets are in logs, in the status, and with each event that they verify.
+TEST_F(OptionsTest, NamesOfSecretsAreShortTextsOfOneLine) {
+  for (const std::string& name : {std::string("a\nb"), std::string("\x1b[2J"),
+                                  std::string("a\xe2\x80\xae"), std::string(101, 'a')}) {
+    hookgate::config::v1::Config config;
+    auto* const source = config.add_sources();
+    source->set_name("s");
+    source->add_secrets()->set_name(name);
+    Problems problems;
+    Resolve(config, problems);
+    EXPECT_THAT(problems.errors(),
+                Contains(StartsWith("sources[0].secrets[0].name: must be 1 to 100")));
+  }
+}
+
+// A rotation that puts in the old secret again.
+TEST_F(OptionsTest, SecretsThatAreTheSameAreWarnedOf) {
+  constexpr char kTwice[] =
+      R"(sources { name: "a" secrets { name: "old" inline: "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4" }
+                             secrets { name: "new" inline: "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4" } }
+         sources { name: "b" secrets { name: "x" inline: "whsec_YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4" } })";
+  EXPECT_THAT(WarningsOf(kTwice),
+              AllOf(Contains(AllOf(HasSubstr("secret \"new\""), HasSubstr("same as that of"))),
+                    Contains(AllOf(HasSubstr("sources[1]"), HasSubstr("same as that of")))));
+}
+
+// An address that is none was told to be reachable by others as well, with the advice to allow that.
+TEST_F(OptionsTest, AddressThatIsNoneIsSaidToBeNothingElse) {
+  Problems problems;
+  hookgate::config::v1::Config config;
+  config.mutable_grpc()->set_address("127.0.0.1:99999");
+  Resolve(config, problems);
+  EXPECT_THAT(problems.errors(), testing::ElementsAre(HasSubstr("is not a HOST:PORT")));
+}
+
+// What would have been made there is a file.
+TEST_F(OptionsTest, DataFolderThatIsAFileIsNamed) {
+  const std::string file = WriteFile("x");
+  for (const std::string& path : {file, file + "/below/it"}) {
+    EXPECT_THAT(ErrorOf("storage { data_dir: \"" + path + "\" }", "storage.data_dir"),
+                HasSubstr(file + " is no folder"));
+  }
+}
+
 // To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
 TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
   for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {
@@ -815,7 +859,7 @@ TEST_F(OptionsTest, RateLimitIsAPositiveNumber) {
                                         rate_limit { webhooks_per_second: )",
                          rate, " } }"),
             "sources[0].rate_limit.webhooks_per_second"),
-        HasSubstr("must be more than 0"));
+        HasSubstr("must be from 0.001"));
   }
   EXPECT_THAT(ErrorOf(R"(sources { name: "s" secrets { name: "n" inline: "whsec_YWJjZGVmZ2g=" }
                          rate_limit { webhooks_per_second: 1 burst: -1 } })",

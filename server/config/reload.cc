@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/ingest/network.h"
 
 namespace hookgate {
 namespace {
@@ -98,6 +103,48 @@ bool HasAll(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
 }
 
+// A source that is renamed takes the same webhooks.
+void CheckNetworksAreNotLost(const Config& running, const Config& next, Problems& problems) {
+  for (const Source& before : running.sources()) {
+    if (before.allowed_networks().empty() || Find(next.sources(), before.name()) != nullptr)
+      continue;
+    for (int i = 0; i < next.sources_size(); ++i) {
+      const Source& source = next.sources(i);
+      if (Find(running.sources(), source.name()) != nullptr || !source.allowed_networks().empty()) {
+        continue;
+      }
+      problems.AddError(
+          absl::StrCat("sources[", i, "].allowed_networks"),
+          absl::StrCat("is empty, while \"", before.name(), "\", which had ",
+                       before.allowed_networks_size(), ", is gone: if \"", source.name(),
+                       "\" is its new name, put them there; if every address is meant, write "
+                       "\"0.0.0.0/0\" and \"::/0\""));
+    }
+  }
+}
+
+bool IsCovered(const Network& network, const google::protobuf::RepeatedPtrField<std::string>& by) {
+  return std::any_of(by.begin(), by.end(), [&network](const std::string& text) {
+    const absl::StatusOr<Network> one = Network::Parse(text);
+    return one.ok() && one->Covers(network);
+  });
+}
+
+void NoteWiderNetworks(const Config& running, const Config& next, Problems& problems) {
+  for (int i = 0; i < next.sources_size(); ++i) {
+    const Source& source = next.sources(i);
+    const Source* const before = Find(running.sources(), source.name());
+    if (before == nullptr || before->allowed_networks().empty()) continue;
+    for (int j = 0; j < source.allowed_networks_size(); ++j) {
+      const absl::StatusOr<Network> network = Network::Parse(source.allowed_networks(j));
+      if (!network.ok() || IsCovered(*network, before->allowed_networks())) continue;
+      problems.AddWarning(absl::StrCat("sources[", i, "].allowed_networks[", j, "]"),
+                          absl::StrCat("\"", source.name(), "\" takes webhooks from ",
+                                       source.allowed_networks(j), " now, and did not before"));
+    }
+  }
+}
+
 void NoteLargerRights(const Config& running, const Config& next, Problems& problems) {
   for (int i = 0; i < next.principals_size(); ++i) {
     const Principal& principal = next.principals(i);
@@ -118,13 +165,91 @@ void NoteLargerRights(const Config& running, const Config& next, Problems& probl
   }
 }
 
+void NoteSmaller(absl::string_view key, absl::Duration running, absl::Duration next,
+                 Problems& problems) {
+  if (next >= running) return;
+  problems.AddWarning(
+      key, absl::StrCat("is ", absl::FormatDuration(next), " now, and was ",
+                        absl::FormatDuration(running), ": what is older than that is removed"));
+}
+
+void NoteSmaller(absl::string_view key, int64_t running, int64_t next, Problems& problems) {
+  if (next >= running) return;
+  const std::string before = running == kNoMaxBytes ? "without a limit" : absl::StrCat(running);
+  problems.AddWarning(key, absl::StrCat("is ", next, " now, and was ", before,
+                                        ": the oldest of what is beyond that is removed"));
+}
+
+// Collects the names of settings that differ, as deep as an operator looks for them.
+class SettingNames : public google::protobuf::util::MessageDifferencer::Reporter {
+ public:
+  using Path = std::vector<google::protobuf::util::MessageDifferencer::SpecificField>;
+  using Message = google::protobuf::Message;
+
+  void ReportAdded(const Message&, const Message&, const Path& path) override { Add(path); }
+  void ReportDeleted(const Message&, const Message&, const Path& path) override { Add(path); }
+  void ReportModified(const Message&, const Message&, const Path& path) override { Add(path); }
+
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  void Add(const Path& path) {
+    constexpr size_t kMostParts = 2;
+    std::string name;
+    for (size_t i = 0; i < path.size() && i < kMostParts; ++i) {
+      absl::StrAppend(&name, i > 0 ? "." : "", path[i].field->name());
+      const int index = path[i].new_index >= 0 ? path[i].new_index : path[i].index;
+      if (path[i].field->is_repeated()) absl::StrAppend(&name, "[", index, "]");
+    }
+    // What is around a setting is reported after it.
+    const auto is_named = [&name](const std::string& other) {
+      return other == name || absl::StartsWith(other, name + ".");
+    };
+    if (std::none_of(names_.begin(), names_.end(), is_named)) names_.push_back(name);
+  }
+
+  std::vector<std::string> names_;
+};
+
 }  // namespace
+
+void NoteSmallerLimits(const RetentionLimits& running, const RetentionLimits& next,
+                       Problems& problems) {
+  const auto note = [&](absl::string_view key, auto limit) {
+    NoteSmaller(absl::StrCat("storage.", key), running.*limit, next.*limit, problems);
+  };
+  note("retention", &RetentionLimits::max_event_age);
+  note("max_unsettled_age", &RetentionLimits::max_unsettled_age);
+  note("max_bytes", &RetentionLimits::max_bytes);
+  note("quarantine.max_age", &RetentionLimits::max_quarantine_age);
+  note("quarantine.max_entries", &RetentionLimits::max_quarantine_entries);
+  note("history.max_age", &RetentionLimits::max_history_age);
+  note("history.max_rows", &RetentionLimits::max_history_rows);
+  note("conflicts.max_age", &RetentionLimits::max_conflict_age);
+  note("conflicts.max_entries", &RetentionLimits::max_conflict_entries);
+  note("conflicts.max_bytes", &RetentionLimits::max_conflict_bytes);
+}
+
+std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& next) {
+  constexpr size_t kMostNames = 20;
+  SettingNames names;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesTo(&names);
+  differencer.Compare(running.whole, next.whole);
+  const std::vector<std::string>& all = names.names();
+  const auto end = all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kMostNames));
+  std::string text = absl::StrJoin(all.begin(), end, " ");
+  if (all.size() > kMostNames) absl::StrAppend(&text, " and ", all.size() - kMostNames, " more");
+  return text;
+}
 
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems) {
   CheckFixedPart(running.whole, next.whole, problems);
   CheckNoSectionIsLost(running.file, next.file, problems);
   CheckSources(running.whole, next.whole, problems);
+  CheckNetworksAreNotLost(running.whole, next.whole, problems);
   NoteLargerRights(running.whole, next.whole, problems);
+  NoteWiderNetworks(running.whole, next.whole, problems);
 }
 
 }  // namespace hookgate

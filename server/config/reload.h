@@ -2,8 +2,11 @@
 #ifndef HOOKGATE_SERVER_CONFIG_RELOAD_H_
 #define HOOKGATE_SERVER_CONFIG_RELOAD_H_
 
+#include <string>
+
 #include "hookgate/config/v1/config.pb.h"
 #include "server/config/problems.h"
+#include "server/eventlog/retention.h"
 
 namespace hookgate {
 
@@ -17,8 +20,18 @@ struct AppliedConfig {
 // thing that differs but may not, and for each thing that is gone and whose absence opens a door or
 // removes data: principals, sources, a source's allowed_networks, the sections storage and logging.
 // A file that was cut or emptied by accident looks so; each error says what to do if it is meant.
-// Adds a warning for each right that has become larger. No message holds a secret.
+// Adds a warning for each door that has become wider: rights for all, networks of a source. No message
+// holds a secret.
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems);
+
+// Adds a warning for each limit of what is kept that has become smaller: what is beyond it is removed,
+// and does not come back.
+void NoteSmallerLimits(const RetentionLimits& running, const RetentionLimits& next,
+                       Problems& problems);
+
+// Which settings differ, such as "storage.retention" and "sources[0].secrets[1]": the first 20, and how
+// many more. No values, which may be secrets. "" if none do.
+std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& next);
 
 }  // namespace hookgate
 

@@ -15,7 +15,9 @@ using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 Config Parse(const std::string& text) {
   Config config;
@@ -102,7 +104,69 @@ TEST(ReloadTest, NetworksOfASourceDoNotVanish) {
   EXPECT_THAT(Check(kHeld, "sources { name: 's' }").errors(),
               ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks"), HasSubstr("0.0.0.0/0"))));
   EXPECT_TRUE(Check(kHeld, "sources { name: 's' allowed_networks: '0.0.0.0/0' }").ok());
-  EXPECT_TRUE(Check(kHeld, "sources { name: 'other' }").ok());
+}
+
+// Under its new name a source took webhooks from everywhere.
+TEST(ReloadTest, NetworksOfASourceDoNotVanishWithItsName) {
+  constexpr char kHeld[] =
+      "sources { name: 's' allowed_networks: '10.0.0.0/8' } sources { name: 'a' }";
+  EXPECT_THAT(Check(kHeld, "sources { name: 'a' } sources { name: 'other' }").errors(),
+              ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"), HasSubstr("new name"))));
+  EXPECT_TRUE(Check(kHeld, "sources { name: 'a' }").ok()) << "it is gone";
+  EXPECT_TRUE(
+      Check(kHeld, "sources { name: 'a' } sources { name: 't' allowed_networks: '10.0.0.0/8' }")
+          .ok());
+}
+
+// A typing mistake opened a source to everybody, and "config applied" was all that was said.
+TEST(ReloadTest, NetworksThatAreNewAreWarnedOf) {
+  constexpr char kHeld[] = "sources { name: 's' allowed_networks: ['10.0.0.0/8', '192.0.2.0/24'] }";
+  const auto warnings = [](const std::string& running, const std::string& networks) {
+    return Check(running, "sources { name: 's' allowed_networks: [" + networks + "] }").warnings();
+  };
+  EXPECT_THAT(warnings(kHeld, "'10.1.0.0/16', '192.0.2.7'"), IsEmpty());
+  EXPECT_THAT(warnings(kHeld, "'10.0.0.0/8', '0.0.0.0/0', '2001:db8::/32'"),
+              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks[1]"), HasSubstr("0.0.0.0/0"),
+                                HasSubstr("did not before")),
+                          HasSubstr("2001:db8::/32")));
+  EXPECT_THAT(warnings(kHeld, "'::/0'"), SizeIs(1));
+  EXPECT_THAT(warnings("sources { name: 's' }", "'10.0.0.0/8'"), IsEmpty()) << "all could";
+}
+
+// A retention of a day in place of a month removed the log, and nothing was said.
+TEST(ReloadTest, SmallerLimitsOfWhatIsKeptAreWarnedOf) {
+  RetentionLimits running, next;
+  Problems problems;
+  NoteSmallerLimits(running, next, problems);
+  next.max_event_age = absl::Hours(24 * 60);
+  NoteSmallerLimits(running, next, problems);
+  EXPECT_THAT(problems.warnings(), IsEmpty());
+  next.max_event_age = absl::Hours(24);
+  next.max_bytes = 1 << 30;
+  next.max_history_rows = 5000;
+  NoteSmallerLimits(running, next, problems);
+  EXPECT_THAT(
+      problems.warnings(),
+      ElementsAre(
+          AllOf(HasSubstr("storage.retention: is 24h now, and was 720h"), HasSubstr("removed")),
+          HasSubstr("storage.max_bytes: is 1073741824 now, and was without a limit"),
+          HasSubstr("storage.history.max_rows: is 5000 now, and was 1000000")));
+}
+
+TEST(ReloadTest, ChangedSettingsAreNamedWithoutTheirValues) {
+  const auto changed = [](const std::string& running, const std::string& next) {
+    return ChangedSettings({{}, Parse(running)}, {{}, Parse(next)});
+  };
+  constexpr char kOne[] = "sources { name: 's' secrets { name: 'a' inline: 'very secret' } }";
+  EXPECT_EQ(changed(kOne, kOne), "");
+  EXPECT_EQ(changed(kOne, "sources { name: 's' secrets { name: 'a' inline: 'also secret' } }"),
+            "sources[0].secrets[0]");
+  EXPECT_EQ(changed("storage { retention { seconds: 9 } }",
+                    "storage { retention { seconds: 8 } } logging { level: 'debug' }"),
+            "storage.retention logging");
+  std::string many;
+  for (int i = 0; i < 25; ++i) absl::StrAppend(&many, "principals { name: 'p", i, "' } ");
+  EXPECT_THAT(changed("", many), AllOf(HasSubstr("principals[19]"), HasSubstr(" and 5 more")));
 }
 
 TEST(ReloadTest, RightsForAllThatAreNewAreWarnedOf) {

@@ -110,7 +110,8 @@ void ResolveGrpc(const Config& config, Options& options, Problems& problems) {
   problems.AddError(
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", address));
   const absl::optional<HostPort> host_port = ParseHostPort(address);
-  const bool is_loopback = host_port.has_value() && host_port->is_loopback();
+  // Of an address that is none only that is said.
+  const bool is_loopback = !host_port.has_value() || host_port->is_loopback();
   options.grpc_security = ResolveGrpcSecurity(config, address, !is_loopback, problems);
   options.rpc.transport.client_ca_required = config.grpc().tls().client_ca_required();
   problems.AddError(SetNumber(config.grpc().max_streams(), "grpc.max_streams", 1'000'000,

@@ -1,11 +1,14 @@
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/printable.h"
 #include "server/base/small_file.h"
 #include "server/base/status.h"
 #include "server/config/config_values.h"
@@ -21,10 +24,12 @@ using hookgate::config::v1::Config;
 
 constexpr char kDefaultSecretVariable[] = "OPENAI_WEBHOOK_SECRET";
 constexpr size_t kMaxSecretFileBytes = 4096;
+constexpr size_t kMaxSecretNameBytes = 100;
 
 // What is not a usual name is not repeated: it may be the secret itself.
 std::string NoVariable(const std::string& name) {
-  const bool usual = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+  if (name.empty()) return "is empty: give the name of a variable";
+  const bool usual = std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return absl::ascii_isupper(c) || absl::ascii_isdigit(c) || c == '_';
   });
   if (usual) return absl::StrCat("the environment variable ", name, " is not set");
@@ -67,6 +72,13 @@ void ResolveSecret(const hookgate::config::v1::Secret& secret, const std::string
                    Problems& problems) {
   if (secret.name().empty()) {
     problems.AddError(absl::StrCat(key, ".name"), "is empty; logs need a name to call it by");
+  } else if (secret.name().size() > kMaxSecretNameBytes ||
+             Printable(secret.name()) != secret.name()) {
+    return problems.AddError(
+        absl::StrCat(key, ".name"),
+        absl::StrCat("must be 1 to ", kMaxSecretNameBytes,
+                     " bytes of text without line breaks and characters that cannot be seen; logs, "
+                     "\"hookgate status\" and every event that it verifies show it"));
   } else if (HoldsASecret(secret.name())) {
     return problems.AddError(absl::StrCat(key, ".name"),
                              "holds a secret, and logs would show it; give a name to call it by");
@@ -98,9 +110,10 @@ absl::Status CheckSourceName(const std::string& name, const std::string& key) {
 
 absl::Status SetRateLimit(const hookgate::config::v1::RateLimit& limit, const std::string& key,
                           WebhookSource& source) {
-  if (!(limit.webhooks_per_second() > 0) || limit.webhooks_per_second() > 1e9) {
+  // Senders are told after how many seconds to come again.
+  if (!(limit.webhooks_per_second() >= 0.001) || limit.webhooks_per_second() > 1e9) {
     return InvalidField(absl::StrCat(key, ".rate_limit.webhooks_per_second"),
-                        "must be more than 0 and at most 1000000000");
+                        "must be from 0.001 to 1000000000");
   }
   if (limit.burst() < 0) {
     return InvalidField(absl::StrCat(key, ".rate_limit.burst"),
@@ -167,6 +180,23 @@ WebhookSource ResolveDefaultSource(Environment environment, Problems& problems) 
   return source;
 }
 
+// One of two is of no use then; and what one sender has signed, others accept as theirs.
+void WarnOfEqualSecrets(const Options& options, Problems& problems) {
+  std::map<std::string, std::string> first;
+  for (size_t i = 0; i < options.sources.size(); ++i) {
+    const std::vector<Secret>& secrets = options.sources[i].secrets;
+    for (size_t j = 0; j < secrets.size(); ++j) {
+      if (secrets[j].public_key() != nullptr) continue;
+      const std::string where =
+          absl::StrCat("sources[", i, "], secret \"", secrets[j].name(), "\"");
+      const auto [same, is_first] = first.emplace(secrets[j].key(), where);
+      if (is_first) continue;
+      problems.AddWarning(where, absl::StrCat("is the same as that of ", same->second,
+                                              "; give each the one that its sender shows"));
+    }
+  }
+}
+
 }  // namespace
 
 void ResolveSources(const Config& config, Environment environment, Options& options,
@@ -186,6 +216,7 @@ void ResolveSources(const Config& config, Environment environment, Options& opti
     }
     options.sources.push_back(std::move(source));
   }
+  WarnOfEqualSecrets(options, problems);
 }
 
 }  // namespace hookgate

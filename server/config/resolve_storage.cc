@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <filesystem>
 #include <limits>
+#include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
@@ -38,6 +41,25 @@ absl::Status SetHistoryRows(int64_t value, int64_t& max_rows) {
   return absl::OkStatus();
 }
 
+// What the folder would be made in, or is, has to be one. Others are found out by the start, which
+// makes it.
+absl::Status CheckDataDir(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (fs::path at = fs::absolute(path, error); !error; at = at.parent_path()) {
+    const fs::file_status status = fs::status(at, error);
+    if (fs::is_directory(status)) return absl::OkStatus();
+    if (fs::exists(status)) {
+      return InvalidField("storage.data_dir",
+                          absl::StrCat("is ", path, ", but ", at.string(),
+                                       " is no folder; name a folder, or one that can be made"));
+    }
+    if (!at.has_relative_path()) break;
+    error.clear();
+  }
+  return absl::OkStatus();
+}
+
 void ResolveConflicts(const Config& config, Options& options, Problems& problems) {
   const auto& conflicts = config.storage().conflicts();
   RetentionLimits& limits = options.retention;
@@ -63,6 +85,7 @@ std::string DataDirOf(const Config& config) {
 void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
   options.log.data_dir = DataDirOf(config);
+  problems.AddError(CheckDataDir(options.log.data_dir));
   problems.AddError(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
                                 kMinEventAge, kForever, options.retention.max_event_age));
   options.retention.max_unsettled_age =

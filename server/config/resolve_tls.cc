@@ -26,4 +26,16 @@ CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::str
   return files;
 }
 
+void WarnOfExpiry(const CertificateFiles& files, const std::string& key, absl::Time now,
+                  Problems& problems) {
+  const absl::StatusOr<Certificates> loaded = LoadCertificates(files);
+  if (!loaded.ok() || now < loaded->warn_after()) return;
+  problems.AddWarning(
+      absl::StrCat(key, ".certificate_file"),
+      absl::StrCat(files.certificate,
+                   now >= loaded->not_after ? " has expired, on " : " expires soon, on ",
+                   absl::FormatTime("%Y-%m-%d %H:%M UTC", loaded->not_after, absl::UTCTimeZone()),
+                   ": clients refuse it from then on; renew it"));
+}
+
 }  // namespace hookgate

@@ -15,6 +15,11 @@ namespace hookgate {
 CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
                             Problems& problems);
 
+// Adds a warning if the certificate has expired at `now`, or soon will. Who serves it says that by
+// itself, also of one that replaces it.
+void WarnOfExpiry(const CertificateFiles& files, const std::string& key, absl::Time now,
+                  Problems& problems);
+
 }  // namespace hookgate
 
 #endif  // HOOKGATE_SERVER_CONFIG_RESOLVE_TLS_H_

@@ -76,6 +76,7 @@ Gateway::Gateway(const Options& options, const Clock& clock)
       clock_(clock),
       start_time_(clock.WallNow()),
       config_(options.config),
+      limits_(options.retention),
       config_warnings_(options.warnings),
       config_time_(start_time_),
       event_log_metrics_(metrics_, clock),
@@ -197,7 +198,14 @@ absl::Status Gateway::OpenSubscriptions() {
     subscriptions_ = SubscriptionRegistry::OpenSuspended(context, LeaderDuties::AnotherDecides());
   } else {
     auto subscriptions = SubscriptionRegistry::Open(context);
-    if (!subscriptions.ok()) return Annotate(subscriptions.status(), "opening the subscriptions");
+    if (!subscriptions.ok()) {
+      absl::Status status = Annotate(subscriptions.status(), "opening the subscriptions");
+      if (!absl::IsDataLoss(status)) return status;
+      return absl::DataLossError(absl::StrCat(
+          status.message(), ". The event log is damaged: hookgate fsck ", options_.log.data_dir,
+          " lists what is, and hookgated --restore FILE --data_dir ", options_.log.data_dir,
+          " puts a backup in place"));
+    }
     subscriptions_ = *std::move(subscriptions);
   }
   probe_ = std::make_unique<GatewayProbe>(*subscriptions_, sources_, *log_);
@@ -411,16 +419,19 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   return absl::OkStatus();
 }
 
-void Gateway::Reload(const Options& options, Problems& problems) {
+std::string Gateway::Reload(const Options& options, Problems& problems) {
   absl::MutexLock lock(&mu_);
   // What can fail comes first, all of it.
   CheckReload(config_, options.config, problems);
+  NoteSmallerLimits(limits_, options.retention, problems);
   auto for_grpc = problems.ValueOrDefault(ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
   auto for_http = problems.ValueOrDefault(ReadCertificates(http_certificates_.get(), "http.tls"));
-  if (!problems.ok()) return;
+  if (!problems.ok()) return "";
+  std::string changed = ChangedSettings(config_, options.config);
   TakeCertificates(grpc_certificates_.get(), std::move(for_grpc));
   TakeCertificates(http_certificates_.get(), std::move(for_http));
   config_ = options.config;
+  limits_ = options.retention;
   config_warnings_ = options.warnings;
   config_time_ = clock_.WallNow();
   NoteConfig();
@@ -430,6 +441,7 @@ void Gateway::Reload(const Options& options, Problems& problems) {
   duties_->SetLimits(options.retention, options.operator_events);
   webhook_handler_->trace_parents().SetSampleRatio(options.trace_sample_ratio);
   SetLeastSeverity(options.logging.least_severity);
+  return changed;
 }
 
 void Gateway::NoteConfig() {

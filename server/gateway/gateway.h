@@ -69,8 +69,8 @@ class Gateway {
   // Goes on with these options: other sources, principals, retention and log level, and the
   // certificates read again. All of it or, with an error added to `problems` that says why,
   // nothing: what CheckReload finds, or certificates that cannot be read. REQUIRES: `problems` has
-  // no errors.
-  void Reload(const Options& options, Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
+  // no errors. Returns the names of the settings that have changed (ChangedSettings).
+  std::string Reload(const Options& options, Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
 
   // What GetStatus tells of the last reload, whether it came as far as Reload or not.
   void NoteReload(const Problems& problems);
@@ -114,7 +114,9 @@ class Gateway {
   GatewayGauges gauges_;
 
   mutable absl::Mutex mu_;
-  AppliedConfig config_ ABSL_GUARDED_BY(mu_);  // in force
+  // In force.
+  AppliedConfig config_ ABSL_GUARDED_BY(mu_);
+  RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
   std::string waits_for_ ABSL_GUARDED_BY(mu_);  // while it starts

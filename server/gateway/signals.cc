@@ -51,6 +51,12 @@ SignalRequest WaitForSignal() {
   return SignalRequest::kShutdown;
 }
 
+bool IsAskedToEnd() {
+  sigset_t pending;
+  return sigpending(&pending) == 0 &&
+         (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
 EndsWhenAsked::EndsWhenAsked() : thread_([this] { Run(); }) {}
 
 EndsWhenAsked::~EndsWhenAsked() {

@@ -17,6 +17,9 @@ enum class SignalRequest { kShutdown, kReload };
 // code 128 + its number.
 SignalRequest WaitForSignal();
 
+// Whether SIGTERM or SIGINT waits for the next WaitForSignal.
+bool IsAskedToEnd();
+
 // While it lives, SIGTERM and SIGINT end the process at once, with exit code 0 and a line of the log:
 // for a start that waits for something, as long as nobody was promised anything. After BlockSignals.
 class EndsWhenAsked {

@@ -72,15 +72,21 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
   const int prefix_bits = kAllBits - most + bits;
   const IpAddress first = address->First(prefix_bits);
   if (!(first == *address)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" names an address within its network; write ", first.ToString(),
-                     "/", bits, " for the network, or ", address->ToString(), " for the address"));
+    // An IPv4 address that was written as a mapped one is shown as what it is.
+    const int shown_bits = first.is_v4() ? prefix_bits - kV4Offset * 8 : prefix_bits;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", text, "\" names an address within its network; write ", first.ToString(), "/",
+        shown_bits, " for the network, or ", address->ToString(), " for the address"));
   }
   return Network(first, prefix_bits);
 }
 
 bool Network::Contains(const IpAddress& address) const {
   return address.First(prefix_bits_) == first_;
+}
+
+bool Network::Covers(const Network& other) const {
+  return prefix_bits_ <= other.prefix_bits_ && Contains(other.first_);
 }
 
 bool IsInAny(const std::vector<Network>& networks, const IpAddress& address) {

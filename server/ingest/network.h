@@ -43,6 +43,8 @@ class Network {
   static absl::StatusOr<Network> Parse(absl::string_view text);
 
   bool Contains(const IpAddress& address) const;
+  // Whether it contains every address of `other`.
+  bool Covers(const Network& other) const;
 
  private:
   Network(const IpAddress& first, int prefix_bits) : first_(first), prefix_bits_(prefix_bits) {}

@@ -63,12 +63,26 @@ TEST(NetworkTest, WhatIsNoNetworkIsRefusedWithWhatWouldBeRight) {
   }
   EXPECT_THAT(ErrorOf("::/129"), HasSubstr("from 0 to 128"));
   EXPECT_THAT(ErrorOf("192.0.2.7/24"), HasSubstr("write 192.0.2.0/24 for the network"));
+  // What was advised was refused.
+  EXPECT_THAT(ErrorOf("::ffff:1.2.3.4/100"), HasSubstr("write 0.0.0.0/4 for the network"));
+  EXPECT_THAT(ErrorOf("::ffff:1.2.3.4/90"), HasSubstr("write ::ffc0:0:0/90 for the network"));
 }
 
 TEST(IpAddressTest, OnlyWholeAddressesAreTaken) {
   EXPECT_FALSE(IpAddress::Parse("192.0.2.1 ").has_value());
   EXPECT_FALSE(IpAddress::Parse("192.0.2.1:80").has_value());
   EXPECT_FALSE(IpAddress::Parse(absl::string_view("192.0.2.1\0x", 11)).has_value());
+}
+
+TEST(NetworkTest, CoversWhatIsWithinIt) {
+  const auto covers = [](const char* one, const char* other) {
+    return Network::Parse(one)->Covers(*Network::Parse(other));
+  };
+  EXPECT_TRUE(covers("10.0.0.0/8", "10.1.0.0/16"));
+  EXPECT_TRUE(covers("10.0.0.0/8", "10.0.0.0/8"));
+  EXPECT_TRUE(covers("::/0", "10.0.0.0/8"));
+  EXPECT_FALSE(covers("10.1.0.0/16", "10.0.0.0/8"));
+  EXPECT_FALSE(covers("10.0.0.0/8", "11.0.0.1"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "server/signature/pasted_secret.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -33,6 +34,10 @@ bool IsOddBlank(uint32_t code) {
 
 // Before anything is known of what it should be: no kind of secret has this.
 std::string ProblemOfBytes(absl::string_view text) {
+  if (text.find_first_not_of('\0') == absl::string_view::npos) {
+    return "is nothing but zero bytes, as a file may be that was being written when the machine "
+           "stopped: write it again";
+  }
   if (absl::StartsWith(text, "\xff\xfe") || absl::StartsWith(text, "\xfe\xff") ||
       (text.size() > 2 && (text[0] == '\0' || text[1] == '\0'))) {
     return "is written in UTF-16; save it as plain text (UTF-8)";
@@ -136,10 +141,28 @@ std::string ProblemOfForm(absl::string_view text) {
   return "";
 }
 
+// A key that was drawn at random is never so.
+bool IsTwice(absl::string_view text) {
+  constexpr size_t kLeastHalf = 24;
+  const size_t half = text.size() / 2;
+  return text.size() % 2 == 0 && half >= kLeastHalf && text.substr(0, half) == text.substr(half);
+}
+constexpr char kTwice[] = "is the same text twice; was it pasted twice?";
+
+// Of a key that is hardly one, such as zeros that stand for one that is to come.
+bool IsNearlyUniform(absl::string_view key) {
+  constexpr size_t kLeastKinds = 5;
+  return std::set<char>(key.begin(), key.end()).size() < kLeastKinds;
+}
+
 // Of what follows a prefix, which should be base64.
 std::string ProblemOfBase64(absl::string_view prefix, absl::string_view base64) {
   if (base64.empty()) return absl::StrCat("has nothing after ", prefix);
   if (HasKnownPrefix(base64)) return absl::StrCat("has its prefix twice");
+  if (Contains(base64, {"whsec_", "whpk_", "whsk_"})) {
+    return "has a second one behind it; give one alone";
+  }
+  if (IsTwice(base64)) return kTwice;
   if (std::any_of(base64.begin(), base64.end(), absl::ascii_isspace)) {
     return absl::StrCat("has white space or other text after ", prefix,
                         ", where only base64 is allowed; give the secret alone, without spaces and "
@@ -186,6 +209,7 @@ std::string ProblemOfPrefixed(absl::string_view text, const SecretOptions& optio
 }
 
 std::string ProblemOfRaw(absl::string_view text) {
+  if (IsTwice(text)) return kTwice;
   if (!HasKnownPrefix(text)) return "";
   return "is asked to be raw text, but begins with whsec_, whpk_ or whsk_: that is never raw; do "
          "not ask for it";
@@ -216,6 +240,11 @@ absl::StatusOr<PastedSecret> ReadPastedSecret(absl::string_view name, absl::stri
     return refuse(absl::StrCat("has only ", bytes, bytes == 1 ? " byte" : " bytes",
                                ", which can be tried out; it must have at least ", kLeastKeyBytes,
                                ", and should have ", kUsualKeyBytes, ": is it cut?"));
+  }
+  if (IsNearlyUniform(pasted.secret.key())) {
+    return refuse(
+        "is a key of hardly any different bytes, which can be guessed: is it a "
+        "placeholder?");
   }
   const auto warn = [&](absl::string_view what) {
     pasted.warnings.push_back(absl::StrCat("secret \"", name, "\" ", what));

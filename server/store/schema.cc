@@ -159,6 +159,12 @@ absl::Status CheckMayOpen(Database& database, int64_t version) {
 
 int SchemaVersion() { return static_cast<int>(SchemaSteps().size()); }
 
+bool IsEpoch(absl::string_view text) {
+  constexpr size_t kDigits = 16;
+  return text.size() == kDigits &&
+         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+}
+
 absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   RETURN_IF_ERROR(CheckMayOpen(database, version));

@@ -41,6 +41,8 @@
 //             eventlog/receive_times.h.
 // age_marks, age_clock
 //             What was stored by when, in time that the log was open. See eventlog/event_ages.h.
+//             sum: of the rest of the row, since one wrong bit of these would have retention remove
+//             the log.
 // stretches   One row a process that appended: the sequence of its first event, and its random
 // mark.
 //             Written with that event; removed once retention is past the stretch. See
@@ -108,6 +110,9 @@ int SchemaVersion();
 // The first version that has clusters: what each replica reads, and the first log that says which older
 // version may open it.
 inline constexpr int kFirstClusterSchema = 5;
+
+// Whether it is as `log` has it: 16 lower-case hex digits.
+bool IsEpoch(absl::string_view text);
 
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
 // One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or it

@@ -14,7 +14,6 @@ namespace hookgate {
 namespace {
 
 // So long before the end somebody should know.
-constexpr absl::Duration kWarnBefore = absl::Hours(24 * 7);
 
 }  // namespace
 
@@ -72,7 +71,7 @@ void CertificateStore::TakeLocked(Reading reading) {
   tried_ = std::move(reading.fingerprint_);
   const absl::Time not_after = reading.certificates_->not_after;
   const absl::Time now = clock_.WallNow();
-  if (not_after <= now + kWarnBefore) {
+  if (now >= reading.certificates_->warn_after()) {
     Log(Severity::kWarning,
         not_after <= now ? "certificate has expired: clients will refuse it"
                          : "certificate expires soon",

@@ -63,6 +63,11 @@ TEST_F(CertificateStoreTest, ErrorsNameTheFileAndWhatIsWrong) {
   Write(first_);
   WriteFile(files_.client_ca, "");
   EXPECT_THAT(ErrorOfLoading(), HasSubstr(files_.client_ca + " holds no certificate"));
+  // A client's own certificate there locked out every client, that one too.
+  WriteFile(files_.client_ca, first_.certificate);
+  EXPECT_THAT(ErrorOfLoading(), HasSubstr(files_.client_ca + " holds no certificate of a root CA"));
+  WriteFile(files_.client_ca, absl::StrCat(first_.certificate, authority_.certificate()));
+  EXPECT_TRUE(LoadCertificates(files_).ok());
   files_.client_ca = folder_ + "/none.pem";
   EXPECT_THAT(ErrorOfLoading(), HasSubstr("none.pem cannot be read"));
 }

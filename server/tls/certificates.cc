@@ -57,6 +57,20 @@ absl::Status CheckCertificates(const std::string& path, const std::string& pem) 
                                 : "holds a certificate that is cut short or damaged");
 }
 
+// OpenSSL trusts a chain that ends at one of these: without any, no client is ever let in, and who put
+// a client's own certificate there hears of it from them.
+bool HoldsARoot(const std::string& pem) {
+  const BioPtr bio = OverText(pem);
+  bool found = false;
+  while (!found) {
+    const X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    if (next == nullptr) break;
+    found = X509_NAME_cmp(X509_get_subject_name(next.get()), X509_get_issuer_name(next.get())) == 0;
+  }
+  ERR_clear_error();
+  return found;
+}
+
 // A key with a pass phrase is refused: nobody is there to type it.
 int NoPassPhrase(char*, int, int, void*) { return -1; }
 
@@ -76,6 +90,12 @@ absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files) {
   if (!status.ok()) return status;
   if (!files.client_ca.empty()) status = CheckCertificates(files.client_ca, loaded.client_ca);
   if (!status.ok()) return status;
+  if (!files.client_ca.empty() && !HoldsARoot(loaded.client_ca)) {
+    return Wrong(
+        files.client_ca,
+        "holds no certificate of a root CA, one that has issued itself, so no client's could "
+        "be verified; put in the CA that has issued them, up to its root");
+  }
   const BioPtr certificate_bio = OverText(loaded.certificate);
   const X509Ptr certificate(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr),
                             X509_free);

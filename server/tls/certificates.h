@@ -23,6 +23,8 @@ struct Certificates {
   std::string key;
   std::string client_ca;
   absl::Time not_after;  // when the server's certificate expires
+  // From then on it is time to say so: a week before.
+  absl::Time warn_after() const { return not_after - absl::Hours(24 * 7); }
 };
 
 // Reads the files. An expired certificate is no error: clients will say so, and the owner should
