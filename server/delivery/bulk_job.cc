@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/logging.h"
 #include "server/base/proto_time.h"
 #include "server/base/reason.h"
 #include "server/base/status.h"
@@ -109,6 +110,24 @@ absl::StatusOr<BulkJob> BulkJob::Create(Job job, absl::string_view field) {
   return BulkJob(std::move(job), std::move(selection));
 }
 
+absl::StatusOr<BulkJob> BulkJob::Read(const StoredJob& row) {
+  Job proto;
+  if (!proto.ParseFromString(row.job) || proto.job_id() != row.id) {
+    return absl::DataLossError("it cannot be read");
+  }
+  absl::StatusOr<BulkJob> job = Create(std::move(proto), "selection");
+  if (job.ok()) return job;
+  return absl::DataLossError(absl::StrCat("it cannot be read: ", job.status().message()));
+}
+
+BulkJob BulkJob::Unreadable(int64_t id, absl::string_view why) {
+  Job proto;
+  proto.set_job_id(id);
+  proto.set_state(Job::STATE_FAILED);
+  proto.set_error(std::string(why));
+  return BulkJob(std::move(proto), nullptr);
+}
+
 bool BulkJob::MayGoOn(const SubscriptionState& state) {
   if (job_.waiting_for_consumers() && !state.has_much_room_for_jobs()) return false;
   job_.set_waiting_for_consumers(false);
@@ -164,17 +183,14 @@ void BulkJob::End(Job::State state, absl::Time now) {
   *job_.mutable_end_time() = ToProto(now);
 }
 
-absl::StatusOr<BulkJobs> BulkJobs::Load(const std::vector<StoredJob>& stored) {
+BulkJobs BulkJobs::Load(const std::vector<StoredJob>& stored) {
   BulkJobs jobs;
   for (const StoredJob& row : stored) {
-    Job proto;
-    if (!proto.ParseFromString(row.job) || proto.job_id() != row.id) {
-      return absl::DataLossError(absl::StrCat("job ", row.id, " cannot be read"));
-    }
-    absl::StatusOr<BulkJob> job = BulkJob::Create(std::move(proto), "selection");
+    absl::StatusOr<BulkJob> job = BulkJob::Read(row);
     if (!job.ok()) {
-      return absl::DataLossError(
-          absl::StrCat("job ", row.id, " cannot be read: ", job.status().message()));
+      Log(Severity::kError, "a job of a subscription is damaged and counts as failed",
+          {{"job", row.id}, {"error", job.status().message()}});
+      job = BulkJob::Unreadable(row.id, job.status().message());
     }
     jobs.jobs_.emplace(row.id, *std::move(job));
   }

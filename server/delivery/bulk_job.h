@@ -84,8 +84,13 @@ class BulkJob {
  public:
   // As it was stored, or is to be made. Errors: those of BulkSelection.
   static absl::StatusOr<BulkJob> Create(hookgate::v1::Job job, absl::string_view field);
+  // The same, of a row. DATA_LOSS if it cannot be read.
+  static absl::StatusOr<BulkJob> Read(const StoredJob& row);
+  // What is left of a row that cannot.
+  static BulkJob Unreadable(int64_t id, absl::string_view why);
 
   const hookgate::v1::Job& proto() const { return job_; }
+  // REQUIRES: it runs.
   const std::shared_ptr<const BulkSelection>& selection() const { return selection_; }
   int64_t id() const { return job_.job_id(); }
   bool running() const { return job_.state() == hookgate::v1::Job::STATE_RUNNING; }
@@ -117,8 +122,9 @@ class BulkJobs {
  public:
   static constexpr size_t kMaxEnded = 20;  // that are remembered; the oldest are forgotten
 
-  // DATA_LOSS if what is stored makes no sense.
-  static absl::StatusOr<BulkJobs> Load(const std::vector<StoredJob>& stored);
+  // One that makes no sense as it is stored, since it is damaged, has failed: it keeps nobody from
+  // starting.
+  static BulkJobs Load(const std::vector<StoredJob>& stored);
 
   // Starts `job`, which is complete but for its id, state and create_time.
   // FAILED_PRECONDITION job_running, with the metadata "job_id".

@@ -38,11 +38,15 @@ absl::string_view WarningOf(SubscriptionCondition condition) {
 
 absl::StatusOr<SubscriptionSettings> StoredSettings(const StoredSubscription& stored) {
   hookgate::v1::SubscriptionSettings proto;
-  if (!proto.ParseFromString(stored.settings)) {
+  const auto damaged = [&stored](absl::string_view what) {
     return absl::DataLossError(
-        absl::StrCat("the settings of subscription ", stored.name, " cannot be read"));
-  }
-  return SubscriptionSettings::FromProto(proto, "settings");
+        absl::StrCat("the settings of subscription ", stored.name, " cannot be read", what));
+  };
+  if (!proto.ParseFromString(stored.settings)) return damaged("");
+  absl::StatusOr<SubscriptionSettings> settings =
+      SubscriptionSettings::FromProto(proto, "settings");
+  if (!settings.ok()) return damaged(absl::StrCat(": ", settings.status().message()));
+  return settings;
 }
 
 // What is delivered from now on has this process's mark, also where that could not be stored yet.
@@ -59,10 +63,8 @@ DeliveryIds IdsOf(const StoredSubscription& stored, HistoryMark mark) {
 absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Create(
     const StoredSubscription& stored, const SubscriptionContext& context) {
   ASSIGN_OR_RETURN(SubscriptionSettings settings, StoredSettings(stored));
-  absl::StatusOr<BulkJobs> jobs = BulkJobs::Load(stored.jobs);
-  if (!jobs.ok()) return Annotate(jobs.status(), absl::StrCat("subscription ", stored.name));
   std::shared_ptr<Subscription> subscription(
-      new Subscription(stored, std::move(settings), *std::move(jobs), context));
+      new Subscription(stored, std::move(settings), BulkJobs::Load(stored.jobs), context));
   subscription->PrepareGauges();
   return subscription;
 }
@@ -389,13 +391,14 @@ bool Subscription::LoadStored() {
   const absl::StatusOr<StoredSubscription> stored = context_.store.LoadSubscription(id_);
   absl::StatusOr<SubscriptionSettings> settings =
       stored.ok() ? StoredSettings(*stored) : stored.status();
-  absl::StatusOr<BulkJobs> jobs = stored.ok() ? BulkJobs::Load(stored->jobs) : stored.status();
+  if (!settings.ok()) return false;
+  BulkJobs jobs = BulkJobs::Load(stored->jobs);
   absl::MutexLock lock(&mu_);
-  if (closed_ || !settings.ok() || !jobs.ok()) return false;
+  if (closed_) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
   state_ = std::make_unique<SubscriptionState>(*stored, settings_->policy, Now(), context_.bounds);
   control_ = stored->control;
-  jobs_ = *std::move(jobs);
+  jobs_ = std::move(jobs);
   told_jobs_ = jobs_;
   dead_letters_ = state_->dead_letters();
   refusal_ = absl::OkStatus();

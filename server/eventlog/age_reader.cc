@@ -14,6 +14,12 @@ constexpr char kMarks[] =
     "SELECT running_us, last_sequence, last_touch, credit_us FROM age_marks ORDER BY running_us";
 constexpr char kClock[] =
     "SELECT running_us, trusted, trusted_wall_us, trusted_running_us FROM age_clock";
+// Rows of which some bit is not as it was written.
+constexpr char kDamaged[] = R"sql(
+SELECT (SELECT count(*) FROM age_marks
+        WHERE sum IS NOT running_us + 3 * last_sequence + 5 * last_touch + 7 * credit_us) +
+       (SELECT count(*) FROM age_clock
+        WHERE sum IS NOT running_us + 3 * trusted + 5 * trusted_wall_us + 7 * trusted_running_us))sql";
 constexpr char kNewest[] =
     "SELECT receive_time_us FROM events WHERE sequence > ?1 AND sequence <= ?2";
 // The times alone, without reading the events: each event is in one of two indexes.
@@ -67,6 +73,23 @@ absl::StatusOr<absl::Time> ReadNewest(Database& database, const EventLogPosition
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> CountDamagedAges(Database& database) {
+  ASSIGN_OR_RETURN(Statement row, database.Prepare(kDamaged));
+  ASSIGN_OR_RETURN(const bool there, row.Step());
+  return there ? row.ColumnInt(0) : 0;
+}
+
+absl::StatusOr<bool> DropDamagedAges(Database& database) {
+  ASSIGN_OR_RETURN(const int64_t damaged, CountDamagedAges(database));
+  if (damaged == 0) return false;
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(database, Transaction::Kind::kWrite));
+  RETURN_IF_ERROR(database.Execute("DELETE FROM age_marks"));
+  RETURN_IF_ERROR(database.Execute("DELETE FROM age_clock"));
+  RETURN_IF_ERROR(transaction.Commit());
+  return true;
+}
 
 absl::StatusOr<StoredAges> ReadAges(Database& database, const EventLogPosition& position,
                                     absl::Time wall) {

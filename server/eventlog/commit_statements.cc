@@ -52,14 +52,16 @@ constexpr char kOldestConflicts[] =
     "SELECT sequence, bytes FROM conflicts WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
 
 constexpr char kInsertAgeMark[] = R"sql(
-INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (running_us) DO UPDATE SET last_sequence = ?2, last_touch = ?3, credit_us = ?4)sql";
+INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum)
+VALUES (?1, ?2, ?3, ?4, ?1 + 3 * ?2 + 5 * ?3 + 7 * ?4)
+ON CONFLICT (running_us) DO UPDATE
+SET last_sequence = ?2, last_touch = ?3, credit_us = ?4, sum = excluded.sum)sql";
 constexpr char kDeleteAgeMarks[] = "DELETE FROM age_marks WHERE running_us < ?1";
 constexpr char kSetAgeClock[] = R"sql(
-INSERT INTO age_clock (id, running_us, trusted, trusted_wall_us, trusted_running_us)
-VALUES (1, ?1, ?2, ?3, ?4)
+INSERT INTO age_clock (id, running_us, trusted, trusted_wall_us, trusted_running_us, sum)
+VALUES (1, ?1, ?2, ?3, ?4, ?1 + 3 * ?2 + 5 * ?3 + 7 * ?4)
 ON CONFLICT (id) DO UPDATE SET running_us = ?1, trusted = ?2, trusted_wall_us = ?3,
-  trusted_running_us = ?4)sql";
+  trusted_running_us = ?4, sum = excluded.sum)sql";
 
 constexpr char kSetTail[] =
     "UPDATE replica SET applied = ?1, term = ?2, writer = ?3, hash = ?4 WHERE id = 1";

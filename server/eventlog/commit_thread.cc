@@ -448,7 +448,10 @@ absl::Status CommitThread::NoteOutcome(const absl::Status& outcome, CommitState&
     health = Unavailable(
         reason::kStoreUnavailable,
         absl::StrCat("the log cannot be written: ", outcome.message(),
-                     until_restart ? "; restart hookgated once the disk is sound" : ""));
+                     !until_restart              ? ""
+                     : absl::IsDataLoss(outcome) ? "; hookgate fsck says what is damaged, and "
+                                                   "hookgated --restore puts a backup in place"
+                                                 : "; restart hookgated once the disk is sound"));
   }
   bool was_healthy = false;
   bool is_healthy = false;

@@ -101,6 +101,9 @@ absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
   if (!row) return absl::DataLossError("the log's table `log` is empty");
   StoredState state;
   state.history.epoch = std::string(statement.ColumnText(0));
+  if (!IsEpoch(state.history.epoch)) {
+    return absl::DataLossError("the epoch in the log's table `log` is none");
+  }
   state.position.earliest = statement.ColumnInt(1);
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
@@ -275,11 +278,19 @@ absl::StatusOr<std::unique_ptr<SqliteEventLog>> SqliteEventLog::OpenFolder(
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory, DataDirectory::Open(options.data_dir));
   const std::string path = directory->database_path();
   RETURN_IF_ERROR(directory->CheckWritable());
-  RETURN_IF_ERROR(CheckWriteAheadLog(path));
+  RETURN_IF_ERROR(CheckWriteAheadLog(path).status());
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kCreate));
   RETURN_IF_ERROR(Annotate(MigrateSchema(*database, NewEpoch()), path));
   ASSIGN_OR_RETURN(ReplicaRow replica_row, OpenReplica(*database, replica, path));
+  const absl::StatusOr<bool> dropped = DropDamagedAges(*database);
+  if (!dropped.ok() && !IsTransient(dropped.status())) return Annotate(dropped.status(), path);
+  if (dropped.value_or(false)) {
+    Log(Severity::kError,
+        "what was noted of the events' ages is damaged, and is not used: retention goes by their "
+        "stamps, as in a log of an older version; hookgate fsck may find more",
+        {{"file", path}});
+  }
   absl::StatusOr<StoredState> state = LoadState(*database, replica != nullptr);
   if (!state.ok()) return Annotate(state.status(), path);
   absl::Status rewritten = CheckpointInheritedWal(*database);

@@ -641,6 +641,37 @@ TEST(SqliteEventLogTest, AgesAreLoadedAsTheyWereStored) {
 }
 
 // One stamped years ahead, and one of a clock that was years behind, among those of 50 days.
+// One wrong bit of the time for which the log was open made every event years old, and the first
+// moments of a start removed them all.
+TEST(SqliteEventLogTest, DamagedAgesAreNotBelieved) {
+  for (const char* const damage :
+       {"UPDATE age_clock SET running_us = running_us + 17592186044416",
+        "UPDATE age_clock SET trusted_wall_us = trusted_wall_us + 2",
+        "UPDATE age_marks SET credit_us = 1 << 50", "UPDATE age_marks SET last_sequence = 900"}) {
+    const std::string folder = FreshFolder();
+    {
+      auto log = OpenTemporaryLog(nullptr, folder);
+      AppendEvent(*log);
+      AgeChanges changes;
+      changes.clock = AgeClock{.running = absl::Hours(48)};
+      changes.marks = {{.running = absl::Hours(1), .ends = {.sequence = 1}}};
+      ASSERT_TRUE(log->StoreAges(changes).ok());
+    }
+    {
+      auto database = *Database::Open(folder + "/events.db", Database::Mode::kReadWrite);
+      ASSERT_TRUE(database->Execute("PRAGMA ignore_check_constraints = ON").ok());
+      ASSERT_TRUE(database->Execute(damage).ok()) << damage;
+    }
+    auto log = OpenTemporaryLog(nullptr, folder);
+    const StoredAges ages = *log->LoadAges(absl::Now());
+    ASSERT_TRUE(ages.clock.has_value());
+    EXPECT_EQ(ages.clock->running, absl::ZeroDuration()) << damage;
+    EXPECT_EQ(ages.marks.size(), 1u) << damage;
+    EXPECT_EQ(ages.marks[0].running, absl::ZeroDuration()) << "as old as the newest event";
+    EXPECT_EQ(log->Position().head, 1);
+  }
+}
+
 TEST(SqliteEventLogTest, LogOfAnOlderVersionIsAsOldAsItsStampsSay) {
   constexpr int64_t kDay = 24 * 3600;
   const std::string folder = FreshFolder();

@@ -85,7 +85,7 @@ absl::Status CheckPlace(const RestoreOptions& options) {
 
 // Nobody writes to it.
 absl::StatusOr<EventLogIdentity> IdentityOf(const std::string& path, Database::Mode mode) {
-  RETURN_IF_ERROR(CheckWriteAheadLog(path));
+  RETURN_IF_ERROR(CheckWriteAheadLog(path).status());
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(path, mode));
   return ReadIdentity(*database);
 }
@@ -238,6 +238,7 @@ absl::Status CopyToDraft(const std::string& source, const std::string& draft,
   if (absl::IsNotFound(wal.status())) return absl::OkStatus();
   RETURN_IF_ERROR(explain(wal.status()));
   report.wal_bytes = *wal;
+  ASSIGN_OR_RETURN(report.used_wal_bytes, CheckWriteAheadLog(draft));
   return absl::OkStatus();
 }
 
@@ -291,8 +292,10 @@ absl::StatusOr<RestoreReport> RestoreLog(const RestoreOptions& wanted) {
 std::string ReportText(const RestoreReport& report) {
   std::string text = absl::StrCat("restored ", report.file, " into ", report.data_dir, "\n");
   if (report.wal_bytes > 0) {
-    absl::StrAppend(&text, "with the ", report.wal_bytes, " bytes of ", report.file,
-                    "-wal, which is part of it\n");
+    absl::StrAppend(&text, "with ", report.used_wal_bytes, " of the ", report.wal_bytes,
+                    " bytes of ", report.file,
+                    report.used_wal_bytes > 0 ? "-wal: what was committed in them is part of it\n"
+                                              : "-wal: nothing in it is a commit of it\n");
   }
   if (!report.replaced.empty()) {
     absl::StrAppend(&text, "in the place of ", report.replaced, "\n");

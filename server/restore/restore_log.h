@@ -29,12 +29,13 @@ struct RestoreOptions {
 struct RestoreReport {
   std::string file;
   std::string data_dir;
-  std::string former_epoch;  // the backup's
-  int64_t wal_bytes = 0;     // of a write-ahead log beside the backup, which is part of it
-  VerifyReport log;          // what is in place now, with its new epoch
-  std::string cluster;       // of which it is a replica; "": of none
-  int64_t applied = 0;       // of a replica: the newest record of the cluster's log that it holds
-  std::string replaced;      // for people: what was there before; "" if nothing was
+  std::string former_epoch;    // the backup's
+  int64_t wal_bytes = 0;       // of a write-ahead log beside the backup, which is part of it
+  int64_t used_wal_bytes = 0;  // of these: up to the last commit
+  VerifyReport log;            // what is in place now, with its new epoch
+  std::string cluster;         // of which it is a replica; "": of none
+  int64_t applied = 0;         // of a replica: the newest record of the cluster's log that it holds
+  std::string replaced;        // for people: what was there before; "" if nothing was
 };
 
 // What is put in place is a copy, which has the schema of this build, passes the checks of

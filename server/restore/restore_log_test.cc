@@ -249,6 +249,8 @@ TEST_F(RestoreLogTest, WriteAheadLogBesideTheBackupIsPartOfIt) {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->log.head_sequence, 10);
   EXPECT_GT(report->wal_bytes, 0);
+  EXPECT_GT(report->used_wal_bytes, 0);
+  EXPECT_LE(report->used_wal_bytes, report->wal_bytes);
   EXPECT_TRUE(before == FilesIn(copy));
   EXPECT_EQ(Head(), 10);
 }

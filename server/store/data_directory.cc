@@ -60,6 +60,15 @@ absl::Status SyncFolder(const std::string& path) {
   return result == 0 ? absl::OkStatus() : ErrnoError("synced", path);
 }
 
+// What root makes in another user's folder is that user's: the gateway has to open it.
+void GiveToOwnerOf(const std::string& folder, int file) {
+  struct stat owner = {};
+  struct stat made = {};
+  if (::geteuid() != 0 || ::stat(folder.c_str(), &owner) != 0 || ::fstat(file, &made) != 0) return;
+  if (owner.st_uid == 0 || made.st_uid != 0) return;
+  if (::fchown(file, owner.st_uid, owner.st_gid) != 0) return;  // whoever needs it says so
+}
+
 absl::Status InUse(const std::string& path) {
   return absl::FailedPreconditionError(
       absl::StrCat("the data folder ", path,
@@ -84,6 +93,11 @@ absl::Status NoLogIn(const std::string& path) {
 
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
+  if (std::filesystem::is_symlink(path, error) && !std::filesystem::exists(path, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the data folder ", path, " is a symbolic link to ",
+                     std::filesystem::read_symlink(path, error).string(), ", which is not there"));
+  }
   const bool made = std::filesystem::create_directories(path, error);
   if (error) {
     return absl::FailedPreconditionError(
@@ -107,6 +121,18 @@ absl::Status CheckNoLinks(const std::string& path) {
         absl::StrCat(file, " is ", S_ISLNK(found.st_mode) ? "a symbolic link" : "not a plain file",
                      ", through which others could have files changed elsewhere: move the file "
                      "itself here, or name the folder where it is"));
+  }
+  return absl::OkStatus();
+}
+
+// A reader may be led by links, but not to a pipe, which it would wait for, or to a folder.
+absl::Status CheckPlainFiles(const std::string& path) {
+  for (const char* name : {"lock", "events.db", "events.db-wal", "events.db-shm"}) {
+    const std::string file = absl::StrCat(path, "/", name);
+    struct stat found = {};
+    if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(file, " is not a plain file, so this is not the folder of a log"));
   }
   return absl::OkStatus();
 }
@@ -135,6 +161,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenExisting(
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
     const std::string& path) {
+  RETURN_IF_ERROR(CheckPlainFiles(path));
   const std::string lock_path = path + "/lock";
   int file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file < 0 && errno == ENOENT) {
@@ -143,6 +170,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
     if (file < 0 && errno != EROFS && errno != EACCES && errno != EPERM) {
       return ErrnoError("made", lock_path);
     }
+    if (file >= 0) GiveToOwnerOf(path, file);
   } else if (file < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(lock_path, " cannot be opened (", std::strerror(errno),
@@ -192,9 +220,9 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::st
   const int file =
       ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (file < 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the data folder ", path, " cannot be written: ", std::strerror(errno)));
+    return NotWritable(Exists(lock_path) ? lock_path : path, errno);
   }
+  GiveToOwnerOf(path, file);
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) return InUse(path);
   ASSIGN_OR_RETURN(directory->locked_folder_, LockFolder(path, LOCK_EX));

@@ -1,6 +1,7 @@
 #include "server/store/database.h"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -74,10 +75,25 @@ absl::StatusCode ToStatusCode(int result, int system_error) {
   }
 }
 
-// Which statement has met damage is of no interest: any other that reads there would have.
 bool IsDamage(int result) {
   const int primary = result & 0xff;
   return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
+}
+
+// Whether the statement itself is at fault. Otherwise it is the disk, the machine or another program,
+// and any other statement would have met the same: who reads the error is not shown one.
+bool IsOfTheStatement(int result) {
+  switch (result & 0xff) {
+    case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_MISUSE:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG:
+      return true;
+    default:
+      return false;
+  }
 }
 
 absl::Status MakeError(int result, absl::string_view what, absl::string_view message,
@@ -86,9 +102,10 @@ absl::Status MakeError(int result, absl::string_view what, absl::string_view mes
   if (result == SQLITE_IOERR_WRITE && IsOutOfRoom(system_error)) {
     message = std::strerror(system_error);
   }
-  return absl::Status(ToStatusCode(result, system_error),
-                      absl::StrCat(IsDamage(result) ? "it is damaged" : what, ": ", message,
-                                   " (SQLite code ", result, ")"));
+  if (IsDamage(result)) what = "it is damaged";
+  return absl::Status(
+      ToStatusCode(result, system_error),
+      absl::StrCat(what, what.empty() ? "" : ": ", message, " (SQLite code ", result, ")"));
 }
 
 // The error of the call that has just failed. `errno` was 0 before it: SQLite does not keep that of
@@ -98,6 +115,11 @@ absl::Status ErrorOf(sqlite3* handle, absl::string_view what) {
   const int result = sqlite3_extended_errcode(handle);
   return MakeError(result, what, sqlite3_errmsg(handle),
                    result == SQLITE_IOERR_WRITE ? write_error : sqlite3_system_errno(handle));
+}
+
+// The same, of a statement of ours.
+absl::Status ErrorOfStatement(sqlite3* handle, absl::string_view sql) {
+  return ErrorOf(handle, IsOfTheStatement(sqlite3_extended_errcode(handle)) ? sql : "");
 }
 
 // SQLite's URI of a file, whatever its name holds.
@@ -176,6 +198,14 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
                                                "PRAGMA wal_autocheckpoint = 0;"),
                              absl::StrCat("setting up ", path)));
   }
+  // Its header says which version of the format may write it; everything is read all the same.
+  if ((mode == Mode::kReadWrite || mode == Mode::kCreate) &&
+      sqlite3_db_readonly(handle, "main") == 1 && path != ":memory:" &&
+      ::access(path.c_str(), W_OK) == 0) {
+    return absl::DataLossError(absl::StrCat(
+        "opening ", path,
+        ": its header asks for a newer version of SQLite than there is: it is damaged"));
+  }
   return database;
 }
 
@@ -189,7 +219,7 @@ Database::~Database() {
 absl::Status Database::Execute(const std::string& sql) {
   errno = 0;
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-    return ErrorOf(handle_, sql);
+    return ErrorOfStatement(handle_, sql);
   }
   return absl::OkStatus();
 }
@@ -198,7 +228,7 @@ absl::StatusOr<Statement> Database::Prepare(absl::string_view sql) {
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                          SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
-    return ErrorOf(handle_, absl::StrCat("preparing ", sql));
+    return ErrorOfStatement(handle_, absl::StrCat("preparing ", sql));
   }
   return Statement(statement);
 }
@@ -210,7 +240,8 @@ absl::Status Database::ExecutePrepared(absl::string_view sql, sqlite3_stmt*& sta
   }
   errno = 0;
   const int result = sqlite3_step(statement);
-  const absl::Status status = result == SQLITE_DONE ? absl::OkStatus() : ErrorOf(handle_, sql);
+  const absl::Status status =
+      result == SQLITE_DONE ? absl::OkStatus() : ErrorOfStatement(handle_, sql);
   sqlite3_reset(statement);
   return status;
 }
@@ -303,7 +334,7 @@ absl::StatusOr<bool> Statement::Step() {
     case SQLITE_DONE:
       return false;
     default:
-      return ErrorOf(sqlite3_db_handle(handle_), sqlite3_sql(handle_));
+      return ErrorOfStatement(sqlite3_db_handle(handle_), sqlite3_sql(handle_));
   }
 }
 

@@ -144,14 +144,18 @@ CREATE TABLE age_marks (
   running_us INTEGER PRIMARY KEY,
   last_sequence INTEGER NOT NULL,
   last_touch INTEGER NOT NULL,
-  credit_us INTEGER NOT NULL
+  credit_us INTEGER NOT NULL,
+  sum INTEGER NOT NULL
+    CHECK (sum = running_us + 3 * last_sequence + 5 * last_touch + 7 * credit_us)
 );
 CREATE TABLE age_clock (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   running_us INTEGER NOT NULL,
   trusted INTEGER NOT NULL,
   trusted_wall_us INTEGER NOT NULL,
-  trusted_running_us INTEGER NOT NULL
+  trusted_running_us INTEGER NOT NULL,
+  sum INTEGER NOT NULL
+    CHECK (sum = running_us + 3 * trusted + 5 * trusted_wall_us + 7 * trusted_running_us)
 );
 ALTER TABLE quarantine ADD COLUMN touch INTEGER NOT NULL DEFAULT 0;
 UPDATE quarantine SET touch = place FROM (

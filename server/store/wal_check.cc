@@ -93,16 +93,21 @@ class FrameReader {
     // What a frame says of itself is right even if its page is damaged, or the one before.
     before_ = says;
     if (is_of_this_log && ReadWord(frame) != 0 && sum == says) {
-      if (is_broken_) NoteBehind(is_commit);
-      whole_ += is_broken_ ? 0 : 1;
+      if (is_broken_) {
+        NoteBehind(is_commit);
+      } else {
+        ++whole_;
+        if (is_commit) committed_ = whole_;
+      }
       return;
     }
     is_broken_ = true;
     behind_a_commit_ = is_commit;
   }
 
-  // Frames up to the first one that does not fit.
+  // Frames up to the first one that does not fit, and up to the last commit among these.
   int64_t whole() const { return whole_; }
+  int64_t committed() const { return committed_; }
   // At least so many commits had been synced, and stand behind that.
   int64_t lost() const { return lost_; }
 
@@ -120,6 +125,7 @@ class FrameReader {
   bool is_broken_ = false;
   bool behind_a_commit_ = false;
   int64_t whole_ = 0;
+  int64_t committed_ = 0;
   int64_t lost_ = 0;
 };
 
@@ -131,7 +137,7 @@ bool IsZero(const std::vector<uint8_t>& bytes, size_t size) {
 class WalFile {
  public:
   explicit WalFile(const std::string& database)
-      : path_(database + "-wal"), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {}
+      : path_(database + "-wal"), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   ~WalFile() {
     if (file_ >= 0) ::close(file_);
   }
@@ -170,7 +176,8 @@ class WalFile {
   const int file_;
 };
 
-absl::Status CheckFrames(WalFile& file, const Header& header) {
+// Bytes up to the end of the last commit that is found.
+absl::StatusOr<int64_t> CheckFrames(WalFile& file, const Header& header) {
   FrameReader frames(header);
   const size_t frame_bytes = kFrameHeaderBytes + header.page_bytes;
   std::vector<uint8_t> frame(frame_bytes);
@@ -179,7 +186,11 @@ absl::Status CheckFrames(WalFile& file, const Header& header) {
     if (size < frame_bytes) break;
     frames.Read(frame.data());
   }
-  if (frames.lost() == 0) return absl::OkStatus();
+  if (frames.lost() == 0) {
+    return frames.committed() == 0 ? 0
+                                   : static_cast<int64_t>(kHeaderBytes) +
+                                         frames.committed() * static_cast<int64_t>(frame_bytes);
+  }
   const auto end = kHeaderBytes + static_cast<size_t>(frames.whole()) * frame_bytes;
   return absl::DataLossError(absl::StrCat(
       "the write-ahead log ", file.path(), " is damaged at byte ", end,
@@ -196,16 +207,16 @@ bool HasContent(const std::string& path) {
 
 }  // namespace
 
-absl::Status CheckWriteAheadLog(const std::string& database) {
+absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database) {
   WalFile file(database);
-  if (!file.is_there()) return absl::OkStatus();  // Or it may not be read, which is told elsewhere.
+  if (!file.is_there()) return 0;  // Or it may not be read, which is told elsewhere.
   std::vector<uint8_t> start(kHeaderBytes);
   ASSIGN_OR_RETURN(const size_t size, file.Read(start));
-  if (size < kHeaderBytes) return absl::OkStatus();
+  if (size < kHeaderBytes) return 0;
   const bool is_reserved = IsZero(start, size);
   if (is_reserved) {
     ASSIGN_OR_RETURN(const bool is_unused, file.RestIsZero());
-    if (is_unused) return absl::OkStatus();
+    if (is_unused) return 0;
   }
   if (!HasContent(database)) {
     return absl::DataLossError(

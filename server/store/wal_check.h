@@ -2,9 +2,10 @@
 #ifndef HOOKGATE_SERVER_STORE_WAL_CHECK_H_
 #define HOOKGATE_SERVER_STORE_WAL_CHECK_H_
 
+#include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace hookgate {
 
@@ -16,11 +17,12 @@ namespace hookgate {
 // any frame. So a power cut leaves at most one commit behind the frame that does not fit, and a header
 // of 32 bytes, within one sector, as it was before or after.
 //
+// Returns how many bytes of the log are in use, up to the end of the last commit; 0 if none are.
 // `database`: the path of the database, beside which the log is. Nobody may write to either
 // meanwhile. Changes nothing. DATA_LOSS, with what is lost and where, if the header is damaged, if two
-// commits or more stand behind a damaged frame, or if the log is there without its database. OK where
-// there is no log. Damage within the last commit cannot be told from a power cut, and is OK.
-absl::Status CheckWriteAheadLog(const std::string& database);
+// commits or more stand behind a damaged frame, or if the log is there without its database. Damage
+// within the last commit cannot be told from a power cut, and is no error.
+absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database);
 
 }  // namespace hookgate
 

@@ -57,7 +57,7 @@ class WalCheckTest : public testing::Test {
   }
   std::string Wal() { return ReadFile(path_ + "-wal"); }
 
-  absl::Status CheckWith(const std::string& wal) {
+  absl::StatusOr<int64_t> CheckWith(const std::string& wal) {
     for (const char* const suffix : {"", "-wal", "-shm"}) fs::remove(copy_ + suffix);
     fs::copy_file(path_, copy_);
     WriteFile(copy_ + "-wal", wal);
@@ -91,7 +91,7 @@ TEST_F(WalCheckTest, NoDamagedByteTakesCommitsAwayInSilence) {
   for (size_t at = 0; at < wal.size(); at += at < kHeader + 24 ? 1 : 61) {
     std::string damaged = wal;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
-    const absl::Status status = CheckWith(damaged);
+    const absl::Status status = CheckWith(damaged).status();
     if (absl::IsDataLoss(status)) continue;
     ASSERT_TRUE(status.ok()) << status;
     // The last commit, which a power cut may have torn.
@@ -105,7 +105,7 @@ TEST_F(WalCheckTest, DamageSaysWhereItIsAndHowToGoOnWithoutABackup) {
   std::string damaged = wal;
   const size_t frame = (wal.size() - kHeader) / kFrame / 2;
   damaged[kHeader + frame * kFrame + 100] ^= 1;
-  const std::string message(CheckWith(damaged).message());
+  const std::string message(CheckWith(damaged).status().message());
   const size_t end = kHeader + frame * kFrame;
   EXPECT_THAT(message, HasSubstr(absl::StrCat("is damaged at byte ", end)));
   EXPECT_THAT(message, HasSubstr(absl::StrCat("truncate -s ", end, " ", copy_, "-wal")));
@@ -175,10 +175,13 @@ TEST_F(WalCheckTest, ReservedSpaceIsNoDamageAndAnErasedBeginningIs) {
   Insert(2);
   ASSERT_TRUE(database_->ReserveWal(1'000'000).ok());
   const std::string wal = Wal();
-  EXPECT_TRUE(CheckWith(wal).ok());
+  const absl::StatusOr<int64_t> used = CheckWith(wal);
+  ASSERT_TRUE(used.ok()) << used.status();
+  EXPECT_GT(*used, 2 * static_cast<int64_t>(kFrame));
+  EXPECT_LT(*used, 100'000) << "what is reserved is not in use";
   std::string erased = wal;
   erased.replace(0, 4096, 4096, '\0');
-  const absl::Status status = CheckWith(erased);
+  const absl::Status status = CheckWith(erased).status();
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("damaged in its first 32 bytes"));
 }
@@ -191,7 +194,7 @@ TEST_F(WalCheckTest, ALogWithoutItsDatabaseIsNotThrownAway) {
     ASSERT_TRUE(CheckWith(wal).ok());
     fs::remove(copy_);
     if (is_empty) WriteFile(copy_, "");
-    const absl::Status status = CheckWriteAheadLog(copy_);
+    const absl::Status status = CheckWriteAheadLog(copy_).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("is missing or empty, but"));
   }

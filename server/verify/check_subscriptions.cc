@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "hookgate/v1/subscription_service.pb.h"
 #include "server/base/status.h"
+#include "server/delivery/bulk_job.h"
+#include "server/delivery/subscription_settings.h"
 #include "server/eventlog/history_rows.h"
 #include "server/eventlog/subscription_rows.h"
 
@@ -98,6 +100,10 @@ void CheckSubscription(const Statement& row, const VerifyReport& report, Finding
   hookgate::v1::SubscriptionSettings parsed;
   if (!parsed.ParseFromArray(settings.data(), static_cast<int>(settings.size()))) {
     findings.Add(where, "its settings do not parse");
+  } else if (const absl::Status valid =
+                 SubscriptionSettings::FromProto(parsed, "settings").status();
+             !valid.ok()) {
+    findings.Add(where, absl::StrCat("its settings are not valid: ", valid.message()));
   }
   const int64_t position = row.ColumnInt(3);
   if (position < 0 || position > report.head_sequence) {
@@ -240,11 +246,11 @@ void CheckJob(const Statement& row, Findings& findings) {
                  absl::StrCat("does not exist, but has job ", id));
     return;
   }
-  const absl::string_view job = row.ColumnBlob(3);
-  hookgate::v1::Job parsed;
-  if (!parsed.ParseFromArray(job.data(), static_cast<int>(job.size())) || parsed.job_id() != id) {
+  const absl::Status read =
+      BulkJob::Read({.id = id, .job = std::string(row.ColumnBlob(3))}).status();
+  if (!read.ok()) {
     findings.Add(SubscriptionName(row.ColumnText(1)),
-                 absl::StrCat("its job ", id, " does not parse"));
+                 absl::StrCat("its job ", id, ": ", read.message()));
   }
 }
 

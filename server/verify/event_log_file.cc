@@ -24,6 +24,29 @@ absl::Status CheckFinished(const std::string& path) {
                    "-journal, is still beside it. Take another backup"));
 }
 
+// Of a backup by itself. A pipe would be waited for.
+absl::Status CheckPlain(const std::string& path) {
+  for (const char* const suffix : {"-wal", "-journal"}) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path + suffix, error);
+    if (!fs::exists(status) || fs::is_regular_file(status)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, suffix, " is not a plain file, and would be read as a part of ", path));
+  }
+  return absl::OkStatus();
+}
+
+// A start rolls it back, which writes.
+absl::Status CheckNoJournal(const std::string& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path + "-journal", error);
+  if (error || bytes == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      path,
+      "-journal is beside the log: another program was ended while it changed it. "
+      "Start hookgated on the folder, which undoes what was half done, and look again"));
+}
+
 }  // namespace
 
 absl::StatusOr<EventLogFile> EventLogFile::Open(const std::string& path) {
@@ -35,6 +58,7 @@ absl::StatusOr<EventLogFile> EventLogFile::Open(const std::string& path) {
     const bool is_the_folders =
         fs::path(path).filename() == "events.db" && fs::exists(folder / "lock", error);
     if (!is_the_folders) {
+      RETURN_IF_ERROR(CheckPlain(path));
       RETURN_IF_ERROR(CheckFinished(path));
       return EventLogFile(nullptr, path, Database::Mode::kReadAlone);
     }
@@ -45,6 +69,7 @@ absl::StatusOr<EventLogFile> EventLogFile::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<DataDirectory> directory,
                    DataDirectory::OpenForReading(folder.string()));
   std::string database = directory->readable_database_path();
+  RETURN_IF_ERROR(CheckNoJournal(database));
   // Nobody else has one that is still to be put in place.
   const bool writable =
       database == directory->database_path() && ::access(folder.c_str(), W_OK) == 0;

@@ -1,13 +1,17 @@
 #include "server/verify/verify_event_log.h"
 
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/base/status.h"
+#include "server/base/utf8.h"
+#include "server/eventlog/age_reader.h"
 #include "server/store/database.h"
 #include "server/store/schema.h"
 #include "server/store/wal_check.h"
@@ -88,7 +92,7 @@ absl::Status ReadLogRow(Database& database, VerifyReport& report) {
   report.epoch = std::string(row.ColumnText(0));
   report.earliest_sequence = row.ColumnInt(1);
   report.head_sequence = std::max(row.ColumnInt(2), report.earliest_sequence - 1);
-  if (report.earliest_sequence < 1 || report.epoch.size() != 16) {
+  if (report.earliest_sequence < 1 || !IsEpoch(report.epoch)) {
     return absl::DataLossError("the row of the table log is damaged");
   }
   return absl::OkStatus();
@@ -160,6 +164,59 @@ absl::Status CheckRepeats(Database& database, Findings& findings) {
   }
 }
 
+// Whoever asks for one that is not UTF-8 gets an answer that no client can read. Names of tables and
+// columns are the schema's.
+absl::Status CheckTexts(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(Statement columns,
+                   database.Prepare("SELECT object.name, part.name FROM sqlite_schema AS object "
+                                    "JOIN pragma_table_info(object.name) AS part "
+                                    "WHERE object.type = 'table' AND part.type = 'TEXT' "
+                                    "ORDER BY object.name"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool column, columns.Step());
+    if (!column) return absl::OkStatus();
+    const std::string table(columns.ColumnText(0));
+    const std::string name(columns.ColumnText(1));
+    ASSIGN_OR_RETURN(Statement rows, database.Prepare(absl::StrCat("SELECT \"", name, "\" FROM \"",
+                                                                   table, "\" NOT INDEXED")));
+    for (int64_t number = 1;; ++number) {
+      ASSIGN_OR_RETURN(const bool row, rows.Step());
+      if (!row) break;
+      if (IsUtf8(rows.ColumnText(0))) continue;
+      findings.Add(absl::StrCat("table ", table),
+                   absl::StrCat("the column ", name, " of row ", number, " is not UTF-8"));
+    }
+  }
+}
+
+// The versions of the format by which the file may be written and read: 1 with a journal, 2 with a
+// write-ahead log. SQLite only reads what asks for more to write.
+void CheckFormat(const std::string& path, Findings& findings) {
+  constexpr size_t kWriteVersion = 18;
+  constexpr size_t kReadVersion = 19;
+  std::ifstream file(path, std::ios::binary);
+  char header[kReadVersion + 1] = {};
+  if (!file.read(header, sizeof(header)) || !absl::StartsWith(header, "SQLite format 3")) {
+    return;  // found out by others
+  }
+  for (const size_t at : {kWriteVersion, kReadVersion}) {
+    if (header[at] != 1 && header[at] != 2) {
+      findings.Add(kFile, absl::StrCat("byte ", at, " of its header, a version of the format, is ",
+                                       static_cast<unsigned char>(header[at])));
+    }
+  }
+}
+
+absl::Status CheckAges(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(const int64_t damaged, CountDamagedAges(database));
+  if (damaged > 0) {
+    findings.Add("ages", absl::StrCat(damaged,
+                                      " row(s) of age_clock and age_marks are not as they "
+                                      "were written; a start leaves all of them out"));
+  }
+  return absl::OkStatus();
+}
+
 // Damage ends a step, not the check: each of them says what it can.
 void NoteDamage(const absl::Status& status, Findings& findings) {
   if (!status.ok()) findings.Add(kFile, std::string(status.message()));
@@ -186,6 +243,8 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, VerifyRe
   NoteDamage(CheckStretches(database, findings), findings);
   NoteDamage(CheckStatus(database, findings), findings);
   NoteDamage(CheckRepeats(database, findings), findings);
+  NoteDamage(CheckAges(database, findings), findings);
+  NoteDamage(CheckTexts(database, findings), findings);
   return absl::OkStatus();
 }
 
@@ -197,7 +256,8 @@ absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options) {
                    Database::Open(file.path(), file.mode()));
   VerifyReport report;
   Findings findings(options.max_findings);
-  NoteDamage(CheckWriteAheadLog(file.path()), findings);
+  NoteDamage(CheckWriteAheadLog(file.path()).status(), findings);
+  CheckFormat(file.path(), findings);
   RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), file.path()));
   report.findings = findings.kept();
   report.total_findings = findings.total();

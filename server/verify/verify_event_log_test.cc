@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -307,6 +308,56 @@ TEST_F(VerifyEventLogTest, VersionThatIsNotTheLogsIsFound) {
               ElementsAre(About("events.db", "schema version 1, but it has")));
 }
 
+// By one bit of it, every event was years old, and retention removed them at the next start.
+TEST_F(VerifyEventLogTest, AgesOfWhichABitIsWrongAreFound) {
+  constexpr char kUnchecked[] = "PRAGMA ignore_check_constraints = ON;";
+  EXPECT_THAT(FindingsAfter(absl::StrCat(
+                  kUnchecked, "INSERT INTO age_clock VALUES (1, 17592186044416 + 5, 0, 0, 0, 5)")),
+              ElementsAre(About("ages", "1 row(s)")));
+  EXPECT_THAT(
+      FindingsAfter(absl::StrCat(
+          kUnchecked, "DELETE FROM age_clock; INSERT INTO age_marks VALUES (1, 3, 0, 0, 11)")),
+      ElementsAre(About("ages", "1 row(s)")));
+}
+
+// One wrong bit of any of these, and every list that it is in was an answer that no client could read.
+TEST_F(VerifyEventLogTest, TextsThatAreNotUtf8AreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET name = CAST(x'e2' AS TEXT)"),
+              Contains(About("table subscriptions", "name of row 1 is not UTF-8")));
+  EXPECT_THAT(FindingsAfter("UPDATE quarantine SET detail = CAST(x'ff41' AS TEXT)"),
+              Contains(About("table quarantine", "detail of row 1")));
+  EXPECT_THAT(FindingsAfter("UPDATE events SET secrets = CAST(x'c3' AS TEXT) WHERE sequence = 2"),
+              Contains(About("table events", "secrets of row 2")));
+  EXPECT_THAT(FindingsAfter("UPDATE log SET epoch = '00000000000000G1'"),
+              Contains(About("events.db", "row of the table log is damaged")));
+}
+
+// It was sound, and could not be written, "to a readonly database".
+TEST_F(VerifyEventLogTest, VersionsOfTheFormatThatThereAreNotAreFound) {
+  for (const char version : {'\x03', '\x06', '\x82'}) {
+    std::fstream file(database_path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(18);
+    file.put(version);
+    file.close();
+    EXPECT_THAT(Verify().findings, Contains(About("events.db", "byte 18 of its header")));
+    const absl::Status open = SqliteEventLog::Open({.data_dir = folder_}, nullptr).status();
+    EXPECT_TRUE(absl::IsDataLoss(open)) << open;
+  }
+}
+
+// fsck waited for a pipe's writer for ever.
+TEST_F(VerifyEventLogTest, WhatIsNoPlainFileIsNamed) {
+  for (const char* const name : {"lock", "events.db-wal", "events.db"}) {
+    const std::string path = absl::StrCat(folder_, "/", name);
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    const absl::Status status = VerifyEventLog({.data_dir = folder_}).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path + " is not a plain file"));
+    std::filesystem::remove(path);
+  }
+}
+
 TEST_F(VerifyEventLogTest, MissingEventsAreFound) {
   EXPECT_THAT(FindingsAfter("DELETE FROM events WHERE sequence = 2"),
               Contains(About("events", "sequence 2 is missing")));
@@ -523,7 +574,7 @@ TEST_F(VerifyEventLogTest, DamagedSubscriptionsAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET void_delivery = 5"),
               Contains(About("subscription billing", "up to 5 are void")));
   EXPECT_THAT(FindingsAfter("INSERT INTO bulk_jobs VALUES (1, 7, x'ffff'), (99, 1, x'')"),
-              IsSupersetOf({About("subscription billing", "its job 7 does not parse"),
+              IsSupersetOf({About("subscription billing", "its job 7: it cannot be read"),
                             About("subscription #99", "has job 1")}));
 }
 

@@ -132,9 +132,9 @@ class StartOnTest : public testing::Test {
                        "--admin_address=127.0.0.1:0", absl::StrCat("--data_dir=", folder_)},
                       {absl::StrCat("OPENAI_WEBHOOK_SECRET=", kTestSecret)});
   }
-  void ExpectRefused(const std::string& part) {
+  void ExpectRefused(const std::string& part, int exit_code = 1) {
     const ProgramOutcome outcome = Start();
-    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_EQ(outcome.exit_code, exit_code);
     EXPECT_EQ(outcome.out, "");
     EXPECT_THAT(outcome.err, HasSubstr(folder_));
     EXPECT_THAT(outcome.err, HasSubstr(part));
@@ -178,7 +178,7 @@ TEST_F(StartOnTest, LogOfANewerHookgatedIsRefused) {
 
 TEST_F(StartOnTest, FolderThatIsAFileIsRefused) {
   std::ofstream(folder_) << "a file";
-  ExpectRefused("cannot be made");
+  ExpectRefused("is no folder", /*exit_code=*/2);
 }
 
 }  // namespace

@@ -910,12 +910,13 @@ void MakeOld(const std::string& data_dir, int64_t through, absl::Duration age) {
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open(absl::StrCat(data_dir, "/events.db").c_str(), &database), SQLITE_OK);
   // Age is the time for which the log was open since then.
-  const std::string sql =
-      absl::StrCat("UPDATE events SET receive_time_us = ", absl::ToUnixMicros(absl::Now() - age),
-                   " WHERE sequence <= ", through,
-                   "; INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us) "
-                   "SELECT running_us - ",
-                   absl::ToInt64Microseconds(age), ", ", through, ", 0, 0 FROM age_clock");
+  const std::string sql = absl::StrCat(
+      "UPDATE events SET receive_time_us = ", absl::ToUnixMicros(absl::Now() - age),
+      " WHERE sequence <= ", through,
+      "; INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum) "
+      "SELECT running_us - ",
+      absl::ToInt64Microseconds(age), ", ", through, ", 0, 0, running_us - ",
+      absl::ToInt64Microseconds(age), " + 3 * ", through, " FROM age_clock");
   EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
       << sqlite3_errmsg(database);
   sqlite3_close(database);

@@ -321,8 +321,8 @@ TEST_F(ExplainTest, EventThatRetentionRemovedIsExplainedAsFarAsItIsRemembered) {
   // The first two are as old as can be.
   Change(
       "UPDATE events SET receive_time_us = receive_time_us - 864000000000 WHERE sequence <= 2;"
-      "INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us) "
-      "SELECT running_us - 864000000000, 2, 0, 0 FROM age_clock");
+      "INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum) "
+      "SELECT running_us - 864000000000, 2, 0, 0, running_us - 864000000000 + 6 FROM age_clock");
   StartGateway(config);
   EXPECT_EQ(InWhen("billing", 1, v1::DELIVERY_STATE_LOST).state(), v1::DELIVERY_STATE_LOST);
   const ExplainEventResponse removed = Explain("sequence: 1");

@@ -171,9 +171,10 @@ class Gateway:
         microseconds = days * 24 * 3600 * 1_000_000
         with contextlib.closing(sqlite3.connect(os.path.join(self.data, "events.db"))) as log, log:
             # As if it had been open for so long since.
-            log.execute("UPDATE age_clock SET running_us = running_us + ?, trusted = 0", (microseconds,))
+            log.execute("UPDATE age_clock SET running_us = running_us + ?1, sum = sum - 3 * trusted + ?1, "
+                        "trusted = 0", (microseconds,))
             log.execute("DELETE FROM age_marks")
-            log.execute("INSERT INTO age_marks VALUES (1, ?, 0, 0)", (up_to,))
+            log.execute("INSERT INTO age_marks VALUES (1, ?1, 0, 0, 1 + 3 * ?1)", (up_to,))
 
 
 class _Sender:
