@@ -119,8 +119,9 @@ absl::Status Check(const ParsedCursor& cursor, absl::string_view field, const Ev
         cursor,
         absl::StrCat(
             field, " is at sequence ", cursor.sequence,
-            ", where this gateway has a different event than the one the cursor was given for: its "
-            "data was put back to an older state, and has grown since"),
+            ", where this gateway has a different event than the one the cursor was given for: "
+            "either its data was put back to an older state, and has grown since, or the cursor "
+            "was changed"),
         position.head, log);
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/duration.pb.h"
 #include "server/base/proto_time.h"
@@ -117,6 +118,13 @@ absl::Status CheckSubscriptionName(absl::string_view name, absl::string_view fie
                         "has other characters than lower-case letters, digits, '-', '_' and '.'");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckNewSubscriptionName(absl::string_view name, absl::string_view field) {
+  RETURN_IF_ERROR(CheckSubscriptionName(name, field));
+  if (absl::ascii_isalnum(static_cast<unsigned char>(name[0]))) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("begins with '", name.substr(0, 1),
+                                          "'; begin it with a letter or a digit"));
 }
 
 absl::Status CheckConsumerName(absl::string_view name, absl::string_view field) {

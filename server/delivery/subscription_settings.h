@@ -26,6 +26,9 @@ struct SubscriptionSettings {
 
 // Lower-case letters, digits, '-', '_' and '.'; 1 to 100 bytes. Errors: InvalidField.
 absl::Status CheckSubscriptionName(absl::string_view name, absl::string_view field);
+// The same, of a subscription that is to be made: it also begins with a letter or a digit, since
+// programs take "-x" for a flag and ".." for a folder. There may be older ones that do not.
+absl::Status CheckNewSubscriptionName(absl::string_view name, absl::string_view field);
 
 // 1 to 200 bytes of printable UTF-8. Errors: InvalidField.
 absl::Status CheckConsumerName(absl::string_view name, absl::string_view field);

@@ -52,9 +52,7 @@ UnaryCalls::Check<Request> MayChange(absl::string_view method, absl::string_view
 template <typename Request>
 absl::Status CheckFound(const Caller& caller, const Request& request, bool found) {
   if (request.source().empty() || found) return absl::OkStatus();
-  google::protobuf::RepeatedPtrField<std::string> sources;
-  *sources.Add() = request.source();
-  return caller.CheckSourcesExist(sources, "source");
+  return caller.CheckSourceExists(request.source(), "source");
 }
 
 }  // namespace

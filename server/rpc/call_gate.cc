@@ -20,17 +20,21 @@ constexpr size_t kShownBytes = 100;
 absl::Status CallGate::CheckSourcesExist(
     const google::protobuf::RepeatedPtrField<std::string>& sources, absl::string_view field,
     bool may_know_all) const {
-  if (sources.empty() || !source_names_) return absl::OkStatus();
-  const std::vector<std::string> known = source_names_();
   for (int i = 0; i < sources.size(); ++i) {
-    if (std::find(known.begin(), known.end(), sources[i]) != known.end()) continue;
-    std::string problem =
-        absl::StrCat("there is no source \"", sources[i].substr(0, kShownBytes), "\"");
-    if (may_know_all) absl::StrAppend(&problem, "; there are: ", absl::StrJoin(known, ", "));
-    return ErrorWithReason(absl::StatusCode::kNotFound, reason::kUnknownSource,
-                           absl::StrCat(field, "[", i, "]: ", problem));
+    RETURN_IF_ERROR(CheckSourceExists(sources[i], absl::StrCat(field, "[", i, "]"), may_know_all));
   }
   return absl::OkStatus();
+}
+
+absl::Status CallGate::CheckSourceExists(const std::string& source, absl::string_view field,
+                                         bool may_know_all) const {
+  if (!source_names_) return absl::OkStatus();
+  const std::vector<std::string> known = source_names_();
+  if (std::find(known.begin(), known.end(), source) != known.end()) return absl::OkStatus();
+  std::string problem = absl::StrCat("there is no source \"", source.substr(0, kShownBytes), "\"");
+  if (may_know_all) absl::StrAppend(&problem, "; there are: ", absl::StrJoin(known, ", "));
+  return ErrorWithReason(absl::StatusCode::kNotFound, reason::kUnknownSource,
+                         absl::StrCat(field, ": ", problem));
 }
 
 absl::optional<int64_t> CallGate::TakeLine(const std::string& principal) {

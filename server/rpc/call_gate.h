@@ -38,8 +38,11 @@ class CallGate {
   // sent nothing yet. NOT_FOUND unknown_source that names the first one and those there are, except that
   // callers who may not know all of them hear of none.
   //   field  the path of the list, "filter.sources"
+  //          or CheckSourceExists: of the field
   absl::Status CheckSourcesExist(const google::protobuf::RepeatedPtrField<std::string>& sources,
                                  absl::string_view field, bool may_know_all) const;
+  absl::Status CheckSourceExists(const std::string& source, absl::string_view field,
+                                 bool may_know_all) const;
 
   // Whether `principal` may cause one more log line now: how many of its lines were left out since
   // the last, or nullopt if this one is left out as well. One budget for each principal, so that

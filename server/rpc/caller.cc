@@ -89,11 +89,19 @@ absl::Status Caller::CheckAdmin() const {
   return LogDenial(gate_.policy()->CheckAdmin(credentials_));
 }
 
+bool Caller::MayKnowAllSources() const {
+  return gate_.policy()->CheckSources(credentials_, Right::kQuery, {}).ok() ||
+         gate_.policy()->CheckSources(credentials_, Right::kSubscribe, {}).ok();
+}
+
 absl::Status Caller::CheckSourcesExist(
     const google::protobuf::RepeatedPtrField<std::string>& sources, absl::string_view field) const {
-  const bool may_know_all = gate_.policy()->CheckSources(credentials_, Right::kQuery, {}).ok() ||
-                            gate_.policy()->CheckSources(credentials_, Right::kSubscribe, {}).ok();
-  return gate_.CheckSourcesExist(sources, field, may_know_all);
+  if (sources.empty()) return absl::OkStatus();
+  return gate_.CheckSourcesExist(sources, field, MayKnowAllSources());
+}
+
+absl::Status Caller::CheckSourceExists(const std::string& source, absl::string_view field) const {
+  return gate_.CheckSourceExists(source, field, MayKnowAllSources());
 }
 
 void Caller::LogChange(absl::string_view method, absl::string_view what) const {

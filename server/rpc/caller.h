@@ -60,6 +60,7 @@ class Caller {
   // Whether each of `sources` exists, as CallGate says. Ask for the right to them first.
   absl::Status CheckSourcesExist(const google::protobuf::RepeatedPtrField<std::string>& sources,
                                  absl::string_view field) const;
+  absl::Status CheckSourceExists(const std::string& source, absl::string_view field) const;
 
   // The principal's name; "" if the gateway has no principals.
   std::string name() const { return gate_.policy()->NameOfCaller(credentials_); }
@@ -77,6 +78,7 @@ class Caller {
 
  private:
   absl::Status LogDenial(absl::Status status) const;
+  bool MayKnowAllSources() const;
 
   CallGate& gate_;
   const Credentials credentials_;

@@ -46,9 +46,8 @@ absl::Status GetEvent(EventQueries& queries, const Caller& caller, const GetEven
       request, response,
       [&caller](const std::string& source) { return caller.HasRight(Right::kQuery, source); });
   if (!absl::IsNotFound(found) || !request.has_webhook()) return found;
-  google::protobuf::RepeatedPtrField<std::string> sources;
-  *sources.Add() = request.webhook().source();
-  const absl::Status exists = caller.CheckSourcesExist(sources, "webhook.source");
+  const absl::Status exists =
+      caller.CheckSourceExists(request.webhook().source(), "webhook.source");
   return exists.ok() ? found : exists;
 }
 
@@ -70,9 +69,7 @@ absl::Status ExplainEvent(const ExplainQueries& queries, const Caller& caller,
   if (!request.has_webhook() || response.absence().cause() != Absence::CAUSE_NEVER_SEEN) {
     return absl::OkStatus();
   }
-  google::protobuf::RepeatedPtrField<std::string> sources;
-  *sources.Add() = request.webhook().source();
-  return caller.CheckSourcesExist(sources, "webhook.source");
+  return caller.CheckSourceExists(request.webhook().source(), "webhook.source");
 }
 
 }  // namespace

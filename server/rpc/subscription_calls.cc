@@ -171,7 +171,7 @@ void SubscriptionCalls::FinishWith(std::shared_ptr<Subscription> subscription,
 void SubscriptionCalls::Create(const hookgate::v1::CreateSubscriptionRequest& request,
                                hookgate::v1::CreateSubscriptionResponse& response, Finish finish) {
   BeginOrFinish(std::move(finish), [&](Finish& finish) -> absl::Status {
-    RETURN_IF_ERROR(CheckSubscriptionName(request.name(), "name"));
+    RETURN_IF_ERROR(CheckNewSubscriptionName(request.name(), "name"));
     ASSIGN_OR_RETURN(const SubscriptionSettings settings,
                      SubscriptionSettings::FromProto(request.settings(), "settings"));
     ASSIGN_OR_RETURN(const Sequence position, ResolveStart(request.start(), "start", log_));

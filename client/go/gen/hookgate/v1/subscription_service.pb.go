@@ -1009,7 +1009,7 @@ func (x *Backlog) GetLostUnreadEvents() int64 {
 
 type CreateSubscriptionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Lower-case letters, digits, '-', '_' and '.'; 1 to 100 bytes.
+	// Lower-case letters, digits, '-', '_' and '.'; 1 to 100 bytes. A new one begins with a letter or a digit.
 	Name     string                `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Settings *SubscriptionSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Required.
