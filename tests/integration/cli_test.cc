@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -325,6 +326,40 @@ TEST_F(CliTest, AProgramIsEndedWithTheStreamOfItsEvent) {
   WaitUntilGone(pids);
   kill(consumer, SIGTERM);
   EXPECT_EQ(WaitForProgram(consumer), 0);
+}
+
+// What a program writes goes out through hookgate: when that could not be written, all events went on
+// to be acked, though nobody had what their programs had made of them.
+TEST_F(CliTest, OutputOfAProgramThatCannotBeWrittenIsNotAcked) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  if (full < 0) GTEST_SKIP() << "no /dev/full here";
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  for (int i = 0; i < 3; ++i) Hookgate({"send"});
+  const pid_t consumer = StartProgram(kHookgate, {"consume", "billing", "--exec", "cat"},
+                                      {absl::StrCat("HOOKGATE_GRPC=", gateway_->grpc())},
+                                      "/dev/null", full, FreshTestFile("err"));
+  close(full);
+  int status = 0;
+  ASSERT_EQ(waitpid(consumer, &status, 0), consumer);
+  EXPECT_NE(status, 0);
+  EXPECT_EQ(
+      LinesOf(Hookgate({"deliveries", "billing", "--state", "acked", "--output", "json"}).out), 0u);
+  EXPECT_EQ(Hookgate({"consume", "billing", "--max-events", "3", "--exec", "true"}).exit_code, 0);
+}
+
+// An empty variable, or a quotation mark too many, acked every event or made dead letters of them.
+TEST_F(CliTest, CommandThatCannotHandleEventsIsRefusedBeforeItHasOne) {
+  Hookgate({"subscriptions", "create", "billing", "--from", "earliest"});
+  Hookgate({"send"});
+  for (const char* const command : {"  ", "# later", "it's"}) {
+    const ProgramOutcome refused =
+        Hookgate({"consume", "billing", "--max-events", "1", "--exec", command});
+    EXPECT_EQ(refused.exit_code, 2) << command;
+    EXPECT_THAT(refused.err, HasSubstr("--exec cannot handle events"));
+  }
+  EXPECT_THAT(
+      Hookgate({"consume", "billing", "--max-events", "1", "--exec", "echo $HOOKGATE_ATTEMPT"}).out,
+      HasSubstr("1"));
 }
 
 // A typing error in --exec made a dead letter of every event.

@@ -139,7 +139,11 @@ class Consumption {
                                         : EventLine(delivery.event(), reader_))
                      << "\n";
     environment_.out.flush();
-    if (environment_.out.good()) return Verdict::Ack();
+    return environment_.out.good() ? Verdict::Ack() : OutputIsBroken();
+  }
+
+  // Nothing more is taken, and what could not be written is offered again at once.
+  Verdict OutputIsBroken() {
     consumer_.Stop();
     return Verdict::Nack("the output cannot be written", absl::ZeroDuration());
   }
@@ -159,6 +163,8 @@ class Consumption {
     environment_.out << result.out;
     environment_.out.flush();
     environment_.err << result.err;
+    // The program could not notice: what it had to write is here.
+    if (!environment_.out.good()) return OutputIsBroken();
     if (result.succeeded()) return Verdict::Ack();
     const std::string reason = Printable(result.reason);
     const std::string which =
@@ -193,6 +199,13 @@ class Consumption {
 };
 
 int Run(const Flags& flags, Environment& environment) {
+  if (flags.Has("exec")) {
+    const std::string problem = ProblemOfCommand(flags.Text("exec"));
+    if (!problem.empty()) {
+      return Fail(kWrongUsage, absl::StrCat("--exec cannot handle events: ", Printable(problem)),
+                  environment);
+    }
+  }
   return Consumption(flags, environment).Run();
 }
 

@@ -463,6 +463,22 @@ void ProgramStop::Request() {
   if (event_ >= 0) eventfd_write(event_, 1);
 }
 
+std::string ProblemOfCommand(const std::string& command) {
+  const auto does_something = [](absl::string_view line) {
+    line = absl::StripAsciiWhitespace(line);
+    return !line.empty() && line[0] != '#';
+  };
+  const std::vector<absl::string_view> lines = absl::StrSplit(command, '\n');
+  if (std::none_of(lines.begin(), lines.end(), does_something)) {
+    return "it does nothing, and every event would be acked; was a variable in it empty?";
+  }
+  const ProgramResult parsed =
+      RunShell("exec sh -n -c \"$HOOKGATE_COMMAND\"",
+               {.environment = {absl::StrCat("HOOKGATE_COMMAND=", command)}});
+  return parsed.succeeded() ? ""
+                            : absl::StrCat("the shell does not understand it: ", parsed.reason);
+}
+
 ProgramResult RunShell(const std::string& command, const ProgramInput& input,
                        const ProgramStop* stop) {
   Channels channels;

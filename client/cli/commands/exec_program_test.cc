@@ -50,6 +50,25 @@ std::string FreshFile(const char* name) {
   return absl::StrCat(testing::TempDir(), "/", name, "_", getpid());
 }
 
+// A blank command ended with 0, so that every event was acked; one that the shell could not parse
+// failed for every event until it was a dead letter.
+TEST(ProblemOfCommandTest, WhatDoesNothingOrCannotBeParsedIsRefused) {
+  for (const char* const command : {"", " ", "\t\n ", "# nothing", "  # a\n # b\n"}) {
+    EXPECT_THAT(ProblemOfCommand(command), HasSubstr("does nothing")) << command;
+  }
+  for (const char* const command : {"if then", "it's", "echo $(", "cat <<'", "a |", "(", "done"}) {
+    EXPECT_THAT(ProblemOfCommand(command), HasSubstr("does not understand")) << command;
+  }
+  const std::string mark = absl::StrCat(testing::TempDir(), "/ran_", getpid());
+  for (const std::string& command :
+       {std::string("true"), std::string("./no-such-program"), std::string("$HANDLER"),
+        absl::StrCat("touch ", mark), std::string("# why\ncat"), std::string("exit 3"),
+        std::string("echo '\"$x\" `id`'")}) {
+    EXPECT_EQ(ProblemOfCommand(command), "") << command;
+  }
+  EXPECT_NE(access(mark.c_str(), F_OK), 0) << "it was run";
+}
+
 // A pipe with a name, to hear from programs whose output is not kept.
 class Fifo {
  public:

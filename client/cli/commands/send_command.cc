@@ -26,16 +26,19 @@ namespace {
 constexpr char kName[] = "send";
 constexpr char kStandardInput[] = "-";
 constexpr size_t kMaxSecretFileBytes = 4096;  // as the gateway's
+constexpr size_t kMaxBodyBytes = 64 << 20;    // as the gateway's http.max_body_bytes at most
 
 absl::StatusOr<std::string> ReadAll(std::istream& in, const std::string& name) {
-  std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (in.bad() || !in) return absl::UnavailableError(absl::StrCat("cannot read ", name));
-  return content;
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return ReadAll(file, path);
+  std::string content;
+  char buffer[64 << 10];
+  while (content.size() <= kMaxBodyBytes) {
+    in.read(buffer, sizeof(buffer));
+    content.append(buffer, static_cast<size_t>(in.gcount()));
+    if (in.bad()) return absl::UnavailableError(absl::StrCat("cannot read ", name));
+    if (!in) return content;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " holds more than ", kMaxBodyBytes, " bytes, which no gateway takes"));
 }
 
 absl::Status CheckFlags(const Flags& flags) {
@@ -118,7 +121,7 @@ absl::StatusOr<std::string> SampleBody(const Flags& flags, absl::Time now) {
 absl::StatusOr<std::string> MakeBody(const Flags& flags, absl::Time now, Environment& environment) {
   if (!flags.Has("file")) return SampleBody(flags, now);
   if (flags.Text("file") == kStandardInput) return ReadAll(environment.in, "standard input");
-  return ReadFile(flags.Text("file"));
+  return ReadSmallFile(flags.Text("file"), kMaxBodyBytes);
 }
 
 // All that is the same for each of --count webhooks.

@@ -210,7 +210,7 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
       {{"--print", "--output=json"}, "--print prints a shell command"},
       {{"--type=batch.faild"}, "there is no sample of \"batch.faild\", did you mean batch.failed?"},
       {{"--type=x"}, "there is no sample of \"x\". Known: "},
-      {{"--file=/no/such/file"}, "cannot read /no/such/file"},
+      {{"--file=/no/such/file"}, "/no/such/file cannot be read"},
       {{"--secret-file=/no/such/file"}, "/no/such/file cannot be read"},
       {{"--secret-env=UNSET"}, "there is no secret to sign with: set UNSET"},
       {{"--url=h:80"}, "--url: it begins neither with http:// nor with https://"},
