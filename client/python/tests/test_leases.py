@@ -41,6 +41,39 @@ class LeasesTest(unittest.TestCase):
         self.leases.answer([api.AckResult(delivery_id="d1")])
         self.assertTrue(self.leases.settled)
 
+    def test_only_what_was_answered_is_not_written_again(self):
+        for delivery_id in ("d1", "d2", "d3"):
+            self.leases.ack(delivery_id)
+        self.leases.next_frame()
+        self.leases.answer(results("d1", "d2"))
+        self.leases.ack("d4")
+        self.leases.answer(results("d4"))  # It has not been written: it is about something else.
+        self.assertFalse(self.leases.settled)
+        self.leases.end_stream()
+        self.assertEqual(self.leases.next_frame(),
+                         api.ConsumeRequest(ack=api.Ack(delivery_ids=["d3", "d4"])))
+
+    def test_answers_out_of_order_are_taken_by_their_ids(self):
+        for delivery_id in ("d1", "d2", "d3"):
+            self.leases.ack(delivery_id)
+        self.leases.next_frame()
+        self.leases.answer(results("d3", "d1", "of another stream"))
+        self.leases.end_stream()
+        self.assertEqual(self.leases.next_frame(),
+                         api.ConsumeRequest(ack=api.Ack(delivery_ids=["d2"])))
+
+    def test_an_answer_to_an_extension_is_none_to_the_ack_after_it(self):
+        self.leases.add(["d1", "d2"], 0.0)
+        self.leases.look(10.0, extends=True)
+        self.leases.ack("d1")
+        self.leases.next_frame()
+        self.leases.next_frame()
+        lost = api.AckResult.RESULT_LEASE_LOST
+        self.assertEqual(self.leases.answer(results("d1", "d2", result=lost)), ["d2"])
+        self.assertFalse(self.leases.settled)
+        self.leases.answer(results("d1"))
+        self.assertTrue(self.leases.settled)
+
     def test_extensions_are_asked_for_when_it_is_time_and_in_one_frame(self):
         # All leases were looked at whenever anything happened, so a thousand made each event slow.
         self.assertEqual(self.leases.next_time, NEVER)
@@ -57,6 +90,7 @@ class LeasesTest(unittest.TestCase):
         self.leases.add(["d1"], 0.0)
         self.leases.add(["d2"], 0.0)
         self.assertEqual(self.leases.look(10.0, extends=True), [])
+        self.assertIsNotNone(self.leases.next_frame())
         self.leases.answer([api.AckResult(delivery_id="d2", result=api.AckResult.RESULT_OK)])
         self.assertEqual(self.leases.look(30.0, extends=True), ["d1"])
         self.leases.drop("d1")
@@ -68,6 +102,10 @@ class LeasesTest(unittest.TestCase):
         self.assertEqual(leases.look(10.0, extends=True), [])
         self.assertIsNone(leases.next_frame())
         self.assertEqual(leases.next_time, 30.0)  # When it ends: no reason to wake up before.
+
+
+def results(*delivery_ids: str, result: api.AckResult.Result = api.AckResult.RESULT_OK) -> list:
+    return [api.AckResult(delivery_id=delivery_id, result=result) for delivery_id in delivery_ids]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from itertools import groupby, islice
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple, Union
 
 from hookgate.messages import duration
@@ -26,7 +26,7 @@ class _Lease(NamedTuple):
     ends: float  # As far as this side knows: the gateway has confirmed no more.
 
 
-# What is to be written: the id of a delivery to ack, or an item of another frame.
+# Of what is written: the id of a delivery to ack, or an item of another frame.
 _Item = Union[str, api.Nack.Item, api.Extend.Item]
 
 
@@ -39,20 +39,23 @@ class Leases:
     def __init__(self, longest_lease: float) -> None:
         self.ack_deadline = 30.0  # As the gateway says in Opened.
         self._longest_lease = longest_lease
-        # All by delivery id. Leases of what waits or runs; verdicts that the gateway has not
-        # answered; when each of the extensions before them was asked for.
+        # By delivery id: leases of what waits or runs; when each of the extensions that the gateway
+        # has not answered was asked for.
         self._leases: dict[str, _Lease] = {}
-        self._unanswered: dict[str, _Item] = {}
         self._extensions: dict[str, deque[float]] = {}
-        # Verdicts and extensions to write.
-        self._outbox: list[_Item] = []
+        # Verdicts and extensions that the gateway has not answered, in the order in which they are
+        # written, which is that of the answers. So many of them have been written.
+        self._items: list[_Item] = []
+        self._written = 0
+        self._only_acks = True  # Those that have not been written are.
         # Not later than the first time at which look() has something to do.
         self.next_time = NEVER
 
     @property
     def settled(self) -> bool:
         """Every verdict has been answered."""
-        return not self._outbox and not self._unanswered
+        return (self._written == len(self._items) and
+                all(isinstance(item, api.Extend.Item) for item in self._items))
 
     def add(self, delivery_ids: Iterable[str], now: float) -> None:
         """Deliveries have come."""
@@ -68,30 +71,43 @@ class Leases:
     def ack(self, delivery_id: str) -> None:
         """Its handler has returned."""
         self._leases.pop(delivery_id, None)
-        self._outbox.append(delivery_id)
-        self._unanswered[delivery_id] = delivery_id
+        self._items.append(delivery_id)
 
     def settle(self, delivery_id: str, verdict: Verdict) -> None:
         """Its handler has ended with a Nack or a DeadLetter."""
         self._leases.pop(delivery_id, None)
-        item = nack_item(delivery_id, verdict)
-        self._outbox.append(item)
-        self._unanswered[delivery_id] = item
+        self._items.append(nack_item(delivery_id, verdict))
+        self._only_acks = False
 
-    def answer(self, results: Iterable[api.AckResult]) -> list[str]:
+    def answer(self, results: Sequence[api.AckResult]) -> list[str]:
         """The gateway has answered verdicts or extensions. The leases that are lost by that."""
-        lost: list[str] = []
+        answered = self._take_answered(results)
         if not self._extensions:
-            for result in results:
-                self._unanswered.pop(result.delivery_id, None)
-            return lost
-        for result in results:
-            delivery_id = result.delivery_id
-            if delivery_id not in self._extensions:
-                self._unanswered.pop(delivery_id, None)
-            elif self._is_lost(delivery_id, result.result):
-                lost.append(delivery_id)
-        return lost
+            return []
+        return [result.delivery_id for item, result in zip(answered, results)
+                if isinstance(item, api.Extend.Item) and
+                self._is_lost(result.delivery_id, result.result)]
+
+    def _take_answered(self, results: Sequence[api.AckResult]) -> Sequence[_Item | None]:
+        """The items that these are about, which are not kept any more."""
+        count = len(results)
+        # They come in order. Both ends are proof enough: to read the id of each took as long as all
+        # else that is done about an ack.
+        if (0 < count <= self._written and
+                results[0].delivery_id == _id_of(self._items[0]) and
+                results[-1].delivery_id == _id_of(self._items[count - 1])):
+            answered = self._items[:count]
+            del self._items[:count]
+            self._written -= count
+            return answered
+        return [self._take(result.delivery_id) for result in results]
+
+    def _take(self, delivery_id: str) -> _Item | None:
+        for at in range(self._written):
+            if _id_of(self._items[at]) == delivery_id:
+                self._written -= 1
+                return self._items.pop(at)
+        return None
 
     def _is_lost(self, delivery_id: str, result: int) -> bool:
         """The oldest of its extensions was answered."""
@@ -123,7 +139,8 @@ class Leases:
             if extends and lease.extend_at <= now < lease.until:
                 lease = lease._replace(extend_at=now + self.ack_deadline / _EXTENSIONS_PER_LEASE)
                 self._leases[delivery_id] = lease
-                self._outbox.append(api.Extend.Item(delivery_id=delivery_id))
+                self._items.append(api.Extend.Item(delivery_id=delivery_id))
+                self._only_acks = False
                 self._extensions.setdefault(delivery_id, deque()).append(now)
             self.next_time = min(self.next_time, lease.ends)
             if extends and max(lease.extend_at, now) < lease.until:
@@ -132,11 +149,14 @@ class Leases:
 
     def next_frame(self) -> api.ConsumeRequest | None:
         """What to write: the oldest, with those of its kind that follow it at once."""
-        if not self._outbox:
+        items: list[Any] = self._items[self._written:self._written + _MOST_ITEMS]
+        if not items:
+            self._only_acks = True
             return None
-        kind, alike = next(groupby(self._outbox, type))
-        items: list[Any] = list(islice(alike, _MOST_ITEMS))
-        del self._outbox[:len(items)]
+        kind = type(items[0])
+        if not self._only_acks:
+            items = list(takewhile(lambda item: type(item) is kind, items))
+        self._written += len(items)
         if kind is str:
             return api.ConsumeRequest(ack=api.Ack(delivery_ids=items))
         if kind is api.Nack.Item:
@@ -148,7 +168,13 @@ class Leases:
         self._leases.clear()
         self._extensions.clear()
         self.next_time = NEVER
-        self._outbox = list(self._unanswered.values())
+        self._items = [item for item in self._items if not isinstance(item, api.Extend.Item)]
+        self._written = 0
+        self._only_acks = False  # Not known.
+
+
+def _id_of(item: _Item) -> str:
+    return item if isinstance(item, str) else item.delivery_id
 
 
 def nack_item(delivery_id: str, verdict: Verdict) -> api.Nack.Item:
