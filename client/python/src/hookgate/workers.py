@@ -18,6 +18,9 @@ _Handling = Coroutine[Any, Any, Any]
 # is long for a hundred fast handlers: acks that are written apart come back as frames apart.
 _TURN = 0.05
 
+# What the first step of a handler gives when it is the last one as well.
+_RETURNED = object()
+
 
 class Workers(Generic[_Job]):
     """Runs handlers for what comes.
@@ -77,15 +80,16 @@ class Workers(Generic[_Job]):
                 waited = False
                 try:
                     # The first step of what a task does. There are more only if the handler waits.
-                    awaited = context.run(handling.send, None)
-                except StopIteration:
-                    pass
+                    # By next(), since the StopIteration with which send() tells the end took longer
+                    # than all the rest of the step.
+                    awaited = context.run(next, handling.__await__(), _RETURNED)
                 except BaseException as raised:
                     error = raised
                 else:
-                    waited = True
-                    self._start_others()
-                    error = await _finish(context, handling, awaited)
+                    if awaited is not _RETURNED:
+                        waited = True
+                        self._start_others()
+                        error = await _finish(context, handling, awaited)
                 done(job, error)
                 if isinstance(error, (KeyboardInterrupt, SystemExit)):
                     worker.add_done_callback(asyncio.Task.exception)  # It has been told.
