@@ -268,6 +268,9 @@ class Consumer:
                 self._take_over(older, held)
         assert self._workers is not None
         self._workers.start()
+        # The writer comes after the worker in the same turn of the loop, and so finds the acks of
+        # handlers that did not wait. Woken by the first of them, it came a turn later.
+        self._wake()
 
     def _take_over(self, older: _Held, newer: _Held) -> None:
         """Of one event only the newest delivery matters."""
