@@ -85,6 +85,15 @@ class EventStreamTest(GatewayTest):
         self.assertEqual(await take(stream, 1), [1])
         self.assertEqual(len(self.gateway.requests), 1)  # The same stream all the time.
 
+    async def test_a_stream_that_waits_holds_no_events(self):
+        self.add(1, 2, 3)
+        stream = self.subscribe()
+        await take(stream, 3)
+        with self.assertRaises(asyncio.TimeoutError):
+            await asyncio.wait_for(stream.__anext__(), 0.02)
+        self.assertEqual(stream._subscriber._batch, [])
+        self.assertEqual(stream.cursor, "fake-3")
+
     async def test_a_wait_for_the_back_off_can_be_cancelled_and_goes_on(self):
         told: list = []
         self.gateway.fail("Subscribe", FakeError(grpc.StatusCode.UNAVAILABLE))

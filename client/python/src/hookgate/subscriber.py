@@ -164,6 +164,8 @@ class Subscriber:
                 return self.in_hand
             # Everything up to the frame before has been handled.
             await self._save()
+            # With those of two frames alive, each frame would begin a garbage collection.
+            self._batch = []
             if self._reader is None:
                 await self._open()
             else:
