@@ -45,7 +45,7 @@ class EngineStartTest : public testing::Test {
     const std::string config = FreshTestFile("config");
     WriteConfig(config);
     admin_ = absl::StrCat("127.0.0.1:", FreePort());
-    log_path_ = FreshTestFile("log");
+    log_path_ = FreshTestFile("output");
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     pid_ = StartProgram(kHookgated,
                         {absl::StrCat("--config=", config), "--http_address=127.0.0.1:0",

@@ -156,7 +156,7 @@ Table::Cell CanGo(const Response::Secret& secret, const Reader& reader) {
       return {absl::StrCat("YES: ", came, " did not need it (since ", since, ")"), Look::kGood};
     case Response::Secret::USE_NEVER_VERIFIED:
       return {absl::StrCat("it verified none of ", came, " since it was configured (", since,
-                           "): have the sender sign with it, or remove it")};
+                           "): have the sender sign with it")};
     case Response::Secret::USE_NO_WEBHOOKS:
       return {"not known: no webhook came since it was configured", Look::kFaint};
     default:

@@ -118,7 +118,7 @@ TEST_F(StatusTest, EachSecretSaysWhetherItCanGo) {
           "openai  goes    v1      5 d ago        YES: 1204 webhooks did not need it (since 5 d "
           "ago)\n"
           "openai  never   v1      never          it verified none of 12 webhooks since it was "
-          "configured (7 d ago): have the sender sign with it, or remove it\n"
+          "configured (7 d ago): have the sender sign with it\n"
           "openai  untold  v1      1 h ago        not told by this gateway\n"));
 }
 
