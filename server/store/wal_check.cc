@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/status.h"
+#include "server/store/database.h"
 
 namespace hookgate {
 namespace {
@@ -176,8 +177,18 @@ class WalFile {
   const int file_;
 };
 
+// Its commits are not synced one by one, so a power cut may tear any number of them: they are applied
+// from the replicated log again.
+bool IsReplica(const std::string& database) {
+  const auto opened = Database::Open(database, Database::Mode::kReadAlone);
+  if (!opened.ok()) return false;
+  absl::StatusOr<Statement> rows = (*opened)->Prepare("SELECT 1 FROM replica");
+  return rows.ok() && rows->Step().value_or(false);
+}
+
 // Bytes up to the end of the last commit that is found.
-absl::StatusOr<int64_t> CheckFrames(WalFile& file, const Header& header) {
+absl::StatusOr<int64_t> CheckFrames(const std::string& database, WalFile& file,
+                                    const Header& header) {
   FrameReader frames(header);
   const size_t frame_bytes = kFrameHeaderBytes + header.page_bytes;
   std::vector<uint8_t> frame(frame_bytes);
@@ -186,7 +197,7 @@ absl::StatusOr<int64_t> CheckFrames(WalFile& file, const Header& header) {
     if (size < frame_bytes) break;
     frames.Read(frame.data());
   }
-  if (frames.lost() == 0) {
+  if (frames.lost() == 0 || IsReplica(database)) {
     return frames.committed() == 0 ? 0
                                    : static_cast<int64_t>(kHeaderBytes) +
                                          frames.committed() * static_cast<int64_t>(frame_bytes);
@@ -230,7 +241,7 @@ absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database) {
                      " is damaged in its first 32 bytes, without which nothing in it can be read: "
                      "every commit since it was last moved into the database would be lost"));
   }
-  return CheckFrames(file, header);
+  return CheckFrames(database, file, header);
 }
 
 }  // namespace hookgate

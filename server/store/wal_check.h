@@ -18,6 +18,10 @@ namespace hookgate {
 // of 32 bytes, within one sector, as it was before or after.
 //
 // Returns how many bytes of the log are in use, up to the end of the last commit; 0 if none are.
+//
+// A log that is a replica of a cluster's syncs its frames only when it moves them into the database: any
+// number of commits may be torn, none of which is lost, and only the header is judged.
+//
 // `database`: the path of the database, beside which the log is. Nobody may write to either
 // meanwhile. Changes nothing. DATA_LOSS, with what is lost and where, if the header is damaged, if two
 // commits or more stand behind a damaged frame, or if the log is there without its database. Damage

@@ -131,6 +131,31 @@ TEST_F(WalCheckTest, ACommitThatAPowerCutHasTornIsNoDamage) {
   }
 }
 
+// A replica applies what it has lost again; it would have been kept from starting after a power cut.
+TEST_F(WalCheckTest, CommitsOfAReplicaMayBeTornAnywhere) {
+  Run("CREATE TABLE replica (id)");
+  ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kTruncate), 0);
+  Insert(1);
+  const size_t first = Wal().size();
+  Insert(5);
+  std::string torn = Wal();
+  torn.replace(first, 512, 512, '\0');
+  EXPECT_TRUE(absl::IsDataLoss(CheckWith(torn).status()));
+  Run("INSERT INTO replica VALUES (1)");
+  ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kTruncate), 0);
+  Insert(1);
+  const size_t second = Wal().size();
+  Insert(5);
+  torn = Wal();
+  torn.replace(second, 512, 512, '\0');
+  const absl::StatusOr<int64_t> used = CheckWith(torn);
+  ASSERT_TRUE(used.ok()) << used.status();
+  EXPECT_EQ(*used, static_cast<int64_t>(second));
+  EXPECT_EQ(Rows(), 7);
+  torn[20] = static_cast<char>(torn[20] ^ 1);
+  EXPECT_TRUE(absl::IsDataLoss(CheckWith(torn).status())) << "its header is synced all the same";
+}
+
 // It begins again in place: what stands behind is of before.
 TEST_F(WalCheckTest, WhatIsLeftOfAnEarlierRoundIsNoDamage) {
   Insert(20);
