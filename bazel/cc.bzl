@@ -59,7 +59,8 @@ def hookgate_cc_library(name, copts = [], **kwargs):
 def hookgate_cc_binary(name, copts = [], linkopts = [], **kwargs):
     cc_binary(
         name = name,
-        copts = _COPTS + copts + _HARDENED_COPTS,
+        # A library's code runs wherever it is loaded.
+        copts = _COPTS + copts + _HARDENED_COPTS + (["-fPIC"] if kwargs.get("linkshared") else []),
         linkopts = linkopts + _HARDENED_LINKOPTS,
         **kwargs
     )
