@@ -210,6 +210,8 @@ bool Reload(Gateway& gateway) {
   const Options options = OptionsFromFlags(problems);
   std::string changed;
   if (problems.ok()) changed = gateway.Reload(options, problems);
+  // What was interrupted says nothing of the config.
+  if (!problems.ok() && IsAskedToEnd()) return false;
   gateway.NoteReload(problems);
   if (problems.ok()) {
     // Those of a config that is not applied would be of doors that are not open.
@@ -331,7 +333,7 @@ int Main() {
   }
   Problems problems;
   const Options resolved = [&problems] {
-    const PatienceForAll patience(kFilePatience, IsAskedToEnd);
+    const PatienceForAll patience(kFilePatience);
     return OptionsFromFlags(problems);
   }();
   const Options* options = &resolved;

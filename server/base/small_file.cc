@@ -46,11 +46,13 @@ bool AwaitReadable(int fd, std::chrono::steady_clock::time_point deadline) {
   while (true) {
     auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() < 0) return false;
+    const bool is_last = left.count() <= 0;
     if (common_limit.has_value()) left = std::min(left, kAskEvery);
     pollfd readable = {fd, POLLIN, 0};
-    const int ready = poll(&readable, 1, static_cast<int>(left.count()));
+    // A plain file has always something, also when no time is left.
+    const int ready = poll(&readable, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
     if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+    if (is_last) return false;
     if (common_limit.has_value() && common_limit->is_interrupted()) return false;
   }
 }
@@ -82,6 +84,10 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_by
   char buffer[16 << 10];
   while (content.size() <= max_bytes) {
     if (!AwaitReadable(fd, deadline)) {
+      if (common_limit.has_value() && common_limit->is_interrupted()) {
+        return absl::CancelledError(
+            absl::StrCat(ShownPath(path), " was not read: whoever waited for it was asked to end"));
+      }
       return absl::DeadlineExceededError(absl::StrCat(
           ShownPath(path), " was not read in time, at most ", absl::FormatDuration(patience),
           ": it is a pipe that has no writer, or whose writer does not close it"));

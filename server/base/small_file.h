@@ -14,9 +14,10 @@ namespace hookgate {
 
 // The whole content of `path`. A pipe, such as a shell's <(command), is read until its writer ends.
 //   patience  how long a pipe may take: one without a writer would hold up the caller for ever
-// Errors begin with ShownPath(path), and say what is wrong:
+// Errors begin with ShownPath(path), unless it is empty, and say what is wrong:
 //   NOT_FOUND          it is not there, or cannot be read
 //   INVALID_ARGUMENT   it holds more than `max_bytes`
+//   CANCELLED          PatienceForAll was interrupted
 //   DEADLINE_EXCEEDED  it is a pipe, and took longer than `patience`, or than PatienceForAll allows
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t max_bytes,
                                           absl::Duration patience = absl::Seconds(10));

@@ -70,11 +70,14 @@ TEST(SmallFileTest, PipesOfOneReaderShareItsPatience) {
       EXPECT_TRUE(absl::IsDeadlineExceeded(ReadSmallFile(path, 10, absl::Hours(1)).status()));
     }
     EXPECT_GE(absl::Now() - begin, absl::Milliseconds(50));
+    // What is there at once needs no patience.
+    const std::string plain = absl::StrCat(testing::TempDir(), "/plain_", getpid());
+    std::ofstream(plain) << "here";
+    EXPECT_EQ(*ReadSmallFile(plain, 10), "here");
   }
   int asked = 0;
-  const PatienceForAll patience(absl::Hours(1), [&asked] { return ++asked == 2; });
-  EXPECT_TRUE(absl::IsDeadlineExceeded(ReadSmallFile(path, 10, absl::Hours(1)).status()));
-  EXPECT_EQ(asked, 2);
+  const PatienceForAll patience(absl::Hours(1), [&asked] { return ++asked >= 2; });
+  EXPECT_TRUE(absl::IsCancelled(ReadSmallFile(path, 10, absl::Hours(1)).status()));
   unlink(path.c_str());
 }
 

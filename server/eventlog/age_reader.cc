@@ -94,8 +94,12 @@ absl::StatusOr<bool> DropDamagedAges(Database& database) {
 absl::StatusOr<StoredAges> ReadAges(Database& database, const EventLogPosition& position,
                                     absl::Time wall) {
   StoredAges ages;
-  RETURN_IF_ERROR(ReadMarks(database, ages.marks));
-  RETURN_IF_ERROR(ReadClock(database, ages.clock));
+  // Those that could not be removed, as on a full disk, are not believed either.
+  ASSIGN_OR_RETURN(const int64_t damaged, CountDamagedAges(database));
+  if (damaged == 0) {
+    RETURN_IF_ERROR(ReadMarks(database, ages.marks));
+    RETURN_IF_ERROR(ReadClock(database, ages.clock));
+  }
   if (!ages.marks.empty() || position.head < position.earliest) return ages;
   const int64_t count = position.head - position.earliest + 1;
   const int64_t part = (count + kParts - 1) / kParts;

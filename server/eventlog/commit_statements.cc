@@ -36,7 +36,8 @@ ON CONFLICT (source, webhook_id) DO UPDATE SET
 
 constexpr char kDeleteQuarantined[] = "DELETE FROM quarantine WHERE id = ?1";
 constexpr char kOldestQuarantined[] =
-    "SELECT id, length(raw_body) FROM quarantine WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
+    "SELECT id, length(raw_body) FROM quarantine WHERE touch BETWEEN 1 AND ?1 ORDER BY touch LIMIT "
+    "?2";
 
 // The body that comes first stays as it is.
 constexpr char kUpsertConflict[] = R"sql(
@@ -49,7 +50,7 @@ ON CONFLICT (sequence) DO UPDATE SET
   last_body = CASE WHEN first_body = ?5 THEN x'' ELSE ?5 END)sql";
 constexpr char kDeleteConflict[] = "DELETE FROM conflicts WHERE sequence = ?1";
 constexpr char kOldestConflicts[] =
-    "SELECT sequence, bytes FROM conflicts WHERE touch <= ?1 ORDER BY touch LIMIT ?2";
+    "SELECT sequence, bytes FROM conflicts WHERE touch BETWEEN 1 AND ?1 ORDER BY touch LIMIT ?2";
 
 constexpr char kInsertAgeMark[] = R"sql(
 INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum)

@@ -640,7 +640,6 @@ TEST(SqliteEventLogTest, AgesAreLoadedAsTheyWereStored) {
   EXPECT_EQ(ages->clock->trusted->running, absl::Minutes(1));
 }
 
-// One stamped years ahead, and one of a clock that was years behind, among those of 50 days.
 // One wrong bit of the time for which the log was open made every event years old, and the first
 // moments of a start removed them all.
 TEST(SqliteEventLogTest, DamagedAgesAreNotBelieved) {
@@ -672,6 +671,7 @@ TEST(SqliteEventLogTest, DamagedAgesAreNotBelieved) {
   }
 }
 
+// One stamped years ahead, and one of a clock that was years behind, among those of 50 days.
 TEST(SqliteEventLogTest, LogOfAnOlderVersionIsAsOldAsItsStampsSay) {
   constexpr int64_t kDay = 24 * 3600;
   const std::string folder = FreshFolder();

@@ -31,6 +31,12 @@ constexpr MetricInfo kKnown = {"hookgate_cluster_known_index", kGauge,
 constexpr MetricInfo kLag = {"hookgate_cluster_lag_seconds", kGauge,
                              "For how long there have been records that this replica has not "
                              "applied; 0: there are none."};
+constexpr MetricInfo kSchema = {"hookgate_cluster_schema", kGauge,
+                                "The newest version of the schema that this replica reads."};
+constexpr MetricInfo kAgreedSchema = {
+    "hookgate_cluster_agreed_schema", kGauge,
+    "The version of the schema that the cluster has agreed on; 0: "
+    "this replica does not know."};
 constexpr MetricInfo kTakeovers = {"hookgate_cluster_takeovers_total", kCounter,
                                    "How often this replica has begun to lead since it was "
                                    "started."};
@@ -71,6 +77,8 @@ void Collect(const Replica& replica, MetricSamples& samples) {
   samples.Add(kApplied, {}, status.applied);
   samples.Add(kKnown, {}, status.known);
   samples.Add(kLag, {}, absl::ToDoubleSeconds(status.lag));
+  samples.Add(kSchema, {}, int64_t{status.schema});
+  samples.Add(kAgreedSchema, {}, int64_t{status.agreed_schema});
   samples.Add(kTakeovers, {}, status.takeovers);
   samples.Add(kEngineUp, {}, int64_t{status.engine.status.ok()});
   samples.Add(kAppends, {{"outcome", "appended"}}, status.engine.appends);
@@ -125,11 +133,11 @@ void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
 }
 
 void AddClusterMetrics(const Replica* replica, MetricRegistry& metrics) {
-  metrics.AddCollector(
-      {&kRole, &kTerm, &kApplied, &kKnown, &kLag, &kTakeovers, &kEngineUp, &kAppends},
-      [replica](MetricSamples& samples) {
-        if (replica != nullptr) Collect(*replica, samples);
-      });
+  metrics.AddCollector({&kRole, &kTerm, &kApplied, &kKnown, &kLag, &kSchema, &kAgreedSchema,
+                        &kTakeovers, &kEngineUp, &kAppends},
+                       [replica](MetricSamples& samples) {
+                         if (replica != nullptr) Collect(*replica, samples);
+                       });
 }
 
 }  // namespace hookgate

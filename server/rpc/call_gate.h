@@ -38,9 +38,9 @@ class CallGate {
   // sent nothing yet. NOT_FOUND unknown_source that names the first one and those there are, except that
   // callers who may not know all of them hear of none.
   //   field  the path of the list, "filter.sources"
-  //          or CheckSourceExists: of the field
   absl::Status CheckSourcesExist(const google::protobuf::RepeatedPtrField<std::string>& sources,
                                  absl::string_view field, bool may_know_all) const;
+  // The same of one; `field` is its own path.
   absl::Status CheckSourceExists(const std::string& source, absl::string_view field,
                                  bool may_know_all) const;
 

@@ -17,6 +17,11 @@
 namespace hookgate {
 namespace {
 
+constexpr absl::string_view kDatabase = "events.db";
+// SQLite takes whatever lies beside a database for a part of it.
+constexpr const char* kFiles[] = {"lock", "events.db", "events.db-wal", "events.db-shm",
+                                  "events.db-journal"};
+
 // A power cut must not take the folder's name away, whatever is synced in it. Parents that were
 // there before have nothing to write; those that may not be opened are not ours.
 void SyncNames(const std::string& path) {
@@ -60,13 +65,18 @@ absl::Status SyncFolder(const std::string& path) {
   return result == 0 ? absl::OkStatus() : ErrnoError("synced", path);
 }
 
-// What root makes in another user's folder is that user's: the gateway has to open it.
-void GiveToOwnerOf(const std::string& folder, int file) {
+// Opens the file `lock`, made if it is missing; -1 with errno. What root makes in another user's folder
+// becomes that user's: the gateway has to open it. One that is there is left as it is.
+int OpenLockFile(const std::string& folder, const std::string& path) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  const int made = ::open(path.c_str(), kFlags | O_EXCL, S_IRUSR | S_IWUSR);
+  if (made < 0) return ::open(path.c_str(), kFlags, S_IRUSR | S_IWUSR);
   struct stat owner = {};
-  struct stat made = {};
-  if (::geteuid() != 0 || ::stat(folder.c_str(), &owner) != 0 || ::fstat(file, &made) != 0) return;
-  if (owner.st_uid == 0 || made.st_uid != 0) return;
-  if (::fchown(file, owner.st_uid, owner.st_gid) != 0) return;  // whoever needs it says so
+  if (::geteuid() == 0 && ::stat(folder.c_str(), &owner) == 0 && owner.st_uid != 0) {
+    // Where that fails, whoever needs it says so.
+    if (::fchown(made, owner.st_uid, owner.st_gid) != 0) return made;
+  }
+  return made;
 }
 
 absl::Status InUse(const std::string& path) {
@@ -113,7 +123,7 @@ absl::Status MakeFolder(const std::string& path) {
 
 // SQLite would follow a link, to whatever whoever can write in the folder has chosen.
 absl::Status CheckNoLinks(const std::string& path) {
-  for (const char* name : {"lock", "events.db", "events.db-wal", "events.db-shm"}) {
+  for (const char* name : kFiles) {
     const std::string file = absl::StrCat(path, "/", name);
     struct stat found = {};
     if (::lstat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) continue;
@@ -127,9 +137,13 @@ absl::Status CheckNoLinks(const std::string& path) {
 
 // A reader may be led by links, but not to a pipe, which it would wait for, or to a folder.
 absl::Status CheckPlainFiles(const std::string& path) {
-  for (const char* name : {"lock", "events.db", "events.db-wal", "events.db-shm"}) {
+  for (const char* name : kFiles) {
     const std::string file = absl::StrCat(path, "/", name);
     struct stat found = {};
+    if (::lstat(file.c_str(), &found) == 0 && S_ISLNK(found.st_mode) && name != kDatabase) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          file, " is a symbolic link, which SQLite does not follow: move the file here"));
+    }
     if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) continue;
     return absl::FailedPreconditionError(
         absl::StrCat(file, " is not a plain file, so this is not the folder of a log"));
@@ -166,11 +180,10 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
   int file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file < 0 && errno == ENOENT) {
     if (!Exists(path)) return NoLogIn(path);
-    file = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    file = OpenLockFile(path, lock_path);
     if (file < 0 && errno != EROFS && errno != EACCES && errno != EPERM) {
       return ErrnoError("made", lock_path);
     }
-    if (file >= 0) GiveToOwnerOf(path, file);
   } else if (file < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(lock_path, " cannot be opened (", std::strerror(errno),
@@ -217,12 +230,10 @@ void DataDirectory::RemoveDraft() {
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Lock(const std::string& path) {
   RETURN_IF_ERROR(CheckNoLinks(path));
   const std::string lock_path = path + "/lock";
-  const int file =
-      ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  const int file = OpenLockFile(path, lock_path);
   if (file < 0) {
     return NotWritable(Exists(lock_path) ? lock_path : path, errno);
   }
-  GiveToOwnerOf(path, file);
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) return InUse(path);
   ASSIGN_OR_RETURN(directory->locked_folder_, LockFolder(path, LOCK_EX));

@@ -213,6 +213,7 @@ TEST(SchemaTest, LogThatDoesNotHoldWhatItsVersionHasIsRefusedUntouched) {
       {"PRAGMA user_version = 4", "but it has age_clock of a newer one"},
       {"DROP TABLE subscription_moves", "which has subscription_moves, but it has none"},
       {"DROP TABLE log", "which has log, but it has none"},
+      {"DROP INDEX failures_by_time", "which has failures_by_time, but it has none"},
       {"ALTER TABLE compatibility RENAME COLUMN oldest_schema TO oldest",
        "which has compatibility.oldest_schema, but it has none"},
       {"ALTER TABLE events DROP COLUMN secrets", "which has events.secrets, but it has none"},
@@ -227,6 +228,16 @@ TEST(SchemaTest, LogThatDoesNotHoldWhatItsVersionHasIsRefusedUntouched) {
       EXPECT_THAT(std::string(check.message()), HasSubstr(says)) << sql;
     }
   }
+  // What people add is theirs, also what only another program can read.
+  auto more = OpenOrDie(FreshPath());
+  ASSERT_TRUE(MigrateSchema(*more, "e").ok());
+  ASSERT_TRUE(more->Execute("CREATE TABLE mine (id); CREATE VIEW ours AS SELECT * FROM events;"
+                            "PRAGMA writable_schema = ON;"
+                            "INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, "
+                            "'CREATE VIRTUAL TABLE vectors USING no_such_module(x)');"
+                            "PRAGMA writable_schema = RESET")
+                  .ok());
+  EXPECT_EQ(MigrateSchema(*more, "e"), absl::OkStatus());
   auto newer = OpenOrDie(FreshPath());
   ASSERT_TRUE(MigrateSchema(*newer, "e").ok());
   ASSERT_TRUE(newer

@@ -43,8 +43,7 @@
 //             What was stored by when, in time that the log was open. See eventlog/event_ages.h.
 //             sum: of the rest of the row, since one wrong bit of these would have retention remove
 //             the log.
-// stretches   One row a process that appended: the sequence of its first event, and its random
-// mark.
+// stretches   One row a process that appended: the sequence of its first event, and its random mark.
 //             Written with that event; removed once retention is past the stretch. See
 //             eventlog/event_log_history.h.
 // delivery_stretches

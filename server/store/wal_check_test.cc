@@ -97,6 +97,18 @@ TEST_F(WalCheckTest, NoDamagedByteTakesCommitsAwayInSilence) {
     // The last commit, which a power cut may have torn.
     EXPECT_GE(Rows(), kRows - 1) << "byte " << at << " of " << wal.size();
   }
+  // Each byte of the heads of all frames.
+  for (size_t frame = 0; kHeader + frame * kFrame < wal.size(); ++frame) {
+    for (size_t at = 0; at < 24; ++at) {
+      std::string damaged = wal;
+      char& byte = damaged[kHeader + frame * kFrame + at];
+      byte = static_cast<char>(byte ^ 0x80);
+      const absl::Status status = CheckWith(damaged).status();
+      if (absl::IsDataLoss(status)) continue;
+      ASSERT_TRUE(status.ok()) << status;
+      EXPECT_GE(Rows(), kRows - 1) << "byte " << at << " of frame " << frame;
+    }
+  }
 }
 
 TEST_F(WalCheckTest, DamageSaysWhereItIsAndHowToGoOnWithoutABackup) {
@@ -108,7 +120,7 @@ TEST_F(WalCheckTest, DamageSaysWhereItIsAndHowToGoOnWithoutABackup) {
   const std::string message(CheckWith(damaged).status().message());
   const size_t end = kHeader + frame * kFrame;
   EXPECT_THAT(message, HasSubstr(absl::StrCat("is damaged at byte ", end)));
-  EXPECT_THAT(message, HasSubstr(absl::StrCat("truncate -s ", end, " ", copy_, "-wal")));
+  EXPECT_THAT(message, HasSubstr(absl::StrCat("(truncate -s ", end, " events.db-wal)")));
   // What it advises.
   EXPECT_TRUE(CheckWith(damaged.substr(0, end)).ok());
   EXPECT_GT(Rows(), 0);
@@ -127,7 +139,28 @@ TEST_F(WalCheckTest, ACommitThatAPowerCutHasTornIsNoDamage) {
     EXPECT_EQ(Rows(), 5);
     std::string torn = wal;
     torn.replace(at, kSector, kSector, '\0');
-    EXPECT_TRUE(CheckWith(torn.substr(0, wal.size())).ok()) << "not written at " << at;
+    torn.resize(wal.size());
+    EXPECT_TRUE(CheckWith(torn).ok()) << "not written at " << at;
+  }
+}
+
+// Once commits had been moved, a damaged byte put the older pages in front of it over the newer ones: of
+// one that stood last as well, and of a replica.
+TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBack) {
+  Run("CREATE TABLE replica (id)");
+  for (const bool is_replica : {false, true}) {
+    if (is_replica) Run("INSERT INTO replica VALUES (1)");
+    Insert(5);
+    ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kTruncate).ok());
+    Insert(5);
+    const size_t last = Wal().size();
+    Run("INSERT INTO t (x) SELECT randomblob(3000) FROM t LIMIT 4");
+    ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kPassive).ok());
+    std::string damaged = Wal();
+    ASSERT_GE(damaged.size(), last + 3 * kFrame);
+    ASSERT_TRUE(CheckWith(damaged).ok());
+    damaged[last + 100] = static_cast<char>(damaged[last + 100] ^ 1);
+    EXPECT_TRUE(absl::IsDataLoss(CheckWith(damaged).status())) << is_replica;
   }
 }
 

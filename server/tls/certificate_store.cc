@@ -11,12 +11,6 @@
 #include "server/base/status.h"
 
 namespace hookgate {
-namespace {
-
-// So long before the end somebody should know.
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<CertificateStore>> CertificateStore::Open(
     const CertificateFiles& files, const Clock& clock, absl::Duration interval) {
   auto store = absl::WrapUnique(new CertificateStore(files, clock, interval));

@@ -19,12 +19,12 @@ namespace {
 // An id that was never given would be given again.
 constexpr char kQuarantine[] = R"sql(
 SELECT id, source, webhook_id, receive_count, reason,
-       id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0)
+       id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0), touch >= 1
 FROM quarantine NOT INDEXED ORDER BY id)sql";
 
 constexpr char kConflicts[] = R"sql(
 SELECT sequence, source, webhook_id, receive_count, length(first_body),
-       bytes = length(first_body) + length(last_body)
+       bytes = length(first_body) + length(last_body), touch >= 1
 FROM conflicts NOT INDEXED ORDER BY sequence)sql";
 
 constexpr char kSubscriptions[] = R"sql(
@@ -265,6 +265,7 @@ void CheckQuarantine(Database& database, VerifyReport& report, Findings& finding
     }
     if (row.ColumnInt(3) < 1) findings.Add(where, "was never received");
     if (row.ColumnInt(5) == 0) findings.Add(where, "its id was never given");
+    if (row.ColumnInt(6) == 0) findings.Add(where, "its place among the others cannot be");
   });
 }
 
@@ -280,6 +281,7 @@ void CheckConflicts(Database& database, VerifyReport& report, Findings& findings
     }
     if (row.ColumnInt(3) < 1) findings.Add(where, "was never received");
     if (row.ColumnInt(5) == 0) findings.Add(where, "its size is not that of its bodies");
+    if (row.ColumnInt(6) == 0) findings.Add(where, "its place among the others cannot be");
   });
 }
 

@@ -345,6 +345,14 @@ TEST_F(VerifyEventLogTest, VersionsOfTheFormatThatThereAreNotAreFound) {
   }
 }
 
+// A wrong bit made a webhook in quarantine, or a conflict, older than all others, and it was removed.
+TEST_F(VerifyEventLogTest, PlacesInQuarantineThatCannotBeAreFound) {
+  EXPECT_THAT(FindingsAfter("UPDATE quarantine SET touch = -127"),
+              ElementsAre(About("quarantine entry 1", "its place")));
+  EXPECT_THAT(FindingsAfter("UPDATE conflicts SET touch = 0"),
+              Contains(About("conflict of event 1", "its place")));
+}
+
 // fsck waited for a pipe's writer for ever.
 TEST_F(VerifyEventLogTest, WhatIsNoPlainFileIsNamed) {
   for (const char* const name : {"lock", "events.db-wal", "events.db"}) {

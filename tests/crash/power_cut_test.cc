@@ -4,8 +4,10 @@
 //   POWER_CUT_SEED   the first run's seed, printed when one fails
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <limits>
 #include <map>
@@ -17,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/eventlog/sqlite_event_log.h"
+#include "server/store/wal_check.h"
 #include "tests/crash/simulated_disk.h"
 #include "tests/support/temporary_log.h"
 
@@ -72,12 +75,23 @@ class LogUnderPowerCuts {
       }
       disk_.CutPower();
       disk_.Restart(random_);
+      CheckIsNotCalledDamaged();
       Check();
     }
   }
   size_t promised() { return promises_.promised().size(); }
 
  private:
+  // The check of a start looks at files, which those of the simulated disk are not.
+  void CheckIsNotCalledDamaged() {
+    const std::string path = absl::StrCat(testing::TempDir(), "/after_cut_", getpid());
+    for (const char* const suffix : {"", "-wal"}) {
+      std::ofstream(path + suffix, std::ios::binary | std::ios::trunc)
+          << disk_.Content(absl::StrCat("events.db", suffix));
+    }
+    const absl::Status checked = CheckWriteAheadLog(path).status();
+    EXPECT_TRUE(checked.ok()) << checked;
+  }
   int64_t Choose(int64_t from, int64_t to) {
     return std::uniform_int_distribution<int64_t>(from, to)(random_);
   }

@@ -362,6 +362,14 @@ bool SimulatedDisk::Damage(absl::string_view suffix, size_t offset) {
   return false;
 }
 
+std::string SimulatedDisk::Content(absl::string_view suffix) const {
+  absl::MutexLock lock(&mu_);
+  for (const auto& [name, node] : names_) {
+    if (absl::EndsWith(name, suffix)) return node->durable;
+  }
+  return "";
+}
+
 void SimulatedDisk::Apply(const Change& change, std::string& content) {
   if (change.truncation) {
     content.resize(change.offset);
@@ -393,7 +401,10 @@ void SimulatedDisk::Survive(Node& node, std::mt19937_64& random) {
         if (!grows || !Chance(random, 0.1)) continue;
         for (char& byte : sector.bytes) byte = static_cast<char>(random());
       } else if (share < 1 && Chance(random, 0.1)) {
-        sector.bytes.resize(std::uniform_int_distribution<size_t>(0, size)(random));
+        // So much is written at once by any disk.
+        constexpr size_t kLeastWritten = 32;
+        const size_t most = size / kLeastWritten;
+        sector.bytes.resize(kLeastWritten * std::uniform_int_distribution<size_t>(0, most)(random));
       }
       Apply(sector, node.durable);
     }

@@ -67,6 +67,8 @@ class SimulatedDisk {
 
   // Overwrites one byte of a file, durably. False if there is no such file, or it is shorter.
   bool Damage(absl::string_view suffix, size_t offset);
+  // What would be found after a power cut of a file with that ending; "" if there is none.
+  std::string Content(absl::string_view suffix) const;
 
  private:
   friend struct SimulatedFile;

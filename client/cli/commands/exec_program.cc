@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -286,6 +287,37 @@ bool AnyoneLeftOf(pid_t group) {
   return found;
 }
 
+// Whether a word of a command only says where another one reads and writes, or what it finds set, or
+// how it is run.
+bool IsOnlyAround(absl::string_view word) {
+  static const auto* const kRunners =
+      new std::set<absl::string_view>{"exec", "eval", "command", "env", "nohup", "time", "\\"};
+  if (kRunners->count(word) > 0) return true;
+  const absl::string_view redirection =
+      word.substr(std::min(word.find_first_not_of("0123456789"), word.size()));
+  if (!redirection.empty() && (redirection[0] == '<' || redirection[0] == '>')) return true;
+  const size_t name =
+      word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  return name != absl::string_view::npos && name > 0 && word[name] == '=';
+}
+
+// Of what people write and forget: blanks, comments, and what stands around a variable that was empty,
+// such as "exec $HANDLER >> log". A line that holds more than words is believed.
+bool DoesNothing(absl::string_view command) {
+  for (absl::string_view line : absl::StrSplit(command, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (line.empty() || line[0] == '#') continue;
+    if (line.find_first_of(";|`'\"(){}$") != absl::string_view::npos) return false;
+    bool is_target = false;  // of a redirection that ended with the word before
+    for (const absl::string_view word :
+         absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
+      if (!is_target && !IsOnlyAround(word)) return false;
+      is_target = !is_target && (word.back() == '<' || word.back() == '>');
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 // One program from its start to the end of what it has left. The leader is waited for last, so that
@@ -464,19 +496,16 @@ void ProgramStop::Request() {
 }
 
 std::string ProblemOfCommand(const std::string& command) {
-  const auto does_something = [](absl::string_view line) {
-    line = absl::StripAsciiWhitespace(line);
-    return !line.empty() && line[0] != '#';
-  };
-  const std::vector<absl::string_view> lines = absl::StrSplit(command, '\n');
-  if (std::none_of(lines.begin(), lines.end(), does_something)) {
+  if (DoesNothing(command)) {
     return "it does nothing, and every event would be acked; was a variable in it empty?";
   }
-  const ProgramResult parsed =
-      RunShell("exec sh -n -c \"$HOOKGATE_COMMAND\"",
-               {.environment = {absl::StrCat("HOOKGATE_COMMAND=", command)}});
-  return parsed.succeeded() ? ""
-                            : absl::StrCat("the shell does not understand it: ", parsed.reason);
+  // By the shell that runs it, and by its standard input, which takes it however long it is.
+  const ProgramResult parsed = RunShell("exec /bin/sh -n", {.in = command});
+  if (parsed.succeeded()) return "";
+  return absl::StrCat(parsed.end == ProgramResult::End::kNotStarted
+                          ? "the shell cannot be started: "
+                          : "the shell does not understand it: ",
+                      parsed.reason);
 }
 
 ProgramResult RunShell(const std::string& command, const ProgramInput& input,

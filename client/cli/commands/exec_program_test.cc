@@ -53,7 +53,9 @@ std::string FreshFile(const char* name) {
 // A blank command ended with 0, so that every event was acked; one that the shell could not parse
 // failed for every event until it was a dead letter.
 TEST(ProblemOfCommandTest, WhatDoesNothingOrCannotBeParsedIsRefused) {
-  for (const char* const command : {"", " ", "\t\n ", "# nothing", "  # a\n # b\n"}) {
+  for (const char* const command : {"", " ", "\t\n ", "# nothing", "  # a\n # b\n", "exec ",
+                                    "LOG=1", "LOG=1  A=", "> /tmp/x.log", ">/dev/null 2>&1",
+                                    " >> log 2> err", "exec >> log", "env", "\\\n"}) {
     EXPECT_THAT(ProblemOfCommand(command), HasSubstr("does nothing")) << command;
   }
   for (const char* const command : {"if then", "it's", "echo $(", "cat <<'", "a |", "(", "done"}) {
@@ -63,6 +65,9 @@ TEST(ProblemOfCommandTest, WhatDoesNothingOrCannotBeParsedIsRefused) {
   for (const std::string& command :
        {std::string("true"), std::string("./no-such-program"), std::string("$HANDLER"),
         absl::StrCat("touch ", mark), std::string("# why\ncat"), std::string("exit 3"),
+        std::string("LOG=1 handler"), std::string("handler >> log 2>&1"), std::string("A=$(date)"),
+        std::string("exec handler"), std::string("x=1; y"), std::string("./a=b"), std::string(":"),
+        std::string("> log cat"), absl::StrCat("true ", std::string(200'000, 'x')),
         std::string("echo '\"$x\" `id`'")}) {
     EXPECT_EQ(ProblemOfCommand(command), "") << command;
   }

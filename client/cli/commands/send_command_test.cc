@@ -230,6 +230,15 @@ TEST_F(SendTest, WrongUsageSendsNothing) {
   EXPECT_THAT(posted_, IsEmpty());
 }
 
+// It ended by an exception.
+TEST_F(SendTest, BodyThatIsNoFileIsNamed) {
+  const Outcome outcome = Run({"send", "--file=/"});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("/ cannot be read: Is a directory"));
+  EXPECT_EQ(Run({"send", "--file=/dev/zero"}).exit_code, kWrongUsage);
+  EXPECT_THAT(posted_, IsEmpty());
+}
+
 TEST_F(SendTest, APublicKeySignsNothing) {
   variables_["KEY"] = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";  // RFC 8032, 7.1, TEST 1
   const Outcome outcome = Run({"send", "--secret-env=KEY"});
