@@ -213,7 +213,6 @@ TEST(SchemaTest, LogThatDoesNotHoldWhatItsVersionHasIsRefusedUntouched) {
       {"PRAGMA user_version = 4", "but it has age_clock of a newer one"},
       {"DROP TABLE subscription_moves", "which has subscription_moves, but it has none"},
       {"DROP TABLE log", "which has log, but it has none"},
-      {"DROP INDEX failures_by_time", "which has failures_by_time, but it has none"},
       {"ALTER TABLE compatibility RENAME COLUMN oldest_schema TO oldest",
        "which has compatibility.oldest_schema, but it has none"},
       {"ALTER TABLE events DROP COLUMN secrets", "which has events.secrets, but it has none"},

@@ -77,22 +77,19 @@ absl::Status NotWhatItSays(int64_t version, absl::string_view but) {
                    ": it was changed by hand, or is damaged; restore a backup"));
 }
 
-// "table" and "table.column" of each, and the names of indexes. What people add of their own is no part
+// "table" and "table.column" of each. What people add of their own is no part
 // of it, and a virtual table cannot even be looked at without its module.
 absl::StatusOr<std::set<std::string>> ReadColumns(Database& database) {
   ASSIGN_OR_RETURN(Statement rows,
                    database.Prepare("SELECT object.name, part.name FROM sqlite_schema AS object "
                                     "JOIN pragma_table_info(object.name) AS part "
                                     "WHERE object.type = 'table' AND "
-                                    "object.sql NOT LIKE 'CREATE VIRTUAL%' "
-                                    "UNION ALL SELECT name, '' FROM sqlite_schema "
-                                    "WHERE type = 'index' AND sql IS NOT NULL"));
+                                    "object.sql NOT LIKE 'CREATE VIRTUAL%'"));
   std::set<std::string> columns;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return columns;
     columns.emplace(rows.ColumnText(0));
-    if (rows.ColumnText(1).empty()) continue;
     columns.insert(absl::StrCat(rows.ColumnText(0), ".", rows.ColumnText(1)));
   }
 }
