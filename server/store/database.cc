@@ -269,6 +269,9 @@ absl::Status Database::ReserveWal(int64_t bytes) {
   }
   sqlite3_int64 found = 0;
   int result = wal->pMethods->xFileSize(wal, &found);
+  // If it has just been cut, that has to be on the disk first: otherwise a power cut could leave old frames
+  // behind zeros.
+  if (result == SQLITE_OK && found < bytes) result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
   const std::string zeros(kZerosAtOnce, '\0');
   for (sqlite3_int64 at = found; result == SQLITE_OK && at < bytes;) {
     const auto count = std::min(static_cast<sqlite3_int64>(zeros.size()), bytes - at);

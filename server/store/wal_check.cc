@@ -1,7 +1,6 @@
 #include "server/store/wal_check.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,12 +25,14 @@ namespace {
 // big-endian.
 constexpr size_t kHeaderBytes = 32;
 constexpr size_t kSummedHeaderBytes = 24;
-constexpr size_t kFrameHeaderBytes = 24;
+constexpr int64_t kFrameHeaderBytes = 24;
 constexpr size_t kSummedFrameHeaderBytes = 8;
 constexpr size_t kSaltBytes = 8;
 // Its last bit: whether sums are of big-endian words.
 constexpr uint32_t kMagic = 0x377f0682;
 constexpr uint32_t kVersion = 3007000;
+// A disk writes at least so many bytes at once, from a multiple of them on.
+constexpr int64_t kLeastWritten = 32;
 constexpr size_t kLeastPage = 512;
 constexpr size_t kMostPage = 65536;
 
@@ -60,6 +62,16 @@ Sum AddTo(Sum sum, const uint8_t* at, size_t size, bool is_big_endian) {
   return sum;
 }
 
+// The sum of a frame behind one with the sum `before`.
+Sum SumAfter(const Sum& before, const uint8_t* frame, size_t page_bytes, bool is_big_endian) {
+  const Sum sum = AddTo(before, frame, kSummedFrameHeaderBytes, is_big_endian);
+  return AddTo(sum, frame + kFrameHeaderBytes, page_bytes, is_big_endian);
+}
+
+bool IsPageSize(size_t bytes) {
+  return bytes >= kLeastPage && bytes <= kMostPage && (bytes & (bytes - 1)) == 0;
+}
+
 struct Header {
   bool is_big_endian = false;
   size_t page_bytes = 0;
@@ -72,10 +84,7 @@ bool ReadHeader(const uint8_t* bytes, Header& header) {
   if ((magic & ~1u) != kMagic || ReadWord(bytes + 4) != kVersion) return false;
   header.is_big_endian = (magic & 1) != 0;
   header.page_bytes = ReadWord(bytes + 8);
-  if (header.page_bytes < kLeastPage || header.page_bytes > kMostPage ||
-      (header.page_bytes & (header.page_bytes - 1)) != 0) {
-    return false;
-  }
+  if (!IsPageSize(header.page_bytes)) return false;
   std::memcpy(header.salt, bytes + 16, kSaltBytes);
   header.sum = ReadSum(bytes + kSummedHeaderBytes);
   return AddTo({}, bytes, kSummedHeaderBytes, header.is_big_endian) == header.sum;
@@ -84,84 +93,98 @@ bool ReadHeader(const uint8_t* bytes, Header& header) {
 // Follows the frames of a log, one after another.
 class FrameReader {
  public:
-  explicit FrameReader(const Header& header) : header_(header), before_({header.sum}) {}
+  explicit FrameReader(const Header& header) : header_(header), before_({{header.sum}}) {}
 
   // Whether the frame is whole, and stands behind one that does not fit.
-  bool Read(const uint8_t* frame) {
+  //   at  where it stands in the file
+  bool Read(int64_t at, const uint8_t* frame) {
     const Sum says = ReadSum(frame + 16);
     const bool is_commit = ReadWord(frame + 4) != 0;
-    const bool is_of_this_log =
-        std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0 && ReadWord(frame) != 0;
-    std::vector<Sum> sums;
-    for (const Sum& before : before_) sums.push_back(SumAfter(before, frame));
-    const bool continues =
-        is_of_this_log && std::find(sums.begin(), sums.end(), says) != sums.end();
-    if (continues) {
-      NoteThatContinues(is_commit);
-      before_ = {says};
-      return is_broken_;
+    const bool has_salts = std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0;
+    Sum sum;
+    // No frame is of page 0: what is reserved is zeros, for which nothing has to be added up.
+    const bool may_be_a_frame = ReadWord(frame) != 0;
+    if (may_be_a_frame) {
+      for (const Before& before : before_) {
+        sum = SumAfter(before.sum, frame, header_.page_bytes, header_.is_big_endian);
+        if (!has_salts || !(sum == says)) continue;
+        NoteThatContinues(before, is_commit);
+        before_ = {{says, is_commit}};
+        is_whole_before_ = true;
+        return is_broken_;
+      }
     }
-    is_broken_ = true;
-    // Another one shows whether this one was whole: by continuing from the sum that it tells, if its
+    // The next one shows whether this one was whole: by continuing from the sum that it tells, if its
     // page or its salts are damaged, or from the one that it has, if that sum is.
-    before_ = {sums.back(), says};
-    behind_a_commit_ = is_commit;
+    before_ = {{says, is_commit && HasItsOwnBeginning(at)}};
+    if (may_be_a_frame) before_.push_back({sum, is_commit});
+    is_broken_ = true;
+    is_whole_before_ = false;
+    behind_a_commit_ = false;
     return false;
   }
 
   // Frames up to the first one that does not fit, and up to the last commit among these.
   int64_t whole() const { return whole_; }
   int64_t committed() const { return committed_; }
-  // At least so many commits had been synced, and stand behind that.
-  int64_t lost() const { return lost_; }
+  // Whether a commit had been synced, and stands behind that.
+  bool lost() const { return lost_; }
 
  private:
-  Sum SumAfter(const Sum& before, const uint8_t* frame) const {
-    const Sum sum = AddTo(before, frame, kSummedFrameHeaderBytes, header_.is_big_endian);
-    return AddTo(sum, frame + kFrameHeaderBytes, header_.page_bytes, header_.is_big_endian);
+  // What the next frame may continue from.
+  struct Before {
+    Sum sum;
+    bool is_commit = false;  // then a commit ended there
+  };
+
+  // Whether the beginning of the frame's head is of the same commit as its end: a power cut may have left
+  // there what stood in its place earlier. Not if all of it is written at once, or with the end of the
+  // frame before it, which is whole.
+  bool HasItsOwnBeginning(int64_t at) const {
+    return is_whole_before_ || at % kLeastWritten + kFrameHeaderBytes <= kLeastWritten;
   }
+
   // The frame continues the one before it, which therefore was whole when it was written.
-  void NoteThatContinues(bool is_commit) {
+  void NoteThatContinues(const Before& before, bool is_commit) {
     if (!is_broken_) {
       ++whole_;
       if (is_commit) committed_ = whole_;
       return;
     }
-    if (!is_commit) return;
     // The commit before was synced before this one was written.
-    if (behind_a_commit_) ++lost_;
-    behind_a_commit_ = true;
+    behind_a_commit_ = behind_a_commit_ || before.is_commit;
+    lost_ = lost_ || (behind_a_commit_ && is_commit);
   }
 
   const Header& header_;
-  // What the next frame may continue from; few.
-  std::vector<Sum> before_;
+  std::vector<Before> before_;  // one or two
   bool is_broken_ = false;
-  // Since the first frame that does not fit, a commit that others continue from.
-  bool behind_a_commit_ = false;
+  bool is_whole_before_ = true;   // the frame before is
+  bool behind_a_commit_ = false;  // since the last frame that does not fit
   int64_t whole_ = 0;
   int64_t committed_ = 0;
-  int64_t lost_ = 0;
+  bool lost_ = false;
 };
 
-class WalFile {
+class File {
  public:
-  explicit WalFile(const std::string& database)
-      : path_(database + "-wal"), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~WalFile() {
+  explicit File(std::string path)
+      : path_(std::move(path)), file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  ~File() {
     if (file_ >= 0) ::close(file_);
   }
-  WalFile(const WalFile&) = delete;
-  WalFile& operator=(const WalFile&) = delete;
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
 
   bool is_there() const { return file_ >= 0; }
   const std::string& path() const { return path_; }
 
-  // Fills `bytes`, but at the end of the file. How many were read.
-  absl::StatusOr<size_t> Read(std::vector<uint8_t>& bytes) {
+  // Fills `bytes` with what stands at `at`, up to the end of the file. How many were read.
+  absl::StatusOr<size_t> Read(int64_t at, std::vector<uint8_t>& bytes) const {
     size_t size = 0;
     while (size < bytes.size()) {
-      const ssize_t count = ::read(file_, bytes.data() + size, bytes.size() - size);
+      const ssize_t count =
+          ::pread(file_, bytes.data() + size, bytes.size() - size, at + static_cast<int64_t>(size));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) {
         return absl::InternalError(absl::StrCat(path_, " cannot be read: ", std::strerror(errno)));
@@ -172,47 +195,71 @@ class WalFile {
     return size;
   }
 
-  // Back to the first frame.
-  void GoToFrames() { ::lseek(file_, kHeaderBytes, SEEK_SET); }
-
  private:
   const std::string path_;
   const int file_;
 };
 
-// Frames behind one that does not fit whose pages the database has. Only what was committed is ever moved
-// there: so the frame that does not fit is damaged, and what stands before it is older than the database.
-class MovedFrames {
+// Which pages the frames of a log hold, in their order.
+class FramePages {
  public:
-  explicit MovedFrames(const std::string& database)
-      : file_(::open(database.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~MovedFrames() {
-    if (file_ >= 0) ::close(file_);
-  }
-  MovedFrames(const MovedFrames&) = delete;
-  MovedFrames& operator=(const MovedFrames&) = delete;
+  FramePages(const File& database, const File& log, const Header& header)
+      : database_(database), log_(log), page_bytes_(static_cast<int64_t>(header.page_bytes)) {}
 
-  void Add(const uint8_t* frame, size_t page_bytes) {
-    const uint32_t page = ReadWord(frame);
-    if (page == 0) return;
-    std::vector<uint8_t> there(page_bytes);
-    const auto at = static_cast<off_t>(page - 1) * static_cast<off_t>(page_bytes);
-    const bool is_read =
-        ::pread(file_, there.data(), page_bytes, at) == static_cast<ssize_t>(page_bytes);
-    // Of a page that was written again, the last time counts.
-    is_there_[page] =
-        is_read && std::memcmp(there.data(), frame + kFrameHeaderBytes, page_bytes) == 0;
+  // The next frame. `is_behind`: it is whole, and stands behind one that does not fit.
+  void Add(int64_t at, const uint8_t* frame, bool is_behind) {
+    frames_.push_back({ReadWord(frame), at, ReadWord(frame + 4) != 0, is_behind});
   }
 
-  // A single page may be the same by chance, as one that was written without a change.
-  bool are_moved() const {
-    return is_there_.size() >= 2 && std::all_of(is_there_.begin(), is_there_.end(),
-                                                [](const auto& page) { return page.second; });
+  // Whether the database has all that stands behind frame `damaged`, which alone does not fit, up to the end
+  // of a commit, and older pages among the first `committed` frames would be put over some of it. Only
+  // what was committed is moved there, so that is no power cut: one would have to have left the whole of a
+  // commit but for one frame, of a commit that changed nothing but that.
+  absl::StatusOr<bool> WouldPutBack(int64_t committed, int64_t damaged) const {
+    std::map<uint32_t, int64_t> newer;
+    bool is_complete = false;
+    for (auto i = static_cast<size_t>(damaged) + 1; i < frames_.size(); ++i) {
+      if (!frames_[i].is_behind) break;
+      newer[frames_[i].page] = frames_[i].at;
+      is_complete = frames_[i].is_commit;
+    }
+    if (!is_complete) return false;
+    std::map<uint32_t, int64_t> older;
+    for (size_t i = 0; i < static_cast<size_t>(committed); ++i) {
+      older[frames_[i].page] = frames_[i].at;
+    }
+    bool would_put_back = false;
+    for (const auto& [page, at] : newer) {
+      ASSIGN_OR_RETURN(const auto there, Read(database_, (int64_t{page} - 1) * page_bytes_));
+      ASSIGN_OR_RETURN(const auto behind, Read(log_, at + kFrameHeaderBytes));
+      if (there != behind) return false;
+      const auto found = older.find(page);
+      if (found == older.end()) continue;
+      ASSIGN_OR_RETURN(const auto before, Read(log_, found->second + kFrameHeaderBytes));
+      would_put_back = would_put_back || there != before;
+    }
+    return would_put_back;
   }
 
  private:
-  const int file_;
-  std::map<uint32_t, bool> is_there_;
+  struct Frame {
+    uint32_t page;
+    int64_t at;
+    bool is_commit;
+    bool is_behind;
+  };
+
+  absl::StatusOr<std::vector<uint8_t>> Read(const File& file, int64_t at) const {
+    std::vector<uint8_t> page(static_cast<size_t>(page_bytes_));
+    ASSIGN_OR_RETURN(const size_t size, file.Read(at, page));
+    page.resize(size);
+    return page;
+  }
+
+  const File& database_;
+  const File& log_;
+  const int64_t page_bytes_;
+  std::vector<Frame> frames_;
 };
 
 // Its commits are not synced one by one, so a power cut may tear any number of them: they are applied
@@ -225,96 +272,91 @@ bool IsReplica(const std::string& database) {
 }
 
 // Bytes up to the end of the last commit that is found.
-absl::StatusOr<int64_t> CheckFrames(const std::string& database, WalFile& file,
-                                    const Header& header) {
+absl::StatusOr<int64_t> CheckFrames(const File& database, const File& log, const Header& header) {
   FrameReader frames(header);
-  MovedFrames moved(database);
+  FramePages pages(database, log, header);
   const size_t frame_bytes = kFrameHeaderBytes + header.page_bytes;
   std::vector<uint8_t> frame(frame_bytes);
-  while (true) {
-    ASSIGN_OR_RETURN(const size_t size, file.Read(frame));
+  for (int64_t at = kHeaderBytes;; at += static_cast<int64_t>(frame_bytes)) {
+    ASSIGN_OR_RETURN(const size_t size, log.Read(at, frame));
     if (size < frame_bytes) break;
-    if (frames.Read(frame.data())) moved.Add(frame.data(), header.page_bytes);
+    pages.Add(at, frame.data(), frames.Read(at, frame.data()));
   }
-  if (!moved.are_moved() && (frames.lost() == 0 || IsReplica(database))) {
+  ASSIGN_OR_RETURN(const bool would_put_back,
+                   pages.WouldPutBack(frames.committed(), frames.whole()));
+  if (!would_put_back && (!frames.lost() || IsReplica(database.path()))) {
     return frames.committed() == 0 ? 0
                                    : static_cast<int64_t>(kHeaderBytes) +
                                          frames.committed() * static_cast<int64_t>(frame_bytes);
   }
   const auto end = kHeaderBytes + static_cast<size_t>(frames.whole()) * frame_bytes;
-  return absl::DataLossError(
-      absl::StrCat("the write-ahead log ", file.path(), " is damaged at byte ", end,
-                   " or shortly behind it, and commits stand behind the damage: they would be "
-                   "lost, or older pages "
-                   "would be put over what the database has of them. Without a backup: in a copy "
-                   "of the folder cut "
-                   "the file (truncate -s ",
-                   end,
-                   " events.db-wal), in another copy remove it, and restore the one "
-                   "that hookgate fsck calls sound and that has more events"));
-}
-
-bool HasContent(const std::string& path) {
-  struct stat found = {};
-  return ::stat(path.c_str(), &found) == 0 && found.st_size > 0;
+  return absl::DataLossError(absl::StrCat(
+      "the write-ahead log ", log.path(), " is damaged at byte ", end,
+      " or shortly behind it, and commits stand behind the damage: they would be lost, or older "
+      "pages "
+      "would be put over what the database has of them. Without a backup: in a copy of the folder "
+      "cut the file (truncate -s ",
+      end,
+      " events.db-wal), in another copy remove it, and restore "
+      "the one that hookgate fsck calls sound and that has more events"));
 }
 
 // Of the pages of a database, as its header has it; SQLite's own default if it has none.
-size_t PageBytesOf(const std::string& database) {
-  constexpr off_t kPageBytesAt = 16;
-  uint8_t bytes[2] = {};
-  const int file = ::open(database.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  const bool is_read = ::pread(file, bytes, sizeof(bytes), kPageBytesAt) == sizeof(bytes);
-  if (file >= 0) ::close(file);
+size_t PageBytesOf(const File& database) {
+  constexpr int64_t kPageBytesAt = 16;
+  constexpr size_t kDefault = 4096;
+  std::vector<uint8_t> bytes(2);
+  if (database.Read(kPageBytesAt, bytes).value_or(0) < bytes.size()) return kDefault;
   const size_t page_bytes = size_t{bytes[0]} << 8 | bytes[1];
-  if (!is_read || page_bytes < kLeastPage || (page_bytes & (page_bytes - 1)) != 0) {
-    return page_bytes == 1 ? kMostPage : 4096;
-  }
-  return page_bytes;
+  if (page_bytes == 1) return kMostPage;
+  return IsPageSize(page_bytes) ? page_bytes : kDefault;
 }
 
 // Whether two frames follow one another there, whatever the header says. Where none do, as behind a
 // header that a power cut tore when the file was made, nothing is lost.
-absl::StatusOr<bool> HoldsFrames(WalFile& file, size_t page_bytes) {
+absl::StatusOr<bool> HoldsFrames(const File& log, size_t page_bytes) {
   const size_t frame_bytes = kFrameHeaderBytes + page_bytes;
-  std::vector<uint8_t> before;
+  std::vector<uint8_t> before(frame_bytes);
   std::vector<uint8_t> frame(frame_bytes);
-  file.GoToFrames();
-  while (true) {
-    ASSIGN_OR_RETURN(const size_t size, file.Read(frame));
+  for (int64_t at = kHeaderBytes;; at += static_cast<int64_t>(frame_bytes)) {
+    ASSIGN_OR_RETURN(const size_t size, log.Read(at, frame));
     if (size < frame_bytes) return false;
+    const bool may_follow =
+        ReadWord(frame.data()) != 0 && std::memcmp(&before[8], &frame[8], kSaltBytes) == 0;
     for (const bool is_big_endian : {false, true}) {
-      if (before.empty() || std::memcmp(&before[8], &frame[8], kSaltBytes) != 0) continue;
-      Sum sum = AddTo(ReadSum(&before[16]), frame.data(), kSummedFrameHeaderBytes, is_big_endian);
-      sum = AddTo(sum, &frame[kFrameHeaderBytes], page_bytes, is_big_endian);
-      if (ReadWord(frame.data()) != 0 && sum == ReadSum(&frame[16])) return true;
+      if (may_follow && SumAfter(ReadSum(&before[16]), frame.data(), page_bytes, is_big_endian) ==
+                            ReadSum(&frame[16])) {
+        return true;
+      }
     }
-    before = frame;
+    std::swap(before, frame);
   }
 }
 
 }  // namespace
 
-absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database) {
-  WalFile file(database);
-  if (!file.is_there()) return 0;  // Or it may not be read, which is told elsewhere.
+absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database_path) {
+  const File log(database_path + "-wal");
+  if (!log.is_there()) return 0;  // Or it may not be read, which is told elsewhere.
   std::vector<uint8_t> start(kHeaderBytes);
-  ASSIGN_OR_RETURN(const size_t size, file.Read(start));
+  ASSIGN_OR_RETURN(const size_t size, log.Read(0, start));
   if (size < kHeaderBytes) return 0;
+  const File database(database_path);
   Header header;
   const bool has_header = ReadHeader(start.data(), header);
   if (!has_header) {
-    ASSIGN_OR_RETURN(const bool holds_frames, HoldsFrames(file, PageBytesOf(database)));
+    ASSIGN_OR_RETURN(const bool holds_frames, HoldsFrames(log, PageBytesOf(database)));
     if (!holds_frames) return 0;
   }
-  if (!HasContent(database)) {
+  std::vector<uint8_t> first(1);
+  if (database.Read(0, first).value_or(0) == 0) {
     return absl::DataLossError(
-        absl::StrCat(database, " is missing or empty, but its write-ahead log ", file.path(),
+        absl::StrCat(database_path, " is missing or empty, but its write-ahead log ", log.path(),
                      " is there: without what the database held, the log cannot be read"));
   }
-  if (has_header) return CheckFrames(database, file, header);
+  if (has_header) return CheckFrames(database, log, header);
   return absl::DataLossError(
-      absl::StrCat("the write-ahead log ", file.path(),
+      absl::StrCat("the write-ahead log ", log.path(),
                    " is damaged in its first 32 bytes, without which nothing in it can be read: "
                    "what was committed since it was last moved into the database would be lost"));
 }
