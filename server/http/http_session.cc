@@ -439,9 +439,8 @@ void HttpSession::Answer(const HttpResponse& response, bool then_close) {
 
 bool HttpSession::BeginAnswer(const HttpResponse& response, bool then_close) {
   if (!socket_.is_open()) return false;
-  // HTTP/1.0 keeps connections only by an agreement that is not made here.
   const bool keep_alive = !then_close && !draining_ && !leaving_ && parser_.has_value() &&
-                          parser_->head().version >= 11 && parser_->keep_alive();
+                          parser_->head().KeepsConnection();
   close_after_answer_ = !keep_alive;
   answer_accepts_ = response.status / 100 == 2;
   proven_ = proven_ || answer_accepts_;

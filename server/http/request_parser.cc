@@ -1,6 +1,7 @@
 #include "server/http/request_parser.h"
 
 #include <algorithm>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <boost/system/error_code.hpp>
 
@@ -17,6 +18,14 @@ absl::string_view HttpRequestHead::ValueOf(http::field id) const {
   const auto found = std::find_if(fields.begin(), fields.end(),
                                   [id](const Field& field) { return field.id == id; });
   return found == fields.end() ? "" : found->value;
+}
+
+bool HttpRequestHead::KeepsConnection() const {
+  if (version < 11) return false;
+  return std::none_of(fields.begin(), fields.end(), [](const Field& field) {
+    return field.id == http::field::connection &&
+           http::token_list({field.value.data(), field.value.size()}).exists("close");
+  });
 }
 
 void RequestParser::on_request_impl(http::verb, BeastView method_text, BeastView target,

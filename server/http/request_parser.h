@@ -32,6 +32,9 @@ struct HttpRequestHead {
   size_t Count(boost::beast::http::field id) const;
   // The value of the first of them, or "".
   absl::string_view ValueOf(boost::beast::http::field id) const;
+  // Whether another request may follow on the connection. HTTP/1.0 keeps connections only by an
+  // agreement that is not made here. Proxy-Connection is for proxies, and is not looked at.
+  bool KeepsConnection() const;
 
   absl::string_view method;
   absl::string_view target;
@@ -46,7 +49,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   RequestParser(std::pmr::memory_resource* memory, BodyBudget::Share& share)
       : memory_(memory), head_(memory), body_(share) {}
 
-  // Without the fields of a trailer, whom a proxy in front has not looked at.
+  // Without the fields of a trailer, which a proxy in front has not looked at.
   const HttpRequestHead& head() const { return head_; }
   CountedBody& body() { return body_; }
 

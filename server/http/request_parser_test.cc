@@ -93,5 +93,23 @@ TEST_F(RequestParserTest, BodyWithoutRoomIsAnError) {
   EXPECT_FALSE(parser_.is_done());
 }
 
+// Beast's parser would also close for Proxy-Connection, and for what a trailer says.
+TEST_F(RequestParserTest, OnlyTheHeadsConnectionFieldsCloseTheConnection) {
+  const auto keeps = [this](absl::string_view head) {
+    RequestParser parser(&memory_, share_);
+    parser.eager(true);
+    boost::system::error_code error;
+    parser.put(boost::asio::buffer(head.data(), head.size()), error);
+    return parser.head().KeepsConnection();
+  };
+  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\nProxy-Connection: close\r\nConnection: upgrade\r\n\r\n"));
+  EXPECT_TRUE(
+      keeps("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nConnection: keep-alive\r\nconnection: x, Close\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET /"));
+}
+
 }  // namespace
 }  // namespace hookgate
