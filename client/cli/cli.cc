@@ -13,6 +13,7 @@
 #include "client/cli/report.h"
 #include "client/cli/security_flags.h"
 #include "client/target.h"
+#include "server/base/utf8.h"
 #include "version/version.h"
 
 namespace hookgate::cli {

@@ -13,6 +13,7 @@
 #include "client/cli/printable.h"
 #include "client/cli/time_format.h"
 #include "server/base/status.h"
+#include "server/base/utf8.h"
 
 namespace hookgate::cli {
 namespace {

@@ -58,15 +58,6 @@ std::string Printable(absl::string_view text) { return Escape(text, ""); }
 
 std::string PrintableLines(absl::string_view text) { return Escape(text, "\n\t"); }
 
-bool IsUtf8(absl::string_view text) {
-  while (!text.empty()) {
-    const size_t length = FirstCharacter(text).length;
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 std::string Shortened(absl::string_view text) {
   constexpr absl::string_view kEllipsis = "...";
   size_t columns = 0;

@@ -18,9 +18,6 @@ std::string Printable(absl::string_view text);
 // The same, with line feeds and tabs as they are: for bodies shown as a block of their own.
 std::string PrintableLines(absl::string_view text);
 
-// Whether all of it is UTF-8, as texts of requests must be.
-bool IsUtf8(absl::string_view text);
-
 // The longest value that a line or a table shows whole: a webhook-id has at most 256 bytes, and
 // another value of that length is not read by anybody.
 constexpr size_t kMaxShown = 256;
