@@ -245,7 +245,8 @@ Command ConsumeCommand() {
       .flags = Join(
           {{{.name = "exec",
              .value = "COMMAND",
-             .help = "What sh -c runs for each event.",
+             .help =
+                 "What sh -u -c runs for each event: a variable in it that is not set is an error.",
              .any_bytes = true},
             {.name = "exec-timeout",
              .kind = FlagKind::kDuration,

@@ -136,7 +136,7 @@ std::vector<char*> EnvironmentOf(const ProgramInput& input) {
 
 // All that the new process needs, made before it is: it must not allocate.
 struct Launch {
-  const char* arguments[4];
+  const char* arguments[5];
   std::vector<char*> environment;
   const Channels& channels;
   const ProgramKeeper& keeper;
@@ -169,7 +169,7 @@ struct Launch {
 // 0, or errno.
 int Spawn(const std::string& command, const ProgramInput& input, Channels& channels, pid_t& pid) {
   if (command.find('\0') != std::string::npos) return EINVAL;
-  const Launch launch = {{"sh", "-c", command.c_str(), nullptr},
+  const Launch launch = {{"sh", "-u", "-c", command.c_str(), nullptr},
                          EnvironmentOf(input),
                          channels,
                          ProgramKeeper::Get(),

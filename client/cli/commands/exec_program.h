@@ -1,4 +1,4 @@
-// Runs the user's program for one event: `sh -c COMMAND`.
+// Runs the user's program for one event: `sh -u -c COMMAND`.
 #ifndef HOOKGATE_CLIENT_CLI_COMMANDS_EXEC_PROGRAM_H_
 #define HOOKGATE_CLIENT_CLI_COMMANDS_EXEC_PROGRAM_H_
 
@@ -62,6 +62,9 @@ class ProgramStop {
 // command.
 std::string ProblemOfCommand(const std::string& command);
 
+// A variable in `command` that is not set is an error, on which the shell ends with exit status 2: as
+// nothing, it could leave a command that does nothing, which would be taken for success.
+//
 // Waits for the end of the program: its exit decides, not the end of its output. What it has left
 // running may write for 1 s more; what comes later is dropped.
 //

@@ -252,6 +252,20 @@ TEST(ExecProgramTest, ACommandThatNoProcessCanHaveHasNotFailed) {
   EXPECT_EQ(RunShell(std::string("true\0false", 10), {}).end, End::kNotStarted);
 }
 
+// `--exec '$HANDLER'` where nobody had set HANDLER ran nothing, with success, and acked every event.
+TEST(ExecProgramTest, AVariableThatIsNotSetIsAnError) {
+  unsetenv("EXEC_TEST_UNSET");
+  for (const char* command :
+       {"$EXEC_TEST_UNSET", "cd /; $EXEC_TEST_UNSET", "exec ${EXEC_TEST_UNSET} >> /dev/null"}) {
+    const ProgramResult result = RunShell(command, {});
+    EXPECT_EQ(result.end, ProgramResult::End::kFailed) << command;
+    EXPECT_THAT(result.reason, HasSubstr("EXEC_TEST_UNSET: parameter not set")) << command;
+  }
+  EXPECT_TRUE(RunShell("echo ${EXEC_TEST_UNSET:-}", {}).succeeded());
+  // A program that the command names is run as it is.
+  EXPECT_TRUE(RunShell("sh -c 'echo $EXEC_TEST_UNSET'", {}).succeeded());
+}
+
 TEST(ExecProgramTest, HoldsNothingElseOfThisProcess) {
   EXPECT_EQ(RunShell("ls /proc/self/fd | wc -l", {}).out, "4\n") << "0, 1, 2 and the folder itself";
 }
