@@ -5,8 +5,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/small_file.h"
@@ -36,39 +39,48 @@ BioPtr OverText(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free);
 }
 
-// How many certificates the text holds; -1 if there is something broken behind them.
-int CountCertificates(const std::string& pem) {
+struct PemCertificates {
+  std::vector<X509Ptr> certificates;
+  bool is_broken = false;  // behind these
+};
+
+PemCertificates ReadCertificates(const std::string& pem) {
+  PemCertificates read;
   const BioPtr bio = OverText(pem);
-  int count = 0;
   while (true) {
-    const X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
     if (next == nullptr) break;
-    ++count;
+    read.certificates.push_back(std::move(next));
   }
-  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  read.is_broken = ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE;
   ERR_clear_error();
-  return at_end ? count : -1;
+  return read;
 }
 
-absl::Status CheckCertificates(const std::string& path, const std::string& pem) {
-  const int count = CountCertificates(pem);
-  if (count > 0) return absl::OkStatus();
-  return Wrong(path, count == 0 ? "holds no certificate; it must begin with -----BEGIN CERTIFICATE"
-                                : "holds a certificate that is cut short or damaged");
+absl::Status CheckCertificates(const std::string& path, const PemCertificates& read) {
+  if (read.is_broken) return Wrong(path, "holds a certificate that is cut short or damaged");
+  if (!read.certificates.empty()) return absl::OkStatus();
+  return Wrong(path, "holds no certificate; it must begin with -----BEGIN CERTIFICATE");
 }
 
-// OpenSSL trusts a chain that ends at one of these: without any, no client is ever let in, and who put
-// a client's own certificate there hears of it from them.
-bool HoldsARoot(const std::string& pem) {
-  const BioPtr bio = OverText(pem);
-  bool found = false;
-  while (!found) {
-    const X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
-    if (next == nullptr) break;
-    found = X509_NAME_cmp(X509_get_subject_name(next.get()), X509_get_issuer_name(next.get())) == 0;
+bool IsSelfIssued(const X509Ptr& certificate) {
+  return X509_NAME_cmp(X509_get_subject_name(certificate.get()),
+                       X509_get_issuer_name(certificate.get())) == 0;
+}
+
+// OpenSSL trusts a chain that ends at a root: without any, no client is ever let in, and who put a
+// client's own certificate there hears of it from them.
+absl::Status CheckAuthorities(const std::string& path, const std::string& pem) {
+  const PemCertificates read = ReadCertificates(pem);
+  const absl::Status status = CheckCertificates(path, read);
+  if (!status.ok()) return status;
+  if (std::any_of(read.certificates.begin(), read.certificates.end(), IsSelfIssued)) {
+    return absl::OkStatus();
   }
-  ERR_clear_error();
-  return found;
+  return Wrong(
+      path,
+      "holds no certificate of a root CA, one that has issued itself, so no client's could "
+      "be verified; put in the CA that has issued them, up to its root");
 }
 
 // A key with a pass phrase is refused: nobody is there to type it.
@@ -86,26 +98,20 @@ absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files) {
     if (!read.ok()) return read.status();
     *text = *std::move(read);
   }
-  absl::Status status = CheckCertificates(files.certificate, loaded.certificate);
-  if (!status.ok()) return status;
-  if (!files.client_ca.empty()) status = CheckCertificates(files.client_ca, loaded.client_ca);
-  if (!status.ok()) return status;
-  if (!files.client_ca.empty() && !HoldsARoot(loaded.client_ca)) {
-    return Wrong(
-        files.client_ca,
-        "holds no certificate of a root CA, one that has issued itself, so no client's could "
-        "be verified; put in the CA that has issued them, up to its root");
+  const PemCertificates chain = ReadCertificates(loaded.certificate);
+  absl::Status status = CheckCertificates(files.certificate, chain);
+  if (status.ok() && !files.client_ca.empty()) {
+    status = CheckAuthorities(files.client_ca, loaded.client_ca);
   }
-  const BioPtr certificate_bio = OverText(loaded.certificate);
-  const X509Ptr certificate(PEM_read_bio_X509(certificate_bio.get(), nullptr, nullptr, nullptr),
-                            X509_free);
+  if (!status.ok()) return status;
+  X509* const certificate = chain.certificates.front().get();
   const BioPtr key_bio = OverText(loaded.key);
   const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, NoPassPhrase, nullptr),
                    EVP_PKEY_free);
   if (key == nullptr) {
     return Wrong(files.key, "holds no private key in PEM, or one with a pass phrase");
   }
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
+  if (X509_check_private_key(certificate, key.get()) != 1) {
     return Wrong(files.key, absl::StrCat("is not the key of the certificate in ", files.certificate,
                                          ", the first there"));
   }
@@ -114,7 +120,7 @@ absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files) {
   if (!usable.ok())
     return Wrong(files.certificate, absl::StrCat("is well-formed, but ", usable.message()));
   std::tm not_after = {};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &not_after) != 1) {
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &not_after) != 1) {
     return Wrong(files.certificate, "holds a certificate without a valid end");
   }
   loaded.not_after = absl::FromTimeT(timegm(&not_after));
