@@ -136,27 +136,44 @@ bool HoldsSecrets(const Config& config) {
 
 // What comes out of a config goes into paths, log lines and messages. Paths end at a zero byte, and
 // messages that hold other bytes than UTF-8 cannot be read.
+void CheckText(absl::string_view text, const std::string& key, Problems& problems) {
+  if (absl::StrContains(text, '\0')) problems.AddError(key, "holds a zero byte");
+  if (!IsUtf8(text)) problems.AddError(key, "holds bytes that are not text (UTF-8)");
+}
+
+void CheckTexts(const google::protobuf::Message& message, const std::string& under,
+                Problems& problems);
+
+//   index  in a repeated field; -1: it is not one
+void CheckTextsOf(const google::protobuf::Message& message,
+                  const google::protobuf::FieldDescriptor& field, int index, const std::string& key,
+                  Problems& problems) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (field.cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+    CheckTexts(index < 0 ? reflection.GetMessage(message, &field)
+                         : reflection.GetRepeatedMessage(message, &field, index),
+               key + ".", problems);
+  } else if (field.cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
+    CheckText(index < 0 ? reflection.GetString(message, &field)
+                        : reflection.GetRepeatedString(message, &field, index),
+              key, problems);
+  }
+}
+
+//   under  what stands before the names of its fields: "" or "http.tls."
 void CheckTexts(const google::protobuf::Message& message, const std::string& under,
                 Problems& problems) {
-  const google::protobuf::Reflection& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection.ListFields(message, &fields);
+  message.GetReflection()->ListFields(message, &fields);
   for (const google::protobuf::FieldDescriptor* field : fields) {
-    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
-    for (int i = 0; i < count; ++i) {
-      const std::string key = absl::StrCat(under, under.empty() ? "" : ".", field->name(),
-                                           field->is_repeated() ? absl::StrCat("[", i, "]") : "");
-      if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
-        CheckTexts(field->is_repeated() ? reflection.GetRepeatedMessage(message, field, i)
-                                        : reflection.GetMessage(message, field),
-                   key, problems);
-      } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
-        const std::string text = field->is_repeated()
-                                     ? reflection.GetRepeatedString(message, field, i)
-                                     : reflection.GetString(message, field);
-        if (absl::StrContains(text, '\0')) problems.AddError(key, "holds a zero byte");
-        if (!IsUtf8(text)) problems.AddError(key, "holds bytes that are not text (UTF-8)");
-      }
+    const std::string key = under + field->name();
+    if (!field->is_repeated()) {
+      CheckTextsOf(message, *field, -1, key, problems);
+      continue;
+    }
+    const int size = message.GetReflection()->FieldSize(message, field);
+    for (int i = 0; i < size; ++i) {
+      CheckTextsOf(message, *field, i, absl::StrCat(key, "[", i, "]"), problems);
     }
   }
 }

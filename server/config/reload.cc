@@ -106,8 +106,8 @@ bool HasAll(const google::protobuf::RepeatedPtrField<std::string>& names) {
 // A source that is renamed takes the same webhooks.
 void CheckNetworksAreNotLost(const Config& running, const Config& next, Problems& problems) {
   for (const Source& before : running.sources()) {
-    if (before.allowed_networks().empty() || Find(next.sources(), before.name()) != nullptr)
-      continue;
+    if (before.allowed_networks().empty()) continue;
+    if (Find(next.sources(), before.name()) != nullptr) continue;
     for (int i = 0; i < next.sources_size(); ++i) {
       const Source& source = next.sources(i);
       if (Find(running.sources(), source.name()) != nullptr || !source.allowed_networks().empty()) {

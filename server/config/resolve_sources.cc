@@ -180,9 +180,10 @@ WebhookSource ResolveDefaultSource(Environment environment, Problems& problems) 
   return source;
 }
 
-// One of two is of no use then; and what one sender has signed, others accept as theirs.
+// Within a source one of them is of no use, as of a rotation that put in the old one again. Between two
+// sources a webhook that was sent to one may be sent to the other by whoever has seen it.
 void WarnOfEqualSecrets(const Options& options, Problems& problems) {
-  std::map<std::string, std::string> first;
+  std::map<absl::string_view, std::string> first;  // by the key
   for (size_t i = 0; i < options.sources.size(); ++i) {
     const std::vector<Secret>& secrets = options.sources[i].secrets;
     for (size_t j = 0; j < secrets.size(); ++j) {
