@@ -135,14 +135,15 @@ absl::Status CheckNoLinks(const std::string& path) {
   return absl::OkStatus();
 }
 
-// A reader may be led by links, but not to a pipe, which it would wait for, or to a folder.
+// A link may lead a reader to events.db, but nothing leads it to a pipe, which it would wait for, or to a
+// folder.
 absl::Status CheckPlainFiles(const std::string& path) {
   for (const char* name : kFiles) {
     const std::string file = absl::StrCat(path, "/", name);
     struct stat found = {};
     if (::lstat(file.c_str(), &found) == 0 && S_ISLNK(found.st_mode) && name != kDatabase) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          file, " is a symbolic link, which SQLite does not follow: move the file here"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(file, " is a symbolic link, which is not followed: move the file here"));
     }
     if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) continue;
     return absl::FailedPreconditionError(

@@ -14,11 +14,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// SQLite copies a page at a time under a journal, which it removes when the copy is whole.
-absl::Status CheckFinished(const std::string& path) {
+bool HasJournal(const std::string& path) {
   std::error_code error;
   const auto bytes = fs::file_size(path + "-journal", error);
-  if (error || bytes == 0) return absl::OkStatus();
+  return !error && bytes > 0;
+}
+
+// SQLite copies a page at a time under a journal, which it removes when the copy is whole.
+absl::Status CheckFinished(const std::string& path) {
+  if (!HasJournal(path)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(path, " was not finished: its journal, ", path,
                    "-journal, is still beside it. Take another backup"));
@@ -36,15 +40,13 @@ absl::Status CheckPlain(const std::string& path) {
   return absl::OkStatus();
 }
 
-// A start rolls it back, which writes.
+// Of a data folder. A start rolls it back, which writes.
 absl::Status CheckNoJournal(const std::string& path) {
-  std::error_code error;
-  const auto bytes = fs::file_size(path + "-journal", error);
-  if (error || bytes == 0) return absl::OkStatus();
+  if (!HasJournal(path)) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       path,
-      "-journal is beside the log: another program was ended while it changed it. "
-      "Start hookgated on the folder, which undoes what was half done, and look again"));
+      "-journal is beside the log: a program was ended while it changed the file. Start "
+      "hookgated on the folder, which undoes what was half done, and look again"));
 }
 
 }  // namespace

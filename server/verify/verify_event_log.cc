@@ -5,9 +5,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "server/base/status.h"
 #include "server/base/utf8.h"
@@ -164,29 +167,47 @@ absl::Status CheckRepeats(Database& database, Findings& findings) {
   }
 }
 
-// Whoever asks for one that is not UTF-8 gets an answer that no client can read. Names of tables and
-// columns are the schema's.
-absl::Status CheckTexts(Database& database, Findings& findings) {
-  ASSIGN_OR_RETURN(Statement columns,
+// The columns that hold text, by their table.
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadTextColumns(
+    Database& database) {
+  ASSIGN_OR_RETURN(Statement rows,
                    database.Prepare("SELECT object.name, part.name FROM sqlite_schema AS object "
                                     "JOIN pragma_table_info(object.name) AS part "
-                                    "WHERE object.type = 'table' AND part.type = 'TEXT' "
-                                    "ORDER BY object.name"));
+                                    "WHERE object.type = 'table' AND part.type = 'TEXT' AND "
+                                    "object.sql NOT LIKE 'CREATE VIRTUAL%'"));
+  std::map<std::string, std::vector<std::string>> columns;
   while (true) {
-    ASSIGN_OR_RETURN(const bool column, columns.Step());
-    if (!column) return absl::OkStatus();
-    const std::string table(columns.ColumnText(0));
-    const std::string name(columns.ColumnText(1));
-    ASSIGN_OR_RETURN(Statement rows, database.Prepare(absl::StrCat("SELECT \"", name, "\" FROM \"",
-                                                                   table, "\" NOT INDEXED")));
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return columns;
+    columns[std::string(rows.ColumnText(0))].emplace_back(rows.ColumnText(1));
+  }
+}
+
+// Of a table or column, also one that a person has added.
+std::string Quoted(absl::string_view name) {
+  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+}
+
+// Whoever asks for a text that is not UTF-8 gets an answer that no client can read.
+absl::Status CheckUtf8(Database& database, Findings& findings) {
+  ASSIGN_OR_RETURN(const auto tables, ReadTextColumns(database));
+  for (const auto& [table, columns] : tables) {
+    const std::string selected = absl::StrJoin(
+        columns, ", ",
+        [](std::string* out, const std::string& column) { out->append(Quoted(column)); });
+    ASSIGN_OR_RETURN(Statement rows, database.Prepare(absl::StrCat("SELECT ", selected, " FROM ",
+                                                                   Quoted(table), " NOT INDEXED")));
     for (int64_t number = 1;; ++number) {
       ASSIGN_OR_RETURN(const bool row, rows.Step());
       if (!row) break;
-      if (IsUtf8(rows.ColumnText(0))) continue;
-      findings.Add(absl::StrCat("table ", table),
-                   absl::StrCat("the column ", name, " of row ", number, " is not UTF-8"));
+      for (size_t i = 0; i < columns.size(); ++i) {
+        if (IsUtf8(rows.ColumnText(static_cast<int>(i)))) continue;
+        findings.Add(absl::StrCat("table ", table),
+                     absl::StrCat("the column ", columns[i], " of row ", number, " is not UTF-8"));
+      }
     }
   }
+  return absl::OkStatus();
 }
 
 // The versions of the format by which the file may be written and read: 1 with a journal, 2 with a
@@ -244,7 +265,7 @@ absl::Status CheckAll(Database& database, const VerifyOptions& options, VerifyRe
   NoteDamage(CheckStatus(database, findings), findings);
   NoteDamage(CheckRepeats(database, findings), findings);
   NoteDamage(CheckAges(database, findings), findings);
-  NoteDamage(CheckTexts(database, findings), findings);
+  NoteDamage(CheckUtf8(database, findings), findings);
   return absl::OkStatus();
 }
 
