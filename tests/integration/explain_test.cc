@@ -20,6 +20,7 @@
 #include "hookgate/v1/event_service.grpc.pb.h"
 #include "server/access/access_policy.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/aged_log.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/secret_watch.h"
@@ -319,10 +320,7 @@ TEST_F(ExplainTest, EventThatRetentionRemovedIsExplainedAsFarAsItIsRemembered) {
   for (int i = 1; i <= 3; ++i) Store({.body = Body(absl::StrCat("evt_", i), "moon")});
   Stop();
   // The first two are as old as can be.
-  Change(
-      "UPDATE events SET receive_time_us = receive_time_us - 864000000000 WHERE sequence <= 2;"
-      "INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum) "
-      "SELECT running_us - 864000000000, 2, 0, 0, running_us - 864000000000 + 6 FROM age_clock");
+  MakeOld(data_dir_, 2, absl::Hours(24 * 10));
   StartGateway(config);
   EXPECT_EQ(InWhen("billing", 1, v1::DELIVERY_STATE_LOST).state(), v1::DELIVERY_STATE_LOST);
   const ExplainEventResponse removed = Explain("sequence: 1");

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <chrono>
 #include <csignal>
@@ -13,6 +12,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/text_format.h"
 #include "tests/integration/gateway_fixture.h"
+#include "tests/support/aged_log.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/event_stream.h"
 #include "tests/support/eventually.h"
@@ -235,22 +235,6 @@ TEST_F(OperatorEventsTest, ASecretThatFails) {
   EXPECT_EQ(event.subject(), "openai");
   EXPECT_EQ(event.secret_failing().data().failed(), 5);
   EXPECT_EQ(event.secret_failing().data().verified(), 1);
-}
-
-// Backdates what is stored, so that the next start's retention finds it old.
-void MakeOld(const std::string& data_dir, int64_t through, absl::Duration age) {
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(absl::StrCat(data_dir, "/events.db").c_str(), &database), SQLITE_OK);
-  const std::string sql = absl::StrCat(
-      "UPDATE events SET receive_time_us = ", absl::ToUnixMicros(absl::Now() - age),
-      " WHERE sequence <= ", through,
-      "; INSERT INTO age_marks (running_us, last_sequence, last_touch, credit_us, sum) "
-      "SELECT running_us - ",
-      absl::ToInt64Microseconds(age), ", ", through, ", 0, 0, running_us - ",
-      absl::ToInt64Microseconds(age), " + 3 * ", through, " FROM age_clock");
-  EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-      << sqlite3_errmsg(database);
-  sqlite3_close(database);
 }
 
 TEST_F(OperatorEventsTest, WhatRetentionTookFromASubscription) {
