@@ -61,12 +61,13 @@ class Library:
 
     async def subscribe(self):
         async with hookgate.Client(self._options.target) as client:
-            seen = 0
+            # The bare loop looks once a frame whether it is at its end; this one can only for each event.
+            seen, last = 0, self._options.events
             async with contextlib.aclosing(client.subscribe(start=hookgate.EARLIEST)) as stream:
                 async for event in stream:
                     self._handled.handle(event)
                     seen += 1
-                    if seen == self._options.events:
+                    if seen == last:
                         break
 
     async def consume(self):
