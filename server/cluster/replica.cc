@@ -307,11 +307,15 @@ void Replica::Pause(absl::Duration duration) {
   while (!stopping_ && Now() < end) changed_.WaitWithTimeout(&mu_, end - Now());
 }
 
-void Replica::PauseUntilGoodbye(absl::Duration duration) {
+int64_t Replica::Goodbyes() {
+  absl::MutexLock lock(&mu_);
+  return goodbyes_;
+}
+
+void Replica::PauseUntilGoodbye(int64_t known, absl::Duration duration) {
   const absl::Duration end = Now() + duration;
   absl::MutexLock lock(&mu_);
-  const int64_t before = goodbyes_;
-  while (!stopping_ && goodbyes_ == before && Now() < end) {
+  while (!stopping_ && goodbyes_ == known && Now() < end) {
     changed_.WaitWithTimeout(&mu_, end - Now());
   }
 }
@@ -436,7 +440,8 @@ void Replica::Follow(const ReplicaState::Step& step) {
   }
   const absl::Duration left = std::min(step.until - Now(), kLongestWait);
   if (left > absl::ZeroDuration() && !log_.AwaitRecord(applied, left)) return;
-  if (!ApplyNext().ok()) PauseUntilGoodbye(kPauseAfterFailure);
+  const int64_t known = Goodbyes();  // One may come while it reads.
+  if (!ApplyNext().ok()) PauseUntilGoodbye(known, kPauseAfterFailure);
 }
 
 absl::Status Replica::ApplyNext() {
