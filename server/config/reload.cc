@@ -130,17 +130,37 @@ bool IsCovered(const Network& network, const google::protobuf::RepeatedPtrField<
   });
 }
 
+// What `source` was before, or may have been under another name: those that had networks.
+std::vector<const Source*> FormerOnes(const Config& running, const Config& next,
+                                      const Source& source) {
+  const Source* const same = Find(running.sources(), source.name());
+  std::vector<const Source*> former;
+  for (const Source& before : running.sources()) {
+    if (before.allowed_networks().empty()) continue;
+    const bool is_gone = Find(next.sources(), before.name()) == nullptr;
+    if (same == nullptr ? is_gone : &before == same) former.push_back(&before);
+  }
+  return former;
+}
+
 void NoteWiderNetworks(const Config& running, const Config& next, Problems& problems) {
   for (int i = 0; i < next.sources_size(); ++i) {
     const Source& source = next.sources(i);
-    const Source* const before = Find(running.sources(), source.name());
-    if (before == nullptr || before->allowed_networks().empty()) continue;
+    const std::vector<const Source*> former = FormerOnes(running, next, source);
+    if (former.empty()) continue;
     for (int j = 0; j < source.allowed_networks_size(); ++j) {
       const absl::StatusOr<Network> network = Network::Parse(source.allowed_networks(j));
-      if (!network.ok() || IsCovered(*network, before->allowed_networks())) continue;
-      problems.AddWarning(absl::StrCat("sources[", i, "].allowed_networks[", j, "]"),
-                          absl::StrCat("\"", source.name(), "\" takes webhooks from ",
-                                       source.allowed_networks(j), " now, and did not before"));
+      const bool is_known = std::any_of(former.begin(), former.end(), [&](const Source* before) {
+        return network.ok() && IsCovered(*network, before->allowed_networks());
+      });
+      if (!network.ok() || is_known) continue;
+      const std::string& name = former.front()->name();
+      problems.AddWarning(
+          absl::StrCat("sources[", i, "].allowed_networks[", j, "]"),
+          absl::StrCat("\"", source.name(), "\" takes webhooks from ", source.allowed_networks(j),
+                       name == source.name()
+                           ? " now, and did not before"
+                           : absl::StrCat(", and \"", name, "\", which is gone, did not")));
     }
   }
 }

@@ -131,6 +131,18 @@ TEST(ReloadTest, NetworksThatAreNewAreWarnedOf) {
                           HasSubstr("2001:db8::/32")));
   EXPECT_THAT(warnings(kHeld, "'::/0'"), SizeIs(1));
   EXPECT_THAT(warnings("sources { name: 's' }", "'10.0.0.0/8'"), IsEmpty()) << "all could";
+  // Under another name it was not said at all.
+  const auto renamed = [&](const std::string& networks) {
+    return Check(kHeld, "sources { name: 't' allowed_networks: [" + networks + "] }").warnings();
+  };
+  EXPECT_THAT(renamed("'0.0.0.0/1', '192.0.2.0/24', '128.0.0.0/1'"),
+              ElementsAre(AllOf(HasSubstr("\"t\" takes webhooks from 0.0.0.0/1"),
+                                HasSubstr("\"s\", which is gone")),
+                          HasSubstr("128.0.0.0/1")));
+  EXPECT_THAT(Check(kHeld, std::string(kHeld) + " sources { name: 't' allowed_networks: '::/0' }")
+                  .warnings(),
+              IsEmpty())
+      << "one that is added";
 }
 
 // A retention of a day in place of a month removed the log, and nothing was said.
