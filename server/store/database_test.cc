@@ -227,6 +227,20 @@ TEST(SchemaTest, LogThatDoesNotHoldWhatItsVersionHasIsRefusedUntouched) {
       EXPECT_THAT(std::string(check.message()), HasSubstr(says)) << sql;
     }
   }
+  // One wrong bit of the header's mark had people begin with an empty folder.
+  auto unmarked = OpenOrDie(FreshPath());
+  ASSERT_TRUE(MigrateSchema(*unmarked, "e").ok());
+  ASSERT_TRUE(unmarked->Execute("PRAGMA application_id = 1214990197").ok());
+  EXPECT_EQ(CheckIsLog(*unmarked).code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(CheckIsLog(*unmarked).message()), HasSubstr("restore a backup"));
+  // Without an index all can be read, so that fsck goes on; a gateway that is started cannot.
+  auto without = OpenOrDie(FreshPath());
+  ASSERT_TRUE(MigrateSchema(*without, "e").ok());
+  ASSERT_TRUE(without->Execute("DROP INDEX failures_by_time").ok());
+  EXPECT_EQ(CheckSchema(*without), absl::OkStatus());
+  const absl::Status refused = MigrateSchema(*without, "e");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("lost its index failures_by_time"));
   // What people add is theirs, also what only another program can read.
   auto more = OpenOrDie(FreshPath());
   ASSERT_TRUE(MigrateSchema(*more, "e").ok());

@@ -36,8 +36,8 @@ absl::StatusOr<int64_t> ReadInt(Database& database, absl::string_view sql) {
   return row ? statement.ColumnInt(0) : 0;
 }
 
-// A log of its own uses what is new at once; so does a replica whose step adds more than the version
-// before can do without.
+// A log of its own uses what is new at once; so does a replica whose step adds more than the
+// version before can do without.
 absl::Status NoteOldest(Database& database, int version) {
   if (version <= kFirstClusterSchema) return absl::OkStatus();
   ASSIGN_OR_RETURN(const int64_t is_replica, ReadInt(database, "SELECT count(*) FROM replica"));
@@ -101,6 +101,34 @@ absl::StatusOr<std::set<std::string>> ColumnsOf(int version) {
   return ReadColumns(*pattern);
 }
 
+absl::StatusOr<std::set<std::string>> ReadIndexes(Database& database) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT name FROM sqlite_schema WHERE type = "
+                                                    "'index' AND sql IS NOT NULL"));
+  std::set<std::string> indexes;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return indexes;
+    indexes.emplace(rows.ColumnText(0));
+  }
+}
+
+// Statements name the index by which they read, and would fail without it.
+// REQUIRES: `database` is at SchemaVersion() or a newer one.
+absl::Status CheckIndexes(Database& database) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
+                   Database::Open(":memory:", Database::Mode::kCreate));
+  RETURN_IF_ERROR(MakeSchema(*pattern, SchemaVersion()));
+  ASSIGN_OR_RETURN(const std::set<std::string> expected, ReadIndexes(*pattern));
+  ASSIGN_OR_RETURN(const std::set<std::string> found, ReadIndexes(database));
+  for (const std::string& name : expected) {
+    if (found.count(name) == 0) {
+      return absl::DataLossError(absl::StrCat("the log has lost its index ", name,
+                                              ": it was changed by hand, or is damaged"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // What a log says of itself decides what is done to it: steps would fail half way, or statements
 // later, with words that only SQLite's manual explains.
 // REQUIRES: `version` is above 0.
@@ -154,7 +182,13 @@ absl::Status CheckMayOpen(Database& database, int64_t version) {
                      *oldest, "; this hookgated knows versions up to ", SchemaVersion(),
                      ": start a newer hookgated, or use another data folder"));
   }
-  return application_id == kApplicationId ? CheckHolds(database, version) : NotOfHookgate();
+  const absl::Status holds = CheckHolds(database, version);
+  if (application_id == kApplicationId) return holds;
+  if (!holds.ok()) return NotOfHookgate();
+  return absl::DataLossError(
+      "the file holds all tables of a log, but its header says that it is not one of Hookgate's: "
+      "it "
+      "was changed by hand, or is damaged; restore a backup");
 }
 
 }  // namespace
@@ -170,7 +204,8 @@ bool IsEpoch(absl::string_view text) {
 absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   RETURN_IF_ERROR(CheckMayOpen(database, version));
-  return StepUpTo(database, version, SchemaVersion(), epoch);
+  RETURN_IF_ERROR(StepUpTo(database, version, SchemaVersion(), epoch));
+  return CheckIndexes(database);
 }
 
 absl::Status MakeSchema(Database& database, int version) {

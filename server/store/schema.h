@@ -89,10 +89,11 @@
 // tables would have each replica decide for itself: let the leader write it instead.
 //
 // Going back. A step that is only_adds lets the version before open what it has made: of a replica,
-// until the cluster has agreed on the step's version (before that nothing is written which needs it),
-// and never of a log of its own, where what is new may be used at once. Only tables, and columns with
-// a default, may be added so; and since the version before goes on without filling them, what is
-// derived from other tables must be looked at with each start, as for a log that never had it.
+// until the cluster has agreed on the step's version (before that nothing is written which needs
+// it), and never of a log of its own, where what is new may be used at once. Only tables, and
+// columns with a default, may be added so; and since the version before goes on without filling
+// them, what is derived from other tables must be looked at with each start, as for a log that
+// never had it.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 
@@ -106,31 +107,31 @@ namespace hookgate {
 // The newest version that this build knows (PRAGMA user_version).
 int SchemaVersion();
 
-// The first version that has clusters: what each replica reads, and the first log that says which older
-// version may open it.
+// The first version that has clusters: what each replica reads, and the first log that says which
+// older version may open it.
 inline constexpr int kFirstClusterSchema = 5;
 
 // Whether it is as `log` has it: 16 lower-case hex digits.
 bool IsEpoch(absl::string_view text);
 
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
-// One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or it
-// is of another application.
+// One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or
+// it is of another application. DATA_LOSS if it lacks a table, a column or an index of its version.
 absl::Status MigrateSchema(Database& database, absl::string_view epoch);
 
 // The same for a new file, up to `version` alone: what an older hookgated has.
 absl::Status MakeSchema(Database& database, int version);
 
-// Of a replica, in a transaction: from now on rows are written that need `agreed`. The version before
-// may not open the file any more.
+// Of a replica, in a transaction: from now on rows are written that need `agreed`. The version
+// before may not open the file any more.
 absl::Status NoteAgreedSchema(Database& database, int agreed);
 
 // Whether `database` is a log that MigrateSchema opens. Changes nothing. Errors as CheckSchema.
 absl::Status CheckIsLog(Database& database);
 
-// Whether `database` is a log at SchemaVersion(), or at a newer one that this build may open. Changes
-// nothing. FAILED_PRECONDITION if it is of another version, of another application, or no log yet;
-// DATA_LOSS if it is no database.
+// Whether `database` is a log at SchemaVersion(), or at a newer one that this build may open.
+// Changes nothing. FAILED_PRECONDITION if it is of another version, of another application, or no
+// log yet; DATA_LOSS if it is no database.
 absl::Status CheckSchema(Database& database);
 // Whether a newer version than SchemaVersion() has made it: it has more than this build knows of.
 absl::StatusOr<bool> IsOfNewerSchema(Database& database);
@@ -142,8 +143,8 @@ struct SchemaStep {
   bool only_adds = false;
 };
 
-// For tests of what a next version does: one more step, before anything else is called. Whoever links
-// a library that calls it has a hookgated of that version.
+// For tests of what a next version does: one more step, before anything else is called. Whoever
+// links a library that calls it has a hookgated of that version.
 void AddSchemaStepForTest(const SchemaStep& step);
 
 }  // namespace hookgate
