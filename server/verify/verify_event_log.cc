@@ -1,9 +1,11 @@
 #include "server/verify/verify_event_log.h"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -277,7 +279,12 @@ absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options) {
                    Database::Open(file.path(), file.mode()));
   VerifyReport report;
   Findings findings(options.max_findings);
-  NoteDamage(CheckWriteAheadLog(file.path()).status(), findings);
+  const absl::StatusOr<int64_t> used = CheckWriteAheadLog(file.path());
+  NoteDamage(used.status(), findings);
+  report.used_wal_bytes = used.value_or(0);
+  std::error_code error;
+  const uintmax_t wal_bytes = std::filesystem::file_size(file.path() + "-wal", error);
+  if (!error) report.wal_bytes = static_cast<int64_t>(wal_bytes);
   CheckFormat(file.path(), findings);
   RETURN_IF_ERROR(Annotate(CheckAll(*database, options, report, findings), file.path()));
   report.findings = findings.kept();
@@ -303,6 +310,11 @@ std::string ReportText(const VerifyReport& report) {
   absl::StrAppend(&text, "conflicts      ", report.conflicts, "\n");
   absl::StrAppend(&text, "subscriptions  ", report.subscriptions, ", with ", report.unsettled,
                   " unsettled events and ", report.dead_letters, " dead letters\n");
+  // One that was cut in copying has fewer commits, and nothing else tells.
+  if (report.wal_bytes > 0) {
+    absl::StrAppend(&text, "-wal           ", report.used_wal_bytes, " of its ", report.wal_bytes,
+                    " bytes hold commits\n");
+  }
   for (const Finding& finding : report.findings) {
     absl::StrAppend(&text, "FOUND          ", finding.where, ": ", finding.what, "\n");
   }

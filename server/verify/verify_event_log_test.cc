@@ -320,7 +320,8 @@ TEST_F(VerifyEventLogTest, AgesOfWhichABitIsWrongAreFound) {
       ElementsAre(About("ages", "1 row(s)")));
 }
 
-// One wrong bit of any of these, and every list that it is in was an answer that no client could read.
+// One wrong bit of any of these, and every list that it is in was an answer that no client could
+// read.
 TEST_F(VerifyEventLogTest, TextsThatAreNotUtf8AreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE subscriptions SET name = CAST(x'e2' AS TEXT)"),
               Contains(About("table subscriptions", "name of row 1 is not UTF-8")));
@@ -345,7 +346,8 @@ TEST_F(VerifyEventLogTest, VersionsOfTheFormatThatThereAreNotAreFound) {
   }
 }
 
-// A wrong bit made a webhook in quarantine, or a conflict, older than all others, and it was removed.
+// A wrong bit made a webhook in quarantine, or a conflict, older than all others, and it was
+// removed.
 TEST_F(VerifyEventLogTest, PlacesInQuarantineThatCannotBeAreFound) {
   EXPECT_THAT(FindingsAfter("UPDATE quarantine SET touch = -127"),
               ElementsAre(About("quarantine entry 1", "its place")));
@@ -706,6 +708,33 @@ TEST_F(VerifyEventLogTest, EveryDamagedPageIsFound) {
     const VerifyReport report = Verify();
     EXPECT_GT(report.total_findings, 0) << "page " << at / kPage + 1;
   }
+}
+
+// A copy whose write-ahead log was cut on the way has fewer events and is sound: nothing told.
+TEST_F(VerifyEventLogTest, HowMuchOfTheWriteAheadLogHoldsCommitsIsSaid) {
+  const std::string copy = FreshTestFolder() + "/copy.db";
+  std::filesystem::create_directories(std::filesystem::path(copy).parent_path());
+  {
+    auto log = OpenTemporaryLog(nullptr, folder_);
+    Append(*log, "wh_7", BodyOf("batch.failed"));
+    Append(*log, "wh_8", BodyOf("batch.failed"));
+    for (const char* suffix : {"", "-wal"}) {
+      std::filesystem::copy_file(folder_ + "/events.db" + suffix, copy + suffix);
+    }
+  }
+  const absl::StatusOr<VerifyReport> whole = VerifyEventLog({.data_dir = copy});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->head_sequence, 7);
+  EXPECT_GT(whole->used_wal_bytes, 0);
+  EXPECT_THAT(ReportText(*whole),
+              HasSubstr(absl::StrCat("-wal           ", whole->used_wal_bytes, " of its ",
+                                     whole->wal_bytes, " bytes hold commits")));
+  std::filesystem::resize_file(copy + "-wal", static_cast<uintmax_t>(whole->used_wal_bytes) - 1);
+  const absl::StatusOr<VerifyReport> cut = VerifyEventLog({.data_dir = copy});
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_EQ(cut->wal_bytes, whole->used_wal_bytes - 1);
+  EXPECT_LT(cut->used_wal_bytes, whole->used_wal_bytes);
+  EXPECT_EQ(cut->head_sequence, 6);
 }
 
 }  // namespace
