@@ -183,13 +183,13 @@ void BulkJob::End(Job::State state, absl::Time now) {
   *job_.mutable_end_time() = ToProto(now);
 }
 
-BulkJobs BulkJobs::Load(const std::vector<StoredJob>& stored) {
+BulkJobs BulkJobs::Load(absl::string_view subscription, const std::vector<StoredJob>& stored) {
   BulkJobs jobs;
   for (const StoredJob& row : stored) {
     absl::StatusOr<BulkJob> job = BulkJob::Read(row);
     if (!job.ok()) {
       Log(Severity::kError, "a job of a subscription is damaged and counts as failed",
-          {{"job", row.id}, {"error", job.status().message()}});
+          {{"subscription", subscription}, {"job", row.id}, {"error", job.status().message()}});
       job = BulkJob::Unreadable(row.id, job.status().message());
     }
     jobs.jobs_.emplace(row.id, *std::move(job));

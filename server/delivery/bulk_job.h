@@ -122,9 +122,9 @@ class BulkJobs {
  public:
   static constexpr size_t kMaxEnded = 20;  // that are remembered; the oldest are forgotten
 
-  // One that makes no sense as it is stored, since it is damaged, has failed: it keeps nobody from
-  // starting.
-  static BulkJobs Load(const std::vector<StoredJob>& stored);
+  // Those of the subscription of that name. One that makes no sense as it is stored, since it is
+  // damaged, has failed, which is logged: it keeps nobody from starting.
+  static BulkJobs Load(absl::string_view subscription, const std::vector<StoredJob>& stored);
 
   // Starts `job`, which is complete but for its id, state and create_time.
   // FAILED_PRECONDITION job_running, with the metadata "job_id".

@@ -320,7 +320,7 @@ TEST_F(BulkJobTest, WhatIsStoredComesBack) {
   SubscriptionChanges changes;
   jobs.TakeChanges(changes);
   ASSERT_THAT(changes.jobs, SizeIs(1));
-  BulkJobs loaded = BulkJobs::Load(changes.jobs);
+  BulkJobs loaded = BulkJobs::Load("billing", changes.jobs);
   ASSERT_NE(loaded.running(), nullptr);
   EXPECT_EQ(loaded.running()->after(), 3);
   EXPECT_EQ(loaded.running()->proto().done_count(), 2);
@@ -332,7 +332,7 @@ TEST_F(BulkJobTest, WhatIsStoredComesBack) {
   for (const StoredJob& row :
        {StoredJob{.id = 1, .job = "\xff"}, StoredJob{.id = 2, .job = changes.jobs[0].job},
         StoredJob{.id = 1, .job = without_window.SerializeAsString()}}) {
-    BulkJobs damaged = BulkJobs::Load({row});
+    BulkJobs damaged = BulkJobs::Load("billing", {row});
     EXPECT_EQ(damaged.running(), nullptr);
     const std::vector<Job> listed = damaged.List(0, 10);
     ASSERT_THAT(listed, SizeIs(1));

@@ -63,8 +63,8 @@ DeliveryIds IdsOf(const StoredSubscription& stored, HistoryMark mark) {
 absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Create(
     const StoredSubscription& stored, const SubscriptionContext& context) {
   ASSIGN_OR_RETURN(SubscriptionSettings settings, StoredSettings(stored));
-  std::shared_ptr<Subscription> subscription(
-      new Subscription(stored, std::move(settings), BulkJobs::Load(stored.jobs), context));
+  std::shared_ptr<Subscription> subscription(new Subscription(
+      stored, std::move(settings), BulkJobs::Load(stored.name, stored.jobs), context));
   subscription->PrepareGauges();
   return subscription;
 }
@@ -392,7 +392,7 @@ bool Subscription::LoadStored() {
   absl::StatusOr<SubscriptionSettings> settings =
       stored.ok() ? StoredSettings(*stored) : stored.status();
   if (!settings.ok()) return false;
-  BulkJobs jobs = BulkJobs::Load(stored->jobs);
+  BulkJobs jobs = BulkJobs::Load(stored->name, stored->jobs);
   absl::MutexLock lock(&mu_);
   if (closed_) return false;
   settings_ = std::make_shared<const SubscriptionSettings>(*std::move(settings));
