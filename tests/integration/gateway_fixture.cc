@@ -39,8 +39,12 @@ void GatewayTest::WriteConfig(const std::string& config) {
       {{"SECRET_FILE", secret_file_}, {"NEW_SECRET", kNewSecret}, {"OTHER_SECRET", kOtherSecret}});
 }
 
-void GatewayTest::Reload(const std::string& config) {
+void GatewayTest::BeginReload(const std::string& config) {
   WriteConfig(config);
+  gateway_->Signal(SIGHUP);
+}
+
+void GatewayTest::Reload(const std::string& config) {
   const auto reloads = [this] {
     const std::string log = gateway_->log();
     size_t count = 0;
@@ -51,7 +55,7 @@ void GatewayTest::Reload(const std::string& config) {
     return count;
   };
   const size_t before = reloads();
-  gateway_->Signal(SIGHUP);
+  BeginReload(config);
   ASSERT_TRUE(Eventually("the config is read again", [&] { return reloads() != before; }));
 }
 

@@ -30,6 +30,8 @@ class GatewayTest : public testing::Test {
   // Writes `config` into the file that StartWithConfig made, and has it read again. Returns once
   // the gateway has applied or refused it.
   void Reload(const std::string& config);
+  // The same, without waiting for what becomes of it.
+  void BeginReload(const std::string& config);
 
   // A config with webhooks over TLS alone, for these files in PEM.
   static std::string HttpsConfig(const std::string& certificate_file, const std::string& key_file);

@@ -193,8 +193,8 @@ TEST_F(OperatorEventsTest, ASubscriptionThatIsPausedIsNotStuckUntilItIsResumed) 
   EXPECT_EQ(Next().type(), "hookgate.subscription.stuck");
 }
 
-// A subscriber that was slow about what it was told was told to be stuck, by one more event that came
-// to wait for it, without end.
+// A subscriber that was slow about what it was told was told to be stuck, by one more event that
+// came to wait for it, without end.
 TEST_F(OperatorEventsTest, WhatIsToldMakesNobodyStuck) {
   StartTelling(Config("hookgate.*", "stuck_after { seconds: 1 }", "silent_after { seconds: 3 }"));
   Create("filter { sources: 'hookgate' }");

@@ -1,13 +1,21 @@
 // SIGHUP: a real gateway goes on with another config, or stays with the one it has.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/event_stream.h"
+#include "tests/support/eventually.h"
+#include "tests/support/temporary_log.h"
 
 namespace hookgate {
 namespace {
@@ -114,6 +122,38 @@ TEST_F(ReloadTest, EmptiedFilesChangeNothing) {
                 testing::ElementsAre(HasSubstr("sources[0].secrets[0]: ")));
     Store({});
   }
+}
+
+// The line said that a config was applied, and not what had become of the settings.
+TEST_F(ReloadTest, TheLogNamesTheSettingsThatHaveChanged) {
+  StartWithConfig(absl::StrCat(kOnlyOpenai, R"( logging { level: "info" })"));
+  Reload(absl::StrCat(kOnlyOpenai, R"( logging { level: "info" })"));
+  EXPECT_THAT(gateway_->log(), HasSubstr(R"("changed_settings":"none")"));
+  Reload(absl::StrCat(kOnlyOpenai,
+                      R"( logging { level: "debug" } storage { max_bytes: 1000000000 })"));
+  EXPECT_THAT(gateway_->log(),
+              HasSubstr(R"("changed_settings":"storage.max_bytes logging.level")"));
+}
+
+// SIGTERM waited for a file that nobody wrote, and the reload that it ended was told as refused.
+TEST_F(ReloadTest, AReloadThatWaitsForAFileDoesNotHoldUpTheEnd) {
+  StartWithConfig(kOnlyOpenai);
+  const std::string pipe = FreshTestFolder();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  BeginReload(
+      absl::StrCat(R"(sources { name: "openai" secrets { name: "a" file: ")", pipe, R"(" } })"));
+  // Somebody reads it, or opening it for writing would fail.
+  int writer = -1;
+  ASSERT_TRUE(Eventually("the secret is read", [&] {
+    writer = open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    return writer >= 0;
+  }));
+  const absl::Time before = absl::Now();
+  gateway_->Signal(SIGTERM);
+  EXPECT_EQ(gateway_->WaitForExit(), 0);
+  close(writer);
+  EXPECT_LT(absl::Now() - before, absl::Seconds(5));
+  EXPECT_THAT(gateway_->log(), Not(HasSubstr("config not applied")));
 }
 
 }  // namespace

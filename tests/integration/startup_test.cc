@@ -8,9 +8,13 @@
 
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/store/database.h"
 #include "tests/integration/gateway_fixture.h"
 #include "tests/support/program.h"
+#include "tests/support/temporary_log.h"
+#include "tests/support/test_certificates.h"
 #include "version/version.h"
 
 namespace hookgate {
@@ -184,6 +188,56 @@ TEST_F(StartupTest, WarningsAreNoErrors) {
   Start();
   EXPECT_THAT(gateway_->log(), HasSubstr("gRPC is open"));
   EXPECT_THAT(GetStatus().config_warnings(), testing::Contains(HasSubstr("gRPC is open")));
+}
+
+// The gateway serves it, since one that is refused would end all connections; but whoever looks at
+// a config before it is used wants to hear of it.
+TEST_F(StartupTest, CheckConfigWarnsOfACertificateThatHasExpired) {
+  const TestAuthority authority;
+  for (const bool is_over : {true, false}) {
+    const absl::Duration lifetime = is_over ? absl::Minutes(-30) : absl::Hours(24 * 300);
+    const TestCertificate pair = authority.Issue("DNS:localhost", lifetime);
+    const auto checked =
+        RunProgram(kHookgated,
+                   Quiet({ConfigFlag(absl::StrCat("http { tls { certificate_file: \"",
+                                                  WriteFile(pair.certificate), "\" key_file: \"",
+                                                  WriteFile(pair.key), "\" } }\n")),
+                          "--check_config"}),
+                   {SecretVariable()});
+    EXPECT_EQ(checked.exit_code, 0) << checked.err;
+    EXPECT_EQ(absl::StrContains(checked.err, "expired"), is_over) << checked.err;
+  }
+}
+
+// A damaged epoch was served, and every cursor was refused, as of another log; a lost index ended
+// the start with the statement that had needed it.
+TEST_F(StartupTest, ADamagedLogIsNotServed) {
+  namespace fs = std::filesystem;
+  Start();
+  Store({});
+  gateway_->Kill();
+  const std::string whole = FreshTestFolder();
+  fs::create_directories(whole);
+  fs::copy(data_dir_, whole);
+  for (const char* damage :
+       {"UPDATE log SET epoch = 'x'", "DELETE FROM log", "DROP INDEX failures_by_time",
+        "DROP INDEX conflicts_by_touch", "DROP TABLE quarantine", "PRAGMA user_version = 1",
+        "ALTER TABLE events DROP COLUMN webhook_id"}) {
+    SCOPED_TRACE(damage);
+    fs::remove_all(data_dir_);
+    fs::copy(whole, data_dir_);
+    {
+      const auto database = Database::Open(data_dir_ + "/events.db", Database::Mode::kReadWrite);
+      ASSERT_TRUE(database.ok()) << database.status();
+      ASSERT_EQ((*database)->Execute(damage), absl::OkStatus());
+    }
+    const auto outcome = RunProgram(kHookgated, Quiet({}), {SecretVariable()});
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("hookgate fsck"));
+    for (const char* sql : {"SELECT", "INSERT", "no such"}) {
+      EXPECT_THAT(outcome.err, Not(HasSubstr(sql)));
+    }
+  }
 }
 
 mode_t ModeOf(const std::string& path) {
