@@ -793,8 +793,9 @@ TEST_F(OptionsTest, SecretsThatAreTheSameAreWarnedOf) {
                     Contains(AllOf(HasSubstr("sources[1]"), HasSubstr("same as that of")))));
 }
 
-// An address that is none was told to be reachable by others as well, with the advice to allow that.
-TEST_F(OptionsTest, AddressThatIsNoneIsSaidToBeNothingElse) {
+// An address that could not be parsed was said to be reachable by others as well, with the advice
+// to allow that.
+TEST_F(OptionsTest, AnAddressThatCannotBeParsedHasOneError) {
   Problems problems;
   hookgate::config::v1::Config config;
   config.mutable_grpc()->set_address("127.0.0.1:99999");
@@ -807,7 +808,7 @@ TEST_F(OptionsTest, DataFolderThatIsAFileIsNamed) {
   const std::string file = WriteFile("x");
   for (const std::string& path : {file, file + "/below/it"}) {
     EXPECT_THAT(ErrorOf("storage { data_dir: \"" + path + "\" }", "storage.data_dir"),
-                HasSubstr(file + " is no folder"));
+                HasSubstr(file + " is a file; name a folder"));
   }
 }
 

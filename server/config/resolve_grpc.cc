@@ -110,7 +110,7 @@ void ResolveGrpc(const Config& config, Options& options, Problems& problems) {
   problems.AddError(
       SetAddress(config.grpc().address(), "grpc.address", "127.0.0.1:50051", address));
   const absl::optional<HostPort> host_port = ParseHostPort(address);
-  // Of an address that is none only that is said.
+  // One that cannot be parsed has that one error, and no other beside it.
   const bool is_loopback = !host_port.has_value() || host_port->is_loopback();
   options.grpc_security = ResolveGrpcSecurity(config, address, !is_loopback, problems);
   options.rpc.transport.client_ca_required = config.grpc().tls().client_ca_required();

@@ -180,8 +180,8 @@ WebhookSource ResolveDefaultSource(Environment environment, Problems& problems) 
   return source;
 }
 
-// Within a source one of them is of no use, as of a rotation that put in the old one again. Between two
-// sources a webhook that was sent to one may be sent to the other by whoever has seen it.
+// Within a source one of them is of no use, as of a rotation that put in the old one again. Between
+// two sources a webhook that was sent to one may be sent to the other by whoever has seen it.
 void WarnOfEqualSecrets(const Options& options, Problems& problems) {
   std::map<absl::string_view, std::string> first;  // by the key
   for (size_t i = 0; i < options.sources.size(); ++i) {

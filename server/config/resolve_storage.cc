@@ -52,7 +52,7 @@ absl::Status CheckDataDir(const std::string& path) {
     if (fs::exists(status)) {
       return InvalidField("storage.data_dir",
                           absl::StrCat("is ", path, ", but ", at.string(),
-                                       " is no folder; name a folder, or one that can be made"));
+                                       " is a file; name a folder, or one that can be made"));
     }
     if (!at.has_relative_path()) break;
     error.clear();

@@ -15,8 +15,8 @@ namespace hookgate {
 CertificateFiles ResolveTls(const hookgate::config::v1::Tls& tls, const std::string& key,
                             Problems& problems);
 
-// Adds a warning if the certificate has expired at `now`, or soon will. Who serves it says that by
-// itself, also of one that replaces it.
+// Adds a warning if the certificate has expired at `now`, or soon will. For --check_config alone: a
+// listener logs that by itself, for each certificate that it loads.
 void WarnOfExpiry(const CertificateFiles& files, const std::string& key, absl::Time now,
                   Problems& problems);
 

@@ -102,7 +102,7 @@ absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
   StoredState state;
   state.history.epoch = std::string(statement.ColumnText(0));
   if (!IsEpoch(state.history.epoch)) {
-    return absl::DataLossError("the epoch in the log's table `log` is none");
+    return absl::DataLossError("the epoch in the log's table `log` is damaged");
   }
   state.position.earliest = statement.ColumnInt(1);
   // With no event left, the sequences already given end where the held ones would begin.
@@ -170,7 +170,8 @@ absl::StatusOr<ReplicaRow> BeginReplica(Database& database, ReplicaOptions& repl
   insert.BindInt(4, beginning.tail.term);
   insert.BindInt(5, static_cast<int64_t>(beginning.tail.writer));
   insert.BindBlob(6, {beginning.tail.hash.data(), beginning.tail.hash.size()});
-  // What a log of its own holds may need all that this hookgated knows; the others begin with a copy.
+  // What a log of its own holds may need all that this hookgated knows; the others begin with a
+  // copy.
   if (schema == 0) schema = is_empty ? kFirstClusterSchema : SchemaVersion();
   insert.BindInt(7, schema);
   RETURN_IF_ERROR(insert.Run());

@@ -65,8 +65,8 @@ absl::Status SyncFolder(const std::string& path) {
   return result == 0 ? absl::OkStatus() : ErrnoError("synced", path);
 }
 
-// Opens the file `lock`, made if it is missing; -1 with errno. What root makes in another user's folder
-// becomes that user's: the gateway has to open it. One that is there is left as it is.
+// Opens the file `lock`, made if it is missing; -1 with errno. What root makes in another user's
+// folder becomes that user's: the gateway has to open it. One that is there is left as it is.
 int OpenLockFile(const std::string& folder, const std::string& path) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   const int made = ::open(path.c_str(), kFlags | O_EXCL, S_IRUSR | S_IWUSR);
@@ -135,8 +135,8 @@ absl::Status CheckNoLinks(const std::string& path) {
   return absl::OkStatus();
 }
 
-// A link may lead a reader to events.db, but nothing leads it to a pipe, which it would wait for, or to a
-// folder.
+// A link may lead a reader to events.db, but nothing leads it to a pipe, which it would wait for,
+// or to a folder.
 absl::Status CheckPlainFiles(const std::string& path) {
   for (const char* name : kFiles) {
     const std::string file = absl::StrCat(path, "/", name);

@@ -80,8 +80,8 @@ bool IsDamage(int result) {
   return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
 }
 
-// Whether the statement itself is at fault. Otherwise it is the disk, the machine or another program,
-// and any other statement would have met the same: who reads the error is not shown one.
+// Whether the statement itself is at fault. Otherwise it is the disk, the machine or another
+// program, and any other statement would have met the same: who reads the error is not shown one.
 bool IsOfTheStatement(int result) {
   switch (result & 0xff) {
     case SQLITE_ERROR:
@@ -269,8 +269,8 @@ absl::Status Database::ReserveWal(int64_t bytes) {
   }
   sqlite3_int64 found = 0;
   int result = wal->pMethods->xFileSize(wal, &found);
-  // If it has just been cut, that has to be on the disk first: otherwise a power cut could leave old frames
-  // behind zeros.
+  // If it has just been cut, that has to be on the disk first: otherwise a power cut could leave
+  // old frames behind zeros.
   if (result == SQLITE_OK && found < bytes) result = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
   const std::string zeros(kZerosAtOnce, '\0');
   for (sqlite3_int64 at = found; result == SQLITE_OK && at < bytes;) {

@@ -114,8 +114,8 @@ class FrameReader {
         return is_broken_;
       }
     }
-    // The next one shows whether this one was whole: by continuing from the sum that it tells, if its
-    // page or its salts are damaged, or from the one that it has, if that sum is.
+    // The next one shows whether this one was whole: by continuing from the sum that it tells, if
+    // its page or its salts are damaged, or from the one that it has, if that sum is.
     before_ = {{says, is_commit && HasItsOwnBeginning(at)}};
     if (may_be_a_frame) before_.push_back({sum, is_commit});
     is_broken_ = true;
@@ -137,9 +137,9 @@ class FrameReader {
     bool is_commit = false;  // then a commit ended there
   };
 
-  // Whether the beginning of the frame's head is of the same commit as its end: a power cut may have left
-  // there what stood in its place earlier. Not if all of it is written at once, or with the end of the
-  // frame before it, which is whole.
+  // Whether the beginning of the frame's head is of the same commit as its end: a power cut may
+  // have left there what stood in its place earlier. Not if all of it is written at once, or with
+  // the end of the frame before it, which is whole.
   bool HasItsOwnBeginning(int64_t at) const {
     return is_whole_before_ || at % kLeastWritten + kFrameHeaderBytes <= kLeastWritten;
   }
@@ -211,10 +211,10 @@ class FramePages {
     frames_.push_back({ReadWord(frame), at, ReadWord(frame + 4) != 0, is_behind});
   }
 
-  // Whether the database has all that stands behind frame `damaged`, which alone does not fit, up to the end
-  // of a commit, and older pages among the first `committed` frames would be put over some of it. Only
-  // what was committed is moved there, so that is no power cut: one would have to have left the whole of a
-  // commit but for one frame, of a commit that changed nothing but that.
+  // Whether the database has all that stands behind frame `damaged`, which alone does not fit, up
+  // to the end of a commit, and older pages among the first `committed` frames would be put over
+  // some of it. Only what was committed is moved there, so that is no power cut: one would have to
+  // have left the whole of a commit but for one frame, of a commit that changed nothing but that.
   absl::StatusOr<bool> WouldPutBack(int64_t committed, int64_t damaged) const {
     std::map<uint32_t, int64_t> newer;
     bool is_complete = false;
@@ -262,8 +262,8 @@ class FramePages {
   std::vector<Frame> frames_;
 };
 
-// Its commits are not synced one by one, so a power cut may tear any number of them: they are applied
-// from the replicated log again.
+// Its commits are not synced one by one, so a power cut may tear any number of them: they are
+// applied from the replicated log again.
 bool IsReplica(const std::string& database) {
   const auto opened = Database::Open(database, Database::Mode::kReadAlone);
   if (!opened.ok()) return false;

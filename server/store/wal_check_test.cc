@@ -144,8 +144,8 @@ TEST_F(WalCheckTest, ACommitThatAPowerCutHasTornIsNoDamage) {
   }
 }
 
-// Once commits had been moved, a damaged byte put the older pages in front of it over the newer ones: of
-// one that stood last as well, and of a replica.
+// Once commits had been moved, a damaged byte put the older pages in front of it over the newer
+// ones: of one that stood last as well, and of a replica.
 TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBack) {
   Run("CREATE TABLE replica (id)");
   for (const bool is_replica : {false, true}) {
@@ -164,7 +164,8 @@ TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBack) {
   }
 }
 
-// A replica applies what it has lost again; it would have been kept from starting after a power cut.
+// A replica applies what it has lost again; it would have been kept from starting after a power
+// cut.
 TEST_F(WalCheckTest, CommitsOfAReplicaMayBeTornAnywhere) {
   Run("CREATE TABLE replica (id)");
   ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kTruncate), 0);

@@ -9,8 +9,8 @@
 
 namespace hookgate {
 
-// Has the events up to `through` of the log in `folder`, which nobody has open, be that old, so that the
-// next start's retention finds them so. Fails the test if it cannot.
+// Has the events up to `through` of the log in `folder`, which nobody has open, be that old, so
+// that the next start's retention finds them so. Fails the test if it cannot.
 void MakeOld(const std::string& folder, int64_t through, absl::Duration age);
 
 }  // namespace hookgate

@@ -287,8 +287,8 @@ bool AnyoneLeftOf(pid_t group) {
   return found;
 }
 
-// Whether a word of a command only says where another one reads and writes, or what it finds set, or
-// how it is run.
+// Whether a word of a command only says where another one reads and writes, or what it finds set,
+// or how it is run.
 bool IsOnlyAround(absl::string_view word) {
   static const auto* const kRunners =
       new std::set<absl::string_view>{"exec", "eval", "command", "env", "nohup", "time", "\\"};
@@ -301,8 +301,8 @@ bool IsOnlyAround(absl::string_view word) {
   return name != absl::string_view::npos && name > 0 && word[name] == '=';
 }
 
-// Of what people write and forget: blanks, comments, and what stands around a variable that was empty,
-// such as "exec $HANDLER >> log". A line that holds more than words is believed.
+// Of what people write and forget: blanks, comments, and what stands around a variable that was
+// empty, such as "exec $HANDLER >> log". A line that holds more than words is believed.
 bool DoesNothing(absl::string_view command) {
   for (absl::string_view line : absl::StrSplit(command, '\n')) {
     line = absl::StripAsciiWhitespace(line);

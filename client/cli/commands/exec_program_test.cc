@@ -252,7 +252,8 @@ TEST(ExecProgramTest, ACommandThatNoProcessCanHaveHasNotFailed) {
   EXPECT_EQ(RunShell(std::string("true\0false", 10), {}).end, End::kNotStarted);
 }
 
-// `--exec '$HANDLER'` where nobody had set HANDLER ran nothing, with success, and acked every event.
+// `--exec '$HANDLER'` where nobody had set HANDLER ran nothing, with success, and acked every
+// event.
 TEST(ExecProgramTest, AVariableThatIsNotSetIsAnError) {
   unsetenv("EXEC_TEST_UNSET");
   for (const char* command :
