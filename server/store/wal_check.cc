@@ -31,8 +31,8 @@ constexpr size_t kSaltBytes = 8;
 // Its last bit: whether sums are of big-endian words.
 constexpr uint32_t kMagic = 0x377f0682;
 constexpr uint32_t kVersion = 3007000;
-// A disk writes at least so many bytes at once, from a multiple of them on.
-constexpr int64_t kLeastWritten = 32;
+// A power cut leaves so many bytes, from a multiple of them on, as they were before or after.
+constexpr int64_t kSector = 512;
 constexpr size_t kLeastPage = 512;
 constexpr size_t kMostPage = 65536;
 
@@ -110,16 +110,14 @@ class FrameReader {
         if (!has_salts || !(sum == says)) continue;
         NoteThatContinues(before, is_commit);
         before_ = {{says, is_commit}};
-        is_whole_before_ = true;
         return is_broken_;
       }
     }
     // The next one shows whether this one was whole: by continuing from the sum that it tells, if
     // its page or its salts are damaged, or from the one that it has, if that sum is.
-    before_ = {{says, is_commit && HasItsOwnBeginning(at)}};
+    before_ = {{says, is_commit && IsInOneSector(at)}};
     if (may_be_a_frame) before_.push_back({sum, is_commit});
     is_broken_ = true;
-    is_whole_before_ = false;
     behind_a_commit_ = false;
     return false;
   }
@@ -137,12 +135,9 @@ class FrameReader {
     bool is_commit = false;  // then a commit ended there
   };
 
-  // Whether the beginning of the frame's head is of the same commit as its end: a power cut may
-  // have left there what stood in its place earlier. Not if all of it is written at once, or with
-  // the end of the frame before it, which is whole.
-  bool HasItsOwnBeginning(int64_t at) const {
-    return is_whole_before_ || at % kLeastWritten + kFrameHeaderBytes <= kLeastWritten;
-  }
+  // Whether the head of a frame there is of one commit as a whole. Otherwise a power cut may have left
+  // at its beginning, where the mark of a commit is, what an earlier frame had there.
+  static bool IsInOneSector(int64_t at) { return at % kSector + kFrameHeaderBytes <= kSector; }
 
   // The frame continues the one before it, which therefore was whole when it was written.
   void NoteThatContinues(const Before& before, bool is_commit) {
@@ -159,7 +154,6 @@ class FrameReader {
   const Header& header_;
   std::vector<Before> before_;  // one or two
   bool is_broken_ = false;
-  bool is_whole_before_ = true;   // the frame before is
   bool behind_a_commit_ = false;  // since the last frame that does not fit
   int64_t whole_ = 0;
   int64_t committed_ = 0;
@@ -358,7 +352,9 @@ absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database_path) {
   return absl::DataLossError(
       absl::StrCat("the write-ahead log ", log.path(),
                    " is damaged in its first 32 bytes, without which nothing in it can be read: "
-                   "what was committed since it was last moved into the database would be lost"));
+                   "what was committed since it was last moved into the database would be lost. "
+                   "Without a backup: in a copy of the folder remove it, and see what hookgate "
+                   "fsck finds"));
 }
 
 }  // namespace hookgate

@@ -144,6 +144,41 @@ TEST_F(WalCheckTest, ACommitThatAPowerCutHasTornIsNoDamage) {
   }
 }
 
+// What was lost of a torn commit is what an earlier round of the log had there: the beginning of a
+// frame's head, with the mark of a commit, and the rest of it of the new one.
+TEST_F(WalCheckTest, ATornCommitOverAnEarlierRoundIsNoDamage) {
+  // A frame begins 8 bytes before the end of a page, and of a sector.
+  constexpr size_t kPage = 4096;
+  constexpr size_t kFrames = 169;
+  static_assert((kHeader + kFrames * kFrame) % kPage == kPage - 8);
+  Run("CREATE TABLE one (id INTEGER PRIMARY KEY, x); INSERT INTO one VALUES (1, 0)");
+  const auto commit = [this] { Run("UPDATE one SET x = x + 1"); };  // a frame
+  for (int i = 0; i < 400; ++i) commit();
+  ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kRestart).ok());
+  commit();
+  int64_t used = *CheckWith(Wal());
+  while (used < static_cast<int64_t>(kHeader + kFrames * kFrame)) {
+    commit();
+    used += kFrame;
+  }
+  const std::string before = Wal();
+  ASSERT_EQ(*CheckWith(before), static_cast<int64_t>(kHeader + kFrames * kFrame));
+  Run("INSERT INTO t (x) VALUES (randomblob(60000))");  // one commit of many frames
+  const std::string wal = Wal();
+  ASSERT_EQ(wal.size(), before.size());
+  const auto end = static_cast<size_t>(*CheckWith(wal));
+  ASSERT_GT(end, kHeader + (kFrames + 10) * kFrame);
+  for (const size_t block : {size_t{512}, kPage}) {
+    for (size_t at = (kHeader + kFrames * kFrame) / block * block; at < end; at += block) {
+      std::string torn = wal;
+      torn.replace(at, block, before, at, block);
+      if (torn == wal) continue;
+      EXPECT_TRUE(CheckWith(torn).ok()) << "not written: " << block << " bytes at " << at;
+      EXPECT_EQ(Rows(), 0);
+    }
+  }
+}
+
 // Once commits had been moved, a damaged byte put the older pages in front of it over the newer
 // ones: of one that stood last as well, and of a replica.
 TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBack) {

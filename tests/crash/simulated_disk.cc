@@ -327,7 +327,9 @@ void SimulatedDisk::Restart(std::mt19937_64& random) {
     const auto chosen = take_new ? now : before;
     if (chosen != (take_new ? names_.end() : durable_names_.end())) kept.insert(*chosen);
   }
-  for (const auto& [name, node] : kept) Survive(*node, random);
+  for (const auto& [name, node] : kept) {
+    Survive(*node, !absl::EndsWith(name, "-wal"), random);
+  }
   names_ = kept;
   durable_names_ = std::move(kept);
 }
@@ -383,7 +385,7 @@ void SimulatedDisk::Apply(const Change& change, std::string& content) {
 
 // Each cut keeps nothing, all, or some share of what was pending: the extremes are the likeliest in
 // life.
-void SimulatedDisk::Survive(Node& node, std::mt19937_64& random) {
+void SimulatedDisk::Survive(Node& node, bool may_tear, std::mt19937_64& random) {
   const double shares[] = {0, 0.1, 0.5, 0.9, 1};
   const double share = shares[std::uniform_int_distribution<int>(0, 4)(random)];
   for (const Change& change : node.pending) {
@@ -400,11 +402,8 @@ void SimulatedDisk::Survive(Node& node, std::mt19937_64& random) {
         const bool grows = sector.offset >= node.durable.size();
         if (!grows || !Chance(random, 0.1)) continue;
         for (char& byte : sector.bytes) byte = static_cast<char>(random());
-      } else if (share < 1 && Chance(random, 0.1)) {
-        // So much is written at once by any disk.
-        constexpr size_t kLeastWritten = 32;
-        const size_t most = size / kLeastWritten;
-        sector.bytes.resize(kLeastWritten * std::uniform_int_distribution<size_t>(0, most)(random));
+      } else if (may_tear && share < 1 && Chance(random, 0.1)) {
+        sector.bytes.resize(std::uniform_int_distribution<size_t>(0, size)(random));
       }
       Apply(sector, node.durable);
     }

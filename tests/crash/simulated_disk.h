@@ -4,7 +4,9 @@
 // It tells what was written from what was synced. A write, a truncation, a new or a removed name is
 // seen by every reader at once, but is only pending until a sync covers it. When the power is cut,
 // each pending sector is, by chance, kept, lost, torn (a first part of it is written) or, where the
-// file grew, garbage; pending truncations and names happened or did not. Promised is only what
+// file grew, garbage; pending truncations and names happened or did not. Sectors of a write-ahead
+// log are not torn: SQLite bears it, but what looks for damage in one (store/wal_check.h) could not
+// tell, and disks do not do it. Promised is only what
 // POSIX promises:
 //   - syncing a file keeps its content, not its name;
 //   - names are kept by syncing the folder, which SQLite does with the first sync of a new journal
@@ -96,7 +98,7 @@ class SimulatedDisk {
   using Names = std::map<std::string, std::shared_ptr<Node>>;
 
   static void Apply(const Change& change, std::string& content);
-  static void Survive(Node& node, std::mt19937_64& random);
+  static void Survive(Node& node, bool may_tear, std::mt19937_64& random);
 
   // Whether a change may happen; false from the power cut on.
   bool Spend() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
