@@ -113,17 +113,19 @@ absl::StatusOr<std::set<std::string>> ReadIndexes(Database& database) {
 }
 
 // Statements name the index by which they read, and would fail without it.
-// REQUIRES: `database` is at SchemaVersion() or a newer one.
-absl::Status CheckIndexes(Database& database) {
+// REQUIRES: `version` is above 0.
+absl::Status CheckIndexes(Database& database, int64_t version) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
                    Database::Open(":memory:", Database::Mode::kCreate));
-  RETURN_IF_ERROR(MakeSchema(*pattern, SchemaVersion()));
+  RETURN_IF_ERROR(
+      MakeSchema(*pattern, static_cast<int>(std::min<int64_t>(version, SchemaVersion()))));
   ASSIGN_OR_RETURN(const std::set<std::string> expected, ReadIndexes(*pattern));
   ASSIGN_OR_RETURN(const std::set<std::string> found, ReadIndexes(database));
   for (const std::string& name : expected) {
     if (found.count(name) == 0) {
-      return absl::DataLossError(absl::StrCat("the log has lost its index ", name,
-                                              ": it was changed by hand, or is damaged"));
+      return absl::DataLossError(
+          absl::StrCat("the log has lost its index ", name,
+                       ": it was changed by hand, or is damaged; restore a backup"));
     }
   }
   return absl::OkStatus();
@@ -184,11 +186,11 @@ absl::Status CheckMayOpen(Database& database, int64_t version) {
   }
   const absl::Status holds = CheckHolds(database, version);
   if (application_id == kApplicationId) return holds;
-  if (!holds.ok()) return NotOfHookgate();
+  if (absl::IsDataLoss(holds)) return NotOfHookgate();
+  RETURN_IF_ERROR(holds);
   return absl::DataLossError(
       "the file holds all tables of a log, but its header says that it is not one of Hookgate's: "
-      "it "
-      "was changed by hand, or is damaged; restore a backup");
+      "it was changed by hand, or is damaged; restore a backup");
 }
 
 }  // namespace
@@ -204,8 +206,9 @@ bool IsEpoch(absl::string_view text) {
 absl::Status MigrateSchema(Database& database, absl::string_view epoch) {
   ASSIGN_OR_RETURN(const int64_t version, ReadPragma(database, "user_version"));
   RETURN_IF_ERROR(CheckMayOpen(database, version));
-  RETURN_IF_ERROR(StepUpTo(database, version, SchemaVersion(), epoch));
-  return CheckIndexes(database);
+  // Before anything is changed: a step may do something to one of them.
+  if (version > 0) RETURN_IF_ERROR(CheckIndexes(database, version));
+  return StepUpTo(database, version, SchemaVersion(), epoch);
 }
 
 absl::Status MakeSchema(Database& database, int version) {

@@ -116,7 +116,8 @@ bool IsEpoch(absl::string_view text);
 
 // Brings `database` to SchemaVersion(), one transaction a step. Writes an `epoch` into a new file.
 // One that is newer stays as it is. FAILED_PRECONDITION if a newer version is needed to open it, or
-// it is of another application. DATA_LOSS if it lacks a table, a column or an index of its version.
+// it is of another application. DATA_LOSS, and nothing is changed, if it lacks a
+// table, a column, an index or the mark in its header that its version has.
 absl::Status MigrateSchema(Database& database, absl::string_view epoch);
 
 // The same for a new file, up to `version` alone: what an older hookgated has.
