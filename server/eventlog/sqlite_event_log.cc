@@ -80,6 +80,17 @@ absl::Status LoadHistory(Database& database, bool is_replica, StoredState& state
   }
 }
 
+// Sequences below it were removed by retention: a wrong one would hide events from whoever begins at
+// the first, or give the next event a sequence far away.
+absl::Status CheckEarliest(Database& database, Sequence earliest) {
+  ASSIGN_OR_RETURN(Statement statement, database.Prepare("SELECT min(sequence) FROM events"));
+  RETURN_IF_ERROR(statement.Step().status());
+  const Sequence first = statement.ColumnInt(0);  // 0: there is none
+  if (earliest >= 1 && (first == 0 || first == earliest)) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the log's table `log` says that its events begin with ",
+                                          earliest, ", and they begin with ", first));
+}
+
 // What each subscription will deliver from now on.
 absl::Status BeginDeliveryStretches(Database& database, HistoryMark mark) {
   ASSIGN_OR_RETURN(Transaction transaction,
@@ -105,6 +116,7 @@ absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
     return absl::DataLossError("the epoch in the log's table `log` is damaged");
   }
   state.position.earliest = statement.ColumnInt(1);
+  RETURN_IF_ERROR(CheckEarliest(database, state.position.earliest));
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
   RETURN_IF_ERROR(LoadHistory(database, is_replica, state));

@@ -220,7 +220,8 @@ TEST_F(StartupTest, ADamagedLogIsNotServed) {
   fs::create_directories(whole);
   fs::copy(data_dir_, whole);
   for (const char* damage :
-       {"UPDATE log SET epoch = 'x'", "DELETE FROM log", "DROP INDEX failures_by_time",
+       {"UPDATE log SET epoch = 'x'", "UPDATE log SET earliest_sequence = 0",
+        "UPDATE log SET earliest_sequence = 65", "DELETE FROM log", "DROP INDEX failures_by_time",
         "DROP INDEX conflicts_by_touch", "DROP TABLE quarantine", "PRAGMA user_version = 1",
         "ALTER TABLE events DROP COLUMN webhook_id"}) {
     SCOPED_TRACE(damage);
