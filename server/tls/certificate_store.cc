@@ -8,9 +8,17 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/current_thread.h"
 #include "server/base/logging.h"
+#include "server/base/small_file.h"
 #include "server/base/status.h"
 
 namespace hookgate {
+namespace {
+
+// How long the watcher waits for what has become a pipe: a reload waits for the watcher meanwhile.
+constexpr absl::Duration kPipePatience = absl::Seconds(1);
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<CertificateStore>> CertificateStore::Open(
     const CertificateFiles& files, const Clock& clock, absl::Duration interval) {
   auto store = absl::WrapUnique(new CertificateStore(files, clock, interval));
@@ -92,6 +100,10 @@ std::string CertificateStore::Fingerprint() const {
 void CertificateStore::Watch() {
   NameThread("certificates");
   const auto ends = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return ending_; };
+  const auto is_ending = [this] {
+    MonotonicMutexLock lock(&mu_);
+    return ending_;
+  };
   while (true) {
     {
       MonotonicMutexLock lock(&mu_);
@@ -101,7 +113,11 @@ void CertificateStore::Watch() {
     std::string found = Fingerprint();
     if (found == tried_) continue;
     tried_ = std::move(found);  // Told about once, if it is not taken.
-    absl::StatusOr<Reading> reading = ReadLocked();
+    absl::StatusOr<Reading> reading = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(reload_mu_) {
+      const PatienceForAll patience(kPipePatience, is_ending);
+      return ReadLocked();
+    }();
+    if (absl::IsCancelled(reading.status())) return;
     if (reading.ok()) {
       TakeLocked(*std::move(reading));
       Log(Severity::kInfo, "certificate read again",

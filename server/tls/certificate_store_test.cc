@@ -1,11 +1,15 @@
 #include "server/tls/certificate_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "common/clock.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temporary_log.h"
@@ -136,6 +140,24 @@ TEST_F(CertificateStoreTest, ChangedFilesAreFoundOnceTheyFit) {
   ASSERT_TRUE(Eventually("the new one is read",
                          [&] { return (*store)->Current()->certificate == second_.certificate; }));
   EXPECT_EQ((*store)->Current()->key, second_.key);
+}
+
+// A certificate that had become a pipe was waited for, and the end of the gateway for nine seconds.
+TEST_F(CertificateStoreTest, APipeDoesNotHoldUpTheEnd) {
+  auto store = CertificateStore::Open(files_, clock_, absl::Milliseconds(1));
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::filesystem::remove(files_.certificate);
+  ASSERT_EQ(mkfifo(files_.certificate.c_str(), 0600), 0);
+  // The watcher reads it, or there would be nobody to write to.
+  int writer = -1;
+  ASSERT_TRUE(Eventually("it is read", [&] {
+    writer = open(files_.certificate.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    return writer >= 0;
+  }));
+  const absl::Duration before = SystemClock().MonotonicNow();
+  store->reset();
+  EXPECT_LT(SystemClock().MonotonicNow() - before, absl::Seconds(5));
+  close(writer);
 }
 
 }  // namespace
