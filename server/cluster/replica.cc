@@ -307,11 +307,6 @@ void Replica::Pause(absl::Duration duration) {
   while (!stopping_ && Now() < end) changed_.WaitWithTimeout(&mu_, end - Now());
 }
 
-int64_t Replica::Goodbyes() {
-  absl::MutexLock lock(&mu_);
-  return goodbyes_;
-}
-
 void Replica::PauseUntilGoodbye(int64_t known, absl::Duration duration) {
   const absl::Duration end = Now() + duration;
   absl::MutexLock lock(&mu_);
@@ -434,14 +429,15 @@ void Replica::Follow(const ReplicaState::Step& step) {
     prepare_at_ = Now() + kBetweenPreparations;
   }
   LogIndex applied = 0;
+  int64_t goodbyes = 0;
   {
     absl::MutexLock lock(&mu_);
     applied = state_->tail().index;
+    goodbyes = goodbyes_;  // One may come while it waits, or reads.
   }
   const absl::Duration left = std::min(step.until - Now(), kLongestWait);
   if (left > absl::ZeroDuration() && !log_.AwaitRecord(applied, left)) return;
-  const int64_t known = Goodbyes();  // One may come while it reads.
-  if (!ApplyNext().ok()) PauseUntilGoodbye(known, kPauseAfterFailure);
+  if (!ApplyNext().ok()) PauseUntilGoodbye(goodbyes, kPauseAfterFailure);
 }
 
 absl::Status Replica::ApplyNext() {

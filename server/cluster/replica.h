@@ -206,9 +206,7 @@ class Replica final : public CommitGate {
   void NoteApplied(const RecordTail& tail, const std::string& leader) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteProblem(const absl::Status& problem) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
-  // How many times a leader has said that it leaves.
-  int64_t Goodbyes() ABSL_LOCKS_EXCLUDED(mu_);
-  // As Pause, but not longer than until there are more of these than `known`.
+  // As Pause, but not longer than until there have been more goodbyes than `known`.
   void PauseUntilGoodbye(int64_t known, absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
   // Has the others told at once that this replica leads.
   void TellAtOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
