@@ -130,15 +130,16 @@ bool IsCovered(const Network& network, const google::protobuf::RepeatedPtrField<
   });
 }
 
-// What `source` was before, or may have been under another name: those that had networks.
+// What `source` was before, or may have been under another name, if each of them had networks.
 std::vector<const Source*> FormerOnes(const Config& running, const Config& next,
                                       const Source& source) {
   const Source* const same = Find(running.sources(), source.name());
   std::vector<const Source*> former;
   for (const Source& before : running.sources()) {
-    if (before.allowed_networks().empty()) continue;
     const bool is_gone = Find(next.sources(), before.name()) == nullptr;
-    if (same == nullptr ? is_gone : &before == same) former.push_back(&before);
+    if (same == nullptr ? !is_gone : &before != same) continue;
+    if (before.allowed_networks().empty()) return {};  // Everybody could reach it.
+    former.push_back(&before);
   }
   return former;
 }
@@ -150,10 +151,11 @@ void NoteWiderNetworks(const Config& running, const Config& next, Problems& prob
     if (former.empty()) continue;
     for (int j = 0; j < source.allowed_networks_size(); ++j) {
       const absl::StatusOr<Network> network = Network::Parse(source.allowed_networks(j));
+      if (!network.ok()) continue;  // An error elsewhere.
       const bool is_known = std::any_of(former.begin(), former.end(), [&](const Source* before) {
-        return network.ok() && IsCovered(*network, before->allowed_networks());
+        return IsCovered(*network, before->allowed_networks());
       });
-      if (!network.ok() || is_known) continue;
+      if (is_known) continue;
       const std::string& name = former.front()->name();
       problems.AddWarning(
           absl::StrCat("sources[", i, "].allowed_networks[", j, "]"),

@@ -139,6 +139,11 @@ TEST(ReloadTest, NetworksThatAreNewAreWarnedOf) {
               ElementsAre(AllOf(HasSubstr("\"t\" takes webhooks from 0.0.0.0/1"),
                                 HasSubstr("\"s\", which is gone")),
                           HasSubstr("128.0.0.0/1")));
+  EXPECT_THAT(Check(std::string(kHeld) + " sources { name: 'open' }",
+                    "sources { name: 't' allowed_networks: '::/0' }")
+                  .warnings(),
+              IsEmpty())
+      << "it may have been the open one";
   EXPECT_THAT(Check(kHeld, std::string(kHeld) + " sources { name: 't' allowed_networks: '::/0' }")
                   .warnings(),
               IsEmpty())
