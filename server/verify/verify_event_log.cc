@@ -281,7 +281,7 @@ absl::StatusOr<VerifyReport> VerifyEventLog(const VerifyOptions& options) {
   Findings findings(options.max_findings);
   const absl::StatusOr<int64_t> used = CheckWriteAheadLog(file.path());
   NoteDamage(used.status(), findings);
-  report.used_wal_bytes = used.value_or(0);
+  if (used.ok()) report.used_wal_bytes = *used;
   std::error_code error;
   const uintmax_t wal_bytes = std::filesystem::file_size(file.path() + "-wal", error);
   if (!error) report.wal_bytes = static_cast<int64_t>(wal_bytes);
@@ -310,8 +310,8 @@ std::string ReportText(const VerifyReport& report) {
   absl::StrAppend(&text, "conflicts      ", report.conflicts, "\n");
   absl::StrAppend(&text, "subscriptions  ", report.subscriptions, ", with ", report.unsettled,
                   " unsettled events and ", report.dead_letters, " dead letters\n");
-  // One that was cut in copying has fewer commits, and nothing else tells.
-  if (report.wal_bytes > 0) {
+  // A file that was cut in copying holds fewer commits, and nothing else tells.
+  if (report.wal_bytes > 0 && report.used_wal_bytes >= 0) {
     absl::StrAppend(&text, "-wal           ", report.used_wal_bytes, " of its ", report.wal_bytes,
                     " bytes hold commits\n");
   }

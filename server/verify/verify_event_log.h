@@ -40,8 +40,8 @@ struct VerifyReport {
   int64_t subscriptions = 0;
   int64_t unsettled = 0;
   int64_t dead_letters = 0;
-  int64_t wal_bytes = 0;       // of the write-ahead log that was read as a part of it
-  int64_t used_wal_bytes = 0;  // of these: up to the last commit
+  int64_t wal_bytes = 0;        // of the write-ahead log that was read as a part of it
+  int64_t used_wal_bytes = -1;  // of these: up to the last commit; -1: damaged, so not known
 
   std::vector<Finding> findings;  // the first of them
   int64_t total_findings = 0;
