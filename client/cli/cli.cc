@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "client/cli/commands/commands.h"
@@ -99,9 +100,12 @@ absl::Status CheckArguments(const Command& command, const Arguments& arguments) 
           : absl::StrCat("takes ", command.arguments.usage, " and flags only");
   std::string message =
       absl::StrCat("hookgate ", command.name, " ", takes, ", and \"", first, "\" is not a flag");
-  if (!command.arguments.flag_of_stray.empty()) {
-    absl::StrAppend(&message, ". Did you mean --", command.arguments.flag_of_stray, " ", first,
-                    "?");
+  const std::string& flag = command.arguments.flag_of_stray;
+  int64_t number = 0;
+  if (flag == "sequence" && !absl::SimpleAtoi(first, &number)) {
+    absl::StrAppend(&message, ". hookgate explain ", first, " finds an event by any of its ids");
+  } else if (!flag.empty()) {
+    absl::StrAppend(&message, ". Did you mean --", flag, " ", first, "?");
   }
   return absl::InvalidArgumentError(message);
 }

@@ -219,6 +219,16 @@ TEST_F(CliTest, StatusTellsHowItIs) {
   EXPECT_THAT(status.out, AllOf(HasSubstr("1 stored"), HasSubstr("openai"), HasSubstr("just now")));
 }
 
+TEST_F(CliTest, AnUnsetVariableOfExecSaysWhatToDo) {
+  EXPECT_EQ(Hookgate({"subscriptions", "create", "billing", "--from", "latest"}).exit_code, 0);
+  Hookgate({"send"});
+  const ProgramOutcome outcome =
+      Hookgate({"consume", "billing", "--max-events", "1", "--exec", "$NO_SUCH_HANDLER"});
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("0 acked, 1 nacked"),
+                    HasSubstr("NO_SUCH_HANDLER: parameter not set; "), HasSubstr("${NAME:-}")));
+}
+
 TEST_F(CliTest, ADeadLetterIsSeenAndRedriven) {
   EXPECT_EQ(
       Hookgate({"subscriptions", "create", "billing", "--from", "latest", "--max-attempts", "1"})
@@ -229,6 +239,8 @@ TEST_F(CliTest, ADeadLetterIsSeenAndRedriven) {
       {"consume", "billing", "--max-events", "1", "--exec", "echo no such batch >&2; exit 1"});
   EXPECT_EQ(failed.exit_code, 0) << failed.err;
   EXPECT_THAT(failed.err, HasSubstr("0 acked, 1 nacked"));
+  // It said nothing until an event came: was it connected at all?
+  EXPECT_THAT(failed.err, HasSubstr("consuming billing from " + gateway_->grpc()));
   EXPECT_THAT(Hookgate({"dead-letters", "list", "billing"}).out, HasSubstr("no such batch"));
   EXPECT_EQ(Hookgate({"dead-letters", "redrive", "billing", "--all"}).out, "job 1: 1 redriven\n");
   const ProgramOutcome handled = Hookgate(

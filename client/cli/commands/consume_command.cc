@@ -1,6 +1,7 @@
 #include "client/cli/commands/consume_command.h"
 
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -12,6 +13,7 @@
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
 #include "client/cli/commands/exec_program.h"
+#include "client/cli/commands/subscription_text.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
 #include "client/cli/printable.h"
@@ -34,6 +36,12 @@ std::string ReasonText(v1::DeliveryReason reason) {
   std::string text(absl::StripPrefix(name, "DELIVERY_REASON_"));
   absl::AsciiStrToLower(&text);
   return text;
+}
+
+// As dash and bash say it.
+bool IsOfUnsetVariable(absl::string_view reason) {
+  return absl::EndsWith(reason, ": parameter not set") ||
+         absl::EndsWith(reason, ": unbound variable");
 }
 
 // Longer values are left out: Linux starts no program with a variable above 128 KiB, or with all of
@@ -115,13 +123,34 @@ class Consumption {
     options.longest_lease = flags_.Duration("exec-timeout") + kKillGrace + absl::Minutes(1);
     options.give_back_grace = kKillGrace + absl::Seconds(5);
     options.include_raw_body = flags_.Bool("raw");
-    options.observers.disconnected = [this](const absl::Status& why, absl::Duration delay) {
+    options.observers.opened = [this](const auto&) {
       absl::MutexLock lock(&mu_);
-      Say(absl::StrCat("consuming again in ", DurationText(delay), ": ",
-                       std::string(why.message())),
+      last_why_ = absl::OkStatus();
+      Say(absl::StrCat("consuming ", flags_.arguments()[0], " from ", connection_->target()),
           environment_);
     };
+    options.observers.heartbeat = [this](const auto& heartbeat) { OnHeartbeat(heartbeat); };
+    options.observers.disconnected = [this](const absl::Status& why, absl::Duration delay) {
+      absl::MutexLock lock(&mu_);
+      // While a gateway is away the same reason comes again and again; it is said once.
+      Say(absl::StrCat("consuming again in ", DurationText(delay), ": ",
+                       why == last_why_ ? "as before" : std::string(why.message())),
+          environment_);
+      last_why_ = why;
+    };
     return options;
+  }
+
+  // Says why nothing may come, once.
+  void OnHeartbeat(const v1::ConsumeResponse::Heartbeat& heartbeat) {
+    absl::MutexLock lock(&mu_);
+    std::set<int> now(heartbeat.conditions().begin(), heartbeat.conditions().end());
+    for (const int condition : now) {
+      const absl::string_view text = ConditionText(condition);
+      if (text.empty() || conditions_.count(condition) > 0) continue;
+      Say(absl::StrCat(flags_.arguments()[0], ": ", text), environment_);
+    }
+    conditions_ = std::move(now);
   }
 
   Verdict Handle(const v1::Delivery& delivery, Hold& hold) {
@@ -179,7 +208,12 @@ class Consumption {
             environment_);
         return Verdict::GiveBack();
       default:
-        Say(absl::StrCat(which, ", nacked: ", reason), environment_);
+        Say(absl::StrCat(which, ", nacked: ", reason,
+                         IsOfUnsetVariable(reason)
+                             ? "; a variable of --exec has to be exported, or written ${NAME:-} if "
+                               "it may be missing"
+                             : ""),
+            environment_);
         return Verdict::Nack(reason);
     }
   }
@@ -193,7 +227,9 @@ class Consumption {
   absl::Mutex mu_;  // Also of the environment's streams.
   int64_t acked_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nacked_ ABSL_GUARDED_BY(mu_) = 0;
-  std::string not_started_ ABSL_GUARDED_BY(mu_);  // Why, if a program could not be.
+  std::string not_started_ ABSL_GUARDED_BY(mu_);   // Why, if a program could not be.
+  absl::Status last_why_ ABSL_GUARDED_BY(mu_);     // the stream ended
+  std::set<int> conditions_ ABSL_GUARDED_BY(mu_);  // of the last heartbeat
 
   Consumer consumer_;  // Does its own locking. Last: its threads use the above.
 };

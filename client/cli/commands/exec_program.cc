@@ -20,6 +20,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/cli/commands/program_keeper.h"
@@ -287,12 +288,18 @@ bool AnyoneLeftOf(pid_t group) {
   return found;
 }
 
-// Whether a word of a command only says where another one reads and writes, or what it finds set,
-// or how it is run.
-bool IsOnlyAround(absl::string_view word) {
-  static const auto* const kRunners =
-      new std::set<absl::string_view>{"exec", "eval", "command", "env", "nohup", "time", "\\"};
-  if (kRunners->count(word) > 0) return true;
+// Whether a word of a command only says how another one is run, or reads a program from its standard
+// input, where the event is: a stranger's text.
+bool IsRunner(absl::string_view word) {
+  static const auto* const kRunners = new std::set<absl::string_view>{
+      "exec",  "eval",   "command", "env",  "nohup", "time",   "nice", "ionice",
+      "xargs", "setsid", "\\",      "sh",   "bash",  "dash",   "ksh",  "zsh",
+      "perl",  "node",   "python",  "ruby", "php",   "python3"};
+  return kRunners->count(word.substr(word.rfind('/') + 1)) > 0;
+}
+
+// Whether it only says where another one reads and writes, or what it finds set.
+bool IsRedirectionOrAssignment(absl::string_view word) {
   const absl::string_view redirection =
       word.substr(std::min(word.find_first_not_of("0123456789"), word.size()));
   if (!redirection.empty() && (redirection[0] == '<' || redirection[0] == '>')) return true;
@@ -301,19 +308,38 @@ bool IsOnlyAround(absl::string_view word) {
   return name != absl::string_view::npos && name > 0 && word[name] == '=';
 }
 
+// Of commands for the shell itself, such as the first of "cd /app; ".
+bool ChangesTheShellAlone(absl::string_view word) {
+  static const auto* const kCommands = new std::set<absl::string_view>{
+      "cd", "umask", "set", "export", "unset", "ulimit", "readonly"};
+  return kCommands->count(word) > 0;
+}
+
+// Of a command without `;`, quotes and the like.
+bool PartNamesNoProgram(absl::string_view command) {
+  bool is_target = false;  // of a redirection that ended with the word before
+  bool is_run = false;     // by the word before, or one before that
+  for (const absl::string_view word :
+       absl::StrSplit(command, absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
+    if (!is_target && !is_run && ChangesTheShellAlone(word)) return true;
+    const bool is_option = is_run && word[0] == '-';
+    if (!is_target && !is_option && !IsRunner(word) && !IsRedirectionOrAssignment(word))
+      return false;
+    is_run = is_run || IsRunner(word);
+    is_target = !is_target && (word.back() == '<' || word.back() == '>');
+  }
+  return true;
+}
+
 // Of what people write and forget: blanks, comments, and what stands around a variable that was
-// empty, such as "exec $HANDLER >> log". A line that holds more than words is believed.
-bool DoesNothing(absl::string_view command) {
-  for (absl::string_view line : absl::StrSplit(command, '\n')) {
+// empty, such as "cd /app; exec $HANDLER >> log". A line that holds more than words is believed.
+bool NamesNoProgram(absl::string_view command) {
+  for (absl::string_view line : absl::StrSplit(command, absl::ByAnyChar("\n;"))) {
     line = absl::StripAsciiWhitespace(line);
     if (line.empty() || line[0] == '#') continue;
-    if (line.find_first_of(";|`'\"(){}$") != absl::string_view::npos) return false;
-    bool is_target = false;  // of a redirection that ended with the word before
-    for (const absl::string_view word :
-         absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
-      if (!is_target && !IsOnlyAround(word)) return false;
-      is_target = !is_target && (word.back() == '<' || word.back() == '>');
-    }
+    const std::string part = absl::StrReplaceAll(line, {{">&", ">"}, {"<&", "<"}});
+    if (part.find_first_of("|&`'\"(){}$") != std::string::npos) return false;
+    if (!PartNamesNoProgram(part)) return false;
   }
   return true;
 }
@@ -496,8 +522,10 @@ void ProgramStop::Request() {
 }
 
 std::string ProblemOfCommand(const std::string& command) {
-  if (DoesNothing(command)) {
-    return "it does nothing, and every event would be acked; was a variable in it empty?";
+  if (NamesNoProgram(command)) {
+    return "it names no program: every event would be acked, or read as a program; was a variable "
+           "in "
+           "it empty?";
   }
   // By the shell that runs it, and by its standard input, which takes it however long it is.
   const ProgramResult parsed = RunShell("exec /bin/sh -n", {.in = command});

@@ -57,12 +57,12 @@ class ProgramStop {
   int event_ = -1;  // An eventfd that is readable once it was requested; -1: there was none left.
 };
 
-// Why `command` cannot be what is to handle events: it does nothing, which would be taken for
-// success, or the shell does not understand it. "" if nothing is wrong. Runs the shell, but nothing
+// Why `command` cannot be what is to handle events: it names no program, so that
+// every event would be acked, or run by an interpreter; or the shell does not understand it. "" if nothing is wrong. Runs the shell, but nothing
 // of the command.
 std::string ProblemOfCommand(const std::string& command);
 
-// A variable in `command` that is not set is an error, on which the shell ends with exit status 2:
+// A variable in `command` that is not set is an error, at which the shell fails:
 // as nothing, it could leave a command that does nothing, which would be taken for success.
 //
 // Waits for the end of the program: its exit decides, not the end of its output. What it has left

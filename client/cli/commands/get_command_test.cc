@@ -55,6 +55,12 @@ TEST_F(GetTest, ShowsTheWholeEvent) {
   EXPECT_FALSE(request_.include_raw_body());
 }
 
+// "Did you mean --sequence batch_abc?" was no help.
+TEST_F(GetTest, AStrayIdIsSentToExplain) {
+  EXPECT_THAT(Run({"get", "7"}).err, HasSubstr("Did you mean --sequence 7?"));
+  EXPECT_THAT(Run({"get", "batch_abc"}).err, HasSubstr("hookgate explain batch_abc"));
+}
+
 TEST_F(GetTest, FindsByTheSendersKey) {
   Run({"get", "--webhook-id=wh_7"});
   EXPECT_EQ(request_.webhook().source(), "openai");

@@ -46,25 +46,6 @@ std::string LostText(const v1::Backlog& backlog) {
   return text;
 }
 
-// Empty: none that this build knows.
-absl::string_view ConditionText(int condition) {
-  switch (condition) {
-    case v1::SUBSCRIPTION_CONDITION_LEASES_FULL:
-      return "as many events are leased as can be: nothing is handed out until some are acked";
-    case v1::SUBSCRIPTION_CONDITION_UNSETTLED_FULL:
-      return "as many events wait to be acked as can: nothing new is taken until some are";
-    case v1::SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL:
-      return "the dead letters are full: events out of attempts are tried on; redrive or discard "
-             "some";
-    case v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE:
-      return "the filter has not admitted one event of all that passed: is it right?";
-    case v1::SUBSCRIPTION_CONDITION_PAUSED:
-      return "it is paused: nothing is handed out until hookgate subscriptions resume";
-    default:
-      return "";
-  }
-}
-
 Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) {
   Table table({{"CONSUMER"},
                {"STREAMS", true},
@@ -85,6 +66,24 @@ Table ConsumerTable(const v1::Subscription& subscription, const Reader& reader) 
 }
 
 }  // namespace
+
+absl::string_view ConditionText(int condition) {
+  switch (condition) {
+    case v1::SUBSCRIPTION_CONDITION_LEASES_FULL:
+      return "as many events are leased as can be: nothing is handed out until some are acked";
+    case v1::SUBSCRIPTION_CONDITION_UNSETTLED_FULL:
+      return "as many events wait to be acked as can: nothing new is taken until some are";
+    case v1::SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL:
+      return "the dead letters are full: events out of attempts are tried on; redrive or discard "
+             "some";
+    case v1::SUBSCRIPTION_CONDITION_FILTER_ADMITS_NONE:
+      return "the filter has not admitted one event of all that passed: is it right?";
+    case v1::SUBSCRIPTION_CONDITION_PAUSED:
+      return "it is paused: nothing is handed out until hookgate subscriptions resume";
+    default:
+      return "";
+  }
+}
 
 std::string FilterText(const v1::EventFilter& filter) {
   std::vector<std::string> parts;

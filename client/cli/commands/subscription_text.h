@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "client/cli/reader.h"
 #include "google/protobuf/duration.pb.h"
 #include "hookgate/v1/subscription_service.pb.h"
@@ -19,6 +20,10 @@ std::string AgeOf(bool present, const google::protobuf::Duration& age);
 // What keeps it from working as one would expect, in a few words: "paused, leases full"; "-" if
 // nothing does.
 std::string ConditionNames(const v1::Subscription& subscription);
+
+// What one of these SubscriptionConditions means, and what to do; "" of one that is newer than this
+// build.
+absl::string_view ConditionText(int condition);
 
 // Every field on a line of its own, then its consumers.
 std::string SubscriptionPage(const v1::Subscription& subscription, const Reader& reader);
