@@ -178,7 +178,7 @@ TEST_F(StartOnTest, LogOfANewerHookgatedIsRefused) {
 
 TEST_F(StartOnTest, FolderThatIsAFileIsRefused) {
   std::ofstream(folder_) << "a file";
-  ExpectRefused("is no folder", /*exit_code=*/2);
+  ExpectRefused("is a file; name a folder", /*exit_code=*/2);
 }
 
 }  // namespace
