@@ -77,50 +77,41 @@ absl::Status NotWhatItSays(int64_t version, absl::string_view but) {
                    ": it was changed by hand, or is damaged; restore a backup"));
 }
 
-// "table" and "table.column" of each. What people add of their own is no part
-// of it, and a virtual table cannot even be looked at without its module.
-absl::StatusOr<std::set<std::string>> ReadColumns(Database& database) {
-  ASSIGN_OR_RETURN(Statement rows,
-                   database.Prepare("SELECT object.name, part.name FROM sqlite_schema AS object "
-                                    "JOIN pragma_table_info(object.name) AS part "
-                                    "WHERE object.type = 'table' AND "
-                                    "object.sql NOT LIKE 'CREATE VIRTUAL%'"));
-  std::set<std::string> columns;
+// "table" and "table.column" of each. What people add of their own is no part of it, and a virtual
+// table cannot even be looked at without its module.
+constexpr char kColumns[] =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' "
+    "UNION ALL SELECT object.name || '.' || part.name FROM sqlite_schema AS object "
+    "JOIN pragma_table_info(object.name) AS part "
+    "WHERE object.type = 'table' AND object.sql NOT LIKE 'CREATE VIRTUAL%'";
+constexpr char kIndexes[] =
+    "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+
+// What `query`, one of these, finds.
+absl::StatusOr<std::set<std::string>> ReadNames(Database& database, absl::string_view query) {
+  ASSIGN_OR_RETURN(Statement rows, database.Prepare(query));
+  std::set<std::string> names;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return columns;
-    columns.emplace(rows.ColumnText(0));
-    columns.insert(absl::StrCat(rows.ColumnText(0), ".", rows.ColumnText(1)));
+    if (!row) return names;
+    names.emplace(rows.ColumnText(0));
   }
 }
 
-absl::StatusOr<std::set<std::string>> ColumnsOf(int version) {
+// The same of a log of `version`, or of the newest that this build knows.
+absl::StatusOr<std::set<std::string>> NamesOf(int64_t version, absl::string_view query) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
                    Database::Open(":memory:", Database::Mode::kCreate));
-  RETURN_IF_ERROR(MakeSchema(*pattern, version));
-  return ReadColumns(*pattern);
-}
-
-absl::StatusOr<std::set<std::string>> ReadIndexes(Database& database) {
-  ASSIGN_OR_RETURN(Statement rows, database.Prepare("SELECT name FROM sqlite_schema WHERE type = "
-                                                    "'index' AND sql IS NOT NULL"));
-  std::set<std::string> indexes;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return indexes;
-    indexes.emplace(rows.ColumnText(0));
-  }
+  RETURN_IF_ERROR(
+      MakeSchema(*pattern, static_cast<int>(std::min<int64_t>(version, SchemaVersion()))));
+  return ReadNames(*pattern, query);
 }
 
 // Statements name the index by which they read, and would fail without it.
 // REQUIRES: `version` is above 0.
 absl::Status CheckIndexes(Database& database, int64_t version) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Database> pattern,
-                   Database::Open(":memory:", Database::Mode::kCreate));
-  RETURN_IF_ERROR(
-      MakeSchema(*pattern, static_cast<int>(std::min<int64_t>(version, SchemaVersion()))));
-  ASSIGN_OR_RETURN(const std::set<std::string> expected, ReadIndexes(*pattern));
-  ASSIGN_OR_RETURN(const std::set<std::string> found, ReadIndexes(database));
+  ASSIGN_OR_RETURN(const std::set<std::string> expected, NamesOf(version, kIndexes));
+  ASSIGN_OR_RETURN(const std::set<std::string> found, ReadNames(database, kIndexes));
   for (const std::string& name : expected) {
     if (found.count(name) == 0) {
       return absl::DataLossError(
@@ -135,16 +126,15 @@ absl::Status CheckIndexes(Database& database, int64_t version) {
 // later, with words that only SQLite's manual explains.
 // REQUIRES: `version` is above 0.
 absl::Status CheckHolds(Database& database, int64_t version) {
-  const int known = static_cast<int>(std::min<int64_t>(version, SchemaVersion()));
-  ASSIGN_OR_RETURN(const std::set<std::string> expected, ColumnsOf(known));
-  ASSIGN_OR_RETURN(const std::set<std::string> found, ReadColumns(database));
+  ASSIGN_OR_RETURN(const std::set<std::string> expected, NamesOf(version, kColumns));
+  ASSIGN_OR_RETURN(const std::set<std::string> found, ReadNames(database, kColumns));
   for (const std::string& name : expected) {
     if (found.count(name) == 0) {
       return NotWhatItSays(version, absl::StrCat("which has ", name, ", but it has none"));
     }
   }
-  if (known == SchemaVersion()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::set<std::string> newest, ColumnsOf(SchemaVersion()));
+  if (version >= SchemaVersion()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::set<std::string> newest, NamesOf(SchemaVersion(), kColumns));
   for (const std::string& name : newest) {
     if (expected.count(name) == 0 && found.count(name) > 0) {
       return NotWhatItSays(version, absl::StrCat("but it has ", name, " of a newer one"));
