@@ -80,12 +80,10 @@ absl::Status LoadHistory(Database& database, bool is_replica, StoredState& state
   }
 }
 
-// Sequences below it were removed by retention: a wrong one would hide events from whoever begins at
-// the first, or give the next event a sequence far away.
-absl::Status CheckEarliest(Database& database, Sequence earliest) {
-  ASSIGN_OR_RETURN(Statement statement, database.Prepare("SELECT min(sequence) FROM events"));
-  RETURN_IF_ERROR(statement.Step().status());
-  const Sequence first = statement.ColumnInt(0);  // 0: there is none
+// Sequences below `earliest` were removed by retention: a wrong one would hide events from whoever
+// begins at the first, or give the next event a sequence far away.
+//   first  the first that is held; 0: there is none
+absl::Status CheckEarliest(Sequence earliest, Sequence first) {
   if (earliest >= 1 && (first == 0 || first == earliest)) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("the log's table `log` says that its events begin with ",
                                           earliest, ", and they begin with ", first));
@@ -106,7 +104,8 @@ absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
                                     "(SELECT MAX(touch) FROM quarantine), "
                                     "(SELECT last_touch FROM age_marks WHERE running_us = "
                                     "(SELECT MAX(running_us) FROM age_marks)), "
-                                    "(SELECT MAX(touch) FROM conflicts) "
+                                    "(SELECT MAX(touch) FROM conflicts), "
+                                    "(SELECT MIN(sequence) FROM events) "
                                     "FROM log WHERE id = 1"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) return absl::DataLossError("the log's table `log` is empty");
@@ -116,7 +115,7 @@ absl::StatusOr<StoredState> LoadState(Database& database, bool is_replica) {
     return absl::DataLossError("the epoch in the log's table `log` is damaged");
   }
   state.position.earliest = statement.ColumnInt(1);
-  RETURN_IF_ERROR(CheckEarliest(database, state.position.earliest));
+  RETURN_IF_ERROR(CheckEarliest(state.position.earliest, statement.ColumnInt(6)));
   // With no event left, the sequences already given end where the held ones would begin.
   state.position.head = std::max(statement.ColumnInt(2), state.position.earliest - 1);
   RETURN_IF_ERROR(LoadHistory(database, is_replica, state));
