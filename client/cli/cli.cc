@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/strings/substitute.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
@@ -82,6 +83,18 @@ int Help(const Arguments& arguments, Environment& environment) {
   return kSuccess;
 }
 
+std::string AdviceOnStray(const Command& command, const std::string& stray) {
+  const std::string& flag = command.arguments.flag_of_stray;
+  const bool is_number = std::any_of(
+      command.flags.begin(), command.flags.end(),
+      [&flag](const FlagSpec& spec) { return spec.name == flag && spec.kind == FlagKind::kInt; });
+  int64_t number = 0;
+  if (!is_number || absl::SimpleAtoi(stray, &number)) {
+    return absl::StrCat("Did you mean --", flag, " ", stray, "?");
+  }
+  return absl::Substitute(command.arguments.advice_on_others, stray);
+}
+
 absl::Status CheckArguments(const Command& command, const Arguments& arguments) {
   if (arguments.size() < command.arguments.least) {
     return absl::InvalidArgumentError(absl::StrCat("an argument is missing: hookgate ",
@@ -100,12 +113,8 @@ absl::Status CheckArguments(const Command& command, const Arguments& arguments) 
           : absl::StrCat("takes ", command.arguments.usage, " and flags only");
   std::string message =
       absl::StrCat("hookgate ", command.name, " ", takes, ", and \"", first, "\" is not a flag");
-  const std::string& flag = command.arguments.flag_of_stray;
-  int64_t number = 0;
-  if (flag == "sequence" && !absl::SimpleAtoi(first, &number)) {
-    absl::StrAppend(&message, ". hookgate explain ", first, " finds an event by any of its ids");
-  } else if (!flag.empty()) {
-    absl::StrAppend(&message, ". Did you mean --", flag, " ", first, "?");
+  if (!command.arguments.flag_of_stray.empty()) {
+    absl::StrAppend(&message, ". ", AdviceOnStray(command, first));
   }
   return absl::InvalidArgumentError(message);
 }

@@ -32,6 +32,8 @@ struct Command {
     // The flag, without its dashes, that somebody may have meant who gives one argument too many;
     // "": none is likely.
     std::string flag_of_stray = {};
+    // What to do instead with one that is no value of that flag; "$0" in it is the argument.
+    std::string advice_on_others = {};
     bool any_bytes = false;  // They need not be UTF-8: they are paths.
   };
 

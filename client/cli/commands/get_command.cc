@@ -73,7 +73,8 @@ Command GetCommand() {
       .description =
           "Shows one event with all its fields. The gateway knows it by its sequence, or by the "
           "sender's own key: source and webhook-id.",
-      .arguments = {.flag_of_stray = "sequence"},
+      .arguments = {.flag_of_stray = "sequence",
+                    .advice_on_others = "hookgate explain $0 finds an event by any of its ids"},
       .flags = Join({{{.name = "webhook-id",
                        .value = "ID",
                        .help = "The header webhook-id that it came with."},
