@@ -13,6 +13,7 @@
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
 #include "client/cli/commands/exec_program.h"
+#include "client/cli/commands/repeated_reason.h"
 #include "client/cli/commands/subscription_text.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/message_json.h"
@@ -125,18 +126,15 @@ class Consumption {
     options.include_raw_body = flags_.Bool("raw");
     options.observers.opened = [this](const auto&) {
       absl::MutexLock lock(&mu_);
-      last_why_ = absl::OkStatus();
+      reason_.Forget();
       Say(absl::StrCat("consuming ", flags_.arguments()[0], " from ", connection_->target()),
           environment_);
     };
     options.observers.heartbeat = [this](const auto& heartbeat) { OnHeartbeat(heartbeat); };
     options.observers.disconnected = [this](const absl::Status& why, absl::Duration delay) {
       absl::MutexLock lock(&mu_);
-      // While a gateway is away the same reason comes again and again; it is said once.
-      Say(absl::StrCat("consuming again in ", DurationText(delay), ": ",
-                       why == last_why_ ? "as before" : std::string(why.message())),
+      Say(absl::StrCat("consuming again in ", DurationText(delay), ": ", reason_.Text(why)),
           environment_);
-      last_why_ = why;
     };
     return options;
   }
@@ -227,8 +225,8 @@ class Consumption {
   absl::Mutex mu_;  // Also of the environment's streams.
   int64_t acked_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t nacked_ ABSL_GUARDED_BY(mu_) = 0;
-  std::string not_started_ ABSL_GUARDED_BY(mu_);   // Why, if a program could not be.
-  absl::Status last_why_ ABSL_GUARDED_BY(mu_);     // the stream ended
+  std::string not_started_ ABSL_GUARDED_BY(mu_);  // Why, if a program could not be.
+  RepeatedReason reason_ ABSL_GUARDED_BY(mu_);
   std::set<int> conditions_ ABSL_GUARDED_BY(mu_);  // of the last heartbeat
 
   Consumer consumer_;  // Does its own locking. Last: its threads use the above.

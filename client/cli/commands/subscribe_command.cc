@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
+#include "client/cli/commands/repeated_reason.h"
 #include "client/cli/commands/start_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
@@ -95,7 +96,7 @@ class Subscription {
   void OnOpened(const v1::SubscribeResponse::Opened& opened) {
     if (!opened_) cursor_ = opened.cursor();
     opened_ = true;
-    last_why_ = absl::OkStatus();
+    reason_.Forget();
     const bool empty = opened.head_sequence() < opened.earliest_sequence();
     Say(absl::StrCat("the stream from ", connection_->target(), " is open; ",
                      empty ? std::string("no events are held yet")
@@ -103,12 +104,8 @@ class Subscription {
                                           opened.head_sequence(), " are held")));
   }
 
-  // While a gateway is away the same reason comes again and again; it is said once.
   void OnDisconnected(const absl::Status& why, absl::Duration delay) {
-    const std::string wait = absl::StrCat("reconnecting in ", DurationText(delay));
-    Say(why == last_why_ ? absl::StrCat(wait, ": as before")
-                         : absl::StrCat(wait, ": ", std::string(why.message())));
-    last_why_ = why;
+    Say(absl::StrCat("reconnecting in ", DurationText(delay), ": ", reason_.Text(why)));
   }
 
   // An error means that the event was not printed: it comes again when the cursor file is used
@@ -150,7 +147,7 @@ class Subscription {
   int64_t count_ = 0;
   std::string cursor_;  // Everything up to here is printed.
   bool opened_ = false;
-  absl::Status last_why_;  // Of the disconnections since a stream was open last.
+  RepeatedReason reason_;
 };
 
 int Run(const Flags& flags, Environment& environment) {
