@@ -287,8 +287,8 @@ absl::StatusOr<int64_t> CheckFrames(const File& database, const File& log, const
   return absl::DataLossError(absl::StrCat(
       "the write-ahead log ", log.path(), " is damaged at byte ", end,
       " or shortly behind it, and commits stand behind the damage: they would be lost, or older "
-      "pages "
-      "would be put over what the database has of them. Without a backup: in a copy of the folder "
+      "pages would be put over what the database has of them. Without a backup: in a copy of the "
+      "folder "
       "cut the file (truncate -s ",
       end,
       " events.db-wal), in another copy remove it, and restore "

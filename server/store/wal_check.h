@@ -16,8 +16,9 @@ namespace hookgate {
 // What tells the two apart: a commit is synced before the next one is written, the header before
 // any frame, and all of it before pages are moved into the database. So a power cut leaves at most
 // one commit behind the frame that does not fit, none of it in the database, and each sector of 512
-// bytes, such as that of the header, as it was before or after. A log that is a replica of a cluster's syncs its commits only
-// when it moves them: any number may be torn, and are applied from the replicated log again.
+// bytes, such as that of the header, as it was before or after. A log that is a replica of a
+// cluster's syncs its commits only when it moves them: any number may be torn, and are applied from
+// the replicated log again.
 //
 // `database_path`: of the database beside which the log is. Nobody may write to either. Changes
 // nothing. Returns how many bytes of the log are in use, up to the end of the last commit; 0 if

@@ -288,8 +288,8 @@ bool AnyoneLeftOf(pid_t group) {
   return found;
 }
 
-// Whether a word of a command only says how another one is run, or reads a program from its standard
-// input, where the event is: a stranger's text.
+// Whether a word of a command only says how another one is run, or reads a program from its
+// standard input, where the event is: a stranger's text.
 bool IsRunner(absl::string_view word) {
   static const auto* const kRunners = new std::set<absl::string_view>{
       "exec",  "eval",   "command", "env",  "nohup", "time",   "nice", "ionice",
@@ -523,9 +523,8 @@ void ProgramStop::Request() {
 
 std::string ProblemOfCommand(const std::string& command) {
   if (NamesNoProgram(command)) {
-    return "it names no program: every event would be acked, or read as a program; was a variable "
-           "in "
-           "it empty?";
+    return "it names no program: every event would be acked, or read as a program; "
+           "was a variable in it empty?";
   }
   // By the shell that runs it, and by its standard input, which takes it however long it is.
   const ProgramResult parsed = RunShell("exec /bin/sh -n", {.in = command});

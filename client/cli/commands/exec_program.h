@@ -58,8 +58,8 @@ class ProgramStop {
 };
 
 // Why `command` cannot be what is to handle events: it names no program, so that
-// every event would be acked, or run by an interpreter; or the shell does not understand it. "" if nothing is wrong. Runs the shell, but nothing
-// of the command.
+// every event would be acked, or run by an interpreter; or the shell does not understand it. "" if
+// nothing is wrong. Runs the shell, but nothing of the command.
 std::string ProblemOfCommand(const std::string& command);
 
 // A variable in `command` that is not set is an error, at which the shell fails:
