@@ -95,9 +95,8 @@ class FrameReader {
  public:
   explicit FrameReader(const Header& header) : header_(header), before_({{header.sum}}) {}
 
-  // Whether the frame is whole, and stands behind one that does not fit.
   //   at  where it stands in the file
-  bool Read(int64_t at, const uint8_t* frame) {
+  void Read(int64_t at, const uint8_t* frame) {
     const Sum says = ReadSum(frame + 16);
     const bool is_commit = ReadWord(frame + 4) != 0;
     const bool has_salts = std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0;
@@ -110,7 +109,7 @@ class FrameReader {
         if (!has_salts || !(sum == says)) continue;
         NoteThatContinues(before, is_commit);
         before_ = {{says, is_commit}};
-        return is_broken_;
+        return;
       }
     }
     // The next one shows whether this one was whole: by continuing from the sum that it tells, if
@@ -119,7 +118,6 @@ class FrameReader {
     if (may_be_a_frame) before_.push_back({sum, is_commit});
     is_broken_ = true;
     behind_a_commit_ = false;
-    return false;
   }
 
   // Frames up to the first one that does not fit, and up to the last commit among these.
@@ -198,53 +196,105 @@ class File {
 class FramePages {
  public:
   FramePages(const File& database, const File& log, const Header& header)
-      : database_(database), log_(log), page_bytes_(static_cast<int64_t>(header.page_bytes)) {}
+      : database_(database), log_(log), header_(header) {}
 
-  // The next frame. `is_behind`: it is whole, and stands behind one that does not fit.
-  void Add(int64_t at, const uint8_t* frame, bool is_behind) {
-    frames_.push_back({ReadWord(frame), at, ReadWord(frame + 4) != 0, is_behind});
+  // The next frame.
+  void Add(int64_t at, const uint8_t* frame) {
+    const bool has_salts = std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0;
+    frames_.push_back(
+        {at, ReadWord(frame), ReadWord(frame + 4) != 0, has_salts, ReadSum(frame + 16)});
   }
 
-  // Whether the database has all that stands behind frame `damaged`, which alone does not fit, up
-  // to the end of a commit, and older pages among the first `committed` frames would be put over
-  // some of it. Only what was committed is moved there, so that is no power cut: one would have to
-  // have left the whole of a commit but for one frame, of a commit that changed nothing but that.
+  // Whether the database has all that stands behind the first `committed` frames, up to the end of
+  // a commit, whatever frame `damaged` is, which alone does not fit, and older pages among the first
+  // ones would be put over some of it. Only what was committed is moved there, so that is no power
+  // cut: one would have to have left the whole of a commit but for one frame, of a commit that
+  // changed nothing but that.
   absl::StatusOr<bool> WouldPutBack(int64_t committed, int64_t damaged) const {
+    if (damaged >= static_cast<int64_t>(frames_.size())) return false;
+    int64_t end = damaged;
+    for (int64_t i = damaged + 1; i < static_cast<int64_t>(frames_.size()); ++i) {
+      if (!frame(i).has_salts) break;
+      if (frame(i).is_commit) end = i;
+    }
     std::map<uint32_t, int64_t> newer;
-    bool is_complete = false;
-    for (auto i = static_cast<size_t>(damaged) + 1; i < frames_.size(); ++i) {
-      if (!frames_[i].is_behind) break;
-      newer[frames_[i].page] = frames_[i].at;
-      is_complete = frames_[i].is_commit;
+    for (int64_t i = committed; i <= end; ++i) {
+      if (i != damaged) newer[frame(i).page] = i;
     }
-    if (!is_complete) return false;
-    std::map<uint32_t, int64_t> older;
-    for (size_t i = 0; i < static_cast<size_t>(committed); ++i) {
-      older[frames_[i].page] = frames_[i].at;
-    }
-    bool would_put_back = false;
-    for (const auto& [page, at] : newer) {
-      ASSIGN_OR_RETURN(const auto there, Read(database_, (int64_t{page} - 1) * page_bytes_));
-      ASSIGN_OR_RETURN(const auto behind, Read(log_, at + kFrameHeaderBytes));
+    for (const auto& [page, i] : newer) {
+      if (page == 0) return false;
+      ASSIGN_OR_RETURN(const auto there, ReadPage(page));
+      ASSIGN_OR_RETURN(const auto behind, ReadFrame(i));
       if (there != behind) return false;
-      const auto found = older.find(page);
-      if (found == older.end()) continue;
-      ASSIGN_OR_RETURN(const auto before, Read(log_, found->second + kFrameHeaderBytes));
-      would_put_back = would_put_back || there != before;
     }
-    return would_put_back;
+    std::vector<uint32_t> pages;
+    for (const auto& [page, i] : newer) pages.push_back(page);
+    if (end == damaged) {
+      ASSIGN_OR_RETURN(const uint32_t page, PageThatIsThere(damaged));
+      if (page == 0) return false;
+      pages.push_back(page);
+    }
+    return WouldPutBack(committed, pages);
   }
 
  private:
   struct Frame {
-    uint32_t page;
     int64_t at;
+    uint32_t page;
     bool is_commit;
-    bool is_behind;
+    bool has_salts;
+    Sum sum;  // that it tells
   };
 
+  // Whether one of the pages is older among the first `committed` frames than in the database.
+  absl::StatusOr<bool> WouldPutBack(int64_t committed, const std::vector<uint32_t>& pages) const {
+    std::map<uint32_t, int64_t> older;
+    for (int64_t i = 0; i < committed; ++i) older[frame(i).page] = i;
+    for (const uint32_t page : pages) {
+      const auto found = older.find(page);
+      if (found == older.end()) continue;
+      ASSIGN_OR_RETURN(const auto there, ReadPage(page));
+      ASSIGN_OR_RETURN(const auto before, ReadFrame(found->second));
+      if (there != before) return true;
+    }
+    return false;
+  }
+
+  // The page that the damaged frame `i` was of, if it ended a commit and the database has what was
+  // written into it; otherwise 0. Either its sum, which a power cut would not have left beside
+  // another page, is of what the database has, or the sum is what is damaged.
+  absl::StatusOr<uint32_t> PageThatIsThere(int64_t i) const {
+    std::vector<uint8_t> head(kSummedFrameHeaderBytes);
+    RETURN_IF_ERROR(log_.Read(frame(i).at, head).status());
+    const Sum before = i == 0 ? header_.sum : frame(i - 1).sum;
+    // As it stands there, and with each bit of it turned.
+    for (size_t bit = 0; bit <= head.size() * 8; ++bit) {
+      std::vector<uint8_t> turned = head;
+      if (bit > 0) turned[(bit - 1) / 8] ^= static_cast<uint8_t>(1 << (bit - 1) % 8);
+      const uint32_t page = ReadWord(turned.data());
+      if (page == 0 || ReadWord(&turned[4]) == 0) continue;
+      ASSIGN_OR_RETURN(const auto there, ReadPage(page));
+      if (there.size() < header_.page_bytes) continue;
+      const Sum sum = AddTo(AddTo(before, turned.data(), turned.size(), header_.is_big_endian),
+                            there.data(), there.size(), header_.is_big_endian);
+      if (sum == frame(i).sum) return page;
+    }
+    if (!frame(i).has_salts || !frame(i).is_commit) return 0;
+    ASSIGN_OR_RETURN(const auto there, ReadPage(frame(i).page));
+    ASSIGN_OR_RETURN(const auto written, ReadFrame(i));
+    return there == written ? frame(i).page : 0;
+  }
+
+  const Frame& frame(int64_t i) const { return frames_[static_cast<size_t>(i)]; }
+
+  absl::StatusOr<std::vector<uint8_t>> ReadPage(uint32_t page) const {
+    return Read(database_, (int64_t{page} - 1) * static_cast<int64_t>(header_.page_bytes));
+  }
+  absl::StatusOr<std::vector<uint8_t>> ReadFrame(int64_t i) const {
+    return Read(log_, frame(i).at + kFrameHeaderBytes);
+  }
   absl::StatusOr<std::vector<uint8_t>> Read(const File& file, int64_t at) const {
-    std::vector<uint8_t> page(static_cast<size_t>(page_bytes_));
+    std::vector<uint8_t> page(header_.page_bytes);
     ASSIGN_OR_RETURN(const size_t size, file.Read(at, page));
     page.resize(size);
     return page;
@@ -252,7 +302,7 @@ class FramePages {
 
   const File& database_;
   const File& log_;
-  const int64_t page_bytes_;
+  const Header& header_;
   std::vector<Frame> frames_;
 };
 
@@ -274,7 +324,8 @@ absl::StatusOr<int64_t> CheckFrames(const File& database, const File& log, const
   for (int64_t at = kHeaderBytes;; at += static_cast<int64_t>(frame_bytes)) {
     ASSIGN_OR_RETURN(const size_t size, log.Read(at, frame));
     if (size < frame_bytes) break;
-    pages.Add(at, frame.data(), frames.Read(at, frame.data()));
+    pages.Add(at, frame.data());
+    frames.Read(at, frame.data());
   }
   ASSIGN_OR_RETURN(const bool would_put_back,
                    pages.WouldPutBack(frames.committed(), frames.whole()));

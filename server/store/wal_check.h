@@ -23,9 +23,9 @@ namespace hookgate {
 // `database_path`: of the database beside which the log is. Nobody may write to either. Changes
 // nothing. Returns how many bytes of the log are in use, up to the end of the last commit; 0 if
 // none are. DATA_LOSS, with where it is, if the header is damaged, if two commits or more stand
-// behind a damaged frame, if the database has what stands behind one already, or if the log is
-// there without its database. Damage within the last commit, or that takes away the head of the
-// last frame of the one before it, cannot be told from a power cut.
+// behind a damaged frame, if the database has already what would be lost, or if the log is there
+// without its database. Damage within the last commit, as long as it is not moved, or that takes
+// away the head of the last frame of the one before it, cannot be told from a power cut.
 absl::StatusOr<int64_t> CheckWriteAheadLog(const std::string& database_path);
 
 }  // namespace hookgate

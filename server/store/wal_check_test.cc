@@ -72,6 +72,20 @@ class WalCheckTest : public testing::Test {
     return statement->ColumnInt(0);
   }
 
+  // What is found with it, and whether it is sound.
+  std::string Content() {
+    const auto database = Database::Open(copy_, Database::Mode::kReadWrite);
+    if (!database.ok()) return "";
+    std::string content;
+    for (const char* const sql :
+         {"PRAGMA quick_check", "SELECT count(*) FROM t", "SELECT x FROM one"}) {
+      auto statement = (*database)->Prepare(sql);
+      if (!statement.ok() || !statement->Step().value_or(false)) return "";
+      absl::StrAppend(&content, statement->ColumnText(0), " ");
+    }
+    return content;
+  }
+
   static int count_;
   const std::string path_;
   const std::string copy_;
@@ -196,6 +210,54 @@ TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBack) {
     ASSERT_TRUE(CheckWith(damaged).ok());
     damaged[last + 100] = static_cast<char>(damaged[last + 100] ^ 1);
     EXPECT_TRUE(absl::IsDataLoss(CheckWith(damaged).status())) << is_replica;
+  }
+}
+
+// The same of the last frame of all, which nothing stands behind: of a commit of one frame, and of
+// more.
+TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBackByItsLastFrame) {
+  Run("CREATE TABLE one (id INTEGER PRIMARY KEY, x); INSERT INTO one VALUES (1, 0)");
+  for (const bool is_one_frame : {true, false}) {
+    ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kTruncate).ok());
+    for (int i = 0; i < 3; ++i) Run("UPDATE one SET x = x + 1");
+    Insert(3);
+    if (is_one_frame) Run("UPDATE one SET x = x + 1");
+    // As long as somebody reads, the log does not begin again.
+    const auto reader = Database::Open(path_, Database::Mode::kReadWrite);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    ASSERT_TRUE((*reader)->Execute("BEGIN; SELECT * FROM one").ok());
+    ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kPassive), 0);
+    const std::string wal = Wal();
+    const auto end = static_cast<size_t>(*CheckWith(wal));
+    const std::string content = Content();
+    const size_t begin = end - (is_one_frame ? 1 : 2) * kFrame;
+    int found = 0;
+    for (size_t at = begin; at < end; at += (at - begin) % kFrame < 24 ? 1 : 127) {
+      for (const int bit : {0, 7}) {
+        std::string damaged = wal;
+        damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+        const absl::Status status = CheckWith(damaged).status();
+        found += absl::IsDataLoss(status) ? 1 : 0;
+        if (!status.ok()) continue;
+        EXPECT_EQ(Content(), content) << "byte " << at << ", the frame begins at " << begin;
+      }
+    }
+    EXPECT_GT(found, 0);
+    std::string damaged = wal;
+    damaged.replace(end - 4096, 4096, 4096, 'x');
+    EXPECT_TRUE(absl::IsDataLoss(CheckWith(damaged).status())) << "the whole page";
+    // What a power cut leaves of a commit that follows.
+    Run("UPDATE one SET x = x + 1");
+    const std::string next = Wal();
+    ASSERT_EQ(*CheckWith(next), static_cast<int64_t>(end + kFrame));
+    for (size_t at = end; at < end + kFrame; at += 512) {
+      std::string torn = next;
+      torn.replace(at, 512, 512, '\0');
+      torn.resize(next.size());
+      if (torn == next) continue;
+      EXPECT_TRUE(CheckWith(torn).ok()) << at - end;
+      EXPECT_EQ(Content(), content);
+    }
   }
 }
 
