@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status.h"
 
@@ -147,6 +148,14 @@ int CallWalHook(void* hook, sqlite3*, const char*, int pages) {
   return SQLITE_OK;
 }
 
+// The header says which version of the format may write the file, and which may read it. No log has
+// another one than the oldest.
+absl::Status OfNewerFormat(const std::string& path) {
+  return absl::DataLossError(
+      absl::StrCat("opening ", path,
+                   ": its header asks for a newer version of SQLite than there is: it is damaged"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Mode mode) {
@@ -192,19 +201,18 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
     sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     RETURN_IF_ERROR(database->Execute("PRAGMA locking_mode = EXCLUSIVE"));
   }
+  const absl::Status read = database->Execute("SELECT 1 FROM sqlite_schema LIMIT 0");
+  if (absl::StrContains(read.message(), "unsupported file format")) return OfNewerFormat(path);
   if (mode == Mode::kReadWrite || mode == Mode::kCreate) {
     RETURN_IF_ERROR(Annotate(database->Execute("PRAGMA journal_mode = WAL;"
                                                "PRAGMA synchronous = FULL;"
                                                "PRAGMA wal_autocheckpoint = 0;"),
                              absl::StrCat("setting up ", path)));
   }
-  // Its header says which version of the format may write it; everything is read all the same.
   if ((mode == Mode::kReadWrite || mode == Mode::kCreate) &&
       sqlite3_db_readonly(handle, "main") == 1 && path != ":memory:" &&
       ::access(path.c_str(), W_OK) == 0) {
-    return absl::DataLossError(absl::StrCat(
-        "opening ", path,
-        ": its header asks for a newer version of SQLite than there is: it is damaged"));
+    return OfNewerFormat(path);
   }
   return database;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/store/data_directory.h"
@@ -151,6 +152,25 @@ TEST(DatabaseTest, FileThatIsNoDatabaseIsDataLoss) {
   std::ofstream(path) << std::string(4096, 'x');
   EXPECT_EQ(Database::Open(path, Database::Mode::kCreate).status().code(),
             absl::StatusCode::kDataLoss);
+}
+
+// A start ended with a statement and "unsupported file format".
+TEST(DatabaseTest, HeaderOfANewerFormatIsDamage) {
+  constexpr std::pair<int, char> kBytes[] = {{18, 3}, {47, 5}, {47, 12}};
+  for (const auto& [at, value] : kBytes) {
+    const std::string path = FreshPath();
+    ASSERT_TRUE(OpenOrDie(path)->Execute("CREATE TABLE t (x)").ok());
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(at);
+    file.put(value);
+    file.close();
+    for (const auto mode : {Database::Mode::kReadWrite, Database::Mode::kReadOnly}) {
+      if (at == 18 && mode == Database::Mode::kReadOnly) continue;  // That one is for writing.
+      const absl::Status status = Database::Open(path, mode).status();
+      EXPECT_TRUE(absl::IsDataLoss(status)) << at << ": " << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("header asks for a newer version"));
+    }
+  }
 }
 
 TEST(SchemaTest, MigrationIsDoneOnceAndKeepsTheEpoch) {
