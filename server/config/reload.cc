@@ -10,14 +10,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "server/ingest/network.h"
 
 namespace hookgate {
 namespace {
 
 using hookgate::config::v1::Config;
 using hookgate::config::v1::Principal;
-using hookgate::config::v1::Source;
 
 // What is left after what may change has been taken out. Empty messages mean the same as none.
 Config FixedPart(Config config) {
@@ -84,87 +82,8 @@ const Named* Find(const google::protobuf::RepeatedPtrField<Named>& all, const st
   return found == all.end() ? nullptr : &*found;
 }
 
-void CheckSources(const Config& running, const Config& next, Problems& problems) {
-  for (int i = 0; i < next.sources_size(); ++i) {
-    const Source* const before = Find(running.sources(), next.sources(i).name());
-    if (before == nullptr || before->allowed_networks().empty() ||
-        !next.sources(i).allowed_networks().empty()) {
-      continue;
-    }
-    problems.AddError(
-        absl::StrCat("sources[", i, "].allowed_networks"),
-        absl::StrCat("there were ", before->allowed_networks_size(),
-                     ", and now there are 0, which would admit every address: put them back; "
-                     "if every address is meant, write \"0.0.0.0/0\" and \"::/0\""));
-  }
-}
-
 bool HasAll(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
-}
-
-// A source that is renamed takes the same webhooks.
-void CheckNetworksAreNotLost(const Config& running, const Config& next, Problems& problems) {
-  for (const Source& before : running.sources()) {
-    if (before.allowed_networks().empty()) continue;
-    if (Find(next.sources(), before.name()) != nullptr) continue;
-    for (int i = 0; i < next.sources_size(); ++i) {
-      const Source& source = next.sources(i);
-      if (Find(running.sources(), source.name()) != nullptr || !source.allowed_networks().empty()) {
-        continue;
-      }
-      problems.AddError(
-          absl::StrCat("sources[", i, "].allowed_networks"),
-          absl::StrCat("is empty, while \"", before.name(), "\", which had ",
-                       before.allowed_networks_size(), ", is gone: if \"", source.name(),
-                       "\" is its new name, put them there; if every address is meant, write "
-                       "\"0.0.0.0/0\" and \"::/0\""));
-    }
-  }
-}
-
-bool IsCovered(const Network& network, const google::protobuf::RepeatedPtrField<std::string>& by) {
-  return std::any_of(by.begin(), by.end(), [&network](const std::string& text) {
-    const absl::StatusOr<Network> one = Network::Parse(text);
-    return one.ok() && one->Covers(network);
-  });
-}
-
-// What `source` was before, or may have been under another name, if each of them had networks.
-std::vector<const Source*> FormerOnes(const Config& running, const Config& next,
-                                      const Source& source) {
-  const Source* const same = Find(running.sources(), source.name());
-  std::vector<const Source*> former;
-  for (const Source& before : running.sources()) {
-    const bool is_gone = Find(next.sources(), before.name()) == nullptr;
-    if (same == nullptr ? !is_gone : &before != same) continue;
-    if (before.allowed_networks().empty()) return {};  // Everybody could reach it.
-    former.push_back(&before);
-  }
-  return former;
-}
-
-void NoteWiderNetworks(const Config& running, const Config& next, Problems& problems) {
-  for (int i = 0; i < next.sources_size(); ++i) {
-    const Source& source = next.sources(i);
-    const std::vector<const Source*> former = FormerOnes(running, next, source);
-    if (former.empty()) continue;
-    for (int j = 0; j < source.allowed_networks_size(); ++j) {
-      const absl::StatusOr<Network> network = Network::Parse(source.allowed_networks(j));
-      if (!network.ok()) continue;  // An error elsewhere.
-      const bool is_known = std::any_of(former.begin(), former.end(), [&](const Source* before) {
-        return IsCovered(*network, before->allowed_networks());
-      });
-      if (is_known) continue;
-      const std::string& name = former.front()->name();
-      problems.AddWarning(
-          absl::StrCat("sources[", i, "].allowed_networks[", j, "]"),
-          absl::StrCat("\"", source.name(), "\" takes webhooks from ", source.allowed_networks(j),
-                       name == source.name()
-                           ? " now, and did not before"
-                           : absl::StrCat(", and \"", name, "\", which is gone, did not")));
-    }
-  }
 }
 
 void NoteLargerRights(const Config& running, const Config& next, Problems& problems) {
@@ -268,10 +187,7 @@ std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& n
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems) {
   CheckFixedPart(running.whole, next.whole, problems);
   CheckNoSectionIsLost(running.file, next.file, problems);
-  CheckSources(running.whole, next.whole, problems);
-  CheckNetworksAreNotLost(running.whole, next.whole, problems);
   NoteLargerRights(running.whole, next.whole, problems);
-  NoteWiderNetworks(running.whole, next.whole, problems);
 }
 
 }  // namespace hookgate

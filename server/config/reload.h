@@ -18,10 +18,9 @@ struct AppliedConfig {
 
 // Whether a gateway that runs with `running` can go on with `next`. Pure. Adds an error for each
 // thing that differs but may not, and for each thing that is gone and whose absence opens a door or
-// removes data: principals, sources, a source's allowed_networks, the sections storage and logging.
-// A file that was cut or emptied by accident looks so; each error says what to do if it is meant.
-// Adds a warning for each door that has become wider: rights for all, networks of a source. No message
-// holds a secret.
+// removes data: principals, sources, the sections storage and logging. A file that was cut or
+// emptied by accident looks so; each error says what to do if it is meant. Adds a warning for each
+// right for all that is new. No message holds a secret. Networks of sources: source_doors.h.
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems);
 
 // Adds a warning for each limit of what is kept that has become smaller: what is beyond it is removed,

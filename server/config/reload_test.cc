@@ -99,57 +99,6 @@ TEST(ReloadTest, SectionThatTheFileHasLostIsMissedBehindAFlag) {
   EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr("storage: ")));
 }
 
-TEST(ReloadTest, NetworksOfASourceDoNotVanish) {
-  constexpr char kHeld[] = "sources { name: 's' allowed_networks: '10.0.0.0/8' }";
-  EXPECT_THAT(Check(kHeld, "sources { name: 's' }").errors(),
-              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks"), HasSubstr("0.0.0.0/0"))));
-  EXPECT_TRUE(Check(kHeld, "sources { name: 's' allowed_networks: '0.0.0.0/0' }").ok());
-}
-
-// Under its new name a source took webhooks from everywhere.
-TEST(ReloadTest, NetworksOfASourceDoNotVanishWithItsName) {
-  constexpr char kHeld[] =
-      "sources { name: 's' allowed_networks: '10.0.0.0/8' } sources { name: 'a' }";
-  EXPECT_THAT(Check(kHeld, "sources { name: 'a' } sources { name: 'other' }").errors(),
-              ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"), HasSubstr("new name"))));
-  EXPECT_TRUE(Check(kHeld, "sources { name: 'a' }").ok()) << "it is gone";
-  EXPECT_TRUE(
-      Check(kHeld, "sources { name: 'a' } sources { name: 't' allowed_networks: '10.0.0.0/8' }")
-          .ok());
-}
-
-// A typing mistake opened a source to everybody, and "config applied" was all that was said.
-TEST(ReloadTest, NetworksThatAreNewAreWarnedOf) {
-  constexpr char kHeld[] = "sources { name: 's' allowed_networks: ['10.0.0.0/8', '192.0.2.0/24'] }";
-  const auto warnings = [](const std::string& running, const std::string& networks) {
-    return Check(running, "sources { name: 's' allowed_networks: [" + networks + "] }").warnings();
-  };
-  EXPECT_THAT(warnings(kHeld, "'10.1.0.0/16', '192.0.2.7'"), IsEmpty());
-  EXPECT_THAT(warnings(kHeld, "'10.0.0.0/8', '0.0.0.0/0', '2001:db8::/32'"),
-              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks[1]"), HasSubstr("0.0.0.0/0"),
-                                HasSubstr("did not before")),
-                          HasSubstr("2001:db8::/32")));
-  EXPECT_THAT(warnings(kHeld, "'::/0'"), SizeIs(1));
-  EXPECT_THAT(warnings("sources { name: 's' }", "'10.0.0.0/8'"), IsEmpty()) << "all could";
-  // Under another name it was not said at all.
-  const auto renamed = [&](const std::string& networks) {
-    return Check(kHeld, "sources { name: 't' allowed_networks: [" + networks + "] }").warnings();
-  };
-  EXPECT_THAT(renamed("'0.0.0.0/1', '192.0.2.0/24', '128.0.0.0/1'"),
-              ElementsAre(AllOf(HasSubstr("\"t\" takes webhooks from 0.0.0.0/1"),
-                                HasSubstr("\"s\", which is gone")),
-                          HasSubstr("128.0.0.0/1")));
-  EXPECT_THAT(Check(std::string(kHeld) + " sources { name: 'open' }",
-                    "sources { name: 't' allowed_networks: '::/0' }")
-                  .warnings(),
-              IsEmpty())
-      << "it may have been the open one";
-  EXPECT_THAT(Check(kHeld, std::string(kHeld) + " sources { name: 't' allowed_networks: '::/0' }")
-                  .warnings(),
-              IsEmpty())
-      << "one that is added";
-}
-
 // A retention of a day in place of a month removed the log, and nothing was said.
 TEST(ReloadTest, SmallerLimitsOfWhatIsKeptAreWarnedOf) {
   RetentionLimits running, next;

@@ -14,6 +14,7 @@
 #include "server/base/status.h"
 #include "server/cluster/await_log.h"
 #include "server/config/reload.h"
+#include "server/config/source_doors.h"
 #include "server/gateway/cluster_status.h"
 #include "server/gateway/fill_status.h"
 #include "server/metrics/process_metrics.h"
@@ -419,10 +420,17 @@ absl::Status Gateway::FillStatus(hookgate::v1::GetStatusResponse& status) {
   return absl::OkStatus();
 }
 
+std::vector<WebhookSource> Gateway::RunningSources() const {
+  std::vector<WebhookSource> sources;
+  for (const auto& source : sources_.All()) sources.push_back(source->config());
+  return sources;
+}
+
 std::string Gateway::Reload(const Options& options, Problems& problems) {
   absl::MutexLock lock(&mu_);
   // What can fail comes first, all of it.
   CheckReload(config_, options.config, problems);
+  CheckSourceDoors(RunningSources(), options.sources, problems);
   NoteSmallerLimits(limits_, options.retention, problems);
   auto for_grpc = problems.ValueOrDefault(ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
   auto for_http = problems.ValueOrDefault(ReadCertificates(http_certificates_.get(), "http.tls"));

@@ -103,6 +103,7 @@ class Gateway {
   // Why it does not decide what is stored; "": it does.
   std::string ReasonNotLeading() const;
   // What a scrape says of the config in force.
+  std::vector<WebhookSource> RunningSources() const;
   void NoteConfig() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status FillStatus(hookgate::v1::GetStatusResponse& status) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -58,7 +58,7 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
         "\"", text,
         "\" is not a network; write for example 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1"));
   }
-  if (slash == absl::string_view::npos) return Network(*address, kAllBits);
+  if (slash == absl::string_view::npos) return Network(*address, kAllBits, std::string(text));
   // Written as IPv4, it is counted as IPv4.
   const bool v4 = text.find(':') == absl::string_view::npos;
   const int most = v4 ? 32 : kAllBits;
@@ -78,7 +78,7 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
         "\"", text, "\" names an address within its network; write ", first.ToString(), "/",
         shown_bits, " for the network, or ", address->ToString(), " for the address"));
   }
-  return Network(first, prefix_bits);
+  return Network(first, prefix_bits, std::string(text));
 }
 
 bool Network::Contains(const IpAddress& address) const {
@@ -87,6 +87,22 @@ bool Network::Contains(const IpAddress& address) const {
 
 bool Network::Covers(const Network& other) const {
   return prefix_bits_ <= other.prefix_bits_ && Contains(other.first_);
+}
+
+bool Network::IsCoveredBy(const std::vector<Network>& networks) const {
+  bool is_touched = false;
+  for (const Network& network : networks) {
+    if (network.Covers(*this)) return true;
+    is_touched = is_touched || Covers(network);
+  }
+  // None of both halves can be covered by networks that are not within it.
+  if (!is_touched) return false;
+  const int bits = prefix_bits_ + 1;
+  IpAddress second = first_;
+  second.bytes_[static_cast<size_t>(prefix_bits_ / 8)] |=
+      static_cast<uint8_t>(0x80 >> prefix_bits_ % 8);
+  return Network(first_, bits, text_).IsCoveredBy(networks) &&
+         Network(second, bits, text_).IsCoveredBy(networks);
 }
 
 bool IsInAny(const std::vector<Network>& networks, const IpAddress& address) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -43,14 +44,21 @@ class Network {
   static absl::StatusOr<Network> Parse(absl::string_view text);
 
   bool Contains(const IpAddress& address) const;
+  // Whether `networks` together contain every address of it.
+  bool IsCoveredBy(const std::vector<Network>& networks) const;
+  // As it was written.
+  const std::string& text() const { return text_; }
+
+ private:
+  Network(const IpAddress& first, int prefix_bits, std::string text)
+      : first_(first), prefix_bits_(prefix_bits), text_(std::move(text)) {}
+
   // Whether it contains every address of `other`.
   bool Covers(const Network& other) const;
 
- private:
-  Network(const IpAddress& first, int prefix_bits) : first_(first), prefix_bits_(prefix_bits) {}
-
   IpAddress first_;
   int prefix_bits_;  // of 128
+  std::string text_;
 };
 
 bool IsInAny(const std::vector<Network>& networks, const IpAddress& address);

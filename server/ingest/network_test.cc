@@ -74,15 +74,24 @@ TEST(IpAddressTest, OnlyWholeAddressesAreTaken) {
   EXPECT_FALSE(IpAddress::Parse(absl::string_view("192.0.2.1\0x", 11)).has_value());
 }
 
-TEST(NetworkTest, CoversWhatIsWithinIt) {
-  const auto covers = [](const char* one, const char* other) {
-    return Network::Parse(one)->Covers(*Network::Parse(other));
+TEST(NetworkTest, IsCoveredByNetworksTogether) {
+  const auto is_covered = [](const char* one, const std::vector<const char*>& by) {
+    std::vector<Network> networks;
+    for (const char* const text : by) networks.push_back(*Network::Parse(text));
+    return Network::Parse(one)->IsCoveredBy(networks);
   };
-  EXPECT_TRUE(covers("10.0.0.0/8", "10.1.0.0/16"));
-  EXPECT_TRUE(covers("10.0.0.0/8", "10.0.0.0/8"));
-  EXPECT_TRUE(covers("::/0", "10.0.0.0/8"));
-  EXPECT_FALSE(covers("10.1.0.0/16", "10.0.0.0/8"));
-  EXPECT_FALSE(covers("10.0.0.0/8", "11.0.0.1"));
+  EXPECT_TRUE(is_covered("10.1.0.0/16", {"10.0.0.0/8"}));
+  EXPECT_TRUE(is_covered("10.0.0.0/8", {"10.0.0.0/8"}));
+  EXPECT_TRUE(is_covered("10.0.0.0/8", {"::/0"}));
+  EXPECT_TRUE(is_covered("192.0.2.0/24", {"192.0.2.128/25", "192.0.2.0/25"}));
+  EXPECT_TRUE(is_covered("192.0.2.0/30", {"192.0.2.3", "192.0.2.0/31", "192.0.2.2"}));
+  EXPECT_TRUE(is_covered("::/0", {"::/1", "8000::/1"}));
+  EXPECT_TRUE(is_covered("192.0.2.7", {"192.0.2.6/31"}));
+  EXPECT_FALSE(is_covered("10.0.0.0/8", {}));
+  EXPECT_FALSE(is_covered("10.0.0.0/8", {"10.1.0.0/16"}));
+  EXPECT_FALSE(is_covered("11.0.0.1", {"10.0.0.0/8"}));
+  EXPECT_FALSE(is_covered("192.0.2.0/30", {"192.0.2.3", "192.0.2.0/31"}));
+  EXPECT_FALSE(is_covered("0.0.0.0/0", {"0.0.0.0/1"}));
 }
 
 }  // namespace

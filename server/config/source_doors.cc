@@ -1,0 +1,135 @@
+#include "server/config/source_doors.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace hookgate {
+namespace {
+
+using Sources = std::vector<const WebhookSource*>;
+
+// Running sources whose webhooks may be those of one that comes.
+struct Former {
+  Sources sources;
+  std::string who;        // how a message calls the first one that was held
+  bool is_guess = false;  // it may be any one of them
+};
+
+bool IsHeld(const WebhookSource* source) { return !source->allowed_networks.empty(); }
+
+const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::string_view name) {
+  const auto found = std::find_if(sources.begin(), sources.end(),
+                                  [name](const WebhookSource& one) { return one.name == name; });
+  return found == sources.end() ? nullptr : &*found;
+}
+
+bool IsSame(const Secret& one, const Secret& other) {
+  if (one.public_key() == nullptr || other.public_key() == nullptr) {
+    return one.public_key() == other.public_key() && one.key() == other.key();
+  }
+  return *one.public_key() == *other.public_key();
+}
+
+Sources HoldersOf(const Secret& secret, const std::vector<WebhookSource>& running) {
+  Sources holders;
+  for (const WebhookSource& source : running) {
+    if (std::any_of(source.secrets.begin(), source.secrets.end(),
+                    [&secret](const Secret& one) { return IsSame(one, secret); })) {
+      holders.push_back(&source);
+    }
+  }
+  return holders;
+}
+
+Sources GoneOnes(const std::vector<WebhookSource>& running,
+                 const std::vector<WebhookSource>& next) {
+  Sources gone;
+  for (const WebhookSource& source : running) {
+    if (Find(next, source.name) == nullptr) gone.push_back(&source);
+  }
+  return gone;
+}
+
+// What `source` was before, each from another point of view.
+std::vector<Former> FormersOf(const WebhookSource& source,
+                              const std::vector<WebhookSource>& running,
+                              const std::vector<WebhookSource>& next) {
+  std::vector<Former> formers;
+  const WebhookSource* const same = Find(running, source.name);
+  if (same != nullptr) formers.push_back({{same}, "it"});
+  for (const Secret& secret : source.secrets) {
+    Sources holders = HoldersOf(secret, running);
+    if (holders.empty() || std::find(holders.begin(), holders.end(), same) != holders.end())
+      continue;
+    std::string who = absl::StrCat("\"", holders.front()->name, "\", which had its secret \"",
+                                   secret.name(), "\",");
+    formers.push_back({std::move(holders), std::move(who)});
+  }
+  if (!formers.empty()) return formers;
+  Sources gone = GoneOnes(running, next);
+  const auto held = std::find_if(gone.begin(), gone.end(), IsHeld);
+  if (held == gone.end()) return {};
+  std::string who = absl::StrCat("\"", (*held)->name, "\", which is gone,");
+  return {{std::move(gone), std::move(who), true}};
+}
+
+// Nobody but from some networks.
+bool WereHeld(const Former& former) {
+  return std::all_of(former.sources.begin(), former.sources.end(), IsHeld);
+}
+
+void CheckNotOpen(const std::string& key, const std::vector<Former>& formers, Problems& problems) {
+  for (const Former& former : formers) {
+    if (!former.is_guess && !WereHeld(former)) continue;
+    problems.AddError(
+        key, absl::StrCat("is empty, which would admit every address, and ", former.who,
+                          " had networks: put them ",
+                          former.is_guess ? "here if this is its new name" : "here",
+                          "; if every address is meant, write \"0.0.0.0/0\" and \"::/0\""));
+    return;
+  }
+}
+
+bool WasAdmittedBy(const Former& former, const Network& network) {
+  std::vector<Network> networks;
+  for (const WebhookSource* const source : former.sources) {
+    networks.insert(networks.end(), source->allowed_networks.begin(),
+                    source->allowed_networks.end());
+  }
+  return network.IsCoveredBy(networks);
+}
+
+void NoteNewNetworks(const std::string& key, const WebhookSource& source,
+                     const std::vector<Former>& formers, Problems& problems) {
+  for (size_t i = 0; i < source.allowed_networks.size(); ++i) {
+    const Network& network = source.allowed_networks[i];
+    const auto former = std::find_if(formers.begin(), formers.end(), [&](const Former& one) {
+      return WereHeld(one) && !WasAdmittedBy(one, network);
+    });
+    if (former == formers.end()) continue;
+    problems.AddWarning(absl::StrCat(key, "[", i, "]"),
+                        absl::StrCat("\"", source.name, "\" takes webhooks from ", network.text(),
+                                     " now, and ", former->who, " did not before"));
+  }
+}
+
+}  // namespace
+
+void CheckSourceDoors(const std::vector<WebhookSource>& running,
+                      const std::vector<WebhookSource>& next, Problems& problems) {
+  for (size_t i = 0; i < next.size(); ++i) {
+    const std::string key = absl::StrCat("sources[", i, "].allowed_networks");
+    const std::vector<Former> formers = FormersOf(next[i], running, next);
+    if (IsHeld(&next[i])) {
+      NoteNewNetworks(key, next[i], formers, problems);
+    } else {
+      CheckNotOpen(key, formers, problems);
+    }
+  }
+}
+
+}  // namespace hookgate

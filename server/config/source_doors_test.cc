@@ -1,0 +1,134 @@
+#include "server/config/source_doors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace hookgate {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+//   secrets  the texts of shared ones; their names are "k0", "k1", ...
+WebhookSource Of(const std::string& name, const std::vector<std::string>& secrets,
+                 const std::vector<std::string>& networks) {
+  WebhookSource source;
+  source.name = name;
+  for (const std::string& secret : secrets) {
+    source.secrets.push_back(
+        *Secret::FromRawText(absl::StrCat("k", source.secrets.size()), secret));
+  }
+  for (const std::string& network : networks) {
+    source.allowed_networks.push_back(*Network::Parse(network));
+  }
+  return source;
+}
+
+Problems Check(const std::vector<WebhookSource>& running, const std::vector<WebhookSource>& next) {
+  Problems problems;
+  CheckSourceDoors(running, next, problems);
+  return problems;
+}
+
+const std::vector<WebhookSource> kHeld = {Of("s", {"a"}, {"10.0.0.0/8", "192.0.2.0/24"})};
+
+TEST(SourceDoorsTest, NetworksDoNotVanish) {
+  EXPECT_THAT(Check(kHeld, {Of("s", {"a"}, {})}).errors(),
+              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks: is empty"),
+                                HasSubstr("it had networks"), HasSubstr("0.0.0.0/0"))));
+  EXPECT_THAT(Check(kHeld, {Of("s", {"b"}, {})}).errors(), SizeIs(1));
+  EXPECT_TRUE(Check(kHeld, {Of("s", {"a"}, {"0.0.0.0/0", "::/0"})}).ok());
+  EXPECT_TRUE(Check(kHeld, kHeld).ok());
+  EXPECT_TRUE(Check(kHeld, {}).ok()) << "it is gone";
+}
+
+// Under its new name a source took webhooks from everywhere.
+TEST(SourceDoorsTest, NetworksDoNotVanishWithTheName) {
+  std::vector<WebhookSource> running = kHeld;
+  running.push_back(Of("open", {"o"}, {}));
+  for (const char* const secret : {"a", "b"}) {
+    EXPECT_THAT(Check(running, {Of("open", {"o"}, {}), Of("t", {secret}, {})}).errors(),
+                ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"), HasSubstr("\"s\""))));
+    EXPECT_TRUE(Check(running, {Of("open", {"o"}, {}), Of("t", {secret}, {"10.0.0.0/8"})}).ok());
+  }
+  EXPECT_TRUE(Check(running, {Of("t", {"o"}, {})}).ok()) << "it is the open one's new name";
+}
+
+// The secret that was held to some networks stood in another source as well, and what was answered
+// 403 was answered 200.
+TEST(SourceDoorsTest, NetworksDoNotVanishWithASecretThatMoves) {
+  std::vector<WebhookSource> running = kHeld;
+  running.push_back(Of("open", {"o"}, {}));
+  // To a new source, while the old one stays with another one or keeps it.
+  for (const char* const secret : {"a", "b"}) {
+    EXPECT_THAT(Check(running, {Of("s", {secret}, {"10.0.0.0/8"}), Of("t", {"a"}, {})}).errors(),
+                ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"),
+                                  HasSubstr("\"s\", which had its secret \"k0\", had networks"))));
+  }
+  // To one that is there and open.
+  EXPECT_THAT(Check(running, {Of("open", {"o", "a"}, {})}).errors(),
+              ElementsAre(AllOf(HasSubstr("sources[0]"), HasSubstr("secret \"k1\""))));
+  // To wider networks.
+  const Problems wider = Check(running, {kHeld[0], Of("t", {"a"}, {"10.1.0.0/16", "::/0"})});
+  EXPECT_TRUE(wider.ok());
+  EXPECT_THAT(wider.warnings(), ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks[1]"),
+                                                  HasSubstr("from ::/0 now, and \"s\""))));
+  // Where it was taken from everywhere before.
+  running.push_back(Of("also", {"a"}, {}));
+  EXPECT_TRUE(Check(running, {Of("t", {"a"}, {})}).ok());
+}
+
+// A typing mistake opened a source to everybody, and "config applied" was all that was said.
+TEST(SourceDoorsTest, NetworksThatAreNewAreWarnedOf) {
+  const auto warnings = [](const std::vector<WebhookSource>& running, const char* name,
+                           const std::vector<std::string>& networks) {
+    return Check(running, {Of(name, {"b"}, networks)}).warnings();
+  };
+  EXPECT_THAT(warnings(kHeld, "s", {"10.1.0.0/16", "192.0.2.7"}), IsEmpty());
+  EXPECT_THAT(warnings(kHeld, "s", {"10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32"}),
+              ElementsAre(AllOf(HasSubstr("sources[0].allowed_networks[1]"), HasSubstr("0.0.0.0/0"),
+                                HasSubstr("it did not before")),
+                          HasSubstr("2001:db8::/32")));
+  EXPECT_THAT(warnings({Of("s", {"a"}, {})}, "s", {"10.0.0.0/8"}), IsEmpty()) << "all could";
+  // Under another name it was not said at all.
+  EXPECT_THAT(warnings(kHeld, "t", {"0.0.0.0/1", "192.0.2.0/24", "128.0.0.0/1"}),
+              ElementsAre(AllOf(HasSubstr("\"t\" takes webhooks from 0.0.0.0/1"),
+                                HasSubstr("\"s\", which is gone")),
+                          HasSubstr("128.0.0.0/1")));
+  EXPECT_THAT(warnings({kHeld[0], Of("open", {"o"}, {})}, "t", {"::/0"}), IsEmpty())
+      << "it may have been the open one";
+  EXPECT_THAT(Check(kHeld, {kHeld[0], Of("t", {"b"}, {"::/0"})}).warnings(), IsEmpty())
+      << "one that is added";
+}
+
+// Two halves that were joined were said to be new.
+TEST(SourceDoorsTest, NetworksThatAreWrittenInAnotherWayAreNotNew) {
+  EXPECT_THAT(Check({Of("s", {"a"}, {"192.0.2.0/25", "192.0.2.128/25"})},
+                    {Of("s", {"a"}, {"192.0.2.0/24"})})
+                  .warnings(),
+              IsEmpty());
+}
+
+TEST(SourceDoorsTest, PublicKeysAreToldApart) {
+  const auto of = [](const std::string& name, const char* key, const std::vector<std::string>& at) {
+    WebhookSource source = Of(name, {}, at);
+    source.secrets.push_back(*Secret::Parse("k", absl::StrCat("whpk_", key)));
+    return source;
+  };
+  constexpr char kOne[] = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+  constexpr char kOther[] = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
+  const std::vector<WebhookSource> running = {of("s", kOne, {"10.0.0.0/8"})};
+  EXPECT_FALSE(Check(running, {running[0], of("t", kOne, {})}).ok());
+  EXPECT_TRUE(Check(running, {running[0], of("t", kOther, {})}).ok());
+  EXPECT_TRUE(Check(running, {running[0], Of("t", {"a"}, {})}).ok());
+}
+
+}  // namespace
+}  // namespace hookgate
