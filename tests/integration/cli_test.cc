@@ -222,9 +222,14 @@ TEST_F(CliTest, StatusTellsHowItIs) {
 TEST_F(CliTest, AnUnsetVariableOfExecSaysWhatToDo) {
   EXPECT_EQ(Hookgate({"subscriptions", "create", "billing", "--from", "latest"}).exit_code, 0);
   Hookgate({"send"});
-  const ProgramOutcome outcome =
-      Hookgate({"consume", "billing", "--max-events", "1", "--exec", "$NO_SUCH_HANDLER"});
-  EXPECT_THAT(outcome.err,
+  const ProgramOutcome refused =
+      Hookgate({"consume", "billing", "--max-events", "1", "--exec", "$NO_SUCH_HANDLER | cat"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("the variable NO_SUCH_HANDLER in it is not set"));
+  // It cannot be told before the shell runs it.
+  const ProgramOutcome failed = Hookgate(
+      {"consume", "billing", "--max-events", "1", "--exec", "eval 'cat $NO_SUCH_HANDLER'"});
+  EXPECT_THAT(failed.err,
               AllOf(HasSubstr("0 acked, 1 nacked"),
                     HasSubstr("NO_SUCH_HANDLER: parameter not set; "), HasSubstr("${NAME:-}")));
 }

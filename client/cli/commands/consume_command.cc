@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "client/cli/commands/common_flags.h"
 #include "client/cli/commands/event_text.h"
+#include "client/cli/commands/exec_command.h"
 #include "client/cli/commands/exec_program.h"
 #include "client/cli/commands/repeated_reason.h"
 #include "client/cli/commands/subscription_text.h"
@@ -80,6 +81,28 @@ std::vector<std::string> WithheldVariables() {
                {"HOOKGATE_EVENT_TYPE", "HOOKGATE_EVENT_SUBJECT", "HOOKGATE_EVENT_SOURCE",
                 "HOOKGATE_WEBHOOK_ID", "TRACEPARENT", "TRACESTATE"});
   return names;
+}
+
+// One of which the program gets all variables that there are.
+v1::Delivery SampleDelivery() {
+  v1::Delivery delivery;
+  delivery.mutable_event()->set_trace_parent(
+      "00-00000000000000000000000000000001-0000000000000001-00");
+  return delivery;
+}
+
+// Why a program that failed of `reason`, as a variable was not set, has not found it; "" if
+// something else was wrong.
+std::string HintOnVariable(absl::string_view reason) {
+  if (!IsOfUnsetVariable(reason)) return "";
+  for (const std::string& variable : VariablesOf(SampleDelivery())) {
+    const absl::string_view name = absl::string_view(variable).substr(0, variable.find('='));
+    if (!absl::StrContains(reason, absl::StrCat(name, ":"))) continue;
+    return name == "TRACEPARENT"
+               ? "; this event has no trace: write ${TRACEPARENT:-}"
+               : "; its value is above 4 KiB or holds a NUL: it is in the JSON alone";
+  }
+  return "; a variable of --exec has to be exported, or written ${NAME:-} if it may be missing";
 }
 
 // From the first stream to the last. Handle runs on several threads.
@@ -206,12 +229,7 @@ class Consumption {
             environment_);
         return Verdict::GiveBack();
       default:
-        Say(absl::StrCat(which, ", nacked: ", reason,
-                         IsOfUnsetVariable(reason)
-                             ? "; a variable of --exec has to be exported, or written ${NAME:-} if "
-                               "it may be missing"
-                             : ""),
-            environment_);
+        Say(absl::StrCat(which, ", nacked: ", reason, HintOnVariable(reason)), environment_);
         return Verdict::Nack(reason);
     }
   }
@@ -234,7 +252,9 @@ class Consumption {
 
 int Run(const Flags& flags, Environment& environment) {
   if (flags.Has("exec")) {
-    const std::string problem = ProblemOfCommand(flags.Text("exec"));
+    const std::string problem = ProblemOfCommand(
+        flags.Text("exec"),
+        {.environment = VariablesOf(SampleDelivery()), .withheld = WithheldVariables()});
     if (!problem.empty()) {
       return Fail(kWrongUsage, absl::StrCat("--exec cannot handle events: ", Printable(problem)),
                   environment);

@@ -14,13 +14,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/cli/commands/program_keeper.h"
@@ -288,62 +286,6 @@ bool AnyoneLeftOf(pid_t group) {
   return found;
 }
 
-// Whether a word of a command only says how another one is run, or reads a program from its
-// standard input, where the event is: a stranger's text.
-bool IsRunner(absl::string_view word) {
-  static const auto* const kRunners = new std::set<absl::string_view>{
-      "exec",  "eval",   "command", "env",  "nohup", "time",   "nice", "ionice",
-      "xargs", "setsid", "\\",      "sh",   "bash",  "dash",   "ksh",  "zsh",
-      "perl",  "node",   "python",  "ruby", "php",   "python3"};
-  return kRunners->count(word.substr(word.rfind('/') + 1)) > 0;
-}
-
-// Whether it only says where another one reads and writes, or what it finds set.
-bool IsRedirectionOrAssignment(absl::string_view word) {
-  const absl::string_view redirection =
-      word.substr(std::min(word.find_first_not_of("0123456789"), word.size()));
-  if (!redirection.empty() && (redirection[0] == '<' || redirection[0] == '>')) return true;
-  const size_t name =
-      word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-  return name != absl::string_view::npos && name > 0 && word[name] == '=';
-}
-
-// Of commands for the shell itself, such as the first of "cd /app; ".
-bool ChangesTheShellAlone(absl::string_view word) {
-  static const auto* const kCommands = new std::set<absl::string_view>{
-      "cd", "umask", "set", "export", "unset", "ulimit", "readonly"};
-  return kCommands->count(word) > 0;
-}
-
-// Of a command without `;`, quotes and the like.
-bool PartNamesNoProgram(absl::string_view command) {
-  bool is_target = false;  // of a redirection that ended with the word before
-  bool is_run = false;     // by the word before, or one before that
-  for (const absl::string_view word :
-       absl::StrSplit(command, absl::ByAnyChar(" \t"), absl::SkipEmpty())) {
-    if (!is_target && !is_run && ChangesTheShellAlone(word)) return true;
-    const bool is_option = is_run && word[0] == '-';
-    if (!is_target && !is_option && !IsRunner(word) && !IsRedirectionOrAssignment(word))
-      return false;
-    is_run = is_run || IsRunner(word);
-    is_target = !is_target && (word.back() == '<' || word.back() == '>');
-  }
-  return true;
-}
-
-// Of what people write and forget: blanks, comments, and what stands around a variable that was
-// empty, such as "cd /app; exec $HANDLER >> log". A line that holds more than words is believed.
-bool NamesNoProgram(absl::string_view command) {
-  for (absl::string_view line : absl::StrSplit(command, absl::ByAnyChar("\n;"))) {
-    line = absl::StripAsciiWhitespace(line);
-    if (line.empty() || line[0] == '#') continue;
-    const std::string part = absl::StrReplaceAll(line, {{">&", ">"}, {"<&", "<"}});
-    if (part.find_first_of("|&`'\"(){}$") != std::string::npos) return false;
-    if (!PartNamesNoProgram(part)) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 // One program from its start to the end of what it has left. The leader is waited for last, so that
@@ -519,20 +461,6 @@ ProgramStop::~ProgramStop() {
 void ProgramStop::Request() {
   requested_ = true;
   if (event_ >= 0) eventfd_write(event_, 1);
-}
-
-std::string ProblemOfCommand(const std::string& command) {
-  if (NamesNoProgram(command)) {
-    return "it names no program: every event would be acked, or read as a program; "
-           "was a variable in it empty?";
-  }
-  // By the shell that runs it, and by its standard input, which takes it however long it is.
-  const ProgramResult parsed = RunShell("exec /bin/sh -n", {.in = command});
-  if (parsed.succeeded()) return "";
-  return absl::StrCat(parsed.end == ProgramResult::End::kNotStarted
-                          ? "the shell cannot be started: "
-                          : "the shell does not understand it: ",
-                      parsed.reason);
 }
 
 ProgramResult RunShell(const std::string& command, const ProgramInput& input,

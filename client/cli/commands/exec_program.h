@@ -57,11 +57,6 @@ class ProgramStop {
   int event_ = -1;  // An eventfd that is readable once it was requested; -1: there was none left.
 };
 
-// Why `command` cannot be what is to handle events: it names no program, so that
-// every event would be acked, or run by an interpreter; or the shell does not understand it. "" if
-// nothing is wrong. Runs the shell, but nothing of the command.
-std::string ProblemOfCommand(const std::string& command);
-
 // A variable in `command` that is not set is an error, at which the shell fails:
 // as nothing, it could leave a command that does nothing, which would be taken for success.
 //

@@ -50,67 +50,6 @@ std::string FreshFile(const char* name) {
   return absl::StrCat(testing::TempDir(), "/", name, "_", getpid());
 }
 
-// A blank command ended with 0, so that every event was acked; one that the shell could not parse
-// failed for every event until it was a dead letter.
-TEST(ProblemOfCommandTest, WhatDoesNothingOrCannotBeParsedIsRefused) {
-  for (const char* const command : {"",
-                                    " ",
-                                    "\t\n ",
-                                    "# nothing",
-                                    "  # a\n # b\n",
-                                    "exec ",
-                                    "LOG=1",
-                                    "LOG=1  A=",
-                                    "> /tmp/x.log",
-                                    ">/dev/null 2>&1",
-                                    " >> log 2> err",
-                                    "exec >> log",
-                                    "env",
-                                    "\\\n",
-                                    "env -i",
-                                    "nice ",
-                                    "command -p ",
-                                    "cd /tmp; ",
-                                    "LOG=1; ",
-                                    "set -e; exec ",
-                                    "umask 077;",
-                                    "xargs "}) {
-    EXPECT_THAT(ProblemOfCommand(command), HasSubstr("names no program")) << command;
-  }
-  // They read the event as their program: the sender's text.
-  for (const char* const command :
-       {"bash ", "sh", "/bin/sh -e", "python3 ", "cd /app; node >> log"}) {
-    EXPECT_THAT(ProblemOfCommand(command), HasSubstr("names no program")) << command;
-  }
-  for (const char* const command : {"if then", "it's", "echo $(", "cat <<'", "a |", "(", "done"}) {
-    EXPECT_THAT(ProblemOfCommand(command), HasSubstr("does not understand")) << command;
-  }
-  const std::string mark = absl::StrCat(testing::TempDir(), "/ran_", getpid());
-  for (const std::string& command : {std::string("true"),
-                                     std::string("./no-such-program"),
-                                     std::string("$HANDLER"),
-                                     absl::StrCat("touch ", mark),
-                                     std::string("# why\ncat"),
-                                     std::string("exit 3"),
-                                     std::string("LOG=1 handler"),
-                                     std::string("handler >> log 2>&1"),
-                                     std::string("A=$(date)"),
-                                     std::string("exec handler"),
-                                     std::string("x=1; y"),
-                                     std::string("./a=b"),
-                                     std::string(":"),
-                                     std::string("> log cat"),
-                                     std::string("cd /app; ./handler"),
-                                     std::string("sh handler.sh"),
-                                     std::string("python3 -m handler"),
-                                     std::string("nice -n 5 handler"),
-                                     absl::StrCat("true ", std::string(200'000, 'x')),
-                                     std::string("echo '\"$x\" `id`'")}) {
-    EXPECT_EQ(ProblemOfCommand(command), "") << command;
-  }
-  EXPECT_NE(access(mark.c_str(), F_OK), 0) << "it was run";
-}
-
 // A pipe with a name, to hear from programs whose output is not kept.
 class Fifo {
  public:
