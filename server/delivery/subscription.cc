@@ -306,6 +306,14 @@ void Subscription::Discard(std::vector<Sequence> sequences, Done<std::vector<boo
   Decide(decide, std::move(done));
 }
 
+void Subscription::StorePosition(Done<Decided> done) {
+  const auto decide = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Decided> {
+    state_->StorePosition();
+    return Decided();
+  };
+  Decide(decide, std::move(done));
+}
+
 // --- What others ask. ---
 
 void Subscription::Wake() {

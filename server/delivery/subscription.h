@@ -225,6 +225,11 @@ class Subscription final : public HeadWatch::Waiter,
   // Nothing is handed out from before `done` until it is resumed. Harmless when repeated.
   void Pause(Done<Decided> done, absl::string_view etag = "");
   void Resume(Done<Decided> done, absl::string_view etag = "");
+
+  // That events were looked at which the filter does not admit is stored late, as nobody waits for
+  // it. For who ends the process, or hands the log on: after that, what comes next would look at
+  // them again, by the filter of then.
+  void StorePosition(Done<Decided> done);
   // The etag as it is stored, if `etag` is the one in force. Errors as above.
   absl::StatusOr<int64_t> CheckEtag(absl::string_view etag);
   // The error of the others.

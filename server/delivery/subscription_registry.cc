@@ -83,6 +83,32 @@ void SubscriptionRegistry::CloseAll(const absl::Status& why) {
   }
 }
 
+bool SubscriptionRegistry::StorePositions(absl::Duration at_most) {
+  struct Outcome {
+    absl::Mutex mu;
+    size_t pending ABSL_GUARDED_BY(mu) = 0;
+    bool is_stored ABSL_GUARDED_BY(mu) = true;
+  };
+  const std::vector<std::shared_ptr<Subscription>> all =
+      List("", std::numeric_limits<size_t>::max());
+  const auto outcome = std::make_shared<Outcome>();
+  {
+    absl::MutexLock lock(&outcome->mu);
+    outcome->pending = all.size();
+  }
+  for (const auto& subscription : all) {
+    subscription->StorePosition([outcome](const absl::StatusOr<Subscription::Decided>& stored) {
+      absl::MutexLock lock(&outcome->mu);
+      --outcome->pending;
+      outcome->is_stored = outcome->is_stored && stored.ok();
+    });
+  }
+  const auto done = [&outcome]()
+                        ABSL_SHARED_LOCKS_REQUIRED(outcome->mu) { return outcome->pending == 0; };
+  absl::MutexLock lock(&outcome->mu);
+  return outcome->mu.AwaitWithTimeout(absl::Condition(&done), at_most) && outcome->is_stored;
+}
+
 absl::Status SubscriptionRegistry::NoteWriteBegin() {
   absl::MutexLock lock(&mu_);
   if (suspended_.ok()) ++writes_;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/delivery/subscription.h"
 
 namespace hookgate {
@@ -65,6 +66,9 @@ class SubscriptionRegistry {
   absl::StatusOr<std::vector<DeliveryExplanation>> Explain(
       Sequence sequence, const StoredEvent* event,
       const std::vector<std::shared_ptr<Subscription>>& subscriptions);
+
+  // As Subscription::StorePosition, of all. Whether all were stored, within `at_most`.
+  bool StorePositions(absl::Duration at_most) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Retention has removed events: those that had not settled them note their loss.
   void NoteTrim() ABSL_LOCKS_EXCLUDED(mu_);

@@ -10,10 +10,11 @@
 namespace hookgate {
 namespace {
 
-// How far the position may run ahead of what is stored while nothing else is written: events that
-// the filter does not admit are looked at again after a restart, which costs less than a commit
-// each.
+// How far the position may run ahead of what is stored while nothing else is written, and for how
+// long: events that the filter does not admit are looked at again after a crash, by the filter of
+// then, which costs less than a commit each.
 constexpr Sequence kLazyPositions = 10'000;
+constexpr absl::Duration kLazyFor = absl::Seconds(10);
 constexpr double kRateSeconds = 60;
 
 // What a stream may hold of suspicion in all. An event with one loss left weighs as much; each loss
@@ -69,7 +70,8 @@ SubscriptionState::SubscriptionState(const StoredSubscription& stored, const Del
       paused_(stored.control.pause_time.has_value()),
       row_(stored.position),
       offered_to_(stored.position.position),
-      stored_position_(stored.position.position) {
+      stored_position_(stored.position.position),
+      store_position_at_(Us(now.monotonic + kLazyFor)) {
   for (const UnsettledEvent& event : stored.unsettled) {
     Record& record = events_[event.sequence];
     record.bytes = event.bytes;
@@ -504,12 +506,18 @@ void SubscriptionState::Tick(Instant now, absl::BitGenRef random) {
     NoteEnd(leases_.begin()->second, DeliveryEnd::kDeadlinePassed, "", now);
     Fail(leases_.begin()->second, DeliveryCause::kDeadlinePassed, absl::nullopt, now, random);
   }
+  if (row_.position == stored_position_) {
+    store_position_at_ = Us(now.monotonic + kLazyFor);
+  } else if (Us(now.monotonic) >= store_position_at_) {
+    row_changed_ = true;
+  }
 }
 
 // What is due and not assigned waits for a consumer, not for the clock.
 absl::Duration SubscriptionState::NextTick(Instant now) const {
   int64_t next = std::numeric_limits<int64_t>::max();
   if (!leases_.empty()) next = leases_.begin()->first;
+  if (row_.position != stored_position_) next = std::min(next, store_position_at_);
   if (!streams_.empty() && !paused_) {
     const std::pair<int64_t, Sequence> due(Us(now.monotonic), std::numeric_limits<Sequence>::max());
     for (const Timeline* const timeline : {&waiting_, &suspects_}) {

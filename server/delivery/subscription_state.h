@@ -243,10 +243,10 @@ class SubscriptionState {
                   absl::BitGenRef random);
   AckOutcome Extend(const DeliveryId& id, absl::optional<absl::Duration> deadline, Instant now);
 
-  // Ends leases whose deadline has passed.
+  // Ends leases whose deadline has passed, and lets a position be stored that ran ahead for long.
   void Tick(Instant now, absl::BitGenRef random);
   // When there will be something to do that is not to be done now, on the monotonic clock: a
-  // deadline, or the end of a back-off.
+  // deadline, the end of a back-off, or a position to be stored.
   absl::Duration NextTick(Instant now) const;
 
   // Everything up to `position` is passed, and nothing is unsettled any more. What was asked for
@@ -273,6 +273,9 @@ class SubscriptionState {
   bool Discard(Sequence sequence, Instant now);
   // Retention has removed everything below `earliest`. `admits_all`: so does the filter.
   Loss DropBefore(Sequence earliest, bool admits_all, Instant now);
+
+  // The position is among the next changes, if it has run ahead of what is stored.
+  void StorePosition() { row_changed_ = row_changed_ || row_.position != stored_position_; }
 
   // What changed since it was last taken. Whoever takes it has committed what was taken before.
   SubscriptionChanges TakeChanges();
@@ -424,6 +427,7 @@ class SubscriptionState {
 
   bool row_changed_ = false;
   Sequence stored_position_ = 0;
+  int64_t store_position_at_ = 0;  // if the position has run ahead of that
   bool forget_unsettled_ = false;
   absl::btree_set<Sequence> changed_;
   absl::btree_map<Sequence, absl::optional<DeadEvent>> dead_changed_;  // nullopt: no longer dead

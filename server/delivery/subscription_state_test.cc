@@ -404,12 +404,34 @@ TEST_F(SubscriptionStateTest, WhatRetentionRemovedUnsettledIsCounted) {
   EXPECT_EQ(state_.position(), 7);
 }
 
+// After a restart it looked again at all that its filter had not admitted, by the filter of then.
+TEST_F(SubscriptionStateTest, APositionThatRanAheadIsStoredInTheEnd) {
+  Pass(absl::Minutes(1));
+  state_.Offer({}, 7);  // None of them is admitted.
+  EXPECT_THAT(Take(), IsEmpty());
+  ASSERT_EQ(state_.position(), 7);
+  EXPECT_FALSE(state_.TakeChanges().position.has_value()) << "it costs no commit of its own";
+  const absl::Duration store_at = state_.NextTick(now_);
+  ASSERT_LE(store_at, now_.monotonic + absl::Seconds(10));
+  Pass(store_at - now_.monotonic);
+  EXPECT_EQ(state_.TakeChanges().position->position, 7);
+  EXPECT_EQ(state_.NextTick(now_), absl::InfiniteDuration());
+  EXPECT_FALSE(state_.TakeChanges().position.has_value());
+  // Who ends the process does not wait for so long.
+  state_.Offer({}, 9);
+  state_.StorePosition();
+  EXPECT_EQ(state_.TakeChanges().position->position, 9);
+  state_.StorePosition();
+  EXPECT_FALSE(state_.TakeChanges().position.has_value()) << "it is stored";
+}
+
 // A commit that waited for six seconds made leases of five: events reached their consumer with no
 // time left, and were dead letters at once.
 TEST_F(SubscriptionStateTest, ALeaseBeginsWhenItIsHandedOut) {
   OfferMany(1, 1);
   const std::vector<Lease> assigned = Assign({1});
   ASSERT_THAT(assigned, SizeIs(1));
+  state_.TakeChanges();
   EXPECT_EQ(state_.NextTick(now_), absl::InfiniteDuration());
   Pass(absl::Minutes(10));  // So long takes its commit.
   ASSERT_TRUE(state_.Holds(assigned[0].id));
@@ -886,6 +908,7 @@ TEST_F(SubscriptionStateTest, LeasesOfAPausedOneRunOnAndNothingElseIsWaitedFor) 
   const std::vector<Lease> held = Take();
   ASSERT_THAT(held, SizeIs(2));
   state_.Nack(held[0].id, {.delay = absl::Seconds(5)}, now_, random_);
+  state_.TakeChanges();
   EXPECT_EQ(state_.NextTick(now_), now_.monotonic + absl::Seconds(5));
   state_.SetPaused(true);
   EXPECT_EQ(state_.NextTick(now_), now_.monotonic + policy_.ack_deadline);

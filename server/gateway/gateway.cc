@@ -23,7 +23,7 @@
 namespace hookgate {
 namespace {
 
-// For the status, when a drain has used up its time: about a sync of a slow disk.
+// For what is stored last, when a drain has used up its time: about a sync of a slow disk.
 constexpr absl::Duration kLeastTimeToStore = absl::Seconds(1);
 // For what another replica has handed on, in a drain.
 constexpr absl::Duration kPeerGrace = absl::Milliseconds(500);
@@ -481,6 +481,11 @@ bool Gateway::Drain() {
   const bool said_goodbye = rpc_server_->Drain(time_left());
   const bool answered = webhook_server_->Drain(time_left());
   const bool all_ended = answered && said_goodbye;
+  if (!subscriptions_->StorePositions(std::max(time_left(), kLeastTimeToStore))) {
+    Log(Severity::kWarning,
+        "positions of subscriptions could not be stored: they look once more at "
+        "events that their filters had not admitted");
+  }
   // What was answered is in the log. Whoever leads next need not wait for a silence.
   if (replica_ != nullptr) replica_->Leave();
   if (peers_ != nullptr) peers_->AwaitAnswers(kPeerGrace);

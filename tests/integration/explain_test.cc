@@ -296,6 +296,25 @@ TEST_F(ExplainTest, EventThatWasNotDeliveredIsToldWhy) {
   EXPECT_EQ(all.deliveries(3).subscription(), "types");
 }
 
+// Each restart forgot that they had been looked at, and a filter that was changed afterwards let them
+// all in.
+TEST_F(ExplainTest, WhatAFilterDidNotAdmitIsNotLookedAtAgainAfterARestart) {
+  StartGateway();
+  Create("none", "types: 'batch.failed'");
+  for (int i = 1; i <= 3; ++i) Store({.body = Body(absl::StrCat("evt_", i), "moon")});
+  {
+    const auto call = Consume("none");
+    InWhen("none", 3, v1::DELIVERY_STATE_FILTERED);
+  }
+  Stop();
+  StartGateway();
+  Call(&v1::SubscriptionService::Stub::UpdateSubscription, "name: 'none' settings { filter {} }");
+  Store({.body = Body("evt_4", "moon")});
+  const auto call = Consume("none");
+  EXPECT_EQ(call->NextDelivery().event().sequence(), 4);
+  for (int i = 1; i <= 3; ++i) EXPECT_EQ(In("none", i).state(), v1::DELIVERY_STATE_FILTERED);
+}
+
 TEST_F(ExplainTest, WhatIsNoLongerRememberedIsSaidToBeSo) {
   StartGateway();
   Create("billing");
