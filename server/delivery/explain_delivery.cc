@@ -181,7 +181,17 @@ DeliveryExplanation DescribeDelivery(const StoredDelivery& stored,
   } else if (stored.dead.has_value()) {
     AddDead(*stored.dead, explanation);
   }
+  // With what has not ended or is not stored yet there may be more.
+  std::vector<DeliveryExplanation::Attempt>& attempts = explanation.attempts;
+  if (attempts.size() > DeliveryHistory::kMaxAttempts) {
+    attempts.erase(attempts.begin(), attempts.end() - DeliveryHistory::kMaxAttempts);
+  }
   return explanation;
+}
+
+bool ComesAgain(const StoredDelivery& stored, bool is_ahead) {
+  return is_ahead && stored.history.has_value() &&
+         stored.history->outcome == DeliveryOutcome::kSkipped;
 }
 
 DeliveryExplanation ExplainDelivery(const ExplainInput& input) {
@@ -189,11 +199,9 @@ DeliveryExplanation ExplainDelivery(const ExplainInput& input) {
   DeliveryExplanation explanation = DescribeDelivery(stored, input.place);
   const bool is_owed = stored.unsettled.has_value() || stored.dead.has_value();
   const bool is_ahead = input.sequence > input.position;
-  // An outcome stays until there is another one, also when a seek back has the event come again;
-  // but an event that was skipped and comes again is not skipped.
   const bool has_outcome = stored.history.has_value() &&
                            stored.history->outcome != DeliveryOutcome::kOpen &&
-                           !(is_ahead && stored.history->outcome == DeliveryOutcome::kSkipped);
+                           !ComesAgain(stored, is_ahead);
   if (is_owed || has_outcome) return explanation;
   explanation.state_time = absl::nullopt;
   if (input.sequence <= input.stored.position && !is_ahead && !input.place.has_value()) {

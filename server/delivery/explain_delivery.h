@@ -73,6 +73,11 @@ DeliveryExplanation ExplainDelivery(const ExplainInput& input);
 DeliveryExplanation DescribeDelivery(const StoredDelivery& stored,
                                      const absl::optional<UnsettledPlace>& place);
 
+// Whether a seek back has an event come again that one forward had skipped. It is not skipped any
+// more; every other outcome stays until there is another one.
+//   is_ahead  of the position of the subscription, as that is in memory
+bool ComesAgain(const StoredDelivery& stored, bool is_ahead);
+
 }  // namespace hookgate
 
 #endif  // HOOKGATE_SERVER_DELIVERY_EXPLAIN_DELIVERY_H_

@@ -161,6 +161,22 @@ TEST_F(ExplainDeliveryTest, LeasedSaysWhoHasItSinceWhenAndUntilWhen) {
   EXPECT_FALSE(leased.attempts[1].end.has_value());
 }
 
+// There were 21, of which the manual says that they are 20 at most.
+TEST_F(ExplainDeliveryTest, AttemptsAreBoundedWithTheOneThatHasNotEnded) {
+  stored_.delivery.unsettled = UnsettledEvent{.leased = true, .last_delivery_time = At(500)};
+  stored_.delivery.history = DeliveryHistory{.count = 30};
+  for (int i = 11; i <= 30; ++i) {
+    stored_.delivery.history->attempts.push_back({.number = i, .begin = At(i), .end = At(i)});
+  }
+  place_ = UnsettledPlace{
+      .leased = true, .consumer = "b", .attempt = 31, .delivery_time = At(500), .until = At(510)};
+  const DeliveryExplanation leased = Explain(9);
+  ASSERT_THAT(leased.attempts, SizeIs(20));
+  EXPECT_EQ(leased.attempts.front().number, 12);
+  EXPECT_EQ(leased.attempts.back().number, 31);
+  EXPECT_EQ(leased.delivery_count, 31);
+}
+
 TEST_F(ExplainDeliveryTest, WaitingAfterARestartSaysWhoHadIt) {
   stored_.delivery.unsettled =
       UnsettledEvent{.delivery = 7, .leased = true, .consumer = "a", .last_delivery_time = At(20)};

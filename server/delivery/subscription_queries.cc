@@ -129,8 +129,10 @@ absl::StatusOr<DeliveryPage> Subscription::ListDeliveries(const DeliveryQuery& q
                                           .max_events = kMaxListed}));
   std::vector<absl::optional<UnsettledPlace>> places;
   places.reserve(scanned.deliveries.size());
+  Sequence position = 0;
   {
     absl::MutexLock lock(&mu_);
+    position = state_->position();
     const Instant now = Now();
     for (const StoredDelivery& stored : scanned.deliveries) {
       places.push_back(stored.unsettled.has_value() ? state_->PlaceOf(stored.sequence, now)
@@ -143,7 +145,8 @@ absl::StatusOr<DeliveryPage> Subscription::ListDeliveries(const DeliveryQuery& q
     const StoredDelivery& stored = scanned.deliveries[i];
     DeliveryExplanation explanation = DescribeDelivery(stored, places[i]);
     // One whose attempts a seek has made void comes again, or was skipped with many others.
-    if (explanation.state == kNotRemembered || !wants({explanation.state}) ||
+    if (explanation.state == kNotRemembered || ComesAgain(stored, stored.sequence > position) ||
+        !wants({explanation.state}) ||
         !absl::StrContains(explanation.reason, query.reason_contains) ||
         (!query.consumer.empty() && explanation.consumer != query.consumer)) {
       continue;

@@ -80,9 +80,21 @@ void KeepWithinBounds(std::vector<DeliveryAttempt>& attempts) {
   }
 }
 
+// Of one that was acked at its first attempt, the attempt is not stored: the other fields say all of
+// it, until there is more.
+void AddAttemptThatWasLeftOut(DeliveryHistory& history) {
+  if (history.outcome != DeliveryOutcome::kAcked || history.count != 1) return;
+  if (!history.attempts.empty()) return;
+  history.attempts.push_back({.number = history.number,
+                              .consumer = history.consumer,
+                              .begin = history.first_delivery_time,
+                              .end = history.time});
+}
+
 }  // namespace
 
 void AddEntry(const HistoryEntry& entry, DeliveryHistory& history) {
+  AddAttemptThatWasLeftOut(history);
   history.time = entry.time;
   if (entry.attempt.has_value()) {
     const DeliveryAttempt& attempt = *entry.attempt;

@@ -79,6 +79,25 @@ TEST(DeliveryHistoryTest, KeepsTheNewestAttemptsAndReasonsAndCountsAll) {
   EXPECT_EQ(history.outcome, DeliveryOutcome::kOpen);
 }
 
+// Who had acked an event, and when, was gone once it had been delivered again.
+TEST(DeliveryHistoryTest, AnAckAtTheFirstAttemptIsOneOfTheAttemptsOnceThereAreMore) {
+  DeliveryHistory history = {.outcome = DeliveryOutcome::kAcked,
+                             .time = At(15),
+                             .consumer = "a",
+                             .number = 1,
+                             .first_delivery_time = At(10),
+                             .last_delivery_time = At(10),
+                             .count = 1};
+  AddEntry(Nacked(2, "b", "busy"), history);
+  ASSERT_THAT(history.attempts, SizeIs(2));
+  EXPECT_EQ(history.attempts[0].consumer, "a");
+  EXPECT_EQ(history.attempts[0].begin, At(10));
+  EXPECT_EQ(history.attempts[0].end, At(15));
+  EXPECT_EQ(history.attempts[0].how, DeliveryEnd::kAcked);
+  EXPECT_EQ(history.attempts[1].consumer, "b");
+  EXPECT_EQ(history.count, 2);
+}
+
 // An ack may come after its deadline, while somebody else has the event: it is the late one's.
 TEST(DeliveryHistoryTest, LateAckIsTheOneOfWhoSentIt) {
   DeliveryHistory history;

@@ -496,6 +496,26 @@ TEST_F(ConsumeTest, DeliveriesTellWhereEachEventIsAlsoAfterAKill) {
   EXPECT_EQ(redriven.attempts(1).end(), v1::DELIVERY_END_ACKED);
 }
 
+// The list went on calling skipped what ExplainEvent said comes again.
+TEST_F(ConsumeTest, WhatASeekBackHasComeAgainIsNotListedAsSkipped) {
+  StartGateway();
+  Create();
+  StoreMany(2);
+  {
+    ConsumeCall call(gateway_->grpc(), kOpen);
+    call.NextDeliveries(2);
+  }
+  const auto skipped = [&] {
+    return Listed(
+        Call(&Stub::ListDeliveries, "subscription: 'billing' states: DELIVERY_STATE_SKIPPED"));
+  };
+  Call(&Stub::SeekSubscription, "name: 'billing' start { start_position: START_POSITION_LATEST }");
+  EXPECT_THAT(skipped(), ElementsAre("2 SKIPPED a", "1 SKIPPED a"));
+  Call(&Stub::SeekSubscription,
+       "name: 'billing' start { start_position: START_POSITION_EARLIEST }");
+  EXPECT_THAT(skipped(), IsEmpty());
+}
+
 TEST_F(ConsumeTest, DeliveriesAreFilteredAndPaged) {
   StartGateway();
   Create();
