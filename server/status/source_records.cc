@@ -1,8 +1,6 @@
 #include "server/status/source_records.h"
 
 #include <algorithm>
-#include <numeric>
-#include <tuple>
 #include <utility>
 
 #include "absl/types/optional.h"
@@ -54,30 +52,24 @@ SecretStatus SecretRecord::status() const {
 }
 
 SourceRecords::SourceRecords(std::shared_ptr<SourceRecord> source,
-                             const std::vector<NamedSecret>& secrets)
-    : source_(std::move(source)), newness_(secrets.size()) {
-  for (const NamedSecret& secret : secrets) secrets_.push_back(secret.record);
-  std::vector<size_t> by_age(secrets.size());
-  std::iota(by_age.begin(), by_age.end(), size_t{0});
-  std::sort(by_age.begin(), by_age.end(), [&secrets](size_t a, size_t b) {
-    return std::tie(secrets[a].record->generation, secrets[a].name) <
-           std::tie(secrets[b].record->generation, secrets[b].name);
-  });
-  for (size_t place = 0; place < by_age.size(); ++place) newness_[by_age[place]] = place;
-}
+                             std::vector<std::shared_ptr<SecretRecord>> secrets)
+    : source_(std::move(source)), secrets_(std::move(secrets)) {}
 
 void SourceRecords::NoteWebhook(absl::Span<const size_t> secret_indices,
                                 absl::Time receive_time) const {
   const int64_t time = absl::ToUnixMicros(receive_time);
   const int64_t count = source_->webhooks.fetch_add(1, std::memory_order_relaxed) + 1;
   source_->last_webhook.store(time, std::memory_order_relaxed);
-  size_t newest = secret_indices.front();
+  int64_t newest = 0;
   for (const size_t index : secret_indices) {
     secrets_[index]->last_verified.store(time, std::memory_order_relaxed);
-    if (newness_[index] > newness_[newest]) newest = index;
+    newest = std::max(newest, secrets_[index]->generation);
   }
-  secrets_[newest]->last_needed.store(time, std::memory_order_relaxed);
-  RaiseTo(count, secrets_[newest]->webhooks_then);
+  for (const size_t index : secret_indices) {
+    if (secrets_[index]->generation < newest) continue;
+    secrets_[index]->last_needed.store(time, std::memory_order_relaxed);
+    RaiseTo(count, secrets_[index]->webhooks_then);
+  }
 }
 
 }  // namespace hookgate

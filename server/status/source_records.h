@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -41,16 +40,13 @@ struct SecretRecord {
 // webhook that was under way during a reload is counted. Thread-safe.
 class SourceRecords {
  public:
-  struct NamedSecret {
-    std::string name;
-    std::shared_ptr<SecretRecord> record;
-  };
-
   // `secrets` as they stand in the config.
-  SourceRecords(std::shared_ptr<SourceRecord> source, const std::vector<NamedSecret>& secrets);
+  SourceRecords(std::shared_ptr<SourceRecord> source,
+                std::vector<std::shared_ptr<SecretRecord>> secrets);
 
   // A webhook came, and these secrets have verified it; at least one. The newest of them is the one
-  // that was needed: with it alone in the config, the webhook would have been taken as well.
+  // that was needed: with it alone in the config, the webhook would have been taken as well. Of
+  // several that were configured at once nobody knows which is newer, so each was needed.
   void NoteWebhook(absl::Span<const size_t> secret_indices, absl::Time receive_time) const;
 
   // A webhook came that no secret has verified.
@@ -68,9 +64,6 @@ class SourceRecords {
  private:
   std::shared_ptr<SourceRecord> source_;
   std::vector<std::shared_ptr<SecretRecord>> secrets_;
-  // The place of each among them: a newer one has a higher number. Those that came at one time are
-  // ordered by name, since their order in the config may change.
-  std::vector<size_t> newness_;
 };
 
 }  // namespace hookgate

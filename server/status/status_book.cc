@@ -113,7 +113,7 @@ std::vector<SourceRecords> StatusBook::Configure(const std::vector<ConfiguredSou
     Entry<SourceRecord>& source = sources_[std::string(sources[i].name)];
     if (source.record == nullptr) source.record = std::make_shared<SourceRecord>();
     source.configured = true;
-    std::vector<SourceRecords::NamedSecret> named;
+    std::vector<std::shared_ptr<SecretRecord>> of_source;
     for (const SecretId& id : ids[i]) {
       Entry<SecretRecord>& secret = secrets_[id];
       if (secret.record == nullptr) {
@@ -122,9 +122,9 @@ std::vector<SourceRecords> StatusBook::Configure(const std::vector<ConfiguredSou
         secret.record->webhooks_then = source.record->webhooks.load();
       }
       secret.configured = true;
-      named.push_back({.name = id.name, .record = secret.record});
+      of_source.push_back(secret.record);
     }
-    records.emplace_back(source.record, named);
+    records.emplace_back(source.record, std::move(of_source));
   }
   ForgetLongAbsent(sources_, now);
   ForgetLongAbsent(secrets_, now);

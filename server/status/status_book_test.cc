@@ -145,17 +145,20 @@ TEST_F(StatusBookTest, OfSeveralSecretsTheNewestIsTheOneThatWasNeeded) {
   EXPECT_EQ(records[0].secret(1).webhooks_then, 1);
 }
 
-TEST_F(StatusBookTest, TwoThatCameTogetherAreOrderedByNameOnly) {
+// That of the two which was the newer one, by its name, was said to be the one that can go.
+TEST_F(StatusBookTest, OfTwoThatCameTogetherNobodyKnowsWhichIsNewer) {
   Restart();
   const Secret a = MakeSecret("a", kTestSecret);
   const Secret b = MakeSecret("b", kNewSecret);
-  auto records = Configure({b, a});
-  records[0].NoteWebhook({0, 1}, clock_.WallNow());
-  EXPECT_TRUE(records[0].secret(0).last_needed.has_value());
-  EXPECT_FALSE(records[0].secret(1).last_needed.has_value());
-  records = Configure({a, b});
-  records[0].NoteWebhook({0, 1}, clock_.WallNow());
-  EXPECT_FALSE(records[0].secret(0).last_needed.has_value());
+  const auto records = Configure({b, a});
+  const absl::Time time = clock_.WallNow();
+  records[0].NoteWebhook({0, 1}, time);
+  EXPECT_EQ(records[0].secret(0).last_needed, absl::optional<absl::Time>(time));
+  EXPECT_EQ(records[0].secret(1).last_needed, absl::optional<absl::Time>(time));
+  EXPECT_EQ(records[0].secret(0).webhooks_then, 1);
+  EXPECT_EQ(records[0].secret(1).webhooks_then, 1);
+  records[0].NoteWebhook({1}, time + absl::Seconds(1));
+  EXPECT_EQ(records[0].secret(0).last_needed, absl::optional<absl::Time>(time));
 }
 
 // The commit of a webhook carries what the webhook counts: it needs no second one.

@@ -241,7 +241,8 @@ Command StatusCommand() {
           "restart.\n\n"
           "While a secret is being rotated: the old one can go from the config once webhooks have "
           "come for 72 hours, as long as senders repeat one, and none needed it. A webhook that "
-          "both have signed needs only the one that was configured last.",
+          "both have signed needs only the one that was configured last, and both if they were "
+          "configured at once.",
       .flags = CallFlags("How long the call may take."),
       .examples = {{"hookgate status", "Is it well? Which secrets are in use?"},
                    {"hookgate status --output json | jq .quarantine.entries",
