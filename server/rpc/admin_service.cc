@@ -92,8 +92,11 @@ void AdminService::AddTo(MethodTable& table) {
     return CheckFound(caller, request, !response.requests().empty());
   };
   const auto list_streams = [this](const Caller&, const ListStreamsRequest& request,
-                                   ListStreamsResponse& response) {
-    return ListStreams(context_.streams, context_.log, request, response);
+                                   ListStreamsResponse& response) -> absl::Status {
+    RETURN_IF_ERROR(ListStreams(context_.streams, context_.log, request, response));
+    if (request.subscription().empty() || !response.streams().empty()) return absl::OkStatus();
+    // A name that is mistyped is not one that nobody consumes.
+    return context_.subscriptions.Find(request.subscription()).status();
   };
   const auto list_conflicts = [this](const Caller& caller, const ListConflictsRequest& request,
                                      ListConflictsResponse& response) -> absl::Status {

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/executor.h"
+#include "server/delivery/subscription_registry.h"
 #include "server/eventlog/conflict_log.h"
 #include "server/eventlog/event_log.h"
 #include "server/eventlog/quarantine_log.h"
@@ -30,6 +31,7 @@ struct AdminContext {
   const EventLog& log;  // that both belong to
   const RefusedRequests& refused;
   const StreamRegistry& streams;
+  SubscriptionRegistry& subscriptions;
   // Fills in how the whole gateway is, which only the whole knows. May block; called on many
   // threads.
   std::function<absl::Status(hookgate::v1::GetStatusResponse&)> get_status;

@@ -48,6 +48,7 @@ class RpcServerImpl final : public RpcServer {
                         gate_, &metrics_},
                        context.log),
         admin_({context.quarantine, context.conflicts, context.log, context.refused, registry_,
+                context.subscriptions,
                 [this, fill = context.get_status](hookgate::v1::GetStatusResponse& status) {
                   status.set_open_streams(static_cast<int32_t>(registry_.size()));
                   return fill(status);

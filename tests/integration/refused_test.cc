@@ -208,6 +208,8 @@ TEST_F(RefusedTest, AnotherBodyOfAnEventCanBeLookedAtAndDiscarded) {
 TEST_F(RefusedTest, OpenStreamsSayWhoTheyAreAndWhereTheyStand) {
   Start();
   EXPECT_THAT(ListStreams().streams(), IsEmpty());
+  // A name that is mistyped had no open stream either.
+  EXPECT_EQ(Hookgate({"streams", "--subscription", "nosuch"}).exit_code, 4);
   Store({});
   EventStream subscriber(gateway_->grpc(),
                          "client_name: 'mailer 1.2' start_position: START_POSITION_EARLIEST "

@@ -79,7 +79,7 @@ type AdminServiceClient interface {
 	ListRefused(ctx context.Context, in *ListRefusedRequest, opts ...grpc.CallOption) (*ListRefusedResponse, error)
 	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume, the oldest first.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token).
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND SUBSCRIPTION_NOT_FOUND.
 	ListStreams(ctx context.Context, in *ListStreamsRequest, opts ...grpc.CallOption) (*ListStreamsResponse, error)
 	// Webhooks that came again, properly signed and under the same webhook-id, with another body than the event that was
 	// stored first; the one that came last first. The event stays as it is. They are kept until they are discarded, or
@@ -247,7 +247,7 @@ type AdminServiceServer interface {
 	ListRefused(context.Context, *ListRefusedRequest) (*ListRefusedResponse, error)
 	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume, the oldest first.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token).
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND SUBSCRIPTION_NOT_FOUND.
 	ListStreams(context.Context, *ListStreamsRequest) (*ListStreamsResponse, error)
 	// Webhooks that came again, properly signed and under the same webhook-id, with another body than the event that was
 	// stored first; the one that came last first. The event stays as it is. They are kept until they are discarded, or

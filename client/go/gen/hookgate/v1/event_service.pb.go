@@ -134,8 +134,8 @@ type Absence_Cause int32
 
 const (
 	Absence_CAUSE_UNSPECIFIED Absence_Cause = 0
-	// Nothing of it is held: it never came, or retention has removed it. Or it is of a source that the caller may not
-	// query.
+	// Nothing of it is held: it never came, or retention has removed it. Or it was refused, and is forgotten: the newest
+	// refused requests are remembered, until the gateway restarts. Or it is of a source that the caller may not query.
 	Absence_CAUSE_NEVER_SEEN Absence_Cause = 1
 	// Its sequence is below earliest_sequence: retention has removed it, with all before it.
 	Absence_CAUSE_REMOVED Absence_Cause = 2
