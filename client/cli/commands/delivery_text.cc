@@ -188,6 +188,8 @@ Handling HandlingOf(const v1::EventDelivery& delivery) {
     case v1::DELIVERY_STATE_ACKED:
     case v1::DELIVERY_STATE_DISCARDED:
       return Handling::kHandled;
+    case v1::DELIVERY_STATE_NOT_REMEMBERED:
+      return Handling::kForgotten;
     default:
       return Handling::kNotHandled;
   }

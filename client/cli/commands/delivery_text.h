@@ -36,7 +36,8 @@ Table AttemptsTable(const v1::EventDelivery& delivery, const Reader& reader);
 // What an event needs of a subscription.
 enum class Handling {
   kNotItsJob,   // its filter does not admit it, or it begins later
-  kHandled,     // acked, discarded, or settled longer ago than is remembered
+  kHandled,     // acked or discarded
+  kForgotten,   // any of the above, longer ago than is remembered
   kNotHandled,  // everything else
 };
 Handling HandlingOf(const v1::EventDelivery& delivery);

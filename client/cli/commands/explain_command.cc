@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr char kName[] = "explain";
 
-// A number is a sequence, with a '#' before it too, unless --source makes it a webhook-id.
+// With a '#' before it, it is nothing else. Without, it may also be the text of an event.
 bool IsSequence(absl::string_view id, int64_t& sequence) {
   absl::ConsumePrefix(&id, "#");
   return !id.empty() && std::all_of(id.begin(), id.end(), absl::ascii_isdigit) &&
@@ -54,16 +55,50 @@ std::string WhatIs(const v1::ExplainEventRequest& request) {
                             : absl::StrCat("event #", request.sequence());
 }
 
+// Whether an answer about a text says more than that nothing is known.
+bool SaysMore(const v1::ExplainEventResponse& response) {
+  return response.has_event() || response.absence().cause() == v1::Absence::CAUSE_QUARANTINED ||
+         response.absence().cause() == v1::Absence::CAUSE_REFUSED;
+}
+
+// A number that is no sequence of an event may be its id, its subject or its webhook-id; one that is
+// may be those of another one, which a line tells of.
+int AskAsText(const Flags& flags, GatewayClient& gateway, Environment& environment,
+              v1::ExplainEventRequest& request, v1::ExplainEventResponse& response) {
+  if (!request.has_sequence() || flags.arguments()[0][0] == '#') return kSuccess;
+  v1::ExplainEventRequest as_text = request;
+  as_text.set_text(flags.arguments()[0]);
+  as_text.set_include_raw_body(request.include_raw_body() && !response.has_event());
+  v1::ExplainEventResponse other;
+  const int exit_code = gateway.Call(&v1::EventService::StubInterface::ExplainEvent, as_text,
+                                     absl::StrCat("explain ", WhatIs(as_text)), other);
+  if (exit_code != kSuccess || !SaysMore(other)) return exit_code;
+  if (!response.has_event()) {
+    request = std::move(as_text);
+    response = std::move(other);
+  } else if (other.has_event() && other.event().sequence() != response.event().sequence()) {
+    environment.err << "hookgate: " << flags.arguments()[0]
+                    << " is an id, the subject or the webhook-id of another event, too: hookgate "
+                       "explain "
+                    << other.event().sequence() << " explains that\n";
+  }
+  return kSuccess;
+}
+
 int Run(const Flags& flags, Environment& environment) {
   if (flags.arguments()[0].empty()) {
     return WrongUsage(kName, "the id is empty; give the id of an event", environment);
   }
-  const v1::ExplainEventRequest request = RequestOf(flags);
+  v1::ExplainEventRequest request = RequestOf(flags);
   GatewayClient gateway(flags, environment);
   v1::ExplainEventResponse response;
   const int exit_code = gateway.Call(&v1::EventService::StubInterface::ExplainEvent, request,
                                      absl::StrCat("explain ", WhatIs(request)), response);
   if (exit_code != kSuccess) return exit_code;
+  if (const int other = AskAsText(flags, gateway, environment, request, response);
+      other != kSuccess) {
+    return other;
+  }
   if (flags.Bool("raw") && !IsJson(flags) && response.has_event()) {
     environment.out << response.event().raw_body();
   } else if (flags.Bool("raw") && !IsJson(flags)) {
@@ -87,8 +122,8 @@ Command ExplainCommand() {
           "Says all that is known of one event: how it came, and for each durable subscription "
           "where it is and why, with every attempt. ID is its sequence, the id in its body "
           "(evt_...), its subject (such as a batch's id), or its webhook-id. Of several events "
-          "with "
-          "one ID the newest is explained, and the others are listed.\n\n"
+          "with one ID the newest is explained, and the others are listed. A number is a sequence "
+          "first, and #N nothing else.\n\n"
           "Of an event that is not there it says what is known instead: whether it is in "
           "quarantine or was refused, or is older than what the log holds; and when its source was "
           "heard of last.",

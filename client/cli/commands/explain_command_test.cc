@@ -149,8 +149,6 @@ TEST_F(ExplainTest, SaysThatASubscriptionIsPaused) {
 
 TEST_F(ExplainTest, IdIsASequenceATextOrAWebhookId) {
   Answer("");
-  Run({"explain", "7"});
-  EXPECT_EQ(request_.sequence(), 7);
   Run({"explain", "#7"});
   EXPECT_EQ(request_.sequence(), 7);
   Run({"explain", "evt_7", "--subscription=a", "--subscription=b"});
@@ -163,6 +161,36 @@ TEST_F(ExplainTest, IdIsASequenceATextOrAWebhookId) {
   Run({"explain", "7", "--source=staging"});
   EXPECT_EQ(request_.webhook().source(), "staging");
   EXPECT_EQ(request_.webhook().webhook_id(), "7");
+}
+
+// Of an event whose subject was "777", it was said that there is no such event yet.
+TEST_F(ExplainTest, ANumberIsASequenceFirstAndThenAText) {
+  bool has_sequence = true;
+  bool has_text = true;
+  gateway_.explain_event = [&](const Request& request, Response* response) {
+    EXPECT_EQ(request.has_text() ? request.text() : "777", "777");
+    if (request.has_text() ? has_text : has_sequence) {
+      *response->mutable_event() = MakeEvent(request.has_text() ? 5 : 777);
+    } else {
+      response->mutable_absence()->set_cause(request.has_text() ? v1::Absence::CAUSE_NEVER_SEEN
+                                                                : v1::Absence::CAUSE_NOT_YET);
+    }
+    return grpc::Status::OK;
+  };
+  const Outcome both = Run({"explain", "777"});
+  EXPECT_THAT(both.out, HasSubstr("batch_777"));
+  EXPECT_THAT(both.err, HasSubstr("hookgate explain 5 explains that"));
+  EXPECT_EQ(Run({"explain", "#777"}).err, "");
+  has_text = false;
+  EXPECT_EQ(Run({"explain", "777"}).err, "");
+  has_sequence = false;
+  const Outcome neither = Run({"explain", "777"});
+  EXPECT_EQ(neither.exit_code, kNotFound);
+  EXPECT_THAT(neither.out, HasSubstr("event #777: there is no such event yet"));
+  has_text = true;
+  const Outcome text = Run({"explain", "777"});
+  EXPECT_EQ(text.exit_code, kSuccess);
+  EXPECT_THAT(text.out, HasSubstr("batch_5"));
 }
 
 TEST_F(ExplainTest, WaitingSaysUntilWhenAndLeasedWhoHasIt) {
@@ -205,7 +233,8 @@ TEST_F(ExplainTest, RawBodyOfAnEventThatIsNotThereIsExplainedOnTheSide) {
   const Outcome outcome = Run({"explain", "evt_1", "--raw"});
   EXPECT_EQ(outcome.exit_code, kNotFound);
   EXPECT_EQ(outcome.out, "");
-  EXPECT_THAT(outcome.err, HasSubstr("event evt_1: it never came, or retention has removed it."));
+  EXPECT_THAT(outcome.err, HasSubstr("event evt_1: it never came, was refused so long ago that it "
+                                     "is forgotten, or retention has removed it."));
 }
 
 TEST_F(ExplainTest, OtherEventsOfOneIdAreListed) {
@@ -236,7 +265,8 @@ TEST_F(ExplainTest, AbsentOneIsExplainedAndNotFound) {
   EXPECT_EQ(outcome.exit_code, kNotFound);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
-            "event evt_\\x1b: it never came, or retention has removed it.\n"
+            "event evt_\\x1b: it never came, was refused so long ago that it is forgotten, or "
+            "retention has removed it.\n"
             "The log holds the events #3 to #9, received since 2025-06-13 15:16:40+02:00 (2 d "
             "ago).\n"
             "\n"
@@ -269,7 +299,7 @@ TEST_F(ExplainTest, EachCauseOfAbsenceHasItsWords) {
 TEST_F(ExplainTest, RawPrintsTheBodyAlone) {
   Answer("");
   response_.mutable_event()->set_raw_body("{\n}");
-  EXPECT_EQ(Run({"explain", "7", "--raw"}).out, "{\n}");
+  EXPECT_EQ(Run({"explain", "#7", "--raw"}).out, "{\n}");
   EXPECT_TRUE(request_.include_raw_body());
 }
 

@@ -314,7 +314,10 @@ absl::string_view CauseText(Absence::Cause cause) {
     case Absence::CAUSE_REFUSED:
       return "requests that claimed to be it were refused";
     default:
-      return "it never came, or retention has removed it";
+      // Of refused requests the newest are remembered, and none that came before a restart.
+      return "it never came, was refused so long ago that it is forgotten, or retention has "
+             "removed "
+             "it";
   }
 }
 

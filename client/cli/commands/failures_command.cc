@@ -31,17 +31,18 @@ struct Places {
   int omitted = 0;
 };
 
-// Whether somebody has handled the event, and nobody still has to. Of subscriptions that had no
-// room nobody knows.
-bool IsHandled(const Places& places) {
-  if (places.omitted > 0) return false;
-  bool handled = false;
+// kHandled if somebody has handled the event, and nobody still has to. Subscriptions that had no room
+// may have to.
+Handling HandlingOfAll(const Places& places) {
+  if (places.omitted > 0) return Handling::kNotHandled;
+  Handling all = Handling::kNotHandled;
   for (const v1::SubscriptionDelivery& each : places.deliveries) {
     const Handling handling = HandlingOf(each.delivery());
-    if (handling == Handling::kNotHandled) return false;
-    if (handling == Handling::kHandled) handled = true;
+    if (handling == Handling::kNotHandled) return handling;
+    if (handling == Handling::kForgotten) all = handling;
+    if (handling == Handling::kHandled && all != Handling::kForgotten) all = handling;
   }
-  return handled;
+  return all;
 }
 
 // "3 acked, 1 dead".
@@ -122,22 +123,42 @@ class Failures {
                                              : "; they count as not handled",
                       ": hookgate explain SEQUENCE --subscription NAME tells of one.\n");
     }
-    if (!request_.has_start_time()) return note;
-    v1::ListRecentFailuresRequest older = request_;
-    older.set_page_size(1);
-    older.clear_page_token();
-    *older.mutable_end_time() = request_.start_time();
-    older.mutable_start_time()->set_seconds(0);
-    v1::ListRecentFailuresResponse response;
-    // That there are older ones is worth a line, that this cannot be told is not.
-    if (!List(gateway, older, response).status.ok() || response.total_count() == 0) return note;
-    return absl::StrCat(note, response.total_count_truncated() ? "At least " : "",
-                        response.total_count(),
-                        response.total_count() == 1 ? " older failure is" : " older failures are",
-                        " before that: --since AGO shows more.\n");
+    if (forgotten_ > 0) {
+      absl::StrAppend(&note, forgotten_, forgotten_ == 1 ? " more was" : " more were",
+                      " settled longer ago than is remembered (storage.history): who handled ",
+                      forgotten_ == 1 ? "it" : "them", " is not known.\n");
+    }
+    if (request_.has_start_time()) {
+      v1::ListRecentFailuresRequest older = request_;
+      *older.mutable_end_time() = request_.start_time();
+      older.mutable_start_time()->set_seconds(0);
+      absl::StrAppend(&note,
+                      Beyond(gateway, older, "older", "before that: --since AGO shows more"));
+    }
+    if (request_.has_end_time()) {
+      v1::ListRecentFailuresRequest newer = request_;
+      *newer.mutable_start_time() = request_.end_time();
+      newer.clear_end_time();
+      absl::StrAppend(
+          &note, Beyond(gateway, newer, "newer", "after that: without --until they are shown"));
+    }
+    return note;
   }
 
  private:
+  // A line about those that `request` finds, outside the window. That there are any is worth one,
+  // that this cannot be told is not.
+  std::string Beyond(GatewayClient& gateway, v1::ListRecentFailuresRequest request,
+                     absl::string_view which, absl::string_view where) const {
+    request.set_page_size(1);
+    request.clear_page_token();
+    v1::ListRecentFailuresResponse response;
+    if (!List(gateway, request, response).status.ok() || response.total_count() == 0) return "";
+    return absl::StrCat(response.total_count_truncated() ? "At least " : "", response.total_count(),
+                        " ", which, response.total_count() == 1 ? " failure is " : " failures are ",
+                        where, ".\n");
+  }
+
   bool chooses() const { return flags_.Bool("handled") || flags_.Bool("unhandled"); }
 
   GatewayError List(GatewayClient& gateway, const v1::ListRecentFailuresRequest& request,
@@ -164,8 +185,11 @@ class Failures {
 
   // How many there are of a choice, nobody has counted.
   void Choose(ListedPage& page) {
-    const auto unwanted = [this](const v1::Event& event) {
-      return IsHandled(places_[event.sequence()]) != flags_.Bool("handled");
+    const Handling wanted = flags_.Bool("handled") ? Handling::kHandled : Handling::kNotHandled;
+    const auto unwanted = [&](const v1::Event& event) {
+      const Handling handling = HandlingOfAll(places_[event.sequence()]);
+      if (handling == Handling::kForgotten) ++forgotten_;
+      return handling != wanted;
     };
     page.events.erase(std::remove_if(page.events.begin(), page.events.end(), unwanted),
                       page.events.end());
@@ -205,6 +229,7 @@ class Failures {
   v1::ListRecentFailuresRequest request_;
   std::map<int64_t, Places> places_;  // By sequence.
   GatewayError look_up_error_;
+  int64_t forgotten_ = 0;   // Events that were not chosen, as nobody knows any more.
   int omitted_events_ = 0;  // Of which the answer left out subscriptions.
   int hidden_ = 0;          // Subscriptions that the caller may not look at.
 };
@@ -240,7 +265,7 @@ std::vector<FlagSpec> HandledFlags() {
                    "or discarded, and at least one has."},
           {.name = "unhandled",
            .kind = FlagKind::kBool,
-           .help = "Only the others: failures that at least one subscription has not handled."}};
+           .help = "Only those that no subscription has handled, or that one still has to."}};
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ class FailuresTest : public CliTest {
         response->set_total_count_truncated(older_ > 4000);
         return grpc::Status::OK;
       }
+      if (IsForNewer(request)) {
+        response->set_total_count(newer_);
+        return grpc::Status::OK;
+      }
       requests_.push_back(request);
       const int first = request.page_token().empty() ? newest : std::stoi(request.page_token());
       const int last = std::max(first - std::min(request.page_size(), page), 0);
@@ -48,6 +52,10 @@ class FailuresTest : public CliTest {
   // Whether it asks how many there are before the window.
   static bool IsForOlder(const Request& request) {
     return request.has_start_time() && request.start_time().seconds() == 0;
+  }
+  // The same of what comes behind a window that ends.
+  bool IsForNewer(const Request& request) const {
+    return newer_ > 0 && request.has_start_time() && !request.has_end_time();
   }
   // Event `sequence` is in `state` in the subscription `name`; in others, filtered.
   void SetState(int64_t sequence, const std::string& name, v1::DeliveryState state) {
@@ -72,6 +80,7 @@ class FailuresTest : public CliTest {
 
   std::vector<Request> requests_;
   int older_ = 0;
+  int newer_ = 0;
   int hidden_ = 0;
   int omitted_of_1_ = 0;
   std::set<std::string> paused_;
@@ -129,7 +138,7 @@ TEST_F(FailuresTest, AsksForWhatTheFlagsSay) {
   Hold(1);
   Run({"failures", "--since=1h", "--until=5m", "--source=a", "--source=b", "--type=batch.*",
        "--subject", "batch_1", "--limit=7"});
-  ASSERT_EQ(requests_.size(), 1u);
+  ASSERT_FALSE(requests_.empty());
   const Request& request = requests_[0];
   const int64_t now = absl::ToUnixSeconds(clock_.WallNow());
   EXPECT_EQ(request.start_time().seconds(), now - 3600);
@@ -255,6 +264,22 @@ TEST_F(FailuresTest, UnhandledAreThoseWithSomethingToDo) {
   EXPECT_EQ(Run({"failures", "--unhandled", "--handled"}).exit_code, kWrongUsage);
 }
 
+// Once the history of deliveries was trimmed, all that had been acked was called unhandled.
+TEST_F(FailuresTest, WhatIsNoLongerRememberedIsInNeitherList) {
+  Hold(3);
+  SetState(1, "billing", v1::DELIVERY_STATE_NOT_REMEMBERED);
+  SetState(2, "billing", v1::DELIVERY_STATE_NOT_REMEMBERED);
+  SetState(2, "mail", v1::DELIVERY_STATE_WAITING);
+  SetState(3, "billing", v1::DELIVERY_STATE_ACKED);
+  const std::string unhandled = Run({"failures", "--unhandled"}).out;
+  EXPECT_THAT(unhandled,
+              AllOf(HasSubstr("wh_2 "), Not(HasSubstr("wh_1 ")), Not(HasSubstr("wh_3 "))));
+  EXPECT_THAT(unhandled, HasSubstr("1 more was settled longer ago than is remembered"));
+  const std::string handled = Run({"failures", "--handled"}).out;
+  EXPECT_THAT(handled, AllOf(HasSubstr("wh_3 "), Not(HasSubstr("wh_1 "))));
+  EXPECT_THAT(Run({"failures"}).out, Not(HasSubstr("longer ago")));
+}
+
 // An event was called handled although the answer had no room for some subscriptions, which may not
 // have acked it.
 TEST_F(FailuresTest, OneOfWhichNotAllIsKnownIsNotHandled) {
@@ -297,6 +322,9 @@ TEST_F(FailuresTest, SaysWhatItsWindowHides) {
               HasSubstr("\n12 older failures are before that: --since AGO shows more.\n"));
   older_ = 4001;
   EXPECT_THAT(Run({"failures"}).out, HasSubstr("At least 4001 older"));
+  newer_ = 1;
+  EXPECT_THAT(Run({"failures", "--until", "1h"}).out,
+              HasSubstr("\n1 newer failure is after that: without --until they are shown.\n"));
   Hold(0);
   EXPECT_THAT(Run({"failures"}).out,
               AllOf(HasSubstr("No failures in the last 24 h.\n"), HasSubstr("older")));
