@@ -25,6 +25,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using v1::AckResult;
 using v1::ConsumeResponse;
 
@@ -509,10 +510,10 @@ TEST_F(ConsumeTest, WhatASeekBackHasComeAgainIsNotListedAsSkipped) {
     return Listed(
         Call(&Stub::ListDeliveries, "subscription: 'billing' states: DELIVERY_STATE_SKIPPED"));
   };
-  Call(&Stub::SeekSubscription, "name: 'billing' start { start_position: START_POSITION_LATEST }");
+  Call(&Stub::SeekSubscription, "name: 'billing' target { start_position: START_POSITION_LATEST }");
   EXPECT_THAT(skipped(), ElementsAre("2 SKIPPED a", "1 SKIPPED a"));
   Call(&Stub::SeekSubscription,
-       "name: 'billing' start { start_position: START_POSITION_EARLIEST }");
+       "name: 'billing' target { start_position: START_POSITION_EARLIEST }");
   EXPECT_THAT(skipped(), IsEmpty());
 }
 
