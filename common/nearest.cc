@@ -1,14 +1,19 @@
-#include "client/cli/nearest.h"
+#include "common/nearest.h"
 
 #include <algorithm>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-namespace hookgate::cli {
+namespace hookgate {
 namespace {
 
 constexpr size_t kShortestPrefix = 3;
+
+// One edit in three bytes still reads as a slip; more reads as another word.
+size_t Tolerance(absl::string_view word) { return std::max<size_t>(1, word.size() / 3); }
+
+}  // namespace
 
 // The optimal string alignment distance: Levenshtein's, with swaps of neighbours.
 size_t EditDistance(absl::string_view a, absl::string_view b) {
@@ -28,11 +33,6 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   }
   return cost[a.size()][b.size()];
 }
-
-// One edit in three bytes still reads as a slip; more reads as another word.
-size_t Tolerance(absl::string_view word) { return std::max<size_t>(1, word.size() / 3); }
-
-}  // namespace
 
 std::string Nearest(absl::string_view word, const std::vector<std::string>& known) {
   constexpr size_t kLongestTyped = 64;
@@ -59,4 +59,4 @@ std::string DidYouMean(absl::string_view word, const std::vector<std::string>& k
   return nearest.empty() ? "" : absl::StrCat(", did you mean ", prefix, nearest, "?");
 }
 
-}  // namespace hookgate::cli
+}  // namespace hookgate

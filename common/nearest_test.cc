@@ -1,8 +1,8 @@
-#include "client/cli/nearest.h"
+#include "common/nearest.h"
 
 #include "gtest/gtest.h"
 
-namespace hookgate::cli {
+namespace hookgate {
 namespace {
 
 const std::vector<std::string> kCommands = {"subscribe", "failures", "events", "get", "send"};
@@ -34,4 +34,4 @@ TEST(NearestTest, AsksInAFewWords) {
 }
 
 }  // namespace
-}  // namespace hookgate::cli
+}  // namespace hookgate

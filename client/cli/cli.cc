@@ -10,11 +10,11 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/help.h"
-#include "client/cli/nearest.h"
 #include "client/cli/printable.h"
 #include "client/cli/report.h"
 #include "client/cli/security_flags.h"
 #include "client/target.h"
+#include "common/nearest.h"
 #include "server/base/utf8.h"
 #include "version/version.h"
 
@@ -144,6 +144,7 @@ int RunCommand(const Command& command, const Arguments& arguments, Environment& 
     }
     environment.security = *std::move(security);
   }
+  for (const std::string& doubt : DoubtsAbout(command.flags, *flags)) Say(doubt, environment);
   return command.run(*flags, environment);
 }
 

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "client/cli/nearest.h"
 #include "client/cli/printable.h"
 #include "client/cli/time_format.h"
+#include "common/nearest.h"
 #include "server/base/status.h"
 #include "server/base/utf8.h"
 
@@ -130,6 +130,15 @@ bool IsFlag(absl::string_view argument) {
   std::abort();
 }
 
+// Whether `value` is one of `usual`, or stands for some of them.
+bool IsAmong(absl::string_view value, const std::vector<std::string>& usual) {
+  absl::string_view beginning = value;
+  const bool stands_for_some = absl::ConsumeSuffix(&beginning, "*");
+  return std::any_of(usual.begin(), usual.end(), [&](const std::string& one) {
+    return one == value || (stands_for_some && absl::StartsWith(one, beginning));
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<Flags> Flags::Parse(const std::vector<FlagSpec>& specs,
@@ -222,6 +231,21 @@ absl::Status CheckAtMostOne(const Flags& flags, const std::vector<std::string>& 
     first = &name;
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> DoubtsAbout(const std::vector<FlagSpec>& specs, const Flags& flags) {
+  std::vector<std::string> doubts;
+  for (const FlagSpec& spec : specs) {
+    if (spec.usual.empty()) continue;
+    for (const std::string& value : flags.List(spec.name)) {
+      if (IsAmong(value, spec.usual)) continue;
+      const std::string nearest = Nearest(value, spec.usual);
+      if (nearest.empty()) continue;
+      doubts.push_back(absl::StrCat("--", spec.name, " ", value,
+                                    " is taken as it is; did you mean ", nearest, "?"));
+    }
+  }
+  return doubts;
 }
 
 }  // namespace hookgate::cli

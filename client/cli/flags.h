@@ -50,6 +50,9 @@ struct FlagSpec {
   absl::Duration longest = absl::InfiniteDuration();
   // Of kText: it need not be UTF-8, such as a path, or what a shell runs.
   bool any_bytes = false;
+  // Of kText: what is usually meant; "batch.*" stands for all that begin so. Another value that is near
+  // to one of them is taken, and DoubtsAbout asks whether that was meant.
+  std::vector<std::string> usual = {};
 };
 
 // What was said, checked against the table: getters cannot fail, and abort on a name or kind that
@@ -99,6 +102,9 @@ class Flags {
 
 // INVALID_ARGUMENT if more than one of `names` was given: they contradict each other.
 absl::Status CheckAtMostOne(const Flags& flags, const std::vector<std::string>& names);
+
+// A question for each value that may be mistyped, see FlagSpec::usual.
+std::vector<std::string> DoubtsAbout(const std::vector<FlagSpec>& specs, const Flags& flags);
 
 }  // namespace hookgate::cli
 

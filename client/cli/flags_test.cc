@@ -21,7 +21,12 @@ const std::vector<FlagSpec> kSpecs = {
      .help = "",
      .default_value = "localhost:1",
      .variable = "GRPC"},
-    {.name = "type", .kind = FlagKind::kText, .value = "TYPE", .help = "", .repeated = true},
+    {.name = "type",
+     .kind = FlagKind::kText,
+     .value = "TYPE",
+     .help = "",
+     .repeated = true,
+     .usual = {"batch.*", "batch.failed", "response.failed"}},
     {.name = "output",
      .kind = FlagKind::kChoice,
      .help = "",
@@ -123,6 +128,20 @@ TEST_F(FlagsTest, VariablesAreCheckedLikeFlags) {
   variables["LIMIT"] = "many";
   EXPECT_EQ(ErrorOf({}), "LIMIT: \"many\" is not valid; use a whole number from 1 to 1000");
   EXPECT_EQ(Parse({"--limit=3"}).value().Int("limit"), 3);
+}
+
+// A type that was mistyped was listed, and subscribed to, in silence: nothing ever came.
+TEST_F(FlagsTest, ValuesThatAreNearToUsualOnesAreAskedAbout) {
+  const auto doubts = [](const std::string& value) {
+    return DoubtsAbout(kSpecs, Parse({"--type", value}).value());
+  };
+  EXPECT_THAT(doubts("batch.faild"),
+              ElementsAre("--type batch.faild is taken as it is; did you mean batch.failed?"));
+  EXPECT_THAT(doubts("batch"), ElementsAre(HasSubstr("batch.*?")));
+  EXPECT_THAT(doubts("bacth.*"), ElementsAre(HasSubstr("batch.*?")));
+  for (const char* const value : {"batch.failed", "batch.*", "resp*", "*", "moon.landed", ""}) {
+    EXPECT_THAT(doubts(value), IsEmpty()) << value;
+  }
 }
 
 TEST_F(FlagsTest, UnknownFlagsNameTheNearest) {

@@ -9,12 +9,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/nearest.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "server/base/small_file.h"
 #include "server/base/utf8.h"
 #include "server/config/file_permissions.h"
+#include "server/config/parse_hint.h"
 #include "server/signature/pasted_secret.h"
 
 namespace hookgate {
@@ -46,21 +49,6 @@ std::set<std::string> FieldNames() {
   return names;
 }
 
-// Whether `edits` single-byte inserts, deletes and replacements or fewer make `a` to `b`.
-bool IsNear(absl::string_view a, absl::string_view b, size_t edits) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back() <= edits;
-}
-
 // Whether the parser may quote `text`: it is a type of the config's, a field's name, perhaps
 // mistyped, or a word that is too short for a secret. Anything else may be one that stands there
 // alone.
@@ -75,7 +63,7 @@ bool IsHarmlessQuote(const std::string& text) {
   const size_t edits = std::max<size_t>(1, text.size() / 3);
   const std::set<std::string> names = FieldNames();
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return IsNear(text, name, std::min(edits, name.size() / 2));
+    return EditDistance(text, name) <= std::min(edits, name.size() / 2);
   });
 }
 
@@ -106,13 +94,17 @@ std::string WithoutQuotes(absl::string_view message) {
 // Adds what the text format parser reports, each with its place.
 class ParserProblems : public google::protobuf::io::ErrorCollector {
  public:
-  ParserProblems(const std::string& path, Problems& problems) : path_(path), problems_(problems) {}
+  ParserProblems(const std::string& path, const std::string& text, Problems& problems)
+      : path_(path), text_(text), problems_(problems) {}
 
   // After one of these the parser goes on only within what it is in.
   void AddError(int line, google::protobuf::io::ColumnNumber column,
                 const std::string& message) override {
     // The parser counts from 0, editors from 1.
-    problems_.AddError(absl::StrCat(path_, ":", line + 1, ":", column + 1), WithoutQuotes(message));
+    const std::string hint = ParseHint(text_, line, column, message);
+    problems_.AddError(absl::StrCat(path_, ":", line + 1, ":", column + 1),
+                       absl::StrCat(absl::StripSuffix(WithoutQuotes(message), "."),
+                                    hint.empty() ? "" : ": ", hint));
   }
   // A field that there is not: the parser skips it, so that all of them are found.
   void AddWarning(int line, google::protobuf::io::ColumnNumber column,
@@ -122,6 +114,7 @@ class ParserProblems : public google::protobuf::io::ErrorCollector {
 
  private:
   const std::string& path_;
+  const std::string& text_;
   Problems& problems_;
 };
 
@@ -192,7 +185,7 @@ absl::optional<Config> LoadConfig(const std::string& path, Problems& problems) {
                                                " is empty, so everything has its default; leave "
                                                "--config out if that is meant"));
   }
-  ParserProblems parser_problems(path, problems);
+  ParserProblems parser_problems(path, *text, problems);
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&parser_problems);
   parser.AllowUnknownField(true);

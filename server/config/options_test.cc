@@ -812,6 +812,16 @@ TEST_F(OptionsTest, DataFolderThatIsAFileIsNamed) {
   }
 }
 
+TEST_F(OptionsTest, DataFolderThatCannotBeMadeIsWarnedOf) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  Problems problems;
+  hookgate::config::v1::Config config;
+  config.mutable_storage()->set_data_dir("/no-such-folder/log");
+  Resolve(config, problems);
+  EXPECT_THAT(problems.warnings(),
+              testing::Contains(HasSubstr("but / cannot be written by this user")));
+}
+
 // To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
 TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
   for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {

@@ -1,4 +1,8 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -41,14 +45,22 @@ absl::Status SetHistoryRows(int64_t value, int64_t& max_rows) {
   return absl::OkStatus();
 }
 
-// What the folder would be made in, or is, has to be one. Others are found out by the start, which
-// makes it.
-absl::Status CheckDataDir(const std::string& path) {
+// What the folder would be made in, or is, has to be one. Whether it can be made or written, only the
+// user can tell who starts hookgated: whoever checks a config may be another one.
+absl::Status CheckDataDir(const std::string& path, Problems& problems) {
   namespace fs = std::filesystem;
   std::error_code error;
   for (fs::path at = fs::absolute(path, error); !error; at = at.parent_path()) {
     const fs::file_status status = fs::status(at, error);
-    if (fs::is_directory(status)) return absl::OkStatus();
+    if (fs::is_directory(status)) {
+      if (::access(at.c_str(), W_OK | X_OK) != 0) {
+        problems.AddWarning("storage.data_dir",
+                            absl::StrCat("is ", path, ", but ", at.string(),
+                                         " cannot be written by this user: ", std::strerror(errno),
+                                         "; the one that runs hookgated has to"));
+      }
+      return absl::OkStatus();
+    }
     if (fs::exists(status)) {
       return InvalidField("storage.data_dir",
                           absl::StrCat("is ", path, ", but ", at.string(),
@@ -85,7 +97,7 @@ std::string DataDirOf(const Config& config) {
 void ResolveStorage(const Config& config, Options& options, Problems& problems) {
   const auto& storage = config.storage();
   options.log.data_dir = DataDirOf(config);
-  problems.AddError(CheckDataDir(options.log.data_dir));
+  problems.AddError(CheckDataDir(options.log.data_dir, problems));
   problems.AddError(SetDuration(storage.has_retention(), storage.retention(), "storage.retention",
                                 kMinEventAge, kForever, options.retention.max_event_age));
   options.retention.max_unsettled_age =

@@ -1,8 +1,26 @@
 #include "client/cli/commands/common_flags.h"
 
+#include <set>
 #include <utility>
 
+#include "server/event/event_schema.h"
+
 namespace hookgate::cli {
+namespace {
+
+// Families before their members: "batch" is more likely to mean all of them.
+std::vector<std::string> UsualTypes() {
+  std::set<std::string> families;
+  std::vector<std::string> types;
+  for (const EventType& type : KnownEventTypes()) {
+    types.push_back(type.name);
+    families.insert(type.name.substr(0, type.name.rfind('.') + 1) + "*");
+  }
+  types.insert(types.begin(), families.begin(), families.end());
+  return types;
+}
+
+}  // namespace
 
 FlagSpec GrpcFlag() {
   return {.name = "grpc",
@@ -55,7 +73,8 @@ std::vector<FlagSpec> FilterFlags() {
            .value = "TYPE",
            .help = "Only of this type, such as batch.failed; batch.* is every type below batch. "
                    "Several: any of them.",
-           .repeated = true},
+           .repeated = true,
+           .usual = UsualTypes()},
           {.name = "subject",
            .value = "ID",
            .help = "Only about this id, such as a batch's. Several: any of them.",

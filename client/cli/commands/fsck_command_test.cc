@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <filesystem>
+
 #include "client/cli/cli_fixture.h"
 #include "client/cli/exit_code.h"
 #include "tests/support/temporary_log.h"
@@ -60,9 +62,15 @@ TEST_F(FsckCommandTest, LogInUseIsNotChecked) {
 }
 
 TEST_F(FsckCommandTest, FolderWithoutALogIsNotChecked) {
-  const Outcome outcome = Run({"fsck", FreshTestFolder()});
+  const std::string folder = FreshTestFolder();
+  const Outcome missing = Run({"fsck", folder});
+  EXPECT_EQ(missing.exit_code, kNotChecked);
+  EXPECT_THAT(missing.err, HasSubstr("there is no file or folder"));
+  std::filesystem::create_directory(folder);
+  const Outcome outcome = Run({"fsck", folder});
   EXPECT_EQ(outcome.exit_code, kNotChecked);
   EXPECT_THAT(outcome.err, HasSubstr("there is no log in"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder)) << "a lock was left in it";
 }
 
 TEST_F(FsckCommandTest, FolderMustBeNamed) { EXPECT_EQ(Run({"fsck"}).exit_code, kWrongUsage); }
