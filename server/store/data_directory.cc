@@ -98,8 +98,18 @@ absl::StatusOr<int> LockFolder(const std::string& path, int how) {
 }
 
 absl::Status NoLogIn(const std::string& path) {
+  if (!Exists(path)) return absl::NotFoundError(absl::StrCat("there is no file or folder ", path));
   return absl::NotFoundError(absl::StrCat("there is no log in ", path, ": it has no events.db"));
 }
+
+absl::Status CannotTell(const std::string& path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " cannot be opened (", std::strerror(errno),
+                   "), so whether a hookgated is running on the folder cannot be told: run this "
+                   "as the user that hookgated runs as"));
+}
+
+std::string ReplacementIn(const std::string& path) { return path + "/.hookgated-replacement.db"; }
 
 absl::Status MakeFolder(const std::string& path) {
   std::error_code error;
@@ -176,27 +186,27 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenExisting(
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::OpenForReading(
     const std::string& path) {
+  if (::access(path.c_str(), X_OK) != 0 && errno == EACCES) return CannotTell(path);
   RETURN_IF_ERROR(CheckPlainFiles(path));
+  // Before anything is made: a folder that is none of a log is left as it is.
+  if (!Exists(path + "/events.db") && !Exists(ReplacementIn(path))) return NoLogIn(path);
   const std::string lock_path = path + "/lock";
   int file = ::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file < 0 && errno == ENOENT) {
-    if (!Exists(path)) return NoLogIn(path);
     file = OpenLockFile(path, lock_path);
     if (file < 0 && errno != EROFS && errno != EACCES && errno != EPERM) {
       return ErrnoError("made", lock_path);
     }
   } else if (file < 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(lock_path, " cannot be opened (", std::strerror(errno),
-                     "), so whether a hookgated is running on the folder cannot be told: run this "
-                     "as the user that hookgated runs as"));
+    return CannotTell(lock_path);
   }
   auto directory = absl::WrapUnique(new DataDirectory(path, file));
   if (file >= 0 && ::flock(file, LOCK_SH | LOCK_NB) != 0) return InUse(path);
   ASSIGN_OR_RETURN(directory->locked_folder_, LockFolder(path, LOCK_SH));
-  if (!Exists(directory->readable_database_path())) return NoLogIn(path);
   return directory;
 }
+
+std::string DataDirectory::replacement_path() const { return ReplacementIn(path_); }
 
 std::string DataDirectory::readable_database_path() const {
   return Exists(replacement_path()) ? replacement_path() : database_path();

@@ -54,7 +54,7 @@ class DataDirectory {
  private:
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Lock(const std::string& path);
   // Of a name that nobody gives a file of their own: what is there is put in the log's place.
-  std::string replacement_path() const { return path_ + "/.hookgated-replacement.db"; }
+  std::string replacement_path() const;
   absl::Status CompleteReplacement();
   void RemoveDraft();
 
