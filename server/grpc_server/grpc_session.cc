@@ -34,6 +34,9 @@ constexpr size_t kDiscardedExtra = 64 << 10;
 // What an honest client sends at most without content: for each DATA frame that it gets WINDOW_UPDATE
 // twice and PING with its answer, and as many for each call.
 constexpr int kEmptyFramesPerData = 4;
+// Of a frame that ends where the client's windows do: it may have opened them for a byte, to have
+// another frame for each.
+constexpr size_t kBytesPerEmptyFrame = 256;
 constexpr int kEmptyFramesPerCall = 8;
 
 // For people who look at the port with a browser or curl.
@@ -706,6 +709,10 @@ int64_t GrpcSession::ReadData(int32_t stream_id, size_t max_bytes, uint32_t* dat
     if (total == 0) data_gap_ = out_->AddGap(kFrameHeaderBytes);
     total += AddPartOf(*call, max_bytes - total);
   }
+  data_earns_ = kEmptyFramesPerData;
+  if (total == max_bytes) {
+    data_earns_ = static_cast<int>(std::min<size_t>(data_earns_, total / kBytesPerEmptyFrame));
+  }
   if (call->message_ != nullptr) {
     HoldRest(*call);
     if (call->finish_asked()) TryFinish(*call);  // It has more time.
@@ -724,7 +731,7 @@ int64_t GrpcSession::ReadData(int32_t stream_id, size_t max_bytes, uint32_t* dat
 
 bool GrpcSession::OnDataHeader(absl::string_view header) {
   out_->FillGap(data_gap_, header);
-  empty_frames_.Earn(kEmptyFramesPerData);
+  empty_frames_.Earn(data_earns_);
   return out_->size() < out_max_;
 }
 

@@ -223,6 +223,7 @@ class GrpcSession final : private Http2Events {
   OutBuffer* out_ = nullptr;  // while Collect runs
   size_t out_max_ = 0;
   size_t data_gap_ = 0;     // where the header of the DATA frame goes that is being collected
+  int data_earns_ = 0;      // empty frames, by the DATA frame that is being made
   std::string last_error_;  // of nghttp2, about what the peer has sent
   CallEnd end_of_rest_ = CallEnd::kConnectionLost;
   bool settings_received_ = false;

@@ -889,6 +889,32 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("Data", Frame(http2::kData, 0, 1, ""))),
     [](const auto& info) { return info.param.first; });
 
+// Each of them was answered by a byte of the message, which gave the peer leave for four more.
+TEST_F(SessionTest, WindowsThatOpenByteByByteHaveTheRateOfFramesThatCarryNothing) {
+  Receive(Frame(http2::kSettings, 0, 0, std::string("\0\4\0\0\0\0", 6)));  // No window of a stream.
+  Receive(Call(1, kRepeat, Request(std::string(100, 'x'), 200'000)));
+  int sent = 0;
+  while (refused(GrpcRefusal::kTooManyEmptyFrames) == 0 && sent < 30'000) {
+    Receive(Frame(kWindowUpdate, 0, 1, Number(1)));
+    ++sent;
+    Sent();
+  }
+  EXPECT_GE(sent, 10'000);
+  EXPECT_LT(sent, 10'100);
+  EXPECT_TRUE(session_->ended());
+}
+
+// A client that opens them by the message, and takes a thousand bytes at a time.
+TEST_F(SessionTest, SmallWindowsOfHonestClientsMayBeOpenedForLong) {
+  Receive(Frame(http2::kSettings, 0, 0, std::string("\0\4\0\0\0\0", 6)));
+  Receive(Call(1, kRepeat, Request(std::string(100, 'x'), 200'000)));
+  for (int i = 0; i < 15'000; ++i) {
+    Receive(Frame(kWindowUpdate, 0, 0, Number(1024)) + Frame(kWindowUpdate, 0, 1, Number(1024)));
+    Sent();
+  }
+  EXPECT_FALSE(session_->ended());
+}
+
 // PRIORITY_UPDATE (RFC 9218) was taken for a frame with a rate. HTTP/2 skips it here, as it does what
 // it does not know: nothing comes of it, and it costs what its bytes do.
 TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
