@@ -51,6 +51,12 @@ struct Sum {
   }
 };
 
+bool DifferInOneBit(const Sum& left, const Sum& right) {
+  const uint64_t bits =
+      uint64_t{left.first ^ right.first} << 32 | uint64_t{left.second ^ right.second};
+  return bits != 0 && (bits & (bits - 1)) == 0;
+}
+
 Sum ReadSum(const uint8_t* at) { return {ReadWord(at), ReadWord(at + 4)}; }
 
 // REQUIRES: `size` is a multiple of 8.
@@ -95,8 +101,9 @@ class FrameReader {
  public:
   explicit FrameReader(const Header& header) : header_(header), before_({{header.sum}}) {}
 
+  // Whether the frame is whole: it continues the one before it.
   //   at  where it stands in the file
-  void Read(int64_t at, const uint8_t* frame) {
+  bool Read(int64_t at, const uint8_t* frame) {
     const Sum says = ReadSum(frame + 16);
     const bool is_commit = ReadWord(frame + 4) != 0;
     const bool has_salts = std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0;
@@ -109,7 +116,7 @@ class FrameReader {
         if (!has_salts || !(sum == says)) continue;
         NoteThatContinues(before, is_commit);
         before_ = {{says, is_commit}};
-        return;
+        return true;
       }
     }
     // The next one shows whether this one was whole: by continuing from the sum that it tells, if
@@ -118,6 +125,7 @@ class FrameReader {
     if (may_be_a_frame) before_.push_back({sum, is_commit});
     is_broken_ = true;
     behind_a_commit_ = false;
+    return false;
   }
 
   // Frames up to the first one that does not fit, and up to the last commit among these.
@@ -199,10 +207,10 @@ class FramePages {
       : database_(database), log_(log), header_(header) {}
 
   // The next frame.
-  void Add(int64_t at, const uint8_t* frame) {
+  void Add(int64_t at, const uint8_t* frame, bool is_whole) {
     const bool has_salts = std::memcmp(frame + 8, header_.salt, kSaltBytes) == 0;
     frames_.push_back(
-        {at, ReadWord(frame), ReadWord(frame + 4) != 0, has_salts, ReadSum(frame + 16)});
+        {at, ReadWord(frame), ReadWord(frame + 4) != 0, is_whole, has_salts, ReadSum(frame + 16)});
   }
 
   // Whether the database has all that stands behind the first `committed` frames, up to the end of
@@ -214,7 +222,7 @@ class FramePages {
     if (damaged >= static_cast<int64_t>(frames_.size())) return false;
     int64_t end = damaged;
     for (int64_t i = damaged + 1; i < static_cast<int64_t>(frames_.size()); ++i) {
-      if (!frame(i).has_salts) break;
+      if (!frame(i).is_whole) break;
       if (frame(i).is_commit) end = i;
     }
     std::map<uint32_t, int64_t> newer;
@@ -242,6 +250,7 @@ class FramePages {
     int64_t at;
     uint32_t page;
     bool is_commit;
+    bool is_whole;
     bool has_salts;
     Sum sum;  // that it tells
   };
@@ -261,8 +270,9 @@ class FramePages {
   }
 
   // The page that the damaged frame `i` was of, if it ended a commit and the database has what was
-  // written into it; otherwise 0. Either its sum, which a power cut would not have left beside
-  // another page, is of what the database has, or the sum is what is damaged.
+  // written into it; otherwise 0. Its sum tells: it is that of what the database has. Or the page
+  // stands there, and its sum but for a bit; otherwise the page may be what an earlier round left,
+  // which is in the database, behind a head that a power cut left of this one.
   absl::StatusOr<uint32_t> PageThatIsThere(int64_t i) const {
     std::vector<uint8_t> head(kSummedFrameHeaderBytes);
     RETURN_IF_ERROR(log_.Read(frame(i).at, head).status());
@@ -282,7 +292,10 @@ class FramePages {
     if (!frame(i).has_salts || !frame(i).is_commit) return 0;
     ASSIGN_OR_RETURN(const auto there, ReadPage(frame(i).page));
     ASSIGN_OR_RETURN(const auto written, ReadFrame(i));
-    return there == written ? frame(i).page : 0;
+    if (there != written) return 0;
+    const Sum sum = AddTo(AddTo(before, head.data(), head.size(), header_.is_big_endian),
+                          written.data(), written.size(), header_.is_big_endian);
+    return DifferInOneBit(sum, frame(i).sum) ? frame(i).page : 0;
   }
 
   const Frame& frame(int64_t i) const { return frames_[static_cast<size_t>(i)]; }
@@ -324,8 +337,7 @@ absl::StatusOr<int64_t> CheckFrames(const File& database, const File& log, const
   for (int64_t at = kHeaderBytes;; at += static_cast<int64_t>(frame_bytes)) {
     ASSIGN_OR_RETURN(const size_t size, log.Read(at, frame));
     if (size < frame_bytes) break;
-    pages.Add(at, frame.data());
-    frames.Read(at, frame.data());
+    pages.Add(at, frame.data(), frames.Read(at, frame.data()));
   }
   ASSIGN_OR_RETURN(const bool would_put_back,
                    pages.WouldPutBack(frames.committed(), frames.whole()));

@@ -261,6 +261,59 @@ TEST_F(WalCheckTest, WhatTheDatabaseHasAlreadyIsNotPutBackByItsLastFrame) {
   }
 }
 
+// Each round begins with the same page: what a power cut leaves of its frame behind the new head is
+// what the database has.
+TEST_F(WalCheckTest, ATornFrameOverThatOfTheSamePageIsNoDamage) {
+  Run("CREATE TABLE one (id INTEGER PRIMARY KEY, x, y); INSERT INTO one VALUES (1, 0, "
+      "zeroblob(3000))");
+  for (const int last : {1, 6}) {
+    ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kTruncate).ok());
+    for (int i = 0; i < 6; ++i) Run("UPDATE one SET x = x + 1");
+    ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kPassive), 0);
+    const std::string moved = Wal();
+    for (int i = 0; i < last; ++i) Run("UPDATE one SET x = x + 1");
+    const std::string wal = Wal();
+    ASSERT_EQ(wal.size(), moved.size());
+    const size_t begin = kHeader + static_cast<size_t>(last - 1) * kFrame;
+    for (size_t kept = begin / 512 * 512 + 512; kept < begin + kFrame; kept += 512) {
+      std::string torn = wal;  // what is behind `kept` was not written
+      torn.replace(kept, std::string::npos, moved, kept);
+      EXPECT_TRUE(CheckWith(torn).ok()) << last << ": " << kept - begin;
+    }
+  }
+}
+
+// The same of a commit of more frames.
+TEST_F(WalCheckTest, ATornCommitOverThatOfTheSamePagesIsNoDamage) {
+  Run("CREATE TABLE one (id INTEGER PRIMARY KEY, x, y); INSERT INTO one VALUES (1, 0, "
+      "zeroblob(3000))");
+  Run("CREATE TABLE two (id INTEGER PRIMARY KEY, x, y); INSERT INTO two VALUES (1, 0, "
+      "zeroblob(3000))");
+  const auto commit = [this] {
+    Run("BEGIN; UPDATE one SET x = x + 1; UPDATE two SET x = x + 1; COMMIT");
+  };
+  ASSERT_TRUE(database_->Checkpoint(Database::CheckpointMode::kTruncate).ok());
+  for (int i = 0; i < 3; ++i) commit();
+  ASSERT_EQ(*database_->Checkpoint(Database::CheckpointMode::kPassive), 0);
+  const std::string moved = Wal();
+  ASSERT_EQ(moved.size(), kHeader + 6 * kFrame);
+  for (int i = 0; i < 3; ++i) commit();
+  const std::string wal = Wal();
+  const size_t begin = kHeader + 4 * kFrame;
+  // Each of the two frames: nothing, its head, or all of it was written.
+  const size_t kept[] = {0, 512, kFrame};
+  for (const size_t first : kept) {
+    for (const size_t second : kept) {
+      if (first + second == 2 * kFrame) continue;
+      std::string torn = wal;
+      torn.replace(begin + first, kFrame - first, moved, begin + first, kFrame - first);
+      torn.replace(begin + kFrame + second, kFrame - second, moved, begin + kFrame + second,
+                   kFrame - second);
+      EXPECT_TRUE(CheckWith(torn).ok()) << first << " and " << second;
+    }
+  }
+}
+
 // A replica applies what it has lost again; it would have been kept from starting after a power
 // cut.
 TEST_F(WalCheckTest, CommitsOfAReplicaMayBeTornAnywhere) {
