@@ -50,5 +50,29 @@ TEST(ProblemsTest, ThereIsAMost) {
   EXPECT_THAT(problems.errors().front(), StartsWith("key0: "));
 }
 
+// A secret in allowed_networks was quoted by the error that it is no network.
+TEST(ProblemsTest, WhatMayBeASecretIsNotQuoted) {
+  for (const std::string word : {"whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0", "whsec_abcd",
+                                 "whsk_MTIzNDU2", "whpk_a/b+c==", "sk-proj-Abcdefghijk1234567",
+                                 "a1B2c3D4e5F6g7H8i9J0", "/etc/a1B2c3D4e5F6g7H8i9J0/key"}) {
+    Problems problems;
+    problems.AddError("key", absl::StrCat("\"", word, "\" is not a network"));
+    problems.AddWarning("key", absl::StrCat(word, ":443 is odd"));
+    EXPECT_THAT(
+        problems.errors(),
+        testing::ElementsAre("key: \"(not shown, because it may be a secret)\" is not a network"));
+    EXPECT_THAT(problems.warnings(),
+                testing::ElementsAre("key: (not shown, because it may be a secret):443 is odd"));
+  }
+  for (const std::string word :
+       {"whsec_", "a secret begins with whsec_ or whpk_", "/var/lib/hookgate-data/2026/events.db",
+        "HOOKGATE_OPENAI_SECRET_2", "sources[0].secrets[1].environment", "2001:db8::/32",
+        "hookgate.config.v1.Http", "0123456789abcdef0123456789abcdef"}) {
+    Problems problems;
+    problems.AddError("key", word);
+    EXPECT_THAT(problems.errors(), testing::ElementsAre(absl::StrCat("key: ", word)));
+  }
+}
+
 }  // namespace
 }  // namespace hookgate
