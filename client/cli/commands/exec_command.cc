@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/types/optional.h"
 
 namespace hookgate::cli {
 namespace {
@@ -47,6 +48,9 @@ bool ChangesTheShellAlone(absl::string_view word) {
   return kCommands->count(word) > 0;
 }
 
+// Around parts of a command, or before one.
+bool IsBracket(absl::string_view word) { return word == "{" || word == "}" || word == "!"; }
+
 // Of a part of a command without `;`, quotes and the like: the name of what it runs, and what that
 // gets. None if it runs nothing.
 std::vector<absl::string_view> ProgramOf(absl::string_view part) {
@@ -59,7 +63,7 @@ std::vector<absl::string_view> ProgramOf(absl::string_view part) {
     is_target = !is_target && (word.back() == '<' || word.back() == '>');
     if (is_of_redirection) continue;
     if (program.empty()) {
-      if (IsAssignment(word) || (is_run && word[0] == '-')) continue;
+      if (IsBracket(word) || IsAssignment(word) || (is_run && word[0] == '-')) continue;
       if (IsRunner(word)) {
         is_run = true;
         continue;
@@ -92,46 +96,66 @@ bool NamesNoProgram(absl::string_view command) {
   return true;
 }
 
-// NAME of $NAME, ${NAME}, and either in quotation marks. "" if it is anything else.
-absl::string_view VariableOf(absl::string_view word) {
-  if (absl::ConsumePrefix(&word, "\"") && !absl::ConsumeSuffix(&word, "\"")) return "";
-  if (!absl::ConsumePrefix(&word, "$")) return "";
-  if (absl::ConsumePrefix(&word, "{") && !absl::ConsumeSuffix(&word, "}")) return "";
-  const bool is_name = !word.empty() && !absl::ascii_isdigit(static_cast<unsigned char>(word[0])) &&
-                       word.find_first_not_of(kLetters) == absl::string_view::npos;
-  return is_name ? word : "";
-}
-
-// The variables of which it takes the value as it is, each once.
-std::set<std::string> VariablesIn(absl::string_view command) {
-  std::set<std::string> names;
-  for (size_t at = command.find('$'); at != absl::string_view::npos;
-       at = command.find('$', at + 1)) {
-    const absl::string_view rest = command.substr(at + 1);
-    const size_t name = rest.empty() || rest[0] != '{' ? 0 : 1;
-    const size_t end = std::min(rest.find_first_not_of(kLetters, name), rest.size());
-    // With the brace that ends it, unless it says what stands for it if it is missing.
-    const absl::string_view word = command.substr(at, 1 + end + name);
-    const absl::string_view variable = VariableOf(word);
-    if (!variable.empty()) names.emplace(variable);
+// The command with a "q" in place of what stands in single quotes, where nothing is a variable, and
+// without comments. nullopt: it holds what would have to be understood for that.
+absl::optional<std::string> WithoutLiterals(absl::string_view command) {
+  if (command.find_first_of("`\\") != absl::string_view::npos) return absl::nullopt;
+  if (absl::StrContains(command, "<<")) return absl::nullopt;
+  std::string plain;
+  bool is_quoted = false;  // by double quotes
+  for (size_t i = 0; i < command.size(); ++i) {
+    const char c = command[i];
+    const bool begins = plain.empty() || absl::StrContains(" \t\n;|&(", plain.back());
+    if (c == '"') is_quoted = !is_quoted;
+    if (is_quoted || (c != '\'' && !(c == '#' && begins))) {
+      plain.push_back(c);
+      continue;
+    }
+    const size_t end = command.find(c == '#' ? '\n' : c, i + 1);
+    if (c == '\'') plain.push_back('q');
+    if (end == absl::string_view::npos) break;
+    i = c == '#' ? end - 1 : end;
   }
-  return names;
+  return plain;
 }
 
-// Whether the command itself may set it: its name stands there without a `$`.
-bool MaySet(absl::string_view command, const std::string& variable) {
+// Takes a variable off the front of `text`: $NAME or ${NAME}, and as well ${NAME-} and ${NAME:-}. ""
+// if none is there.
+absl::string_view TakeVariable(absl::string_view& text) {
+  absl::string_view rest = text;
+  if (!absl::ConsumePrefix(&rest, "$")) return "";
+  const bool has_brace = absl::ConsumePrefix(&rest, "{");
+  const size_t size = std::min(rest.find_first_not_of(kLetters), rest.size());
+  const absl::string_view name = rest.substr(0, size);
+  if (name.empty() || absl::ascii_isdigit(static_cast<unsigned char>(name[0]))) return "";
+  rest.remove_prefix(size);
+  if (has_brace) {
+    absl::ConsumePrefix(&rest, ":");
+    absl::ConsumePrefix(&rest, "-");
+    if (!absl::ConsumePrefix(&rest, "}")) return "";
+  }
+  text = rest;
+  return name;
+}
+
+// Whether the command itself may set it, or looks whether it is set: its name stands there otherwise
+// than as $NAME or ${NAME}.
+bool IsCaredFor(absl::string_view command, const std::string& variable) {
   for (size_t at = command.find(variable); at != absl::string_view::npos;
        at = command.find(variable, at + 1)) {
-    const char before = at == 0 ? ' ' : command[at - 1];
-    if (before != '$' && before != '{') return true;
+    const absl::string_view before = command.substr(0, at);
+    const absl::string_view behind = command.substr(at + variable.size());
+    const bool is_value = absl::EndsWith(before, "$") ||
+                          (absl::EndsWith(before, "${") && absl::StartsWith(behind, "}"));
+    if (!is_value) return true;
   }
-  return false;
+  // By `cd` and by `getopts`.
+  return variable == "OLDPWD" || variable == "OPTARG";
 }
 
-// Whether it may set what it does not name, or what looks like a variable may be none.
-bool HidesItsVariables(absl::string_view command) {
-  if (command.find_first_of("'`\\#") != absl::string_view::npos) return true;
-  if (absl::StrContains(command, "<<")) return true;
+// Whether it sets what it does not name: `. file`, `export $(cat file)`.
+bool SetsOthers(absl::string_view command) {
+  if (absl::StrContains(command, "export $")) return true;
   for (const absl::string_view word :
        absl::StrSplit(command, absl::ByAnyChar(" \t\n;|&(){}"), absl::SkipEmpty())) {
     if (word == "." || word == "source" || word == "eval") return true;
@@ -146,9 +170,15 @@ bool Holds(const std::string& condition, ProgramInput sample) {
 }
 
 // In a pipeline it would fail a part whose end does not count; elsewhere each event.
-std::string ProblemOfUnsetVariables(const std::string& command, const ProgramInput& sample) {
-  for (const std::string& variable : VariablesIn(command)) {
-    if (MaySet(command, variable)) continue;
+std::string ProblemOfUnsetVariables(const std::string& command, absl::string_view plain,
+                                    const ProgramInput& sample) {
+  if (SetsOthers(plain)) return "";
+  std::set<std::string> asked;
+  for (size_t at = plain.find('$'); at != absl::string_view::npos; at = plain.find('$', at + 1)) {
+    absl::string_view rest = plain.substr(at);
+    const std::string variable(TakeVariable(rest));
+    if (variable.empty() || IsCaredFor(command, variable)) continue;
+    if (!asked.insert(variable).second) continue;
     if (Holds(absl::StrCat(": \"$", variable, "\""), sample)) continue;
     return absl::StrCat("the variable ", variable, " in it is not set: export it, or write ${",
                         variable, ":-} if it may be missing");
@@ -156,22 +186,64 @@ std::string ProblemOfUnsetVariables(const std::string& command, const ProgramInp
   return "";
 }
 
-// Where all that is to be run is variables, and nothing is in them: "$HANDLER | tee log".
-std::string ProblemOfEmptyVariables(const std::string& command, const ProgramInput& sample) {
-  for (const std::string& part : PartsOf(command, "\n;|&")) {
-    const std::vector<absl::string_view> program = ProgramOf(part);
-    const bool is_variables =
-        !program.empty() && std::all_of(program.begin(), program.end(), [&](auto word) {
-          const std::string variable(VariableOf(word));
-          return !variable.empty() && !MaySet(command, variable);
-        });
-    if (!is_variables) continue;
-    const std::string words = absl::StrReplaceAll(absl::StrJoin(program, " "), {{"\"", ""}});
-    if (Holds(absl::StrCat("set -- ", words, "; test $# -gt 0"), sample)) continue;
-    return absl::StrCat("it is to run ", words,
-                        ", which is empty: nothing would handle the events");
+// Whether `word` is variables and nothing else, perhaps in quotation marks.
+bool IsVariables(absl::string_view word) {
+  if (absl::ConsumePrefix(&word, "\"") && !absl::ConsumeSuffix(&word, "\"")) return false;
+  if (word.empty()) return false;
+  while (!word.empty()) {
+    if (TakeVariable(word).empty()) return false;
   }
-  return "";
+  return true;
+}
+
+// What is to be run, if that is variables alone and nothing is in them; otherwise "".
+std::string EmptyProgram(const std::string& command, const std::string& part,
+                         const ProgramInput& sample) {
+  const std::vector<absl::string_view> program = ProgramOf(part);
+  if (program.empty() || !std::all_of(program.begin(), program.end(), IsVariables)) return "";
+  const std::string words = absl::StrReplaceAll(absl::StrJoin(program, " "), {{"\"", ""}});
+  absl::string_view rest = words;
+  for (size_t at = rest.find('$'); at != absl::string_view::npos; at = rest.find('$', at + 1)) {
+    absl::string_view variable = rest.substr(at);
+    const std::string name(TakeVariable(variable));
+    if (absl::StrContains(command, name + "=") || absl::StrContains(command, "read")) return "";
+  }
+  return Holds(absl::StrCat("set -- ", words, "; test $# -gt 0"), sample) ? "" : words;
+}
+
+// With a blank before each redirection that has none, such as that of "$HANDLER>log".
+std::string WithSpacedRedirections(absl::string_view command) {
+  std::string spaced;
+  for (const char c : command) {
+    const char before = spaced.empty() ? ' ' : spaced.back();
+    const bool is_first = !absl::ascii_isdigit(static_cast<unsigned char>(before)) &&
+                          !absl::StrContains(" <>", before);
+    if ((c == '<' || c == '>') && is_first) spaced.push_back(' ');
+    spaced.push_back(c);
+  }
+  return spaced;
+}
+
+// Where all that is to be run, or a part of a pipeline, is variables, and nothing is in them:
+// "$HANDLER | tee log".
+std::string ProblemOfEmptyVariables(const std::string& command, absl::string_view plain,
+                                    const ProgramInput& sample) {
+  if (absl::StrContains(plain, "$(")) return "";
+  const std::string separated = WithSpacedRedirections(absl::StrReplaceAll(
+      plain, {{"||", ";"}, {"&&", ";"}, {"(", " "}, {")", " "}, {">&", ">"}, {"<&", "<"}}));
+  std::string empty;
+  for (const std::string& pipeline : PartsOf(separated, "\n;&")) {
+    const std::vector<std::string> parts = PartsOf(pipeline, "|");
+    for (const std::string& part : parts) {
+      const std::string words = EmptyProgram(command, part, sample);
+      if (words.empty() && parts.size() == 1 && !ProgramOf(part).empty()) return "";
+      if (!words.empty()) empty = words;
+    }
+    if (parts.size() > 1 && empty.empty()) return "";
+  }
+  return empty.empty() ? ""
+                       : absl::StrCat("it is to run ", empty,
+                                      ", which is empty: nothing would handle the events");
 }
 
 }  // namespace
@@ -189,9 +261,10 @@ std::string ProblemOfCommand(const std::string& command, const ProgramInput& sam
                             : "the shell does not understand it: ",
                         parsed.reason);
   }
-  if (HidesItsVariables(command)) return "";
-  const std::string unset = ProblemOfUnsetVariables(command, sample);
-  return unset.empty() ? ProblemOfEmptyVariables(command, sample) : unset;
+  const absl::optional<std::string> plain = WithoutLiterals(command);
+  if (!plain.has_value()) return "";
+  const std::string unset = ProblemOfUnsetVariables(command, *plain, sample);
+  return unset.empty() ? ProblemOfEmptyVariables(command, *plain, sample) : unset;
 }
 
 }  // namespace hookgate::cli

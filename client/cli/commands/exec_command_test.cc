@@ -90,7 +90,8 @@ TEST(ProblemOfCommandTest, AVariableThatIsNotSetIsRefused) {
        {"$EXEC_TEST_UNSET", "exec ${EXEC_TEST_UNSET} >> log", "cd /app; \"$EXEC_TEST_UNSET\"",
         "./handler $EXEC_TEST_UNSET | tee log", "echo \"of ${EXEC_TEST_UNSET}\"",
         "$EXEC_TEST_UNSET/bin/handler", "./handler $(cat $EXEC_TEST_UNSET)",
-        "true && $EXEC_TEST_UNSET", "echo $HOME$EXEC_TEST_UNSET"}) {
+        "$EXEC_TEST_UNSET | tee -a '/dev/null' # log", "# why\n$EXEC_TEST_UNSET",
+        "true && $EXEC_TEST_UNSET", "echo $PATH$EXEC_TEST_UNSET"}) {
     EXPECT_THAT(Problem(command), AllOf(HasSubstr("EXEC_TEST_UNSET in it is not set"),
                                         HasSubstr("${EXEC_TEST_UNSET:-}")))
         << command;
@@ -113,17 +114,34 @@ TEST(ProblemOfCommandTest, AVariableThatIsNotSetIsRefused) {
 // `HANDLER=` of a file of settings: success, without anything having run.
 TEST(ProblemOfCommandTest, ToRunWhatIsEmptyIsRefused) {
   setenv("EXEC_TEST_EMPTY", " ", 1);
-  for (const char* const command :
-       {"$EXEC_TEST_EMPTY", "exec ${EXEC_TEST_EMPTY}", "\"$EXEC_TEST_EMPTY\"",
-        "cd /app; $EXEC_TEST_EMPTY >> log 2>&1", "LOG=1 $EXEC_TEST_EMPTY | tee log",
-        "true && $EXEC_TEST_EMPTY", "nice -n5 $EXEC_TEST_EMPTY ${EXEC_TEST_EMPTY}"}) {
+  for (const char* const command : {"$EXEC_TEST_EMPTY",
+                                    "exec ${EXEC_TEST_EMPTY}",
+                                    "\"$EXEC_TEST_EMPTY\"",
+                                    "cd /app; $EXEC_TEST_EMPTY >> log 2>&1",
+                                    "LOG=1 $EXEC_TEST_EMPTY | tee log",
+                                    "${EXEC_TEST_EMPTY} && $EXEC_TEST_EMPTY",
+                                    "nice -n5 $EXEC_TEST_EMPTY ${EXEC_TEST_EMPTY}",
+                                    "$EXEC_TEST_EMPTY>log 2>&1",
+                                    "{ $EXEC_TEST_EMPTY; }",
+                                    "( $EXEC_TEST_EMPTY )",
+                                    "! $EXEC_TEST_EMPTY",
+                                    "$EXEC_TEST_EMPTY # why",
+                                    "# why\n$EXEC_TEST_EMPTY",
+                                    "$EXEC_TEST_EMPTY | tee 'a log'",
+                                    "jq . | $EXEC_TEST_EMPTY",
+                                    "${EXEC_TEST_EMPTY:-}",
+                                    "${EXEC_TEST_NOT_SET-}",
+                                    "$EXEC_TEST_EMPTY$EXEC_TEST_EMPTY",
+                                    "eval $EXEC_TEST_EMPTY",
+                                    "eval \"$EXEC_TEST_EMPTY\""}) {
     EXPECT_THAT(Problem(command), HasSubstr("it is to run $")) << command;
   }
   setenv("EXEC_TEST_PROGRAM", "true", 1);
   for (const char* const command :
-       {"./handler $EXEC_TEST_EMPTY", "$EXEC_TEST_EMPTY ./handler",
-        "$EXEC_TEST_EMPTY $EXEC_TEST_PROGRAM", "EXEC_TEST_EMPTY=true; $EXEC_TEST_EMPTY",
-        "$EXEC_TEST_PROGRAM | tee log"}) {
+       {"./handler $EXEC_TEST_EMPTY", "$EXEC_TEST_EMPTY ./handler", "cat; $EXEC_TEST_EMPTY",
+        "$EXEC_TEST_EMPTY; ./handler", "cat && $EXEC_TEST_EMPTY", "./handler || $EXEC_TEST_EMPTY",
+        "${EXEC_TEST_EMPTY:-true}", "$EXEC_TEST_EMPTY $EXEC_TEST_PROGRAM",
+        "EXEC_TEST_EMPTY=true; $EXEC_TEST_EMPTY", "$EXEC_TEST_PROGRAM | tee log"}) {
     EXPECT_EQ(Problem(command), "") << command;
   }
   unsetenv("EXEC_TEST_EMPTY");
