@@ -136,12 +136,12 @@ void Overwrite(const absl::Flag<std::string>& flag, std::string* value) {
   if (!absl::GetFlag(flag).empty()) *value = absl::GetFlag(flag);
 }
 
-// What is only good if it added no error.
-Options OptionsFromFlags(Problems& problems) {
+// What is only good if it added no error; nullopt if not even the file could be read.
+absl::optional<Options> OptionsFromFlags(Problems& problems) {
   hookgate::config::v1::Config file;
   if (!absl::GetFlag(FLAGS_config).empty()) {
     auto loaded = LoadConfig(FromWhereTyped(absl::GetFlag(FLAGS_config)), problems);
-    if (!loaded.has_value()) return {};  // What else could be said would be guessed.
+    if (!loaded.has_value()) return absl::nullopt;  // What else could be said would be guessed.
     file = *std::move(loaded);
   }
   hookgate::config::v1::Config config = file;
@@ -207,9 +207,9 @@ void LogWarnings(const Problems& problems) {
 bool Reload(Gateway& gateway) {
   const PatienceForAll patience(kFilePatience, IsAskedToEnd);
   Problems problems;
-  const Options options = OptionsFromFlags(problems);
+  const absl::optional<Options> options = OptionsFromFlags(problems);
   std::string changed;
-  if (problems.ok()) changed = gateway.Reload(options, problems);
+  if (options.has_value()) changed = gateway.Reload(*options, problems);
   // What was interrupted says nothing of the config.
   if (!problems.ok() && IsAskedToEnd()) return false;
   gateway.NoteReload(problems);
@@ -217,7 +217,7 @@ bool Reload(Gateway& gateway) {
     // Those of a config that is not applied would be of doors that are not open.
     LogWarnings(problems);
     Log(Severity::kInfo, "config applied",
-        {{"sources", options.sources.size()},
+        {{"sources", options->sources.size()},
          {"changed_settings", changed.empty() ? "none" : changed}});
     return true;
   }
@@ -290,6 +290,13 @@ absl::Status CheckFlagsOfRestore(const absl::optional<std::string>& restore) {
   if (restore->empty()) {
     return absl::InvalidArgumentError("--restore needs the file of a backup: --restore FILE");
   }
+  // It puts a log out of the way: of a folder that was meant.
+  if (absl::GetFlag(FLAGS_data_dir).empty() && absl::GetFlag(FLAGS_config).empty()) {
+    return absl::InvalidArgumentError(
+        "--restore needs the folder whose log it replaces: --data_dir DIR, or the --config FILE "
+        "that "
+        "names it");
+  }
   if (absl::GetFlag(FLAGS_verify) || absl::GetFlag(FLAGS_check_config)) {
     return absl::InvalidArgumentError(
         "--restore does not go with --verify or --check_config: run one after the other");
@@ -332,12 +339,11 @@ int Main() {
     return WorkOnLog(restore);
   }
   Problems problems;
-  const Options resolved = [&problems] {
+  const absl::optional<Options> options = [&problems] {
     const PatienceForAll patience(kFilePatience);
     return OptionsFromFlags(problems);
   }();
-  const Options* options = &resolved;
-  if (absl::GetFlag(FLAGS_check_config)) return CheckConfig(resolved, problems);
+  if (absl::GetFlag(FLAGS_check_config)) return CheckConfig(options.value_or(Options()), problems);
   if (!problems.ok()) {
     Print(problems);
     return kBadConfig;

@@ -4,10 +4,22 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printable.h"
 
 namespace hookgate::cli {
+namespace {
+
+// What the gateway calls by the names of its API, by those of the command line.
+std::string AsTyped(absl::string_view message) {
+  return absl::StrReplaceAll(message,
+                             {{"ListSubscriptions names", "hookgate subscriptions list shows"},
+                              {"ListJobs shows", "hookgate jobs list shows"},
+                              {" in filter.sources", " by --source"}});
+}
+
+}  // namespace
 
 void Say(absl::string_view message, Environment& environment) {
   // What was printed before comes before.
@@ -37,7 +49,7 @@ int FailedCall(const GatewayError& error, absl::string_view what, absl::string_v
       (code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded)) {
     exit_code = kUnreachable;
   }
-  return Fail(exit_code, explained.message(), environment);
+  return Fail(exit_code, AsTyped(explained.message()), environment);
 }
 
 int Finish(int exit_code, Environment& environment) {

@@ -118,7 +118,8 @@ std::string HintOnMissingName(absl::string_view before, absl::string_view rest) 
     return "write NAME: VALUE or NAME { ... }; names have no quotation marks, and there are no "
            "brackets around the whole";
   }
-  return "";
+  if (rest[0] == '/') return "a comment begins with #";
+  return "the name of a field has to stand here";
 }
 
 std::string HintOnMissingBrace(absl::string_view before) {
@@ -143,6 +144,7 @@ std::string ParseHint(absl::string_view text, int line, int column, absl::string
   if (says("Expected string")) return "put it into quotation marks";
   if (says("Expected integer")) return "write a whole number, without quotation marks";
   if (says("Expected double")) return "write a number, without quotation marks";
+  if (says("Invalid value for boolean field")) return "write true or false";
   if (says("Expected \":\"")) return "write NAME: VALUE";
   if (says("Unexpected end of string")) return "the second quotation mark is missing in this line";
   if (says("Expected \"}\"")) return HintOnMissingName(before, rest);

@@ -59,6 +59,10 @@ TEST(ParseHintTest, BracesThatDoNotMatchAreFound) {
   EXPECT_THAT(HintsOn("http {\n}\nstorage {\n  quarantine {\n}\n"),
               ElementsAre("the \"{\" of line 3 is not closed"));
   EXPECT_THAT(HintsOn("http { address: \"a\\\"{\" } }"), ElementsAre("this closes nothing"));
+  EXPECT_THAT(HintsOn("// http"), ElementsAre("a comment begins with #"));
+  EXPECT_THAT(HintsOn("http { max_connections: 50% }"),
+              ElementsAre("the name of a field has to stand here"));
+  EXPECT_THAT(HintsOn("grpc { allow_insecure: yes }"), ElementsAre("write true or false"));
   EXPECT_THAT(HintsOn("{ \"http\": 1 }"), ElementsAre(HasSubstr("NAME: VALUE")));
 }
 

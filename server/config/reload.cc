@@ -184,9 +184,14 @@ std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& n
   return text;
 }
 
+void CheckNothingIsLost(const AppliedConfig& running, const AppliedConfig& next,
+                        Problems& problems) {
+  CheckNoSectionIsLost(running.file, next.file, problems);
+}
+
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems) {
   CheckFixedPart(running.whole, next.whole, problems);
-  CheckNoSectionIsLost(running.file, next.file, problems);
+  CheckNothingIsLost(running, next, problems);
   NoteLargerRights(running.whole, next.whole, problems);
 }
 

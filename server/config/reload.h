@@ -23,6 +23,11 @@ struct AppliedConfig {
 // right for all that is new. No message holds a secret. Networks of sources: source_doors.h.
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems);
 
+// The part of it that is about what is gone, which needs a config that could be read and no more: that
+// a file was emptied is why the rest of it is wrong.
+void CheckNothingIsLost(const AppliedConfig& running, const AppliedConfig& next,
+                        Problems& problems);
+
 // Adds a warning for each limit of what is kept that has become smaller: what is beyond it is removed,
 // and does not come back.
 void NoteSmallerLimits(const RetentionLimits& running, const RetentionLimits& next,

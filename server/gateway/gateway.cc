@@ -429,6 +429,10 @@ std::vector<WebhookSource> Gateway::RunningSources() const {
 std::string Gateway::Reload(const Options& options, Problems& problems) {
   absl::MutexLock lock(&mu_);
   // What can fail comes first, all of it.
+  if (!problems.ok()) {
+    CheckNothingIsLost(config_, options.config, problems);
+    return "";
+  }
   CheckReload(config_, options.config, problems);
   CheckSourceDoors(RunningSources(), options.sources, problems);
   NoteSmallerLimits(limits_, options.retention, problems);

@@ -63,6 +63,15 @@ TEST_F(ReloadTest, WrongConfigIsRefusedAsAWholeAndTheReasonIsLogged) {
   Store({});
 }
 
+// It was told of a variable for the secret, and not that the file had lost all it held.
+TEST_F(ReloadTest, AnEmptiedFileIsSaidToHaveLostWhatItHeld) {
+  StartWithConfig(kOnlyOpenai);
+  Reload("");
+  EXPECT_THAT(gateway_->log(), HasSubstr("sources: there were 1, and now there are 0: is the file "
+                                         "truncated or empty?"));
+  Store({});
+}
+
 TEST_F(ReloadTest, WhatNeedsARestartIsRefusedAndNamed) {
   StartWithConfig(kOnlyOpenai);
   Reload(R"(sources { name: "staging" secrets { name: "a" file: "SECRET_FILE" } }

@@ -275,11 +275,12 @@ TEST_F(RestoreTest, DamagedBackupLeavesTheLogAsItWas) {
 }
 
 TEST_F(RestoreTest, FlagsThatMeanNothingAreRefused) {
-  for (const std::vector<std::string>& arguments :
-       std::vector<std::vector<std::string>>{{"--force"},
-                                             {"--restore="},
-                                             {"--restore=b.db", "--verify"},
-                                             {"--restore=b.db", "--check_config"}}) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"--force"},
+           {"--restore="},
+           {"--restore=b.db"},
+           {"--restore=b.db", "--data_dir=d", "--verify"},
+           {"--restore=b.db", "--data_dir=d", "--check_config"}}) {
     EXPECT_EQ(RunProgram(kHookgated, arguments).exit_code, 2) << arguments[0];
   }
 }

@@ -234,7 +234,8 @@ TEST_F(ExplainTest, RawBodyOfAnEventThatIsNotThereIsExplainedOnTheSide) {
   EXPECT_EQ(outcome.exit_code, kNotFound);
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, HasSubstr("event evt_1: it never came, was refused so long ago that it "
-                                     "is forgotten, or retention has removed it."));
+                                     "is forgotten, is in quarantine under another id, its "
+                                     "webhook-id, or retention has removed it."));
 }
 
 TEST_F(ExplainTest, OtherEventsOfOneIdAreListed) {
@@ -265,14 +266,18 @@ TEST_F(ExplainTest, AbsentOneIsExplainedAndNotFound) {
   EXPECT_EQ(outcome.exit_code, kNotFound);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
-            "event evt_\\x1b: it never came, was refused so long ago that it is forgotten, or "
-            "retention has removed it.\n"
+            "event evt_\\x1b: it never came, was refused so long ago that it is forgotten, is "
+            "in quarantine under another id, its webhook-id, or retention has removed it.\n"
             "The log holds the events #3 to #9, received since 2025-06-13 15:16:40+02:00 (2 d "
             "ago).\n"
             "\n"
             "SOURCE   LAST WEBHOOK               AGE\n"
             "openai   2025-06-15 14:16:40+02:00  3 h ago\n"
-            "staging  none yet                   -\n");
+            "staging  none yet                   -\n"
+            "\n"
+            "Next:\n"
+            "  hookgate quarantine list   shows what could not be decoded, of all ids\n"
+            "  hookgate refused   shows the requests that were refused\n");
   EXPECT_EQ(Run({"explain", "evt_1", "--output=json"}).exit_code, kNotFound);
 }
 

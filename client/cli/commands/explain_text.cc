@@ -315,9 +315,8 @@ absl::string_view CauseText(Absence::Cause cause) {
       return "requests that claimed to be it were refused";
     default:
       // Of refused requests the newest are remembered, and none that came before a restart.
-      return "it never came, was refused so long ago that it is forgotten, or retention has "
-             "removed "
-             "it";
+      return "it never came, was refused so long ago that it is forgotten, is in quarantine under "
+             "another id, its webhook-id, or retention has removed it";
   }
 }
 
@@ -335,6 +334,12 @@ std::string AbsencePage(const std::string& what, const ExplainEventResponse& res
   absl::StrAppend(&page, Quarantined(absence, reader), Refused(absence, reader));
   if (absence.cause() == Absence::CAUSE_NEVER_SEEN) {
     absl::StrAppend(&page, LastWebhooks(absence, reader));
+    if (!absence.admin_only()) {
+      absl::StrAppend(&page,
+                      "\nNext:\n"
+                      "  hookgate quarantine list   shows what could not be decoded, of all ids\n"
+                      "  hookgate refused   shows the requests that were refused\n");
+    }
   }
   if (!response.deliveries().empty()) {
     absl::StrAppend(&page, StateFields(response, reader), AttemptFields(response, reader));
