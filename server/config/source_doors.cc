@@ -19,7 +19,11 @@ struct Former {
   bool is_guess = false;  // it may be any one of them
 };
 
-bool IsHeld(const WebhookSource* source) { return !source->allowed_networks.empty(); }
+// Whether there is an address from which it takes no webhooks.
+bool IsHeld(const WebhookSource* source) {
+  static const auto* const kAll = new Network(*Network::Parse("::/0"));
+  return !source->allowed_networks.empty() && !kAll->IsCoveredBy(source->allowed_networks);
+}
 
 const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::string_view name) {
   const auto found = std::find_if(sources.begin(), sources.end(),
@@ -124,10 +128,10 @@ void CheckSourceDoors(const std::vector<WebhookSource>& running,
   for (size_t i = 0; i < next.size(); ++i) {
     const std::string key = absl::StrCat("sources[", i, "].allowed_networks");
     const std::vector<Former> formers = FormersOf(next[i], running, next);
-    if (IsHeld(&next[i])) {
-      NoteNewNetworks(key, next[i], formers, problems);
-    } else {
+    if (next[i].allowed_networks.empty()) {
       CheckNotOpen(key, formers, problems);
+    } else {
+      NoteNewNetworks(key, next[i], formers, problems);
     }
   }
 }

@@ -46,6 +46,9 @@ TEST(SourceDoorsTest, NetworksDoNotVanish) {
   EXPECT_THAT(Check(kHeld, {Of("s", {"b"}, {})}).errors(), SizeIs(1));
   EXPECT_TRUE(Check(kHeld, {Of("s", {"a"}, {"0.0.0.0/0", "::/0"})}).ok());
   EXPECT_TRUE(Check(kHeld, kHeld).ok());
+  EXPECT_TRUE(Check({Of("s", {"a"}, {"0.0.0.0/0", "::/0"})}, {Of("s", {"a"}, {})}).ok())
+      << "it was open";
+  EXPECT_FALSE(Check({Of("s", {"a"}, {"0.0.0.0/0"})}, {Of("s", {"a"}, {})}).ok());
   EXPECT_TRUE(Check(kHeld, {}).ok()) << "it is gone";
 }
 
