@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -16,6 +17,7 @@ namespace {
 
 using hookgate::config::v1::Config;
 using hookgate::config::v1::Principal;
+using hookgate::config::v1::Rights;
 
 // What is left after what may change has been taken out. Empty messages mean the same as none.
 Config FixedPart(Config config) {
@@ -75,34 +77,59 @@ void CheckNoSectionIsLost(const Config& running, const Config& next, Problems& p
   check("logging", running.has_logging(), next.has_logging());
 }
 
-template <typename Named>
-const Named* Find(const google::protobuf::RepeatedPtrField<Named>& all, const std::string& name) {
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&name](const Named& one) { return one.name() == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 bool HasAll(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
+}
+
+// Whether a caller of the one may be taken for the other: by a token or a name of its certificate.
+bool ShareCredentials(const Principal& one, const Principal& other) {
+  const auto share = [](const auto& left, const auto& right) {
+    return std::any_of(left.begin(), left.end(), [&right](const std::string& text) {
+      return std::any_of(right.begin(), right.end(), [&text](const std::string& same) {
+        return absl::EqualsIgnoreCase(text, same);
+      });
+    });
+  };
+  return share(one.token_sha256(), other.token_sha256()) ||
+         share(one.certificate_names(), other.certificate_names());
+}
+
+// As whom those who are `principal` now may have called before, and how a message calls each.
+std::vector<std::pair<const Principal*, std::string>> FormersOf(const Config& running,
+                                                                const Principal& principal) {
+  std::vector<std::pair<const Principal*, std::string>> formers;
+  for (const Principal& before : running.principals()) {
+    if (before.name() == principal.name()) {
+      formers.emplace_back(&before, "");
+    } else if (ShareCredentials(before, principal)) {
+      formers.emplace_back(&before,
+                           absl::StrCat("\"", before.name(),
+                                        "\", of which it has a token or a certificate's name, "));
+    }
+  }
+  return formers;
 }
 
 void NoteLargerRights(const Config& running, const Config& next, Problems& problems) {
   for (int i = 0; i < next.principals_size(); ++i) {
     const Principal& principal = next.principals(i);
-    const Principal* const before = Find(running.principals(), principal.name());
-    if (before == nullptr) continue;
-    const auto note = [&](const char* right, bool had, bool has) {
-      if (had || !has) return;
+    const auto formers = FormersOf(running, principal);
+    const auto note = [&](const char* right, auto has) {
+      if (!has(principal.rights())) return;
+      const auto former = std::find_if(formers.begin(), formers.end(), [&has](const auto& before) {
+        return !has(before.first->rights());
+      });
+      if (former == formers.end()) return;
       problems.AddWarning(
           absl::StrCat("principals[", i, "].rights.", right),
           absl::StrCat("\"", principal.name(), "\" has this right ",
-                       right == absl::string_view("admin") ? "" : "for all (\"*\") ",
-                       "now, and had not before"));
+                       right == absl::string_view("admin") ? "" : "for all (\"*\") ", "now, and ",
+                       former->second, "had not before"));
     };
-    note("subscribe", HasAll(before->rights().subscribe()), HasAll(principal.rights().subscribe()));
-    note("query", HasAll(before->rights().query()), HasAll(principal.rights().query()));
-    note("consume", HasAll(before->rights().consume()), HasAll(principal.rights().consume()));
-    note("admin", before->rights().admin(), principal.rights().admin());
+    note("subscribe", [](const Rights& rights) { return HasAll(rights.subscribe()); });
+    note("query", [](const Rights& rights) { return HasAll(rights.query()); });
+    note("consume", [](const Rights& rights) { return HasAll(rights.consume()); });
+    note("admin", [](const Rights& rights) { return rights.admin(); });
   }
 }
 

@@ -135,6 +135,27 @@ TEST(ReloadTest, ChangedSettingsAreNamedWithoutTheirValues) {
   EXPECT_THAT(changed("", many), AllOf(HasSubstr("principals[19]"), HasSubstr(" and 5 more")));
 }
 
+// A token that moved to another name had the rights of that, and nothing was said.
+TEST(ReloadTest, RightsAreHeldToTheTokenAndNotToTheNameAlone) {
+  constexpr char kReader[] =
+      "principals { name: 'reader' token_sha256: 'aa' rights { query: 'openai' } } "
+      "principals { name: 'ops' token_sha256: 'bb' certificate_names: 'ops.internal' "
+      "rights { query: '*' admin: true } }";
+  const auto warnings = [&](const std::string& next) { return Check(kReader, next).warnings(); };
+  EXPECT_THAT(warnings("principals { name: 'x' token_sha256: 'AA' rights { query: '*' } }"),
+              ElementsAre(AllOf(HasSubstr("principals[0].rights.query"), HasSubstr("\"reader\""))));
+  EXPECT_THAT(warnings("principals { name: 'ops' token_sha256: 'bb' token_sha256: 'aa' "
+                       "rights { admin: true } }"),
+              ElementsAre(AllOf(HasSubstr("principals[0].rights.admin"), HasSubstr("\"reader\""))));
+  EXPECT_THAT(warnings("principals { name: 'y' certificate_names: 'ops.internal' "
+                       "rights { query: '*' admin: true } }"),
+              IsEmpty())
+      << "it had them";
+  EXPECT_THAT(warnings("principals { name: 'z' token_sha256: 'cc' rights { admin: true } }"),
+              IsEmpty())
+      << "one that is added";
+}
+
 TEST(ReloadTest, RightsForAllThatAreNewAreWarnedOf) {
   const Problems problems =
       Check("principals { name: 'a' rights { query: 'openai' consume: '*' } }",

@@ -49,11 +49,16 @@ Sources HoldersOf(const Secret& secret, const std::vector<WebhookSource>& runnin
   return holders;
 }
 
+// Without a trace: no other one has its name, or a secret of it.
 Sources GoneOnes(const std::vector<WebhookSource>& running,
                  const std::vector<WebhookSource>& next) {
   Sources gone;
   for (const WebhookSource& source : running) {
-    if (Find(next, source.name) == nullptr) gone.push_back(&source);
+    const bool goes_on =
+        Find(next, source.name) != nullptr ||
+        std::any_of(source.secrets.begin(), source.secrets.end(),
+                    [&next](const Secret& secret) { return !HoldersOf(secret, next).empty(); });
+    if (!goes_on) gone.push_back(&source);
   }
   return gone;
 }

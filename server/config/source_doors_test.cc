@@ -64,6 +64,13 @@ TEST(SourceDoorsTest, NetworksDoNotVanishWithTheName) {
   EXPECT_TRUE(Check(running, {Of("t", {"o"}, {})}).ok()) << "it is the open one's new name";
 }
 
+TEST(SourceDoorsTest, ANewSourceBesideARenamedOneIsNotItsNewName) {
+  const Problems problems = Check(
+      kHeld, {Of("t", {"a"}, {"10.0.0.0/8"}), Of("new", {"n"}, {}), Of("n2", {"m"}, {"::/0"})});
+  EXPECT_TRUE(problems.ok());
+  EXPECT_THAT(problems.warnings(), IsEmpty());
+}
+
 // The secret that was held to some networks stood in another source as well, and what was answered
 // 403 was answered 200.
 TEST(SourceDoorsTest, NetworksDoNotVanishWithASecretThatMoves) {

@@ -624,6 +624,8 @@ bool Subscription::Commit(std::vector<Delivery> deliveries) {
   auto changes = std::make_unique<SubscriptionChanges>();
   {
     absl::MutexLock lock(&mu_);
+    // With what is written anyway.
+    if (control_changed_ || new_settings_.has_value()) state_->StorePosition();
     *changes = state_->TakeChanges();
     batch.counts = state_->TakeCounts();
     changes->settings = std::exchange(new_settings_, absl::nullopt);
