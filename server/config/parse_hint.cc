@@ -134,6 +134,9 @@ std::string HintOnMissingBrace(absl::string_view before) {
 }  // namespace
 
 std::string ParseHint(absl::string_view text, int line, int column, absl::string_view message) {
+  if (absl::StartsWith(text, "\xef\xbb\xbf") && line == 0) {
+    return "the file begins with a byte order mark: save it as UTF-8 without one";
+  }
   const size_t offset = OffsetOf(text, line, column);
   const absl::string_view before = text.substr(0, offset);
   const absl::string_view rest = absl::StripAsciiWhitespace(text.substr(offset));

@@ -79,6 +79,12 @@ TEST(ParseHintTest, ValuesOfAnotherFormSayWhatIsRight) {
             "the second quotation mark is missing in this line");
 }
 
+TEST(ParseHintTest, AByteOrderMarkIsNamed) {
+  const std::vector<std::string> hints = HintsOn("\xef\xbb\xbfhttp { }\n");
+  ASSERT_THAT(hints, Not(IsEmpty()));
+  EXPECT_THAT(hints[0], HasSubstr("byte order mark"));
+}
+
 // Whatever the place is that it is given.
 TEST(ParseHintTest, PlacesThatTheTextDoesNotHaveAreNone) {
   for (const int line : {0, 1, 99}) {
