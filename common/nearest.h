@@ -10,12 +10,13 @@
 
 namespace hookgate {
 
-// How many single-byte edits (insert, delete, replace, swap of two neighbours) make `a` to `b`. For words: takes time and memory for each byte of one times
-// each of the other.
+// How many single-byte edits (insert, delete, replace, swap of two neighbours) make `a` to `b`. For
+// words: takes time and memory for each byte of one times each of the other.
 size_t EditDistance(absl::string_view a, absl::string_view b);
 
-// The entry of `known` that takes the fewest edits to become `word`, the first of equals; or the first that `word` is a beginning
-// of, from three bytes on. Empty if nothing is near: a bad guess is worse than none.
+// The entry of `known` that takes the fewest edits to become `word`, the first of equals; or the
+// first that `word` is a beginning of, from three bytes on. Empty if nothing is near: a bad guess is
+// worse than none.
 std::string Nearest(absl::string_view word, const std::vector<std::string>& known);
 
 // ", did you mean X?" with `prefix` before X, or "".

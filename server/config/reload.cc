@@ -49,34 +49,6 @@ void CheckFixedPart(const Config& running, const Config& next, Problems& problem
   }
 }
 
-void CheckNoSectionIsLost(const Config& running, const Config& next, Problems& problems) {
-  if (running.principals_size() > 0 && next.principals_size() == 0) {
-    problems.AddError(
-        "principals",
-        absl::StrCat(
-            "there were ", running.principals_size(),
-            ", and now there are 0, which would open gRPC to everyone: is the file truncated "
-            "or empty? Put them back; if everyone is meant, restart hookgated"));
-  }
-  if (running.sources_size() > 0 && next.sources_size() == 0) {
-    problems.AddError(
-        "sources",
-        absl::StrCat(
-            "there were ", running.sources_size(),
-            ", and now there are 0: is the file truncated or empty? Put them back; if the one "
-            "source that has its secret in the environment is meant, restart hookgated"));
-  }
-  const auto check = [&problems](const char* section, bool was, bool is) {
-    if (!was || is) return;
-    problems.AddError(section,
-                      absl::StrCat("this section has been removed: is the file truncated or empty? "
-                                   "Put it back; if its defaults are meant, write ",
-                                   section, " { }"));
-  };
-  check("storage", running.has_storage(), next.has_storage());
-  check("logging", running.has_logging(), next.has_logging());
-}
-
 bool HasAll(const google::protobuf::RepeatedPtrField<std::string>& names) {
   return std::find(names.begin(), names.end(), "*") != names.end();
 }
@@ -211,9 +183,35 @@ std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& n
   return text;
 }
 
-void CheckNothingIsLost(const AppliedConfig& running, const AppliedConfig& next,
+void CheckNothingIsLost(const AppliedConfig& running_config, const AppliedConfig& next_config,
                         Problems& problems) {
-  CheckNoSectionIsLost(running.file, next.file, problems);
+  const Config& running = running_config.file;
+  const Config& next = next_config.file;
+  if (running.principals_size() > 0 && next.principals_size() == 0) {
+    problems.AddError(
+        "principals",
+        absl::StrCat(
+            "there were ", running.principals_size(),
+            ", and now there are 0, which would open gRPC to everyone: is the file truncated "
+            "or empty? Put them back; if everyone is meant, restart hookgated"));
+  }
+  if (running.sources_size() > 0 && next.sources_size() == 0) {
+    problems.AddError(
+        "sources",
+        absl::StrCat(
+            "there were ", running.sources_size(),
+            ", and now there are 0: is the file truncated or empty? Put them back; if the one "
+            "source that has its secret in the environment is meant, restart hookgated"));
+  }
+  const auto check = [&problems](const char* section, bool was, bool is) {
+    if (!was || is) return;
+    problems.AddError(section,
+                      absl::StrCat("this section has been removed: is the file truncated or empty? "
+                                   "Put it back; if its defaults are meant, write ",
+                                   section, " { }"));
+  };
+  check("storage", running.has_storage(), next.has_storage());
+  check("logging", running.has_logging(), next.has_logging());
 }
 
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems) {

@@ -80,8 +80,7 @@ std::vector<std::string> PartsOf(absl::string_view command, const char* separato
   std::vector<std::string> parts;
   for (absl::string_view part : absl::StrSplit(command, absl::ByAnyChar(separators))) {
     part = absl::StripAsciiWhitespace(part);
-    if (part.empty() || part[0] == '#') continue;
-    parts.push_back(absl::StrReplaceAll(part, {{">&", ">"}, {"<&", "<"}}));
+    if (!part.empty() && part[0] != '#') parts.emplace_back(part);
   }
   return parts;
 }
@@ -89,7 +88,8 @@ std::vector<std::string> PartsOf(absl::string_view command, const char* separato
 // Of what people write and forget: blanks, comments, and what stands around a variable that was
 // empty, such as "cd /app; exec $HANDLER >> log". A line that holds more than words is believed.
 bool NamesNoProgram(absl::string_view command) {
-  for (const std::string& part : PartsOf(command, "\n;")) {
+  const std::string redirected = absl::StrReplaceAll(command, {{">&", ">"}, {"<&", "<"}});
+  for (const std::string& part : PartsOf(redirected, "\n;")) {
     if (part.find_first_of("|&`'\"(){}$") != std::string::npos) return false;
     if (!ProgramOf(part).empty()) return false;
   }
@@ -138,6 +138,17 @@ absl::string_view TakeVariable(absl::string_view& text) {
   return name;
 }
 
+// All of which `text` takes the value.
+std::set<std::string> VariablesIn(absl::string_view text) {
+  std::set<std::string> variables;
+  for (size_t at = text.find('$'); at != absl::string_view::npos; at = text.find('$', at + 1)) {
+    absl::string_view rest = text.substr(at);
+    const absl::string_view variable = TakeVariable(rest);
+    if (!variable.empty()) variables.emplace(variable);
+  }
+  return variables;
+}
+
 // Whether the command itself may set it, or looks whether it is set: its name stands there otherwise
 // than as $NAME or ${NAME}.
 bool IsCaredFor(absl::string_view command, const std::string& variable) {
@@ -173,12 +184,8 @@ bool Holds(const std::string& condition, ProgramInput sample) {
 std::string ProblemOfUnsetVariables(const std::string& command, absl::string_view plain,
                                     const ProgramInput& sample) {
   if (SetsOthers(plain)) return "";
-  std::set<std::string> asked;
-  for (size_t at = plain.find('$'); at != absl::string_view::npos; at = plain.find('$', at + 1)) {
-    absl::string_view rest = plain.substr(at);
-    const std::string variable(TakeVariable(rest));
-    if (variable.empty() || IsCaredFor(command, variable)) continue;
-    if (!asked.insert(variable).second) continue;
+  for (const std::string& variable : VariablesIn(plain)) {
+    if (IsCaredFor(command, variable)) continue;
     if (Holds(absl::StrCat(": \"$", variable, "\""), sample)) continue;
     return absl::StrCat("the variable ", variable, " in it is not set: export it, or write ${",
                         variable, ":-} if it may be missing");
@@ -202,11 +209,9 @@ std::string EmptyProgram(const std::string& command, const std::string& part,
   const std::vector<absl::string_view> program = ProgramOf(part);
   if (program.empty() || !std::all_of(program.begin(), program.end(), IsVariables)) return "";
   const std::string words = absl::StrReplaceAll(absl::StrJoin(program, " "), {{"\"", ""}});
-  absl::string_view rest = words;
-  for (size_t at = rest.find('$'); at != absl::string_view::npos; at = rest.find('$', at + 1)) {
-    absl::string_view variable = rest.substr(at);
-    const std::string name(TakeVariable(variable));
-    if (absl::StrContains(command, name + "=") || absl::StrContains(command, "read")) return "";
+  if (absl::StrContains(command, "read")) return "";
+  for (const std::string& variable : VariablesIn(words)) {
+    if (absl::StrContains(command, variable + "=")) return "";
   }
   return Holds(absl::StrCat("set -- ", words, "; test $# -gt 0"), sample) ? "" : words;
 }
