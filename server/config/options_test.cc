@@ -824,16 +824,21 @@ TEST_F(OptionsTest, DataFolderThatCannotBeMadeIsWarnedOf) {
 
 // To trust every proxy is to believe every sender, so that allowed_networks keep nobody out.
 TEST_F(OptionsTest, TrustInEverybodyIsWarnedOf) {
-  for (const char* const network : {"0.0.0.0/0", "::/0", "::/1"}) {
+  const auto warnings = [this](const std::vector<const char*>& networks) {
     Problems problems;
     hookgate::config::v1::Config config;
-    config.mutable_http()->add_trusted_proxies("10.0.0.0/8");
-    config.mutable_http()->add_trusted_proxies(network);
+    for (const char* const network : networks) config.mutable_http()->add_trusted_proxies(network);
     Resolve(config, problems);
-    EXPECT_THAT(problems.warnings(),
-                testing::Contains(StartsWith("http.trusted_proxies[1]: covers every address")))
-        << network;
-  }
+    return problems.warnings();
+  };
+  const auto covers = [](const char* kind) {
+    return testing::Contains(StartsWith(absl::StrCat("http.trusted_proxies: covers every ", kind)));
+  };
+  EXPECT_THAT(warnings({"10.0.0.0/8", "0.0.0.0/0"}), covers("IPv4"));
+  EXPECT_THAT(warnings({"0.0.0.0/1", "128.0.0.0/1"}), covers("IPv4"));
+  EXPECT_THAT(warnings({"::/0"}), AllOf(covers("IPv6"), Not(covers("IPv4"))));
+  EXPECT_THAT(warnings({"::/1"}), covers("IPv6"));
+  EXPECT_THAT(warnings({"10.0.0.0/8", "fd00::/8"}), Not(covers("")));
 }
 
 TEST_F(OptionsTest, NetworksAreCheckedWhereTheyStand) {

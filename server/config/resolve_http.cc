@@ -17,24 +17,17 @@ using hookgate::config::v1::Config;
 constexpr int64_t kMaxBodyBytes = 64 << 20;
 constexpr int64_t kMaxRememberedRefusals = 10'000;
 
-bool IsEverybody(const Network& network) {
-  for (const auto& [first, last] : {std::pair("0.0.0.0", "255.255.255.255"),
-                                    std::pair("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}) {
-    if (network.Contains(*IpAddress::Parse(first)) && network.Contains(*IpAddress::Parse(last))) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// Each sender would be a proxy then, and be believed.
+// Each sender would be a proxy then, and be believed. Of IPv6, all that the internet uses is within
+// 2000::/3 (RFC 4291, section 2.4, and IANA's registry).
 void WarnOfTrustInEverybody(const std::vector<Network>& trusted_proxies, Problems& problems) {
-  for (size_t i = 0; i < trusted_proxies.size(); ++i) {
-    if (!IsEverybody(trusted_proxies[i])) continue;
+  for (const auto& [kind, all] : {std::pair("IPv4", "0.0.0.0/0"), std::pair("IPv6", "2000::/3")}) {
+    if (!Network::Parse(all)->IsCoveredBy(trusted_proxies)) continue;
     problems.AddWarning(
-        absl::StrCat("http.trusted_proxies[", i, "]"),
-        "covers every address, so any sender can choose the address that allowed_networks, "
-        "max_connections_per_address and log lines use; name the proxies' own networks");
+        "http.trusted_proxies",
+        absl::StrCat(
+            "covers every ", kind,
+            " address, so any sender can choose the address that allowed_networks, "
+            "max_connections_per_address and log lines use; name the proxies' own networks"));
   }
 }
 

@@ -21,8 +21,12 @@ struct Former {
 
 // Whether there is an address from which it takes no webhooks.
 bool IsHeld(const WebhookSource* source) {
-  static const auto* const kAll = new Network(*Network::Parse("::/0"));
-  return !source->allowed_networks.empty() && !kAll->IsCoveredBy(source->allowed_networks);
+  static const auto* const kAll =
+      new std::vector<Network>{*Network::Parse("0.0.0.0/0"), *Network::Parse("::/0")};
+  const std::vector<Network>& networks = source->allowed_networks;
+  return !networks.empty() && std::any_of(kAll->begin(), kAll->end(), [&](const Network& kind) {
+    return !kind.IsCoveredBy(networks);
+  });
 }
 
 const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::string_view name) {
@@ -66,9 +70,11 @@ Sources GoneOnes(const std::vector<WebhookSource>& running,
 // What `source` was before, each from another point of view.
 std::vector<Former> FormersOf(const WebhookSource& source,
                               const std::vector<WebhookSource>& running,
+                              const std::vector<WebhookSource>& removed,
                               const std::vector<WebhookSource>& next) {
   std::vector<Former> formers;
-  const WebhookSource* const same = Find(running, source.name);
+  const WebhookSource* same = Find(running, source.name);
+  if (same == nullptr) same = Find(removed, source.name);
   if (same != nullptr) formers.push_back({{same}, "it"});
   for (const Secret& secret : source.secrets) {
     Sources holders = HoldersOf(secret, running);
@@ -89,6 +95,10 @@ std::vector<Former> FormersOf(const WebhookSource& source,
 // Nobody but from some networks.
 bool WereHeld(const Former& former) {
   return std::all_of(former.sources.begin(), former.sources.end(), IsHeld);
+}
+
+std::string KeyOfNetworks(size_t source) {
+  return absl::StrCat("sources[", source, "].allowed_networks");
 }
 
 void CheckNotOpen(const std::string& key, const std::vector<Former>& formers, Problems& problems) {
@@ -129,16 +139,50 @@ void NoteNewNetworks(const std::string& key, const WebhookSource& source,
 }  // namespace
 
 void CheckSourceDoors(const std::vector<WebhookSource>& running,
+                      const std::vector<WebhookSource>& removed,
                       const std::vector<WebhookSource>& next, Problems& problems) {
   for (size_t i = 0; i < next.size(); ++i) {
-    const std::string key = absl::StrCat("sources[", i, "].allowed_networks");
-    const std::vector<Former> formers = FormersOf(next[i], running, next);
+    const std::string key = KeyOfNetworks(i);
+    const std::vector<Former> formers = FormersOf(next[i], running, removed, next);
     if (next[i].allowed_networks.empty()) {
       CheckNotOpen(key, formers, problems);
     } else {
       NoteNewNetworks(key, next[i], formers, problems);
     }
   }
+}
+
+void CheckNamesStayHeld(const std::vector<WebhookSource>& running,
+                        const std::vector<WebhookSource>& removed,
+                        const hookgate::config::v1::Config& next, Problems& problems) {
+  for (int i = 0; i < next.sources_size(); ++i) {
+    if (!next.sources(i).allowed_networks().empty()) continue;
+    WebhookSource name_alone;
+    name_alone.name = next.sources(i).name();
+    if (Find(running, name_alone.name) == nullptr && Find(removed, name_alone.name) == nullptr) {
+      continue;
+    }
+    CheckNotOpen(KeyOfNetworks(static_cast<size_t>(i)), FormersOf(name_alone, running, removed, {}),
+                 problems);
+  }
+}
+
+void NoteRemovedSources(const std::vector<WebhookSource>& running,
+                        const std::vector<WebhookSource>& next,
+                        std::vector<WebhookSource>& removed) {
+  constexpr size_t kMost = 1000;
+  for (const WebhookSource& source : running) {
+    if (Find(next, source.name) != nullptr) continue;
+    removed.push_back(source);
+    removed.back().secrets.clear();
+  }
+  removed.erase(std::remove_if(removed.begin(), removed.end(),
+                               [&next](const WebhookSource& source) {
+                                 return Find(next, source.name) != nullptr;
+                               }),
+                removed.end());
+  if (removed.size() <= kMost) return;
+  removed.erase(removed.begin(), removed.end() - static_cast<std::ptrdiff_t>(kMost));
 }
 
 }  // namespace hookgate

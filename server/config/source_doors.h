@@ -4,20 +4,35 @@
 
 #include <vector>
 
+#include "hookgate/config/v1/config.pb.h"
 #include "server/config/problems.h"
 #include "server/ingest/source.h"
 
 namespace hookgate {
 
 // Compares each source of `next`, which are in the order of the config, with what it was before: the
-// running one of its name; those with a secret of its own, whose webhooks it takes; or, if there is
-// neither, those that are gone, one of which may have got a new name and new secrets at once.
+// one of its name that runs, or that an earlier reload `removed`; those with a secret of its own, whose
+// webhooks it takes; or, if there is neither, those that go now, one of which may have got a new name
+// and new secrets at once.
 //
 // Adds an error if it has no networks, and so takes webhooks from every address, while one of these was
 // held to some; a file from which a line was lost looks so. Adds a warning for each network from
 // which webhooks are taken now and were not before. Pure. No message holds a secret.
 void CheckSourceDoors(const std::vector<WebhookSource>& running,
+                      const std::vector<WebhookSource>& removed,
                       const std::vector<WebhookSource>& next, Problems& problems);
+
+// The part of it that needs no secrets, for a config in which some could not be read: the same error
+// for each source whose name was held to networks, and that names none now.
+void CheckNamesStayHeld(const std::vector<WebhookSource>& running,
+                        const std::vector<WebhookSource>& removed,
+                        const hookgate::config::v1::Config& next, Problems& problems);
+
+// Takes into `removed` what runs and is not among `next`, without its secrets, and out of it what is
+// there again. The newest 1,000 are kept.
+void NoteRemovedSources(const std::vector<WebhookSource>& running,
+                        const std::vector<WebhookSource>& next,
+                        std::vector<WebhookSource>& removed);
 
 }  // namespace hookgate
 

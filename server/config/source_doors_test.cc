@@ -31,9 +31,10 @@ WebhookSource Of(const std::string& name, const std::vector<std::string>& secret
   return source;
 }
 
-Problems Check(const std::vector<WebhookSource>& running, const std::vector<WebhookSource>& next) {
+Problems Check(const std::vector<WebhookSource>& running, const std::vector<WebhookSource>& next,
+               const std::vector<WebhookSource>& removed = {}) {
   Problems problems;
-  CheckSourceDoors(running, next, problems);
+  CheckSourceDoors(running, removed, next, problems);
   return problems;
 }
 
@@ -49,6 +50,7 @@ TEST(SourceDoorsTest, NetworksDoNotVanish) {
   EXPECT_TRUE(Check({Of("s", {"a"}, {"0.0.0.0/0", "::/0"})}, {Of("s", {"a"}, {})}).ok())
       << "it was open";
   EXPECT_FALSE(Check({Of("s", {"a"}, {"0.0.0.0/0"})}, {Of("s", {"a"}, {})}).ok());
+  EXPECT_FALSE(Check({Of("s", {"a"}, {"::/0"})}, {Of("s", {"a"}, {})}).ok());
   EXPECT_TRUE(Check(kHeld, {}).ok()) << "it is gone";
 }
 
@@ -124,6 +126,37 @@ TEST(SourceDoorsTest, NetworksThatAreWrittenInAnotherWayAreNotNew) {
                     {Of("s", {"a"}, {"192.0.2.0/24"})})
                   .warnings(),
               IsEmpty());
+}
+
+// One reload took the source out, and the next one brought it back without its networks.
+TEST(SourceDoorsTest, NetworksDoNotVanishOverTwoReloads) {
+  const std::vector<WebhookSource> open = {Of("open", {"o"}, {})};
+  const std::vector<WebhookSource> back = {open[0], Of("s", {"a"}, {})};
+  std::vector<WebhookSource> removed;
+  NoteRemovedSources({open[0], kHeld[0]}, open, removed);
+  ASSERT_THAT(removed, SizeIs(1));
+  EXPECT_THAT(removed[0].secrets, IsEmpty()) << "nobody needs them any longer";
+  EXPECT_THAT(Check(open, back, removed).errors(),
+              ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"),
+                                HasSubstr("\"0.0.0.0/0\""), HasSubstr("it had networks"))));
+  EXPECT_THAT(Check(open, {open[0], Of("s", {"a"}, {"::/0"})}, removed).warnings(), SizeIs(1));
+  EXPECT_TRUE(Check(open, {open[0], Of("new", {"n"}, {})}, removed).ok()) << "another one";
+  NoteRemovedSources(open, {open[0], kHeld[0]}, removed);
+  EXPECT_THAT(removed, IsEmpty()) << "it is there again";
+}
+
+// A secret file that was missing was all that was told, and the lost networks came out at the next try.
+TEST(SourceDoorsTest, LostNetworksAreToldBesideSecretsThatCannotBeRead) {
+  hookgate::config::v1::Config next;
+  next.add_sources()->set_name("new");
+  next.add_sources()->set_name("s");
+  Problems problems;
+  CheckNamesStayHeld(kHeld, {}, next, problems);
+  EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr("sources[1].allowed_networks: is empty")));
+  next.mutable_sources(1)->add_allowed_networks("10.0.0.0/8");
+  Problems none;
+  CheckNamesStayHeld(kHeld, {}, next, none);
+  EXPECT_TRUE(none.ok());
 }
 
 TEST(SourceDoorsTest, PublicKeysAreToldApart) {

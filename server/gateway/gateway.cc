@@ -431,10 +431,11 @@ std::string Gateway::Reload(const Options& options, Problems& problems) {
   // What can fail comes first, all of it.
   if (!problems.ok()) {
     CheckNothingIsLost(config_, options.config, problems);
+    CheckNamesStayHeld(RunningSources(), removed_sources_, options.config.whole, problems);
     return "";
   }
   CheckReload(config_, options.config, problems);
-  CheckSourceDoors(RunningSources(), options.sources, problems);
+  CheckSourceDoors(RunningSources(), removed_sources_, options.sources, problems);
   NoteSmallerLimits(limits_, options.retention, problems);
   auto for_grpc = problems.ValueOrDefault(ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
   auto for_http = problems.ValueOrDefault(ReadCertificates(http_certificates_.get(), "http.tls"));
@@ -447,6 +448,7 @@ std::string Gateway::Reload(const Options& options, Problems& problems) {
   config_warnings_ = options.warnings;
   config_time_ = clock_.WallNow();
   NoteConfig();
+  NoteRemovedSources(RunningSources(), options.sources, removed_sources_);
   sources_.Replace(options.sources);
   access_.Replace(AccessPolicy(options.grpc_security.principals));
   rpc_server_->RecheckAccess();

@@ -121,6 +121,8 @@ class Gateway {
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
+  // By reloads, since the start.
+  std::vector<WebhookSource> removed_sources_ ABSL_GUARDED_BY(mu_);
   std::string waits_for_ ABSL_GUARDED_BY(mu_);  // while it starts
   std::atomic<bool> started_{false};            // all that /readyz asks is there
 

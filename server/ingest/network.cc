@@ -81,12 +81,15 @@ absl::StatusOr<Network> Network::Parse(absl::string_view text) {
   return Network(first, prefix_bits, std::string(text));
 }
 
+bool Network::is_v4() const { return prefix_bits_ >= kV4Offset * 8 && first_.is_v4(); }
+
 bool Network::Contains(const IpAddress& address) const {
-  return address.First(prefix_bits_) == first_;
+  return address.is_v4() == is_v4() && address.First(prefix_bits_) == first_;
 }
 
 bool Network::Covers(const Network& other) const {
-  return prefix_bits_ <= other.prefix_bits_ && Contains(other.first_);
+  return other.is_v4() == is_v4() && prefix_bits_ <= other.prefix_bits_ &&
+         other.first_.First(prefix_bits_) == first_;
 }
 
 bool Network::IsCoveredBy(const std::vector<Network>& networks) const {

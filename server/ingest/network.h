@@ -1,7 +1,9 @@
 // IP addresses and networks, as an operator writes them and as connections have them.
 //
 // Pure. An IPv4 address and the same one mapped into IPv6 (::ffff:192.0.2.1) are equal: a socket
-// that listens on IPv6 shows IPv4 peers so (RFC 4291, section 2.5.5.2).
+// that listens on IPv6 shows IPv4 peers so (RFC 4291, section 2.5.5.2). Apart from that the two kinds
+// are worlds of their own, as in other programs' lists of networks: ::/0 holds no IPv4 address, and
+// whoever opens a door to all of IPv6 has not opened it to IPv4.
 #ifndef HOOKGATE_SERVER_INGEST_NETWORK_H_
 #define HOOKGATE_SERVER_INGEST_NETWORK_H_
 
@@ -29,6 +31,7 @@ class IpAddress {
   friend class Network;
   IpAddress() = default;
 
+  // Whether it is one, or one that is mapped.
   bool is_v4() const;
   // The first address of its network of so many bits, of 128.
   IpAddress First(int bits) const;
@@ -53,6 +56,7 @@ class Network {
   Network(const IpAddress& first, int prefix_bits, std::string text)
       : first_(first), prefix_bits_(prefix_bits), text_(std::move(text)) {}
 
+  bool is_v4() const;
   // Whether it contains every address of `other`.
   bool Covers(const Network& other) const;
 

@@ -43,7 +43,16 @@ TEST(NetworkTest, ZeroBitsAreEverybodyOfTheKind) {
   EXPECT_TRUE(Contains("0.0.0.0/0", "203.0.113.9"));
   EXPECT_FALSE(Contains("0.0.0.0/0", "2001:db8::1"));
   EXPECT_TRUE(Contains("::/0", "2001:db8::1"));
-  EXPECT_TRUE(Contains("::/0", "203.0.113.9"));
+}
+
+// A source that was opened to IPv6 took webhooks from every IPv4 address as well.
+TEST(NetworkTest, NetworksOfIpv6HoldNoIpv4) {
+  for (const char* const network : {"::/0", "::/1", "::/80", "::/90", "::fffe:0:0/95"}) {
+    EXPECT_FALSE(Contains(network, "203.0.113.9")) << network;
+    EXPECT_FALSE(Contains(network, "::ffff:203.0.113.9")) << network;
+  }
+  EXPECT_TRUE(Contains("::ffff:0:0/96", "203.0.113.9"));
+  EXPECT_FALSE(Contains("0.0.0.0/0", "::1"));
 }
 
 TEST(NetworkTest, MappedIpv4IsIpv4) {
@@ -82,12 +91,15 @@ TEST(NetworkTest, IsCoveredByNetworksTogether) {
   };
   EXPECT_TRUE(is_covered("10.1.0.0/16", {"10.0.0.0/8"}));
   EXPECT_TRUE(is_covered("10.0.0.0/8", {"10.0.0.0/8"}));
-  EXPECT_TRUE(is_covered("10.0.0.0/8", {"::/0"}));
+  EXPECT_TRUE(is_covered("10.0.0.0/8", {"::ffff:0:0/96"}));
+  EXPECT_TRUE(is_covered("::ffff:0:0/96", {"0.0.0.0/1", "128.0.0.0/1"}));
   EXPECT_TRUE(is_covered("192.0.2.0/24", {"192.0.2.128/25", "192.0.2.0/25"}));
   EXPECT_TRUE(is_covered("192.0.2.0/30", {"192.0.2.3", "192.0.2.0/31", "192.0.2.2"}));
   EXPECT_TRUE(is_covered("::/0", {"::/1", "8000::/1"}));
   EXPECT_TRUE(is_covered("192.0.2.7", {"192.0.2.6/31"}));
   EXPECT_FALSE(is_covered("10.0.0.0/8", {}));
+  EXPECT_FALSE(is_covered("10.0.0.0/8", {"::/0"}));
+  EXPECT_FALSE(is_covered("::/0", {"0.0.0.0/0"}));
   EXPECT_FALSE(is_covered("10.0.0.0/8", {"10.1.0.0/16"}));
   EXPECT_FALSE(is_covered("11.0.0.1", {"10.0.0.0/8"}));
   EXPECT_FALSE(is_covered("192.0.2.0/30", {"192.0.2.3", "192.0.2.0/31"}));
