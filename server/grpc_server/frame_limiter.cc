@@ -15,15 +15,24 @@ FrameLimiter::FrameLimiter(int burst, int per_second, absl::Duration now)
       tokens_(burst),
       filled_at_ns_(absl::ToInt64Nanoseconds(now)) {}
 
+// A second more than fills it is lost.
+void FrameLimiter::Fill(absl::Duration now) {
+  if (per_second_ == 0) return;
+  const int64_t ns = absl::ToInt64Nanoseconds(now);
+  const int64_t per_token = std::max<int64_t>(1, kNanosecondsPerSecond / per_second_);
+  const int64_t earned = std::max<int64_t>(0, ns - filled_at_ns_) / per_token;
+  filled_at_ns_ = earned > burst_ - tokens_ ? ns : filled_at_ns_ + earned * per_token;
+  tokens_ = std::min(tokens_ + earned, burst_);
+}
+
+bool FrameLimiter::IsNearlyFull(absl::Duration now) {
+  const int64_t nearly = burst_ - burst_ / 10;
+  if (tokens_ < nearly) Fill(now);
+  return tokens_ >= nearly;
+}
+
 bool FrameLimiter::Take(absl::Duration now) {
-  if (tokens_ == 0 && per_second_ > 0) {
-    // Only now, so that the usual frame costs no arithmetic. A second more than fills it is lost.
-    const int64_t ns = absl::ToInt64Nanoseconds(now);
-    const int64_t per_token = std::max<int64_t>(1, kNanosecondsPerSecond / per_second_);
-    const int64_t earned = std::max<int64_t>(0, ns - filled_at_ns_) / per_token;
-    tokens_ = std::min(earned, burst_);
-    filled_at_ns_ = earned > burst_ ? ns : filled_at_ns_ + earned * per_token;
-  }
+  if (tokens_ == 0) Fill(now);  // Only now, so that the usual frame costs no arithmetic.
   if (tokens_ == 0) return false;
   --tokens_;
   return true;

@@ -20,11 +20,16 @@ class FrameLimiter {
   bool Take(absl::Duration now);
   // It may do so `count` times more. Adds up to `burst` beyond what the bucket holds when full.
   void Earn(int count);
+  // Whether the bucket is full, or lacks a tenth at most. An honest peer's does: by much more than that
+  // it has done without being served.
+  bool IsNearlyFull(absl::Duration now);
 
  private:
+  void Fill(absl::Duration now);
+
   int64_t burst_;
   int64_t per_second_;
-  int64_t tokens_;
+  int64_t tokens_;  // without those of the time since filled_at_ns_
   int64_t filled_at_ns_;
 };
 

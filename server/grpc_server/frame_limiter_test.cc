@@ -41,6 +41,23 @@ TEST(FrameLimiterTest, WhatIsEarnedComesOnTop) {
   EXPECT_FALSE(limiter.Take(kStart));
 }
 
+TEST(FrameLimiterTest, IsNearlyFullUntilATenthIsTakenAndAgainOnceItIsBack) {
+  FrameLimiter limiter(/*burst=*/100, /*per_second=*/2, kStart);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(limiter.Take(kStart));
+  EXPECT_TRUE(limiter.IsNearlyFull(kStart));
+  EXPECT_TRUE(limiter.Take(kStart));
+  EXPECT_FALSE(limiter.IsNearlyFull(kStart));
+  EXPECT_FALSE(limiter.IsNearlyFull(kStart + absl::Milliseconds(499)));
+  EXPECT_TRUE(limiter.IsNearlyFull(kStart + absl::Milliseconds(500)));
+  EXPECT_TRUE(limiter.Take(kStart + absl::Milliseconds(500)));
+  EXPECT_FALSE(limiter.IsNearlyFull(kStart + absl::Milliseconds(500)));
+  limiter.Earn(1);
+  EXPECT_TRUE(limiter.IsNearlyFull(kStart + absl::Milliseconds(500))) << "it was served";
+  // It was looked at again and again, and has no more for that.
+  EXPECT_EQ(TakeAll(limiter, kStart + absl::Milliseconds(500)), 90);
+  EXPECT_EQ(TakeAll(limiter, kStart + absl::Hours(1)), 100);
+}
+
 TEST(FrameLimiterTest, WhatIsSavedHasABound) {
   FrameLimiter limiter(10, 2, kStart);
   for (int i = 0; i < 1000; ++i) limiter.Earn(100);

@@ -13,8 +13,8 @@ using Result = GrpcSocket::Result;
 constexpr int kReadsInTurn = 4;
 constexpr int kWritesInTurn = 4;
 constexpr size_t kWriteBytes = 64 << 10;
-// What is read of a stranger in one turn: 4 KiB, more than an honest one has to send. In pieces, and
-// none after the first that took so long: a piece may hold dozens of calls.
+// What is read of a stranger in one turn, or of one who wastes time: 4 KiB, more than an honest one has
+// to send. In pieces, and none after the first that took so long: a piece may hold dozens of calls.
 constexpr size_t kReadBytesOfStranger = 512;
 constexpr int kReadsOfStrangerInTurn = 8;
 constexpr absl::Duration kTurnOfStranger = absl::Microseconds(100);
@@ -143,8 +143,14 @@ void GrpcConnection::CountKeyUpdate() {
   RefuseNow(GrpcRefusal::kTooManyEmptyFrames, "the last one an update of TLS keys");
 }
 
+// Who has an identity and floods all the same has a stranger's time: ending the connection is not
+// enough, since the next one would have all of the thread's again.
+void GrpcConnection::UpdateTrust() {
+  if (session_ != nullptr) trusted_ = identified_ && !session_->is_wasteful();
+}
+
 void GrpcConnection::ReadInTurn() {
-  if (!identified_ && !loop_.HasTurnForStranger()) return AwaitTurn();
+  if (!trusted_ && !loop_.HasTurnForStranger()) return AwaitTurn();
   TakeTurn();
 }
 
@@ -160,28 +166,28 @@ void GrpcConnection::OnTurn() {
 }
 
 void GrpcConnection::TakeTurn() {
-  const bool is_stranger = !identified_;
-  const absl::Duration begin = is_stranger ? Now() : absl::ZeroDuration();
+  const bool is_counted = !trusted_;
+  const absl::Duration begin = is_counted ? Now() : absl::ZeroDuration();
   if (phase_ == Phase::kOpen) {
     Read();
   } else if (phase_ == Phase::kClosing) {
     Discard();
   }
-  if (is_stranger) loop_.SpendOnStrangers(Now() - begin);
+  if (is_counted) loop_.SpendOnStrangers(Now() - begin);
 }
 
 void GrpcConnection::Read() {
   if (phase_ != Phase::kOpen) return;
-  const absl::Duration begin = identified_ ? absl::ZeroDuration() : Now();
-  for (int i = 0; i < (identified_ ? kReadsInTurn : kReadsOfStrangerInTurn); ++i) {
-    if (!identified_ && i > 0 && Now() - begin >= kTurnOfStranger) break;
+  const absl::Duration begin = trusted_ ? absl::ZeroDuration() : Now();
+  for (int i = 0; i < (trusted_ ? kReadsInTurn : kReadsOfStrangerInTurn); ++i) {
+    if (!trusted_ && i > 0 && Now() - begin >= kTurnOfStranger) break;
     // A flood of what has to be answered must not grow in memory: the peer takes its answers first.
     if (rest_ != nullptr && session_ != nullptr && !session_->may_receive()) {
       reading_held_ = true;
       return;
     }
     const size_t room = rest_ != nullptr ? kReadBytesWhileHeld
-                        : identified_    ? loop_.room().size()
+                        : trusted_       ? loop_.room().size()
                                          : kReadBytesOfStranger;
     size_t count = 0;
     const Result result = socket_.Read(loop_.room().data(), room, count);
@@ -206,6 +212,7 @@ void GrpcConnection::Read() {
     loop_.HoldWoken();
     session_->Receive({loop_.room().data(), count});
     loop_.RunWoken();
+    UpdateTrust();
     Flush();
     if (phase_ != Phase::kOpen) return;
     if (count < room && !socket_.has_pending()) return AwaitReadable();
@@ -214,7 +221,7 @@ void GrpcConnection::Read() {
 }
 
 void GrpcConnection::ReadSoon() {
-  if (!identified_) return AwaitTurn();
+  if (!trusted_) return AwaitTurn();
   boost::asio::post(loop_.io(), [self = shared_from_this()] {
     if (self->phase_ != Phase::kOpen) return;
     self->Read();
@@ -375,7 +382,7 @@ void GrpcConnection::Discard() {
     discarded_bytes_ += count;
     if (result != Result::kOk || discarded_bytes_ > kMaxDiscarded) return CloseNow();
   }
-  if (identified_) return AwaitReadable();
+  if (trusted_) return AwaitReadable();
   AwaitTurn();
 }
 

@@ -79,6 +79,7 @@ class GrpcConnection final : public SessionOwner,
   void OpenSession();
   void AwaitReadable();
   void AwaitWritable();
+  void UpdateTrust();
   // Reads, or discards what comes, as soon as the connection has a turn for it.
   void ReadInTurn();
   void AwaitTurn();
@@ -136,6 +137,7 @@ class GrpcConnection final : public SessionOwner,
   bool reading_held_ = false;        // until the peer has taken what waits for it
   bool writing_needs_read_ = false;  // TLS has to read before it can send what waits
   bool identified_ = false;
+  bool trusted_ = false;  // identified, and not wasteful: is read from as soon as it has something
   bool drain_asked_ = false;
   bool aged_ = false;  // drains because of its age
 };

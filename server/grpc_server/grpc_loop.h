@@ -1,8 +1,9 @@
 // What one thread of a GrpcServer runs. A connection stays with one: nothing of it is shared between
 // threads, so it needs no lock.
 //
-// Strangers, who have not proven who they are, have a part of the thread's time and no more: whatever
-// they send, the rest is left for callers, and for the threads that store webhooks on the same cores.
+// Strangers, who have not proven who they are, have a part of the thread's time and no more, and so do
+// those who have and send floods: whatever they send, the rest is left for callers, and for the threads
+// that store webhooks on the same cores.
 // What strangers send beyond that waits in the kernel, and they take turns, one of each address after
 // the other.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_

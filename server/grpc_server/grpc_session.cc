@@ -159,6 +159,10 @@ void GrpcSession::Receive(absl::string_view bytes) {
   owner_.OnOutput();
 }
 
+bool GrpcSession::is_wasteful() {
+  return !empty_frames_.IsNearlyFull(shared_.clock.MonotonicNow());
+}
+
 bool GrpcSession::TakeEmptyWork() { return empty_frames_.Take(shared_.clock.MonotonicNow()); }
 
 void GrpcSession::Collect(size_t max_bytes, OutBuffer& out) {

@@ -89,6 +89,9 @@ class GrpcSession final : private Http2Events {
   // The peer has made the connection do something that brought no bytes. False: too often, counted
   // together with frames that carry nothing; it is to be refused.
   bool TakeEmptyWork();
+  // Whether the peer has lately sent more than a tenth of the frames that it may send for nothing: no
+  // honest client does, and a flood does long before it is ended.
+  bool is_wasteful();
 
   // Adds what can be sent now to `out`, until that holds `max_bytes` or a little more. To be called
   // only when the socket takes bytes: handlers are asked for their messages by it.

@@ -889,6 +889,21 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("Data", Frame(http2::kData, 0, 1, ""))),
     [](const auto& info) { return info.param.first; });
 
+// Over a new connection whenever one was ended, whoever had an identity took all of a thread's time.
+TEST_F(SessionTest, AFloodIsWastefulLongBeforeItIsEnded) {
+  int sent = 0;
+  while (!session_->is_wasteful() && sent < 30'000) {
+    Receive(Frame(kPing, 0, 0, "12345678"));
+    ++sent;
+    Sent();
+  }
+  EXPECT_GT(sent, 990);
+  EXPECT_LT(sent, 1'010);
+  EXPECT_FALSE(session_->ended());
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_FALSE(session_->is_wasteful()) << "it has stopped";
+}
+
 // Each of them was answered by a byte of the message, which gave the peer leave for four more.
 TEST_F(SessionTest, WindowsThatOpenByteByByteHaveTheRateOfFramesThatCarryNothing) {
   Receive(Frame(http2::kSettings, 0, 0, std::string("\0\4\0\0\0\0", 6)));  // No window of a stream.
@@ -911,6 +926,7 @@ TEST_F(SessionTest, SmallWindowsOfHonestClientsMayBeOpenedForLong) {
   for (int i = 0; i < 15'000; ++i) {
     Receive(Frame(kWindowUpdate, 0, 0, Number(1024)) + Frame(kWindowUpdate, 0, 1, Number(1024)));
     Sent();
+    ASSERT_FALSE(session_->is_wasteful()) << i;
   }
   EXPECT_FALSE(session_->ended());
 }
