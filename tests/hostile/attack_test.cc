@@ -3,11 +3,15 @@
 //
 //   bazel run -c opt //tests/hostile:attack_report -- --only=flood
 //
+// With --decoy the same attacks go to a server that does nothing, beside a gateway that nobody attacks:
+// what webhooks suffer then, the machine does to them.
+//
 // Both print what each attack has cost as a table.
 
 #include <gtest/gtest.h>
 
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include "absl/flags/flag.h"
@@ -15,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "tests/hostile/attacks.h"
+#include "tests/hostile/decoy.h"
 #include "tests/hostile/siege.h"
 
 ABSL_FLAG(double, seconds, 0.1, "How long each attack lasts at least");
@@ -23,6 +28,7 @@ ABSL_FLAG(double, calm_seconds, 0,
           "percentile");
 ABSL_FLAG(bool, fresh, false, "A gateway of its own for each attack: its peak is its own then");
 ABSL_FLAG(int, scale, 1, "Multiplies the connections of crowds");
+ABSL_FLAG(bool, decoy, false, "Attacks a server that does nothing, in the place of the gateway");
 ABSL_FLAG(std::string, only, "", "Only attacks whose name holds this");
 
 namespace hookgate {
@@ -36,6 +42,11 @@ class AttackTest : public SiegeTest {
     std::cout << "| attack | over | s | MiB sent | peak MiB | kept MiB | back s | CPU s |"
                  " p99 before ms | p99 during ms | silence ms | new call ms | connections | ended |"
                  " borne |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    std::unique_ptr<Decoy> decoy;
+    if (absl::GetFlag(FLAGS_decoy)) {
+      decoy = std::make_unique<Decoy>();
+      Divert(decoy->address());
+    }
     const auto unwanted = tls ? Attack::Transport::kPlain : Attack::Transport::kTls;
     bool lives = false;
     for (const Attack& attack : AllAttacks(Token(), absl::GetFlag(FLAGS_scale))) {

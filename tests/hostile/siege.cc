@@ -136,7 +136,8 @@ void SiegeTest::Prepare(grpc::ClientContext& context) {
 }
 
 RawPeer::Options SiegeTest::TargetOf(const Attack& attack) const {
-  return {.address = attack.at_webhooks ? gateway_->http() : gateway_->grpc(),
+  const std::string& port = attack.at_webhooks ? gateway_->http() : gateway_->grpc();
+  return {.address = diverted_to_.empty() ? port : diverted_to_,
           .from = kAddressOfAttackers,
           .tls = tls_ && !attack.at_webhooks};
 }
@@ -186,7 +187,7 @@ Toll SiegeTest::Suffer(const Attack& attack, absl::Duration duration, absl::Dura
 }
 
 bool SiegeTest::IsRefused(const Attack& attack) const {
-  if (attack.refused_as.empty()) return true;
+  if (attack.refused_as.empty() || !diverted_to_.empty()) return true;
   const std::string log = gateway_->log();
   return absl::StrContains(absl::string_view(log).substr(std::min(log_at_attack_, log.size())),
                            absl::StrCat("\"", attack.refused_as, "\""));

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "tests/hostile/attack.h"
@@ -65,6 +66,8 @@ class SiegeTest : public GatewayTest {
 
   // Whether the log says that it has refused what has to be, since the last attack began.
   bool IsRefused(const Attack& attack) const;
+  // From here on attacks go to `address` instead, which refuses nothing by name; "": to the gateway.
+  void Divert(std::string address) { diverted_to_ = std::move(address); }
   // Ends the bystanders, when the gateway is about to end in another way.
   void DismissBystanders() { bystanders_ = nullptr; }
 
@@ -78,6 +81,7 @@ class SiegeTest : public GatewayTest {
  private:
   const TestAuthority authority_;
   bool tls_ = false;
+  std::string diverted_to_;
   std::unique_ptr<Bystanders> bystanders_;
   size_t log_at_attack_ = 0;  // how long the gateway's log was when the last attack began
 };
