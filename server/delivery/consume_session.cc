@@ -91,6 +91,7 @@ ConsumeSession::Step ConsumeSession::Next() {
     return {.action = Step::Action::kWait, .deadline = absl::InfiniteDuration()};
   }
   if (HeartbeatIsDue()) {
+    heartbeat_at_once_ = false;
     last_write_ = clock_.MonotonicNow();
     return {.action = Step::Action::kHeartbeat};
   }
@@ -106,7 +107,8 @@ absl::optional<absl::Status> ConsumeSession::TakeEnd() {
 }
 
 bool ConsumeSession::HeartbeatIsDue() const {
-  return state_ == State::kOpen && clock_.MonotonicNow() - last_write_ >= heartbeat_interval_;
+  return state_ == State::kOpen &&
+         (heartbeat_at_once_ || clock_.MonotonicNow() - last_write_ >= heartbeat_interval_);
 }
 
 ConsumeSession::Step ConsumeSession::Write(std::string frame, bool has_deliveries) {
@@ -140,10 +142,11 @@ absl::Status ConsumeSession::Accept(const ConsumeRequest& request) {
 }
 
 bool ConsumeSession::Opened(const ConsumeResponse::Opened& opened,
-                            absl::Duration heartbeat_interval) {
+                            absl::Duration heartbeat_interval, bool is_held_back) {
   if (ending()) return false;
   state_ = State::kOpen;
   heartbeat_interval_ = heartbeat_interval;
+  heartbeat_at_once_ = is_held_back;
   ConsumeResponse response;
   *response.mutable_opened() = opened;
   opened_ = response.SerializeAsString();

@@ -1,7 +1,8 @@
 // What one Consume call sends next, and whether its client is read from. Decides, and knows neither
 // gRPC nor threads nor the subscription: ConsumeStream carries out what it says.
 //
-//   1. Opened, once, when the consumer is attached.
+//   1. Opened, once, when the consumer is attached; then a Heartbeat at once if something holds
+//      deliveries back, so that nobody waits for an interval to learn that nothing will come.
 //   2. AckResults, as soon as there are some; then Deliveries; both as they come.
 //   3. Heartbeat when nothing was sent for the interval.
 //   4. The end: results of all that was read before, then Draining if the gateway goes down, then
@@ -75,9 +76,11 @@ class ConsumeSession {
   // client may not send it: the first one is Open, none after it is, and none is empty.
   absl::Status Accept(const hookgate::v1::ConsumeRequest& request);
 
-  // The consumer is attached. False: the session has ended meanwhile, so that it has to be detached.
+  // The consumer is attached.
+  //   is_held_back  the subscription has conditions that a Heartbeat tells
+  // False: the session has ended meanwhile, so that it has to be detached.
   bool Opened(const hookgate::v1::ConsumeResponse::Opened& opened,
-              absl::Duration heartbeat_interval);
+              absl::Duration heartbeat_interval, bool is_held_back);
   // `items` of acks were read, and are being settled.
   void TakeItems(int64_t items) { unsettled_ += items; }
   // They are settled, with these results.
@@ -123,6 +126,7 @@ class ConsumeSession {
   hookgate::v1::ConsumeResponse results_;  // not sent yet
   int64_t unsettled_ = 0;                  // items read whose results are not in results_
   absl::Duration heartbeat_interval_;
+  bool heartbeat_at_once_ = false;
   absl::Duration last_write_;  // on the monotonic clock
   absl::Status end_;
 };

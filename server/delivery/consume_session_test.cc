@@ -89,7 +89,7 @@ class ConsumeSessionTest : public testing::Test {
   }
   void Open() {
     ASSERT_TRUE(Read("open {}").ok());
-    ASSERT_TRUE(session_.Opened({}, absl::Seconds(5)));
+    ASSERT_TRUE(session_.Opened({}, absl::Seconds(5), /*is_held_back=*/false));
     EXPECT_THAT(RunUntilQuiet(), ElementsAre("opened"));
   }
 
@@ -104,7 +104,7 @@ TEST_F(ConsumeSessionTest, NothingIsSentBeforeTheConsumerIsAttached) {
   session_.TakeDeliveries(DeliveriesFrame());
   clock_.Advance(absl::Hours(1));
   EXPECT_THAT(RunUntilQuiet(), IsEmpty());
-  EXPECT_TRUE(session_.Opened({}, absl::Seconds(5)));
+  EXPECT_TRUE(session_.Opened({}, absl::Seconds(5), /*is_held_back=*/false));
   EXPECT_THAT(RunUntilQuiet(), ElementsAre("opened", "deliveries"));
 }
 
@@ -121,6 +121,17 @@ TEST_F(ConsumeSessionTest, AnAckWithoutItemsIsAnsweredLikeOthers) {
   Open();
   session_.TakeResults({});
   EXPECT_THAT(RunUntilQuiet(), ElementsAre("results 0"));
+}
+
+// A consumer of a paused subscription heard nothing for an interval, and looked stuck.
+TEST_F(ConsumeSessionTest, WhatHoldsDeliveriesBackIsToldAtOnce) {
+  ASSERT_TRUE(Read("open {}").ok());
+  ASSERT_TRUE(session_.Opened({}, absl::Seconds(5), /*is_held_back=*/true));
+  EXPECT_THAT(RunUntilQuiet(), ElementsAre("opened", "heartbeat"));
+  clock_.Advance(absl::Seconds(4.9));
+  EXPECT_THAT(RunUntilQuiet(), IsEmpty()) << "once";
+  clock_.Advance(absl::Seconds(0.1));
+  EXPECT_THAT(RunUntilQuiet(), ElementsAre("heartbeat"));
 }
 
 TEST_F(ConsumeSessionTest, SilenceIsBrokenByAHeartbeatEachInterval) {
@@ -225,7 +236,7 @@ TEST_F(ConsumeSessionTest, DrainSaysGoodbyeBehindResults) {
 TEST_F(ConsumeSessionTest, NoFrameComesBeforeOpened) {
   ASSERT_TRUE(Read("open {}").ok());
   EXPECT_TRUE(session_.Drain(absl::Seconds(1)));
-  EXPECT_FALSE(session_.Opened({}, absl::Seconds(5)));
+  EXPECT_FALSE(session_.Opened({}, absl::Seconds(5), /*is_held_back=*/false));
   EXPECT_THAT(RunUntilQuiet(), ElementsAre("end UNAVAILABLE"));
 }
 
@@ -328,7 +339,7 @@ TEST_F(ConsumeSessionTest, HoldsInEveryOrder) {
           }
           break;
         case 1:
-          if (opening && !open) open = session.Opened({}, absl::Seconds(5));
+          if (opening && !open) open = session.Opened({}, absl::Seconds(5), /*is_held_back=*/false);
           break;
         case 2:
           if (unsettled > 0) settle(std::min<int64_t>(unsettled, 1 + random() % 4000));

@@ -33,13 +33,20 @@ Credentials MakeCredentials(const std::vector<absl::string_view>& authorization,
 Caller::Caller(const CallInfo& info, CallGate& gate)
     : gate_(gate),
       credentials_(MakeCredentials(info.metadata.All("authorization"), info.certificate_names)),
-      peer_(info.peer) {}
+      peer_(info.peer),
+      name_at_start_(gate.policy()->NameOfCaller(credentials_)) {}
 
 Admission Caller::Admit(const CallInfo& info, CallGate& gate) {
-  const Caller caller(info, gate);
+  const Credentials credentials =
+      MakeCredentials(info.metadata.All("authorization"), info.certificate_names);
   const auto policy = gate.policy();
-  return {.status = caller.CheckMethod(info.method),
-          .identified = policy->open() || policy->Identify(caller.credentials_).ok()};
+  return {.status = CheckCall(*policy, credentials, info.method),
+          .identified = policy->open() || policy->Identify(credentials).ok()};
+}
+
+std::string Caller::name() const {
+  std::string name = gate_.policy()->NameOfCaller(credentials_);
+  return name.empty() ? name_at_start_ : name;
 }
 
 absl::Status Caller::CheckMethod(absl::string_view method) const {

@@ -62,8 +62,9 @@ class Caller {
                                  absl::string_view field) const;
   absl::Status CheckSourceExists(const std::string& source, absl::string_view field) const;
 
-  // The principal's name; "" if the gateway has no principals.
-  std::string name() const { return gate_.policy()->NameOfCaller(credentials_); }
+  // The principal's name: of one that is gone, by which the call has to end, the name that it had.
+  // "" if the gateway has no principals.
+  std::string name() const;
   // Whether both show the same credentials over the same connection.
   bool IsSameAs(const Caller& other) const {
     return peer_ == other.peer_ && credentials_ == other.credentials_;
@@ -83,6 +84,7 @@ class Caller {
   CallGate& gate_;
   const Credentials credentials_;
   const std::string peer_;
+  const std::string name_at_start_;
 };
 
 }  // namespace hookgate

@@ -121,13 +121,14 @@ absl::Status ConsumeStream::Open(const ConsumeRequest::Open& open) {
   *opened.mutable_ack_deadline() = subscription_->GetStatus().settings.ack_deadline();
   *opened.mutable_heartbeat_interval() = ToProto(settings_.heartbeat_interval);
   AddCapabilities(opened);
+  const bool is_held_back = !subscription_->Conditions().empty();
   bool ended = false;
   {
     absl::MutexLock lock(&mu_);
     description_ = absl::StrCat(open.subscription(), " as ", open.consumer_name());
     consumer_ = open.consumer_name();
     stream_ = stream;
-    ended = !session_.Opened(opened, settings_.heartbeat_interval);
+    ended = !session_.Opened(opened, settings_.heartbeat_interval, is_held_back);
   }
   if (ended) subscription_->Detach(stream, DeliveryCause::kStreamEnded, /*keep_leases=*/false);
   caller_.LogLine(Severity::kInfo, "consumer attached",

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/nearest.h"
 #include "server/base/proto_time.h"
 #include "server/base/status.h"
 #include "server/rpc/page_bytes.h"
@@ -17,6 +20,14 @@ namespace {
 
 using hookgate::v1::ListRefusedRequest;
 
+absl::Status NoSuchCode(const std::string& code) {
+  const auto reasons = IngestCounters::RefusalReasons();
+  const std::string guess = DidYouMean(code, {reasons.begin(), reasons.end()});
+  return InvalidField("code", absl::StrCat("is nothing that a webhook is refused for", guess,
+                                           guess.empty() ? "; the codes are: " : " The codes are: ",
+                                           absl::StrJoin(reasons, ", ")));
+}
+
 absl::StatusOr<RefusedRequests::Query> QueryOf(const ListRefusedRequest& request) {
   RefusedRequests::Query query;
   query.source = request.source();
@@ -24,11 +35,7 @@ absl::StatusOr<RefusedRequests::Query> QueryOf(const ListRefusedRequest& request
   query.webhook_id = request.webhook_id();
   // Errors over gRPC have them in capitals.
   query.code = absl::AsciiStrToLower(request.code());
-  if (!query.code.empty() && !IngestCounters::IsRefusal(query.code)) {
-    return InvalidField("code",
-                        "is nothing that a webhook is refused for; an example of a code is "
-                        "signature_mismatch");
-  }
+  if (!query.code.empty() && !IngestCounters::IsRefusal(query.code)) return NoSuchCode(query.code);
   if (request.has_since_time()) {
     ASSIGN_OR_RETURN(query.since, FromProto(request.since_time(), "since_time"));
   }

@@ -104,6 +104,8 @@ TEST_F(RefusalQueriesTest, WhatCannotBeRightIsRefusedByItsField) {
   ListRefusedRequest request;
   request.set_code("signature_missmatch");
   EXPECT_EQ(field(request), "code");
+  EXPECT_THAT(std::string(List(request).status().message()),
+              testing::HasSubstr("did you mean signature_mismatch? The codes are: malformed_"));
   request.Clear();
   request.set_page_size(-1);
   EXPECT_EQ(field(request), "page_size");

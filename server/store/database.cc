@@ -104,6 +104,8 @@ absl::Status MakeError(int result, absl::string_view what, absl::string_view mes
     message = std::strerror(system_error);
   }
   if (IsDamage(result)) what = "it is damaged";
+  // Of a log, too, if the first bytes are what is damaged.
+  if ((result & 0xff) == SQLITE_NOTADB) what = "it is another kind of file, or its head is damaged";
   return absl::Status(
       ToStatusCode(result, system_error),
       absl::StrCat(what, what.empty() ? "" : ": ", message, " (SQLite code ", result, ")"));

@@ -177,11 +177,15 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
     if (absl::IsUnauthenticated(answer.status())) {
       absl::StrAppend(&message,
                       ". Give --tls-ca FILE with the certificate of the CA that signed it");
-      return Fail(kFailed, message, environment);
+      return Fail(kUnreachable, message, environment);
     }
-    if (absl::IsInternal(answer.status()) || absl::IsInvalidArgument(answer.status())) {
-      return Fail(kFailed, message, environment);
+    if (absl::IsInvalidArgument(answer.status())) {
+      return WrongUsage(kName,
+                        absl::StrCat("--tls-ca ", flags.Text("tls-ca"), ": ",
+                                     std::string(answer.status().message())),
+                        environment);
     }
+    if (absl::IsInternal(answer.status())) return Fail(kFailed, message, environment);
     absl::StrAppend(&message, ". Check that ", request.url.Authority(),
                     " is a gateway's HTTP address, or give --url URL");
     return Fail(kUnreachable, message, environment);
@@ -305,7 +309,7 @@ Command SendCommand() {
                 {kWrongUsage,
                  "The command line is wrong, or a file or the secret cannot be "
                  "read; nothing was sent."},
-                {kUnreachable, "Nothing answered in time."}},
+                {kUnreachable, "Nothing answered in time, or its certificate is not trusted."}},
       .run = Run};
 }
 

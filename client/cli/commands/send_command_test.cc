@@ -173,11 +173,19 @@ TEST_F(SendTest, HttpsBelievesWhomTheFileNames) {
   EXPECT_THAT(posted_, SizeIs(1));
 }
 
-TEST_F(SendTest, CertificateThatIsNotBelievedIsAFailureThatSaysWhatHelps) {
+TEST_F(SendTest, CertificateThatIsNotBelievedIsNoAnswerAndSaysWhatHelps) {
   answer_ = [](const HttpRequest&) { return absl::UnauthenticatedError("no TLS with h"); };
   const Outcome outcome = Run({"send", "--url=https://h"});
-  EXPECT_EQ(outcome.exit_code, kFailed);
+  EXPECT_EQ(outcome.exit_code, kUnreachable) << "as that of status";
   EXPECT_THAT(outcome.err, HasSubstr("no TLS with h. Give --tls-ca FILE"));
+}
+
+TEST_F(SendTest, AuthorityWithoutACertificateIsNamed) {
+  const std::string ca = WriteFile("ca.pem", "no certificate");
+  answer_ = [](const HttpRequest&) { return absl::InvalidArgumentError("holds none"); };
+  const Outcome outcome = Run({"send", "--url=https://h", "--tls-ca", ca});
+  EXPECT_EQ(outcome.exit_code, kWrongUsage);
+  EXPECT_THAT(outcome.err, HasSubstr("--tls-ca " + ca + ": holds none"));
 }
 
 TEST_F(SendTest, PrintSendsNothing) {

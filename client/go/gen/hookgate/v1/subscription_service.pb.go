@@ -4825,6 +4825,7 @@ func (x *ConsumeResponse_AckResults) GetResults() []*AckResult {
 	return nil
 }
 
+// When nothing was sent for the interval; and at once after Opened if there are conditions.
 type ConsumeResponse_Heartbeat struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Backlog    *Backlog               `protobuf:"bytes,1,opt,name=backlog,proto3" json:"backlog,omitempty"`
