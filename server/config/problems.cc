@@ -69,6 +69,10 @@ void Problems::AddError(const absl::Status& status) {
   if (!status.ok()) Add(std::string(status.message()), errors_);
 }
 
+void Problems::AddErrors(const Problems& other) {
+  for (const std::string& error : other.errors_) Add(error, errors_);
+}
+
 void Problems::AddWarning(absl::string_view key, absl::string_view what) {
   Add(Join(key, what), warnings_);
 }

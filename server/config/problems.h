@@ -24,6 +24,8 @@ class Problems {
   void AddError(absl::string_view key, absl::string_view what);
   // One whose message has its key. OK adds nothing.
   void AddError(const absl::Status& status);
+  // Those of `other`, behind these.
+  void AddErrors(const Problems& other);
   // With these it works, but perhaps not as meant.
   void AddWarning(absl::string_view key, absl::string_view what);
 

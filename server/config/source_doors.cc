@@ -19,14 +19,19 @@ struct Former {
   bool is_guess = false;  // it may be any one of them
 };
 
-// Whether there is an address from which it takes no webhooks.
-bool IsHeld(const WebhookSource* source) {
+// One network for each kind of address.
+const std::vector<Network>& EveryAddress() {
   static const auto* const kAll =
       new std::vector<Network>{*Network::Parse("0.0.0.0/0"), *Network::Parse("::/0")};
+  return *kAll;
+}
+
+// Whether there is an address from which it takes no webhooks.
+bool IsHeld(const WebhookSource* source) {
   const std::vector<Network>& networks = source->allowed_networks;
-  return !networks.empty() && std::any_of(kAll->begin(), kAll->end(), [&](const Network& kind) {
-    return !kind.IsCoveredBy(networks);
-  });
+  return !networks.empty() &&
+         std::any_of(EveryAddress().begin(), EveryAddress().end(),
+                     [&](const Network& kind) { return !kind.IsCoveredBy(networks); });
 }
 
 const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::string_view name) {
@@ -78,6 +83,7 @@ std::vector<Former> FormersOf(const WebhookSource& source,
   if (same != nullptr) formers.push_back({{same}, "it"});
   for (const Secret& secret : source.secrets) {
     Sources holders = HoldersOf(secret, running);
+    if (holders.empty()) holders = HoldersOf(secret, removed);
     if (holders.empty() || std::find(holders.begin(), holders.end(), same) != holders.end())
       continue;
     std::string who = absl::StrCat("\"", holders.front()->name, "\", which had its secret \"",
@@ -152,19 +158,19 @@ void CheckSourceDoors(const std::vector<WebhookSource>& running,
   }
 }
 
-void CheckNamesStayHeld(const std::vector<WebhookSource>& running,
-                        const std::vector<WebhookSource>& removed,
-                        const hookgate::config::v1::Config& next, Problems& problems) {
-  for (int i = 0; i < next.sources_size(); ++i) {
-    if (!next.sources(i).allowed_networks().empty()) continue;
-    WebhookSource name_alone;
-    name_alone.name = next.sources(i).name();
-    if (Find(running, name_alone.name) == nullptr && Find(removed, name_alone.name) == nullptr) {
-      continue;
+void CheckNetworksStay(const std::vector<WebhookSource>& running,
+                       const std::vector<WebhookSource>& removed, std::vector<WebhookSource> next,
+                       const hookgate::config::v1::Config& config, Problems& problems) {
+  if (static_cast<int>(next.size()) != config.sources_size()) return;
+  for (int i = 0; i < config.sources_size(); ++i) {
+    // What is wrong with them is told already.
+    if (config.sources(i).allowed_networks_size() > 0) {
+      next[static_cast<size_t>(i)].allowed_networks = EveryAddress();
     }
-    CheckNotOpen(KeyOfNetworks(static_cast<size_t>(i)), FormersOf(name_alone, running, removed, {}),
-                 problems);
   }
+  Problems found;
+  CheckSourceDoors(running, removed, next, found);
+  problems.AddErrors(found);
 }
 
 void NoteRemovedSources(const std::vector<WebhookSource>& running,
@@ -174,7 +180,6 @@ void NoteRemovedSources(const std::vector<WebhookSource>& running,
   for (const WebhookSource& source : running) {
     if (Find(next, source.name) != nullptr) continue;
     removed.push_back(source);
-    removed.back().secrets.clear();
   }
   removed.erase(std::remove_if(removed.begin(), removed.end(),
                                [&next](const WebhookSource& source) {

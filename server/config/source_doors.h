@@ -22,14 +22,14 @@ void CheckSourceDoors(const std::vector<WebhookSource>& running,
                       const std::vector<WebhookSource>& removed,
                       const std::vector<WebhookSource>& next, Problems& problems);
 
-// The part of it that needs no secrets, for a config in which some could not be read: the same error
-// for each source whose name was held to networks, and that names none now.
-void CheckNamesStayHeld(const std::vector<WebhookSource>& running,
-                        const std::vector<WebhookSource>& removed,
-                        const hookgate::config::v1::Config& next, Problems& problems);
+// The same errors for a config that has others, such as a secret that cannot be read: `next` is what
+// could be made of `config`, in its order.
+void CheckNetworksStay(const std::vector<WebhookSource>& running,
+                       const std::vector<WebhookSource>& removed, std::vector<WebhookSource> next,
+                       const hookgate::config::v1::Config& config, Problems& problems);
 
-// Takes into `removed` what runs and is not among `next`, without its secrets, and out of it what is
-// there again. The newest 1,000 are kept.
+// Takes into `removed` what runs and is not among `next`, with its secrets, by which it is known again
+// under another name; and out of it what is there again. The newest 1,000 are kept.
 void NoteRemovedSources(const std::vector<WebhookSource>& running,
                         const std::vector<WebhookSource>& next,
                         std::vector<WebhookSource>& removed);

@@ -135,28 +135,41 @@ TEST(SourceDoorsTest, NetworksDoNotVanishOverTwoReloads) {
   std::vector<WebhookSource> removed;
   NoteRemovedSources({open[0], kHeld[0]}, open, removed);
   ASSERT_THAT(removed, SizeIs(1));
-  EXPECT_THAT(removed[0].secrets, IsEmpty()) << "nobody needs them any longer";
   EXPECT_THAT(Check(open, back, removed).errors(),
               ElementsAre(AllOf(HasSubstr("sources[1].allowed_networks"),
                                 HasSubstr("\"0.0.0.0/0\""), HasSubstr("it had networks"))));
   EXPECT_THAT(Check(open, {open[0], Of("s", {"a"}, {"::/0"})}, removed).warnings(), SizeIs(1));
   EXPECT_TRUE(Check(open, {open[0], Of("new", {"n"}, {})}, removed).ok()) << "another one";
+  // With its secret, under another name, or in a source that is there.
+  EXPECT_THAT(Check(open, {open[0], Of("t", {"a"}, {})}, removed).errors(),
+              ElementsAre(HasSubstr("\"s\", which had its secret \"k0\", had networks")));
+  EXPECT_FALSE(Check(open, {Of("open", {"o", "a"}, {})}, removed).ok());
   NoteRemovedSources(open, {open[0], kHeld[0]}, removed);
   EXPECT_THAT(removed, IsEmpty()) << "it is there again";
 }
 
 // A secret file that was missing was all that was told, and the lost networks came out at the next try.
 TEST(SourceDoorsTest, LostNetworksAreToldBesideSecretsThatCannotBeRead) {
-  hookgate::config::v1::Config next;
-  next.add_sources()->set_name("new");
-  next.add_sources()->set_name("s");
-  Problems problems;
-  CheckNamesStayHeld(kHeld, {}, next, problems);
-  EXPECT_THAT(problems.errors(), ElementsAre(HasSubstr("sources[1].allowed_networks: is empty")));
-  next.mutable_sources(1)->add_allowed_networks("10.0.0.0/8");
-  Problems none;
-  CheckNamesStayHeld(kHeld, {}, next, none);
-  EXPECT_TRUE(none.ok());
+  const auto errors = [](const std::vector<WebhookSource>& next,
+                         const std::vector<std::string>& networks_as_written) {
+    hookgate::config::v1::Config config;
+    for (const WebhookSource& source : next) config.add_sources()->set_name(source.name);
+    for (const std::string& network : networks_as_written) {
+      config.mutable_sources(1)->add_allowed_networks(network);
+    }
+    Problems problems;
+    CheckNetworksStay(kHeld, {}, next, config, problems);
+    EXPECT_THAT(problems.warnings(), IsEmpty());
+    return problems.errors();
+  };
+  const WebhookSource unread = Of("new", {}, {});
+  EXPECT_THAT(errors({Of("new", {"n"}, {}), Of("s", {}, {})}, {}),
+              ElementsAre(HasSubstr("sources[1].allowed_networks: is empty")));
+  EXPECT_THAT(errors({unread, Of("t", {"a"}, {})}, {}),
+              testing::Contains(HasSubstr("sources[1].allowed_networks: is empty")))
+      << "under another name";
+  EXPECT_THAT(errors({unread, Of("s", {"a"}, {})}, {"no network"}), IsEmpty())
+      << "it has some, which are wrong";
 }
 
 TEST(SourceDoorsTest, PublicKeysAreToldApart) {

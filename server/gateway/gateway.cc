@@ -431,7 +431,8 @@ std::string Gateway::Reload(const Options& options, Problems& problems) {
   // What can fail comes first, all of it.
   if (!problems.ok()) {
     CheckNothingIsLost(config_, options.config, problems);
-    CheckNamesStayHeld(RunningSources(), removed_sources_, options.config.whole, problems);
+    CheckNetworksStay(RunningSources(), removed_sources_, options.sources, options.config.whole,
+                      problems);
     return "";
   }
   CheckReload(config_, options.config, problems);

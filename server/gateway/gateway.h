@@ -121,7 +121,7 @@ class Gateway {
   RetentionLimits limits_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> config_warnings_ ABSL_GUARDED_BY(mu_);
   absl::Time config_time_ ABSL_GUARDED_BY(mu_);
-  // By reloads, since the start.
+  // By reloads, since the start: what comes back is held to what it was.
   std::vector<WebhookSource> removed_sources_ ABSL_GUARDED_BY(mu_);
   std::string waits_for_ ABSL_GUARDED_BY(mu_);  // while it starts
   std::atomic<bool> started_{false};            // all that /readyz asks is there

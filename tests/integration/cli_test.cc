@@ -142,7 +142,7 @@ TEST_F(SecureCliTest, SendSpeaksTlsWithWhomItIsToldToBelieve) {
        {std::vector<std::string>{"send", "--url", https_url(), "--tls-ca", other_ca},
         std::vector<std::string>{"send", "--url", https_url()}}) {
     const ProgramOutcome refused = Hookgate(stranger);
-    EXPECT_EQ(refused.exit_code, 1) << refused.out << refused.err;
+    EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
     EXPECT_THAT(refused.err, AllOf(HasSubstr("certificate"), HasSubstr("--tls-ca FILE")));
   }
   const ProgramOutcome plain = Hookgate({"send"});
@@ -155,7 +155,7 @@ TEST_F(SecureCliTest, CertificateOfAnotherHostIsNotBelieved) {
   StartWithCertificate(authority.Issue("DNS:gateway.example"));
   const ProgramOutcome refused =
       Hookgate({"send", "--url", https_url(), "--tls-ca", WriteFile(authority.certificate())});
-  EXPECT_EQ(refused.exit_code, 1) << refused.out << refused.err;
+  EXPECT_EQ(refused.exit_code, 3) << refused.out << refused.err;
   EXPECT_THAT(refused.err, HasSubstr("certificate"));
   EXPECT_THAT(StoredEvents(), IsEmpty());
 }
