@@ -139,7 +139,9 @@ void GrpcConnection::OpenSession() {
 void GrpcConnection::CountKeyUpdate() {
   if (!socket_.TakeKeyUpdate()) return;
   OpenSession();
-  if (session_->TakeEmptyWork()) return;
+  const bool may = session_->TakeEmptyWork();
+  UpdateTrust();
+  if (may) return;
   RefuseNow(GrpcRefusal::kTooManyEmptyFrames, "the last one an update of TLS keys");
 }
 
@@ -156,7 +158,7 @@ void GrpcConnection::ReadInTurn() {
 
 void GrpcConnection::AwaitTurn() {
   if (std::exchange(awaiting_turn_, true)) return;
-  loop_.AwaitTurn(origin_.network, shared_from_this());
+  loop_.AwaitTurn({origin_.network, identified_}, shared_from_this());
 }
 
 void GrpcConnection::OnTurn() {
@@ -368,6 +370,7 @@ void GrpcConnection::RefuseNow(GrpcRefusal refusal, absl::string_view detail) {
 
 void GrpcConnection::CloseGently() {
   phase_ = Phase::kClosing;
+  trusted_ = trusted_ && drain_asked_;  // What comes now is of no use.
   closing_until_ = Now() + (drain_asked_ ? shared_.options.drain_patience : kClosingPatience);
   session_ = nullptr;
   socket_.ShutdownWrite();

@@ -60,8 +60,8 @@ void GrpcLoop::FlushAll() {
   if (flush_soon_.empty()) flush_soon_.swap(connections);
 }
 
-void GrpcLoop::AwaitTurn(const Network& network, std::shared_ptr<TakesTurns> stranger) {
-  turns_.Push(network, std::move(stranger));
+void GrpcLoop::AwaitTurn(const TurnGroup& group, std::shared_ptr<TakesTurns> stranger) {
+  turns_.Push(group, std::move(stranger));
   ScheduleTurn();
 }
 

@@ -3,9 +3,8 @@
 //
 // Strangers, who have not proven who they are, have a part of the thread's time and no more, and so do
 // those who have and send floods: whatever they send, the rest is left for callers, and for the threads
-// that store webhooks on the same cores.
-// What strangers send beyond that waits in the kernel, and they take turns, one of each address after
-// the other.
+// that store webhooks on the same cores. What they send beyond that waits in the kernel, and they take
+// turns (turn_queue.h).
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 
@@ -48,8 +47,6 @@ class TakesTurns {
 
 class GrpcLoop {
  public:
-  using Network = TurnQueue<std::shared_ptr<TakesTurns>>::Network;
-
   // `clock` outlives it.
   //   share_of_strangers  of the thread's time, more than 0 and at most 1
   GrpcLoop(const Clock& clock, double share_of_strangers);
@@ -75,8 +72,8 @@ class GrpcLoop {
   // Whether a stranger may be served now, outside of OnTurn: nobody waits for a turn, and strangers
   // have time left.
   bool HasTurnForStranger() { return turns_.empty() && strangers_.MayBegin(clock_.MonotonicNow()); }
-  // Has OnTurn called soon, of `network` behind those that wait already.
-  void AwaitTurn(const Network& network, std::shared_ptr<TakesTurns> stranger);
+  // Has OnTurn called soon, of `group` behind those that wait already.
+  void AwaitTurn(const TurnGroup& group, std::shared_ptr<TakesTurns> stranger);
   void SpendOnStrangers(absl::Duration time) { strangers_.Spend(time); }
 
   TimerQueue& timers() { return timers_; }

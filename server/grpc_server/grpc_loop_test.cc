@@ -19,8 +19,8 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr GrpcLoop::Network kCrowd = {1};
-constexpr GrpcLoop::Network kOther = {2};
+constexpr TurnGroup kCrowd = {{1}};
+constexpr TurnGroup kOther = {{2}};
 
 class GrpcLoopTest : public testing::Test {
  protected:
@@ -55,9 +55,8 @@ class GrpcLoopTest : public testing::Test {
     });
     done.get_future().wait();
   }
-  void AwaitTurn(const GrpcLoop::Network& network, const std::string& name,
-                 std::function<void()> then) {
-    loop_.AwaitTurn(network, std::make_shared<Stranger>(name, turns_, std::move(then)));
+  void AwaitTurn(const TurnGroup& group, const std::string& name, std::function<void()> then) {
+    loop_.AwaitTurn(group, std::make_shared<Stranger>(name, turns_, std::move(then)));
   }
 
   FakeClock clock_;

@@ -38,6 +38,11 @@ constexpr int kEmptyFramesPerData = 4;
 // another frame for each.
 constexpr size_t kBytesPerEmptyFrame = 256;
 constexpr int kEmptyFramesPerCall = 8;
+// Of DATA, what a frame of a message that is sent in pieces never is.
+constexpr size_t kSmallDataBytes = 256;
+constexpr int kIdleFramesPerMessage = 4;
+// Of what is thrown away unseen: the reading of so many bytes costs what that of a small frame does.
+constexpr int64_t kBytesPerIdleFrame = 64;
 
 // For people who look at the port with a browser or curl.
 constexpr absl::string_view kNotGrpc =
@@ -114,6 +119,7 @@ GrpcSession::GrpcSession(const GrpcShared& shared, std::shared_ptr<WakeQueue> wa
       now_(shared.clock.MonotonicNow()),
       empty_frames_(shared.options.empty_frames_burst, shared.options.empty_frames_per_second,
                     now_),
+      idle_frames_(shared.options.empty_frames_burst, shared.options.empty_frames_per_second, now_),
       resets_(shared.options.resets_burst, shared.options.resets_per_second, now_) {
   if (nghttp2_session_server_new2(&session_, Http2Callbacks(), static_cast<Http2Events*>(this),
                                   Http2Options()) != 0) {
@@ -142,8 +148,12 @@ GrpcSession::~GrpcSession() {
 void GrpcSession::Receive(absl::string_view bytes) {
   if (ended() || doomed_) return;
   now_ = shared_.clock.MonotonicNow();
+  skipped_bytes_ += static_cast<int64_t>(bytes.size());
   const auto taken = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  for (; skipped_bytes_ >= kBytesPerIdleFrame; skipped_bytes_ -= kBytesPerIdleFrame) {
+    idle_frames_.Take(now_);
+  }
   if (doomed_) {
     Terminate(doom_error_);
   } else if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
@@ -160,7 +170,8 @@ void GrpcSession::Receive(absl::string_view bytes) {
 }
 
 bool GrpcSession::is_wasteful() {
-  return !empty_frames_.IsNearlyFull(shared_.clock.MonotonicNow());
+  const absl::Duration now = shared_.clock.MonotonicNow();
+  return !empty_frames_.IsNearlyFull(now) || !idle_frames_.IsNearlyFull(now);
 }
 
 bool GrpcSession::TakeEmptyWork() { return empty_frames_.Take(shared_.clock.MonotonicNow()); }
@@ -290,6 +301,7 @@ bool GrpcSession::ReadsHeadersOf(int32_t stream_id) const {
 
 bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length) {
   last_received_ = type;
+  skipped_bytes_ -= static_cast<int64_t>(kFrameHeaderBytes + length);
   if (type == NGHTTP2_HEADERS && ReadsHeadersOf(stream_id)) {
     header_block_since_ = now_;
   } else if (type != NGHTTP2_CONTINUATION) {
@@ -298,7 +310,10 @@ bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, s
   switch (type) {
     case NGHTTP2_DATA:
       // Padding may be all that is in it.
-      if ((length > 0 && (flags & NGHTTP2_FLAG_PADDED) == 0) || EndsStream(flags)) return true;
+      if ((length > 0 && (flags & NGHTTP2_FLAG_PADDED) == 0) || EndsStream(flags)) {
+        if (length < kSmallDataBytes) idle_frames_.Take(now_);
+        return true;
+      }
       break;
     case NGHTTP2_PRIORITY:
     case NGHTTP2_SETTINGS:
@@ -309,7 +324,11 @@ bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, s
     case NGHTTP2_RST_STREAM:
       return resets_.Take(now_) || Doom(GrpcRefusal::kTooManyResets, NGHTTP2_ENHANCE_YOUR_CALM,
                                         "calls that it has cancelled");
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+      return true;
     default:
+      idle_frames_.Take(now_);
       return true;
   }
   return empty_frames_.Take(now_) ||
@@ -349,6 +368,7 @@ void GrpcSession::OpenCall(int32_t stream_id, bool end_stream) {
   ++call_count_;
   nghttp2_session_set_stream_user_data(session_, stream_id, call.get());
   empty_frames_.Earn(kEmptyFramesPerCall);
+  idle_frames_.Earn(kIdleFramesPerMessage);
   // Otherwise one stream is sent until it has nothing left, and the others wait (RFC 9218).
   const nghttp2_extpri in_turns = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
   nghttp2_session_change_extpri_stream_priority(session_, stream_id, &in_turns,
@@ -515,6 +535,7 @@ void GrpcSession::DeliverMessages(ServerCall& call) {
         if (one) return DeliverTheMessage(call);
         return AwaitRest(call);
       case MessageReader::Result::kMessage:
+        idle_frames_.Earn(kIdleFramesPerMessage);
         if (one) {
           if (inbound.has_only()) return RefuseNumber(call);
           inbound.KeepOnly(std::move(message));

@@ -89,8 +89,9 @@ class GrpcSession final : private Http2Events {
   // The peer has made the connection do something that brought no bytes. False: too often, counted
   // together with frames that carry nothing; it is to be refused.
   bool TakeEmptyWork();
-  // Whether the peer has lately sent more than a tenth of the frames that it may send for nothing: no
-  // honest client does, and a flood does long before it is ended.
+  // Whether the peer has lately sent more than a tenth of the frames that it may send for nothing, or as
+  // many that are thrown away or hold next to nothing, for which a connection is not ended: no honest
+  // client does.
   bool is_wasteful();
 
   // Adds what can be sent now to `out`, until that holds `max_bytes` or a little more. To be called
@@ -221,6 +222,8 @@ class GrpcSession final : private Http2Events {
   size_t answer_bytes_ = 0;  // that unary calls hold
   RequestHead head_;         // that is arriving; empty between two
   FrameLimiter empty_frames_;
+  FrameLimiter idle_frames_;   // that are thrown away, or small; without an end
+  int64_t skipped_bytes_ = 0;  // received, less those of the frames that nghttp2 has told of
   FrameLimiter resets_;
   absl::optional<absl::Duration> header_block_since_;
   OutBuffer* out_ = nullptr;  // while Collect runs

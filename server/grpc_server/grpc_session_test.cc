@@ -944,6 +944,71 @@ TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
+// A flood of them, by whoever had an identity, took all of a thread's time: no connection was ended for it.
+TEST_F(SessionTest, WhatIsThrownAwayOrHoldsNextToNothingIsWasteful) {
+  const std::string small = Frame(http2::kData, 0, 1, "x");
+  const struct {
+    const char* what;
+    std::string before;
+    std::string frame;
+  } kFloods[] = {
+      {"unknown frames", "", Frame(0xfa, 0, 0, "")},
+      {"large ones", "", Frame(0xfa, 0, 0, std::string(16'000, 'x'))},
+      {"PRIORITY_UPDATE", "", Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(Number(3), "u=1"))},
+      {"a message byte by byte",
+       absl::StrCat(http2::CallHeader(1, kChat),
+                    Frame(http2::kData, 0, 1, http2::MessagePrefix(60'000))),
+       small},
+      {"bytes of a call that has ended", http2::CallHeader(1, "/nobody.knows/It"), small},
+      {"bytes of a call that is gone",
+       absl::StrCat(http2::CallHeader(1, kChat), http2::RstStream(1)), small},
+  };
+  for (const auto& flood : kFloods) {
+    SCOPED_TRACE(flood.what);
+    Open();
+    Receive(flood.before);
+    Sent();
+    EXPECT_FALSE(session_->is_wasteful());
+    int frames = 0;
+    while (!session_->is_wasteful() && frames < 20'000) {
+      Receive(flood.frame);
+      Sent();
+      ++frames;
+    }
+    EXPECT_LT(frames, 8'000);
+    EXPECT_FALSE(session_->ended());
+    clock_.Advance(absl::Seconds(10));
+    EXPECT_FALSE(session_->is_wasteful()) << "it has stopped";
+  }
+}
+
+// Consumers send each ack as a message of its own.
+TEST_F(SessionTest, SmallMessagesAndLargeOnesAreNoWaste) {
+  // The peer takes whatever is answered.
+  Receive(Frame(http2::kSettings, 0, 0, absl::StrCat(std::string("\0\4", 2), Number(0x7fffffff))));
+  Receive(http2::WindowUpdate(0, 1 << 30));
+  Receive(http2::CallHeader(1, kChat));
+  const std::string ack = Framed(Request("x"));
+  for (int i = 0; i < 20'000; ++i) {
+    Receive(Frame(http2::kData, 0, 1, ack));
+    Sent();
+    ASSERT_FALSE(session_->is_wasteful()) << i;
+  }
+  const std::string large = Framed(Request(std::string(40'000, 'x')));
+  for (int i = 0; i < 500; ++i) {
+    for (size_t at = 0; at < large.size(); at += 4'000) {
+      Receive(Frame(http2::kData, 0, 1, large.substr(at, 4'000)));
+    }
+    Sent();
+    ASSERT_FALSE(session_->is_wasteful()) << i;
+  }
+  for (uint32_t stream = 3; stream < 20'000; stream += 2) {
+    ReceiveEcho(stream, Request("x"));
+    Sent();
+    ASSERT_FALSE(session_->is_wasteful()) << stream;
+  }
+}
+
 TEST_F(SessionTest, AnswersThatThePeerDoesNotTakeStopTheReading) {
   EXPECT_TRUE(session_->may_receive());
   for (int i = 0; i < 150; ++i) Receive(Frame(kPing, 0, 0, "12345678"));

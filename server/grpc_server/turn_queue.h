@@ -1,6 +1,6 @@
-// Those that wait for a turn, by the address that they come from: one of each address after the
-// other. So a crowd from one address makes those of another address wait for one turn of the crowd,
-// not for all of it. Pure. Not thread-safe. Holds as many as are pushed: each may wait once.
+// Those that wait for a turn, in groups: one of each group after the other. So a crowd makes those of
+// another group wait for one turn of the crowd, not for all of it. Pure. Not thread-safe. Holds as many
+// as are pushed: each may wait once.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_TURN_QUEUE_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_TURN_QUEUE_H_
 
@@ -13,29 +13,41 @@
 
 namespace hookgate {
 
+// Those of one address (ConnectionTable::NetworkOf), apart: who has no identity, and who has one and
+// wastes time.
+struct TurnGroup {
+  std::array<uint8_t, 16> network = {};
+  bool is_identified = false;
+
+  bool operator==(const TurnGroup& other) const {
+    return network == other.network && is_identified == other.is_identified;
+  }
+  template <typename H>
+  friend H AbslHashValue(H hash, const TurnGroup& group) {
+    return H::combine(std::move(hash), group.network, group.is_identified);
+  }
+};
+
 template <typename T>
 class TurnQueue {
  public:
-  // As ConnectionTable::NetworkOf has it.
-  using Network = std::array<uint8_t, 16>;
-
-  void Push(const Network& network, T waiting) {
-    std::deque<T>& of_network = waiting_[network];
-    if (of_network.empty()) order_.push_back(network);
-    of_network.push_back(std::move(waiting));
+  void Push(const TurnGroup& group, T waiting) {
+    std::deque<T>& of_group = waiting_[group];
+    if (of_group.empty()) order_.push_back(group);
+    of_group.push_back(std::move(waiting));
   }
 
   // The next one. Only if there is one.
   T Pop() {
-    const Network network = order_.front();
+    const TurnGroup group = order_.front();
     order_.pop_front();
-    const auto of_network = waiting_.find(network);
-    T next = std::move(of_network->second.front());
-    of_network->second.pop_front();
-    if (of_network->second.empty()) {
-      waiting_.erase(of_network);
+    const auto of_group = waiting_.find(group);
+    T next = std::move(of_group->second.front());
+    of_group->second.pop_front();
+    if (of_group->second.empty()) {
+      waiting_.erase(of_group);
     } else {
-      order_.push_back(network);
+      order_.push_back(group);
     }
     return next;
   }
@@ -43,8 +55,8 @@ class TurnQueue {
   bool empty() const { return order_.empty(); }
 
  private:
-  std::deque<Network> order_;  // each that has waiting ones, once
-  absl::flat_hash_map<Network, std::deque<T>> waiting_;
+  std::deque<TurnGroup> order_;  // each that has waiting ones, once
+  absl::flat_hash_map<TurnGroup, std::deque<T>> waiting_;
 };
 
 }  // namespace hookgate

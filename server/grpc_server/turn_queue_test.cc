@@ -14,9 +14,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 using Queue = TurnQueue<std::string>;
-constexpr Queue::Network kA = {1};
-constexpr Queue::Network kB = {2};
-constexpr Queue::Network kC = {3};
+constexpr TurnGroup kA = {{1}};
+constexpr TurnGroup kB = {{2}};
+constexpr TurnGroup kC = {{3}};
 
 std::vector<std::string> PopAll(Queue& queue) {
   std::vector<std::string> all;
@@ -53,6 +53,14 @@ TEST(TurnQueueTest, ACrowdIsOneTurnAheadOfSomebodyElse) {
   queue.Push(kB, "other again");
   EXPECT_EQ(queue.Pop(), "crowd");
   EXPECT_EQ(queue.Pop(), "other again");
+}
+
+// A new client of an address waited behind all of those who flood from there.
+TEST(TurnQueueTest, WhoHasAnIdentityWaitsApartFromWhoHasNone) {
+  Queue queue;
+  for (const char* name : {"flood 1", "flood 2"}) queue.Push({{1}, true}, name);
+  queue.Push(kA, "new client");
+  EXPECT_THAT(PopAll(queue), ElementsAre("flood 1", "new client", "flood 2"));
 }
 
 TEST(TurnQueueTest, WhatHasHadItsTurnIsNotHeld) {
