@@ -1,10 +1,11 @@
 #include "client/cli/http_post.h"
 
+#include <openssl/x509v3.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -130,9 +131,17 @@ class Exchange {
     }
     tls_.emplace(stream_, context);
     tls_->set_verify_mode(asio::ssl::verify_peer);
-    tls_->set_verify_callback(asio::ssl::host_name_verification(url_.host));
+    X509_VERIFY_PARAM* const expected = SSL_get0_param(tls_->native_handle());
+    X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     asio::ip::make_address(url_.host, error);
     const bool is_name = static_cast<bool>(error);
+    const int is_expected = is_name
+                                ? X509_VERIFY_PARAM_set1_host(expected, url_.host.c_str(), 0)
+                                : X509_VERIFY_PARAM_set1_ip_asc(
+                                      expected, url_.host.substr(0, url_.host.find('%')).c_str());
+    if (is_expected != 1) {
+      return absl::InternalError(absl::StrCat("no certificate can be for ", url_.host));
+    }
     // RFC 6066, section 3: addresses are not sent as server names.
     if (is_name) SSL_set_tlsext_host_name(tls_->native_handle(), url_.host.c_str());
     const error_code shaken = Await(
@@ -142,6 +151,11 @@ class Exchange {
         absl::StrCat("no TLS with ", url_.Authority(), ": ", shaken.message());
     const long verified = SSL_get_verify_result(tls_->native_handle());
     if (verified == X509_V_OK) return Failure(shaken, message);
+    if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+      return absl::FailedPreconditionError(absl::StrCat("no TLS with ", url_.Authority(),
+                                                        ": its certificate is not for ", url_.host,
+                                                        "; give a URL with a name that is in it"));
+    }
     return absl::UnauthenticatedError(
         absl::StrCat(message, " (", X509_verify_cert_error_string(verified), ")"));
   }

@@ -133,6 +133,10 @@ absl::Status CheckHolds(Database& database, int64_t version) {
       return NotWhatItSays(version, absl::StrCat("which has ", name, ", but it has none"));
     }
   }
+  if (version > SchemaVersion() && found == expected) {
+    return NotWhatItSays(version,
+                         absl::StrCat("but it holds no more than version ", SchemaVersion()));
+  }
   if (version >= SchemaVersion()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::set<std::string> newest, NamesOf(SchemaVersion(), kColumns));
   for (const std::string& name : newest) {

@@ -93,7 +93,8 @@
 // it), and never of a log of its own, where what is new may be used at once. Only tables, and
 // columns with a default, may be added so; and since the version before goes on without filling
 // them, what is derived from other tables must be looked at with each start, as for a log that
-// never had it.
+// never had it. It adds at least one of them: a version of the future that holds no more than this one
+// is taken for a wrong bit.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 

@@ -185,6 +185,9 @@ int Post(const HttpRequest& request, const std::string& webhook_id, const Flags&
                                      std::string(answer.status().message())),
                         environment);
     }
+    if (absl::IsFailedPrecondition(answer.status())) {
+      return Fail(kUnreachable, message, environment);
+    }
     if (absl::IsInternal(answer.status())) return Fail(kFailed, message, environment);
     absl::StrAppend(&message, ". Check that ", request.url.Authority(),
                     " is a gateway's HTTP address, or give --url URL");
