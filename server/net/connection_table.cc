@@ -23,13 +23,13 @@ ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool ex
   Entry entry = {.exempt = exempt, .network = NetworkOf(address)};
   Decision decision;
   const auto network = exempt ? networks_.end() : networks_.find(entry.network);
-  if (network != networks_.end() && network->second.size() >= limits_.of_an_address) {
+  if (network != networks_.end() && network->second.ids.size() >= limits_.of_an_address) {
     decision.leaving = TakeNextOf(network->second);
     if (decision.leaving == nullptr) decision.admission = Admission::kAddressFull;
   } else if (counted_ >= limits_.all) {
     decision.leaving = TakeNextOfAll();
     if (decision.leaving == nullptr) decision.admission = Admission::kFull;
-  } else if (unproven_.size() >= limits_.unproven) {
+  } else if (unproven_.ids.size() >= limits_.unproven) {
     decision.leaving = TakeNextOf(unproven_);
     if (decision.leaving == nullptr) decision.admission = Admission::kFull;
   }
@@ -41,8 +41,8 @@ ConnectionTable::Decision ConnectionTable::Admit(const Address& address, bool ex
   decision.id = ++last_id_;
   if (entry.kind == Kind::kCounted) {
     ++counted_;
-    unproven_.insert(decision.id);
-    if (!exempt) networks_[entry.network].insert(decision.id);
+    unproven_.ids.insert(decision.id);
+    if (!exempt) networks_[entry.network].ids.insert(decision.id);
   }
   entries_.emplace(decision.id, std::move(entry));
   return decision;
@@ -61,11 +61,17 @@ void ConnectionTable::Remove(int64_t id) {
   entries_.erase(entry);
 }
 
-void ConnectionTable::SetProven(int64_t id) { unproven_.erase(id); }
+void ConnectionTable::SetProven(int64_t id) {
+  unproven_.ids.erase(id);
+  std::vector<Turn>& mute = unproven_.mute;
+  mute.erase(
+      std::remove_if(mute.begin(), mute.end(), [id](const Turn& turn) { return turn.id == id; }),
+      mute.end());
+}
 
 bool ConnectionTable::IsCrowdedSince(absl::Duration since) const {
-  if (unproven_.size() < limits_.unproven) return false;
-  const TrackedConnection* const oldest = entries_.find(*unproven_.begin())->second.looked_at;
+  if (unproven_.ids.size() < limits_.unproven) return false;
+  const TrackedConnection* const oldest = entries_.find(*unproven_.ids.begin())->second.looked_at;
   return oldest != nullptr && oldest->turn() < TrackedConnection::kFirstProven &&
          absl::Microseconds(oldest->turn()) > since;
 }
@@ -80,32 +86,38 @@ std::vector<std::shared_ptr<TrackedConnection>> ConnectionTable::All() const {
 }
 
 std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOfAll() {
-  while (!mute_.empty()) {
-    const Turn turn = mute_.back();
-    mute_.pop_back();
+  return TakeNext(mute_, [this](absl::FunctionRef<void(int64_t, const Entry&)> look_at) {
+    for (const auto& [id, entry] : entries_) {
+      if (entry.kind == Kind::kCounted) look_at(id, entry);
+    }
+  });
+}
+
+std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOf(Group& group) {
+  return TakeNext(group.mute, [&](absl::FunctionRef<void(int64_t, const Entry&)> look_at) {
+    for (const int64_t id : group.ids) look_at(id, entries_.find(id)->second);
+  });
+}
+
+std::shared_ptr<TrackedConnection> ConnectionTable::TakeNext(
+    std::vector<Turn>& mute,
+    absl::FunctionRef<void(absl::FunctionRef<void(int64_t, const Entry&)>)> for_each) {
+  while (!mute.empty()) {
+    const Turn turn = mute.back();
+    mute.pop_back();
     if (auto connection = TakeIfItsTurn(turn); connection != nullptr) return connection;
   }
   Turn next = {.turn = TrackedConnection::kNever};
-  for (const auto& [id, entry] : entries_) {
-    if (entry.kind != Kind::kCounted || entry.connection.expired()) continue;
+  for_each([&](int64_t id, const Entry& entry) {
+    if (entry.connection.expired()) return;
     const Turn turn = {entry.looked_at->turn(), id};
     next = std::min(next, turn);
-    if (turn.turn < TrackedConnection::kFirstProven) mute_.push_back(turn);
-  }
-  const size_t kept = std::min(mute_.size(), kFoundAtOnce);
-  std::partial_sort(mute_.begin(), mute_.begin() + static_cast<ptrdiff_t>(kept), mute_.end());
-  mute_.resize(kept);
-  std::reverse(mute_.begin(), mute_.end());
-  return TakeIfItsTurn(next);
-}
-
-std::shared_ptr<TrackedConnection> ConnectionTable::TakeNextOf(const Ids& ids) {
-  Turn next = {.turn = TrackedConnection::kNever};
-  for (const int64_t id : ids) {
-    const Entry& entry = entries_.find(id)->second;
-    if (entry.connection.expired()) continue;
-    next = std::min(next, Turn{entry.looked_at->turn(), id});
-  }
+    if (turn.turn < TrackedConnection::kFirstProven) mute.push_back(turn);
+  });
+  const size_t kept = std::min(mute.size(), kFoundAtOnce);
+  std::partial_sort(mute.begin(), mute.begin() + static_cast<ptrdiff_t>(kept), mute.end());
+  mute.resize(kept);
+  std::reverse(mute.begin(), mute.end());
   return TakeIfItsTurn(next);
 }
 
@@ -124,11 +136,11 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeIfItsTurn(const Turn& tu
 
 void ConnectionTable::StopCounting(int64_t id, const Entry& entry) {
   --counted_;
-  unproven_.erase(id);
+  unproven_.ids.erase(id);
   if (entry.exempt) return;
   const auto network = networks_.find(entry.network);
-  network->second.erase(id);
-  if (network->second.empty()) networks_.erase(network);
+  network->second.ids.erase(id);
+  if (network->second.ids.empty()) networks_.erase(network);
 }
 
 }  // namespace hookgate

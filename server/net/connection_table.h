@@ -23,6 +23,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 
 namespace hookgate {
@@ -123,24 +124,33 @@ class ConnectionTable {
     int64_t id = 0;
     bool operator<(const Turn& other) const { return turn < other.turn; }
   };
-  using Ids = absl::btree_set<int64_t>;
+  // Some of the connections.
+  struct Group {
+    absl::btree_set<int64_t> ids;
+    // The unproven idle ones of them that a search has found, the next one last. With a search for
+    // each, a flood of mute connections would cost their number each time. What has changed since is
+    // known by its turn.
+    std::vector<Turn> mute;
+  };
 
   std::shared_ptr<TrackedConnection> TakeNextOfAll();
-  std::shared_ptr<TrackedConnection> TakeNextOf(const Ids& ids);
+  std::shared_ptr<TrackedConnection> TakeNextOf(Group& group);
+  // Of `mute`, or of those that `for_each` shows.
+  std::shared_ptr<TrackedConnection> TakeNext(
+      std::vector<Turn>& mute,
+      absl::FunctionRef<void(absl::FunctionRef<void(int64_t, const Entry&)>)> for_each);
   // Null if `id` cannot leave, or not in that turn any more.
   std::shared_ptr<TrackedConnection> TakeIfItsTurn(const Turn& turn);
   void StopCounting(int64_t id, const Entry& entry);
 
   const Limits limits_;
   absl::btree_map<int64_t, Entry> entries_;
-  absl::btree_map<Address, Ids> networks_;  // the counted ones that are not exempt
-  Ids unproven_;                            // the counted ones for which SetProven was not called
+  absl::btree_map<Address, Group> networks_;  // the counted ones that are not exempt
+  Group unproven_;                            // the counted ones for which SetProven was not called
   size_t counted_ = 0;
   size_t refusing_ = 0;
   int64_t last_id_ = 0;
-  // The unproven idle ones that a search through all has found, the next one last. With a search
-  // for each, a flood of mute connections would cost their number each time.
-  std::vector<Turn> mute_;
+  std::vector<Turn> mute_;  // of all, as in Group
 };
 
 }  // namespace hookgate

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace hookgate {
 namespace {
@@ -141,23 +142,49 @@ TEST_F(ConnectionTableTest, PlacesComeBackWhenConnectionsEnd) {
 
 // More mute ones than one search keeps.
 TEST(ConnectionTableFloodTest, MuteOnesLeaveInTheOrderInWhichTheyCame) {
-  constexpr int kConnections = 300;
-  ConnectionTable table({.all = kConnections, .of_an_address = kConnections});
-  std::map<int64_t, std::shared_ptr<FakeConnection>> connections;
-  for (int i = 0; i < 2 * kConnections; ++i) {
-    const auto decision = table.Admit(V4(1), false);
-    ASSERT_EQ(decision.admission, Admission::kAdmitted);
-    if (i >= kConnections) {
-      ASSERT_EQ(decision.leaving, connections.begin()->second) << i;
-      const int64_t leaving = connections.begin()->first;
-      connections.erase(connections.begin());
-      table.Remove(leaving);
+  constexpr size_t kConnections = 300;
+  constexpr size_t kMore = 1000;
+  for (const ConnectionTable::Limits& limits :
+       {ConnectionTable::Limits{.all = kConnections, .of_an_address = kMore, .unproven = kMore},
+        ConnectionTable::Limits{.all = kMore, .of_an_address = kConnections, .unproven = kMore},
+        ConnectionTable::Limits{.all = kMore, .of_an_address = kMore, .unproven = kConnections}}) {
+    ConnectionTable table(limits);
+    std::map<int64_t, std::shared_ptr<FakeConnection>> connections;
+    for (size_t i = 0; i < 2 * kConnections; ++i) {
+      const auto decision = table.Admit(V4(1), false);
+      ASSERT_EQ(decision.admission, Admission::kAdmitted);
+      if (i >= kConnections) {
+        ASSERT_EQ(decision.leaving, connections.begin()->second) << i;
+        const int64_t leaving = connections.begin()->first;
+        connections.erase(connections.begin());
+        table.Remove(leaving);
+      }
+      auto connection = std::make_shared<FakeConnection>();
+      connection->SetState(ConnectionState::kIdleUnproven, absl::Seconds(i));
+      table.Add(decision.id, connection);
+      connections[decision.id] = std::move(connection);
     }
-    auto connection = std::make_shared<FakeConnection>();
-    connection->SetState(ConnectionState::kIdleUnproven, absl::Seconds(i));
-    table.Add(decision.id, connection);
-    connections[decision.id] = std::move(connection);
   }
+}
+
+// One that a search has found, and that is somebody's then.
+TEST(UnprovenConnectionsTest, WhoHasProvenItselfSinceTheSearchStays) {
+  ConnectionTable table({.all = 10, .of_an_address = 10, .unproven = 3});
+  std::vector<std::shared_ptr<FakeConnection>> connections;
+  std::vector<int64_t> ids;
+  const auto add = [&] {
+    const auto decision = table.Admit(V4(1), false);
+    connections.push_back(std::make_shared<FakeConnection>());
+    connections.back()->SetState(ConnectionState::kIdleUnproven, absl::Seconds(ids.size()));
+    table.Add(decision.id, connections.back());
+    ids.push_back(decision.id);
+    return decision.leaving;
+  };
+  for (int i = 0; i < 3; ++i) add();
+  EXPECT_EQ(add(), connections[0]);
+  table.SetProven(ids[1]);
+  EXPECT_EQ(add(), nullptr) << "there is room again";
+  EXPECT_EQ(add(), connections[2]);
 }
 
 // A stranger must not take the places of those who have proven who they are.
