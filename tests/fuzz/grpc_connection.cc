@@ -18,11 +18,23 @@
 namespace hookgate {
 namespace {
 
-constexpr int64_t kBudget = 4096;
+constexpr size_t kBudget = 4096;
+// More than any input: whether a call finds no room or is wrong first depends on how much comes at once.
+constexpr size_t kAmpleBudget = 1 << 20;
 
 struct Connection final : public SessionOwner {
-  explicit Connection(TestService& service)
-      : shared{options, service.table(), clock, refusals, inbound, outbound, held, open_calls} {
+  //   budget  of bytes that messages may hold while they arrive, and as many of answers
+  Connection(TestService& service, size_t budget)
+      : options{.max_calls_per_connection = 20,
+                .max_calls_per_unidentified_connection = 10,
+                .max_header_list_bytes = 1024,
+                .max_message_bytes = 2048,
+                .max_inbound_bytes_per_connection = 2 * budget,
+                .empty_frames_burst = 20,
+                .resets_burst = 10},
+        inbound(static_cast<int64_t>(budget), clock, 0),
+        outbound(static_cast<int64_t>(budget), clock, 0),
+        shared{options, service.table(), clock, refusals, inbound, outbound, held, open_calls} {
     session = std::make_unique<GrpcSession>(shared, wakes, timers, *this,
                                             GrpcSession::Peer{"ipv4:192.0.2.1:1", {}});
   }
@@ -47,16 +59,10 @@ struct Connection final : public SessionOwner {
   }
 
   FakeClock clock;
-  GrpcServerOptions options = {.max_calls_per_connection = 20,
-                               .max_calls_per_unidentified_connection = 10,
-                               .max_header_list_bytes = 1024,
-                               .max_message_bytes = 2048,
-                               .max_inbound_bytes_per_connection = 8192,
-                               .empty_frames_burst = 20,
-                               .resets_burst = 10};
+  const GrpcServerOptions options;
   RefusalLog refusals{clock};
-  BodyBudget inbound{kBudget, clock, 0};
-  BodyBudget outbound{kBudget, clock, 0};
+  BodyBudget inbound;
+  BodyBudget outbound;
   BodyBudget streamed{256 << 10, clock, 0};
   HeldMessages held{streamed};
   std::atomic<int64_t> open_calls = 0;
@@ -90,7 +96,7 @@ class Pieces {
 // All that is answered when everything has come. "" if the connection is at its end then: what came
 // behind the last frame that counts, such as a GOAWAY of the peer's, may have been looked at or not.
 std::string Answers(TestService& service, absl::string_view bytes, bool in_pieces) {
-  Connection connection(service);
+  Connection connection(service, kAmpleBudget);
   if (in_pieces) {
     Pieces pieces(bytes);
     for (absl::string_view piece = pieces.Next(); !piece.empty(); piece = pieces.Next()) {
@@ -106,13 +112,13 @@ std::string Answers(TestService& service, absl::string_view bytes, bool in_piece
 
 // As it is used: what can be answered is, between two pieces, and time passes.
 void Talk(TestService& service, absl::string_view bytes) {
-  Connection connection(service);
+  Connection connection(service, kBudget);
   Pieces pieces(bytes);
   for (absl::string_view piece = pieces.Next(); !piece.empty(); piece = pieces.Next()) {
     connection.session->Receive(piece);
     connection.RunWoken();
-    Expect(connection.inbound.held_bytes() <= kBudget, "no more than the budget");
-    Expect(connection.outbound.held_bytes() <= kBudget, "no more than the budget");
+    Expect(connection.inbound.held_bytes() <= int64_t{kBudget}, "no more than the budget");
+    Expect(connection.outbound.held_bytes() <= int64_t{kBudget}, "no more than the budget");
     if (piece.size() % 3 != 0) connection.CollectAll();
     if (piece.size() == 1) {
       connection.clock.Advance(absl::Seconds(1));
