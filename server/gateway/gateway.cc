@@ -428,15 +428,15 @@ std::vector<WebhookSource> Gateway::RunningSources() const {
 
 std::string Gateway::Reload(const Options& options, Problems& problems) {
   absl::MutexLock lock(&mu_);
+  const std::vector<WebhookSource> running = RunningSources();
   // What can fail comes first, all of it.
   if (!problems.ok()) {
     CheckNothingIsLost(config_, options.config, problems);
-    CheckNetworksStay(RunningSources(), removed_sources_, options.sources, options.config.whole,
-                      problems);
+    CheckNetworksStay(running, removed_sources_, options.sources, options.config.whole, problems);
     return "";
   }
   CheckReload(config_, options.config, problems);
-  CheckSourceDoors(RunningSources(), removed_sources_, options.sources, problems);
+  CheckSourceDoors(running, removed_sources_, options.sources, problems);
   NoteSmallerLimits(limits_, options.retention, problems);
   auto for_grpc = problems.ValueOrDefault(ReadCertificates(grpc_certificates_.get(), "grpc.tls"));
   auto for_http = problems.ValueOrDefault(ReadCertificates(http_certificates_.get(), "http.tls"));
@@ -449,7 +449,7 @@ std::string Gateway::Reload(const Options& options, Problems& problems) {
   config_warnings_ = options.warnings;
   config_time_ = clock_.WallNow();
   NoteConfig();
-  NoteRemovedSources(RunningSources(), options.sources, removed_sources_);
+  NoteRemovedSources(running, options.sources, removed_sources_);
   sources_.Replace(options.sources);
   access_.Replace(AccessPolicy(options.grpc_security.principals));
   rpc_server_->RecheckAccess();
