@@ -1,17 +1,15 @@
 // Events to subscribers while they are stored, beside a server that sends frames which it has ready
 // and stores nothing.
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/bench/bench_case.h"
 #include "tests/bench/contender.h"
 #include "tests/bench/load_generator.h"
+#include "tests/bench/process_usage.h"
 #include "tests/bench/subscribers.h"
 
 namespace hookgate {
@@ -20,32 +18,6 @@ namespace {
 // What the gateway's live frames held in its last run, so that the bare server sends such ones.
 struct FrameSize {
   double events_per_frame = 0;
-};
-
-// What a case takes of both cores: where the subscribers are busy all the time, no server can be
-// faster.
-class Cores {
- public:
-  explicit Cores(pid_t server)
-      : server_(server),
-        start_(absl::Now()),
-        server_before_(CpuTime(server)),
-        load_before_(CpuTime(getpid())) {}
-
-  absl::Duration elapsed() const { return absl::Now() - start_; }
-  std::string Describe(double deliveries) const {
-    const absl::Duration elapsed = this->elapsed();
-    return absl::StrFormat(
-        "%.3f us of CPU each, the subscribers' core busy for %.0f %%",
-        absl::ToDoubleMicroseconds(CpuTime(server_) - server_before_) / deliveries,
-        100 * absl::FDivDuration(CpuTime(getpid()) - load_before_, elapsed));
-  }
-
- private:
-  const pid_t server_;
-  const absl::Time start_;
-  const absl::Duration server_before_;
-  const absl::Duration load_before_;
 };
 
 int Events(const BenchSettings& settings, int subscribers) {
@@ -60,7 +32,7 @@ Figure MeasureLive(const BenchSettings& settings, int subscribers, FrameSize& fr
   Subscribers live(gateway->grpc(), subscribers, Subscribers::Start::kLatest, events,
                    /*per_connection=*/10);
   const double deliveries = static_cast<double>(events) * subscribers;
-  const Cores cores(gateway->pid());
+  const BothCores cores(gateway->pid());
   const LoadResult load = RunLoad({.address = gateway->http()}, requests);
   ExpectNoneRefused(load.refused);
   live.Wait();
@@ -80,7 +52,7 @@ Figure MeasureBare(const BenchSettings& settings, int subscribers, const FrameSi
   const int per_frame = std::max(1, static_cast<int>(frames.events_per_frame));
   const auto bare = StartBareServer(settings, absl::StrCat("grpc:", events, ":", per_frame));
   const double deliveries = static_cast<double>(events) * subscribers;
-  const Cores cores(bare->pid());
+  const BothCores cores(bare->pid());
   Subscribers receiving(bare->address(), subscribers, Subscribers::Start::kEarliest, events,
                         /*per_connection=*/10);
   receiving.Wait();

@@ -9,7 +9,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 
 namespace hookgate {
 
@@ -51,6 +53,24 @@ int64_t ResidentBytes(pid_t pid) {
   int64_t resident = 0;
   file >> total >> resident;
   return resident * sysconf(_SC_PAGESIZE);
+}
+
+BothCores::BothCores(pid_t server)
+    : server_(server),
+      start_(absl::Now()),
+      server_before_(CpuTime(server)),
+      load_before_(CpuTime(getpid())) {}
+
+absl::Duration BothCores::elapsed() const { return absl::Now() - start_; }
+
+std::string BothCores::Describe(double deliveries) const {
+  const absl::Duration elapsed = this->elapsed();
+  const absl::Duration server = CpuTime(server_) - server_before_;
+  const absl::Duration load = CpuTime(getpid()) - load_before_;
+  return absl::StrFormat(
+      "%.3f us of CPU each, the server's core busy for %.0f %%, the subscribers' for %.0f %%",
+      absl::ToDoubleMicroseconds(server) / deliveries, 100 * absl::FDivDuration(server, elapsed),
+      100 * absl::FDivDuration(load, elapsed));
 }
 
 }  // namespace hookgate

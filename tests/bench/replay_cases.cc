@@ -1,14 +1,17 @@
 // Stored events to subscribers that begin at the first, beside a server that sends frames which it
 // has ready.
+#include <sys/types.h>
+
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/bench/bench_case.h"
 #include "tests/bench/contender.h"
 #include "tests/bench/load_generator.h"
+#include "tests/bench/process_usage.h"
 #include "tests/bench/subscribers.h"
 
 namespace hookgate {
@@ -43,21 +46,14 @@ class FullGateway {
   std::unique_ptr<HookgatedProcess> gateway_;
 };
 
-Figure DeliveriesPerSecond(const std::string& address, int subscribers, int events) {
-  const absl::Time start = absl::Now();
+Figure MeasureReplay(pid_t server, const std::string& address, int subscribers, int events) {
+  const double deliveries = static_cast<double>(events) * subscribers;
+  const BothCores cores(server);
   Subscribers replaying(address, subscribers, Subscribers::Start::kEarliest, events);
   replaying.Wait();
-  return {.value = static_cast<double>(events) * subscribers /
-                   absl::ToDoubleSeconds(absl::Now() - start),
-          .note = absl::StrFormat("%.0f bytes each", replaying.bytes_per_event())};
-}
-
-Figure MeasureGateway(HookgatedProcess& gateway, int subscribers, int events) {
-  const absl::Duration cpu_before = CpuTime(gateway.pid());
-  Figure figure = DeliveriesPerSecond(gateway.grpc(), subscribers, events);
-  const double cpu = absl::ToDoubleMicroseconds(CpuTime(gateway.pid()) - cpu_before);
-  absl::StrAppendFormat(&figure.note, ", %.2f us of CPU", cpu / events / subscribers);
-  return figure;
+  return {.value = deliveries / absl::ToDoubleSeconds(cores.elapsed()),
+          .note = absl::StrFormat("%.0f bytes each; %s", replaying.bytes_per_event(),
+                                  cores.Describe(deliveries))};
 }
 
 }  // namespace
@@ -73,12 +69,16 @@ std::vector<BenchCase> ReplayCases(const BenchSettings& settings) {
          .unit = "/s",
          .reference = "gRPC alone, ready frames",
          .target = subscribers == 1 ? 0.8 : 1.0,
-         .measure = [=] { return MeasureGateway(full->gateway(), subscribers, full->events()); },
+         .measure =
+             [=] {
+               return MeasureReplay(full->gateway().pid(), full->gateway().grpc(), subscribers,
+                                    full->events());
+             },
          .measure_reference =
              [=, &settings] {
                const auto bare = StartBareServer(
                    settings, absl::StrCat("grpc:", full->events(), ":", kEventsPerFrame));
-               return DeliveriesPerSecond(bare->address(), subscribers, full->events());
+               return MeasureReplay(bare->pid(), bare->address(), subscribers, full->events());
              }});
   }
   return cases;
