@@ -1,5 +1,5 @@
-// Regression: a call with update_mask to an older gateway replaced all settings of a subscription, because such a gateway
-// ignores the field.
+// Regression: a call with update_mask to an older gateway replaced all settings of a subscription,
+// because such a gateway ignores the field.
 #include "client/capabilities.h"
 
 #include <chrono>

@@ -41,8 +41,8 @@ class Connection {
   // Calls go through `channel`, such as one with credentials; `target` is what messages call it.
   Connection(const std::string& target, const std::shared_ptr<grpc::ChannelInterface>& channel);
 
-  // Calls go to `stubs`, such as the mocks that gRPC makes of a service (*_mock.grpc.pb.h), so that a
-  // test needs no gateway. client/testing/fake_gateway.h is a gateway that a test scripts.
+  // Calls go to `stubs`, such as the mocks that gRPC makes of a service (*_mock.grpc.pb.h), so that
+  // a test needs no gateway. client/testing/fake_gateway.h is a gateway that a test scripts.
   Connection(const std::string& target, Stubs stubs);
 
   ~Connection();
@@ -57,9 +57,9 @@ class Connection {
   v1::AdminService::StubInterface& admin() { return *stubs_.admin; }
   v1::SubscriptionService::StubInterface& subscriptions() { return *stubs_.subscriptions; }
 
-  // Has the transport connect, for `timeout` at most; returns earlier if it has, or has failed. gRPC
-  // connects only while somebody waits for it, and a call on a connection that has failed does not:
-  // a client that tries again needs this between its tries, or it may find nobody for minutes.
+  // Has the transport connect, for `timeout` at most; returns earlier if it has, or has failed.
+  // gRPC connects only while somebody waits for it, and a call on a connection that has failed does
+  // not: a client that tries again needs this between its tries, or it may find nobody for minutes.
   // Returns false at once if there is nothing to connect.
   bool AwaitConnecting(absl::Duration timeout);
 
@@ -67,7 +67,8 @@ class Connection {
   std::string CurrentToken() const;
 
   // Whether a stream that ended with `error` should not be opened again: IsPermanent, unless the
-  // gateway did not know the token that it was opened with, `token`, and there is another one by now.
+  // gateway did not know the token that it was opened with, `token`, and there is another one by
+  // now.
   bool IsFinal(const GatewayError& error, const std::string& token) const;
 
  private:

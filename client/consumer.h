@@ -159,7 +159,8 @@ class Consumer {
   // (IsPermanent in gateway_error.h): INVALID_ARGUMENT, NOT_FOUND (there is no such subscription,
   // or no more), PERMISSION_DENIED, UNAUTHENTICATED, UNIMPLEMENTED, and RESOURCE_EXHAUSTED if a
   // message of the gateway is larger than the connection takes. All else is tried again for ever,
-  // with back-off; so is UNAUTHENTICATED if the token file holds another token by then. Returns when no handler runs any more. Blocks; once only.
+  // with back-off; so is UNAUTHENTICATED if the token file holds another token by then. Returns
+  // when no handler runs any more. Blocks; once only.
   absl::Status Run(const Handler& handler) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Run(const HoldingHandler& handler) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -41,8 +41,8 @@ GatewayError ReadGatewayError(const grpc::Status& status);
 // reason decides; one that this build does not know is judged by its code. An error that comes from
 // elsewhere is taken for final only if it is about the caller, not about the cursor or the
 // subscription, which only a gateway can judge: INVALID_ARGUMENT, PERMISSION_DENIED,
-// UNAUTHENTICATED, UNIMPLEMENTED. BEHAVIOUR.md has the table. So is a message that is larger than the connection takes, since
-// it would come again. False if the call was fine.
+// UNAUTHENTICATED, UNIMPLEMENTED. BEHAVIOUR.md has the table. So is a message that is larger than
+// the connection takes, since it would come again. False if the call was fine.
 bool IsPermanent(const GatewayError& error);
 
 // The error for people: what happened (`what`, such as "cannot list events"), at which gateway, and
@@ -50,13 +50,13 @@ bool IsPermanent(const GatewayError& error);
 // the message. For programs GatewayErrorOf reads it.
 absl::Status Explain(const GatewayError& error, absl::string_view what, absl::string_view target);
 
-// What a status of Explain was made of, such as the end of Subscriber::Run and Consumer::Run: reason,
-// metadata and retry_delay as the gateway gave them, with the explained message. Of other statuses
-// these are empty.
+// What a status of Explain was made of, such as the end of Subscriber::Run and Consumer::Run:
+// reason, metadata and retry_delay as the gateway gave them, with the explained message. Of other
+// statuses these are empty.
 GatewayError GatewayErrorOf(const absl::Status& status);
 
-// Whether a status of Explain says that the cursor in hand is not one of the gateway's log as it is:
-// CURSOR_OF_ANOTHER_LOG or CURSOR_OF_ANOTHER_HISTORY. Permanent: it will be refused again.
+// Whether a status of Explain says that the cursor in hand is not one of the gateway's log as it
+// is: CURSOR_OF_ANOTHER_LOG or CURSOR_OF_ANOTHER_HISTORY. Permanent: it will be refused again.
 bool IsForeignCursor(const absl::Status& status);
 
 }  // namespace hookgate

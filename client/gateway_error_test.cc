@@ -82,8 +82,8 @@ TEST(IsPermanentTest, GoesByTheReasonOfAGatewayAndElseByTheCode) {
   EXPECT_FALSE(IsPermanent({}));
 }
 
-// The end of a subscription was text: a program that wanted to go on from the earliest cursor had to
-// look for it there.
+// The end of a subscription was text: a program that wanted to go on from the earliest cursor had
+// to look for it there.
 TEST(GatewayErrorTest, IsReadFromAnExplainedStatus) {
   const absl::Status end =
       Explain(ReadGatewayError(GatewayStatus(grpc::StatusCode::OUT_OF_RANGE, "CURSOR_OVERTAKEN",

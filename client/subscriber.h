@@ -15,8 +15,8 @@
 //   absl::Status end = subscriber.end();
 //
 // The law: the position moves past an event only after the handler returned OK for it, or the loop
-// asked for the next one; so each event is handled at least once, and twice only if the process dies
-// between handling and saving. Handlers should be idempotent; (source, webhook_id) is the key.
+// asked for the next one; so each event is handled at least once, and twice only if the process
+// dies between handling and saving. Handlers should be idempotent; (source, webhook_id) is the key.
 // BEHAVIOUR.md says all that this class does; the libraries in other languages do the same.
 #ifndef HOOKGATE_CLIENT_SUBSCRIBER_H_
 #define HOOKGATE_CLIENT_SUBSCRIBER_H_
@@ -121,33 +121,33 @@ class Subscriber {
   // Such answers, each with a message that says what happened and the next safe step:
   //   INVALID_ARGUMENT     the gateway finds the request wrong: filter, cursor, interval
   //   OUT_OF_RANGE         events after the position are no longer held; names the earliest cursor
-  //   FAILED_PRECONDITION  the position is one of another log, or of this one before it was put back
-  //                        to an older state; names the earliest cursor, and the last one that
-  //                        both states have if it is known. The stored position stays as it is
+  //   FAILED_PRECONDITION  the position is one of another log, or of this one before it was put
+  //                        back to an older state; names the earliest cursor, and, if it is known,
+  //                        the last one that both states have. The stored position stays as it is
   //   PERMISSION_DENIED, UNAUTHENTICATED   this client may not subscribe
   //   NOT_FOUND            the gateway has no such source
   //   UNIMPLEMENTED        there is no (recent) gateway behind the target
   //   RESOURCE_EXHAUSTED   an event is larger than the connection takes, as this side has found
-  // A gateway's answer is judged by its reason (IsPermanent in gateway_error.h, and GatewayErrorOf for
-  // what it told). Everything else (no route, a crash, a silent stream, a drain, a full gateway) is
-  // tried again for ever, with back-off, from the position; so is UNAUTHENTICATED if the token file
-  // holds another token by then.
+  // A gateway's answer is judged by its reason (IsPermanent in gateway_error.h, and GatewayErrorOf
+  // for what it told). Everything else (no route, a crash, a silent stream, a drain, a full
+  // gateway) is tried again for ever, with back-off, from the position; so is UNAUTHENTICATED if
+  // the token file holds another token by then.
   absl::Status Run(const Handler& handler);
 
   // The next event; the one before counts as handled by this call. Blocks until there is one. It is
   // valid until the next call. Null at the end, which end() tells, and from then on. Not together
   // with Run.
   const v1::Event* Next();
-  // What Run would have returned, once Next has returned null. If the loop is left earlier, the event
-  // at which it was counts as not handled, and the position is saved by the destructor.
+  // What Run would have returned, once Next has returned null. If the loop is left earlier, the
+  // event at which it was counts as not handled, and the position is saved by the destructor.
   const absl::Status& end() const { return result_; }
 
   // All events for a range-based for, once: its end is Next's null.
   class EventRange;
   EventRange Events();
 
-  // Ends Run, or the loop: at once when it waits for an event, otherwise after the handler returned,
-  // or with the next call of Next. Stays in force: a later Run returns OK immediately.
+  // Ends Run, or the loop: at once when it waits for an event, otherwise after the handler
+  // returned, or with the next call of Next. Stays in force: a later Run returns OK immediately.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -1,6 +1,6 @@
 // A condition variable on which a thread waits not longer than a time, whatever becomes of the wall
-// clock (server/base/monotonic_mutex.h has why), for several threads that wait with one mutex. Where one waits,
-// MonotonicMutex is simpler.
+// clock (server/base/monotonic_mutex.h has why), for several threads that wait with one mutex.
+// Where one waits, MonotonicMutex is simpler.
 #ifndef HOOKGATE_COMMON_MONOTONIC_COND_VAR_H_
 #define HOOKGATE_COMMON_MONOTONIC_COND_VAR_H_
 

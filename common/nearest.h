@@ -15,8 +15,8 @@ namespace hookgate {
 size_t EditDistance(absl::string_view a, absl::string_view b);
 
 // The entry of `known` that takes the fewest edits to become `word`, the first of equals; or the
-// first that `word` is a beginning of, from three bytes on. Empty if nothing is near: a bad guess is
-// worse than none.
+// first that `word` is a beginning of, from three bytes on. Empty if nothing is near: a bad guess
+// is worse than none.
 std::string Nearest(absl::string_view word, const std::vector<std::string>& known);
 
 // ", did you mean X?" with `prefix` before X, or "".

@@ -1,8 +1,9 @@
-// The API as text: one line for each thing that a client, a stored event or a config file may rely on.
+// The API as text: one line for each thing that a client, a stored event or a config file may rely
+// on.
 //
 //   file hookgate/v1/event.proto package hookgate.v1 syntax proto3
 //   field hookgate.v1.Event.sequence = 1 int64
-//   field hookgate.v1.Event.batch_failed = 100 hookgate.openai.v1.BatchFailedWebhookEvent oneof payload
+//   field hookgate.v1.Event.batch_failed = 100 hookgate.openai.v1.BatchFailedWebhookEvent ...
 //   field hookgate.v1.ListEventsResponse.events = 1 repeated hookgate.v1.Event
 //   enum hookgate.v1.Durability.DURABILITY_LOCAL_DISK = 1
 //   method hookgate.v1.EventService.Subscribe hookgate.v1.SubscribeRequest -> stream ...

@@ -1,6 +1,6 @@
 // What clients, stored events and config files rely on stays: a number, a name or a type that was
-// changed or removed in a .proto would be noticed by them alone, when they run. proto/api.txt is the
-// API as it was when it was last renewed; what is new since passes.
+// changed or removed in a .proto would be noticed by them alone, when they run. proto/api.txt is
+// the API as it was when it was last renewed; what is new since passes.
 
 #include <fstream>
 #include <string>

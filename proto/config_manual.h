@@ -8,8 +8,8 @@
 
 namespace hookgate {
 
-// The whole page, in Markdown, of the message `config` ("hookgate.config.v1.Config") in `files`, which
-// protoc wrote with --include_source_info. Aborts if it is not there.
+// The whole page, in Markdown, of the message `config` ("hookgate.config.v1.Config") in `files`,
+// which protoc wrote with --include_source_info. Aborts if it is not there.
 std::string ConfigManual(const google::protobuf::FileDescriptorSet& files,
                          const std::string& config);
 

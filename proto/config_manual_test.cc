@@ -1,4 +1,5 @@
-// A key that config.proto has gained, and a default that has changed there, reach the page that operators read.
+// A key that config.proto has gained, and a default that has changed there, reach the page that
+// operators read.
 
 #include "proto/config_manual.h"
 

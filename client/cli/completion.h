@@ -9,9 +9,9 @@
 
 namespace hookgate::cli {
 
-// What each shell reads: with `source`, or as a file in its folder of completions. Commands complete
-// after `hookgate` and after a group, flags after "-", the words of a choice and names of files after
-// the flags that take them; other values do not complete.
+// What each shell reads: with `source`, or as a file in its folder of completions. Commands
+// complete after `hookgate` and after a group, flags after "-", the words of a choice and names of
+// files after the flags that take them; other values do not complete.
 std::string BashCompletion(const std::vector<Command>& commands,
                            const std::vector<CommandGroup>& groups);
 std::string ZshCompletion(const std::vector<Command>& commands,

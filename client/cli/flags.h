@@ -50,8 +50,8 @@ struct FlagSpec {
   absl::Duration longest = absl::InfiniteDuration();
   // Of kText: it need not be UTF-8, such as a path, or what a shell runs.
   bool any_bytes = false;
-  // Of kText: what is usually meant; "batch.*" stands for all that begin so. Another value that is near
-  // to one of them is taken, and DoubtsAbout asks whether that was meant.
+  // Of kText: what is usually meant; "batch.*" stands for all that begin so. Another value that is
+  // near to one of them is taken, and DoubtsAbout asks whether that was meant.
   std::vector<std::string> usual = {};
 };
 

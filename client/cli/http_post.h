@@ -52,9 +52,9 @@ struct HttpAnswer {
 // Sends `request` over a connection of its own and waits for the whole answer, whatever its status.
 //   timeout  for all of it
 // Errors: UNAVAILABLE if no connection could be made, or it ended without a whole answer;
-// UNAUTHENTICATED if the certificate is not to be believed; FAILED_PRECONDITION if it is another host's;
-// INVALID_ARGUMENT if `ca` holds no certificate; DEADLINE_EXCEEDED; INTERNAL if what came is no
-// HTTP, or more than 1 MiB.
+// UNAUTHENTICATED if the certificate is not to be believed; FAILED_PRECONDITION if it is another
+// host's; INVALID_ARGUMENT if `ca` holds no certificate; DEADLINE_EXCEEDED; INTERNAL if what came
+// is no HTTP, or more than 1 MiB.
 absl::StatusOr<HttpAnswer> HttpPost(const HttpRequest& request, absl::Duration timeout);
 // The same by GET, without a body.
 absl::StatusOr<HttpAnswer> HttpGet(const HttpRequest& request, absl::Duration timeout);

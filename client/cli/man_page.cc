@@ -12,7 +12,8 @@
 namespace hookgate::cli {
 namespace {
 
-// `text` as it is: a "-" that can be copied into a shell, and nothing that troff takes for a command.
+// `text` as it is: a "-" that can be copied into a shell, and nothing that troff takes for a
+// command.
 std::string Escaped(absl::string_view text) {
   const std::string escaped =
       absl::StrReplaceAll(text, {{"\\", "\\e"}, {"-", "\\-"}, {"^", "\\(ha"}, {"~", "\\(ti"}});

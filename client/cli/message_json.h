@@ -9,8 +9,9 @@
 namespace hookgate::cli {
 
 // One JSON object, without line feeds: protobuf's JSON mapping with the names of the .proto files,
-// so 64-bit numbers are strings and bytes are base64; PrintableJson. Numbers, texts, lists and truth values are
-// there even if they are 0, empty or false; messages and optional fields only if they are set.
+// so 64-bit numbers are strings and bytes are base64; PrintableJson. Numbers, texts, lists and
+// truth values are there even if they are 0, empty or false; messages and optional fields only if
+// they are set.
 std::string MessageJson(const google::protobuf::Message& message);
 
 }  // namespace hookgate::cli

@@ -8,8 +8,8 @@
 
 namespace hookgate::cli {
 
-// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the command
-// in.
+// Under `bazel run` the current folder is one of Bazel's; people mean the one they typed the
+// command in.
 std::string FromWhereTyped(const std::string& path, const Environment& environment);
 
 }  // namespace hookgate::cli

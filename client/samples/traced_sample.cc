@@ -1,5 +1,6 @@
-// Prints a line for each event that a gateway holds, as spans of a tracing library would have it: the parent, the
-// attributes, and how the handler has ended. A real HandlingTracer hands the same to its library.
+// Prints a line for each event that a gateway holds, as spans of a tracing library would have it:
+// the parent, the attributes, and how the handler has ended. A real HandlingTracer hands the same
+// to its library.
 //
 //   traced_sample [HOST:PORT]
 

@@ -1,7 +1,7 @@
 // A subject alternative name of a client certificate, with its kind (RFC 5280, section 4.2.1.6).
 //
-// Names of different kinds are different names: whoever may have a certificate for the e-mail address
-// or the URI that reads like a host name is not that host. Pure.
+// Names of different kinds are different names: whoever may have a certificate for the e-mail
+// address or the URI that reads like a host name is not that host. Pure.
 #ifndef HOOKGATE_SERVER_ACCESS_CERTIFICATE_NAME_H_
 #define HOOKGATE_SERVER_ACCESS_CERTIFICATE_NAME_H_
 
@@ -22,8 +22,8 @@ struct CertificateName {
   // Byte for byte: "*.internal" and "INTERNAL" are no other names.
   auto operator<=>(const CertificateName&) const = default;
 
-  // As OpenSSL writes it: "DNS:worker.internal", "URI:spiffe://example/worker", "email:a@b.example",
-  // "IP:10.0.0.1".
+  // As OpenSSL writes it: "DNS:worker.internal", "URI:spiffe://example/worker",
+  // "email:a@b.example", "IP:10.0.0.1".
   std::string ToString() const;
 };
 

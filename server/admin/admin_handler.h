@@ -30,8 +30,8 @@ class AdminHandler final : public HttpHandler {
   // Scrapes whose answers may be on their way at one time. Each holds its text until it is written:
   // some 60 KiB, and a few MiB where there are a thousand subscriptions.
   static constexpr int kMaxScrapes = 4;
-  // One that has not been read for so long gives its place to the next, and its connection is closed:
-  // clients that do not read keep nobody from his metrics.
+  // One that has not been read for so long gives its place to the next, and its connection is
+  // closed: clients that do not read keep nobody from his metrics.
   static constexpr absl::Duration kScrapePatience = absl::Seconds(1);
 
   // `metrics` and `clock` outlive the handler.
@@ -40,7 +40,8 @@ class AdminHandler final : public HttpHandler {
 
   // /healthz: 200 {"status":"ok"} as long as the process answers at all.
   // /readyz:  200 {"status":"ready"}, or 503 {"status":"not_ready","reasons":["draining"]}.
-  // /leaderz: 200 {"status":"leader"}, or 503 {"status":"not_leader","reasons":["..."]}: for balancers
+  // /leaderz: 200 {"status":"leader"}, or 503 {"status":"not_leader","reasons":["..."]}: for
+  // balancers
   //           that are to send everything to the leader of a cluster.
   // /metrics: 200, in Prometheus' text format, or in OpenMetrics if Accept asks for it; 503
   //           too_many_scrapes while kMaxScrapes are under way that were all begun within

@@ -96,8 +96,8 @@ TEST_F(AdminHandlerTest, AScrapeThatAsksForOpenMetricsGetsIt) {
   EXPECT_EQ(reply->body, "# HELP sent What was sent.\n# TYPE sent counter\nsent_total 0\n# EOF\n");
 }
 
-// Each answer holds its text until it is written: clients that do not read could have had one for each
-// connection.
+// Each answer holds its text until it is written: clients that do not read could have had one for
+// each connection.
 TEST_F(AdminHandlerTest, ScrapesThatNobodyTakesAreBounded) {
   const FakeHead head = FakeHead::To("/metrics", {}, "GET");
   const auto scrape = [&] {

@@ -21,8 +21,8 @@ enum class TimeSlice {
 void AskForShortTimeSlices(TimeSlice slice = TimeSlice::kShortest);
 
 // For a thread with much to do that nobody waits for at this moment: where a core is busy, those
-// that wake for a moment's work go first, and it gets about a tenth of what each of them could have.
-// On an idle core it is as quick as ever. Cannot be taken back without a privilege.
+// that wake for a moment's work go first, and it gets about a tenth of what each of them could
+// have. On an idle core it is as quick as ever. Cannot be taken back without a privilege.
 void GiveWayToOthers();
 
 }  // namespace hookgate

@@ -32,9 +32,9 @@ struct LoggingOptions {
   Severity least_severity = Severity::kInfo;
 };
 
-// Called once, before other threads log. Until then text at kInfo and above is written. From then on
-// a thread of its own writes the lines, so that nobody who logs waits for standard error's reader:
-// log_output.h.
+// Called once, before other threads log. Until then text at kInfo and above is written. From then
+// on a thread of its own writes the lines, so that nobody who logs waits for standard error's
+// reader: log_output.h.
 void InitLogging(const LoggingOptions& options);
 // At any time.
 void SetLeastSeverity(Severity severity);

@@ -1,6 +1,6 @@
 // The stable words by which clients tell errors apart: `code` in an HTTP problem document, and in
-// upper case ErrorInfo.reason over gRPC. Never change one; docs/http-api.md and docs/grpc-api.md say
-// what each means.
+// upper case ErrorInfo.reason over gRPC. Never change one; docs/http-api.md and docs/grpc-api.md
+// say what each means.
 #ifndef HOOKGATE_SERVER_BASE_REASON_H_
 #define HOOKGATE_SERVER_BASE_REASON_H_
 

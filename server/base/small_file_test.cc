@@ -58,8 +58,8 @@ TEST(SmallFileTest, PipeWithoutAWriterEndsTheWaiting) {
       absl::IsDeadlineExceeded(ReadSmallFile(open_end, 10, absl::Milliseconds(1)).status()));
 }
 
-// Each of a config's files could take ten seconds, one after another, in which hookgated could not be
-// ended.
+// Each of a config's files could take ten seconds, one after another, in which hookgated could not
+// be ended.
 TEST(SmallFileTest, PipesOfOneReaderShareItsPatience) {
   const std::string path = absl::StrCat(testing::TempDir(), "/shared_", getpid());
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);

@@ -12,7 +12,8 @@
 
 namespace hookgate {
 
-// On the stack. Within another batch of the same thread it does nothing: the outer one's end counts.
+// On the stack. Within another batch of the same thread it does nothing: the outer one's end
+// counts.
 class WakeBatch {
  public:
   // Something that wakes a thread.

@@ -1,5 +1,5 @@
-// The wait of a replica that can do nothing without the cluster's log: with an empty folder there is
-// nothing to serve.
+// The wait of a replica that can do nothing without the cluster's log: with an empty folder there
+// is nothing to serve.
 #ifndef HOOKGATE_SERVER_CLUSTER_AWAIT_LOG_H_
 #define HOOKGATE_SERVER_CLUSTER_AWAIT_LOG_H_
 
@@ -14,9 +14,9 @@
 
 namespace hookgate {
 
-// What `attempt` returns that is not UNAVAILABLE, however often it takes: machines that boot together
-// have their engine in a moment, others as soon as it is mended. Before each `pause`, from a quarter of
-// a second to 5 s, the log and `on_wait` (may be null) are told why.
+// What `attempt` returns that is not UNAVAILABLE, however often it takes: machines that boot
+// together have their engine in a moment, others as soon as it is mended. Before each `pause`, from
+// a quarter of a second to 5 s, the log and `on_wait` (may be null) are told why.
 template <typename T>
 absl::StatusOr<T> AwaitLog(absl::FunctionRef<absl::StatusOr<T>()> attempt,
                            const std::function<void(const absl::Status&)>& on_wait,

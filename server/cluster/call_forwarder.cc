@@ -16,8 +16,8 @@
 namespace hookgate {
 namespace {
 
-// Those that a leader decides, or that need what it has in memory. All others are answered from what
-// every replica holds, or are about this replica itself.
+// Those that a leader decides, or that need what it has in memory. All others are answered from
+// what every replica holds, or are about this replica itself.
 bool IsForLeader(absl::string_view method) {
   if (absl::StartsWith(method, "hookgate.v1.SubscriptionService/")) return true;
   for (const char* const name :
@@ -49,7 +49,8 @@ absl::Status TooMuchHeld() {
       "from it: read what was asked for, or call again in a moment");
 }
 
-// What the leader says, as it says it. That it was not reached, or is gone, is said as what it means.
+// What the leader says, as it says it. That it was not reached, or is gone, is said as what it
+// means.
 absl::Status ErrorOf(const absl::Status& end) {
   if (!absl::IsUnavailable(end) || !ReasonOf(end).empty()) return end;
   return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kNoLeader,
@@ -58,8 +59,8 @@ absl::Status ErrorOf(const absl::Status& end) {
 
 }  // namespace
 
-// What is on its way through this replica: requests that the leader has not taken, answers that clients
-// have not. Thread-safe.
+// What is on its way through this replica: requests that the leader has not taken, answers that
+// clients have not. Thread-safe.
 class CallForwarder::BytesHeld {
  public:
   explicit BytesHeld(size_t most) : most_(most) {}

@@ -1,4 +1,5 @@
-// Hands calls that only the leader answers on to it, as bytes both ways, while this replica follows.
+// Hands calls that only the leader answers on to it, as bytes both ways, while this replica
+// follows.
 #ifndef HOOKGATE_SERVER_CLUSTER_CALL_FORWARDER_H_
 #define HOOKGATE_SERVER_CLUSTER_CALL_FORWARDER_H_
 
@@ -15,9 +16,9 @@ namespace hookgate {
 // Thread-safe.
 class CallForwarder final : public MethodTable::Diverter {
  public:
-  // Of what is on its way through this replica, for all calls together: requests that the leader has
-  // not taken, answers that clients have not. A call that would exceed it ends, as it is with answers
-  // that no client takes.
+  // Of what is on its way through this replica, for all calls together: requests that the leader
+  // has not taken, answers that clients have not. A call that would exceed it ends, as it is with
+  // answers that no client takes.
   static constexpr size_t kMaxBytesHeld = 256 << 20;
 
   // All of it outlives the forwarder.

@@ -212,8 +212,8 @@ TEST_F(CallForwarderTest, AConnectionThatIsTooOldEndsStreamsAlone) {
   EXPECT_FALSE(unary.client->status().has_value());
 }
 
-// Clients that ask for much and take nothing, and a leader that takes nothing, cost a follower so much
-// memory and no more.
+// Clients that ask for much and take nothing, and a leader that takes nothing, cost a follower so
+// much memory and no more.
 TEST_F(CallForwarderTest, WhatIsHeldForAllCallsTogetherIsBounded) {
   std::vector<Forwarded> held;
   for (int i = 0; i < 2; ++i) {

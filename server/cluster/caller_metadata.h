@@ -14,9 +14,9 @@
 
 namespace hookgate {
 
-// What a service may look at in `info`: the peer's address, the names of its certificate, tokens, and
-// what the client calls itself. All else that the client sent stays behind, and what it cannot be
-// sent as.
+// What a service may look at in `info`: the peer's address, the names of its certificate, tokens,
+// and what the client calls itself. All else that the client sent stays behind, and what it cannot
+// be sent as.
 PeerConnection::Metadata ToCallerMetadata(const CallInfo& info);
 
 struct ForwardedCaller {

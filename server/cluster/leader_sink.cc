@@ -22,8 +22,8 @@ absl::Status ErrorOf(const absl::Status& answer) {
       "the leader did not answer: whether it has stored this is not known; send it again");
 }
 
-// Whether the next leader may store what was answered like this: the one that was asked does not lead,
-// goes down, or is gone.
+// Whether the next leader may store what was answered like this: the one that was asked does not
+// lead, goes down, or is gone.
 bool IsForNextLeader(const absl::Status& answer) {
   if (!absl::IsUnavailable(answer)) return false;
   const std::string reason = ReasonOf(answer);
@@ -167,7 +167,8 @@ void LeaderSink::Wait(std::unique_ptr<Handed> handed) {
       const bool wakes = handed->deadline < wakes_at_ || handed->news < news.count();
       wakes_at_ = std::min(wakes_at_, handed->deadline);
       waiting_.push_back(std::move(handed));
-      // Under the lock: after it this may be answered, and then the sink may end, and the news with it.
+      // Under the lock: after it this may be answered, and then the sink may end, and the news with
+      // it.
       if (wakes) news.Wake();
       return;
     }

@@ -1,5 +1,5 @@
-// Where a replica's webhooks go: into its own log while it leads, otherwise to the leader. While there
-// is no leader for a moment they wait for the next one.
+// Where a replica's webhooks go: into its own log while it leads, otherwise to the leader. While
+// there is no leader for a moment they wait for the next one.
 #ifndef HOOKGATE_SERVER_CLUSTER_LEADER_SINK_H_
 #define HOOKGATE_SERVER_CLUSTER_LEADER_SINK_H_
 
@@ -22,13 +22,13 @@ namespace hookgate {
 
 // Thread-safe.
 //
-// A webhook that a leader refuses since it does not lead any more, or whose leader is gone before it
-// has answered, is handed to the next leader as soon as one is heard of. If the first one has stored
-// it, the next one finds its id: so it is one event, or one entry of the quarantine whose count may be
-// one too high. Its sender is answered no_leader only if none has stored it within the time-out, or if
-// there has been no leader, or none that could be reached, for longer than that already: then nobody
-// waits in vain. A leader that gives no sign that it is gone, since it stands still or its machine
-// lost power, keeps what it was handed for that time.
+// A webhook that a leader refuses since it does not lead any more, or whose leader is gone before
+// it has answered, is handed to the next leader as soon as one is heard of. If the first one has
+// stored it, the next one finds its id: so it is one event, or one entry of the quarantine whose
+// count may be one too high. Its sender is answered no_leader only if none has stored it within the
+// time-out, or if there has been no leader, or none that could be reached, for longer than that
+// already: then nobody waits in vain. A leader that gives no sign that it is gone, since it stands
+// still or its machine lost power, keeps what it was handed for that time.
 class LeaderSink final : public EventSink {
  public:
   // Of what is on its way to a leader, or waits for one: those beyond are refused as queue_full.
@@ -47,9 +47,9 @@ class LeaderSink final : public EventSink {
   void Quarantine(std::unique_ptr<QuarantinedWebhook> webhook, QuarantineDone done) override;
   Durability durability() const override { return log_.durability(); }
 
-  // Gives what waits for a leader to the log, which refuses it if it does not lead, and returns when
-  // all that leaders were asked is answered, after the time-out at most. From then on nothing waits
-  // for a leader. Harmless when repeated.
+  // Gives what waits for a leader to the log, which refuses it if it does not lead, and returns
+  // when all that leaders were asked is answered, after the time-out at most. From then on nothing
+  // waits for a leader. Harmless when repeated.
   void End() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -345,7 +345,8 @@ TEST_F(LeaderSinkTest, WhenThereHasBeenNoLeaderForLongNobodyWaits) {
   EXPECT_EQ(ReasonOf(Quarantine("wh_1").get()), reason::kNoLeader);
 }
 
-// A follower that could not reach the leader, whom the log still named, let each sender wait for the whole time-out.
+// A follower that could not reach the leader, whom the log still named, let each sender wait for
+// the whole time-out.
 TEST_F(LeaderSinkTest, WhenNoLeaderCanBeReachedForLongNobodyWaits) {
   Lead(first_);
   auto first = Append("wh_1");

@@ -1,4 +1,5 @@
-// The calls of one kind that are open, for whoever has to end them all. It keeps none of them alive.
+// The calls of one kind that are open, for whoever has to end them all. It keeps none of them
+// alive.
 #ifndef HOOKGATE_SERVER_CLUSTER_OPEN_CALLS_H_
 #define HOOKGATE_SERVER_CLUSTER_OPEN_CALLS_H_
 

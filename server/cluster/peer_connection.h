@@ -30,8 +30,8 @@ class PeerCallListener {
   virtual void OnPeerMessage(std::string bytes) = 0;
   // What Write was given is on its way: the next one may be given.
   virtual void OnPeerWritten() = 0;
-  // The last one. Errors as the other replica says them; UNAVAILABLE without a reason if it cannot be
-  // reached or the connection breaks.
+  // The last one. Errors as the other replica says them; UNAVAILABLE without a reason if it cannot
+  // be reached or the connection breaks.
   virtual void OnPeerEnd(const absl::Status& status) = 0;
 };
 

@@ -11,8 +11,8 @@ namespace {
 
 // A peer that has not answered by then is told the next one.
 constexpr absl::Duration kPatience = absl::Seconds(1);
-// Beside the last heartbeat, what a peer has to know at once: that a replica leads and that it decides,
-// or that it leaves, and that once more.
+// Beside the last heartbeat, what a peer has to know at once: that a replica leads and that it
+// decides, or that it leaves, and that once more.
 constexpr int kMostAsked = 3;
 constexpr char kTell[] = "/hookgate.cluster.v1.PeerService/Tell";
 
@@ -62,7 +62,8 @@ void Peers::Send(const Heartbeat& heartbeat) {
   }
 }
 
-// The one that has the least to catch up with, of those that have answered: only those can take over.
+// The one that has the least to catch up with, of those that have answered: only those can take
+// over.
 std::string Peers::Heir() const {
   absl::MutexLock lock(&mu_);
   const PeerState* heir = nullptr;

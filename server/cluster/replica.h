@@ -1,10 +1,10 @@
 // One replica of a cluster: applies what is in the replicated log to its own event log, and leads
 // when nobody else does.
 //
-// What it decides stands in replication/replica_state.h; this does it. A thread of its own reads and
-// applies, and tries to lead; another one tells the other replicas that it leads. Each commit of the
-// event log's writer passes here (eventlog/commit_gate.h): in the writer's thread, and only while
-// this replica leads.
+// What it decides stands in replication/replica_state.h; this does it. A thread of its own reads
+// and applies, and tries to lead; another one tells the other replicas that it leads. Each commit
+// of the event log's writer passes here (eventlog/commit_gate.h): in the writer's thread, and only
+// while this replica leads.
 //
 //   Replica replica(config, log, clock, &peers);
 //   ReplicaOptions options = replica.LogOptions();
@@ -51,7 +51,8 @@ struct Heartbeat {
   int64_t term = 0;
   LogIndex applied = 0;  // what it has applied: all of it is durable in the log
   bool leaving = false;  // it is about to end, and leads no more
-  // Of one that leaves: the replica that is to lead next, so that no two try; "" if that is not said.
+  // Of one that leaves: the replica that is to lead next, so that no two try; "" if that is not
+  // said.
   std::string heir;
   // The others do not know this yet: that it leads, that it decides from now on.
   bool is_news = false;
@@ -61,11 +62,11 @@ struct Heartbeat {
 class ReplicaPeers {
  public:
   virtual ~ReplicaPeers() = default;
-  // Any thread; must not wait. What cannot be sent is forgotten. Of a leader that leaves it names the
-  // heir, if it knows one.
+  // Any thread; must not wait. What cannot be sent is forgotten. Of a leader that leaves it names
+  // the heir, if it knows one.
   virtual void Send(const Heartbeat& heartbeat) = 0;
-  // Any thread; must not wait. Connects to those that it is not connected to, so that a new leader is
-  // reached without delay.
+  // Any thread; must not wait. Connects to those that it is not connected to, so that a new leader
+  // is reached without delay.
   virtual void StayConnected() {}
   // Any thread; must not wait. What they have said that they read.
   virtual SchemaAgreement Agreement() const { return SchemaAgreement(SchemaVersion(), {}); }
@@ -90,8 +91,8 @@ struct ReplicaConfig {
   absl::Duration append_timeout = absl::Seconds(1);
   // How long a record stays in the log after all replicas that are known have applied it.
   absl::Duration log_retention = absl::Hours(24);
-  // So long a webhook that is handed on may take: an append at the leader, and the way there and back;
-  // or the time until there is another leader.
+  // So long a webhook that is handed on may take: an append at the leader, and the way there and
+  // back; or the time until there is another leader.
   absl::Duration hand_on_timeout() const { return 2 * append_timeout + absl::Seconds(1); }
   // Told why a replica that begins with an empty folder waits, before each wait; may be null.
   std::function<void(const absl::Status&)> on_wait;
@@ -100,8 +101,8 @@ struct ReplicaConfig {
 // For /readyz, GetStatus and metrics.
 struct ReplicaStatus {
   ReplicaState::Role role = ReplicaState::Role::kFollower;
-  // Leads and decides, as far as it knows; not while it waits in vain for the log, since another one
-  // may lead by then.
+  // Leads and decides, as far as it knows; not while it waits in vain for the log, since another
+  // one may lead by then.
   bool serving = false;
   int64_t term = 0;
   LogIndex applied = 0;
@@ -137,12 +138,12 @@ class Replica final : public CommitGate {
   // For SqliteEventLog::Open. A log that is new begins with the genesis record, which the first of
   // all replicas writes; the errors of that are those of ReplicatedLog, and FAILED_PRECONDITION if
   // the log there is another cluster's.
-  //   found  the log has to be new, and begins with what the folder holds: FAILED_PRECONDITION if it
-  //          has records
+  //   found  the log has to be new, and begins with what the folder holds: FAILED_PRECONDITION if
+  //          it has records
   ReplicaOptions LogOptions(bool found = false);
 
-  // Follows from now on. `event_log` is what was opened with LogOptions; it and `listener`, which may
-  // be null, outlive Stop. Once.
+  // Follows from now on. `event_log` is what was opened with LogOptions; it and `listener`, which
+  // may be null, outlive Stop. Once.
   void Start(SqliteEventLog& event_log, LeadershipListener* listener);
 
   // Gives up what it leads, and says so to the others, so that one of them leads at once. Decides

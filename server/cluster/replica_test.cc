@@ -381,8 +381,8 @@ TEST(ReplicaTest, AnotherOneLeadsAtOnceWhenTheLeaderLeaves) {
   EXPECT_TRUE(cluster.Await([&] { return !leader->leads; }));
 }
 
-// Who is to lead is named, so that no two try at once. All that has to be waited for here is told: a
-// heartbeat comes only each 30 s.
+// Who is to lead is named, so that no two try at once. All that has to be waited for here is told:
+// a heartbeat comes only each 30 s.
 TEST(ReplicaTest, TheHeirLeadsAndTellsTheOthersAtOnce) {
   ReplicaState::Timing timing = QuickTiming();
   timing.heartbeat = absl::Seconds(30);

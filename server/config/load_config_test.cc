@@ -146,8 +146,8 @@ TEST(LoadConfigTest, ConfigFileThatCannotBeReadIsNamed) {
   }
 }
 
-// A name that is no text made every status and explanation unreadable, and a path was cut at its zero
-// byte in silence.
+// A name that is no text made every status and explanation unreadable, and a path was cut at its
+// zero byte in silence.
 TEST(LoadConfigTest, TextsThatCannotBeSentOrOpenedAreNamed) {
   Problems problems;
   LoadConfig(WriteFile("sources { name: 'openai' secrets { name: '\\377\\376' file: 'a\\000b' } }\n"

@@ -21,7 +21,8 @@ using google::protobuf::Descriptor;
 using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 
-// Where the place of a message is in the text. The parser counts a tab up to the next multiple of 8.
+// Where the place of a message is in the text. The parser counts a tab up to the next multiple of
+// 8.
 size_t OffsetOf(absl::string_view text, int line, int column) {
   constexpr int kTab = 8;
   size_t at = 0;

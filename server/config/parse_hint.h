@@ -8,8 +8,8 @@
 
 namespace hookgate {
 
-// Pure. "" if there is nothing to say. Holds nothing of `text`, in which secrets may be, but names of
-// fields.
+// Pure. "" if there is nothing to say. Holds nothing of `text`, in which secrets may be, but names
+// of fields.
 //   line, column  from 0, as the parser counts them
 //   message       what the parser of protobuf's text format says
 std::string ParseHint(absl::string_view text, int line, int column, absl::string_view message);

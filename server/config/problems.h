@@ -13,8 +13,8 @@
 namespace hookgate {
 
 // Each problem is one line "KEY: what is wrong; what would be right", in which nothing that stands
-// in the config can do harm (printable.h). None holds a secret, if none is added; what may be one that was
-// pasted into the wrong place is left out. Not thread-safe.
+// in the config can do harm (printable.h). None holds a secret, if none is added; what may be one
+// that was pasted into the wrong place is left out. Not thread-safe.
 class Problems {
  public:
   // More than these are only counted: a file that is not a config at all has one in each line.

@@ -23,18 +23,18 @@ struct AppliedConfig {
 // right for all that is new. No message holds a secret. Networks of sources: source_doors.h.
 void CheckReload(const AppliedConfig& running, const AppliedConfig& next, Problems& problems);
 
-// The part of it that is about what is gone, which needs a config that could be read and no more: that
-// a file was emptied is why the rest of it is wrong.
+// The part of it that is about what is gone, which needs a config that could be read and no more:
+// that a file was emptied is why the rest of it is wrong.
 void CheckNothingIsLost(const AppliedConfig& running, const AppliedConfig& next,
                         Problems& problems);
 
-// Adds a warning for each limit of what is kept that has become smaller: what is beyond it is removed,
-// and does not come back.
+// Adds a warning for each limit of what is kept that has become smaller: what is beyond it is
+// removed, and does not come back.
 void NoteSmallerLimits(const RetentionLimits& running, const RetentionLimits& next,
                        Problems& problems);
 
-// Which settings differ, such as "storage.retention" and "sources[0].secrets[1]": the first 20, and how
-// many more. No values, which may be secrets. "" if none do.
+// Which settings differ, such as "storage.retention" and "sources[0].secrets[1]": the first 20, and
+// how many more. No values, which may be secrets. "" if none do.
 std::string ChangedSettings(const AppliedConfig& running, const AppliedConfig& next);
 
 }  // namespace hookgate

@@ -1,5 +1,5 @@
-// The parts of ResolveOptions, one for each section of the config. Each checks its section, fills in
-// the defaults, and adds every problem that it finds, with its key.
+// The parts of ResolveOptions, one for each section of the config. Each checks its section, fills
+// in the defaults, and adds every problem that it finds, with its key.
 #ifndef HOOKGATE_SERVER_CONFIG_RESOLVE_PARTS_H_
 #define HOOKGATE_SERVER_CONFIG_RESOLVE_PARTS_H_
 

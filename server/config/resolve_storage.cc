@@ -45,8 +45,8 @@ absl::Status SetHistoryRows(int64_t value, int64_t& max_rows) {
   return absl::OkStatus();
 }
 
-// What the folder would be made in, or is, has to be one. Whether it can be made or written, only the
-// user can tell who starts hookgated: whoever checks a config may be another one.
+// What the folder would be made in, or is, has to be one. Whether it can be made or written, only
+// the user can tell who starts hookgated: whoever checks a config may be another one.
 absl::Status CheckDataDir(const std::string& path, Problems& problems) {
   namespace fs = std::filesystem;
   std::error_code error;

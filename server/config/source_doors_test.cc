@@ -148,7 +148,8 @@ TEST(SourceDoorsTest, NetworksDoNotVanishOverTwoReloads) {
   EXPECT_THAT(removed, IsEmpty()) << "it is there again";
 }
 
-// A secret file that was missing was all that was told, and the lost networks came out at the next try.
+// A secret file that was missing was all that was told, and the lost networks came out at the next
+// try.
 TEST(SourceDoorsTest, LostNetworksAreToldBesideSecretsThatCannotBeRead) {
   const auto errors = [](const std::vector<WebhookSource>& next,
                          const std::vector<std::string>& networks_as_written) {

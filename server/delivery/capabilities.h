@@ -1,6 +1,6 @@
-// What this gateway can do beyond what each gateway of version 1 of the API can, by name. Clients ask
-// for these names instead of comparing versions: above all where an older gateway would not refuse,
-// but ignore a field that it does not know, and do something else than was asked.
+// What this gateway can do beyond what each gateway of version 1 of the API can, by name. Clients
+// ask for these names instead of comparing versions: above all where an older gateway would not
+// refuse, but ignore a field that it does not know, and do something else than was asked.
 #ifndef HOOKGATE_SERVER_DELIVERY_CAPABILITIES_H_
 #define HOOKGATE_SERVER_DELIVERY_CAPABILITIES_H_
 

@@ -1,5 +1,5 @@
-// What is counted of durable subscriptions. Each has a dozen series or two, so only a bounded number of
-// them is counted.
+// What is counted of durable subscriptions. Each has a dozen series or two, so only a bounded
+// number of them is counted.
 #ifndef HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_METRICS_H_
 #define HOOKGATE_SERVER_DELIVERY_SUBSCRIPTION_METRICS_H_
 
@@ -44,8 +44,8 @@ class SubscriptionMetricsPool {
   // `metrics` outlives the pool.
   SubscriptionMetricsPool(const SubscriptionMetricsOptions& options, MetricRegistry& metrics);
 
-  // Null if there are as many as there may be: then that subscription is not counted, until a restart
-  // finds room for it.
+  // Null if there are as many as there may be: then that subscription is not counted, until a
+  // restart finds room for it.
   std::shared_ptr<SubscriptionMetrics> Add(const std::string& subscription);
 
  private:

@@ -461,7 +461,8 @@ TEST(DecodeEventTest, MutatedBodiesAreDecodedOrRefusedInOrder) {
   }
 }
 
-// What says that a subscription has dead letters must come from the gateway, whoever signs a webhook.
+// What says that a subscription has dead letters must come from the gateway, whoever signs a
+// webhook.
 TEST(DecodeEventTest, AWebhookOfABuiltInTypeIsUnrecognized) {
   const std::string body =
       R"({"id":"1","created_at":1,"type":"hookgate.subscription.lost","left_out":0,)"

@@ -9,8 +9,8 @@
 
 namespace hookgate {
 
-// The member `id` of the body that `event` was decoded from; "" if it has none, if it is no text, or
-// if it is longer than kMaxKeyBytes. Reads the JSON of an unrecognized event. Pure.
+// The member `id` of the body that `event` was decoded from; "" if it has none, if it is no text,
+// or if it is longer than kMaxKeyBytes. Reads the JSON of an unrecognized event. Pure.
 std::string EventIdOf(const hookgate::v1::Event& event);
 
 }  // namespace hookgate

@@ -18,9 +18,9 @@ absl::StatusOr<StoredAges> ReadAges(Database& database, const EventLogPosition& 
 // Rows of stored ages of which some bit is not as it was written.
 absl::StatusOr<int64_t> CountDamagedAges(Database& database);
 
-// Removes all ages if a row of them is damaged: one wrong bit may make every event look years old, and
-// retention would remove it. The log has the ages of one that has none then. Whether it did. On a
-// connection that writes, before anything has read them.
+// Removes all ages if a row of them is damaged: one wrong bit may make every event look years old,
+// and retention would remove it. The log has the ages of one that has none then. Whether it did. On
+// a connection that writes, before anything has read them.
 absl::StatusOr<bool> DropDamagedAges(Database& database);
 
 }  // namespace hookgate

@@ -26,9 +26,10 @@ class CommitGate {
   // not. `takes_over`: asked by what a new leader stores first.
   virtual absl::Status Admit(bool takes_over) const = 0;
 
-  // What was to be stored needs a newer schema than the cluster has agreed on, as `why` says. An error
-  // is what its sender is told: FAILED_PRECONDITION upgrade_unfinished, with the replicas that are in
-  // the way. OK: nobody can be asked, and this replica's own schema is agreed on with that commit.
+  // What was to be stored needs a newer schema than the cluster has agreed on, as `why` says. An
+  // error is what its sender is told: FAILED_PRECONDITION upgrade_unfinished, with the replicas
+  // that are in the way. OK: nobody can be asked, and this replica's own schema is agreed on with
+  // that commit.
   virtual absl::Status AgreeFor(const absl::Status& why) const = 0;
 
   // Completes `record`, whose entries are there. Returns the tail of a replica that has applied it,
@@ -36,8 +37,8 @@ class CommitGate {
   // RESOURCE_EXHAUSTED if the record is larger than the log takes.
   virtual absl::StatusOr<RecordTail> Seal(hookgate::replication::v1::Record& record) = 0;
 
-  // Appends what was sealed, and waits for as long as it takes to know whether it is in the log. OK:
-  // it is. UNAVAILABLE: it is not, or this replica does not lead any more and cannot know; the
+  // Appends what was sealed, and waits for as long as it takes to know whether it is in the log.
+  // OK: it is. UNAVAILABLE: it is not, or this replica does not lead any more and cannot know; the
   // transaction is rolled back, and what is in the log is applied from there.
   //   still_unknown  called now and then while that takes longer than senders should wait, with
   //                  what they are to be told

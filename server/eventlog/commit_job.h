@@ -34,7 +34,8 @@ struct CommitState {
   absl::Status refusal;
   // Of a replica that leads: a record is appended, whether anything has changed or not.
   bool needs_record = false;
-  // Of a replica: the schema that the cluster agrees on with this group; 0: it says nothing of that.
+  // Of a replica: the schema that the cluster agrees on with this group; 0: it says nothing of
+  // that.
   int agreed_schema = 0;
   // Some time has passed: what keeps the write-ahead log from beginning again may be over.
   bool try_checkpoint = false;

@@ -251,9 +251,9 @@ void CommitThread::Process(std::vector<std::unique_ptr<CommitJob>> group) {
   KeepWalShort();
 }
 
-// One of them needs what not all replicas have yet, and nobody knows which: what they changed is looked
-// at as one. So it is found by halves, of which those that do not have it are committed. Nothing of the
-// group has been written, or told to anybody.
+// One of them needs what not all replicas have yet, and nobody knows which: what they changed is
+// looked at as one. So it is found by halves, of which those that do not have it are committed.
+// Nothing of the group has been written, or told to anybody.
 void CommitThread::Split(Group group) {
   const auto half = group.begin() + static_cast<std::ptrdiff_t>(group.size() / 2);
   Group rest(std::make_move_iterator(half), std::make_move_iterator(group.end()));

@@ -47,8 +47,8 @@ absl::StatusOr<AppendResult> Append(CommitThread& writer, absl::string_view id, 
   return result;
 }
 
-// The database of a log, new or as a test before has left it, with what a writer needs beside it. It
-// outlives its writer.
+// The database of a log, new or as a test before has left it, with what a writer needs beside it.
+// It outlives its writer.
 class TestLog {
  public:
   explicit TestLog(const std::string& name, const EventLogPosition& position = {})
@@ -250,8 +250,8 @@ TEST(CommitThreadTest, RepeatsWithinAGroupAreFoundBeforeTheirRowsAreWritten) {
                                              "b 2: 2 at 2", "c 1: 0 at 3", "removed 2"));
 }
 
-// A log that was mended by hand may have lost its newest events, while the index of webhook-ids still
-// names them. What is looked for among the events of a group is not looked for beyond them.
+// A log that was mended by hand may have lost its newest events, while the index of webhook-ids
+// still names them. What is looked for among the events of a group is not looked for beyond them.
 TEST(CommitThreadTest, AnIndexThatNamesLostEventsFindsNoRepeat) {
   std::vector<std::string> answered;
   // Submits appends of `ids` that are committed in one group, to a log that ends at `position`.

@@ -80,8 +80,8 @@ void KeepWithinBounds(std::vector<DeliveryAttempt>& attempts) {
   }
 }
 
-// Of one that was acked at its first attempt, the attempt is not stored: the other fields say all of
-// it, until there is more.
+// Of one that was acked at its first attempt, the attempt is not stored: the other fields say all
+// of it, until there is more.
 void AddAttemptThatWasLeftOut(DeliveryHistory& history) {
   if (history.outcome != DeliveryOutcome::kAcked || history.count != 1) return;
   if (!history.attempts.empty()) return;

@@ -11,8 +11,8 @@
 
 namespace hookgate {
 
-// `history` once `entry` has happened. Beyond DeliveryHistory::kMaxAttempts the oldest attempt goes,
-// and beyond kMaxReasonBytes the oldest reasons.
+// `history` once `entry` has happened. Beyond DeliveryHistory::kMaxAttempts the oldest attempt
+// goes, and beyond kMaxReasonBytes the oldest reasons.
 void AddEntry(const HistoryEntry& entry, DeliveryHistory& history);
 
 // Each attempt, oldest first: number, delivery, begin, duration, how, consumer, reason. Numbers are

@@ -50,7 +50,8 @@ class EventInsertsTest : public testing::Test {
   EventInserts inserts_ = *EventInserts::Prepare(*database_);
 };
 
-// Of each number of rows there is one that needs every statement, and one that needs the last alone.
+// Of each number of rows there is one that needs every statement, and one that needs the last
+// alone.
 TEST_F(EventInsertsTest, EachNumberOfRowsIsWrittenWhole) {
   Sequence last = 0;
   for (const int rows : {1, 3, 4, 15, 16, 37}) {

@@ -13,8 +13,8 @@
 
 namespace hookgate {
 
-// People ask seldom, so statements are prepared for each call. Not thread-safe. Calls mean what they
-// mean in LookupLog.
+// People ask seldom, so statements are prepared for each call. Not thread-safe. Calls mean what
+// they mean in LookupLog.
 class LookupReader {
  public:
   // All of it outlives the reader.

@@ -9,8 +9,8 @@
 namespace hookgate {
 namespace {
 
-// The columns in the order in which ReadEntry takes them. The trace is stored behind the body, which
-// may be a megabyte and would be read on the way to it; the index has it by itself.
+// The columns in the order in which ReadEntry takes them. The trace is stored behind the body,
+// which may be a megabyte and would be read on the way to it; the index has it by itself.
 #define QUARANTINE_COLUMNS                                                                        \
   "SELECT id, source, webhook_id, webhook_time_us, first_receive_time_us, last_receive_time_us, " \
   "receive_count, reason, detail, length(raw_body), "                                             \

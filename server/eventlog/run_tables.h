@@ -1,5 +1,5 @@
-// What an index by hash keeps on the disk: the tables that WebhookIndex and TextIndex share the form
-// of, and nothing of when they are written.
+// What an index by hash keeps on the disk: the tables that WebhookIndex and TextIndex share the
+// form of, and nothing of when they are written.
 //
 //   NAME_runs    one row a run: the sequence of its last event, and a filter if the index has one.
 //                Written after the run's pages, so that pages without a run are of one that was not
@@ -97,8 +97,8 @@ class RunTables {
   const std::string delete_pieces_;
 };
 
-// Has `write` write in a transaction of its own, and keeps the write-ahead log short afterwards. For
-// what is written while an index is opened. Errors of `write` and of the database.
+// Has `write` write in a transaction of its own, and keeps the write-ahead log short afterwards.
+// For what is written while an index is opened. Errors of `write` and of the database.
 absl::Status WriteByItself(Database& database, absl::FunctionRef<absl::Status()> write);
 
 }  // namespace hookgate

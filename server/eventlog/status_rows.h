@@ -110,7 +110,8 @@ class CommitCompanion {
   // The last part of a group's transaction. What is to be written there, after the group had these
   // outcomes; null: nothing now. Lives until the next call.
   virtual const StatusChanges* Due(const GroupOutcomes& outcomes) = 0;
-  // The group is on the disk, together with what Due had for it. Comes before its jobs are answered.
+  // The group is on the disk, together with what Due had for it. Comes before its jobs are
+  // answered.
   virtual void Committed(const GroupOutcomes& outcomes) = 0;
 };
 

@@ -59,8 +59,8 @@ class SubscriptionLog {
                                   absl::Time create_time, Sequence position, IdDone done) = 0;
 
   // About how many events one WriteSubscription is best about now: all that is written goes through
-  // one transaction after the other, and while webhooks come, each waits for the one under way. Never
-  // blocks.
+  // one transaction after the other, and while webhooks come, each waits for the one under way.
+  // Never blocks.
   virtual size_t EventsPerWrite() const { return kMostEventsPerWrite; }
 
   // All of `changes` or nothing. Callers have one write of a subscription under way at a time,
@@ -70,9 +70,9 @@ class SubscriptionLog {
   virtual void WriteSubscription(int64_t id, std::unique_ptr<const SubscriptionChanges> changes,
                                  Done done) = 0;
 
-  // Forgets it, with all that it owes and its dead letters; what is remembered of its deliveries goes
-  // later, in steps, and cannot be read meanwhile. With `etag`, only if that is the stored one:
-  // ABORTED etag_mismatch otherwise. NOT_FOUND subscription_not_found; UNAVAILABLE as
+  // Forgets it, with all that it owes and its dead letters; what is remembered of its deliveries
+  // goes later, in steps, and cannot be read meanwhile. With `etag`, only if that is the stored
+  // one: ABORTED etag_mismatch otherwise. NOT_FOUND subscription_not_found; UNAVAILABLE as
   // EventLog::Append.
   virtual void DeleteSubscription(int64_t id, absl::optional<int64_t> etag, Done done) = 0;
 };

@@ -95,8 +95,8 @@ ReplicaReadiness ReadinessOf(const ReplicaStatus& replica) {
 
 CursorsAhead AwaitedCursors(const Replica* replica) {
   if (replica == nullptr) return {};
-  // A follower has heard that the leader lives within the last two seconds, and how far it is; one that
-  // has not is a candidate.
+  // A follower has heard that the leader lives within the last two seconds, and how far it is; one
+  // that has not is a candidate.
   return {.patience = kCursorPatience, .is_complete = [replica] {
             const ReplicaStatus status = replica->Status();
             return status.serving ||

@@ -27,8 +27,8 @@ void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,
                  const std::vector<PeerState>& peers,
                  hookgate::v1::GetStatusResponse::Cluster& cluster);
 
-// What a scrape says of it. Null: this gateway is alone, and the metrics have no series. It outlives
-// the last scrape.
+// What a scrape says of it. Null: this gateway is alone, and the metrics have no series. It
+// outlives the last scrape.
 void AddClusterMetrics(const Replica* replica, MetricRegistry& metrics);
 
 }  // namespace hookgate

@@ -68,9 +68,9 @@ class Gateway {
 
   // Goes on with these options: other sources, principals, retention and log level, and the
   // certificates read again. All of it or, with an error added to `problems` that says why,
-  // nothing: what CheckReload finds, or certificates that cannot be read. With errors of the options
-  // in `problems` nothing is changed, and what CheckNothingIsLost finds is added. Returns the names of the
-  // settings that have changed (ChangedSettings).
+  // nothing: what CheckReload finds, or certificates that cannot be read. With errors of the
+  // options in `problems` nothing is changed, and what CheckNothingIsLost finds is added. Returns
+  // the names of the settings that have changed (ChangedSettings).
   std::string Reload(const Options& options, Problems& problems) ABSL_LOCKS_EXCLUDED(mu_);
 
   // What GetStatus tells of the last reload, whether it came as far as Reload or not.

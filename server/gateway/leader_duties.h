@@ -1,6 +1,6 @@
-// What a gateway does by itself, beside answering calls, and only while it decides what its log holds:
-// retention, operator events, and the subscriptions' deliveries. One that is alone always does; of a
-// cluster, the leader does.
+// What a gateway does by itself, beside answering calls, and only while it decides what its log
+// holds: retention, operator events, and the subscriptions' deliveries. One that is alone always
+// does; of a cluster, the leader does.
 #ifndef HOOKGATE_SERVER_GATEWAY_LEADER_DUTIES_H_
 #define HOOKGATE_SERVER_GATEWAY_LEADER_DUTIES_H_
 

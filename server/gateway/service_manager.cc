@@ -18,8 +18,8 @@
 namespace hookgate {
 namespace {
 
-// A manager that does not read must not hold the gateway up: its start is not finished before it has
-// told that it is ready, and its end waits for the next message.
+// A manager that does not read must not hold the gateway up: its start is not finished before it
+// has told that it is ready, and its end waits for the next message.
 constexpr timeval kSendTimeout = {.tv_sec = 2, .tv_usec = 0};
 
 struct Address {

@@ -20,8 +20,9 @@ SignalRequest WaitForSignal();
 // Whether SIGTERM or SIGINT waits for the next WaitForSignal.
 bool IsAskedToEnd();
 
-// While it lives, SIGTERM and SIGINT end the process at once, with exit code 0 and a line of the log:
-// for a start that waits for something, as long as nobody was promised anything. After BlockSignals.
+// While it lives, SIGTERM and SIGINT end the process at once, with exit code 0 and a line of the
+// log: for a start that waits for something, as long as nobody was promised anything. After
+// BlockSignals.
 class EndsWhenAsked {
  public:
   EndsWhenAsked();

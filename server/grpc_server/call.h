@@ -51,7 +51,7 @@ struct CallInfo {
 enum class CallEnd {
   kFinished,        // the status is on its way to the socket; the client may never get it
   kCancelled,       // the client has reset the stream
-  kConnectionLost,  // without a word, or the call was refused for what the client did, or did not do
+  kConnectionLost,  // without a word, or the call was refused for what the client did or did not
   kDeadline,        // the client's deadline passed
   kShutdown,        // the server ended it: Drain ran out of time, or the connection was too old
 };
@@ -70,15 +70,15 @@ class Call {
   // One more message may be given to OnMessage. Nothing is given without it; calls add up.
   virtual void ReadNext() = 0;
 
-  // Ends the call with `status`, after the messages that NextMessage has given out already. It is not
-  // asked again. The first Finish counts.
+  // Ends the call with `status`, after the messages that NextMessage has given out already. It is
+  // not asked again. The first Finish counts.
   virtual void Finish(const absl::Status& status) = 0;
 
   // Adds to the headers of the response, or to its trailers. Names in lower case; the value of one
   // that ends in "-bin" may be any bytes. Unlike the rest only on the connection's thread, from the
   // factory or the handler, and without effect once the headers or the trailers have been made: the
-  // first message takes the headers with it, Finish the trailers. A call that ends without a message
-  // has trailers alone, with both in them.
+  // first message takes the headers with it, Finish the trailers. A call that ends without a
+  // message has trailers alone, with both in them.
   virtual void AddInitialMetadata(absl::string_view name, absl::string_view value) = 0;
   virtual void AddTrailingMetadata(absl::string_view name, absl::string_view value) = 0;
 };

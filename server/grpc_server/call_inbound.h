@@ -1,5 +1,6 @@
-// What has come of a call's messages and has not been given to its handler: counted together with what
-// the other calls of its connection hold, and, beyond a little, with what those of all connections do.
+// What has come of a call's messages and has not been given to its handler: counted together with
+// what the other calls of its connection hold, and, beyond a little, with what those of all
+// connections do.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_CALL_INBOUND_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_CALL_INBOUND_H_
 

@@ -20,8 +20,8 @@ class FrameLimiter {
   bool Take(absl::Duration now);
   // It may do so `count` times more. Adds up to `burst` beyond what the bucket holds when full.
   void Earn(int count);
-  // Whether the bucket is full, or lacks a tenth at most. An honest peer's does: by much more than that
-  // it has done without being served.
+  // Whether the bucket is full, or lacks a tenth at most. An honest peer's does: by much more than
+  // that it has done without being served.
   bool IsNearlyFull(absl::Duration now);
 
  private:

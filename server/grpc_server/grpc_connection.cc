@@ -13,8 +13,9 @@ using Result = GrpcSocket::Result;
 constexpr int kReadsInTurn = 4;
 constexpr int kWritesInTurn = 4;
 constexpr size_t kWriteBytes = 64 << 10;
-// What is read of a stranger in one turn, or of one who wastes time: 4 KiB, more than an honest one has
-// to send. In pieces, and none after the first that took so long: a piece may hold dozens of calls.
+// What is read of a stranger in one turn, or of one who wastes time: 4 KiB, more than an honest one
+// has to send. In pieces, and none after the first that took so long: a piece may hold dozens of
+// calls.
 constexpr size_t kReadBytesOfStranger = 512;
 constexpr int kReadsOfStrangerInTurn = 8;
 constexpr absl::Duration kTurnOfStranger = absl::Microseconds(100);

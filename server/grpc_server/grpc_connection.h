@@ -8,8 +8,9 @@
 //   closing    nothing more is sent; what still comes is thrown away for a moment, since closing at
 //              once would reset the connection and destroy the last bytes
 //
-// A graceful end takes two steps: GOAWAY without a limit and a ping; when that is answered, or after
-// a second, GOAWAY with the last call that is taken. When that has ended, the connection closes.
+// A graceful end takes two steps: GOAWAY without a limit and a ping; when that is answered, or
+// after a second, GOAWAY with the last call that is taken. When that has ended, the connection
+// closes.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_GRPC_CONNECTION_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_GRPC_CONNECTION_H_
 
@@ -27,8 +28,8 @@
 
 namespace hookgate {
 
-// All work runs on the loop's thread. Lives as long as an operation is pending, or the loop is about
-// to flush it.
+// All work runs on the loop's thread. Lives as long as an operation is pending, or the loop is
+// about to flush it.
 class GrpcConnection final : public SessionOwner,
                              public Flushable,
                              public TakesTurns,

@@ -202,8 +202,8 @@ TEST_F(GrpcConnectionTest, AddressesMustBeFreeAndReadable) {
       GrpcServer::Start({.address = "nowhere"}, service_.table(), SystemClock()).status()));
 }
 
-// What a client had sent while it took nothing was read only when it sent something more, if TLS had
-// taken it off the socket already.
+// What a client had sent while it took nothing was read only when it sent something more, if TLS
+// had taken it off the socket already.
 TEST_F(GrpcConnectionTest, WhatTlsHoldsIsReadOnceThePeerTakesItsAnswers) {
   ServeTls({});
   RawPeer peer(server_->address(), 4096);
@@ -367,8 +367,8 @@ TEST_F(GrpcConnectionTest, AServerWithoutDescriptorsRecovers) {
   }
 }
 
-// A status that is followed by the end of the connection: what the peer still sends must not have it
-// reset, or the status is lost.
+// A status that is followed by the end of the connection: what the peer still sends must not have
+// it reset, or the status is lost.
 TEST_F(GrpcConnectionTest, TheLastBytesReachThePeer) {
   Serve({});
   RawPeer peer(server_->address());

@@ -1,10 +1,10 @@
-// What one thread of a GrpcServer runs. A connection stays with one: nothing of it is shared between
-// threads, so it needs no lock.
+// What one thread of a GrpcServer runs. A connection stays with one: nothing of it is shared
+// between threads, so it needs no lock.
 //
-// Strangers, who have not proven who they are, have a part of the thread's time and no more, and so do
-// those who have and send floods: whatever they send, the rest is left for callers, and for the threads
-// that store webhooks on the same cores. What they send beyond that waits in the kernel, and they take
-// turns (turn_queue.h).
+// Strangers, who have not proven who they are, have a part of the thread's time and no more, and so
+// do those who have and send floods: whatever they send, the rest is left for callers, and for the
+// threads that store webhooks on the same cores. What they send beyond that waits in the kernel,
+// and they take turns (turn_queue.h).
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_GRPC_LOOP_H_
 
@@ -64,8 +64,8 @@ class GrpcLoop {
 
   // Flushes `connection` at the end of what is being done now.
   void FlushSoon(std::shared_ptr<Flushable> connection);
-  // Calls that are woken on this thread between the two are heard by RunWoken at once, so that their
-  // answers are sent together; the loop is not told of them.
+  // Calls that are woken on this thread between the two are heard by RunWoken at once, so that
+  // their answers are sent together; the loop is not told of them.
   void HoldWoken() { wakes_->Hold(); }
   void RunWoken() { wakes_->Run(); }
 

@@ -24,8 +24,8 @@ namespace hookgate {
 class GrpcServer {
  public:
   // Binds and serves. `table`, `clock` and `certificates` outlive the server; with certificates it
-  // speaks TLS, with those in force when a connection comes. Errors: INVALID_ARGUMENT if the address
-  // cannot be read or resolved; UNAVAILABLE if it cannot be bound (taken, no right).
+  // speaks TLS, with those in force when a connection comes. Errors: INVALID_ARGUMENT if the
+  // address cannot be read or resolved; UNAVAILABLE if it cannot be bound (taken, no right).
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcServerOptions& options, const MethodTable& table, const Clock& clock,
       const CertificateStore* certificates = nullptr);

@@ -21,11 +21,12 @@ struct GrpcServerOptions {
   // Connections on which no caller has been identified. When there are so many, and none of them is
   // older than a second, new ones wait in the kernel's queue.
   int max_unidentified_connections = 512;
-  // Of the time of each thread, in percent: what is read from connections on which no caller has been
-  // identified takes no more. What they send beyond that waits in the kernel, handshakes of TLS apart.
+  // Of the time of each thread, in percent: what is read from connections on which no caller has
+  // been identified takes no more. What they send beyond that waits in the kernel, handshakes of
+  // TLS apart.
   int max_unidentified_time_percent = 25;
-  // TLS: connections beyond that wait in the kernel's queue; those of an address are closed before they
-  // begin. After a quiet second, twice as many at once (net/handshake_limiter.h).
+  // TLS: connections beyond that wait in the kernel's queue; those of an address are closed before
+  // they begin. After a quiet second, twice as many at once (net/handshake_limiter.h).
   int max_handshakes_per_second = 1'000;
   int max_handshakes_per_second_per_address = 0;  // 0: a quarter of that, but at least 1
   bool client_ca_required = false;                // TLS: clients without a certificate are refused

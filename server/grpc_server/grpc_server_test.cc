@@ -339,7 +339,8 @@ TEST_P(GrpcServerTest, CallsEndWithTheirConnection) {
   service_.AwaitEnd("Repeat", CallEnd::kShutdown);
 }
 
-// Pull: a client that does not read costs what the windows and the socket hold, and no more is made.
+// Pull: a client that does not read costs what the windows and the socket hold, and no more is
+// made.
 TEST_P(GrpcServerTest, AClientThatDoesNotReadIsNotAskedFor) {
   grpc::ClientContext context;
   SetPatience(context);

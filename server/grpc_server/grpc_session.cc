@@ -31,8 +31,8 @@ constexpr int32_t kConnectionWindow = 1 << 20;
 constexpr size_t kFreeAnswerBytes = 64 << 10;
 // Of an upload whose status is out, beyond a message.
 constexpr size_t kDiscardedExtra = 64 << 10;
-// What an honest client sends at most without content: for each DATA frame that it gets WINDOW_UPDATE
-// twice and PING with its answer, and as many for each call.
+// What an honest client sends at most without content: for each DATA frame that it gets
+// WINDOW_UPDATE twice and PING with its answer, and as many for each call.
 constexpr int kEmptyFramesPerData = 4;
 // Of a frame that ends where the client's windows do: it may have opened them for a byte, to have
 // another frame for each.
@@ -41,7 +41,8 @@ constexpr int kEmptyFramesPerCall = 8;
 // Of DATA, what a frame of a message that is sent in pieces never is.
 constexpr size_t kSmallDataBytes = 256;
 constexpr int kIdleFramesPerMessage = 4;
-// Of what is thrown away unseen: the reading of so many bytes costs what that of a small frame does.
+// Of what is thrown away unseen: the reading of so many bytes costs what that of a small frame
+// does.
 constexpr int64_t kBytesPerIdleFrame = 64;
 
 // For people who look at the port with a browser or curl.
@@ -442,8 +443,8 @@ absl::Status GrpcSession::StartCall(ServerCall& call, bool end_stream) {
   return absl::OkStatus();
 }
 
-// Not told to the client as a limit that grows later: gRPC C++ 1.51 never begins a call that waits for
-// that, before another one has ended.
+// Not told to the client as a limit that grows later: gRPC C++ 1.51 never begins a call that waits
+// for that, before another one has ended.
 bool GrpcSession::has_too_many_calls() const {
   return !identified_ && call_count_ > shared_.options.max_calls_per_unidentified_connection;
 }
@@ -483,8 +484,8 @@ void GrpcSession::OnDataEnd(int32_t stream_id) {
   if (call != nullptr) OnEndStream(*call);
 }
 
-// The status of the call is on its way, or out. The client may not have heard of it, and a proxy may
-// not pass it on, before all of the upload has been sent: so it is taken, within limits.
+// The status of the call is on its way, or out. The client may not have heard of it, and a proxy
+// may not pass it on, before all of the upload has been sent: so it is taken, within limits.
 void GrpcSession::Discard(ServerCall& call, size_t bytes) {
   call.discarded_bytes_ += static_cast<uint32_t>(bytes);
   if (call.discarded_bytes_ <= shared_.options.max_message_bytes + kDiscardedExtra) {

@@ -89,9 +89,9 @@ class GrpcSession final : private Http2Events {
   // The peer has made the connection do something that brought no bytes. False: too often, counted
   // together with frames that carry nothing; it is to be refused.
   bool TakeEmptyWork();
-  // Whether the peer has lately sent more than a tenth of the frames that it may send for nothing, or as
-  // many that are thrown away or hold next to nothing, for which a connection is not ended: no honest
-  // client does.
+  // Whether the peer has lately sent more than a tenth of the frames that it may send for nothing,
+  // or as many that are thrown away or hold next to nothing, for which a connection is not ended:
+  // no honest client does.
   bool is_wasteful();
 
   // Adds what can be sent now to `out`, until that holds `max_bytes` or a little more. To be called
@@ -176,7 +176,8 @@ class GrpcSession final : private Http2Events {
   void Discard(ServerCall& call, size_t bytes);
   void ReleaseWindow(const ServerCall& call, size_t bytes);
 
-  // Counts message_, which is the call's answer. False, and the call is refused, if there is no room.
+  // Counts message_, which is the call's answer. False, and the call is refused, if there is no
+  // room.
   bool HoldAnswer(ServerCall& call);
   void RefuseForAnswers(ServerCall& call);
   // Counts message_ of a stream, which its client has taken a part of. Without room the call is

@@ -590,8 +590,8 @@ TEST_F(SessionTest, WhoHoldsMostAnswersGivesWayToOthers) {
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
-// A stream whose client lets in one byte held all of its message, and nothing counted that: a thousand
-// streams of a connection could hold 256 MiB.
+// A stream whose client lets in one byte held all of its message, and nothing counted that: a
+// thousand streams of a connection could hold 256 MiB.
 TEST_F(SessionTest, MessagesThatAreTakenInPartHaveABudget) {
   session_ = nullptr;
   Open(absl::StrCat(absl::string_view("\0\4", 2), Number(1)));  // INITIAL_WINDOW_SIZE
@@ -704,7 +704,8 @@ TEST_F(SessionTest, NoHeaderFieldIsLogged) {
   EXPECT_THAT(said, Not(HasSubstr("kept-secret")));
 }
 
-// A call that was refused heard that its answer had been sent: what it had leased was not given back.
+// A call that was refused heard that its answer had been sent: what it had leased was not given
+// back.
 TEST_F(SessionTest, ARefusedCallHearsThatItsAnswerIsLost) {
   Receive(http2::CallHeader(1, kChat));
   Receive(Frame(http2::kData, 0, 1, absl::string_view("\0\xff\xff\xff\xff", 5)));
@@ -889,7 +890,8 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair("Data", Frame(http2::kData, 0, 1, ""))),
     [](const auto& info) { return info.param.first; });
 
-// Over a new connection whenever one was ended, whoever had an identity took all of a thread's time.
+// Over a new connection whenever one was ended, whoever had an identity took all of a thread's
+// time.
 TEST_F(SessionTest, AFloodIsWastefulLongBeforeItIsEnded) {
   int sent = 0;
   while (!session_->is_wasteful() && sent < 30'000) {
@@ -931,8 +933,8 @@ TEST_F(SessionTest, SmallWindowsOfHonestClientsMayBeOpenedForLong) {
   EXPECT_FALSE(session_->ended());
 }
 
-// PRIORITY_UPDATE (RFC 9218) was taken for a frame with a rate. HTTP/2 skips it here, as it does what
-// it does not know: nothing comes of it, and it costs what its bytes do.
+// PRIORITY_UPDATE (RFC 9218) was taken for a frame with a rate. HTTP/2 skips it here, as it does
+// what it does not know: nothing comes of it, and it costs what its bytes do.
 TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
   const std::string skipped =
       Frame(http2::kPriorityUpdate, 0, 0, absl::StrCat(Number(3), "u=1")) + Frame(0xfa, 0, 0, "");
@@ -944,7 +946,8 @@ TEST_F(SessionTest, FramesThatAreSkippedNeedNoRate) {
   EXPECT_THAT(Sent(), Contains(IsStatus(1, 0)));
 }
 
-// A flood of them, by whoever had an identity, took all of a thread's time: no connection was ended for it.
+// A flood of them, by whoever had an identity, took all of a thread's time: no connection was ended
+// for it.
 TEST_F(SessionTest, WhatIsThrownAwayOrHoldsNextToNothingIsWasteful) {
   const std::string small = Frame(http2::kData, 0, 1, "x");
   const struct {
@@ -1040,8 +1043,8 @@ TEST_F(SessionTest, AGoodbyeOfALargerStreamThanThereIsEndsTheConnectionAndIsNoRe
   EXPECT_EQ(refused(GrpcRefusal::kProtocolError), 0);
 }
 
-// What gRPC C++ does at its highest rate: for each DATA frame WINDOW_UPDATE and PING, and the answer
-// to our PING.
+// What gRPC C++ does at its highest rate: for each DATA frame WINDOW_UPDATE and PING, and the
+// answer to our PING.
 TEST_F(SessionTest, HonestClientsMayAnswerEachFrame) {
   Receive(Call(1, kRepeat, Request(std::string(100, 'x'), 200'000)));
   int frames = 0;

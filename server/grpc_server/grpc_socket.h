@@ -45,12 +45,13 @@ class GrpcSocket {
 
   // `count` is how many bytes it has read; more than 0 with kOk.
   Result Read(char* to, size_t max_bytes, size_t& count);
-  // Whether the peer has updated its keys of TLS 1.3 since it was last asked; a Read takes one update at
-  // most. It costs the peer a few bytes, and the thread the making of a key.
+  // Whether the peer has updated its keys of TLS 1.3 since it was last asked; a Read takes one
+  // update at most. It costs the peer a few bytes, and the thread the making of a key.
   bool TakeKeyUpdate() { return std::exchange(key_updated_, false); }
   // Whether TLS holds bytes that it has read from the socket already.
   bool has_pending() const;
-  // Sends and takes out of `bytes` what it can: all of it with kOk. `room` is a buffer of the thread.
+  // Sends and takes out of `bytes` what it can: all of it with kOk. `room` is a buffer of the
+  // thread.
   Result Write(OutBuffer& bytes, char* room, size_t room_bytes);
   // No more is sent; the peer is told.
   void ShutdownWrite();

@@ -1,6 +1,6 @@
 // Messages that calls have begun to send and whose clients do not take the rest: however little a
-// client lets in, its call holds all of the message. Counted once for all calls that share a message,
-// with a budget for all connections.
+// client lets in, its call holds all of the message. Counted once for all calls that share a
+// message, with a budget for all connections.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_HELD_MESSAGES_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_HELD_MESSAGES_H_
 
@@ -51,8 +51,8 @@ class HeldMessages {
   // `budget` outlives it, and all that Hold has given out.
   explicit HeldMessages(BodyBudget& budget) : budget_(budget) {}
 
-  // `message` counts, for the origin that holds it first, as long as anybody has what comes back. Null:
-  // there is no room for it.
+  // `message` counts, for the origin that holds it first, as long as anybody has what comes back.
+  // Null: there is no room for it.
   //   call  hears GiveUpBody when others need the room; then has_given_up() of what it holds
   std::shared_ptr<HeldMessage> Hold(const Message& message, const BodyOrigin& origin,
                                     const std::weak_ptr<BodyHolder>& call) ABSL_LOCKS_EXCLUDED(mu_);

@@ -1,5 +1,5 @@
-// What HTTP/2 tells a session and asks of it: nghttp2's callbacks (nghttp2_callbacks.h) as an interface
-// of C++.
+// What HTTP/2 tells a session and asks of it: nghttp2's callbacks (nghttp2_callbacks.h) as an
+// interface of C++.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_HTTP2_EVENTS_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_HTTP2_EVENTS_H_
 
@@ -37,8 +37,8 @@ class Http2Events {
   virtual void OnStreamClosed(int32_t stream_id) = 0;
   // How many bytes the next DATA frame of a stream may hold, as far as the session minds.
   virtual size_t MaxDataFrame(int32_t stream_id) = 0;
-  // How many bytes of DATA there are, at most `max_bytes`; negative: an error of nghttp2's. `flags` as
-  // nghttp2_data_source_read_callback has them. Only of streams with MessageSource().
+  // How many bytes of DATA there are, at most `max_bytes`; negative: an error of nghttp2's. `flags`
+  // as nghttp2_data_source_read_callback has them. Only of streams with MessageSource().
   virtual int64_t ReadData(int32_t stream_id, size_t max_bytes, uint32_t* flags) = 0;
   // The header of the frame that ReadData was last asked for with NGHTTP2_DATA_FLAG_NO_COPY. False:
   // enough has been collected for now.

@@ -31,8 +31,8 @@ class Metadata {
   std::vector<std::pair<std::string, std::string>> entries_;
 };
 
-// `value` of `name` as it goes over the wire: in base64, without padding as gRPC's own peers have it,
-// if the name ends in "-bin".
+// `value` of `name` as it goes over the wire: in base64, without padding as gRPC's own peers have
+// it, if the name ends in "-bin".
 std::string MetadataToWire(absl::string_view name, absl::string_view value);
 
 }  // namespace hookgate

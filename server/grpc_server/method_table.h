@@ -51,8 +51,8 @@ struct Admission {
 class MethodTable {
  public:
   // Asked once for each call, when its headers have come and before a byte of a message is read;
-  // also for methods that do not exist, so that a stranger cannot tell which do. On the connection's
-  // thread: must not block.
+  // also for methods that do not exist, so that a stranger cannot tell which do. On the
+  // connection's thread: must not block.
   using Admit = std::function<Admission(const CallInfo& info)>;
 
   // gRPC's kinds, by who sends a stream. A client's stream with a single answer is kBidirectional:
@@ -78,8 +78,8 @@ class MethodTable {
                            absl::Duration took) = 0;
   };
 
-  // Takes calls away from their methods, such as to another process. On the connection's thread: must
-  // not block. Null: the method's own factory is asked.
+  // Takes calls away from their methods, such as to another process. On the connection's thread:
+  // must not block. Null: the method's own factory is asked.
   class Diverter {
    public:
     virtual ~Diverter() = default;

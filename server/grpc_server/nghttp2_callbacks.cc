@@ -8,7 +8,8 @@ namespace {
 
 constexpr size_t kFrameHeaderBytes = 9;
 constexpr size_t kMaxErrorBytes = 200;
-// Nothing of nghttp2's own: the limit on resets is the session's, since it grows with what is served.
+// Nothing of nghttp2's own: the limit on resets is the session's, since it grows with what is
+// served.
 constexpr uint64_t kUnlimitedResets = uint64_t{1} << 30;
 
 Http2Events& Events(void* user_data) { return *static_cast<Http2Events*>(user_data); }

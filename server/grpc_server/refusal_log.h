@@ -1,5 +1,5 @@
-// Counts what a GrpcServer refuses, and logs it: any peer that reaches the port can cause refusals at
-// any rate, so few lines tell of them.
+// Counts what a GrpcServer refuses, and logs it: any peer that reaches the port can cause refusals
+// at any rate, so few lines tell of them.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_REFUSAL_LOG_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_REFUSAL_LOG_H_
 

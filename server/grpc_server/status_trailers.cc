@@ -24,9 +24,9 @@ constexpr size_t kMaxMessageBytes = 1024;
 constexpr size_t kMaxEncodedBytes = 2048;
 constexpr size_t kMaxDetailsBytes = 5120;
 
-// The first `max_bytes` of `text` at most, in UTF-8: never a part of a character, and a byte that is
-// none as \xff. It may repeat what a client has sent, and protobuf writes to stderr about each text
-// that is no UTF-8.
+// The first `max_bytes` of `text` at most, in UTF-8: never a part of a character, and a byte that
+// is none as \xff. It may repeat what a client has sent, and protobuf writes to stderr about each
+// text that is no UTF-8.
 std::string Utf8Of(absl::string_view text, size_t max_bytes) {
   std::string valid;
   while (!text.empty()) {

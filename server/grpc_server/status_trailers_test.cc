@@ -49,8 +49,8 @@ TEST(StatusTrailersTest, CodeMessageReasonAndMetadataReachTheClient) {
   EXPECT_EQ(info.metadata().at("earliest_cursor"), "c");
 }
 
-// The path of a call and the like are repeated to whoever sent them. protobuf wrote a line to stderr
-// about each that was no UTF-8, and clients could not read the details.
+// The path of a call and the like are repeated to whoever sent them. protobuf wrote a line to
+// stderr about each that was no UTF-8, and clients could not read the details.
 TEST(StatusTrailersTest, BytesThatAreNoUtf8AreWritten) {
   testing::internal::CaptureStderr();
   const StatusTrailers trailers = ToTrailers(absl::UnimplementedError("no \xff\xc3 \xc3\xa9 here"));

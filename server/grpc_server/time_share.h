@@ -1,5 +1,5 @@
-// Bounds how much of a thread's time one kind of work gets, so that the rest of the time is left for
-// others however much of that work there is. Pure: the time is an argument. Not thread-safe.
+// Bounds how much of a thread's time one kind of work gets, so that the rest of the time is left
+// for others however much of that work there is. Pure: the time is an argument. Not thread-safe.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_TIME_SHARE_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_TIME_SHARE_H_
 
@@ -9,9 +9,9 @@ namespace hookgate {
 
 class TimeShare {
  public:
-  // What a work that was interrupted counts at most, in bursts. The time of a thread that had to wait
-  // for its core is not work, and a machine that was suspended for an hour must not hold the next work
-  // up for hours.
+  // What a work that was interrupted counts at most, in bursts. The time of a thread that had to
+  // wait for its core is not work, and a machine that was suspended for an hour must not hold the
+  // next work up for hours.
   static constexpr int kMaxDebtInBursts = 10;
 
   //   share  of all time, more than 0 and at most 1

@@ -1,6 +1,6 @@
-// Those that wait for a turn, in groups: one of each group after the other. So a crowd makes those of
-// another group wait for one turn of the crowd, not for all of it. Pure. Not thread-safe. Holds as many
-// as are pushed: each may wait once.
+// Those that wait for a turn, in groups: one of each group after the other. So a crowd makes those
+// of another group wait for one turn of the crowd, not for all of it. Pure. Not thread-safe. Holds
+// as many as are pushed: each may wait once.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_TURN_QUEUE_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_TURN_QUEUE_H_
 
@@ -13,8 +13,8 @@
 
 namespace hookgate {
 
-// Those of one address (ConnectionTable::NetworkOf), apart: who has no identity, and who has one and
-// wastes time.
+// Those of one address (ConnectionTable::NetworkOf), apart: who has no identity, and who has one
+// and wastes time.
 struct TurnGroup {
   std::array<uint8_t, 16> network = {};
   bool is_identified = false;

@@ -58,8 +58,9 @@ HandlerFactory UnaryMethod(std::function<absl::StatusOr<UnaryWork>(const CallInf
 // it is parsed: a request of the largest size would take some fifty megabytes.
 inline constexpr size_t kMaxRequestFields = 65'536;
 
-// Reads `bytes` into `message`, without fields that its type does not have. INVALID_ARGUMENT invalid_request if they are not a message of its type,
-// or have more than kMaxRequestFields; nothing is parsed then.
+// Reads `bytes` into `message`, without fields that its type does not have. INVALID_ARGUMENT
+// invalid_request if they are not a message of its type, or have more than kMaxRequestFields;
+// nothing is parsed then.
 absl::Status ParseRequest(absl::string_view bytes, google::protobuf::Message& message);
 
 // The same as UnaryResponder, for a protobuf message.

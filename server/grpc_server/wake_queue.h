@@ -1,6 +1,6 @@
 // Calls of which something has been asked, on their way to the thread of their connections. Those
-// that are asked close together come together: one wake-up of the thread serves all of them, if they
-// are asked within a WakeBatch.
+// that are asked close together come together: one wake-up of the thread serves all of them, if
+// they are asked within a WakeBatch.
 #ifndef HOOKGATE_SERVER_GRPC_SERVER_WAKE_QUEUE_H_
 #define HOOKGATE_SERVER_GRPC_SERVER_WAKE_QUEUE_H_
 

@@ -1,6 +1,6 @@
 // Answers on their way to the thread of their connections, from the threads that know them. The log
-// answers a whole group at once, within a WakeBatch: one wake-up of the connections' thread serves all
-// of it.
+// answers a whole group at once, within a WakeBatch: one wake-up of the connections' thread serves
+// all of it.
 #ifndef HOOKGATE_SERVER_HTTP_ANSWER_QUEUE_H_
 #define HOOKGATE_SERVER_HTTP_ANSWER_QUEUE_H_
 

@@ -43,9 +43,9 @@ class AnswerWatch {
   // connection has ended. On the connection's thread: must not block.
   using Closer = absl::FunctionRef<std::function<void()>()>;
   virtual void OnBegin(Closer /*closer*/) {}
-  // All of the answer was written, so long after the head of its request had been read, or had turned
-  // out not to be one. Not called for a connection that was refused before, and for an answer that
-  // could not be written. On the connection's thread: must not block.
+  // All of the answer was written, so long after the head of its request had been read, or had
+  // turned out not to be one. Not called for a connection that was refused before, and for an
+  // answer that could not be written. On the connection's thread: must not block.
   virtual void OnWritten(absl::Duration since_head) = 0;
 };
 

@@ -19,8 +19,8 @@ struct HttpServerOptions {
   int max_connections = 1024;
   // 0: a quarter of max_connections, but not below 64. An IPv6 network of 64 bits is one address.
   int max_connections_per_address = 0;
-  // TLS: connections beyond that wait in the kernel's queue; those of an address are closed before they
-  // begin, unless it is a proxy's. After a quiet second, twice as many at once
+  // TLS: connections beyond that wait in the kernel's queue; those of an address are closed before
+  // they begin, unless it is a proxy's. After a quiet second, twice as many at once
   // (net/handshake_limiter.h).
   int max_handshakes_per_second = 1000;
   int max_handshakes_per_second_per_address = 0;  // 0: a quarter of that, but at least 1

@@ -90,8 +90,8 @@ class HttpServerImpl final : public HttpServer {
     for (const auto& loop : loops_) {
       threads_.emplace_back([&io = loop->io] {
         NameThread("http");
-        // A sender does not wait until others on this core have used up their slices. Longer than the
-        // log writer's, which is to run as soon as it can.
+        // A sender does not wait until others on this core have used up their slices. Longer than
+        // the log writer's, which is to run as soon as it can.
         AskForShortTimeSlices(TimeSlice::kShort);
         io.run();
       });

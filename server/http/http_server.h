@@ -35,7 +35,8 @@ class HttpServer {
   // Those that are open now, and those that may be. Takes no lock.
   virtual int64_t open_connections() const = 0;
   virtual int64_t max_connections() const = 0;
-  // Connections that were closed since their address has begun too many TLS handshakes. Takes no lock.
+  // Connections that were closed since their address has begun too many TLS handshakes. Takes no
+  // lock.
   virtual int64_t refused_handshakes() const = 0;
 
   // Begins what Drain waits for, and returns at once: takes no new connections, closes those with

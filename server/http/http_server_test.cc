@@ -739,8 +739,8 @@ TEST_F(HttpServerTest, SlowBodyGivesItsMemoryUpWhenOthersNeedIt) {
   ExpectRefused(slow, 503, "too_many_bodies");
 }
 
-// One address filled the memory, renewed its bodies before their time was over, and nearly all large
-// webhooks of others were refused.
+// One address filled the memory, renewed its bodies before their time was over, and nearly all
+// large webhooks of others were refused.
 TEST_F(HttpServerTest, AddressThatHoldsMostOfTheMemoryKeepsNobodyOut) {
   constexpr size_t kFilling = 150'000;
   // By this clock no body is ever slow.

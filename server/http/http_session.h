@@ -112,8 +112,8 @@ class HttpSession final : public AnswerRecipient,
   void FreeBody();
   // Sends `response` and goes on; `then_close`: nothing more is read from this connection.
   void Answer(const HttpResponse& response, bool then_close);
-  // Begins to send `response`. Whether all of it has been written, so that OnAnswered is left to the
-  // caller; otherwise it follows by itself.
+  // Begins to send `response`. Whether all of it has been written, so that OnAnswered is left to
+  // the caller; otherwise it follows by itself.
   bool BeginAnswer(const HttpResponse& response, bool then_close);
   void OnAnswered(boost::system::error_code error);
   void Linger();

@@ -19,8 +19,8 @@ class TlsAcceptor {
   bool has_tls() const { return store_ != nullptr; }
 
   // For the next connection, made again when the certificates are others (server_context.h). Null
-  // for plain text, and also if there have never been certificates that OpenSSL takes: with has_tls()
-  // such a connection must be closed, never served in plain text.
+  // for plain text, and also if there have never been certificates that OpenSSL takes: with
+  // has_tls() such a connection must be closed, never served in plain text.
   std::shared_ptr<boost::asio::ssl::context> Context();
 
  private:

@@ -1,9 +1,9 @@
 // IP addresses and networks, as an operator writes them and as connections have them.
 //
 // Pure. An IPv4 address and the same one mapped into IPv6 (::ffff:192.0.2.1) are equal: a socket
-// that listens on IPv6 shows IPv4 peers so (RFC 4291, section 2.5.5.2). Apart from that the two kinds
-// are worlds of their own, as in other programs' lists of networks: ::/0 holds no IPv4 address, and
-// whoever opens a door to all of IPv6 has not opened it to IPv4.
+// that listens on IPv6 shows IPv4 peers so (RFC 4291, section 2.5.5.2). Apart from that the two
+// kinds are worlds of their own, as in other programs' lists of networks: ::/0 holds no IPv4
+// address, and whoever opens a door to all of IPv6 has not opened it to IPv4.
 #ifndef HOOKGATE_SERVER_INGEST_NETWORK_H_
 #define HOOKGATE_SERVER_INGEST_NETWORK_H_
 

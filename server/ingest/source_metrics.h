@@ -36,8 +36,8 @@ class SourceMetrics {
                                                    absl::string_view code);
   // A whole body has arrived.
   void NoteBody(size_t bytes) { body_bytes_->Add(static_cast<int64_t>(bytes)); }
-  // An event was stored, so long after it had happened as its sender says: any time at all, of which
-  // no more is counted than kMaxDelay.
+  // An event was stored, so long after it had happened as its sender says: any time at all, of
+  // which no more is counted than kMaxDelay.
   void NoteDelay(absl::Duration delay) {
     delay_->Observe(std::clamp(delay, absl::ZeroDuration(), kMaxDelay));
   }

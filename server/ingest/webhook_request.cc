@@ -28,8 +28,8 @@ constexpr SignedHeader kSignedHeaders[] = {{"id", &SignedHeaders::id},
                                            {"timestamp", &SignedHeaders::timestamp},
                                            {"signature", &SignedHeaders::signature}};
 
-// Whether a field's name is `wanted`, in any case. Most differ in their length, which takes no call to
-// see; a request has a dozen of them.
+// Whether a field's name is `wanted`, in any case. Most differ in their length, which takes no call
+// to see; a request has a dozen of them.
 bool IsName(absl::string_view name, absl::string_view wanted) {
   return name.size() == wanted.size() && absl::EqualsIgnoreCase(name, wanted);
 }

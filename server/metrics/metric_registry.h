@@ -5,11 +5,12 @@
 //   const std::shared_ptr<Counter> ends = metrics.AddCounter(kEnds, {{"code", "OK"}});
 //   ends->Add();
 //
-// A series is there from the moment in which it is added, at 0, until nobody holds it any more. What
-// is kept elsewhere anyway, such as the depth of a queue, is asked for in a scrape, by a collector.
+// A series is there from the moment in which it is added, at 0, until nobody holds it any more.
+// What is kept elsewhere anyway, such as the depth of a queue, is asked for in a scrape, by a
+// collector.
 //
-// It is not prometheus-cpp: there, a histogram's Observe waits for a scrape that reads it, so that a
-// commit would; it does not write OpenMetrics; and Debian has no static library of it.
+// It is not prometheus-cpp: there, a histogram's Observe waits for a scrape that reads it, so that
+// a commit would; it does not write OpenMetrics; and Debian has no static library of it.
 #ifndef HOOKGATE_SERVER_METRICS_METRIC_REGISTRY_H_
 #define HOOKGATE_SERVER_METRICS_METRIC_REGISTRY_H_
 
@@ -50,7 +51,8 @@ class MetricRegistry {
   MetricRegistry(const MetricRegistry&) = delete;
   MetricRegistry& operator=(const MetricRegistry&) = delete;
 
-  // Each adds a series at 0. If there is one with the same labels, the new one is shown in its place.
+  // Each adds a series at 0. If there is one with the same labels, the new one is shown in its
+  // place.
   // REQUIRES: a name always stands for the same `info`, of the type that is added.
   std::shared_ptr<Counter> AddCounter(const MetricInfo& info, const MetricLabels& labels = {});
   std::shared_ptr<Gauge> AddGauge(const MetricInfo& info, const MetricLabels& labels = {});

@@ -87,7 +87,8 @@ class BodyBudget {
   };
 
   // Whether a body of `bytes` from `origin` has a chance at the moment: there is room, or somebody
-  // who would give way. Takes nothing and makes no room: nobody gives way to what is only announced.
+  // who would give way. Takes nothing and makes no room: nobody gives way to what is only
+  // announced.
   bool HasRoomFor(int64_t bytes, const BodyOrigin& origin) const ABSL_LOCKS_EXCLUDED(mu_);
 
   int64_t held_bytes() const ABSL_LOCKS_EXCLUDED(mu_);

@@ -35,8 +35,8 @@ class TrackedConnection {
  public:
   virtual ~TrackedConnection() = default;
   // Its place is needed. Of HTTP: closes it, unless a request has begun to be handled since it was
-  // chosen; then after the answer. Of gRPC: ends its calls with UNAVAILABLE, also one that has begun
-  // since, and closes it. Any thread; must not block.
+  // chosen; then after the answer. Of gRPC: ends its calls with UNAVAILABLE, also one that has
+  // begun since, and closes it. Any thread; must not block.
   virtual void MakeRoom() = 0;
 
   // The lower, the sooner it leaves; kNever: not at all. Any thread.
@@ -128,8 +128,8 @@ class ConnectionTable {
   struct Group {
     absl::btree_set<int64_t> ids;
     // The unproven idle ones of them that a search has found, the next one last. With a search for
-    // each, a flood of mute connections would cost their number each time. What has changed since is
-    // known by its turn.
+    // each, a flood of mute connections would cost their number each time. What has changed since
+    // is known by its turn.
     std::vector<Turn> mute;
   };
 

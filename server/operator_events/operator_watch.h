@@ -93,8 +93,8 @@ class OperatorWatch {
   // when they are on again.
   void SetLimits(const OperatorLimits& limits);
 
-  // What is to be told now. The first look is what later ones are compared with; a subscription that
-  // comes later was created since.
+  // What is to be told now. The first look is what later ones are compared with; a subscription
+  // that comes later was created since.
   std::vector<OperatorNews> Look(absl::Span<const SubscriptionVitals> subscriptions,
                                  absl::Span<const SourceVitals> sources, OperatorTime now);
 

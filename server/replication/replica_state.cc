@@ -90,8 +90,8 @@ void ReplicaState::Applied(const RecordTail& tail, absl::Duration now) {
     // It is not this replica's, which would know of it.
     if (role_ == Role::kElected) Follow(now);
   }
-  // Somebody else's as well, also if this replica has tried to begin a term of that number: it would
-  // depose one that has just begun to lead.
+  // Somebody else's as well, also if this replica has tried to begin a term of that number: it
+  // would depose one that has just begun to lead.
   if (role_ == Role::kCandidate && term_begins) Follow(now);
   if (role_ == Role::kElected && tail_.index >= term_index_) {
     // What it had appended is there, so this can only be its own term.
@@ -122,8 +122,8 @@ void ReplicaState::TermAppended(CompareAppendOutcome outcome, absl::Duration now
       retry_at_ = now + timing_.retry;
       return;
     case CompareAppendOutcome::kLost: {
-      // To the last of what the leader that left had under way, or to the next leader. An heir looks
-      // at once which.
+      // To the last of what the leader that left had under way, or to the next leader. An heir
+      // looks at once which.
       const Heir heir = heir_;
       Follow(now);
       if (heir == Heir::kThis) {

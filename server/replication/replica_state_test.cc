@@ -178,7 +178,8 @@ TEST_F(ReplicaStateTest, AnHeirThatLosesToTheLastRecordOfTheLeaderTriesAgainAtOn
   }
 }
 
-// A replica that had tried to begin term 4, and caught up with another one's term 4, deposed that one.
+// A replica that had tried to begin term 4, and caught up with another one's term 4, deposed that
+// one.
 TEST_F(ReplicaStateTest, OneThatHasLostATermDoesNotDeposeTheOneThatWonIt) {
   for (const Heir heir : {Heir::kThis, Heir::kUnsaid}) {
     ReplicaState state = Follower();

@@ -173,9 +173,9 @@ class ReplicatedLog {
   virtual CompareAppendResult CompareAppend(LogIndex expected, absl::string_view bytes,
                                             absl::Duration timeout) = 0;
 
-  // Makes the next append need no new connection, and finds out whether the one that it would use is
-  // still good: for a replica that may have to lead in a moment. May do nothing; says nothing of what
-  // went wrong, which an append would meet and say.
+  // Makes the next append need no new connection, and finds out whether the one that it would use
+  // is still good: for a replica that may have to lead in a moment. May do nothing; says nothing of
+  // what went wrong, which an append would meet and say.
   virtual void PrepareAppend(absl::Duration /*timeout*/) {}
 
   // The records from `from` on (1 at least), in order and without a hole, at most as many as the

@@ -47,8 +47,8 @@ class RowEffects {
   using Shape = std::map<std::string, std::vector<std::string>>;
   // Of `database`, of those of `tables` that it has.
   static absl::StatusOr<Shape> ReadShape(Database& database, absl::Span<const std::string> tables);
-  // From now on Collect adds nothing that a replica with `shape` could not apply: FAILED_PRECONDITION
-  // upgrade_unfinished, with what that is. nullopt: everything may be added.
+  // From now on Collect adds nothing that a replica with `shape` could not apply:
+  // FAILED_PRECONDITION upgrade_unfinished, with what that is. nullopt: everything may be added.
   void LimitTo(absl::optional<Shape> shape) { limit_ = std::move(shape); }
 
   // Does what the entry says, within a transaction that is rolled back after an error:

@@ -1,9 +1,9 @@
-// What the replicas of a cluster can read, and which schema (store/schema.h) they may agree on: the newest
-// one that each of them reads, once each has just said so.
+// What the replicas of a cluster can read, and which schema (store/schema.h) they may agree on: the
+// newest one that each of them reads, once each has just said so.
 //
 // Pure: time is monotonic, and the caller's. What was said before a moment ago counts no more, in
-// whichever term: a replica that is being put back to an older version has to have no chance of being
-// taken for what it was.
+// whichever term: a replica that is being put back to an older version has to have no chance of
+// being taken for what it was.
 //
 //   SchemaAgreement agreement(SchemaVersion(), {"b", "c"});
 //   agreement.Heard("b", 6, now);
@@ -34,14 +34,15 @@ class SchemaAgreement {
   //   peers  all others that are configured; empty: nobody is asked
   SchemaAgreement(int own, const std::vector<std::string>& peers);
 
-  // `peer` has said that it reads `version`; 0: it does not say. One that is not configured is ignored.
+  // `peer` has said that it reads `version`; 0: it does not say. One that is not configured is
+  // ignored.
   void Heard(const std::string& peer, int version, absl::Duration now);
 
   // What to agree on beyond `agreed`; nullopt: there is nothing, or a peer is missing.
   absl::optional<int> MayAgreeOn(int agreed, absl::Duration now) const;
 
-  // Why `version` cannot be agreed on, for people: "replica b reads schema 5, replica c has not been
-  // heard of"; "" if it can.
+  // Why `version` cannot be agreed on, for people: "replica b reads schema 5, replica c has not
+  // been heard of"; "" if it can.
   std::string WhatIsMissing(int version, absl::Duration now) const;
 
   // What `peer` has said last; 0: nothing yet.

@@ -26,10 +26,9 @@ struct SnapshotReport {
   int64_t applied = 0;  // the newest record of the cluster's log that it holds
 };
 
-// Copies the log as it is at one moment. The gateway goes on meanwhile; its write-ahead log grows by
-// what is stored until the copy is done. The copy is readable by its owner alone, durable once this
-// returns, and not there after an error; while it is being made it is `file`.partial.
-// Errors:
+// Copies the log as it is at one moment. The gateway goes on meanwhile; its write-ahead log grows
+// by what is stored until the copy is done. The copy is readable by its owner alone, durable once
+// this returns, and not there after an error; while it is being made it is `file`.partial. Errors:
 //   NOT_FOUND            there is no log in the folder
 //   INVALID_ARGUMENT     the log is not a replica's
 //   ALREADY_EXISTS       `file` is there, or `file`.partial, of an earlier attempt that was ended

@@ -131,8 +131,8 @@ TEST_F(SnapshotLogTest, WhatIsNotADatabaseIsNamedWithWhatWouldBeRight) {
   EXPECT_TRUE(fs::is_empty(copies_));
 }
 
-// The folder of another cluster, or one that has more, is not replaced in passing; and a log that is
-// no replica's is never made one.
+// The folder of another cluster, or one that has more, is not replaced in passing; and a log that
+// is no replica's is never made one.
 TEST_F(SnapshotLogTest, AReseedRefusesWhatWouldLoseSomething) {
   const auto reseed = [&](bool force) {
     return RestoreLog({.file = copy_,

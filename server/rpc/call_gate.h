@@ -35,8 +35,8 @@ class CallGate {
   std::shared_ptr<const AccessPolicy> policy() const { return access_.policy(); }
 
   // Sources are a closed list, so a name that is not on it is a typo and not a source that has
-  // sent nothing yet. NOT_FOUND unknown_source that names the first one and those there are, except that
-  // callers who may not know all of them hear of none.
+  // sent nothing yet. NOT_FOUND unknown_source that names the first one and those there are, except
+  // that callers who may not know all of them hear of none.
   //   field  the path of the list, "filter.sources"
   absl::Status CheckSourcesExist(const google::protobuf::RepeatedPtrField<std::string>& sources,
                                  absl::string_view field, bool may_know_all) const;

@@ -1,5 +1,5 @@
-// The callers of calls that last: there are ten thousand streams, and few connections, so those of one
-// identity on one connection hold one Caller.
+// The callers of calls that last: there are ten thousand streams, and few connections, so those of
+// one identity on one connection hold one Caller.
 #ifndef HOOKGATE_SERVER_RPC_CALLER_POOL_H_
 #define HOOKGATE_SERVER_RPC_CALLER_POOL_H_
 
@@ -22,12 +22,12 @@ class CallerPool {
   // `gate` outlives the pool and its callers.
   explicit CallerPool(CallGate& gate) : gate_(gate) {}
 
-  // Who makes the call that `info` is about: the one that the last such call of the connection holds, if
-  // it shows the same, or a new one.
+  // Who makes the call that `info` is about: the one that the last such call of the connection
+  // holds, if it shows the same, or a new one.
   std::shared_ptr<const Caller> Share(const CallInfo& info) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // How many connections the pool knows, also if none of their calls is left: at most twice as many as
-  // have some, or a few.
+  // How many connections the pool knows, also if none of their calls is left: at most twice as many
+  // as have some, or a few.
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

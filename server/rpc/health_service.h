@@ -29,8 +29,8 @@ class HealthService {
   // What a stranger can have the gateway hold of a request.
   static constexpr size_t kMaxRequestBytes = 4096;
 
-  // Serving, from the start. `services` are known by name, without the empty one; they outlive this,
-  // and may be added to until the first call.
+  // Serving, from the start. `services` are known by name, without the empty one; they outlive
+  // this, and may be added to until the first call.
   explicit HealthService(const std::vector<std::string>& services) : services_(services) {}
 
   // Adds its methods. The service outlives the table's server.

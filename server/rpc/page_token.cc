@@ -26,8 +26,8 @@ absl::Status NoPageToken() {
 
 constexpr size_t kPartsBeforeChecksum = 8;
 
-// FNV-1a always tells texts apart that differ within two bytes beside each other, and a character of
-// base64 covers no more.
+// FNV-1a always tells texts apart that differ within two bytes beside each other, and a character
+// of base64 covers no more.
 std::string ChecksumOf(absl::string_view text) {
   return absl::StrCat(absl::Hex(RequestFingerprint(text), absl::kZeroPad16));
 }

@@ -14,8 +14,8 @@
 
 namespace hookgate {
 
-// Thread-safe. Each file is serialised once: to copy descriptors takes a hundred times as long as to
-// copy their bytes, and a connection's thread has other calls to serve.
+// Thread-safe. Each file is serialised once: to copy descriptors takes a hundred times as long as
+// to copy their bytes, and a connection's thread has other calls to serve.
 class Reflection {
  public:
   // `services` are full names, as listed; `pool` describes them. Both outlive this. Services may be

@@ -45,8 +45,8 @@ class RpcMetrics final : public MethodTable::Observer {
   // Of one method; of a unary one, `durations`, of a stream, the others.
   struct OfMethod {
     std::string name;
-    // By code. That of OK is there from the start; the others from their first call on, since all of
-    // them would be some 7,000 lines in each scrape.
+    // By code. That of OK is there from the start; the others from their first call on, since all
+    // of them would be some 7,000 lines in each scrape.
     std::array<std::atomic<Histogram*>, kCodes> durations = {};
     std::shared_ptr<Gauge> open;
     std::array<std::shared_ptr<Counter>, kCodes> ends;

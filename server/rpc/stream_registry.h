@@ -20,7 +20,8 @@ namespace v1 {
 class StreamInfo;
 }  // namespace v1
 
-// What a call hears once the gateway drains, or once its connection is too old: UNAVAILABLE draining.
+// What a call hears once the gateway drains, or once its connection is too old: UNAVAILABLE
+// draining.
 absl::Status DrainingError();
 
 // A stream that has more events before it is behind.

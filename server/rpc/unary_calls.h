@@ -1,6 +1,6 @@
 // Unary methods that run on threads which may read the disk, and a bound on how many calls wait for
-// one, and on what their requests hold meanwhile. A call that waits for a commit holds no thread meanwhile: however long somebody locks the
-// database, reading goes on.
+// one, and on what their requests hold meanwhile. A call that waits for a commit holds no thread
+// meanwhile: however long somebody locks the database, reading goes on.
 //
 //   {"GetEvent", calls.Reading<GetEventRequest, GetEventResponse>(may_query, get_event)}
 #ifndef HOOKGATE_SERVER_RPC_UNARY_CALLS_H_
@@ -49,17 +49,17 @@ class UnaryCalls {
   template <typename Request, typename Response>
   Method Reading(Check<Request> check, Work<Request, Response> work);
 
-  // The same for a method that writes: `begin` reads on the executor what it needs, and has `finish`
-  // called once, now or later, on any thread. The request and the response live until then. Bounded
-  // apart from those that read.
+  // The same for a method that writes: `begin` reads on the executor what it needs, and has
+  // `finish` called once, now or later, on any thread. The request and the response live until
+  // then. Bounded apart from those that read.
   using Finish = absl::AnyInvocable<void(const absl::Status&) &&>;
   template <typename Request, typename Response>
   using Begin = std::function<void(const Request&, Response&, Finish finish)>;
   template <typename Request, typename Response>
   Method Writing(Check<Request> check, Begin<Request, Response> begin);
 
-  // The same on the connection's thread at once, for what needs no reading and must not block. Bounded
-  // apart from both.
+  // The same on the connection's thread at once, for what needs no reading and must not block.
+  // Bounded apart from both.
   template <typename Request, typename Response>
   Method Immediate(Check<Request> check, Begin<Request, Response> begin);
 

@@ -44,13 +44,13 @@ class Secret {
   // bytes, a public key.
   //   name  how logs call it
   // INVALID_ARGUMENT if `text` is anything else: empty, blank, without a known prefix, not base64
-  // after it, no usable public key, or with the prefix "whsk_": that is a sender's private key, which
-  // has no business in a gateway. No message holds any part of `text`. What people paste is read by
-  // ReadPastedSecret (pasted_secret.h), which says more.
+  // after it, no usable public key, or with the prefix "whsk_": that is a sender's private key,
+  // which has no business in a gateway. No message holds any part of `text`. What people paste is
+  // read by ReadPastedSecret (pasted_secret.h), which says more.
   static absl::StatusOr<Secret> Parse(absl::string_view name, absl::string_view text);
 
-  // A shared secret that is the bytes of `text` itself, whatever they are, as the OpenAI SDKs read a
-  // text without a prefix. INVALID_ARGUMENT if `text` is empty or blank.
+  // A shared secret that is the bytes of `text` itself, whatever they are, as the OpenAI SDKs read
+  // a text without a prefix. INVALID_ARGUMENT if `text` is empty or blank.
   static absl::StatusOr<Secret> FromRawText(absl::string_view name, absl::string_view text);
 
   const std::string& name() const { return name_; }

@@ -10,8 +10,8 @@
 
 namespace hookgate {
 
-// Holds the lock while it lives: of the folder itself, and of the file `lock` in it. The kernel lets
-// go of both when the process ends, however that happens.
+// Holds the lock while it lives: of the folder itself, and of the file `lock` in it. The kernel
+// lets go of both when the process ends, however that happens.
 class DataDirectory {
  public:
   // Makes the folder (and its parents) if it is missing, readable by its owner alone, and locks it.

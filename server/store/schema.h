@@ -43,8 +43,8 @@
 //             What was stored by when, in time that the log was open. See eventlog/event_ages.h.
 //             sum: of the rest of the row, since one wrong bit of these would have retention remove
 //             the log.
-// stretches   One row a process that appended: the sequence of its first event, and its random mark.
-//             Written with that event; removed once retention is past the stretch. See
+// stretches   One row a process that appended: the sequence of its first event, and its random
+//             mark. Written with that event; removed once retention is past the stretch. See
 //             eventlog/event_log_history.h.
 // delivery_stretches
 //             The same for the deliveries of a subscription, the newest 16; written when the log is
@@ -75,8 +75,8 @@
 //             written with them (replication/record_tail.h). schema: the newest version whose rows
 //             records may hold, as the cluster has agreed. Of this replica alone.
 // compatibility
-//             One row. oldest_schema: hookgated that knows this version, or a newer one, may open the
-//             file, whatever user_version says. Of this file alone.
+//             One row. oldest_schema: hookgated that knows this version, or a newer one, may open
+//             the file, whatever user_version says. Of this file alone.
 // former_epochs
 //             One row a restore from a backup: the epoch that the backup had, and its newest event.
 //
@@ -93,8 +93,8 @@
 // it), and never of a log of its own, where what is new may be used at once. Only tables, and
 // columns with a default, may be added so; and since the version before goes on without filling
 // them, what is derived from other tables must be looked at with each start, as for a log that
-// never had it. It adds at least one of them: a version of the future that holds no more than this one
-// is taken for a wrong bit.
+// never had it. It adds at least one of them: a version of the future that holds no more than this
+// one is taken for a wrong bit.
 #ifndef HOOKGATE_SERVER_STORE_SCHEMA_H_
 #define HOOKGATE_SERVER_STORE_SCHEMA_H_
 

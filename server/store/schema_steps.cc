@@ -117,7 +117,8 @@ ALTER TABLE dead_letters ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN lost_unread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE subscriptions ADD COLUMN admitted INTEGER NOT NULL DEFAULT 0;
--- Which history a sequence, a delivery and an epoch belong to. What was numbered before has no mark.
+-- Which history a sequence, a delivery and an epoch belong to. What was numbered before has no
+-- mark.
 CREATE TABLE stretches (
   first_sequence INTEGER PRIMARY KEY,
   mark INTEGER NOT NULL

@@ -141,8 +141,8 @@ class FrameReader {
     bool is_commit = false;  // then a commit ended there
   };
 
-  // Whether the head of a frame there is of one commit as a whole. Otherwise a power cut may have left
-  // at its beginning, where the mark of a commit is, what an earlier frame had there.
+  // Whether the head of a frame there is of one commit as a whole. Otherwise a power cut may have
+  // left at its beginning, where the mark of a commit is, what an earlier frame had there.
   static bool IsInOneSector(int64_t at) { return at % kSector + kFrameHeaderBytes <= kSector; }
 
   // The frame continues the one before it, which therefore was whole when it was written.
@@ -214,10 +214,10 @@ class FramePages {
   }
 
   // Whether the database has all that stands behind the first `committed` frames, up to the end of
-  // a commit, whatever frame `damaged` is, which alone does not fit, and older pages among the first
-  // ones would be put over some of it. Only what was committed is moved there, so that is no power
-  // cut: one would have to have left the whole of a commit but for one frame, of a commit that
-  // changed nothing but that.
+  // a commit, whatever frame `damaged` is, which alone does not fit, and older pages among the
+  // first ones would be put over some of it. Only what was committed is moved there, so that is no
+  // power cut: one would have to have left the whole of a commit but for one frame, of a commit
+  // that changed nothing but that.
   absl::StatusOr<bool> WouldPutBack(int64_t committed, int64_t damaged) const {
     if (damaged >= static_cast<int64_t>(frames_.size())) return false;
     int64_t end = damaged;

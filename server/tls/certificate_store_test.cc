@@ -83,8 +83,8 @@ TEST_F(CertificateStoreTest, ExpiredCertificateIsTaken) {
   EXPECT_LT(loaded->not_after, absl::Now());
 }
 
-// Its certificate fits its key, and OpenSSL refuses it all the same: a server that had found that out
-// with its first client once went on in plain text.
+// Its certificate fits its key, and OpenSSL refuses it all the same: a server that had found that
+// out with its first client once went on in plain text.
 TEST_F(CertificateStoreTest, PairThatOpensslDoesNotServeWithIsRefused) {
   Write(authority_.Issue("DNS:localhost", absl::Hours(1), TestKey::kShortRsa));
   EXPECT_THAT(ErrorOfLoading(), HasSubstr(files_.certificate + " is well-formed, but"));

@@ -30,8 +30,8 @@ struct Certificates {
 // Reads the files. An expired certificate is no error: clients will say so, and the owner should
 // still be able to start.
 // INVALID_ARGUMENT that names the file and says what is wrong: it cannot be read, is not PEM of its
-// kind, the key is not the certificate's, or OpenSSL does not serve with them (server_context.h). No
-// message holds any of a file's content.
+// kind, the key is not the certificate's, or OpenSSL does not serve with them (server_context.h).
+// No message holds any of a file's content.
 absl::StatusOr<Certificates> LoadCertificates(const CertificateFiles& files);
 
 }  // namespace hookgate

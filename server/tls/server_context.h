@@ -26,12 +26,12 @@ using ServerContextPtr = std::unique_ptr<ssl_ctx_st, FreeServerContext>;
 struct ServerContextOptions {
   std::string certificate_chain;  // PEM, the server's own first
   std::string key;                // PEM
-  // PEM: clients are asked for a certificate that one of these has signed, and one that shows another is
-  // refused. "": they are not asked.
+  // PEM: clients are asked for a certificate that one of these has signed, and one that shows
+  // another is refused. "": they are not asked.
   std::string client_ca;
   bool client_ca_required = false;  // one that shows none is refused as well
-  // The one protocol that is spoken, such as "h2": a client that offers others alone is refused, one
-  // that offers none is not (ALPN). "": clients are not asked.
+  // The one protocol that is spoken, such as "h2": a client that offers others alone is refused,
+  // one that offers none is not (ALPN). "": clients are not asked.
   std::string protocol;
   // Whether clients may resume a session. Tickets cost memory until they have been sent.
   bool resumption = true;

@@ -1,5 +1,5 @@
-// Whether each event is found by the id in its body and by its subject, as hookgate explain looks for
-// it (eventlog/text_index.h).
+// Whether each event is found by the id in its body and by its subject, as hookgate explain looks
+// for it (eventlog/text_index.h).
 #ifndef HOOKGATE_SERVER_VERIFY_CHECK_TEXTS_H_
 #define HOOKGATE_SERVER_VERIFY_CHECK_TEXTS_H_
 

@@ -324,7 +324,8 @@ Noticed Measure(const Gateway& gateway, int64_t count, Arrivals* arrivals) {
   }
   std::atomic<bool> stop = false;
   std::thread queries([&] {
-    AskForShortTimeSlices();  // Consumers on this core are not to be taken for the gateway's latency.
+    // What consumers on this core take is not to be taken for the gateway's latency.
+    AskForShortTimeSlices();
     const auto stub = v1::EventService::NewStub(Connect(gateway.grpc()));
     while (!stop) {
       grpc::ClientContext context;

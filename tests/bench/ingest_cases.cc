@@ -58,7 +58,8 @@ Figure MeasureIngest(const BenchSettings& settings, int connections, int subscri
                                          each(UserCpuTime(gateway->pid()) - user_before)));
 }
 
-// Scrapes the gateway's metrics ten times a second while it lives, a hundred times as often as usual.
+// Scrapes the gateway's metrics ten times a second while it lives, a hundred times as often as
+// usual.
 class Scraper {
  public:
   explicit Scraper(const std::string& address)

@@ -22,7 +22,8 @@ constexpr absl::Duration kBetweenLooks = absl::Milliseconds(10);
 constexpr int kOneRepeatIn = 8;
 constexpr int kOneNackIn = 20;
 constexpr size_t kRemembered = 200;
-// Of a stream at one replica: who resumes often finds more. One that stands still is left then, too.
+// Of a stream at one replica: who resumes often finds more. One that stands still is left then,
+// too.
 constexpr std::chrono::seconds kStreamPatience(4);
 constexpr int64_t kMostBeforeMove = 200;  // events
 constexpr size_t kMostSaid = 20;          // of what is missing

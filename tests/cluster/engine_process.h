@@ -72,8 +72,8 @@ class EngineFolder {
 // look at files in it.
 class SmallDisk {
  public:
-  // Mounted at `path`, which is made, for whoever owns the folder above it. Null if the system does not
-  // let us: it is for root, also for one of a sandbox.
+  // Mounted at `path`, which is made, for whoever owns the folder above it. Null if the system does
+  // not let us: it is for root, also for one of a sandbox.
   static std::unique_ptr<SmallDisk> Mount(const std::string& path);
   ~SmallDisk();  // takes it away, with what is in it
   SmallDisk(const SmallDisk&) = delete;

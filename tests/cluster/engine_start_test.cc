@@ -1,5 +1,5 @@
-// Machines that boot together: a gateway that holds nothing yet comes up before its engine. It ended
-// at once; it waits, says so on /readyz, and can be stopped.
+// Machines that boot together: a gateway that holds nothing yet comes up before its engine. It
+// ended at once; it waits, says so on /readyz, and can be stopped.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

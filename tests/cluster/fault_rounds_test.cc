@@ -303,9 +303,10 @@ bool HasLogged(FaultWorld& world, int replica, absl::string_view text) {
   return absl::StrContains(world.gateways().process(replica).log(), text);
 }
 
-// A bit of a record is flipped in the primary's file while it is down. The page's checksum says so to
-// whoever reads it: a replica that was away comes to a stop there, and goes on once the file is as
-// it was. (Whether records can be added meanwhile depends on where PostgreSQL finds room for them.)
+// A bit of a record is flipped in the primary's file while it is down. The page's checksum says so
+// to whoever reads it: a replica that was away comes to a stop there, and goes on once the file is
+// as it was. (Whether records can be added meanwhile depends on where PostgreSQL finds room for
+// them.)
 void FlipABitOnDiskOfPostgres(FaultWorld& world) {
   PostgresCluster& postgres = *world.postgres();
   constexpr int64_t kPageBytes = 8192;

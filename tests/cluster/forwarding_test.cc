@@ -1,5 +1,5 @@
-// A load balancer may send anything anywhere: webhooks, consumers and administration reach the leader
-// by way of whichever replica they came to, and mean the same there.
+// A load balancer may send anything anywhere: webhooks, consumers and administration reach the
+// leader by way of whichever replica they came to, and mean the same there.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -182,8 +182,8 @@ TEST_F(ForwardingTest, AFollowerHandsOnSubscriptionsAndTheirStreams) {
   EXPECT_EQ(explained.deliveries(0).delivery().state(), v1::DELIVERY_STATE_ACKED);
 }
 
-// A stream that was handed on to a leader that is gone ends, so that its client connects again: also
-// if the leader is paused, whose connections stay open.
+// A stream that was handed on to a leader that is gone ends, so that its client connects again:
+// also if the leader is paused, whose connections stay open.
 class GoneLeaderTest : public ForwardingTest, public testing::WithParamInterface<bool> {};
 
 INSTANTIATE_TEST_SUITE_P(All, GoneLeaderTest, testing::Bool(), [](const auto& info) {

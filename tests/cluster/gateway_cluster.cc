@@ -258,8 +258,8 @@ bool GatewayCluster::AwaitAllWell() const {
 
 bool GatewayCluster::AwaitAllApplied() const {
   const absl::Time end = absl::Now() + kLongEnough;
-  // While the leader is idle it appends a record now and then, so nobody need hold what has just come: what was known
-  // at the look before is enough, since nobody sends any more.
+  // While the leader is idle it appends a record now and then, so nobody need hold what has just
+  // come: what was known at the look before is enough, since nobody sends any more.
   std::optional<double> before;
   while (absl::Now() < end) {
     double least = std::numeric_limits<double>::infinity();

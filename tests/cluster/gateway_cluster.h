@@ -81,8 +81,8 @@ class GatewayCluster {
   std::optional<HttpReply> TryPost(int replica, const std::string& webhook_id,
                                    absl::Duration patience = kSenderPatience) const;
 
-  // Whether `replica` has nothing to say against itself but, where it hands nothing on, that it does
-  // not lead.
+  // Whether `replica` has nothing to say against itself but, where it hands nothing on, that it
+  // does not lead.
   bool IsWell(int replica) const;
   // Waits until all that run are well, with a generous patience. Otherwise prints what each says.
   bool AwaitAllWell() const;
@@ -109,8 +109,8 @@ class GatewayCluster {
   std::array<std::string, kReplicas> grpc_ ABSL_GUARDED_BY(mu_);
 };
 
-// Sends `request` over a connection of its own, and waits for `patience` at most. Nothing is asserted
-// of it. Any thread.
+// Sends `request` over a connection of its own, and waits for `patience` at most. Nothing is
+// asserted of it. Any thread.
 std::optional<HttpReply> TryExchange(const std::string& address, const std::string& request,
                                      absl::Duration patience);
 

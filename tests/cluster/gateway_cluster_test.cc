@@ -1,5 +1,5 @@
-// Three real hookgated on PostgreSQL with a synchronous standby: one leads, and what it stores is on
-// all of them. What breaks, and what must hold then, is in fault_rounds_test.cc.
+// Three real hookgated on PostgreSQL with a synchronous standby: one leads, and what it stores is
+// on all of them. What breaks, and what must hold then, is in fault_rounds_test.cc.
 
 #include "tests/cluster/gateway_cluster.h"
 

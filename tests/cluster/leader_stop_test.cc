@@ -1,6 +1,6 @@
-// With SIGTERM a leader hands over at once: what comes to the followers meanwhile waits for the next
-// leader, and is answered 200. How long senders wait is printed, for HOOKGATE_STOPS stops, and of the
-// longest one what each replica logged.
+// With SIGTERM a leader hands over at once: what comes to the followers meanwhile waits for the
+// next leader, and is answered 200. How long senders wait is printed, for HOOKGATE_STOPS stops, and
+// of the longest one what each replica logged.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -43,8 +43,8 @@ struct Sent {
   int status = 0;  // 0: not at all
 };
 
-// Sends to one replica, one webhook after the other, until it is told to end and one that it has begun
-// since then is answered 200.
+// Sends to one replica, one webhook after the other, until it is told to end and one that it has
+// begun since then is answered 200.
 class Sender {
  public:
   Sender(const GatewayCluster& cluster, int replica, const std::string& name)
@@ -90,8 +90,8 @@ std::pair<absl::Time, absl::Time> LongestWait(const std::vector<Sent>& sent) {
   return longest;
 }
 
-// How much of a stretch of time the sender itself stood still, since the machine had other things to
-// do: no gateway is to blame for that.
+// How much of a stretch of time the sender itself stood still, since the machine had other things
+// to do: no gateway is to blame for that.
 absl::Duration StoodStill(const std::vector<Sent>& sent, absl::Time from, absl::Time to) {
   absl::Duration still;
   for (size_t i = 1; i < sent.size(); ++i) {

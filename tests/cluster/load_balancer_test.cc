@@ -1,5 +1,6 @@
-// What docs/cluster.md says for HAProxy, with a real one before real gateways: senders are answered 200
-// whichever replica ends, and streams pass. Skipped, with a line, where HAProxy is not installed.
+// What docs/cluster.md says for HAProxy, with a real one before real gateways: senders are answered
+// 200 whichever replica ends, and streams pass. Skipped, with a line, where HAProxy is not
+// installed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

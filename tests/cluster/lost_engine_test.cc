@@ -1,7 +1,7 @@
 // An engine that has lost what it said it had stored, and does not know: an asynchronous standby
-// that was behind is promoted, two of three servers come back with empty disks. The gateways have it
-// all still. They answer nobody 200 from then on, say why, and go on to serve what they hold. And one
-// that has lost only what nobody was answered 200 for: they go on.
+// that was behind is promoted, two of three servers come back with empty disks. The gateways have
+// it all still. They answer nobody 200 from then on, say why, and go on to serve what they hold.
+// And one that has lost only what nobody was answered 200 for: they go on.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -33,15 +33,15 @@ class OutsideView {
   //   P2  a webhook-id has one sequence, whoever says it
   //   P3  a sequence is one event, the same to the last byte, on every replica
   //   P4  each subscriber gets every sequence, in order and once
-  //   P7  what was acked does not come again; each nack that was answered makes a later attempt, and
-  //       nothing does but nacks
+  //   P7  what was acked does not come again; each nack that was answered makes a later attempt,
+  //       and nothing does but nacks
   const std::vector<std::string>& broken() const { return broken_; }
   // P1, once `subscriber` has got all there is: what was answered 200 and is not there.
   std::vector<std::string> MissingFrom(const std::string& subscriber) const;
   // The newest that `subscriber` got; 0: nothing.
   int64_t ReachedBy(const std::string& subscriber) const;
-  // P7, once the subscription says that nothing is left to deliver: what was never delivered, or not
-  // again although nobody has acked its last delivery. Whether an ack was taken that was not
+  // P7, once the subscription says that nothing is left to deliver: what was never delivered, or
+  // not again although nobody has acked its last delivery. Whether an ack was taken that was not
   // answered, only the gateway knows.
   std::vector<int64_t> Undelivered() const;
 

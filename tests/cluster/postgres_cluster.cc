@@ -154,8 +154,8 @@ bool PostgresCluster::MakeStandby(int server) {
 bool PostgresCluster::Launch(int server) {
   Server& wanted = servers_[server];
   wanted.process = nullptr;
-  // Processes of one that was killed may be there for a moment, and PostgreSQL does not start beside
-  // them.
+  // Processes of one that was killed may be there for a moment, and PostgreSQL does not start
+  // beside them.
   return BecomesTrue([&] {
     if (wanted.process == nullptr || !wanted.process->Runs()) {
       wanted.process = EngineProcess::Start(

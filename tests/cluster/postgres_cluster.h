@@ -56,8 +56,8 @@ class PostgresCluster {
   void Stop(int server);
   // Starts one that was killed or stopped; false if it does not come up.
   bool StartAgain(int server);
-  // Cancels waits of the primary's clients for a standby until it has cancelled so many, or nobody has
-  // waited for a minute. How many.
+  // Cancels waits of the primary's clients for a standby until it has cancelled so many, or nobody
+  // has waited for a minute. How many.
   int CancelWaitsForStandbys(int wanted) const;
   // Makes a standby the primary.
   bool Promote(int server) const;

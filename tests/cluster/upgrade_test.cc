@@ -1,7 +1,7 @@
-// A cluster is upgraded one replica after the other, and put back, while webhooks come and are read:
-// nothing that was answered 200 is lost, no replica stops, and what the next version brings is refused
-// until the last replica has it. The next version is the same sources with one schema step more
-// (tests/support/next_schema.cc).
+// A cluster is upgraded one replica after the other, and put back, while webhooks come and are
+// read: nothing that was answered 200 is lost, no replica stops, and what the next version brings
+// is refused until the last replica has it. The next version is the same sources with one schema
+// step more (tests/support/next_schema.cc).
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,8 +56,8 @@ class UpgradeTest : public testing::Test {
     ASSERT_TRUE(load_->AwaitAnswers(30));
   }
 
-  // What a leader says: while there is none, it is asked again. What was asked for then may have been
-  // done, and what is said of it be lost.
+  // What a leader says: while there is none, it is asked again. What was asked for then may have
+  // been done, and what is said of it be lost.
   grpc::Status Create(int replica, const std::string& name) const {
     grpc::Status status = TryToCreate(replica, name);
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return status;

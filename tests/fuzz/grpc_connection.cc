@@ -19,7 +19,8 @@ namespace hookgate {
 namespace {
 
 constexpr size_t kBudget = 4096;
-// More than any input: whether a call finds no room or is wrong first depends on how much comes at once.
+// More than any input: whether a call finds no room or is wrong first depends on how much comes at
+// once.
 constexpr size_t kAmpleBudget = 1 << 20;
 
 struct Connection final : public SessionOwner {
@@ -94,7 +95,8 @@ class Pieces {
 };
 
 // All that is answered when everything has come. "" if the connection is at its end then: what came
-// behind the last frame that counts, such as a GOAWAY of the peer's, may have been looked at or not.
+// behind the last frame that counts, such as a GOAWAY of the peer's, may have been looked at or
+// not.
 std::string Answers(TestService& service, absl::string_view bytes, bool in_pieces) {
   Connection connection(service, kAmpleBudget);
   if (in_pieces) {

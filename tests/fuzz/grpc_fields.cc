@@ -1,6 +1,6 @@
-// The input is "NAME:VALUE" lines, the header fields of a request to the gRPC port. They are read as a
-// call, or refused by a message that can be sent; nothing is kept beyond the limit. The same bytes, as
-// the message of a status, can be sent in a header field, and are what the client reads.
+// The input is "NAME:VALUE" lines, the header fields of a request to the gRPC port. They are read
+// as a call, or refused by a message that can be sent; nothing is kept beyond the limit. The same
+// bytes, as the message of a status, can be sent in a header field, and are what the client reads.
 
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
-// The input is what a client sends in one call of a gRPC method. The messages that are found in it do
-// not depend on the pieces in which it came, and what is kept of it is no more than what came.
+// The input is what a client sends in one call of a gRPC method. The messages that are found in it
+// do not depend on the pieces in which it came, and what is kept of it is no more than what came.
 
 #include <algorithm>
 #include <string>

@@ -3,8 +3,8 @@
 //
 //   bazel run -c opt //tests/hostile:attack_report -- --only=flood
 //
-// With --decoy the same attacks go to a server that does nothing, beside a gateway that nobody attacks:
-// what webhooks suffer then, the machine does to them.
+// With --decoy the same attacks go to a server that does nothing, beside a gateway that nobody
+// attacks: what webhooks suffer then, the machine does to them.
 //
 // Both print what each attack has cost as a table.
 

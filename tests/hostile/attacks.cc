@@ -76,8 +76,8 @@ std::function<Next(RawPeer&, int64_t)> ByteByByte(std::string at_once, std::stri
   };
 }
 
-// Sends kInBlock calls in each step: the header, and what `rest` adds. The first one of a connection
-// carries `fields`, too, each later header is 6 bytes long.
+// Sends kInBlock calls in each step: the header, and what `rest` adds. The first one of a
+// connection carries `fields`, too, each later header is 6 bytes long.
 std::function<Next(RawPeer&, int64_t)> Calls(std::string path,
                                              std::function<std::string(uint32_t stream)> rest,
                                              uint8_t flags = 0) {
@@ -629,7 +629,8 @@ std::vector<Attack> HonestCrowds(const std::string& token) {
                           const int64_t answered = peer.frames(http2::kHeaders) / 2;
                           if (step - answered >= kUnderWay) return Next::kWait;
                           const uint32_t id = StreamOf(step);
-                          // The first call says who it is; the second one is the pattern of all others.
+                          // The first call says who it is; the second one is the pattern of all
+                          // others.
                           peer.Send(absl::StrCat(step == 0 ? http2::CallHeader(id, kCheck, identity)
                                                  : step == 1 ? http2::FirstHeader(id, kCheck)
                                                              : http2::LaterHeader(id),

@@ -15,8 +15,8 @@ namespace hookgate {
 // `scale` multiplies the connections of those that are crowds: 1 for a test, 4 for a report.
 std::vector<Attack> AllAttacks(const std::string& token, int scale);
 
-// Peers that ask for as much as is right, by hand and so faster than a gRPC library would; with `token`,
-// since strangers are served within their share of the time.
+// Peers that ask for as much as is right, by hand and so faster than a gRPC library would; with
+// `token`, since strangers are served within their share of the time.
 std::vector<Attack> HonestCrowds(const std::string& token);
 
 }  // namespace hookgate

@@ -1,5 +1,6 @@
-// A server that does nothing for anybody, to be attacked in the place of a gateway: what webhooks suffer
-// meanwhile is the machine's doing, which carries both ends of each connection, and not the gateway's.
+// A server that does nothing for anybody, to be attacked in the place of a gateway: what webhooks
+// suffer meanwhile is the machine's doing, which carries both ends of each connection, and not the
+// gateway's.
 #ifndef HOOKGATE_TESTS_HOSTILE_DECOY_H_
 #define HOOKGATE_TESTS_HOSTILE_DECOY_H_
 
@@ -10,8 +11,8 @@
 
 namespace hookgate {
 
-// Takes what it is sent and throws it away. As a gateway does, it closes a connection after 64 KiB, and
-// the oldest one if there are more than 256.
+// Takes what it is sent and throws it away. As a gateway does, it closes a connection after 64 KiB,
+// and the oldest one if there are more than 256.
 class Decoy {
  public:
   // Listens on a free port of 127.0.0.1, and serves it by a thread of its own.

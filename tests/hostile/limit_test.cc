@@ -262,8 +262,9 @@ TEST_F(EndTest, OldConnectionsEndGracefully) {
   }
 }
 
-// Strangers had as much of the threads that serve gRPC as they could send for: both cores of two, and
-// webhooks waited. What is refused and comes again is bounded by it, and what has no other limit.
+// Strangers had as much of the threads that serve gRPC as they could send for: both cores of two,
+// and webhooks waited. What is refused and comes again is bounded by it, and what has no other
+// limit.
 TEST_F(EndTest, StrangersHaveAShareOfTheTime) {
   const std::string opening = http2::Preface();
   const std::string header = http2::Frame(http2::kHeaders, 0, 1, http2::CallBlock(kCheck));
@@ -327,8 +328,8 @@ TEST_F(EndTest, HandshakesAtWebhooksHaveARate) {
                                      "\"too_many_handshakes\"\\} [1-9]"));
 }
 
-// What strangers have begun and not ended, at either port, delays no drain: a half-sent POST held it
-// up for 20 s, and 1,741 of 3,000 streams never heard of it.
+// What strangers have begun and not ended, at either port, delays no drain: a half-sent POST held
+// it up for 20 s, and 1,741 of 3,000 streams never heard of it.
 TEST_F(EndTest, HalfOfAnythingDelaysNoDrain) {
   for (const bool tls : {false, true}) {
     StartSiege(tls);

@@ -66,7 +66,8 @@ class SiegeTest : public GatewayTest {
 
   // Whether the log says that it has refused what has to be, since the last attack began.
   bool IsRefused(const Attack& attack) const;
-  // From here on attacks go to `address` instead, which refuses nothing by name; "": to the gateway.
+  // From here on attacks go to `address` instead, which refuses nothing by name; "": to the
+  // gateway.
   void Divert(std::string address) { diverted_to_ = std::move(address); }
   // Ends the bystanders, when the gateway is about to end in another way.
   void DismissBystanders() { bystanders_ = nullptr; }

@@ -352,7 +352,8 @@ TEST_F(AccessTest, ReloadRotatesTokensAndEndsStreamsThatLostTheirRight) {
   EXPECT_THAT(end.error_message(), HasSubstr("subscribe"));
 }
 
-// SIGHUP with an emptied, cut or missing config opened gRPC to everybody, and said "config applied".
+// SIGHUP with an emptied, cut or missing config opened gRPC to everybody, and said "config
+// applied".
 TEST_F(AccessTest, ReloadNeverOpensTheDoor) {
   const std::string config = kSources + AllRights("right");
   StartWith(AllRights("right"));

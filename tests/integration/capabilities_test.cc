@@ -1,4 +1,5 @@
-// What a real gateway says that it can do: the same in each place, and what docs/capabilities.md explains.
+// What a real gateway says that it can do: the same in each place, and what docs/capabilities.md
+// explains.
 
 #include "server/delivery/capabilities.h"
 
@@ -37,8 +38,8 @@ std::vector<std::string> Documented() {
 
 class CapabilitiesTest : public GatewayTest {};
 
-// A client can tell old gateways from new ones only if the list is there wherever it begins to talk, and a name helps
-// only if it is explained.
+// A client can tell old gateways from new ones only if the list is there wherever it begins to
+// talk, and a name helps only if it is explained.
 TEST_F(CapabilitiesTest, TheListIsTheSameInEachPlaceAndOnThePage) {
   Start();
   const std::vector<std::string> documented = Documented();

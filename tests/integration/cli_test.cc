@@ -259,8 +259,8 @@ TEST_F(CliTest, ADeadLetterIsSeenAndRedriven) {
   EXPECT_EQ(Hookgate({"consume", "billing"}).exit_code, 4);
 }
 
-// Whether a signal was sent to the process that none of its threads has taken yet. On a busy machine
-// that is a while.
+// Whether a signal was sent to the process that none of its threads has taken yet. On a busy
+// machine that is a while.
 bool IsPending(pid_t pid, int signal) {
   const std::string status = ReadTestFile(absl::StrCat("/proc/", pid, "/status"));
   constexpr char kPending[] = "\nShdPnd:";
@@ -345,8 +345,8 @@ TEST_F(CliTest, AProgramIsEndedWithTheStreamOfItsEvent) {
   EXPECT_EQ(WaitForProgram(consumer), 0);
 }
 
-// What a program writes goes out through hookgate: when that could not be written, all events went on
-// to be acked, though nobody had what their programs had made of them.
+// What a program writes goes out through hookgate: when that could not be written, all events went
+// on to be acked, though nobody had what their programs had made of them.
 TEST_F(CliTest, OutputOfAProgramThatCannotBeWrittenIsNotAcked) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   if (full < 0) GTEST_SKIP() << "no /dev/full here";

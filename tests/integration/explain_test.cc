@@ -296,8 +296,8 @@ TEST_F(ExplainTest, EventThatWasNotDeliveredIsToldWhy) {
   EXPECT_EQ(all.deliveries(3).subscription(), "types");
 }
 
-// Each restart forgot that they had been looked at, and a filter that was changed afterwards let them
-// all in.
+// Each restart forgot that they had been looked at, and a filter that was changed afterwards let
+// them all in.
 TEST_F(ExplainTest, WhatAFilterDidNotAdmitIsNotLookedAtAgainAfterARestart) {
   StartGateway();
   Create("none", "types: 'batch.failed'");

@@ -39,7 +39,8 @@ TEST_F(ServiceManagerTest, HearsOfTheStartTheReloadAndTheEnd) {
   gateway_->Signal(SIGHUP);
   EXPECT_THAT(socket_.Next(), StartsWith("RELOADING=1\nMONOTONIC_USEC="));
   EXPECT_THAT(socket_.Next(), AllOf(StartsWith("READY=1\n"), HasSubstr(gateway_->http())));
-  // A config that is refused changes nothing; whoever waits for the reload hears of its end, and why.
+  // A config that is refused changes nothing; whoever waits for the reload hears of its end, and
+  // why.
   Write(config, "sources { nonsense");
   gateway_->Signal(SIGHUP);
   EXPECT_THAT(socket_.Next(), StartsWith("RELOADING=1\n"));

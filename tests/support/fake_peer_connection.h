@@ -106,8 +106,8 @@ class FakePeerCall final : public PeerCall {
 // Thread-safe.
 class FakePeerConnection final : public PeerConnection {
  public:
-  // A connection that goes ends its calls. Those that nobody ends would keep their listeners, and be kept
-  // by them, for ever.
+  // A connection that goes ends its calls. Those that nobody ends would keep their listeners, and
+  // be kept by them, for ever.
   ~FakePeerConnection() override {
     std::vector<std::shared_ptr<FakePeerCall>> calls;
     {

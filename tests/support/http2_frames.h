@@ -77,8 +77,8 @@ inline std::string RstStream(uint32_t stream, uint32_t code = kCancel) {
   return Frame(kRstStream, 0, stream, Number(code, 4));
 }
 
-// An integer with a prefix of `prefix_bits`, whose byte's other bits are those of `first` (RFC 7541,
-// 5.1).
+// An integer with a prefix of `prefix_bits`, whose byte's other bits are those of `first` (RFC
+// 7541, 5.1).
 inline std::string Integer(uint64_t value, int prefix_bits, uint8_t first = 0) {
   const uint64_t most = (uint64_t{1} << prefix_bits) - 1;
   if (value < most) return std::string(1, static_cast<char>(first | value));

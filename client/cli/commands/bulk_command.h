@@ -1,5 +1,5 @@
-// What commands share that do one thing to many items, each named by a number: ask, call in batches,
-// and print what became of each.
+// What commands share that do one thing to many items, each named by a number: ask, call in
+// batches, and print what became of each.
 #ifndef HOOKGATE_CLIENT_CLI_COMMANDS_BULK_COMMAND_H_
 #define HOOKGATE_CLIENT_CLI_COMMANDS_BULK_COMMAND_H_
 
@@ -37,8 +37,8 @@ std::string CountText(int64_t count, const BulkWords& words);
 absl::Status CheckCanAsk(const BulkWords& words, const Flags& flags,
                          const Environment& environment);
 
-// Asks, if the command does, whether to go on with `counted`, as CountText has it. Says that nothing
-// was discarded if the answer is no. REQUIRES: CheckCanAsk is OK.
+// Asks, if the command does, whether to go on with `counted`, as CountText has it. Says that
+// nothing was discarded if the answer is no. REQUIRES: CheckCanAsk is OK.
 bool MayGoOn(const BulkWords& words, const std::string& counted, GatewayClient& gateway);
 
 // Says that there is nothing to do; returns the exit code.
@@ -64,10 +64,10 @@ struct BulkCommand {
   size_t max_batch = 1000;  // in one request
 };
 
-// Asks, if the command does; then calls with `request` for `numbers`, at most max_batch in each call,
-// and prints a line for each result, or the result itself with --output json. Stops at the first
-// call that fails. Returns the exit code, which is kFailed also if an item was not handled. The
-// command has --timeout, OutputFlag and ColorFlag. REQUIRES: CheckCanAsk is OK.
+// Asks, if the command does; then calls with `request` for `numbers`, at most max_batch in each
+// call, and prints a line for each result, or the result itself with --output json. Stops at the
+// first call that fails. Returns the exit code, which is kFailed also if an item was not handled.
+// The command has --timeout, OutputFlag and ColorFlag. REQUIRES: CheckCanAsk is OK.
 template <typename Stub, typename Request, typename Response>
 int RunOnNumbers(const BulkCommand<Stub, Request, Response>& command, const Request& request,
                  const std::vector<int64_t>& numbers, GatewayClient& gateway) {

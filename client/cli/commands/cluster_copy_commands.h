@@ -1,5 +1,5 @@
-// `hookgate cluster snapshot` and `hookgate cluster reseed`: a replica begins with a copy of another
-// one's log.
+// `hookgate cluster snapshot` and `hookgate cluster reseed`: a replica begins with a copy of
+// another one's log.
 #ifndef HOOKGATE_CLIENT_CLI_COMMANDS_CLUSTER_COPY_COMMANDS_H_
 #define HOOKGATE_CLIENT_CLI_COMMANDS_CLUSTER_COPY_COMMANDS_H_
 

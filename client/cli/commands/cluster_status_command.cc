@@ -178,8 +178,8 @@ std::string TrustText(const std::vector<Answer>& answers) {
   return absl::StrJoin(trusted, ", ");
 }
 
-// Who holds back what a newer version brings; "": nobody. Of a gateway that does not say what it reads
-// nothing is known.
+// Who holds back what a newer version brings; "": nobody. Of a gateway that does not say what it
+// reads nothing is known.
 std::string SchemaText(const std::vector<Answer>& answers) {
   std::map<std::string, int> read;  // what each replica reads, as it says, or the leader
   int agreed = 0;

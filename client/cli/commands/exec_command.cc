@@ -119,8 +119,8 @@ absl::optional<std::string> WithoutLiterals(absl::string_view command) {
   return plain;
 }
 
-// Takes a variable off the front of `text`: $NAME or ${NAME}, and as well ${NAME-} and ${NAME:-}. ""
-// if none is there.
+// Takes a variable off the front of `text`: $NAME or ${NAME}, and as well ${NAME-} and ${NAME:-}.
+// "" if none is there.
 absl::string_view TakeVariable(absl::string_view& text) {
   absl::string_view rest = text;
   if (!absl::ConsumePrefix(&rest, "$")) return "";
@@ -149,8 +149,8 @@ std::set<std::string> VariablesIn(absl::string_view text) {
   return variables;
 }
 
-// Whether the command itself may set it, or looks whether it is set: its name stands there otherwise
-// than as $NAME or ${NAME}.
+// Whether the command itself may set it, or looks whether it is set: its name stands there
+// otherwise than as $NAME or ${NAME}.
 bool IsCaredFor(absl::string_view command, const std::string& variable) {
   for (size_t at = command.find(variable); at != absl::string_view::npos;
        at = command.find(variable, at + 1)) {

@@ -8,8 +8,8 @@
 
 namespace hookgate::cli {
 
-// Why `command` cannot be what is to handle events; "" if nothing is wrong. A mistake would show only
-// with events, each of which would be acked unhandled, or become a dead letter:
+// Why `command` cannot be what is to handle events; "" if nothing is wrong. A mistake would show
+// only with events, each of which would be acked unhandled, or become a dead letter:
 //
 //   - it names no program, or only one that would run the event, a stranger's text
 //   - a variable in it is not set, or what is to be run is one that is empty

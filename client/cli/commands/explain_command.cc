@@ -61,8 +61,8 @@ bool SaysMore(const v1::ExplainEventResponse& response) {
          response.absence().cause() == v1::Absence::CAUSE_REFUSED;
 }
 
-// A number that is no sequence of an event may be its id, its subject or its webhook-id; one that is
-// may be those of another one, which a line tells of.
+// A number that is no sequence of an event may be its id, its subject or its webhook-id; one that
+// is may be those of another one, which a line tells of.
 int AskAsText(const Flags& flags, GatewayClient& gateway, Environment& environment,
               v1::ExplainEventRequest& request, v1::ExplainEventResponse& response) {
   if (!request.has_sequence() || flags.arguments()[0][0] == '#') return kSuccess;

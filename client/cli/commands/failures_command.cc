@@ -31,8 +31,8 @@ struct Places {
   int omitted = 0;
 };
 
-// kHandled if somebody has handled the event, and nobody still has to. Subscriptions that had no room
-// may have to.
+// kHandled if somebody has handled the event, and nobody still has to. Subscriptions that had no
+// room may have to.
 Handling HandlingOfAll(const Places& places) {
   if (places.omitted > 0) return Handling::kNotHandled;
   Handling all = Handling::kNotHandled;

@@ -58,7 +58,8 @@ class GatewayClient {
     return Report(Try(method, request, response), what);
   }
 
-  // The same for a call that was made: its exit code, after saying what went wrong, if anything did.
+  // The same for a call that was made: its exit code, after saying what went wrong, if anything
+  // did.
   int Report(const GatewayError& error, absl::string_view what) {
     if (error.status.ok()) return kSuccess;
     return FailedCall(error, absl::StrCat("cannot ", what), connection_->target(), environment_);

@@ -6,8 +6,8 @@
 
 namespace hookgate::cli {
 
-// With --all the oldest entries come first, so that what becomes of them comes in the order in which
-// they came.
+// With --all the oldest entries come first, so that what becomes of them comes in the order in
+// which they came.
 NumberedList Quarantine();
 
 }  // namespace hookgate::cli

@@ -33,8 +33,8 @@ Request ChangeRequest(const Flags& flags) {
 void PrintSubscription(const v1::Subscription& subscription, const Flags& flags,
                        Environment& environment);
 
-// Makes the call, which does `verb` ("pause") to request.name(), and prints what the subscription is
-// then. Returns the exit code.
+// Makes the call, which does `verb` ("pause") to request.name(), and prints what the subscription
+// is then. Returns the exit code.
 template <typename Request, typename Response>
 int RunSubscriptionCall(
     UnaryMethod<v1::SubscriptionService::StubInterface, Request, Response> method,

@@ -1,5 +1,5 @@
-// Operate a gateway: how it is, who is connected, what it refused, and what to do with webhooks that it could not
-// decode or that came with two bodies.
+// Operate a gateway: how it is, who is connected, what it refused, and what to do with webhooks
+// that it could not decode or that came with two bodies.
 //
 // Errors carry google.rpc details as those of EventService do.
 
@@ -28,9 +28,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether it can be removed from the config. What counts is whether a webhook needed it: a sender that signs with
-// the old secret and with the new one no longer needs the old one. A webhook that several secrets have verified
-// needs the newest of them, which is the one that was configured last.
+// Whether it can be removed from the config. What counts is whether a webhook needed it: a
+// sender that signs with the old secret and with the new one no longer needs the old one. A
+// webhook that several secrets have verified needs the newest of them, which is the one that
+// was configured last.
 type GetStatusResponse_Secret_Use int32
 
 const (
@@ -40,15 +41,16 @@ const (
 	GetStatusResponse_Secret_USE_ONLY_SECRET GetStatusResponse_Secret_Use = 1
 	// The source's last webhook needed it: it stays.
 	GetStatusResponse_Secret_USE_NEEDED GetStatusResponse_Secret_Use = 2
-	// The source's last webhooks did not need it, but it is less than 72 hours since one did. Senders repeat a
-	// webhook for up to 72 hours: see wait_until_time.
+	// The source's last webhooks did not need it, but it is less than 72 hours since one did.
+	// Senders repeat a webhook for up to 72 hours: see wait_until_time.
 	GetStatusResponse_Secret_USE_WAIT GetStatusResponse_Secret_Use = 3
 	// No webhook has needed it for 72 hours or more, and webhooks came: it can go.
 	GetStatusResponse_Secret_USE_NOT_NEEDED GetStatusResponse_Secret_Use = 4
-	// Webhooks came since it was configured, and it has verified none of them. If the sender is to sign with it, it
-	// does not do so yet; otherwise it can go.
+	// Webhooks came since it was configured, and it has verified none of them. If the sender is
+	// to sign with it, it does not do so yet; otherwise it can go.
 	GetStatusResponse_Secret_USE_NEVER_VERIFIED GetStatusResponse_Secret_Use = 5
-	// No webhook of the source has come since it was configured, so it is not known whether it is needed.
+	// No webhook of the source has come since it was configured, so it is not known whether it is
+	// needed.
 	GetStatusResponse_Secret_USE_NO_WEBHOOKS GetStatusResponse_Secret_Use = 6
 )
 
@@ -105,7 +107,8 @@ type GetStatusResponse_Cluster_Role int32
 
 const (
 	GetStatusResponse_Cluster_ROLE_UNSPECIFIED GetStatusResponse_Cluster_Role = 0
-	// Applies what the shared log holds, and serves queries and Subscribe from it. The rest goes to the leader.
+	// Applies what the shared log holds, and serves queries and Subscribe from it. The rest goes
+	// to the leader.
 	GetStatusResponse_Cluster_ROLE_FOLLOWER GetStatusResponse_Cluster_Role = 1
 	// Tries to lead.
 	GetStatusResponse_Cluster_ROLE_CANDIDATE GetStatusResponse_Cluster_Role = 2
@@ -274,9 +277,11 @@ const (
 	StreamInfo_STATE_UNSPECIFIED StreamInfo_State = 0
 	// Its start is being looked up, or a Consume call has not said what it wants.
 	StreamInfo_STATE_OPENING StreamInfo_State = 1
-	// At most 1000 events are stored that it has not come to; and it was told CaughtUp, unless it is a Consume stream.
+	// At most 1000 events are stored that it has not come to; and it was told CaughtUp, unless it
+	// is a Consume stream.
 	StreamInfo_STATE_LIVE StreamInfo_State = 2
-	// There are more. All streams of a subscription are in one place. The metric hookgate_streams_behind counts these.
+	// There are more. All streams of a subscription are in one place. The metric
+	// hookgate_streams_behind counts these.
 	StreamInfo_STATE_BEHIND StreamInfo_State = 3
 )
 
@@ -376,11 +381,11 @@ type GetStatusResponse struct {
 	Ingest           *GetStatusResponse_Ingest     `protobuf:"bytes,10,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	Quarantine       *GetStatusResponse_Quarantine `protobuf:"bytes,11,opt,name=quarantine,proto3" json:"quarantine,omitempty"`
 	Storage          *GetStatusResponse_Storage    `protobuf:"bytes,12,opt,name=storage,proto3" json:"storage,omitempty"`
-	// Of the gateway, such as "0.2.0"; behind a "+" the commit, if that was given to its build. Empty: a
-	// gateway older than 0.2.0.
+	// Of the gateway, such as "0.2.0"; behind a "+" the commit, if that was given to its build.
+	// Empty: a gateway older than 0.2.0.
 	Version string `protobuf:"bytes,13,opt,name=version,proto3" json:"version,omitempty"`
-	// The last SIGHUP; absent: the gateway has had none since its log was created. If its time is before start_time, the
-	// config was read again since then, by the start.
+	// The last SIGHUP; absent: the gateway has had none since its log was created. If its time is
+	// before start_time, the config was read again since then, by the start.
 	LastReload *GetStatusResponse_Reload `protobuf:"bytes,14,opt,name=last_reload,json=lastReload,proto3" json:"last_reload,omitempty"`
 	// What `hookgated --check_config` warns of in the config in force, such as doors that are open.
 	ConfigWarnings []string `protobuf:"bytes,15,rep,name=config_warnings,json=configWarnings,proto3" json:"config_warnings,omitempty"`
@@ -558,8 +563,8 @@ type QuarantinedWebhook struct {
 	Reason    string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	Detail    string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
 	BodyBytes int64  `protobuf:"varint,10,opt,name=body_bytes,json=bodyBytes,proto3" json:"body_bytes,omitempty"`
-	// The traces that the event will have if it is released, as in Event. Empty: it came before the gateway knew of
-	// traces; and the sender's, if it sent none that was valid.
+	// The traces that the event will have if it is released, as in Event. Empty: it came before the
+	// gateway knew of traces; and the sender's, if it sent none that was valid.
 	TraceParent       string `protobuf:"bytes,11,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
 	SenderTraceParent string `protobuf:"bytes,12,opt,name=sender_trace_parent,json=senderTraceParent,proto3" json:"sender_trace_parent,omitempty"`
 	SenderTraceState  string `protobuf:"bytes,13,opt,name=sender_trace_state,json=senderTraceState,proto3" json:"sender_trace_state,omitempty"`
@@ -1079,18 +1084,20 @@ func (x *DiscardQuarantinedResponse) GetResults() []*DiscardQuarantinedResponse_
 	return nil
 }
 
-// A webhook request that was refused, or several that are the same: from one client, to one source or path, with one
-// claimed webhook-id, refused for one reason. Of these, `detail` and `headers` are of the last.
+// A webhook request that was refused, or several that are the same: from one client, to one source
+// or path, with one claimed webhook-id, refused for one reason. Of these, `detail` and `headers`
+// are of the last.
 type RefusedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As configured; empty: the path does not name a source.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// As requested, without its query, if it names no source; empty also if the request ended before it. At most 256
-	// bytes.
+	// As requested, without its query, if it names no source; empty also if the request ended before
+	// it. At most 256 bytes.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// The IP address at the other end of the connection, which may be a proxy's.
 	PeerAddress string `protobuf:"bytes,3,opt,name=peer_address,json=peerAddress,proto3" json:"peer_address,omitempty"`
-	// The address that a proxy in http.trusted_proxies named; otherwise the same. Empty: it did not name one.
+	// The address that a proxy in http.trusted_proxies named; otherwise the same. Empty: it did not
+	// name one.
 	ClientAddress string `protobuf:"bytes,4,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
 	// `code` of the answer over HTTP, such as "signature_mismatch".
 	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
@@ -1098,7 +1105,8 @@ type RefusedRequest struct {
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	// As claimed, without proof; empty: the request had none. At most 256 bytes.
 	WebhookId string `protobuf:"bytes,7,opt,name=webhook_id,json=webhookId,proto3" json:"webhook_id,omitempty"`
-	// The first 64, or fewer if their names take more than 1 KiB. None if the webhook was signed and could not be stored.
+	// The first 64, or fewer if their names take more than 1 KiB. None if the webhook was signed and
+	// could not be stored.
 	Headers []*RefusedRequest_Header `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty"`
 	// How many there were.
 	HeaderCount   int64                  `protobuf:"varint,9,opt,name=header_count,json=headerCount,proto3" json:"header_count,omitempty"`
@@ -1402,10 +1410,11 @@ type StreamInfo struct {
 	Filter            *EventFilter           `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"`
 	OpenTime          *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
 	HeartbeatInterval *durationpb.Duration   `protobuf:"bytes,11,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// Of a Subscribe stream: everything up to here was sent, or does not match. As in SubscribeResponse.
+	// Of a Subscribe stream: everything up to here was sent, or does not match. As in
+	// SubscribeResponse.
 	Cursor string `protobuf:"bytes,12,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Of a Subscribe stream: how many events the log holds after its cursor, whether they match or not. Of a Consume
-	// stream: Backlog.events of its subscription.
+	// Of a Subscribe stream: how many events the log holds after its cursor, whether they match or
+	// not. Of a Consume stream: Backlog.events of its subscription.
 	LagEvents int64 `protobuf:"varint,13,opt,name=lag_events,json=lagEvents,proto3" json:"lag_events,omitempty"`
 	// Since the stream was opened; the bytes of all frames, before they are encrypted.
 	SentEvents    int64 `protobuf:"varint,14,opt,name=sent_events,json=sentEvents,proto3" json:"sent_events,omitempty"`
@@ -1615,7 +1624,8 @@ func (x *ListStreamsRequest) GetPageToken() string {
 type ListStreamsResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Streams []*StreamInfo          `protobuf:"bytes,1,rep,name=streams,proto3" json:"streams,omitempty"`
-	// Empty on the last page. A page may have fewer streams than asked for, or none, and be followed by another.
+	// Empty on the last page. A page may have fewer streams than asked for, or none, and be followed
+	// by another.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1932,7 +1942,8 @@ func (x *GetConflictRequest) GetSequence() int64 {
 type GetConflictResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Conflict *Conflict              `protobuf:"bytes,1,opt,name=conflict,proto3" json:"conflict,omitempty"`
-	// Exactly as received: the other body that came first, and the one that came last, if that is another again.
+	// Exactly as received: the other body that came first, and the one that came last, if that is
+	// another again.
 	FirstRawBody  []byte `protobuf:"bytes,2,opt,name=first_raw_body,json=firstRawBody,proto3" json:"first_raw_body,omitempty"`
 	LastRawBody   []byte `protobuf:"bytes,3,opt,name=last_raw_body,json=lastRawBody,proto3" json:"last_raw_body,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2079,9 +2090,10 @@ func (x *DiscardConflictsResponse) GetResults() []*DiscardConflictsResponse_Resu
 	return nil
 }
 
-// Something that webhooks are verified with. It is known again by its name and its key, wherever it stands in the
-// config; with another key under the same name it is another secret. One that leaves the config is remembered for
-// 90 days in which the gateway runs, so that it goes on where it was if it is put back; at most 1000 are.
+// Something that webhooks are verified with. It is known again by its name and its key, wherever
+// it stands in the config; with another key under the same name it is another secret. One that
+// leaves the config is remembered for 90 days in which the gateway runs, so that it goes on where
+// it was if it is put back; at most 1000 are.
 type GetStatusResponse_Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2094,7 +2106,8 @@ type GetStatusResponse_Secret struct {
 	FirstConfiguredTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=first_configured_time,json=firstConfiguredTime,proto3" json:"first_configured_time,omitempty"`
 	// When a webhook last needed it; absent: it never has.
 	LastNeededTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_needed_time,json=lastNeededTime,proto3" json:"last_needed_time,omitempty"`
-	// How many webhooks of the source came after last_needed_time; if that is absent, after first_configured_time.
+	// How many webhooks of the source came after last_needed_time; if that is absent, after
+	// first_configured_time.
 	WebhooksSinceNeeded int64 `protobuf:"varint,7,opt,name=webhooks_since_needed,json=webhooksSinceNeeded,proto3" json:"webhooks_since_needed,omitempty"`
 	// With USE_WAIT: if no webhook needs it until then, and one comes later, it is USE_NOT_NEEDED.
 	WaitUntilTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=wait_until_time,json=waitUntilTime,proto3" json:"wait_until_time,omitempty"`
@@ -2193,7 +2206,8 @@ type GetStatusResponse_Source struct {
 	state   protoimpl.MessageState      `protogen:"open.v1"`
 	Name    string                      `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Secrets []*GetStatusResponse_Secret `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty"`
-	// Webhooks whose signature held, whatever became of them; repeats are counted as often as they came.
+	// Webhooks whose signature held, whatever became of them; repeats are counted as often as they
+	// came.
 	Webhooks int64 `protobuf:"varint,3,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
 	// When the last of them arrived; absent before the first.
 	LastWebhookTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_webhook_time,json=lastWebhookTime,proto3" json:"last_webhook_time,omitempty"`
@@ -2271,10 +2285,11 @@ type GetStatusResponse_Ingest struct {
 	Quarantined int64 `protobuf:"varint,4,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
 	// Answered with any other error.
 	Refused int64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
-	// The same by the reason, the most frequent one first. Reasons that never occurred are left out.
+	// The same by the reason, the most frequent one first. Reasons that never occurred are left
+	// out.
 	Refusals []*GetStatusResponse_Ingest_Refusal `protobuf:"bytes,6,rep,name=refusals,proto3" json:"refusals,omitempty"`
-	// When the log was made, or first opened by a gateway that keeps what it counts. Absent: the gateway is older than
-	// 0.2.0, and counts since it was started.
+	// When the log was made, or first opened by a gateway that keeps what it counts. Absent: the
+	// gateway is older than 0.2.0, and counts since it was started.
 	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2417,8 +2432,8 @@ type GetStatusResponse_Storage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As storage.max_bytes in config.proto counts.
 	UsedBytes int64 `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	// storage.max_bytes; 0: no limit. If used_bytes stays above it, what the log holds is younger than
-	// 4 days, or not settled by a durable subscription, or in quarantine.
+	// storage.max_bytes; 0: no limit. If used_bytes stays above it, what the log holds is younger
+	// than 4 days, or not settled by a durable subscription, or in quarantine.
 	MaxBytes      int64 `protobuf:"varint,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2548,25 +2563,29 @@ type GetStatusResponse_Cluster struct {
 	Role    GetStatusResponse_Cluster_Role `protobuf:"varint,3,opt,name=role,proto3,enum=hookgate.v1.GetStatusResponse_Cluster_Role" json:"role,omitempty"`
 	// Grows with each leader.
 	Term int64 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
-	// The newest record of the shared log that is in this replica's own database, and the newest that it has heard of.
+	// The newest record of the shared log that is in this replica's own database, and the newest
+	// that it has heard of.
 	AppliedIndex int64 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	KnownIndex   int64 `protobuf:"varint,6,opt,name=known_index,json=knownIndex,proto3" json:"known_index,omitempty"`
-	// For how long there have been records that it has not applied; absent if there are no such records.
+	// For how long there have been records that it has not applied; absent if there are no such
+	// records.
 	Lag *durationpb.Duration `protobuf:"bytes,7,opt,name=lag,proto3" json:"lag,omitempty"`
 	// The leader, and where clients reach it. Empty: this replica does not know a leader.
 	Leader        string `protobuf:"bytes,8,opt,name=leader,proto3" json:"leader,omitempty"`
 	LeaderAddress string `protobuf:"bytes,9,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	// What keeps it from applying or from leading; empty: nothing.
 	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
-	// "postgresql" or "jetstream"; what it is connected to; and what is wrong with it, empty: nothing.
+	// "postgresql" or "jetstream"; what it is connected to; and what is wrong with it, empty:
+	// nothing.
 	Engine        string `protobuf:"bytes,11,opt,name=engine,proto3" json:"engine,omitempty"`
 	EngineServer  string `protobuf:"bytes,12,opt,name=engine_server,json=engineServer,proto3" json:"engine_server,omitempty"`
 	EngineProblem string `protobuf:"bytes,13,opt,name=engine_problem,json=engineProblem,proto3" json:"engine_problem,omitempty"`
 	// What was taken on trust, by the names in config.proto.
 	Trusted []string                          `protobuf:"bytes,14,rep,name=trusted,proto3" json:"trusted,omitempty"`
 	Peers   []*GetStatusResponse_Cluster_Peer `protobuf:"bytes,15,rep,name=peers,proto3" json:"peers,omitempty"`
-	// The newest schema of the log that this replica reads, and the one that the cluster has agreed on: what needs a
-	// newer one is refused, with the reason UPGRADE_UNFINISHED, until every replica reads it.
+	// The newest schema of the log that this replica reads, and the one that the cluster has agreed
+	// on: what needs a newer one is refused, with the reason UPGRADE_UNFINISHED, until every
+	// replica reads it.
 	Schema        int32 `protobuf:"varint,16,opt,name=schema,proto3" json:"schema,omitempty"`
 	AgreedSchema  int32 `protobuf:"varint,17,opt,name=agreed_schema,json=agreedSchema,proto3" json:"agreed_schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2724,7 +2743,8 @@ func (x *GetStatusResponse_Cluster) GetAgreedSchema() int32 {
 
 type GetStatusResponse_Ingest_Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for an answer without one.
+	// The `code` of the answer over HTTP, such as "signature_mismatch"; "other" for an answer
+	// without one.
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	Count         int64  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2784,8 +2804,8 @@ type GetStatusResponse_Cluster_Peer struct {
 	AppliedIndex int64 `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	// Why it cannot be reached; empty: it can.
 	Problem string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
-	// The newest schema that it said it reads; 0: it has not said so since this gateway started. The leader
-	// hears it of all.
+	// The newest schema that it said it reads; 0: it has not said so since this gateway started.
+	// The leader hears it of all.
 	Schema        int32 `protobuf:"varint,5,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

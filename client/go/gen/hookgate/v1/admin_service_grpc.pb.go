@@ -1,5 +1,5 @@
-// Operate a gateway: how it is, who is connected, what it refused, and what to do with webhooks that it could not
-// decode or that came with two bodies.
+// Operate a gateway: how it is, who is connected, what it refused, and what to do with webhooks
+// that it could not decode or that came with two bodies.
 //
 // Errors carry google.rpc details as those of EventService do.
 
@@ -40,17 +40,18 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Served where EventService is. Where the gateway has principals, each call needs `rights.admin` (config.proto);
-// without them, every caller that reaches that address may call it.
+// Served where EventService is. Where the gateway has principals, each call needs `rights.admin`
+// (config.proto); without them, every caller that reaches that address may call it.
 //
 // Errors of each call then: UNAUTHENTICATED UNAUTHENTICATED, PERMISSION_DENIED MISSING_RIGHT.
 type AdminServiceClient interface {
 	// How the gateway is, and what it has done since its log was made.
 	//
-	// What it counts, what it knows of sources and secrets, and the last reload are kept in the log, and so outlive a
-	// restart. They are written beside other commits, once a second at most, and once more by a graceful shutdown. A
-	// gateway that ends otherwise (kill -9, a power cut) loses what was counted in its last second, and what was
-	// counted while the disk took nothing. A backup that is restored brings what it held.
+	// What it counts, what it knows of sources and secrets, and the last reload are kept in the log,
+	// and so outlive a restart. They are written beside other commits, once a second at most, and
+	// once more by a graceful shutdown. A gateway that ends otherwise (kill -9, a power cut) loses
+	// what was counted in its last second, and what was counted while the disk took nothing. A backup
+	// that is restored brings what it held.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 	// Signed webhooks that could not be decoded, newest first. They are kept, without any event,
 	// until they are retried or discarded, or the limits of storage.quarantine are reached.
@@ -59,40 +60,48 @@ type AdminServiceClient interface {
 	ListQuarantined(ctx context.Context, in *ListQuarantinedRequest, opts ...grpc.CallOption) (*ListQuarantinedResponse, error)
 	// One of them, with its body. Errors: NOT_FOUND QUARANTINE_ENTRY_NOT_FOUND.
 	GetQuarantined(ctx context.Context, in *GetQuarantinedRequest, opts ...grpc.CallOption) (*GetQuarantinedResponse, error)
-	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event under its own
-	// webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get it as
-	// the newest event.
+	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an
+	// event under its own webhook-id, once, with the receive_time at which it first came, and leaves
+	// the quarantine; subscribers get it as the newest event.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE
-	// or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE
+	// STORE_UNAVAILABLE or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.
 	RetryQuarantined(ctx context.Context, in *RetryQuarantinedRequest, opts ...grpc.CallOption) (*RetryQuarantinedResponse, error)
 	// Removes them for good. Errors as RetryQuarantined.
 	DiscardQuarantined(ctx context.Context, in *DiscardQuarantinedRequest, opts ...grpc.CallOption) (*DiscardQuarantinedResponse, error)
-	// Webhook requests that were refused, the newest first: all that were answered with an error, except those in
-	// quarantine. They are kept in memory, up to http.max_remembered_refusals of them (config.proto), until the gateway
-	// ends. What makes room for a new one is of the source and code that have most entries, and of the client with most
-	// of those: a flood of one kind leaves the others.
+	// Webhook requests that were refused, the newest first: all that were answered with an error,
+	// except those in quarantine. They are kept in memory, up to http.max_remembered_refusals of them
+	// (config.proto), until the gateway ends. What makes room for a new one is of the source and code
+	// that have most entries, and of the client with most of those: a flood of one kind leaves the
+	// others.
 	//
-	// What peers sent is in them, cut and made printable; but no body, and of header fields only names and sizes.
+	// What peers sent is in them, cut and made printable; but no body, and of header fields only
+	// names and sizes.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (code, since_time, page size, page token); NOT_FOUND UNKNOWN_SOURCE.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (code, since_time, page size, page token); NOT_FOUND
+	// UNKNOWN_SOURCE.
 	ListRefused(ctx context.Context, in *ListRefusedRequest, opts ...grpc.CallOption) (*ListRefusedResponse, error)
-	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume, the oldest first.
+	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume,
+	// the oldest first.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND SUBSCRIPTION_NOT_FOUND.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND
+	// SUBSCRIPTION_NOT_FOUND.
 	ListStreams(ctx context.Context, in *ListStreamsRequest, opts ...grpc.CallOption) (*ListStreamsResponse, error)
-	// Webhooks that came again, properly signed and under the same webhook-id, with another body than the event that was
-	// stored first; the one that came last first. The event stays as it is. They are kept until they are discarded, or
-	// the limits of storage.conflicts are reached, also when their event has gone by then.
+	// Webhooks that came again, properly signed and under the same webhook-id, with another body than
+	// the event that was stored first; the one that came last first. The event stays as it is. They
+	// are kept until they are discarded, or the limits of storage.conflicts are reached, also when
+	// their event has gone by then.
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND UNKNOWN_SOURCE.
 	ListConflicts(ctx context.Context, in *ListConflictsRequest, opts ...grpc.CallOption) (*ListConflictsResponse, error)
 	// One of them, with its bodies. Errors: NOT_FOUND CONFLICT_NOT_FOUND.
 	GetConflict(ctx context.Context, in *GetConflictRequest, opts ...grpc.CallOption) (*GetConflictResponse, error)
-	// Removes them for good; not their events. A body that comes again after that is a conflict again.
+	// Removes them for good; not their events. A body that comes again after that is a conflict
+	// again.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no sequences, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE or
-	// QUEUE_FULL: call again, those that were discarded already are not there then.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no sequences, or more than 1000); UNAVAILABLE
+	// STORE_UNAVAILABLE or QUEUE_FULL: call again, those that were discarded already are not there
+	// then.
 	DiscardConflicts(ctx context.Context, in *DiscardConflictsRequest, opts ...grpc.CallOption) (*DiscardConflictsResponse, error)
 }
 
@@ -208,17 +217,18 @@ func (c *adminServiceClient) DiscardConflicts(ctx context.Context, in *DiscardCo
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// Served where EventService is. Where the gateway has principals, each call needs `rights.admin` (config.proto);
-// without them, every caller that reaches that address may call it.
+// Served where EventService is. Where the gateway has principals, each call needs `rights.admin`
+// (config.proto); without them, every caller that reaches that address may call it.
 //
 // Errors of each call then: UNAUTHENTICATED UNAUTHENTICATED, PERMISSION_DENIED MISSING_RIGHT.
 type AdminServiceServer interface {
 	// How the gateway is, and what it has done since its log was made.
 	//
-	// What it counts, what it knows of sources and secrets, and the last reload are kept in the log, and so outlive a
-	// restart. They are written beside other commits, once a second at most, and once more by a graceful shutdown. A
-	// gateway that ends otherwise (kill -9, a power cut) loses what was counted in its last second, and what was
-	// counted while the disk took nothing. A backup that is restored brings what it held.
+	// What it counts, what it knows of sources and secrets, and the last reload are kept in the log,
+	// and so outlive a restart. They are written beside other commits, once a second at most, and
+	// once more by a graceful shutdown. A gateway that ends otherwise (kill -9, a power cut) loses
+	// what was counted in its last second, and what was counted while the disk took nothing. A backup
+	// that is restored brings what it held.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	// Signed webhooks that could not be decoded, newest first. They are kept, without any event,
 	// until they are retried or discarded, or the limits of storage.quarantine are reached.
@@ -227,40 +237,48 @@ type AdminServiceServer interface {
 	ListQuarantined(context.Context, *ListQuarantinedRequest) (*ListQuarantinedResponse, error)
 	// One of them, with its body. Errors: NOT_FOUND QUARANTINE_ENTRY_NOT_FOUND.
 	GetQuarantined(context.Context, *GetQuarantinedRequest) (*GetQuarantinedResponse, error)
-	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an event under its own
-	// webhook-id, once, with the receive_time at which it first came, and leaves the quarantine; subscribers get it as
-	// the newest event.
+	// Decodes them again, as after an upgrade that knows more. What can be decoded now becomes an
+	// event under its own webhook-id, once, with the receive_time at which it first came, and leaves
+	// the quarantine; subscribers get it as the newest event.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE
-	// or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no ids, or more than 1000); UNAVAILABLE
+	// STORE_UNAVAILABLE or QUEUE_FULL: call again, those that were done already are NOT_FOUND then.
 	RetryQuarantined(context.Context, *RetryQuarantinedRequest) (*RetryQuarantinedResponse, error)
 	// Removes them for good. Errors as RetryQuarantined.
 	DiscardQuarantined(context.Context, *DiscardQuarantinedRequest) (*DiscardQuarantinedResponse, error)
-	// Webhook requests that were refused, the newest first: all that were answered with an error, except those in
-	// quarantine. They are kept in memory, up to http.max_remembered_refusals of them (config.proto), until the gateway
-	// ends. What makes room for a new one is of the source and code that have most entries, and of the client with most
-	// of those: a flood of one kind leaves the others.
+	// Webhook requests that were refused, the newest first: all that were answered with an error,
+	// except those in quarantine. They are kept in memory, up to http.max_remembered_refusals of them
+	// (config.proto), until the gateway ends. What makes room for a new one is of the source and code
+	// that have most entries, and of the client with most of those: a flood of one kind leaves the
+	// others.
 	//
-	// What peers sent is in them, cut and made printable; but no body, and of header fields only names and sizes.
+	// What peers sent is in them, cut and made printable; but no body, and of header fields only
+	// names and sizes.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (code, since_time, page size, page token); NOT_FOUND UNKNOWN_SOURCE.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (code, since_time, page size, page token); NOT_FOUND
+	// UNKNOWN_SOURCE.
 	ListRefused(context.Context, *ListRefusedRequest) (*ListRefusedResponse, error)
-	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume, the oldest first.
+	// The streams that are open now: calls of EventService.Subscribe and SubscriptionService.Consume,
+	// the oldest first.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND SUBSCRIPTION_NOT_FOUND.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND
+	// SUBSCRIPTION_NOT_FOUND.
 	ListStreams(context.Context, *ListStreamsRequest) (*ListStreamsResponse, error)
-	// Webhooks that came again, properly signed and under the same webhook-id, with another body than the event that was
-	// stored first; the one that came last first. The event stays as it is. They are kept until they are discarded, or
-	// the limits of storage.conflicts are reached, also when their event has gone by then.
+	// Webhooks that came again, properly signed and under the same webhook-id, with another body than
+	// the event that was stored first; the one that came last first. The event stays as it is. They
+	// are kept until they are discarded, or the limits of storage.conflicts are reached, also when
+	// their event has gone by then.
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (page size, page token); NOT_FOUND UNKNOWN_SOURCE.
 	ListConflicts(context.Context, *ListConflictsRequest) (*ListConflictsResponse, error)
 	// One of them, with its bodies. Errors: NOT_FOUND CONFLICT_NOT_FOUND.
 	GetConflict(context.Context, *GetConflictRequest) (*GetConflictResponse, error)
-	// Removes them for good; not their events. A body that comes again after that is a conflict again.
+	// Removes them for good; not their events. A body that comes again after that is a conflict
+	// again.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no sequences, or more than 1000); UNAVAILABLE STORE_UNAVAILABLE or
-	// QUEUE_FULL: call again, those that were discarded already are not there then.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no sequences, or more than 1000); UNAVAILABLE
+	// STORE_UNAVAILABLE or QUEUE_FULL: call again, those that were discarded already are not there
+	// then.
 	DiscardConflicts(context.Context, *DiscardConflictsRequest) (*DiscardConflictsResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }

@@ -30,8 +30,8 @@ type DeliveryState int32
 
 const (
 	DeliveryState_DELIVERY_STATE_UNSPECIFIED DeliveryState = 0
-	// The subscription's filter did not admit it, and so it is not delivered. EventDelivery.filtered_by says which
-	// list of the filter it was.
+	// The subscription's filter did not admit it, and so it is not delivered.
+	// EventDelivery.filtered_by says which list of the filter it was.
 	DeliveryState_DELIVERY_STATE_FILTERED DeliveryState = 1
 	// It was stored before the place at which the subscription began.
 	DeliveryState_DELIVERY_STATE_BEFORE_START DeliveryState = 2
@@ -39,21 +39,22 @@ const (
 	DeliveryState_DELIVERY_STATE_SKIPPED DeliveryState = 3
 	// Retention removed it before it was settled (storage.max_unsettled_age).
 	DeliveryState_DELIVERY_STATE_LOST DeliveryState = 4
-	// The subscription has not come to it yet: it is after the position. It will be delivered if the filter admits it
-	// then, as soon as a consumer takes what is before it.
+	// The subscription has not come to it yet: it is after the position. It will be delivered if the
+	// filter admits it then, as soon as a consumer takes what is before it.
 	DeliveryState_DELIVERY_STATE_NOT_REACHED DeliveryState = 5
 	// A consumer has it, and its lease holds.
 	DeliveryState_DELIVERY_STATE_LEASED DeliveryState = 6
 	// It waits for its next attempt: for the end of a back-off, or for a consumer with credit.
 	DeliveryState_DELIVERY_STATE_WAITING DeliveryState = 7
-	// A consumer has acknowledged it. It stays so when a seek back has it come again, until it is delivered.
+	// A consumer has acknowledged it. It stays so when a seek back has it come again, until it is
+	// delivered.
 	DeliveryState_DELIVERY_STATE_ACKED DeliveryState = 8
 	// It has failed for the last time, and is a dead letter until it is redriven or discarded.
 	DeliveryState_DELIVERY_STATE_DEAD_LETTERED DeliveryState = 9
 	// It was a dead letter, and that was discarded.
 	DeliveryState_DELIVERY_STATE_DISCARDED DeliveryState = 10
-	// It was settled or passed by, and how and when is no longer remembered (storage.history), or was before the
-	// gateway was upgraded to a version that does.
+	// It was settled or passed by, and how and when is no longer remembered (storage.history), or was
+	// before the gateway was upgraded to a version that does.
 	DeliveryState_DELIVERY_STATE_NOT_REMEMBERED DeliveryState = 11
 )
 
@@ -181,7 +182,8 @@ const (
 	DeliveryEnd_DELIVERY_END_DEADLINE_PASSED DeliveryEnd = 3
 	// The stream that it was delivered on was closed.
 	DeliveryEnd_DELIVERY_END_STREAM_ENDED DeliveryEnd = 4
-	// The stream that it was delivered on was lost: its consumer crashed, perhaps because of this event.
+	// The stream that it was delivered on was lost: its consumer crashed, perhaps because of this
+	// event.
 	DeliveryEnd_DELIVERY_END_STREAM_LOST DeliveryEnd = 5
 	// The gateway was drained or restarted.
 	DeliveryEnd_DELIVERY_END_GATEWAY_RESTARTED DeliveryEnd = 6
@@ -255,7 +257,8 @@ func (DeliveryEnd) EnumDescriptor() ([]byte, []int) {
 // One handing-over of an event to a consumer.
 type DeliveryAttempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As Delivery.attempt: those that ended without counting do not make the next one a later attempt.
+	// As Delivery.attempt: those that ended without counting do not make the next one a later
+	// attempt.
 	Attempt int32 `protobuf:"varint,1,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// The consumer name that it went to.
 	Consumer string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
@@ -348,14 +351,14 @@ type EventDelivery struct {
 	State DeliveryState          `protobuf:"varint,1,opt,name=state,proto3,enum=hookgate.v1.DeliveryState" json:"state,omitempty"`
 	// Since when it is in that state. Absent: not known, or it never was anything else.
 	StateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
-	// FILTERED: the first list that did not admit it. NOT_REACHED: the one that will not, unless the filter is changed
-	// before.
+	// FILTERED: the first list that did not admit it. NOT_REACHED: the one that will not, unless the
+	// filter is changed before.
 	FilteredBy FilterList `protobuf:"varint,3,opt,name=filtered_by,json=filteredBy,proto3,enum=hookgate.v1.FilterList" json:"filtered_by,omitempty"`
-	// LEASED: who has it. ACKED: who acknowledged it. WAITING, DEAD_LETTERED: who had it last. Empty: not
-	// known.
+	// LEASED: who has it. ACKED: who acknowledged it. WAITING, DEAD_LETTERED: who had it last. Empty:
+	// not known.
 	Consumer string `protobuf:"bytes,4,opt,name=consumer,proto3" json:"consumer,omitempty"`
-	// The attempt that it is in (LEASED), that comes next (WAITING), or that was the last one. 0: it was never
-	// delivered, or that is not known.
+	// The attempt that it is in (LEASED), that comes next (WAITING), or that was the last one. 0: it
+	// was never delivered, or that is not known.
 	Attempt int32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// LEASED: when the lease ends, unless it is extended. WAITING: not delivered before this.
 	UntilTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`
@@ -365,8 +368,8 @@ type EventDelivery struct {
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Deliveries that were lost with their stream, as in Delivery.
 	LostDeliveries int32 `protobuf:"varint,9,opt,name=lost_deliveries,json=lostDeliveries,proto3" json:"lost_deliveries,omitempty"`
-	// The newest 20 at most, oldest first. Empty for an event that was acknowledged at its first attempt: the fields
-	// above say all of it then.
+	// The newest 20 at most, oldest first. Empty for an event that was acknowledged at its first
+	// attempt: the fields above say all of it then.
 	Attempts []*DeliveryAttempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// How many deliveries there were in all; 0 if there were none or the number is not known.
 	DeliveryCount     int32                  `protobuf:"varint,11,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`

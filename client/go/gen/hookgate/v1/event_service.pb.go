@@ -134,8 +134,9 @@ type Absence_Cause int32
 
 const (
 	Absence_CAUSE_UNSPECIFIED Absence_Cause = 0
-	// Nothing of it is held: it never came, or retention has removed it. Or it was refused, and is forgotten: the newest
-	// refused requests are remembered, until the gateway restarts. Or it is of a source that the caller may not query.
+	// Nothing of it is held: it never came, or retention has removed it. Or it was refused, and is
+	// forgotten: the newest refused requests are remembered, until the gateway restarts. Or it is
+	// of a source that the caller may not query.
 	Absence_CAUSE_NEVER_SEEN Absence_Cause = 1
 	// Its sequence is below earliest_sequence: retention has removed it, with all before it.
 	Absence_CAUSE_REMOVED Absence_Cause = 2
@@ -469,8 +470,8 @@ func (*SubscribeResponse_Draining_) isSubscribeResponse_Frame() {}
 type ListRecentFailuresRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *EventFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// The window of receive_time: from start_time (inclusive; default 24 h before end_time) to end_time
-	// (exclusive; default now).
+	// The window of receive_time: from start_time (inclusive; default 24 h before end_time) to
+	// end_time (exclusive; default now).
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	EndTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Default 50; larger than 1000 is 1000.
@@ -632,8 +633,8 @@ func (x *ListRecentFailuresResponse) GetTotalCountTruncated() bool {
 type ListEventsRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *EventFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// The window of receive_time: from start_time (inclusive; default the oldest event) to end_time (exclusive;
-	// default now).
+	// The window of receive_time: from start_time (inclusive; default the oldest event) to end_time
+	// (exclusive; default now).
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	EndTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Default 50; larger than 1000 is 1000.
@@ -1024,8 +1025,9 @@ type ExplainEventRequest_Webhook struct {
 }
 
 type ExplainEventRequest_Text struct {
-	// What a person has in hand: the id in the event's body ("evt_..."), its subject (a batch's id), or its webhook-id
-	// at any source. A text longer than 1024 bytes is not a key and finds nothing.
+	// What a person has in hand: the id in the event's body ("evt_..."), its subject (a batch's
+	// id), or its webhook-id at any source. A text longer than 1024 bytes is not a key and finds
+	// nothing.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3,oneof"`
 }
 
@@ -1035,23 +1037,23 @@ func (*ExplainEventRequest_Webhook) isExplainEventRequest_Key() {}
 
 func (*ExplainEventRequest_Text) isExplainEventRequest_Key() {}
 
-// The answer takes 1 MiB at most, besides the event: where that does not do for all subscriptions, attempts are left
-// out first, then subscriptions, which are counted.
+// The answer takes 1 MiB at most, besides the event: where that does not do for all subscriptions,
+// attempts are left out first, then subscriptions, which are counted.
 type ExplainEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event. Absent: see `absence`.
 	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// How it came. Absent if the event is.
 	Arrival *Arrival `protobuf:"bytes,2,opt,name=arrival,proto3" json:"arrival,omitempty"`
-	// One for each subscription, by name. Also of an event that retention has removed, if it was asked for by its
-	// sequence, as far as it is remembered.
+	// One for each subscription, by name. Also of an event that retention has removed, if it was
+	// asked for by its sequence, as far as it is remembered.
 	Deliveries []*SubscriptionDelivery `protobuf:"bytes,3,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	// Subscriptions that are not in `deliveries`, because the caller may not know of them.
 	HiddenSubscriptions int32 `protobuf:"varint,4,opt,name=hidden_subscriptions,json=hiddenSubscriptions,proto3" json:"hidden_subscriptions,omitempty"`
 	// The same, because there was no room: ask for them by name.
 	OmittedSubscriptions int32 `protobuf:"varint,5,opt,name=omitted_subscriptions,json=omittedSubscriptions,proto3" json:"omitted_subscriptions,omitempty"`
-	// Of a text that several events have, the newest is explained; these are the others, the newest first, at most
-	// 19.
+	// Of a text that several events have, the newest is explained; these are the others, the newest
+	// first, at most 19.
 	OtherEvents []*OtherEvent `protobuf:"bytes,6,rep,name=other_events,json=otherEvents,proto3" json:"other_events,omitempty"`
 	// There are, or may be, more of them.
 	MoreOtherEvents bool `protobuf:"varint,7,opt,name=more_other_events,json=moreOtherEvents,proto3" json:"more_other_events,omitempty"`
@@ -1150,21 +1152,24 @@ func (x *ExplainEventResponse) GetAbsence() *Absence {
 // How an event came.
 type Arrival struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the attempt of the sender that was stored, and of its last repeat. Absent: it was never repeated.
+	// Of the attempt of the sender that was stored, and of its last repeat. Absent: it was never
+	// repeated.
 	FirstTime      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
 	LastRepeatTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_repeat_time,json=lastRepeatTime,proto3" json:"last_repeat_time,omitempty"`
-	// How often the sender has repeated it, with the same body and with another one. Counted since version 0.2.0; a
-	// gateway that ends without a graceful shutdown forgets those of its last second.
+	// How often the sender has repeated it, with the same body and with another one. Counted since
+	// version 0.2.0; a gateway that ends without a graceful shutdown forgets those of its last
+	// second.
 	Duplicates int64 `protobuf:"varint,3,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
 	Conflicts  int64 `protobuf:"varint,4,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
-	// The names of the secrets that verified the attempt that was stored. Empty: not known (it was stored by an older
-	// version, or came out of the quarantine), or the caller may not know.
+	// The names of the secrets that verified the attempt that was stored. Empty: not known (it was
+	// stored by an older version, or came out of the quarantine), or the caller may not know.
 	Secrets []string `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
-	// By how much the gateway's clock was ahead of the timestamp that the sender had signed: transport and the difference
-	// of the clocks. Negative: the sender's was ahead.
+	// By how much the gateway's clock was ahead of the timestamp that the sender had signed:
+	// transport and the difference of the clocks. Negative: the sender's was ahead.
 	Skew *durationpb.Duration `protobuf:"bytes,6,opt,name=skew,proto3" json:"skew,omitempty"`
-	// What else came, or claimed to come, with its webhook-id, for callers with rights.admin: a webhook of its source
-	// that could not be decoded, and requests that were refused, the newest first, at most 10.
+	// What else came, or claimed to come, with its webhook-id, for callers with rights.admin: a
+	// webhook of its source that could not be decoded, and requests that were refused, the newest
+	// first, at most 10.
 	Quarantined   []*Absence_Quarantined `protobuf:"bytes,7,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
 	Refused       []*Absence_Refused     `protobuf:"bytes,8,rep,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1261,7 +1266,8 @@ type SubscriptionDelivery struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	Delivery     *EventDelivery         `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// Since when the subscription is paused: what waits is not delivered before it is resumed. Absent: it is not paused.
+	// Since when the subscription is paused: what waits is not delivered before it is resumed.
+	// Absent: it is not paused.
 	PauseTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=pause_time,json=pauseTime,proto3" json:"pause_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1415,7 +1421,8 @@ type Absence struct {
 	Quarantined []*Absence_Quarantined `protobuf:"bytes,5,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
 	// That claimed this webhook-id, the newest first. At most 10.
 	Refused []*Absence_Refused `protobuf:"bytes,6,rep,name=refused,proto3" json:"refused,omitempty"`
-	// Of the source that was asked for, or of those that are configured and that the caller may query; at most 1000.
+	// Of the source that was asked for, or of those that are configured and that the caller may
+	// query; at most 1000.
 	Sources []*Absence_LastWebhook `protobuf:"bytes,7,rep,name=sources,proto3" json:"sources,omitempty"`
 	// The caller may not know of the quarantine and of refused requests, so it may be one of these.
 	AdminOnly     bool `protobuf:"varint,8,opt,name=admin_only,json=adminOnly,proto3" json:"admin_only,omitempty"`
@@ -1521,8 +1528,9 @@ type SubscribeResponse_Opened struct {
 	EarliestSequence  int64                `protobuf:"varint,3,opt,name=earliest_sequence,json=earliestSequence,proto3" json:"earliest_sequence,omitempty"`
 	HeadSequence      int64                `protobuf:"varint,4,opt,name=head_sequence,json=headSequence,proto3" json:"head_sequence,omitempty"`
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask for these instead
-	// of comparing versions. docs/grpc-api.md lists them. A gateway older than 0.2.0 names none.
+	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask
+	// for these instead of comparing versions. docs/grpc-api.md lists them. A gateway older than
+	// 0.2.0 names none.
 	Capabilities  []string `protobuf:"bytes,6,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1771,7 +1779,8 @@ func (x *SubscribeResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// The gateway goes down, or ends an old connection: no event follows, and the stream ends with UNAVAILABLE.
+// The gateway goes down, or ends an old connection: no event follows, and the stream ends with
+// UNAVAILABLE.
 type SubscribeResponse_Draining struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resume from here.

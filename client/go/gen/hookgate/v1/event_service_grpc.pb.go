@@ -44,15 +44,16 @@ type EventServiceClient interface {
 	// for the heartbeat interval; Draining, last, when the gateway ends the stream
 	// because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
 	//
-	// A client that reads slowly does not delay others and loses nothing: it is served from disk until it has
-	// caught up. A client that has seen no frame for well over the heartbeat interval should
-	// treat the stream as dead and resume.
+	// A client that reads slowly does not delay others and loses nothing: it is served from disk
+	// until it has caught up. A client that has seen no frame for well over the heartbeat interval
+	// should treat the stream as dead and resume.
 	//
 	// Errors:
 	//
 	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, an invalid cursor, a bad filter or interval
 	//	OUT_OF_RANGE         CURSOR_OVERTAKEN: retention has removed events after this cursor.
-	//	                     Metadata: earliest_cursor, from which the oldest event still held follows
+	//	                     Metadata: earliest_cursor, from which the oldest event still held
+	//	                     follows
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_LOG: this log is not the one that gave the cursor (its
 	//	                     data folder was replaced, or this is another gateway). Metadata:
 	//	                     earliest_cursor
@@ -66,9 +67,9 @@ type EventServiceClient interface {
 	//	RESOURCE_EXHAUSTED   TOO_MANY_STREAMS: the configured limit of open streams is reached
 	//	UNAVAILABLE          DRAINING: after the Draining frame; reconnect after its delay
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
-	// What failed lately, newest first: events whose type is known to report a failure (which, and why,
-	// stands in hookgate/openai/v1/webhook_events.proto), and unrecognized ones whose type ends with
-	// ".failed".
+	// What failed lately, newest first: events whose type is known to report a failure (which, and
+	// why, stands in hookgate/openai/v1/webhook_events.proto), and unrecognized ones whose type ends
+	// with ".failed".
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (bad filter, window, page size, or a page token that
 	// belongs to another request or log, or to this log before it was put back to an older state:
@@ -80,16 +81,19 @@ type EventServiceClient interface {
 	// One event. Errors: NOT_FOUND EVENT_NOT_FOUND (never stored, or removed by retention);
 	// INVALID_ARGUMENT INVALID_REQUEST (no key); RESOURCE_EXHAUSTED as ListRecentFailures.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
-	// All that is known of one event: what it is, how it came, and for each durable subscription where it is and why.
-	// An event that does not exist is not an error: the answer says what is known instead.
+	// All that is known of one event: what it is, how it came, and for each durable subscription
+	// where it is and why. An event that does not exist is not an error: the answer says what is
+	// known instead.
 	//
-	// It is looked for among the events whose source the caller may query; others are passed over as if they were
-	// not there. Subscriptions that the caller may neither consume nor administer are left out and counted.
-	// Secrets, refused requests and the quarantine are told to callers with rights.admin alone.
+	// It is looked for among the events whose source the caller may query; others are passed over as
+	// if they were not there. Subscriptions that the caller may neither consume nor administer are
+	// left out and counted. Secrets, refused requests and the quarantine are told to callers with
+	// rights.admin alone.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no key, an empty one, or more than 1000 subscriptions); NOT_FOUND
-	// UNKNOWN_SOURCE, if nothing is known of a webhook whose source is not configured, SUBSCRIPTION_NOT_FOUND of one
-	// that was asked for by its name; RESOURCE_EXHAUSTED as ListRecentFailures.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no key, an empty one, or more than 1000
+	// subscriptions); NOT_FOUND UNKNOWN_SOURCE, if nothing is known of a webhook whose source is not
+	// configured, SUBSCRIPTION_NOT_FOUND of one that was asked for by its name; RESOURCE_EXHAUSTED as
+	// ListRecentFailures.
 	ExplainEvent(ctx context.Context, in *ExplainEventRequest, opts ...grpc.CallOption) (*ExplainEventResponse, error)
 }
 
@@ -172,15 +176,16 @@ type EventServiceServer interface {
 	// for the heartbeat interval; Draining, last, when the gateway ends the stream
 	// because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
 	//
-	// A client that reads slowly does not delay others and loses nothing: it is served from disk until it has
-	// caught up. A client that has seen no frame for well over the heartbeat interval should
-	// treat the stream as dead and resume.
+	// A client that reads slowly does not delay others and loses nothing: it is served from disk
+	// until it has caught up. A client that has seen no frame for well over the heartbeat interval
+	// should treat the stream as dead and resume.
 	//
 	// Errors:
 	//
 	//	INVALID_ARGUMENT     INVALID_REQUEST: no start, an invalid cursor, a bad filter or interval
 	//	OUT_OF_RANGE         CURSOR_OVERTAKEN: retention has removed events after this cursor.
-	//	                     Metadata: earliest_cursor, from which the oldest event still held follows
+	//	                     Metadata: earliest_cursor, from which the oldest event still held
+	//	                     follows
 	//	FAILED_PRECONDITION  CURSOR_OF_ANOTHER_LOG: this log is not the one that gave the cursor (its
 	//	                     data folder was replaced, or this is another gateway). Metadata:
 	//	                     earliest_cursor
@@ -194,9 +199,9 @@ type EventServiceServer interface {
 	//	RESOURCE_EXHAUSTED   TOO_MANY_STREAMS: the configured limit of open streams is reached
 	//	UNAVAILABLE          DRAINING: after the Draining frame; reconnect after its delay
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
-	// What failed lately, newest first: events whose type is known to report a failure (which, and why,
-	// stands in hookgate/openai/v1/webhook_events.proto), and unrecognized ones whose type ends with
-	// ".failed".
+	// What failed lately, newest first: events whose type is known to report a failure (which, and
+	// why, stands in hookgate/openai/v1/webhook_events.proto), and unrecognized ones whose type ends
+	// with ".failed".
 	//
 	// Errors: INVALID_ARGUMENT INVALID_REQUEST (bad filter, window, page size, or a page token that
 	// belongs to another request or log, or to this log before it was put back to an older state:
@@ -208,16 +213,19 @@ type EventServiceServer interface {
 	// One event. Errors: NOT_FOUND EVENT_NOT_FOUND (never stored, or removed by retention);
 	// INVALID_ARGUMENT INVALID_REQUEST (no key); RESOURCE_EXHAUSTED as ListRecentFailures.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
-	// All that is known of one event: what it is, how it came, and for each durable subscription where it is and why.
-	// An event that does not exist is not an error: the answer says what is known instead.
+	// All that is known of one event: what it is, how it came, and for each durable subscription
+	// where it is and why. An event that does not exist is not an error: the answer says what is
+	// known instead.
 	//
-	// It is looked for among the events whose source the caller may query; others are passed over as if they were
-	// not there. Subscriptions that the caller may neither consume nor administer are left out and counted.
-	// Secrets, refused requests and the quarantine are told to callers with rights.admin alone.
+	// It is looked for among the events whose source the caller may query; others are passed over as
+	// if they were not there. Subscriptions that the caller may neither consume nor administer are
+	// left out and counted. Secrets, refused requests and the quarantine are told to callers with
+	// rights.admin alone.
 	//
-	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no key, an empty one, or more than 1000 subscriptions); NOT_FOUND
-	// UNKNOWN_SOURCE, if nothing is known of a webhook whose source is not configured, SUBSCRIPTION_NOT_FOUND of one
-	// that was asked for by its name; RESOURCE_EXHAUSTED as ListRecentFailures.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST (no key, an empty one, or more than 1000
+	// subscriptions); NOT_FOUND UNKNOWN_SOURCE, if nothing is known of a webhook whose source is not
+	// configured, SUBSCRIPTION_NOT_FOUND of one that was asked for by its name; RESOURCE_EXHAUSTED as
+	// ListRecentFailures.
 	ExplainEvent(context.Context, *ExplainEventRequest) (*ExplainEventResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -1,14 +1,15 @@
 // Durable subscriptions: the gateway keeps the position of a named subscription, and any number of
-// consumers share its events. Each event is delivered at least once, until a consumer acknowledges it.
+// consumers share its events. Each event is delivered at least once, until a consumer acknowledges
+// it.
 //
-// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other consumer
-// gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack deadline passes, when
-// the stream that it was delivered on ends, and when the gateway drains. An event that was not acked is
-// delivered again under a new delivery id:
+// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other
+// consumer gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack
+// deadline passes, when the stream that it was delivered on ends, and when the gateway drains. An
+// event that was not acked is delivered again under a new delivery id:
 //
 //   ended by                          counts                   comes again
-//   Nack                              as an attempt            after the back-off, or the delay that
-//                                                              the Nack names
+//   Nack                              as an attempt            after the back-off, or the delay
+//                                                              that the Nack names
 //   ack deadline passed               as an attempt            after the back-off
 //   stream lost, the first time       no: it is forgiven       at once
 //   stream lost, from then on         as a lost delivery       after the back-off
@@ -16,28 +17,30 @@
 //   stream by the gateway
 //   gateway restart or crash          no                       at once
 //
-// After max_attempts attempts that count, or max_lost_deliveries lost deliveries that count, the event
-// becomes a dead letter. The back-off after the n-th that counts is chosen at random between the minimum
-// and min(maximum, minimum * 2^(n-1)).
+// After max_attempts attempts that count, or max_lost_deliveries lost deliveries that count, the
+// event becomes a dead letter. The back-off after the n-th that counts is chosen at random between
+// the minimum and min(maximum, minimum * 2^(n-1)).
 //
-// A stream is closed when the client closes its sending side (half-close, "WritesDone") and then reads
-// to the end: so a client stops without blame. A stream is lost when the gateway cannot tell that its
-// consumer meant to stop: the process crashed or was killed, the connection broke, the client cancelled
-// the call, or sent a frame that is wrong. Cancelling looks like a crash from here, and a handler that
-// makes its process cancel is as poisonous as one that kills it; a client that stops on purpose closes
-// the stream instead. The answer of a Pull that its client is no longer there to take is lost too.
-// What the gateway ends is never counted: a drain, rights that were taken away, a disk that fails.
+// A stream is closed when the client closes its sending side (half-close, "WritesDone") and then
+// reads to the end: so a client stops without blame. A stream is lost when the gateway cannot tell
+// that its consumer meant to stop: the process crashed or was killed, the connection broke, the
+// client cancelled the call, or sent a frame that is wrong. Cancelling looks like a crash from
+// here, and a handler that makes its process cancel is as poisonous as one that kills it; a client
+// that stops on purpose closes the stream instead. The answer of a Pull that its client is no
+// longer there to take is lost too. What the gateway ends is never counted: a drain, rights that
+// were taken away, a disk that fails.
 //
-// An event that kills its consumers so ends as a dead letter with CAUSE_STREAM_LOST, and the events that
-// were beside it do not: the fewer lost deliveries an event has left, the fewer such events a stream is
-// given at a time (256, 64, 16, 4, 1 by default), so that each is alone on its stream when it is decided.
+// An event that kills its consumers so ends as a dead letter with CAUSE_STREAM_LOST, and the events
+// that were beside it do not: the fewer lost deliveries an event has left, the fewer such events a
+// stream is given at a time (256, 64, 16, 4, 1 by default), so that each is alone on its stream
+// when it is decided.
 //
-// The lease begins when the gateway hands the event out, once it is durable that it did: a slow disk
-// costs a consumer no time. So does an extension: it begins when it is answered.
+// The lease begins when the gateway hands the event out, once it is durable that it did: a slow
+// disk costs a consumer no time. So does an extension: it begins when it is answered.
 //
-// There is no order among consumers. A redelivered event comes after newer ones; events that are due
-// again and new ones take turns, so that neither blocks the other. Consumers must bear
-// an event that comes twice: Event.source and Event.webhook_id tell.
+// There is no order among consumers. A redelivered event comes after newer ones; events that are
+// due again and new ones take turns, so that neither blocks the other. Consumers must bear an event
+// that comes twice: Event.source and Event.webhook_id tell.
 //
 // Errors of every call carry google.rpc.ErrorInfo with domain "hookgate" and one of the reasons
 // named below; INVALID_ARGUMENT carries google.rpc.BadRequest as well, with the field's path, and
@@ -48,8 +51,8 @@
 //   UNAVAILABLE         STORE_UNAVAILABLE: the disk fails, nothing was changed; DRAINING
 // A request that carries an etag can end with
 //   ABORTED             ETAG_MISMATCH: the subscription was changed since that etag was
-//                       read; nothing was done. Metadata: etag, the one that it has now. Look at the
-//                       subscription again before you repeat the request with that one
+//                       read; nothing was done. Metadata: etag, the one that it has now. Look at
+//                       the subscription again before you repeat the request with that one
 
 // Code generated by protoc-gen-go. DO NOT EDIT.
 // versions:
@@ -84,8 +87,8 @@ const (
 	SubscriptionCondition_SUBSCRIPTION_CONDITION_UNSPECIFIED SubscriptionCondition = 0
 	// 100,000 events are leased, as many as can be: nothing is handed out until some are acked.
 	SubscriptionCondition_SUBSCRIPTION_CONDITION_LEASES_FULL SubscriptionCondition = 1
-	// 1,000,000 events were taken for delivery and are neither acked nor dead, whether they are leased or
-	// wait: nothing new is taken until some are.
+	// 1,000,000 events were taken for delivery and are neither acked nor dead, whether they are
+	// leased or wait: nothing new is taken until some are.
 	SubscriptionCondition_SUBSCRIPTION_CONDITION_UNSETTLED_FULL SubscriptionCondition = 2
 	// There are 1,000,000 dead letters: events out of attempts are tried on, at the maximum back-off.
 	SubscriptionCondition_SUBSCRIPTION_CONDITION_DEAD_LETTERS_FULL SubscriptionCondition = 3
@@ -159,7 +162,8 @@ const (
 	DeliveryReason_DELIVERY_REASON_GATEWAY_RESTARTED DeliveryReason = 5
 	// It was a dead letter, and has been redriven.
 	DeliveryReason_DELIVERY_REASON_REDRIVEN DeliveryReason = 6
-	// The stream that it was delivered on was lost: its consumer crashed, perhaps because of this event.
+	// The stream that it was delivered on was lost: its consumer crashed, perhaps because of this
+	// event.
 	DeliveryReason_DELIVERY_REASON_STREAM_LOST DeliveryReason = 7
 	// RedeliverEvents has asked for it: it may have been acked before.
 	DeliveryReason_DELIVERY_REASON_REPLAYED DeliveryReason = 8
@@ -222,18 +226,20 @@ type AckResult_Result int32
 
 const (
 	AckResult_RESULT_UNSPECIFIED AckResult_Result = 0
-	// Done, and durable. Also for the late Ack of an event that has not been settled since, and of a dead letter, which
-	// is removed then.
+	// Done, and durable. Also for the late Ack of an event that has not been settled since, and of
+	// a dead letter, which is removed then.
 	AckResult_RESULT_OK AckResult_Result = 1
-	// The event was acked, or its dead letter discarded, before; or RedeliverEvents has asked for it since
-	// this delivery, which has no say in it from then on, whether the event is delivered again, waits, or has become a
-	// dead letter. An Ack: nothing is left to do for this delivery.
+	// The event was acked, or its dead letter discarded, before; or RedeliverEvents has asked for
+	// it since this delivery, which has no say in it from then on, whether the event is delivered
+	// again, waits, or has become a dead letter. An Ack: nothing is left to do for this delivery.
 	AckResult_RESULT_ALREADY AckResult_Result = 2
-	// Nack and Extend only: the lease has ended, and the event waits, is a dead letter, or has another consumer.
+	// Nack and Extend only: the lease has ended, and the event waits, is a dead letter, or has
+	// another consumer.
 	AckResult_RESULT_LEASE_LOST AckResult_Result = 3
-	// Not a delivery id of this subscription; or from before a seek; or the event was removed by retention, and is not
-	// a dead letter; or after the 10,000th of a frame; or given before the log was put back to an older state that does
-	// not have the delivery; or before the last 16 starts of the gateway in which the subscription delivered.
+	// Not a delivery id of this subscription; or from before a seek; or the event was removed by
+	// retention, and is not a dead letter; or after the 10,000th of a frame; or given before the
+	// log was put back to an older state that does not have the delivery; or before the last 16
+	// starts of the gateway in which the subscription delivered.
 	AckResult_RESULT_UNKNOWN AckResult_Result = 4
 )
 
@@ -584,12 +590,12 @@ type SubscriptionSettings struct {
 	AckDeadline *durationpb.Duration `protobuf:"bytes,2,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
 	// Attempts before an event becomes a dead letter. Absent: 10. From 1 to 1000.
 	MaxAttempts *int32 `protobuf:"varint,3,opt,name=max_attempts,json=maxAttempts,proto3,oneof" json:"max_attempts,omitempty"`
-	// Bounds of the back-off. Absent: 1 s and 10 min; if only one is given, the other follows it as far as needed.
-	// From 100 ms to 12 h; minimum <= maximum.
+	// Bounds of the back-off. Absent: 1 s and 10 min; if only one is given, the other follows it as
+	// far as needed. From 100 ms to 12 h; minimum <= maximum.
 	MinimumBackoff *durationpb.Duration `protobuf:"bytes,4,opt,name=minimum_backoff,json=minimumBackoff,proto3" json:"minimum_backoff,omitempty"`
 	MaximumBackoff *durationpb.Duration `protobuf:"bytes,5,opt,name=maximum_backoff,json=maximumBackoff,proto3" json:"maximum_backoff,omitempty"`
-	// Deliveries that may be lost with their stream before an event becomes a dead letter, besides the
-	// first one, which is forgiven. Absent: 5. From 1 to 1000.
+	// Deliveries that may be lost with their stream before an event becomes a dead letter, besides
+	// the first one, which is forgiven. Absent: 5. From 1 to 1000.
 	MaxLostDeliveries *int32 `protobuf:"varint,6,opt,name=max_lost_deliveries,json=maxLostDeliveries,proto3,oneof" json:"max_lost_deliveries,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -783,19 +789,19 @@ type Subscription struct {
 	DeadLetters        int64 `protobuf:"varint,8,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
 	// Sorted by name.
 	Consumers []*Subscription_Consumer `protobuf:"bytes,9,rep,name=consumers,proto3" json:"consumers,omitempty"`
-	// Empty: nothing is wrong that the gateway knows of. Those that end in FULL are also logged, once a
-	// minute at most.
+	// Empty: nothing is wrong that the gateway knows of. Those that end in FULL are also logged, once
+	// a minute at most.
 	Conditions []SubscriptionCondition `protobuf:"varint,10,rep,packed,name=conditions,proto3,enum=hookgate.v1.SubscriptionCondition" json:"conditions,omitempty"`
-	// Events that the filter has looked at since it is what it is, and those of them that it admitted. A
-	// subscription looks at events only while it has consumers. After a crash of the gateway some may
-	// be counted twice.
+	// Events that the filter has looked at since it is what it is, and those of them that it
+	// admitted. A subscription looks at events only while it has consumers. After a crash of the
+	// gateway some may be counted twice.
 	PassedEvents   int64 `protobuf:"varint,11,opt,name=passed_events,json=passedEvents,proto3" json:"passed_events,omitempty"`
 	AdmittedEvents int64 `protobuf:"varint,12,opt,name=admitted_events,json=admittedEvents,proto3" json:"admitted_events,omitempty"`
 	// Since when it is paused. Absent: it is not.
 	PauseTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=pause_time,json=pauseTime,proto3" json:"pause_time,omitempty"`
 	// Opaque. Another one after each UpdateSubscription, SeekSubscription, PauseSubscription and
-	// ResumeSubscription that changed something, and for a subscription that was created again under the
-	// same name; deliveries, acks and what is done about dead letters do not change it.
+	// ResumeSubscription that changed something, and for a subscription that was created again under
+	// the same name; deliveries, acks and what is done about dead letters do not change it.
 	Etag          string `protobuf:"bytes,21,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -932,18 +938,19 @@ func (x *Subscription) GetEtag() string {
 // How far behind a subscription is.
 type Backlog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Events that are not settled (acked or dead): those taken for delivery, and all after the position,
-	// which count whether the filter will admit them or not.
+	// Events that are not settled (acked or dead): those taken for delivery, and all after the
+	// position, which count whether the filter will admit them or not.
 	Events int64 `protobuf:"varint,1,opt,name=events,proto3" json:"events,omitempty"`
-	// How long ago the oldest of them was received. Absent: the backlog is empty; or, in a heartbeat, it
-	// has not been looked up yet. While a filter looks through the log, about.
+	// How long ago the oldest of them was received. Absent: the backlog is empty; or, in a heartbeat,
+	// it has not been looked up yet. While a filter looks through the log, about.
 	OldestUnackedAge *durationpb.Duration `protobuf:"bytes,2,opt,name=oldest_unacked_age,json=oldestUnackedAge,proto3" json:"oldest_unacked_age,omitempty"`
 	// Events that retention has removed unsettled, since the subscription was created, because they
-	// were older than storage.max_unsettled_age. Those that the filter had not looked at count as well,
-	// whether it would have admitted them or not, unless it is empty: so this is never too low.
+	// were older than storage.max_unsettled_age. Those that the filter had not looked at count as
+	// well, whether it would have admitted them or not, unless it is empty: so this is never too low.
 	LostEvents int64 `protobuf:"varint,3,opt,name=lost_events,json=lostEvents,proto3" json:"lost_events,omitempty"`
-	// Of lost_events, those that the filter had not looked at: how many of them it would have admitted
-	// cannot be known. lost_events - lost_unread_events is the number of events that were certainly owed.
+	// Of lost_events, those that the filter had not looked at: how many of them it would have
+	// admitted cannot be known. lost_events - lost_unread_events is the number of events that were
+	// certainly owed.
 	LostUnreadEvents int64 `protobuf:"varint,4,opt,name=lost_unread_events,json=lostUnreadEvents,proto3" json:"lost_unread_events,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -1009,7 +1016,8 @@ func (x *Backlog) GetLostUnreadEvents() int64 {
 
 type CreateSubscriptionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Lower-case letters, digits, '-', '_' and '.'; 1 to 100 bytes. A new one begins with a letter or a digit.
+	// Lower-case letters, digits, '-', '_' and '.'; 1 to 100 bytes. A new one begins with a letter or
+	// a digit.
 	Name     string                `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Settings *SubscriptionSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Required.
@@ -1313,9 +1321,9 @@ type UpdateSubscriptionRequest struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Required. What is absent gets its default, if update_mask names it or there is none.
 	Settings *SubscriptionSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
-	// Which of the settings to change: "ack_deadline", "max_attempts", "filter", and so on, or one list of the filter,
-	// such as "filter.types"; "*" is all of them. Absent: all of them. A path that is none, and a mask without
-	// paths, is INVALID_ARGUMENT. At most 32 paths.
+	// Which of the settings to change: "ack_deadline", "max_attempts", "filter", and so on, or one
+	// list of the filter, such as "filter.types"; "*" is all of them. Absent: all of them. A path
+	// that is none, and a mask without paths, is INVALID_ARGUMENT. At most 32 paths.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Subscription.etag as it was read. Empty: whatever it is now.
 	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
@@ -1820,7 +1828,8 @@ type FlowLimits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 0 to 10,000. Absent: 1000.
 	MaxOutstandingMessages *int64 `protobuf:"varint,1,opt,name=max_outstanding_messages,json=maxOutstandingMessages,proto3,oneof" json:"max_outstanding_messages,omitempty"`
-	// From 0 to 256 MiB, of events as they are sent: with raw_body, if the stream asked for it. Absent: 16 MiB.
+	// From 0 to 256 MiB, of events as they are sent: with raw_body, if the stream asked for it.
+	// Absent: 16 MiB.
 	MaxOutstandingBytes *int64 `protobuf:"varint,2,opt,name=max_outstanding_bytes,json=maxOutstandingBytes,proto3,oneof" json:"max_outstanding_bytes,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -2002,8 +2011,8 @@ func (*ConsumeRequest_Extend) isConsumeRequest_Frame() {}
 
 func (*ConsumeRequest_Flow) isConsumeRequest_Frame() {}
 
-// Done with these. At most 10,000 in one frame of Consume; those after are answered RESULT_UNKNOWN. At most
-// 10,000 in one Acknowledge, too; with more it is INVALID_ARGUMENT.
+// Done with these. At most 10,000 in one frame of Consume; those after are answered RESULT_UNKNOWN.
+// At most 10,000 in one Acknowledge, too; with more it is INVALID_ARGUMENT.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeliveryIds   []string               `protobuf:"bytes,1,rep,name=delivery_ids,json=deliveryIds,proto3" json:"delivery_ids,omitempty"`
@@ -2659,9 +2668,9 @@ func (x *AcknowledgeResponse) GetResults() []*AckResult {
 type ListDeliveriesRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Only events in one of these states; empty: in any of those that can be listed, which are SKIPPED, LOST, LEASED,
-	// WAITING, ACKED, DEAD_LETTERED and DISCARDED. Naming another one is INVALID_ARGUMENT: events that were never
-	// delivered are not listed.
+	// Only events in one of these states; empty: in any of those that can be listed, which are
+	// SKIPPED, LOST, LEASED, WAITING, ACKED, DEAD_LETTERED and DISCARDED. Naming another one is
+	// INVALID_ARGUMENT: events that were never delivered are not listed.
 	States []DeliveryState `protobuf:"varint,2,rep,packed,name=states,proto3,enum=hookgate.v1.DeliveryState" json:"states,omitempty"`
 	// Only events whose EventDelivery.reason contains this, as it is written. At most 1024 bytes.
 	ReasonContains string `protobuf:"bytes,3,opt,name=reason_contains,json=reasonContains,proto3" json:"reason_contains,omitempty"`
@@ -3016,8 +3025,8 @@ func (x *DeadLetter) GetLostDeliveries() int32 {
 type ListDeadLettersRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Default 50; larger than 1000 is 1000. A page holds 1 MiB at most, unless a single entry is larger,
-	// so it may hold fewer entries than this and not be the last.
+	// Default 50; larger than 1000 is 1000. A page holds 1 MiB at most, unless a single entry is
+	// larger, so it may hold fewer entries than this and not be the last.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -3143,12 +3152,13 @@ type EventSelection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: every event. At most 64 KiB.
 	Filter *EventFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// The window of receive_time: from start_time (inclusive, required) to end_time (exclusive; default now).
+	// The window of receive_time: from start_time (inclusive, required) to end_time (exclusive;
+	// default now).
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	EndTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// False: only events that the subscription's filter, as it is now, admits. True: also others, of the
-	// sources that its filter names, or of all if it names none; that needs the right to subscribe to these
-	// sources.
+	// False: only events that the subscription's filter, as it is now, admits. True: also others, of
+	// the sources that its filter names, or of all if it names none; that needs the right to
+	// subscribe to these sources.
 	IncludeNotAdmitted bool `protobuf:"varint,4,opt,name=include_not_admitted,json=includeNotAdmitted,proto3" json:"include_not_admitted,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -3212,11 +3222,12 @@ func (x *EventSelection) GetIncludeNotAdmitted() bool {
 	return false
 }
 
-// Which dead letters: those for which all hold that are set. Those that come after the job was made are
-// not among them.
+// Which dead letters: those for which all hold that are set. Those that come after the job was made
+// are not among them.
 type DeadLetterSelection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of their events. One whose event was removed by retention is admitted by an empty filter alone. At most 64 KiB.
+	// Of their events. One whose event was removed by retention is admitted by an empty filter alone.
+	// At most 64 KiB.
 	Filter *EventFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Any of these. Empty: any cause.
 	Causes []DeadLetter_Cause `protobuf:"varint,2,rep,packed,name=causes,proto3,enum=hookgate.v1.DeadLetter_Cause" json:"causes,omitempty"`
@@ -3289,8 +3300,8 @@ func (x *DeadLetterSelection) GetEndTime() *timestamppb.Timestamp {
 // What a selection holds now.
 type SelectionPreview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// About 20,000 events or dead letters are looked at for it at most, or 5,000 dead letters if it takes their
-	// events.
+	// About 20,000 events or dead letters are looked at for it at most, or 5,000 dead letters if it
+	// takes their events.
 	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// Not all were looked at: there may be more.
 	CountTruncated bool `protobuf:"varint,2,opt,name=count_truncated,json=countTruncated,proto3" json:"count_truncated,omitempty"`
@@ -3351,13 +3362,14 @@ func (x *SelectionPreview) GetFirstSequences() []int64 {
 	return nil
 }
 
-// Work on a selection of events or dead letters of one subscription, in steps of about 1000 between which
-// everybody else goes on. A step and how far the job is are stored together, so that a job goes on after
-// a restart or a crash of the gateway, and does nothing twice. One at a time runs for a subscription.
+// Work on a selection of events or dead letters of one subscription, in steps of about 1000 between
+// which everybody else goes on. A step and how far the job is are stored together, so that a job
+// goes on after a restart or a crash of the gateway, and does nothing twice. One at a time runs for
+// a subscription.
 //
-// A job that has events delivered (all kinds but KIND_DISCARD_DEAD_LETTERS) waits while 100,000 events of the
-// subscription are unsettled, until half of them are settled: so a large replay does not hold up new events. It needs
-// consumers to come to its end.
+// A job that has events delivered (all kinds but KIND_DISCARD_DEAD_LETTERS) waits while 100,000
+// events of the subscription are unsettled, until half of them are settled: so a large replay does
+// not hold up new events. It needs consumers to come to its end.
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 1, within the subscription.
@@ -3370,14 +3382,14 @@ type Job struct {
 	//	*Job_Events
 	//	*Job_DeadLetters
 	Selection isJob_Selection `protobuf_oneof:"selection"`
-	// Of KIND_REDELIVER_EVENTS that runs: what else an event has to match, which is the subscription's filter as it
-	// was when the job was made, or its sources alone.
+	// Of KIND_REDELIVER_EVENTS that runs: what else an event has to match, which is the
+	// subscription's filter as it was when the job was made, or its sources alone.
 	SubscriptionFilter *EventFilter           `protobuf:"bytes,7,opt,name=subscription_filter,json=subscriptionFilter,proto3" json:"subscription_filter,omitempty"`
 	CreateTime         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Absent: it runs.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// It looks at the sequences after after_sequence up to last_sequence, in this order, and has looked at
-	// those up to reached_sequence.
+	// It looks at the sequences after after_sequence up to last_sequence, in this order, and has
+	// looked at those up to reached_sequence.
 	AfterSequence   int64 `protobuf:"varint,10,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
 	LastSequence    int64 `protobuf:"varint,11,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	ReachedSequence int64 `protobuf:"varint,12,opt,name=reached_sequence,json=reachedSequence,proto3" json:"reached_sequence,omitempty"`
@@ -4394,8 +4406,8 @@ func (x *Subscription_Consumer) GetLastAckTime() *timestamppb.Timestamp {
 type ConsumeRequest_Open struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Required, 1 to 200 bytes of printable UTF-8. Streams of one name are one consumer: the limits hold for all of
-	// them together, as the last Open or Flow of any of them set them.
+	// Required, 1 to 200 bytes of printable UTF-8. Streams of one name are one consumer: the limits
+	// hold for all of them together, as the last Open or Flow of any of them set them.
 	ConsumerName string `protobuf:"bytes,2,opt,name=consumer_name,json=consumerName,proto3" json:"consumer_name,omitempty"`
 	// Absent: the default of each.
 	Limits *FlowLimits `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
@@ -4639,12 +4651,13 @@ type ConsumeResponse_Opened struct {
 	Limits            *FlowLimits            `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	AckDeadline       *durationpb.Duration   `protobuf:"bytes,5,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
 	HeartbeatInterval *durationpb.Duration   `protobuf:"bytes,6,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask for these instead
-	// of comparing versions. docs/grpc-api.md lists them. A gateway older than 0.2.0 names none.
+	// What this gateway can do beyond what each gateway of version 1 of this API can, by name: ask
+	// for these instead of comparing versions. docs/grpc-api.md lists them. A gateway older than
+	// 0.2.0 names none.
 	Capabilities []string `protobuf:"bytes,7,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
-	// In a cluster, where this replica does not lead: the address of the one that does, if it has one for clients
-	// (cluster.address in config.proto). This stream goes there by way of this replica; a client that reaches the
-	// leader saves itself the way.
+	// In a cluster, where this replica does not lead: the address of the one that does, if it has
+	// one for clients (cluster.address in config.proto). This stream goes there by way of this
+	// replica; a client that reaches the leader saves itself the way.
 	LeaderAddress string `protobuf:"bytes,8,opt,name=leader_address,json=leaderAddress,proto3" json:"leader_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4887,7 +4900,8 @@ func (x *ConsumeResponse_Heartbeat) GetConditions() []SubscriptionCondition {
 	return nil
 }
 
-// The gateway goes down, or ends an old connection. What was delivered and not acked is given back; no frame follows.
+// The gateway goes down, or ends an old connection. What was delivered and not acked is given
+// back; no frame follows.
 type ConsumeResponse_Draining struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Wait this long before reconnecting.

@@ -1,14 +1,15 @@
 // Durable subscriptions: the gateway keeps the position of a named subscription, and any number of
-// consumers share its events. Each event is delivered at least once, until a consumer acknowledges it.
+// consumers share its events. Each event is delivered at least once, until a consumer acknowledges
+// it.
 //
-// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other consumer
-// gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack deadline passes, when
-// the stream that it was delivered on ends, and when the gateway drains. An event that was not acked is
-// delivered again under a new delivery id:
+// A delivery hands one event to one consumer, together with a lease: until the lease ends, no other
+// consumer gets the event. The lease ends with the consumer's Ack, with its Nack, when the ack
+// deadline passes, when the stream that it was delivered on ends, and when the gateway drains. An
+// event that was not acked is delivered again under a new delivery id:
 //
 //   ended by                          counts                   comes again
-//   Nack                              as an attempt            after the back-off, or the delay that
-//                                                              the Nack names
+//   Nack                              as an attempt            after the back-off, or the delay
+//                                                              that the Nack names
 //   ack deadline passed               as an attempt            after the back-off
 //   stream lost, the first time       no: it is forgiven       at once
 //   stream lost, from then on         as a lost delivery       after the back-off
@@ -16,28 +17,30 @@
 //   stream by the gateway
 //   gateway restart or crash          no                       at once
 //
-// After max_attempts attempts that count, or max_lost_deliveries lost deliveries that count, the event
-// becomes a dead letter. The back-off after the n-th that counts is chosen at random between the minimum
-// and min(maximum, minimum * 2^(n-1)).
+// After max_attempts attempts that count, or max_lost_deliveries lost deliveries that count, the
+// event becomes a dead letter. The back-off after the n-th that counts is chosen at random between
+// the minimum and min(maximum, minimum * 2^(n-1)).
 //
-// A stream is closed when the client closes its sending side (half-close, "WritesDone") and then reads
-// to the end: so a client stops without blame. A stream is lost when the gateway cannot tell that its
-// consumer meant to stop: the process crashed or was killed, the connection broke, the client cancelled
-// the call, or sent a frame that is wrong. Cancelling looks like a crash from here, and a handler that
-// makes its process cancel is as poisonous as one that kills it; a client that stops on purpose closes
-// the stream instead. The answer of a Pull that its client is no longer there to take is lost too.
-// What the gateway ends is never counted: a drain, rights that were taken away, a disk that fails.
+// A stream is closed when the client closes its sending side (half-close, "WritesDone") and then
+// reads to the end: so a client stops without blame. A stream is lost when the gateway cannot tell
+// that its consumer meant to stop: the process crashed or was killed, the connection broke, the
+// client cancelled the call, or sent a frame that is wrong. Cancelling looks like a crash from
+// here, and a handler that makes its process cancel is as poisonous as one that kills it; a client
+// that stops on purpose closes the stream instead. The answer of a Pull that its client is no
+// longer there to take is lost too. What the gateway ends is never counted: a drain, rights that
+// were taken away, a disk that fails.
 //
-// An event that kills its consumers so ends as a dead letter with CAUSE_STREAM_LOST, and the events that
-// were beside it do not: the fewer lost deliveries an event has left, the fewer such events a stream is
-// given at a time (256, 64, 16, 4, 1 by default), so that each is alone on its stream when it is decided.
+// An event that kills its consumers so ends as a dead letter with CAUSE_STREAM_LOST, and the events
+// that were beside it do not: the fewer lost deliveries an event has left, the fewer such events a
+// stream is given at a time (256, 64, 16, 4, 1 by default), so that each is alone on its stream
+// when it is decided.
 //
-// The lease begins when the gateway hands the event out, once it is durable that it did: a slow disk
-// costs a consumer no time. So does an extension: it begins when it is answered.
+// The lease begins when the gateway hands the event out, once it is durable that it did: a slow
+// disk costs a consumer no time. So does an extension: it begins when it is answered.
 //
-// There is no order among consumers. A redelivered event comes after newer ones; events that are due
-// again and new ones take turns, so that neither blocks the other. Consumers must bear
-// an event that comes twice: Event.source and Event.webhook_id tell.
+// There is no order among consumers. A redelivered event comes after newer ones; events that are
+// due again and new ones take turns, so that neither blocks the other. Consumers must bear an event
+// that comes twice: Event.source and Event.webhook_id tell.
 //
 // Errors of every call carry google.rpc.ErrorInfo with domain "hookgate" and one of the reasons
 // named below; INVALID_ARGUMENT carries google.rpc.BadRequest as well, with the field's path, and
@@ -48,8 +51,8 @@
 //   UNAVAILABLE         STORE_UNAVAILABLE: the disk fails, nothing was changed; DRAINING
 // A request that carries an etag can end with
 //   ABORTED             ETAG_MISMATCH: the subscription was changed since that etag was
-//                       read; nothing was done. Metadata: etag, the one that it has now. Look at the
-//                       subscription again before you repeat the request with that one
+//                       read; nothing was done. Metadata: etag, the one that it has now. Look at
+//                       the subscription again before you repeat the request with that one
 
 // Code generated by protoc-gen-go-grpc. DO NOT EDIT.
 // versions:
@@ -105,54 +108,59 @@ type SubscriptionServiceClient interface {
 	GetSubscription(ctx context.Context, in *GetSubscriptionRequest, opts ...grpc.CallOption) (*GetSubscriptionResponse, error)
 	// All of them, by name. The consumers are left out.
 	ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsResponse, error)
-	// Changes the settings: those that update_mask names, or all of them. Consumers stay attached. A new filter judges
-	// the events that have not been delivered yet; those that were stay due until they are acked or dead, whether it
-	// admits them or not. A new ack deadline holds for deliveries made from now on, new attempts and back-offs from the
-	// next failure on.
+	// Changes the settings: those that update_mask names, or all of them. Consumers stay attached. A
+	// new filter judges the events that have not been delivered yet; those that were stay due until
+	// they are acked or dead, whether it admits them or not. A new ack deadline holds for deliveries
+	// made from now on, new attempts and back-offs from the next failure on.
 	UpdateSubscription(ctx context.Context, in *UpdateSubscriptionRequest, opts ...grpc.CallOption) (*UpdateSubscriptionResponse, error)
 	// Ends the streams of its consumers with NOT_FOUND SUBSCRIPTION_NOT_FOUND and forgets the
 	// subscription, its position and its dead letters. A subscription created later under the
 	// same name is another one: delivery ids of this one are UNKNOWN there.
 	DeleteSubscription(ctx context.Context, in *DeleteSubscriptionRequest, opts ...grpc.CallOption) (*DeleteSubscriptionResponse, error)
-	// Delivers past events again, or for the first time, without moving the position: events that were
-	// acked, that the filter did not admit then, that are from before the start of the subscription, that a seek
-	// skipped, or that are dead letters, which they are no longer then. The log must hold them still. Each comes
-	// as attempt 1, marked DELIVERY_REASON_REPLAYED, in turns with what is new. What is unsettled already
-	// stays as it is, and what is after the position comes by itself: see the outcomes.
+	// Delivers past events again, or for the first time, without moving the position: events that
+	// were acked, that the filter did not admit then, that are from before the start of the
+	// subscription, that a seek skipped, or that are dead letters, which they are no longer then. The
+	// log must hold them still. Each comes as attempt 1, marked DELIVERY_REASON_REPLAYED, in turns
+	// with what is new. What is unsettled already stays as it is, and what is after the position
+	// comes by itself: see the outcomes.
 	//
-	// Which events: up to 1000 `sequences`, which is done when the call returns; or a `selection` of any
-	// number, which a job carries out: see Job.
+	// Which events: up to 1000 `sequences`, which is done when the call returns; or a `selection` of
+	// any number, which a job carries out: see Job.
 	//
-	// Errors: FAILED_PRECONDITION JOB_RUNNING: another job of this subscription runs; wait for it, or cancel
-	// it. Metadata: job_id.
+	// Errors: FAILED_PRECONDITION JOB_RUNNING: another job of this subscription runs; wait for it, or
+	// cancel it. Metadata: job_id.
 	RedeliverEvents(ctx context.Context, in *RedeliverEventsRequest, opts ...grpc.CallOption) (*RedeliverEventsResponse, error)
 	// The state of a job. Errors: NOT_FOUND JOB_NOT_FOUND.
 	GetJob(ctx context.Context, in *GetJobRequest, opts ...grpc.CallOption) (*GetJobResponse, error)
 	// The jobs of a subscription, newest first: the one that runs, and the last 20 that have ended.
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
-	// Ends a job; what it has done so far stays done. Returns when that is durable. One that has ended already
-	// stays as it is. Errors: NOT_FOUND JOB_NOT_FOUND.
+	// Ends a job; what it has done so far stays done. Returns when that is durable. One that has
+	// ended already stays as it is. Errors: NOT_FOUND JOB_NOT_FOUND.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
-	// Moves the position. A job that runs goes on: cancel it, if it is not wanted any more. Consumers stay attached and
-	// get what follows the new position. Every event that is in flight or waits for redelivery is forgotten: its delivery
-	// ids are UNKNOWN from now on, and it comes again, as attempt 1, only if it is after the new position. Dead letters
-	// stay. Errors: CURSOR_OVERTAKEN, CURSOR_OF_ANOTHER_LOG and CURSOR_OF_ANOTHER_HISTORY as CreateSubscription.
+	// Moves the position. A job that runs goes on: cancel it, if it is not wanted any more. Consumers
+	// stay attached and get what follows the new position. Every event that is in flight or waits for
+	// redelivery is forgotten: its delivery ids are UNKNOWN from now on, and it comes again, as
+	// attempt 1, only if it is after the new position. Dead letters stay. Errors: CURSOR_OVERTAKEN,
+	// CURSOR_OF_ANOTHER_LOG and CURSOR_OF_ANOTHER_HISTORY as CreateSubscription.
 	SeekSubscription(ctx context.Context, in *SeekSubscriptionRequest, opts ...grpc.CallOption) (*SeekSubscriptionResponse, error)
-	// Hands out nothing more until ResumeSubscription: once this call has returned, no consumer is given
-	// an event. Consumers stay attached, leases run on, and acks, nacks and extensions are taken; the backlog
-	// grows, and retention still removes what is older than storage.max_unsettled_age. The pause is
-	// durable: a restart does not end it. Heartbeats and GetSubscription say so by
-	// SUBSCRIPTION_CONDITION_PAUSED. One that is paused already stays as it is.
+	// Hands out nothing more until ResumeSubscription: once this call has returned, no consumer is
+	// given an event. Consumers stay attached, leases run on, and acks, nacks and extensions are
+	// taken; the backlog grows, and retention still removes what is older than
+	// storage.max_unsettled_age. The pause is durable: a restart does not end it. Heartbeats and
+	// GetSubscription say so by SUBSCRIPTION_CONDITION_PAUSED. One that is paused already stays as it
+	// is.
 	PauseSubscription(ctx context.Context, in *PauseSubscriptionRequest, opts ...grpc.CallOption) (*PauseSubscriptionResponse, error)
-	// Ends the pause: its consumers get what is due and what is new. One that is not paused stays as it is.
+	// Ends the pause: its consumers get what is due and what is new. One that is not paused stays as
+	// it is.
 	ResumeSubscription(ctx context.Context, in *ResumeSubscriptionRequest, opts ...grpc.CallOption) (*ResumeSubscriptionResponse, error)
 	// Receives events and acknowledges them, over one stream.
 	//
-	// The client sends Open, once and first; then Ack, Nack, Extend and Flow in any order. The gateway
-	// answers Opened; then Deliveries as credit allows, AckResults for each Ack, Nack and Extend (an
-	// item of these that is wrong has a result that says so; it never ends the stream), Heartbeat
-	// whenever nothing else was sent for the heartbeat interval, and Draining, last, when the gateway
-	// ends the stream because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
+	// The client sends Open, once and first; then Ack, Nack, Extend and Flow in any order. The
+	// gateway answers Opened; then Deliveries as credit allows, AckResults for each Ack, Nack and
+	// Extend (an item of these that is wrong has a result that says so; it never ends the stream),
+	// Heartbeat whenever nothing else was sent for the heartbeat interval, and Draining, last, when
+	// the gateway ends the stream because it goes down, or because the connection is too old
+	// (grpc.limits.max_connection_age).
 	//
 	// An AckResult of OK is durable: the gateway has committed it. A client that ends the stream
 	// in between does not know, and may get the event again. What was delivered on the stream and
@@ -166,37 +174,39 @@ type SubscriptionServiceClient interface {
 	// INVALID_REQUEST: no Open first, a second Open, a frame without content, or Open is wrong.
 	Consume(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConsumeRequest, ConsumeResponse], error)
 	// Takes up to max_events deliveries at once, for clients that cannot stream. Returns as soon as
-	// there is something: one answer holds at most 256 deliveries, and as many as fit into 256 KiB of events
-	// and raw bodies, but always one, however large. So it may be fewer than max_events, and more be there:
-	// call again. With none when `wait` has passed and all that was stored by then has been looked at: a
-	// filter that admits little may take longer than `wait` to look through a long log. UNAVAILABLE STORE_UNAVAILABLE
-	// if the log cannot be read. The leases belong to the consumer name, and
-	// end at their deadline; no stream's end gives them back, unless the client was gone before its answer
-	// went out: then they are lost deliveries. Errors: RESOURCE_EXHAUSTED
+	// there is something: one answer holds at most 256 deliveries, and as many as fit into 256 KiB of
+	// events and raw bodies, but always one, however large. So it may be fewer than max_events, and
+	// more be there: call again. With none when `wait` has passed and all that was stored by then has
+	// been looked at: a filter that admits little may take longer than `wait` to look through a long
+	// log. UNAVAILABLE STORE_UNAVAILABLE if the log cannot be read. The leases belong to the consumer
+	// name, and end at their deadline; no stream's end gives them back, unless the client was gone
+	// before its answer went out: then they are lost deliveries. Errors: RESOURCE_EXHAUSTED
 	// TOO_MANY_CONSUMERS.
 	Pull(ctx context.Context, in *PullRequest, opts ...grpc.CallOption) (*PullResponse, error)
-	// Ack, Nack and Extend for deliveries of Pull or of a stream. Returns when that is durable. Errors:
-	// INVALID_ARGUMENT INVALID_REQUEST if one of the three holds more than 10,000; nothing is done then.
+	// Ack, Nack and Extend for deliveries of Pull or of a stream. Returns when that is durable.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST if one of the three holds more than 10,000; nothing is
+	// done then.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
-	// What became of the events that were delivered, by sequence: those that are with a consumer or wait for one, the
-	// dead letters, and of those that are settled what is remembered (storage.history). One call looks at 1,024 events
-	// at most: a page may be empty and have a next_page_token. EventService.ExplainEvent tells of one event, also
-	// why it was not delivered.
+	// What became of the events that were delivered, by sequence: those that are with a consumer or
+	// wait for one, the dead letters, and of those that are settled what is remembered
+	// (storage.history). One call looks at 1,024 events at most: a page may be empty and have a
+	// next_page_token. EventService.ExplainEvent tells of one event, also why it was not delivered.
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
-	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from removing
-	// its event; the entry stays. At most 1,000,000 are kept a subscription: while there are so many, events
-	// out of attempts are tried on at the maximum back-off instead, and the subscription says so: see
-	// SubscriptionCondition.
+	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from
+	// removing its event; the entry stays. At most 1,000,000 are kept a subscription: while there are
+	// so many, events out of attempts are tried on at the maximum back-off instead, and the
+	// subscription says so: see SubscriptionCondition.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
-	// Which dead letters: up to 1000 `sequences`; or a `selection` of any number, which a job carries out: see
-	// Job. Errors: FAILED_PRECONDITION JOB_RUNNING, as RedeliverEvents.
+	// Which dead letters: up to 1000 `sequences`; or a `selection` of any number, which a job carries
+	// out: see Job. Errors: FAILED_PRECONDITION JOB_RUNNING, as RedeliverEvents.
 	//
-	// Delivers them again, as attempt 1 and with no lost deliveries, marked REASON_REDRIVEN, whatever the
-	// filter admits by now. One that is after the position, because of a seek back, comes
-	// when the position gets there; one that was taken again since then is on its way already, and goes on
+	// Delivers them again, as attempt 1 and with no lost deliveries, marked REASON_REDRIVEN, whatever
+	// the filter admits by now. One that is after the position, because of a seek back, comes when
+	// the position gets there; one that was taken again since then is on its way already, and goes on
 	// as it is.
 	RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (*RedriveDeadLettersResponse, error)
-	// Forgets them for good; their events stay in the log. Which ones, and errors: as RedriveDeadLetters.
+	// Forgets them for good; their events stay in the log. Which ones, and errors: as
+	// RedriveDeadLetters.
 	DiscardDeadLetters(ctx context.Context, in *DiscardDeadLettersRequest, opts ...grpc.CallOption) (*DiscardDeadLettersResponse, error)
 }
 
@@ -413,54 +423,59 @@ type SubscriptionServiceServer interface {
 	GetSubscription(context.Context, *GetSubscriptionRequest) (*GetSubscriptionResponse, error)
 	// All of them, by name. The consumers are left out.
 	ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsResponse, error)
-	// Changes the settings: those that update_mask names, or all of them. Consumers stay attached. A new filter judges
-	// the events that have not been delivered yet; those that were stay due until they are acked or dead, whether it
-	// admits them or not. A new ack deadline holds for deliveries made from now on, new attempts and back-offs from the
-	// next failure on.
+	// Changes the settings: those that update_mask names, or all of them. Consumers stay attached. A
+	// new filter judges the events that have not been delivered yet; those that were stay due until
+	// they are acked or dead, whether it admits them or not. A new ack deadline holds for deliveries
+	// made from now on, new attempts and back-offs from the next failure on.
 	UpdateSubscription(context.Context, *UpdateSubscriptionRequest) (*UpdateSubscriptionResponse, error)
 	// Ends the streams of its consumers with NOT_FOUND SUBSCRIPTION_NOT_FOUND and forgets the
 	// subscription, its position and its dead letters. A subscription created later under the
 	// same name is another one: delivery ids of this one are UNKNOWN there.
 	DeleteSubscription(context.Context, *DeleteSubscriptionRequest) (*DeleteSubscriptionResponse, error)
-	// Delivers past events again, or for the first time, without moving the position: events that were
-	// acked, that the filter did not admit then, that are from before the start of the subscription, that a seek
-	// skipped, or that are dead letters, which they are no longer then. The log must hold them still. Each comes
-	// as attempt 1, marked DELIVERY_REASON_REPLAYED, in turns with what is new. What is unsettled already
-	// stays as it is, and what is after the position comes by itself: see the outcomes.
+	// Delivers past events again, or for the first time, without moving the position: events that
+	// were acked, that the filter did not admit then, that are from before the start of the
+	// subscription, that a seek skipped, or that are dead letters, which they are no longer then. The
+	// log must hold them still. Each comes as attempt 1, marked DELIVERY_REASON_REPLAYED, in turns
+	// with what is new. What is unsettled already stays as it is, and what is after the position
+	// comes by itself: see the outcomes.
 	//
-	// Which events: up to 1000 `sequences`, which is done when the call returns; or a `selection` of any
-	// number, which a job carries out: see Job.
+	// Which events: up to 1000 `sequences`, which is done when the call returns; or a `selection` of
+	// any number, which a job carries out: see Job.
 	//
-	// Errors: FAILED_PRECONDITION JOB_RUNNING: another job of this subscription runs; wait for it, or cancel
-	// it. Metadata: job_id.
+	// Errors: FAILED_PRECONDITION JOB_RUNNING: another job of this subscription runs; wait for it, or
+	// cancel it. Metadata: job_id.
 	RedeliverEvents(context.Context, *RedeliverEventsRequest) (*RedeliverEventsResponse, error)
 	// The state of a job. Errors: NOT_FOUND JOB_NOT_FOUND.
 	GetJob(context.Context, *GetJobRequest) (*GetJobResponse, error)
 	// The jobs of a subscription, newest first: the one that runs, and the last 20 that have ended.
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
-	// Ends a job; what it has done so far stays done. Returns when that is durable. One that has ended already
-	// stays as it is. Errors: NOT_FOUND JOB_NOT_FOUND.
+	// Ends a job; what it has done so far stays done. Returns when that is durable. One that has
+	// ended already stays as it is. Errors: NOT_FOUND JOB_NOT_FOUND.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
-	// Moves the position. A job that runs goes on: cancel it, if it is not wanted any more. Consumers stay attached and
-	// get what follows the new position. Every event that is in flight or waits for redelivery is forgotten: its delivery
-	// ids are UNKNOWN from now on, and it comes again, as attempt 1, only if it is after the new position. Dead letters
-	// stay. Errors: CURSOR_OVERTAKEN, CURSOR_OF_ANOTHER_LOG and CURSOR_OF_ANOTHER_HISTORY as CreateSubscription.
+	// Moves the position. A job that runs goes on: cancel it, if it is not wanted any more. Consumers
+	// stay attached and get what follows the new position. Every event that is in flight or waits for
+	// redelivery is forgotten: its delivery ids are UNKNOWN from now on, and it comes again, as
+	// attempt 1, only if it is after the new position. Dead letters stay. Errors: CURSOR_OVERTAKEN,
+	// CURSOR_OF_ANOTHER_LOG and CURSOR_OF_ANOTHER_HISTORY as CreateSubscription.
 	SeekSubscription(context.Context, *SeekSubscriptionRequest) (*SeekSubscriptionResponse, error)
-	// Hands out nothing more until ResumeSubscription: once this call has returned, no consumer is given
-	// an event. Consumers stay attached, leases run on, and acks, nacks and extensions are taken; the backlog
-	// grows, and retention still removes what is older than storage.max_unsettled_age. The pause is
-	// durable: a restart does not end it. Heartbeats and GetSubscription say so by
-	// SUBSCRIPTION_CONDITION_PAUSED. One that is paused already stays as it is.
+	// Hands out nothing more until ResumeSubscription: once this call has returned, no consumer is
+	// given an event. Consumers stay attached, leases run on, and acks, nacks and extensions are
+	// taken; the backlog grows, and retention still removes what is older than
+	// storage.max_unsettled_age. The pause is durable: a restart does not end it. Heartbeats and
+	// GetSubscription say so by SUBSCRIPTION_CONDITION_PAUSED. One that is paused already stays as it
+	// is.
 	PauseSubscription(context.Context, *PauseSubscriptionRequest) (*PauseSubscriptionResponse, error)
-	// Ends the pause: its consumers get what is due and what is new. One that is not paused stays as it is.
+	// Ends the pause: its consumers get what is due and what is new. One that is not paused stays as
+	// it is.
 	ResumeSubscription(context.Context, *ResumeSubscriptionRequest) (*ResumeSubscriptionResponse, error)
 	// Receives events and acknowledges them, over one stream.
 	//
-	// The client sends Open, once and first; then Ack, Nack, Extend and Flow in any order. The gateway
-	// answers Opened; then Deliveries as credit allows, AckResults for each Ack, Nack and Extend (an
-	// item of these that is wrong has a result that says so; it never ends the stream), Heartbeat
-	// whenever nothing else was sent for the heartbeat interval, and Draining, last, when the gateway
-	// ends the stream because it goes down, or because the connection is too old (grpc.limits.max_connection_age).
+	// The client sends Open, once and first; then Ack, Nack, Extend and Flow in any order. The
+	// gateway answers Opened; then Deliveries as credit allows, AckResults for each Ack, Nack and
+	// Extend (an item of these that is wrong has a result that says so; it never ends the stream),
+	// Heartbeat whenever nothing else was sent for the heartbeat interval, and Draining, last, when
+	// the gateway ends the stream because it goes down, or because the connection is too old
+	// (grpc.limits.max_connection_age).
 	//
 	// An AckResult of OK is durable: the gateway has committed it. A client that ends the stream
 	// in between does not know, and may get the event again. What was delivered on the stream and
@@ -474,37 +489,39 @@ type SubscriptionServiceServer interface {
 	// INVALID_REQUEST: no Open first, a second Open, a frame without content, or Open is wrong.
 	Consume(grpc.BidiStreamingServer[ConsumeRequest, ConsumeResponse]) error
 	// Takes up to max_events deliveries at once, for clients that cannot stream. Returns as soon as
-	// there is something: one answer holds at most 256 deliveries, and as many as fit into 256 KiB of events
-	// and raw bodies, but always one, however large. So it may be fewer than max_events, and more be there:
-	// call again. With none when `wait` has passed and all that was stored by then has been looked at: a
-	// filter that admits little may take longer than `wait` to look through a long log. UNAVAILABLE STORE_UNAVAILABLE
-	// if the log cannot be read. The leases belong to the consumer name, and
-	// end at their deadline; no stream's end gives them back, unless the client was gone before its answer
-	// went out: then they are lost deliveries. Errors: RESOURCE_EXHAUSTED
+	// there is something: one answer holds at most 256 deliveries, and as many as fit into 256 KiB of
+	// events and raw bodies, but always one, however large. So it may be fewer than max_events, and
+	// more be there: call again. With none when `wait` has passed and all that was stored by then has
+	// been looked at: a filter that admits little may take longer than `wait` to look through a long
+	// log. UNAVAILABLE STORE_UNAVAILABLE if the log cannot be read. The leases belong to the consumer
+	// name, and end at their deadline; no stream's end gives them back, unless the client was gone
+	// before its answer went out: then they are lost deliveries. Errors: RESOURCE_EXHAUSTED
 	// TOO_MANY_CONSUMERS.
 	Pull(context.Context, *PullRequest) (*PullResponse, error)
-	// Ack, Nack and Extend for deliveries of Pull or of a stream. Returns when that is durable. Errors:
-	// INVALID_ARGUMENT INVALID_REQUEST if one of the three holds more than 10,000; nothing is done then.
+	// Ack, Nack and Extend for deliveries of Pull or of a stream. Returns when that is durable.
+	// Errors: INVALID_ARGUMENT INVALID_REQUEST if one of the three holds more than 10,000; nothing is
+	// done then.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
-	// What became of the events that were delivered, by sequence: those that are with a consumer or wait for one, the
-	// dead letters, and of those that are settled what is remembered (storage.history). One call looks at 1,024 events
-	// at most: a page may be empty and have a next_page_token. EventService.ExplainEvent tells of one event, also
-	// why it was not delivered.
+	// What became of the events that were delivered, by sequence: those that are with a consumer or
+	// wait for one, the dead letters, and of those that are settled what is remembered
+	// (storage.history). One call looks at 1,024 events at most: a page may be empty and have a
+	// next_page_token. EventService.ExplainEvent tells of one event, also why it was not delivered.
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
-	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from removing
-	// its event; the entry stays. At most 1,000,000 are kept a subscription: while there are so many, events
-	// out of attempts are tried on at the maximum back-off instead, and the subscription says so: see
-	// SubscriptionCondition.
+	// Lists dead letters, oldest sequence first. A dead letter no longer keeps retention from
+	// removing its event; the entry stays. At most 1,000,000 are kept a subscription: while there are
+	// so many, events out of attempts are tried on at the maximum back-off instead, and the
+	// subscription says so: see SubscriptionCondition.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
-	// Which dead letters: up to 1000 `sequences`; or a `selection` of any number, which a job carries out: see
-	// Job. Errors: FAILED_PRECONDITION JOB_RUNNING, as RedeliverEvents.
+	// Which dead letters: up to 1000 `sequences`; or a `selection` of any number, which a job carries
+	// out: see Job. Errors: FAILED_PRECONDITION JOB_RUNNING, as RedeliverEvents.
 	//
-	// Delivers them again, as attempt 1 and with no lost deliveries, marked REASON_REDRIVEN, whatever the
-	// filter admits by now. One that is after the position, because of a seek back, comes
-	// when the position gets there; one that was taken again since then is on its way already, and goes on
+	// Delivers them again, as attempt 1 and with no lost deliveries, marked REASON_REDRIVEN, whatever
+	// the filter admits by now. One that is after the position, because of a seek back, comes when
+	// the position gets there; one that was taken again since then is on its way already, and goes on
 	// as it is.
 	RedriveDeadLetters(context.Context, *RedriveDeadLettersRequest) (*RedriveDeadLettersResponse, error)
-	// Forgets them for good; their events stay in the log. Which ones, and errors: as RedriveDeadLetters.
+	// Forgets them for good; their events stay in the log. Which ones, and errors: as
+	// RedriveDeadLetters.
 	DiscardDeadLetters(context.Context, *DiscardDeadLettersRequest) (*DiscardDeadLettersResponse, error)
 	mustEmbedUnimplementedSubscriptionServiceServer()
 }

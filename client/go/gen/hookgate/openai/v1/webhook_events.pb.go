@@ -1,34 +1,39 @@
-// OpenAI's webhook events: one message per event type, with the class names of the openai-python SDK
-// and OpenAI's own field names. This file is all that the gateway knows of them: the options say what
-// the SDK's model demands, and the decoder reads them from here. CONTRIBUTING.md says how to add a type.
+// OpenAI's webhook events: one message per event type, with the class names of the openai-python
+// SDK and OpenAI's own field names. This file is all that the gateway knows of them: the options
+// say what the SDK's model demands, and the decoder reads them from here. CONTRIBUTING.md says how
+// to add a type.
 //
 // Every event has these fields, which are explained here once:
 //
 //   id          The unique id of the event, "evt_...". Not the webhook-id, which names the delivery
 //               and is what a repeat is known by.
-//   created_at  When it happened, in whole seconds since the Unix epoch: the time of the event, which
-//               a later attempt to deliver it does not change.
+//   created_at  When it happened, in whole seconds since the Unix epoch: the time of the event,
+//               which a later attempt to deliver it does not change.
 //   data        What it is about. Almost always an id alone: ask OpenAI's API for the rest.
 //   type        The event type, always the text in its option. Event.type repeats it.
 //   object      Always "event". The older types may leave it out, or set it to null.
 //
-// One field of each is marked as subject: the id of what the event is about, which Event.subject repeats.
+// One field of each is marked as subject: the id of what the event is about, which Event.subject
+// repeats.
 //
 // Texts are as OpenAI sent them. Where OpenAI names values of a text that may grow, it is an open
 // string here: handle a value that you do not know as an unknown one, not as an error. An optional
-// field that is null is absent. Members that no field names are passed over; Event.raw_body has them.
+// field that is null is absent. Members that no field names are passed over; Event.raw_body has
+// them.
 //
 // Failures
 //
-// The option `failure` is what ListRecentFailures goes by. It stands on types that say that work which OpenAI had taken
-// on ended without its full result, though that had not been requested: *.failed, batch.expired (not done within its
-// window) and response.incomplete (interrupted). It does not stand on
+// The option `failure` is what ListRecentFailures goes by. It stands on types that say that work
+// which OpenAI had taken on ended without its full result, though that had not been requested:
+// *.failed, batch.expired (not done within its window) and response.incomplete (interrupted). It
+// does not stand on
 //
 //   - *.cancelled, eval.run.canceled: that was requested
-//   - agent.environment.expired: the planned end of a snapshot, of which no work is known to be waiting
+//   - agent.environment.expired: the planned end of a snapshot, of which no work is known to be
+//     waiting
 //   - agent.session.action_required: the session waits, for you
-//   - safety.*, safety_identifier.blocked: notices of how the API is used. The request that was blocked
-//     has been refused to its caller's face; nothing was taken on
+//   - safety.*, safety_identifier.blocked: notices of how the API is used. The request that was
+//     blocked has been refused to its caller's face; nothing was taken on
 //
 // Types that OpenAI offers without a published schema, video.completed and video.failed, are no
 // messages here. They arrive as UnrecognizedEvent, as all later types do.
