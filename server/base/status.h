@@ -1,5 +1,5 @@
 // Errors inside the server: absl::Status, plus a *reason*, a stable word for code to act on. The
-// two edges turn a Status into an answer once each: ToHttpResponse (ingest) and ToGrpcStatus (rpc).
+// two edges turn a Status into an answer once each: http/problem.h, grpc_server/status_trailers.h.
 #ifndef HOOKGATE_SERVER_BASE_STATUS_H_
 #define HOOKGATE_SERVER_BASE_STATUS_H_
 

@@ -57,6 +57,7 @@ class World {
     for (int step = 0; step < kSteps; ++step) {
       Step();
       CheckLimits();
+      ASSERT_EQ(state_->BrokenInvariant(), "");
     }
     Settle();
   }

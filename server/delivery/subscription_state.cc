@@ -17,9 +17,6 @@ constexpr Sequence kLazyPositions = 10'000;
 constexpr absl::Duration kLazyFor = absl::Seconds(10);
 constexpr double kRateSeconds = 60;
 
-// What a stream may hold of suspicion in all. An event with one loss left weighs as much; each loss
-// more that it has left makes it a quarter.
-constexpr int64_t kMaxSuspicion = int64_t{1} << 20;
 constexpr int kSuspicionSteps = 10;
 
 // How many due events are given before one that is new, if there is one: of those that failed, one;
@@ -543,9 +540,7 @@ void SubscriptionState::Fail(Sequence sequence, DeliveryCause cause,
 
 void SubscriptionState::LoseOne(Sequence sequence, Instant now, absl::BitGenRef random) {
   NoteEnd(sequence, DeliveryEnd::kStreamLost, "", now);
-  // It leaves before it counts: where it waits depends on that.
-  Leave(sequence, Dirty(sequence));
-  const int counted = events_[sequence].lost++;  // without the first
+  const int counted = Dirty(sequence).lost++;  // without the first
   absl::Duration delay = absl::ZeroDuration();
   if (counted >= policy_.max_lost_deliveries) {
     if (MakeDeadLetter(sequence, DeliveryCause::kStreamLost, now)) return;

@@ -301,10 +301,18 @@ class SubscriptionState {
   bool IsDead(Sequence sequence) const { return dead_.contains(sequence); }
   // nullopt: it is settled, was not taken, or is a dead letter.
   absl::optional<UnsettledPlace> PlaceOf(Sequence sequence, Instant now) const;
+  // What is not so that always is: an event that is in two places or in none, a sum that is wrong,
+  // more suspicion on a stream than it may have (6). "" if all is well. Looks at all there is: for
+  // tests.
+  std::string BrokenInvariant() const;
   // As they will be stored, without reasons. For tests.
   absl::btree_map<Sequence, UnsettledEvent> unsettled_events() const;
 
  private:
+  // What a stream may hold of suspicion in all. An event with one loss left weighs as much; each
+  // loss more that it has left makes it a quarter.
+  static constexpr int64_t kMaxSuspicion = int64_t{1} << 20;
+
   // Times are microseconds, wall clock's since the epoch, which is what is stored.
   struct Holder {
     AttachmentId stream = 0;  // 0: the lease is kept by the name alone
@@ -404,6 +412,10 @@ class SubscriptionState {
   bool EraseDead(Sequence sequence);
   Lease MakeLease(Sequence sequence, AttachmentId stream, int64_t bytes, Instant now);
   UnsettledEvent RowOf(Sequence sequence, const Record& record) const;
+  // The parts of BrokenInvariant.
+  std::string BrokenInvariant(Sequence sequence, const Record& record) const;
+  std::string BrokenOffers() const;
+  std::string BrokenSums() const;
 
   const SubscriptionBounds bounds_;
   const absl::Time start_;
