@@ -3,7 +3,7 @@ module github.com/hookgate/hookgate/client/go/opentelemetry
 go 1.24.0
 
 require (
-	github.com/hookgate/hookgate/client/go v0.0.0
+	github.com/hookgate/hookgate/client/go v0.2.0-dev
 	go.opentelemetry.io/otel v1.39.0
 	go.opentelemetry.io/otel/sdk v1.39.0
 	go.opentelemetry.io/otel/trace v1.39.0
