@@ -32,6 +32,8 @@ const (
 	ReasonCursorOfAnotherHistory Reason = "CURSOR_OF_ANOTHER_HISTORY"
 	ReasonEventNotFound          Reason = "EVENT_NOT_FOUND"
 	ReasonUnknownSource          Reason = "UNKNOWN_SOURCE"
+	ReasonQuarantineNotFound     Reason = "QUARANTINE_ENTRY_NOT_FOUND"
+	ReasonConflictNotFound       Reason = "CONFLICT_NOT_FOUND"
 	ReasonSubscriptionNotFound   Reason = "SUBSCRIPTION_NOT_FOUND"
 	ReasonSubscriptionExists     Reason = "SUBSCRIPTION_EXISTS"
 	ReasonEtagMismatch           Reason = "ETAG_MISMATCH"
@@ -47,6 +49,10 @@ const (
 	ReasonQueueFull              Reason = "QUEUE_FULL"
 	ReasonStoreUnavailable       Reason = "STORE_UNAVAILABLE"
 	ReasonDraining               Reason = "DRAINING"
+	// Of several replicas: no leader is reached; this one lacks what another one has; not all have the version for it.
+	ReasonNoLeader          Reason = "NO_LEADER"
+	ReasonReplicaBehind     Reason = "REPLICA_BEHIND"
+	ReasonUpgradeUnfinished Reason = "UPGRADE_UNFINISHED"
 )
 
 // errorDomain is that of the gateway's google.rpc.ErrorInfo.

@@ -134,6 +134,19 @@ class ProseTest(unittest.TestCase):
         http |= {'too_many_scrapes'} & set(re.findall(r'`([a-z_]+)`', http_page))
         self.assertEqual({reason.lower() for reason in grpc} | http, reasons())
 
+    # Programs ask for them by name. What the protocol refuses before a service sees it is no program's to handle.
+    def test_each_client_has_the_reasons_of_services(self):
+        of_services, of_the_protocol = read('docs/grpc-api.md').split('## Errors')[1].split('\nA call that')
+        wanted = set(re.findall(r'\| `([A-Z_]+)` \|', of_services))
+        self.assertGreater(len(wanted), 20)
+        self.assertIn('BODY_TOO_LARGE', of_the_protocol)
+        for path, pattern in {
+            'client/go/errors.go': r'Reason = "([A-Z_]+)"',
+            'client/python/src/hookgate/errors.py': r'(?m)^    "([A-Z_]+)": \w+,$',
+            'client/typescript/src/errors.ts': r'(?m)^  \| "([A-Z_]+)"$',
+        }.items():
+            self.assertEqual(wanted - set(re.findall(pattern, read(path))), set(), path)
+
     # One that a source spells out by itself would be missing in the list, and so on the pages.
     def test_reasons_that_clients_are_told_are_of_the_list(self):
         checked = 0

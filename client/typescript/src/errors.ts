@@ -12,6 +12,8 @@ export type Reason =
   | "CURSOR_OF_ANOTHER_HISTORY"
   | "EVENT_NOT_FOUND"
   | "UNKNOWN_SOURCE"
+  | "QUARANTINE_ENTRY_NOT_FOUND"
+  | "CONFLICT_NOT_FOUND"
   | "SUBSCRIPTION_NOT_FOUND"
   | "SUBSCRIPTION_EXISTS"
   | "ETAG_MISMATCH"
@@ -27,6 +29,9 @@ export type Reason =
   | "QUEUE_FULL"
   | "STORE_UNAVAILABLE"
   | "DRAINING"
+  | "NO_LEADER"
+  | "REPLICA_BEHIND"
+  | "UPGRADE_UNFINISHED"
   | "CAPABILITY_MISSING"
   // Keeps the words above in an editor's suggestions.
   | (string & {});

@@ -30,12 +30,13 @@ from hookgate.delivery import Delivery
 from hookgate.errors import (CallError, CapabilityMissing, ConflictNotFound, CursorOfAnotherHistory,
                              CursorOfAnotherLog, CursorOvertaken, CursorStoreError, EtagMismatch,
                              EventNotFound, FieldViolation, GatewayError, HookgateError,
-                             InvalidRequest, JobNotFound, JobRunning, MissingRight,
-                             QuarantineEntryNotFound, QueueFull, RateLimited, StoreUnavailable,
+                             InvalidRequest, JobNotFound, JobRunning, MissingRight, NoLeader,
+                             QuarantineEntryNotFound, QueueFull, RateLimited, ReplicaBehind,
+                             StoreUnavailable,
                              SubscriptionExists, SubscriptionNotFound, TooManyAnswers,
                              TooManyConnections, TooManyConsumers, TooManyQueries, TooManyStreams,
                              TooManySubscriptions, TransportError, Unauthenticated, UnknownSource,
-                             UsageError)
+                             UpgradeUnfinished, UsageError)
 from hookgate.event_stream import EventHandler, EventStream
 from hookgate.messages import EARLIEST, LATEST, After, Start, unpack
 from hookgate.runner import run
@@ -52,10 +53,11 @@ __all__ = [
     "DeliveryHandler", "Disconnected", "Draining", "EARLIEST", "EtagMismatch", "Event",
     "EventFilter", "EventHandler", "EventNotFound", "EventStream", "FieldViolation",
     "FileCursorStore", "GatewayError", "GiveBack", "Heartbeat", "HookgateError", "InvalidRequest",
-    "JobNotFound", "JobRunning", "LATEST", "MemoryCursorStore", "MissingRight", "Nack", "OnState",
-    "Opened", "QuarantineEntryNotFound", "QueueFull", "RateLimited", "Settings", "Start", "State",
+    "JobNotFound", "JobRunning", "LATEST", "MemoryCursorStore", "MissingRight", "Nack", "NoLeader",
+    "OnState", "Opened", "QuarantineEntryNotFound", "QueueFull", "RateLimited", "ReplicaBehind",
+    "Settings", "Start", "State",
     "StopMode", "StoreUnavailable", "SubscriptionExists", "SubscriptionNotFound", "TooManyAnswers",
     "TooManyConnections", "TooManyConsumers", "TooManyQueries", "TooManyStreams",
-    "TooManySubscriptions", "TransportError", "Unauthenticated", "UnknownSource", "UsageError",
-    "Verdict", "__version__", "run", "unpack",
+    "TooManySubscriptions", "TransportError", "Unauthenticated", "UnknownSource", "UpgradeUnfinished",
+    "UsageError", "Verdict", "__version__", "run", "unpack",
 ]

@@ -207,6 +207,18 @@ class Draining(GatewayError):
     """The gateway goes down, or ends an old connection."""
 
 
+class NoLeader(GatewayError):
+    """This replica reaches no leader: try again, here or at another one."""
+
+
+class ReplicaBehind(GatewayError):
+    """This replica lacks the cursor's event so far: try again, here or at another one."""
+
+
+class UpgradeUnfinished(GatewayError):
+    """Not all replicas have the version that it needs; the message names those."""
+
+
 class CapabilityMissing(GatewayError):
     """The gateway is of a version that cannot do what was asked; this package has found it out.
 
@@ -246,6 +258,9 @@ _CLASSES: dict[str, type[GatewayError]] = {
     "QUEUE_FULL": QueueFull,
     "STORE_UNAVAILABLE": StoreUnavailable,
     "DRAINING": Draining,
+    "NO_LEADER": NoLeader,
+    "REPLICA_BEHIND": ReplicaBehind,
+    "UPGRADE_UNFINISHED": UpgradeUnfinished,
 }
 
 
