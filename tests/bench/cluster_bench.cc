@@ -96,14 +96,7 @@ class Contestant {
     } else if (name == "jetstream") {
       contestant->nats_ = NatsCluster::Start({.folder = folder});
       if (contestant->nats_ == nullptr) return nullptr;
-      engine = "jetstream {";
-      for (const std::string& url : contestant->nats_->Urls()) {
-        absl::StrAppend(&engine, " servers: \"", url, "\"");
-      }
-      for (const std::string& url : contestant->nats_->MonitoringUrls()) {
-        absl::StrAppend(&engine, " monitoring_urls: \"", url, "\"");
-      }
-      engine += " }";
+      engine = contestant->nats_->Config();
       log = OpenJetStreamLog(log_options, {.servers = contestant->nats_->Urls(),
                                            .monitoring_urls = contestant->nats_->MonitoringUrls()});
     } else {

@@ -115,12 +115,7 @@ TEST_F(LostEngineTest, AStandbyIsPromotedAfterWaitsForItWereCancelled) {
 TEST_F(LostEngineTest, TwoOfThreeServersComeBackEmpty) {
   const auto nats = NatsCluster::Start();
   if (nats == nullptr) GTEST_SKIP() << "no nats-server is installed";
-  std::string engine = "jetstream {";
-  for (const std::string& url : nats->Urls()) absl::StrAppend(&engine, " servers: \"", url, "\"");
-  for (const std::string& url : nats->MonitoringUrls()) {
-    absl::StrAppend(&engine, " monitoring_urls: \"", url, "\"");
-  }
-  StartGateways(engine + " }");
+  StartGateways(nats->Config());
   if (HasFatalFailure()) return;
   Send(50);
   for (const int server : {0, 1, 2}) nats->Kill(server);

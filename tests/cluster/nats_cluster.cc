@@ -165,6 +165,15 @@ std::vector<std::string> NatsCluster::MonitoringUrls() const {
   return urls;
 }
 
+std::string NatsCluster::Config() const {
+  std::string text = "jetstream {";
+  for (const std::string& url : Urls()) absl::StrAppend(&text, " servers: \"", url, "\"");
+  for (const std::string& url : MonitoringUrls()) {
+    absl::StrAppend(&text, " monitoring_urls: \"", url, "\"");
+  }
+  return text + " }";
+}
+
 std::string NatsCluster::log(int server) const { return ReadFile(servers_[server].log_path); }
 
 }  // namespace hookgate

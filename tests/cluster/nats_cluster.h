@@ -35,6 +35,7 @@ class NatsCluster {
   std::string MonitoringUrl(int server) const;  // http://127.0.0.1:PORT
   std::vector<std::string> Urls() const;
   std::vector<std::string> MonitoringUrls() const;
+  std::string Config() const;  // jetstream { ... }: what a gateway's config says of all of them
   std::string store_dir(int server) const { return servers_[server].store_dir; }
 
   void Freeze(int server) { servers_[server].process->Signal(SIGSTOP); }

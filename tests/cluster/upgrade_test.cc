@@ -18,6 +18,7 @@
 #include "tests/cluster/cluster_load.h"
 #include "tests/cluster/engine_process.h"
 #include "tests/cluster/gateway_cluster.h"
+#include "tests/cluster/nats_cluster.h"
 #include "tests/cluster/postgres_cluster.h"
 #include "tests/support/consume_call.h"
 #include "tests/support/program.h"
@@ -32,13 +33,13 @@ constexpr char kNext[] = "tests/cluster/hookgated_next";
 constexpr uint64_t kSeed = 6;
 constexpr int kReplicas = GatewayCluster::kReplicas;
 
-class UpgradeTest : public testing::Test {
+// On the engine of that name.
+class UpgradeTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    postgres_ = PostgresCluster::Start();
-    if (postgres_ == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
-    const std::string engine = absl::StrCat("append_timeout { seconds: 5 }\n  postgresql { uri: \"",
-                                            postgres_->UriOfAll(), "\" }");
+    const std::string how_to_reach = StartEngine();
+    if (how_to_reach.empty()) GTEST_SKIP() << GetParam() << " is not installed";
+    const std::string engine = absl::StrCat("append_timeout { seconds: 5 }\n  ", how_to_reach);
     cluster_ = std::make_unique<GatewayCluster>(
         GatewayCluster::Options{.engine = [engine](int) { return engine; }, .peers = true});
     cluster_->StartAll();
@@ -46,6 +47,17 @@ class UpgradeTest : public testing::Test {
     load_ = std::make_unique<ClusterLoad>(*cluster_, kSeed);
     load_->StartSenders();
     ASSERT_TRUE(load_->AwaitAnswers(50));
+  }
+
+  // What a config says of it; "" if it is not installed.
+  std::string StartEngine() {
+    if (GetParam() == "postgresql") {
+      postgres_ = PostgresCluster::Start();
+      if (postgres_ == nullptr) return "";
+      return absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
+    }
+    nats_ = NatsCluster::Start();
+    return nats_ == nullptr ? "" : nats_->Config();
   }
 
   // SIGTERM, and the other program on the same folder; nobody stops meanwhile.
@@ -96,19 +108,22 @@ class UpgradeTest : public testing::Test {
     for (int i = 0; i < kReplicas; ++i) EXPECT_THAT(load_->ReadAllAt(i), IsEmpty());
     EXPECT_THAT(load_->Broken(), IsEmpty());
     const ClusterLoad::Counts counts = load_->TakeCounts();
-    std::cout << what << ": webhooks " << load_->webhooks() << ", answered 200 " << counts.answered
-              << " (repeats " << counts.repeats << "), 503 " << counts.unavailable << ", no answer "
-              << counts.no_answer << ", deliveries to consumers " << counts.deliveries
-              << ", streams of subscribers " << counts.streams << ", longest without a 200 "
+    std::cout << GetParam() << ", " << what << ": webhooks " << load_->webhooks()
+              << ", answered 200 " << counts.answered << " (repeats " << counts.repeats << "), 503 "
+              << counts.unavailable << ", no answer " << counts.no_answer
+              << ", deliveries to consumers " << counts.deliveries << ", streams of subscribers "
+              << counts.streams << ", longest without a 200 "
               << absl::ToInt64Milliseconds(counts.longest_gap) << " ms" << std::endl;
   }
 
+  // One of them, or neither.
   std::unique_ptr<PostgresCluster> postgres_;
+  std::unique_ptr<NatsCluster> nats_;
   std::unique_ptr<GatewayCluster> cluster_;
   std::unique_ptr<ClusterLoad> load_;  // ends first
 };
 
-TEST_F(UpgradeTest, WhatIsNewIsRefusedUntilTheLastReplicaHasIt) {
+TEST_P(UpgradeTest, WhatIsNewIsRefusedUntilTheLastReplicaHasIt) {
   const int first_leader = cluster_->AwaitLeader();
   const int last = (first_leader + 1) % kReplicas;
   ASSERT_NO_FATAL_FAILURE(Replace((first_leader + 2) % kReplicas, kNext));
@@ -151,7 +166,7 @@ TEST_F(UpgradeTest, WhatIsNewIsRefusedUntilTheLastReplicaHasIt) {
   ExpectNothingLost("to the next version");
 }
 
-TEST_F(UpgradeTest, AfterTwoUpgradesTheyGoBack) {
+TEST_P(UpgradeTest, AfterTwoUpgradesTheyGoBack) {
   const int leader = cluster_->AwaitLeader();
   const int other = (leader + 1) % kReplicas;
   ASSERT_NO_FATAL_FAILURE(Replace(other, kNext));
@@ -162,6 +177,9 @@ TEST_F(UpgradeTest, AfterTwoUpgradesTheyGoBack) {
   EXPECT_TRUE(usual.ok()) << usual.error_message();
   ExpectNothingLost("two to the next version and back");
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, UpgradeTest, testing::Values("postgresql", "jetstream"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace hookgate
