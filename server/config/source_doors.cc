@@ -1,6 +1,7 @@
 #include "server/config/source_doors.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -40,6 +41,13 @@ const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::strin
   return found == sources.end() ? nullptr : &*found;
 }
 
+// In the order of their removal.
+const WebhookSource* FindNewest(const std::vector<WebhookSource>& removed, absl::string_view name) {
+  const auto found = std::find_if(removed.rbegin(), removed.rend(),
+                                  [name](const WebhookSource& one) { return one.name == name; });
+  return found == removed.rend() ? nullptr : &*found;
+}
+
 bool IsSame(const Secret& one, const Secret& other) {
   if (one.public_key() == nullptr || other.public_key() == nullptr) {
     return one.public_key() == other.public_key() && one.key() == other.key();
@@ -72,14 +80,15 @@ Sources GoneOnes(const std::vector<WebhookSource>& running,
   return gone;
 }
 
-// What `source` was before, each from another point of view.
+// What `source` was before, each from another point of view. May guess: what is gone may have got its
+// name, for want of anything better.
 std::vector<Former> FormersOf(const WebhookSource& source,
                               const std::vector<WebhookSource>& running,
                               const std::vector<WebhookSource>& removed,
-                              const std::vector<WebhookSource>& next) {
+                              const std::vector<WebhookSource>& next, bool may_guess) {
   std::vector<Former> formers;
   const WebhookSource* same = Find(running, source.name);
-  if (same == nullptr) same = Find(removed, source.name);
+  if (same == nullptr) same = FindNewest(removed, source.name);
   if (same != nullptr) formers.push_back({{same}, "it"});
   for (const Secret& secret : source.secrets) {
     Sources holders = HoldersOf(secret, running);
@@ -90,7 +99,7 @@ std::vector<Former> FormersOf(const WebhookSource& source,
                                    secret.name(), "\",");
     formers.push_back({std::move(holders), std::move(who)});
   }
-  if (!formers.empty()) return formers;
+  if (!formers.empty() || !may_guess) return formers;
   Sources gone = GoneOnes(running, next);
   const auto held = std::find_if(gone.begin(), gone.end(), IsHeld);
   if (held == gone.end()) return {};
@@ -142,14 +151,12 @@ void NoteNewNetworks(const std::string& key, const WebhookSource& source,
   }
 }
 
-}  // namespace
-
-void CheckSourceDoors(const std::vector<WebhookSource>& running,
-                      const std::vector<WebhookSource>& removed,
-                      const std::vector<WebhookSource>& next, Problems& problems) {
+void CheckDoors(const std::vector<WebhookSource>& running,
+                const std::vector<WebhookSource>& removed, const std::vector<WebhookSource>& next,
+                bool may_guess, Problems& problems) {
   for (size_t i = 0; i < next.size(); ++i) {
     const std::string key = KeyOfNetworks(i);
-    const std::vector<Former> formers = FormersOf(next[i], running, removed, next);
+    const std::vector<Former> formers = FormersOf(next[i], running, removed, next, may_guess);
     if (next[i].allowed_networks.empty()) {
       CheckNotOpen(key, formers, problems);
     } else {
@@ -158,18 +165,38 @@ void CheckSourceDoors(const std::vector<WebhookSource>& running,
   }
 }
 
+// Its secrets that no source of `next` has.
+std::vector<Secret> LostSecrets(const WebhookSource& source,
+                                const std::vector<WebhookSource>& next) {
+  std::vector<Secret> lost;
+  std::copy_if(source.secrets.begin(), source.secrets.end(), std::back_inserter(lost),
+               [&next](const Secret& secret) { return HoldersOf(secret, next).empty(); });
+  return lost;
+}
+
+}  // namespace
+
+void CheckSourceDoors(const std::vector<WebhookSource>& running,
+                      const std::vector<WebhookSource>& removed,
+                      const std::vector<WebhookSource>& next, Problems& problems) {
+  CheckDoors(running, removed, next, /*may_guess=*/true, problems);
+}
+
 void CheckNetworksStay(const std::vector<WebhookSource>& running,
                        const std::vector<WebhookSource>& removed, std::vector<WebhookSource> next,
                        const hookgate::config::v1::Config& config, Problems& problems) {
   if (static_cast<int>(next.size()) != config.sources_size()) return;
+  bool has_all_secrets = true;
   for (int i = 0; i < config.sources_size(); ++i) {
+    WebhookSource& source = next[static_cast<size_t>(i)];
+    const auto secrets = static_cast<size_t>(config.sources(i).secrets_size());
+    has_all_secrets = has_all_secrets && source.secrets.size() >= secrets;
     // What is wrong with them is told already.
-    if (config.sources(i).allowed_networks_size() > 0) {
-      next[static_cast<size_t>(i)].allowed_networks = EveryAddress();
-    }
+    if (config.sources(i).allowed_networks_size() > 0) source.allowed_networks = EveryAddress();
   }
   Problems found;
-  CheckSourceDoors(running, removed, next, found);
+  // A source may seem to be gone that goes on under the secret that could not be read.
+  CheckDoors(running, removed, next, /*may_guess=*/has_all_secrets, found);
   problems.AddErrors(found);
 }
 
@@ -177,13 +204,17 @@ void NoteRemovedSources(const std::vector<WebhookSource>& running,
                         const std::vector<WebhookSource>& next,
                         std::vector<WebhookSource>& removed) {
   constexpr size_t kMost = 1000;
+  for (WebhookSource& source : removed) source.secrets = LostSecrets(source, next);
   for (const WebhookSource& source : running) {
-    if (Find(next, source.name) != nullptr) continue;
-    removed.push_back(source);
+    WebhookSource lost = source;
+    lost.secrets = LostSecrets(source, next);
+    removed.push_back(std::move(lost));
   }
+  // What has no secret any more is still known by its name, if nothing has it now.
   removed.erase(std::remove_if(removed.begin(), removed.end(),
                                [&next](const WebhookSource& source) {
-                                 return Find(next, source.name) != nullptr;
+                                 return source.secrets.empty() &&
+                                        Find(next, source.name) != nullptr;
                                }),
                 removed.end());
   if (removed.size() <= kMost) return;

@@ -148,6 +148,33 @@ TEST(SourceDoorsTest, NetworksDoNotVanishOverTwoReloads) {
   EXPECT_THAT(removed, IsEmpty()) << "it is there again";
 }
 
+// What was remembered was a source with its name, whatever became of its secrets meanwhile.
+TEST(SourceDoorsTest, EachSecretBringsTheNetworksThatItHadLast) {
+  const WebhookSource held = kHeld[0];
+  std::vector<WebhookSource> removed;
+  // It was open under another name, before it was held.
+  NoteRemovedSources({Of("u", {"a"}, {})}, {held}, removed);
+  NoteRemovedSources({held}, {}, removed);
+  EXPECT_FALSE(Check({}, {Of("t", {"a"}, {})}, removed).ok());
+  EXPECT_TRUE(Check({}, {Of("u", {"b"}, {})}, removed).ok()) << "u was open";
+
+  // The source went on without it.
+  removed.clear();
+  const std::vector<WebhookSource> rest = {Of("s", {"b"}, {"10.0.0.0/8"})};
+  NoteRemovedSources({Of("s", {"a", "b"}, {"10.0.0.0/8"})}, rest, removed);
+  EXPECT_FALSE(Check(rest, {rest[0], Of("t", {"a"}, {})}, removed).ok());
+  EXPECT_TRUE(Check(rest, {rest[0], Of("t", {"c"}, {})}, removed).ok());
+
+  // Its name came back with another secret, and was open, on purpose.
+  removed.clear();
+  const std::vector<WebhookSource> open = {Of("s", {"b"}, {"0.0.0.0/0", "::/0"})};
+  NoteRemovedSources({held}, {}, removed);
+  NoteRemovedSources({}, open, removed);
+  EXPECT_FALSE(Check(open, {open[0], Of("t", {"a"}, {})}, removed).ok());
+  NoteRemovedSources(open, {}, removed);
+  EXPECT_TRUE(Check({}, {Of("s", {"b"}, {})}, removed).ok()) << "as it was last";
+}
+
 // A secret file that was missing was all that was told, and the lost networks came out at the next
 // try.
 TEST(SourceDoorsTest, LostNetworksAreToldBesideSecretsThatCannotBeRead) {
@@ -171,6 +198,21 @@ TEST(SourceDoorsTest, LostNetworksAreToldBesideSecretsThatCannotBeRead) {
       << "under another name";
   EXPECT_THAT(errors({unread, Of("s", {"a"}, {})}, {"no network"}), IsEmpty())
       << "it has some, which are wrong";
+}
+
+// A new source that is open, on purpose, was told to have the networks of one that had another name
+// and a secret that could not be read.
+TEST(SourceDoorsTest, BesideSecretsThatCannotBeReadNobodyIsGuessedToBeGone) {
+  const std::vector<WebhookSource> next = {Of("n", {"n"}, {}), Of("t", {}, {})};
+  hookgate::config::v1::Config config;
+  for (const WebhookSource& source : next) {
+    config.add_sources()->set_name(source.name);
+    config.mutable_sources()->rbegin()->add_secrets();
+  }
+  config.mutable_sources(1)->add_allowed_networks("10.0.0.0/8");
+  Problems problems;
+  CheckNetworksStay(kHeld, {}, next, config, problems);
+  EXPECT_THAT(problems.errors(), IsEmpty());
 }
 
 TEST(SourceDoorsTest, PublicKeysAreToldApart) {
