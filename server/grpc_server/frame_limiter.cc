@@ -25,10 +25,13 @@ void FrameLimiter::Fill(absl::Duration now) {
   tokens_ = std::min(tokens_ + earned, burst_);
 }
 
-bool FrameLimiter::IsNearlyFull(absl::Duration now) {
-  const int64_t nearly = burst_ - burst_ / 10;
-  if (tokens_ < nearly) Fill(now);
-  return tokens_ >= nearly;
+bool FrameLimiter::IsNearlyFull(absl::Duration now) { return Holds(burst_ - burst_ / 10, now); }
+
+bool FrameLimiter::IsHalfFull(absl::Duration now) { return Holds(burst_ / 2, now); }
+
+bool FrameLimiter::Holds(int64_t tokens, absl::Duration now) {
+  if (tokens_ < tokens) Fill(now);
+  return tokens_ >= tokens;
 }
 
 bool FrameLimiter::Take(absl::Duration now) {

@@ -23,8 +23,11 @@ class FrameLimiter {
   // Whether the bucket is full, or lacks a tenth at most. An honest peer's does: by much more than
   // that it has done without being served.
   bool IsNearlyFull(absl::Duration now);
+  // Whether it has half of the burst or more.
+  bool IsHalfFull(absl::Duration now);
 
  private:
+  bool Holds(int64_t tokens, absl::Duration now);
   void Fill(absl::Duration now);
 
   int64_t burst_;

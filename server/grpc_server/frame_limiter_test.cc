@@ -58,6 +58,15 @@ TEST(FrameLimiterTest, IsNearlyFullUntilATenthIsTakenAndAgainOnceItIsBack) {
   EXPECT_EQ(TakeAll(limiter, kStart + absl::Hours(1)), 100);
 }
 
+TEST(FrameLimiterTest, IsHalfFullUntilMoreThanHalfIsTaken) {
+  FrameLimiter limiter(/*burst=*/100, /*per_second=*/2, kStart);
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(limiter.Take(kStart));
+  EXPECT_TRUE(limiter.IsHalfFull(kStart));
+  EXPECT_TRUE(limiter.Take(kStart));
+  EXPECT_FALSE(limiter.IsHalfFull(kStart));
+  EXPECT_TRUE(limiter.IsHalfFull(kStart + absl::Milliseconds(500)));
+}
+
 TEST(FrameLimiterTest, WhatIsSavedHasABound) {
   FrameLimiter limiter(10, 2, kStart);
   for (int i = 0; i < 1000; ++i) limiter.Earn(100);

@@ -172,7 +172,9 @@ void GrpcSession::Receive(absl::string_view bytes) {
 
 bool GrpcSession::is_wasteful() {
   const absl::Duration now = shared_.clock.MonotonicNow();
-  return !empty_frames_.IsNearlyFull(now) || !idle_frames_.IsNearlyFull(now);
+  // Whoever gives up on a slow gateway cancels hundreds of calls at once, and means well.
+  return !empty_frames_.IsNearlyFull(now) || !idle_frames_.IsNearlyFull(now) ||
+         !resets_.IsHalfFull(now);
 }
 
 bool GrpcSession::TakeEmptyWork() { return empty_frames_.Take(shared_.clock.MonotonicNow()); }
@@ -302,11 +304,15 @@ bool GrpcSession::ReadsHeadersOf(int32_t stream_id) const {
 
 bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, size_t length) {
   last_received_ = type;
-  skipped_bytes_ -= static_cast<int64_t>(kFrameHeaderBytes + length);
-  if (type == NGHTTP2_HEADERS && ReadsHeadersOf(stream_id)) {
-    header_block_since_ = now_;
-  } else if (type != NGHTTP2_CONTINUATION) {
+  if (type != NGHTTP2_CONTINUATION) {
+    skips_headers_ = type == NGHTTP2_HEADERS && !ReadsHeadersOf(stream_id);
     header_block_since_.reset();
+    if (type == NGHTTP2_HEADERS && !skips_headers_) header_block_since_ = now_;
+  }
+  if (skips_headers_) {
+    idle_frames_.Take(now_);
+  } else {
+    skipped_bytes_ -= static_cast<int64_t>(kFrameHeaderBytes + length);
   }
   switch (type) {
     case NGHTTP2_DATA:
@@ -323,6 +329,7 @@ bool GrpcSession::OnBeginFrame(int32_t stream_id, uint8_t type, uint8_t flags, s
     case NGHTTP2_WINDOW_UPDATE:
       break;
     case NGHTTP2_RST_STREAM:
+      if (CallOf(stream_id) == nullptr) idle_frames_.Take(now_);
       return resets_.Take(now_) || Doom(GrpcRefusal::kTooManyResets, NGHTTP2_ENHANCE_YOUR_CALM,
                                         "calls that it has cancelled");
     case NGHTTP2_HEADERS:

@@ -223,8 +223,10 @@ class GrpcSession final : private Http2Events {
   size_t answer_bytes_ = 0;  // that unary calls hold
   RequestHead head_;         // that is arriving; empty between two
   FrameLimiter empty_frames_;
-  FrameLimiter idle_frames_;   // that are thrown away, or small; without an end
-  int64_t skipped_bytes_ = 0;  // received, less those of the frames that nghttp2 has told of
+  FrameLimiter idle_frames_;  // that are thrown away, or small; without an end
+  // Received, less those of the frames that nghttp2 has told of and does not skip.
+  int64_t skipped_bytes_ = 0;
+  bool skips_headers_ = false;  // of the header block that came last
   FrameLimiter resets_;
   absl::optional<absl::Duration> header_block_since_;
   OutBuffer* out_ = nullptr;  // while Collect runs

@@ -965,6 +965,12 @@ TEST_F(SessionTest, WhatIsThrownAwayOrHoldsNextToNothingIsWasteful) {
       {"bytes of a call that has ended", http2::CallHeader(1, "/nobody.knows/It"), small},
       {"bytes of a call that is gone",
        absl::StrCat(http2::CallHeader(1, kChat), http2::RstStream(1)), small},
+      {"headers of a call that is gone",
+       absl::StrCat(http2::CallHeader(1, kChat), http2::RstStream(1)), http2::CallHeader(1, kChat)},
+      {"large ones", absl::StrCat(http2::CallHeader(1, kChat), http2::RstStream(1)),
+       http2::CallHeader(1, kChat, {{"a", std::string(900, 'x')}})},
+      {"resets of a call that is gone",
+       absl::StrCat(http2::CallHeader(1, kChat), http2::RstStream(1)), http2::RstStream(1)},
   };
   for (const auto& flood : kFloods) {
     SCOPED_TRACE(flood.what);
