@@ -58,10 +58,12 @@ std::string SubscriptionState::BrokenSums() const {
   };
   std::map<std::string, Sums> of_consumers;
   std::map<AttachmentId, std::pair<size_t, int64_t>> of_streams;  // leases, suspicion
+  size_t ahead = 0;
   size_t leased = 0;
   size_t waiting = 0;
   int64_t held = 0;
   for (const auto& [sequence, record] : events_) {
+    if (record.place == Place::kAhead) ++ahead;
     if (record.place == Place::kLeased) ++leased;
     if (record.place == Place::kWaiting) ++waiting;
     if (record.holder == nullptr) continue;
@@ -73,6 +75,7 @@ std::string SubscriptionState::BrokenSums() const {
     ++leases;
     suspicion += record.holder->suspicion;
   }
+  if (ahead != ahead_.size()) return "what is not ahead of the position counts as ahead";
   if (leased != leases_.size()) return "a deadline of what is not leased";
   if (waiting != waiting_.size() + suspects_.size()) return "what does not wait is due";
   if (held != in_flight_) return absl::StrCat(held, " in flight, counted as ", in_flight_);

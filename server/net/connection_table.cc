@@ -117,6 +117,8 @@ std::shared_ptr<TrackedConnection> ConnectionTable::TakeNext(
   const size_t kept = std::min(mute.size(), kFoundAtOnce);
   std::partial_sort(mute.begin(), mute.begin() + static_cast<ptrdiff_t>(kept), mute.end());
   mute.resize(kept);
+  // Each network has one of these, and a search may have found thousands.
+  if (mute.capacity() > kFoundAtOnce) mute.shrink_to_fit();
   std::reverse(mute.begin(), mute.end());
   return TakeIfItsTurn(next);
 }
