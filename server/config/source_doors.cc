@@ -80,8 +80,8 @@ Sources GoneOnes(const std::vector<WebhookSource>& running,
   return gone;
 }
 
-// What `source` was before, each from another point of view. May guess: what is gone may have got its
-// name, for want of anything better.
+// What `source` was before, each from another point of view. If it may guess, for want of anything
+// better: one that is gone.
 std::vector<Former> FormersOf(const WebhookSource& source,
                               const std::vector<WebhookSource>& running,
                               const std::vector<WebhookSource>& removed,

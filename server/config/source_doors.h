@@ -29,8 +29,8 @@ void CheckNetworksStay(const std::vector<WebhookSource>& running,
                        const hookgate::config::v1::Config& config, Problems& problems);
 
 // Takes into `removed` what runs and is not in `next`: sources, by their names, and secrets, each
-// with the networks of its source, of which one may go on under the same name. And out of it what is
-// there again. The newest 1,000 are kept.
+// with the networks of its source, which may go on without it. And out of it what is there again.
+// The newest 1,000 are kept.
 void NoteRemovedSources(const std::vector<WebhookSource>& running,
                         const std::vector<WebhookSource>& next,
                         std::vector<WebhookSource>& removed);

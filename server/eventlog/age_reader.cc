@@ -19,8 +19,7 @@ constexpr char kDamaged[] = R"sql(
 SELECT (SELECT count(*) FROM age_marks
         WHERE sum IS NOT running_us + 3 * last_sequence + 5 * last_touch + 7 * credit_us) +
        (SELECT count(*) FROM age_clock
-        WHERE sum IS NOT
-              running_us + 3 * trusted + 5 * trusted_wall_us + 7 * trusted_running_us))sql";
+        WHERE sum IS NOT running_us + 3 * trusted + 5 * trusted_wall_us + 7 * trusted_running_us))sql";
 constexpr char kNewest[] =
     "SELECT receive_time_us FROM events WHERE sequence > ?1 AND sequence <= ?2";
 // The times alone, without reading the events: each event is in one of two indexes.
