@@ -179,7 +179,7 @@ git commit --quiet --all --message "changelog: a library"
 : >"$calls"
 runs --checked 3.1.0
 expect "with --checked nothing is checked" test "$(called ci) $(called check) $(called package)" = "0 0 1"
-expect "and the next one is tagged" test "$(git tag | grep -c 'v3\.[01]\.0$')" = 6
+expect "and the next one is tagged" test "$(git tag)" = "$(printf '%s\n' client/go{/opentelemetry,}/v3.{0,1}.0 v3.{0,1}.0)"
 
 if ((failed)); then exit 1; fi
 echo "All well"

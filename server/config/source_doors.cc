@@ -35,17 +35,11 @@ bool IsHeld(const WebhookSource* source) {
                      [&](const Network& kind) { return !kind.IsCoveredBy(networks); });
 }
 
+// The newest one: of those that were removed, several may have had the name.
 const WebhookSource* Find(const std::vector<WebhookSource>& sources, absl::string_view name) {
-  const auto found = std::find_if(sources.begin(), sources.end(),
+  const auto found = std::find_if(sources.rbegin(), sources.rend(),
                                   [name](const WebhookSource& one) { return one.name == name; });
-  return found == sources.end() ? nullptr : &*found;
-}
-
-// In the order of their removal.
-const WebhookSource* FindNewest(const std::vector<WebhookSource>& removed, absl::string_view name) {
-  const auto found = std::find_if(removed.rbegin(), removed.rend(),
-                                  [name](const WebhookSource& one) { return one.name == name; });
-  return found == removed.rend() ? nullptr : &*found;
+  return found == sources.rend() ? nullptr : &*found;
 }
 
 bool IsSame(const Secret& one, const Secret& other) {
@@ -88,7 +82,7 @@ std::vector<Former> FormersOf(const WebhookSource& source,
                               const std::vector<WebhookSource>& next, bool may_guess) {
   std::vector<Former> formers;
   const WebhookSource* same = Find(running, source.name);
-  if (same == nullptr) same = FindNewest(removed, source.name);
+  if (same == nullptr) same = Find(removed, source.name);
   if (same != nullptr) formers.push_back({{same}, "it"});
   for (const Secret& secret : source.secrets) {
     Sources holders = HoldersOf(secret, running);

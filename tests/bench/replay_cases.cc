@@ -71,8 +71,8 @@ std::vector<BenchCase> ReplayCases(const BenchSettings& settings) {
          .target = subscribers == 1 ? 0.8 : 1.0,
          .measure =
              [=] {
-               return MeasureReplay(full->gateway().pid(), full->gateway().grpc(), subscribers,
-                                    full->events());
+               const HookgatedProcess& gateway = full->gateway();
+               return MeasureReplay(gateway.pid(), gateway.grpc(), subscribers, full->events());
              },
          .measure_reference =
              [=, &settings] {

@@ -29,7 +29,7 @@ class ForwardingTest : public testing::Test {
   void SetUp() override {
     postgres_ = PostgresCluster::Start();
     if (postgres_ == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
-    const std::string engine = absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
+    const std::string engine = postgres_->Config();
     cluster_ = std::make_unique<GatewayCluster>(GatewayCluster::Options{
         .engine =
             [engine](int replica) {

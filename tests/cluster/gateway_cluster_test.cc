@@ -36,8 +36,7 @@ class GatewayClusterTest : public testing::Test {
   void SetUp() override {
     postgres_ = PostgresCluster::Start();
     if (postgres_ == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
-    cluster_ = std::make_unique<GatewayCluster>(
-        absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }"));
+    cluster_ = std::make_unique<GatewayCluster>(postgres_->Config());
   }
 
   // All that a subscriber at `replica` gets who has seen nothing yet.

@@ -135,8 +135,7 @@ class LeaderStopTest : public testing::Test {
     }
     // On a machine that does nothing else the default does. Here it is not to decide.
     const std::string patience = measures_ ? "" : "append_timeout { seconds: 5 }\n  ";
-    const std::string engine =
-        absl::StrCat(patience, "postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
+    const std::string engine = absl::StrCat(patience, postgres_->Config());
     cluster_ = std::make_unique<GatewayCluster>(
         GatewayCluster::Options{.engine = [engine](int) { return engine; }, .peers = true});
     cluster_->StartAll();

@@ -48,7 +48,7 @@ class LoadBalancerTest : public testing::Test {
     if (OutputOf({"haproxy", "-v"}).empty()) GTEST_SKIP() << "HAProxy is not installed";
     postgres_ = PostgresCluster::Start();
     if (postgres_ == nullptr) GTEST_SKIP() << "PostgreSQL is not installed";
-    const std::string engine = absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
+    const std::string engine = postgres_->Config();
     // A takeover on a busy machine is not to decide.
     cluster_ = std::make_unique<GatewayCluster>(GatewayCluster::Options{
         .engine =

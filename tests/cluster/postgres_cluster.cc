@@ -176,6 +176,10 @@ std::string PostgresCluster::UriOfAll() const {
   return absl::StrCat("postgresql://postgres@", absl::StrJoin(hosts, ","), "/postgres");
 }
 
+std::string PostgresCluster::Config() const {
+  return absl::StrCat("postgresql { uri: \"", UriOfAll(), "\" }");
+}
+
 std::string PostgresCluster::Execute(int server, const std::string& sql) const {
   std::string output =
       OutputOf({"timeout", "20", Program("psql"), "--no-psqlrc", "--quiet", "--no-align",

@@ -35,6 +35,7 @@ class PostgresCluster {
   // Of one server, and of all, as a client that looks for the primary is given them.
   std::string Uri(int server = 0) const;
   std::string UriOfAll() const;
+  std::string Config() const;  // postgresql { ... }: what a gateway's config says of all of them
   int servers() const { return static_cast<int>(servers_.size()); }
   int port(int server) const { return servers_[server].port; }
   std::string data_dir(int server) const { return servers_[server].data_dir; }

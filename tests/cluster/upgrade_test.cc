@@ -54,7 +54,7 @@ class UpgradeTest : public testing::TestWithParam<std::string> {
     if (GetParam() == "postgresql") {
       postgres_ = PostgresCluster::Start();
       if (postgres_ == nullptr) return "";
-      return absl::StrCat("postgresql { uri: \"", postgres_->UriOfAll(), "\" }");
+      return postgres_->Config();
     }
     nats_ = NatsCluster::Start();
     return nats_ == nullptr ? "" : nats_->Config();
