@@ -28,6 +28,8 @@ stand_in .ci/run ci
 stand_in bazel/check check
 # shellcheck disable=SC2016
 stand_in bazel/package package 'mkdir -p "$1"; cp CHANGELOG.md "$1/hookgate.tar"; cd "$1"; sha256sum hookgate.tar >SHA256SUMS'
+# shellcheck disable=SC2016
+stand_in bazel/client_packages client_packages 'cd "$1"; cp hookgate.tar hookgate.whl; sha256sum hookgate.whl >>SHA256SUMS'
 stand_in "$tree/../bin/bazel" bazel 'echo "message hookgate.v1.New = 1" >>proto/api.txt'
 echo '/dist/' >.gitignore
 # The release is made on Debian 12; this test runs elsewhere, too.
@@ -138,6 +140,10 @@ touch ../fail-package
 bazel/release 3.0.0 >../said 2>&1 && expect "it fails with bazel/package" false
 expect "it says how to go on" grep -q 'start this again for the packages' ../said
 rm ../fail-package
+touch ../fail-client_packages
+bazel/release 3.0.0 >../said 2>&1 && expect "it fails with bazel/client_packages" false
+expect "it says what of" grep -q 'packages of the clients are not built' ../said
+rm ../fail-client_packages
 expect "what passed is not checked again" test "$(called ci) $(called check)" = "1 1"
 expect "it is committed" test "$(git log -1 --format=%s)" = "release: 3.0.0"
 expect "as one commit" test "$(git rev-parse HEAD^)" = "$start"
@@ -146,7 +152,7 @@ for tag in v3.0.0 client/go/v3.0.0 client/go/opentelemetry/v3.0.0; do
 done
 runs 3.0.0 --jobs=1
 expect "bazel/package gets folder and flags" grep -qx 'package dist/3.0.0 --jobs=1' "$calls"
-expect "there are hashes" test -s dist/3.0.0/SHA256SUMS
+expect "the clients' packages stand beside" grep -q hookgate.whl dist/3.0.0/SHA256SUMS
 expect "the tree is clean" is_clean
 expect "nothing is left of the run" test ! -e .git/hookgate-release
 for place in 'bazel/version.bzl:^VERSION = "3.0.0"$' 'client/go/version.go:^const Version = "3.0.0"$' \
@@ -155,7 +161,7 @@ for place in 'bazel/version.bzl:^VERSION = "3.0.0"$' 'client/go/version.go:^cons
 done
 expect "it is in package-lock.json twice" test "$(grep -c '"version": "3.0.0"' client/typescript/package-lock.json)" = 2
 expect "the listing of the API is renewed" grep -q 'hookgate.v1.New' proto/api.txt
-expect "no page names another package" test -z "$(grep -hoE 'hookgate[_:-][0-9]+\.[0-9]+\.[0-9]+' README.md docs/*.md | grep -v '3\.0\.0$')"
+expect "no page names another package" test -z "$(grep -hoE 'hookgate(-client)?[_:-][0-9]+\.[0-9]+\.[0-9]+' README.md docs/*.md | grep -v '3\.0\.0$')"
 expect "the new section has the text" test "$(awk '/^## /{n++} n == 2' CHANGELOG.md | grep -c 'What the test brings')" = 1
 expect "\"Unreleased\" stands before it, empty" test -z "$(awk '/^## /{n++; next} n == 1' CHANGELOG.md | tr -d '[:space:]')"
 expect "so does the tag" grep -q 'What the test brings' <(git tag --list --format='%(contents)' v3.0.0)
