@@ -215,6 +215,33 @@ class EventStreamTest(GatewayTest):
             waiting.stop()
             await within(run)
 
+    async def test_handler_form_hands_out_each_once_and_stops_within_a_frame(self):
+        for plain in (True, False):
+            with self.subTest(plain=plain):
+                self.add(*range(10))
+                store = hookgate.MemoryCursorStore()
+                stream = self.subscribe(cursors=store, save_interval=3600)
+                seen: list[int] = []
+
+                async def handle(event: hookgate.Event) -> None:
+                    seen.append(event.sequence)
+                    if event.sequence == 3:
+                        await stream.commit()
+                        self.assertEqual(store.cursor, "fake-3")
+                    if event.sequence == 7:
+                        stream.stop()
+
+                def handle_plainly(event: hookgate.Event) -> None:
+                    seen.append(event.sequence)
+                    if event.sequence > 1:
+                        self.assertEqual(stream.cursor, f"fake-{event.sequence - 1}")
+                    if event.sequence == 7:
+                        stream.stop()
+
+                await within(stream.run(handle_plainly if plain else handle))
+                self.assertEqual(seen, list(range(1, 8)))
+                self.assertEqual(store.cursor, "fake-7")
+
     async def test_handler_form_ends_with_the_handlers_error(self):
         self.add(1, 2)
         store = hookgate.MemoryCursorStore()

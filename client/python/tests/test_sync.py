@@ -37,6 +37,36 @@ class SyncTest(unittest.TestCase):
         with self.assertRaises(hookgate.EventNotFound):
             self.client.get_event(4)
 
+    def test_a_loop_that_is_stopped_gets_no_further_event_though_some_are_at_hand(self):
+        for _ in range(300):
+            self.gateway.add(type="batch.failed")
+        store = hookgate.MemoryCursorStore()
+        seen: list[int] = []
+        stream = self.client.subscribe(start=hookgate.EARLIEST, cursors=store)
+        for event in stream:
+            seen.append(event.sequence)
+            if event.sequence == 200:
+                stream.stop()
+        self.assertEqual(seen, list(range(1, 201)))
+        self.assertEqual(store.cursor, "fake-200")
+
+    def test_positions_are_stored_while_events_are_at_hand(self):
+        for _ in range(50):
+            self.gateway.add(type="batch.failed")
+        saved: list[str] = []
+
+        class Store(hookgate.MemoryCursorStore):
+            async def save(self, cursor: str) -> None:
+                saved.append(cursor)
+
+        with self.client.subscribe(start=hookgate.EARLIEST, cursors=Store(),
+                                   save_interval=0) as stream:
+            for event in stream:
+                if event.sequence == 50:
+                    break
+        self.assertEqual(saved[-1], "fake-49")
+        self.assertIn("fake-20", saved)
+
     def test_handlers_run_in_threads_and_find_out_that_their_event_is_lost(self):
         subscription = self.gateway.create_subscription("billing")
         self.gateway.add(type="batch.failed")

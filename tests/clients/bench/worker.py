@@ -60,8 +60,22 @@ class Library:
         self._handled = Handled()
 
     async def subscribe(self):
+        # The bare loop looks once a frame whether it is at its end; this one can only for each event.
+        seen, last = 0, self._options.events
+
+        def handle(event):
+            nonlocal seen
+            self._handled.handle(event)
+            seen += 1
+            if seen == last:
+                stream.stop()
+
         async with hookgate.Client(self._options.target) as client:
-            # The bare loop looks once a frame whether it is at its end; this one can only for each event.
+            stream = client.subscribe(start=hookgate.EARLIEST)
+            await stream.run(handle)
+
+    async def iterate(self):
+        async with hookgate.Client(self._options.target) as client:
             seen, last = 0, self._options.events
             async with contextlib.aclosing(client.subscribe(start=hookgate.EARLIEST)) as stream:
                 async for event in stream:
@@ -155,6 +169,9 @@ class Bare:
                     break
             call.cancel()
 
+    # It has one form.
+    iterate = subscribe
+
     def _consume(self, channel):
         return channel.stream_stream(
             "/hookgate.v1.SubscriptionService/Consume",
@@ -213,10 +230,10 @@ async def main():
     parser.add_argument("--subscription", default="")
     options = parser.parse_args()
     worker = (Library if options.by == "library" else Bare)(options)
-    if options.do not in ("subscribe", "consume"):
+    if options.do not in ("subscribe", "iterate", "consume"):
         await getattr(worker, options.do)()
         return
-    passes = options.passes if options.do == "subscribe" else 1
+    passes = 1 if options.do == "consume" else options.passes
     began, cpu_before = time.perf_counter(), cpu_seconds()
     for _ in range(passes):
         await getattr(worker, options.do)()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Union
@@ -65,11 +66,18 @@ class EventStream:
 
         What the handler raises comes out of here, and the event counts as not handled.
         """
+        subscriber = self._subscriber
         async with self:
-            async for event in self:
-                result = handler(event)
-                if inspect.isawaitable(result):
-                    await result
+            async for first in self:
+                # The others of its frame: a coroutine for each takes longer than all else here.
+                ready = subscriber.ready
+                for event in itertools.chain((first,), ready):
+                    subscriber.in_hand = event
+                    result = handler(event)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
+                    if subscriber.ready is not ready:  # stop() was called.
+                        break
 
     def stop(self) -> None:
         """Ends the loop: at once if it waits, otherwise when it asks for the next event.

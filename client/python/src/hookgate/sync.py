@@ -107,6 +107,9 @@ class EventStream:
     def __init__(self, loop: _Loop, stream: event_stream.EventStream) -> None:
         self._loop = loop
         self._stream = stream
+        self._subscriber = stream._subscriber
+        # At once, whenever the loop's thread gets to hear of it.
+        self._stopped = False
 
     @property
     def cursor(self) -> str:
@@ -117,6 +120,12 @@ class EventStream:
         return self
 
     def __next__(self) -> event_pb2.Event:
+        # Without the loop's thread: to go there and back takes far longer than all else here.
+        if not self._stopped:
+            for ready in self._subscriber.ready:
+                self._subscriber.in_hand = ready
+                return ready
+
         async def advance() -> event_pb2.Event | None:
             async for event in self._stream:
                 return event
@@ -133,6 +142,7 @@ class EventStream:
 
     def stop(self) -> None:
         """Ends the loop: what it has in hand counts as handled then. For any thread."""
+        self._stopped = True
         self._loop.call_soon(self._stream.stop)
 
     def close(self) -> None:
