@@ -1,21 +1,19 @@
 #include "server/delivery/subscription_state.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "absl/random/random.h"
 #include "absl/strings/string_view.h"
+#include "server/delivery/subscription_state_time.h"
 
 namespace hookgate {
 namespace {
 
-// How far the position may run ahead of what is stored while nothing else is written, and for how
-// long: events that the filter does not admit are looked at again after a crash, by the filter of
-// then, which costs less than a commit each.
-constexpr Sequence kLazyPositions = 10'000;
+// How long the position may run ahead of what is stored while nothing else is written: events that
+// the filter does not admit are looked at again after a crash, by the filter of then, which costs
+// less than a commit each.
 constexpr absl::Duration kLazyFor = absl::Seconds(10);
-constexpr double kRateSeconds = 60;
 
 constexpr int kSuspicionSteps = 10;
 
@@ -32,21 +30,9 @@ absl::string_view Shortened(absl::string_view reason) {
   return reason.substr(0, end);
 }
 
-int64_t Us(absl::Duration monotonic) { return absl::ToInt64Microseconds(monotonic); }
-int64_t Us(absl::Time wall) { return absl::ToUnixMicros(wall); }
-absl::Time WallAt(int64_t us) { return absl::FromUnixMicros(us); }
-
 bool IsFree(DeliveryCause cause, int lost) {
   return cause != DeliveryCause::kNacked && cause != DeliveryCause::kDeadlinePassed &&
          (cause != DeliveryCause::kStreamLost || lost <= 1);
-}
-
-// Of unsettled events that a seek or retention takes at once, so many have that in their history;
-// without a bound, it might be a million rows in one commit.
-constexpr size_t kMaxNoted = 10'000;
-
-double Decay(absl::Duration passed) {
-  return std::exp(-absl::ToDoubleSeconds(passed) / kRateSeconds);
 }
 
 }  // namespace
@@ -635,16 +621,6 @@ void SubscriptionState::Remove(Sequence sequence) {
   changed_.insert(sequence);
 }
 
-void SubscriptionState::NoteAck(const std::string& name, Instant now) {
-  Consumer& consumer = consumers_[name];
-  // Those of one frame have one time.
-  const absl::Duration passed = now.monotonic - consumer.last_ack.monotonic;
-  if (passed != absl::ZeroDuration()) consumer.rate *= Decay(passed);
-  consumer.rate += 1 / kRateSeconds;
-  consumer.last_ack = now;
-  consumer.has_acked = true;
-}
-
 void SubscriptionState::ForgetIdle(const std::string& name) {
   const auto found = consumers_.find(name);
   if (found == consumers_.end()) return;
@@ -655,333 +631,6 @@ SubscriptionState::Record& SubscriptionState::Dirty(Sequence sequence) {
   NoteInterrupted(sequence);
   changed_.insert(sequence);
   return events_[sequence];
-}
-
-void SubscriptionState::NoteEnd(Sequence sequence, DeliveryEnd how, const std::string& reason,
-                                Instant now) {
-  const Record& record = events_[sequence];
-  if (record.holder == nullptr || record.place != Place::kLeased) return;
-  history_.push_back({.sequence = sequence,
-                      .time = now.wall,
-                      .attempt = DeliveryAttempt{.number = record.attempts + 1,
-                                                 .delivery = record.delivery,
-                                                 .consumer = record.holder->consumer,
-                                                 .begin = WallAt(record.last_us),
-                                                 .end = now.wall,
-                                                 .how = how,
-                                                 .reason = reason}});
-}
-
-// With the end of the attempt that led to it, if that was noted just now.
-void SubscriptionState::NoteOutcome(Sequence sequence, DeliveryOutcome outcome, Instant now) {
-  NoteInterrupted(sequence);
-  if (history_.empty() || history_.back().sequence != sequence ||
-      history_.back().outcome.has_value()) {
-    history_.push_back({.sequence = sequence, .time = now.wall});
-  }
-  history_.back().outcome = outcome;
-  history_.back().time = now.wall;
-}
-
-DeliveryAttempt SubscriptionState::InterruptedAttempt(const std::string& consumer,
-                                                      const Record& record) const {
-  return {.number = record.attempts + 1,
-          .delivery = record.delivery,
-          .consumer = consumer,
-          .begin = WallAt(record.last_us),
-          .end = start_,
-          .how = DeliveryEnd::kGatewayRestarted};
-}
-
-void SubscriptionState::NoteInterrupted(Sequence sequence) {
-  const auto found = interrupted_.find(sequence);
-  if (found == interrupted_.end()) return;
-  const auto record = events_.find(sequence);
-  if (record != events_.end()) {
-    history_.push_back({.sequence = sequence,
-                        .time = start_,
-                        .attempt = InterruptedAttempt(found->second, record->second)});
-  }
-  interrupted_.erase(found);
-}
-
-absl::optional<UnsettledPlace> SubscriptionState::PlaceOf(Sequence sequence, Instant now) const {
-  const auto found = events_.find(sequence);
-  if (found == events_.end()) return absl::nullopt;
-  const Record& record = found->second;
-  UnsettledPlace place = {.leased = record.place == Place::kLeased,
-                          .assigned = record.place == Place::kAssigned,
-                          .attempt = record.attempts + 1,
-                          .lost_deliveries = record.lost,
-                          .delivery_time = WallAt(record.last_us),
-                          .until = now.wall,
-                          .cause = record.cause};
-  if (record.holder != nullptr) place.consumer = record.holder->consumer;
-  if (!place.assigned) place.until += absl::Microseconds(record.when_us - Us(now.monotonic));
-  const auto interrupted = interrupted_.find(sequence);
-  if (interrupted != interrupted_.end()) {
-    place.interrupted = InterruptedAttempt(interrupted->second, record);
-  }
-  return place;
-}
-
-void SubscriptionState::Seek(Sequence position, Instant now) {
-  size_t noted = 0;
-  for (auto at = events_.begin(); at != events_.end() && noted < kMaxNoted; ++at, ++noted) {
-    NoteEnd(at->first, DeliveryEnd::kSeek, "", now);
-    NoteInterrupted(at->first);
-    // Of one that was asked for again, and not delivered since, it stays true what became of it.
-    const bool is_as_before =
-        at->second.cause == DeliveryCause::kReplayed && at->second.delivery == 0;
-    if (at->first <= position && !is_as_before) {
-      NoteOutcome(at->first, DeliveryOutcome::kSkipped, now);
-    }
-  }
-  interrupted_.clear();
-  moves_.push_back({.kind = SubscriptionMove::Kind::kSeek,
-                    .from = row_.position,
-                    .to = position,
-                    .time = now.wall});
-  events_.clear();
-  leases_.clear();
-  waiting_.clear();
-  suspects_.clear();
-  ahead_.clear();
-  changed_.clear();
-  forget_unsettled_ = true;
-  in_flight_ = 0;
-  for (auto& [id, stream] : streams_) {
-    stream.leases.clear();
-    stream.suspicion = 0;
-  }
-  for (auto at = consumers_.begin(); at != consumers_.end();) {
-    at->second.messages = 0;
-    at->second.bytes = 0;
-    at = at->second.streams == 0 ? consumers_.erase(at) : std::next(at);
-  }
-  row_.position = position;
-  row_.void_delivery = row_.last_delivery;
-  row_changed_ = true;
-  ForgetOffers();
-}
-
-SubscriptionState::RedriveOutcome SubscriptionState::Redrive(Sequence sequence, Sequence earliest,
-                                                             Instant now) {
-  const auto found = dead_.find(sequence);
-  if (found == dead_.end()) return RedriveOutcome::kNotFound;
-  if (sequence < earliest) return RedriveOutcome::kEventRemoved;
-  // After a seek back it may have been taken again: then it is on its way.
-  if (!events_.contains(sequence)) {
-    if (events_.size() >= bounds_.max_unsettled) return RedriveOutcome::kTooMany;
-    PutBack(sequence, found->second, DeliveryCause::kRedriven, now);
-  }
-  EraseDead(sequence);
-  NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
-  return RedriveOutcome::kRedriven;
-}
-
-void SubscriptionState::PutBack(Sequence sequence, const DeadRecord& dead, DeliveryCause cause,
-                                Instant now) {
-  Record& record = Dirty(sequence);
-  record.bytes = dead.bytes;
-  record.receive_us = dead.receive_us;
-  record.delivery = dead.delivery;
-  record.void_delivery = dead.void_delivery;
-  record.first_us = dead.first_us;
-  record.last_us = dead.last_us;
-  record.nacked = dead.nacked;
-  Wait(sequence, absl::ZeroDuration(), cause, now);
-}
-
-SubscriptionState::RedeliverOutcome SubscriptionState::Redeliver(const OfferedEvent& event,
-                                                                 Sequence earliest, Instant now) {
-  const Sequence sequence = event.sequence;
-  if (sequence < std::max(earliest, earliest_)) return RedeliverOutcome::kEventRemoved;
-  if (sequence > row_.position) return RedeliverOutcome::kNotReached;
-  if (events_.contains(sequence)) return RedeliverOutcome::kUnsettled;
-  if (events_.size() >= bounds_.max_unsettled) return RedeliverOutcome::kTooMany;
-  if (const auto dead = dead_.find(sequence); dead != dead_.end()) {
-    PutBack(sequence, dead->second, DeliveryCause::kReplayed, now);
-    events_[sequence].void_delivery = row_.last_delivery;
-    EraseDead(sequence);
-    NoteOutcome(sequence, DeliveryOutcome::kOpen, now);
-    return RedeliverOutcome::kRedelivered;
-  }
-  reasons_.erase(sequence);
-  Record& record = Dirty(sequence);
-  record.receive_us = Us(event.receive_time);
-  // An ack that comes late is of a delivery from before: it must not settle what is asked for now.
-  record.void_delivery = row_.last_delivery;
-  Wait(sequence, absl::ZeroDuration(), DeliveryCause::kReplayed, now);
-  return RedeliverOutcome::kRedelivered;
-}
-
-size_t SubscriptionState::room_for_jobs() const {
-  const size_t most = std::min(bounds_.max_unsettled_by_jobs, bounds_.max_unsettled);
-  return most - std::min(most, events_.size());
-}
-
-bool SubscriptionState::has_much_room_for_jobs() const {
-  const size_t most = std::min(bounds_.max_unsettled_by_jobs, bounds_.max_unsettled);
-  return room_for_jobs() >= std::max<size_t>(most / 2, 1);
-}
-
-bool SubscriptionState::Discard(Sequence sequence, Instant now) {
-  if (!EraseDead(sequence)) return false;
-  ++counts_.discarded;
-  // After a seek back it may be on its way once more: then that goes on.
-  if (!events_.contains(sequence)) NoteOutcome(sequence, DeliveryOutcome::kDiscarded, now);
-  return true;
-}
-
-bool SubscriptionState::EraseDead(Sequence sequence) {
-  if (dead_.erase(sequence) == 0) return false;
-  dead_changed_[sequence] = absl::nullopt;
-  return true;
-}
-
-Loss SubscriptionState::DropBefore(Sequence earliest, bool admits_all, Instant now) {
-  earliest_ = std::max(earliest_, earliest);
-  Loss loss;
-  int64_t redriven = 0;  // Of those beyond the position.
-  while (!events_.empty() && events_.begin()->first < earliest) {
-    const Sequence sequence = events_.begin()->first;
-    if (sequence > row_.position) ++redriven;
-    if (loss.events < static_cast<int64_t>(kMaxNoted)) {
-      NoteEnd(sequence, DeliveryEnd::kEventRemoved, "", now);
-      NoteOutcome(sequence, DeliveryOutcome::kLost, now);
-    }
-    interrupted_.erase(sequence);
-    Remove(sequence);
-    ++loss.events;
-  }
-  if (row_.position + 1 < earliest) {
-    moves_.push_back({.kind = SubscriptionMove::Kind::kLost,
-                      .from = row_.position,
-                      .to = earliest - 1,
-                      .time = now.wall});
-    const int64_t beyond = earliest - 1 - row_.position - redriven;
-    loss.events += beyond;
-    if (!admits_all) loss.unread = beyond;
-    row_.position = earliest - 1;
-    ForgetOffers();
-  }
-  counts_.lost += loss.events;
-  row_.lost += loss.events;
-  row_.lost_unread += loss.unread;
-  row_changed_ = row_changed_ || loss.events > 0;
-  return loss;
-}
-
-UnsettledEvent SubscriptionState::RowOf(Sequence sequence, const Record& record) const {
-  UnsettledEvent row = {.sequence = sequence,
-                        .bytes = record.bytes,
-                        .receive_time = WallAt(record.receive_us),
-                        .delivery = record.delivery,
-                        .void_delivery = record.void_delivery,
-                        .attempts = record.attempts,
-                        .lost = record.lost,
-                        .leased = record.holder != nullptr,
-                        .consumer = record.holder != nullptr ? record.holder->consumer : "",
-                        .due = WallAt(record.due_us),
-                        .delay = absl::Microseconds(record.delay_us),
-                        .cause = record.cause,
-                        .nacked = record.nacked,
-                        .first_delivery_time = WallAt(record.first_us),
-                        .last_delivery_time = WallAt(record.last_us)};
-  const auto reason = reasons_.find(sequence);
-  if (reason != reasons_.end()) {
-    row.nack_reason = reason->second;
-  } else if (!record.nacked) {
-    row.nack_reason = "";
-  }
-  return row;
-}
-
-SubscriptionChanges SubscriptionState::TakeChanges() {
-  SubscriptionChanges changes;
-  changes.forget_unsettled = std::exchange(forget_unsettled_, false);
-  // About as many are taken as are settled.
-  changes.settled.reserve(changed_.size());
-  changes.unsettled.reserve(changed_.size() / 2 + 1);
-  for (const Sequence sequence : changed_) {
-    const auto found = events_.find(sequence);
-    if (found == events_.end()) {
-      changes.settled.push_back(sequence);
-    } else {
-      changes.unsettled.push_back(RowOf(sequence, found->second));
-    }
-  }
-  for (auto& [sequence, dead] : dead_changed_) {
-    if (dead.has_value()) {
-      changes.dead.push_back(*std::move(dead));
-    } else {
-      changes.no_longer_dead.push_back(sequence);
-    }
-  }
-  changes.history = std::exchange(history_, {});
-  changes.moves = std::exchange(moves_, {});
-  changed_.clear();
-  dead_changed_.clear();
-  reasons_.clear();
-  const Sequence ahead = row_.position - stored_position_;
-  if (row_changed_ || ahead >= kLazyPositions || (ahead != 0 && !changes.empty())) {
-    changes.position = row_;
-    stored_position_ = row_.position;
-    row_changed_ = false;
-  }
-  return changes;
-}
-
-absl::optional<absl::Time> SubscriptionState::oldest_receive_time() const {
-  if (events_.empty()) return absl::nullopt;
-  return WallAt(events_.begin()->second.receive_us);
-}
-
-absl::optional<Sequence> SubscriptionState::oldest_unsettled() const {
-  if (events_.empty()) return absl::nullopt;
-  return events_.begin()->first;
-}
-
-std::vector<SubscriptionCondition> SubscriptionState::conditions() const {
-  std::vector<SubscriptionCondition> found;
-  if (in_flight_ >= static_cast<int64_t>(bounds_.max_leased)) {
-    found.push_back(SubscriptionCondition::kLeasesFull);
-  }
-  if (events_.size() >= bounds_.max_unsettled) {
-    found.push_back(SubscriptionCondition::kUnsettledFull);
-  }
-  if (dead_.size() >= bounds_.max_dead_letters) {
-    found.push_back(SubscriptionCondition::kDeadLettersFull);
-  }
-  if (row_.admitted == 0 && row_.passed >= kPassedWithoutMatch) {
-    found.push_back(SubscriptionCondition::kFilterAdmitsNone);
-  }
-  if (paused_) found.push_back(SubscriptionCondition::kPaused);
-  return found;
-}
-
-std::vector<ConsumerStatus> SubscriptionState::consumers(Instant now) const {
-  std::vector<ConsumerStatus> all;
-  for (const auto& [name, consumer] : consumers_) {
-    ConsumerStatus& status = all.emplace_back();
-    status = {name, consumer.streams, consumer.messages, consumer.bytes, consumer.limits};
-    if (!consumer.has_acked) continue;
-    status.ack_rate = consumer.rate * Decay(now.monotonic - consumer.last_ack.monotonic);
-    status.last_ack = consumer.last_ack.wall;
-  }
-  return all;
-}
-
-int64_t SubscriptionState::open_consumers() const {
-  return std::count_if(consumers_.begin(), consumers_.end(),
-                       [](const auto& consumer) { return consumer.second.streams > 0; });
-}
-
-absl::btree_map<Sequence, UnsettledEvent> SubscriptionState::unsettled_events() const {
-  absl::btree_map<Sequence, UnsettledEvent> rows;
-  for (const auto& [sequence, record] : events_) rows[sequence] = RowOf(sequence, record);
-  return rows;
 }
 
 }  // namespace hookgate
