@@ -2,30 +2,24 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
 #include "common/monotonic_cond_var.h"
 #include "server/base/status.h"
 #include "server/replication/call_slot.h"
+#include "server/replication/jetstream_stream.h"
 #include "server/replication/libnats.h"
 #include "server/replication/log_errors.h"
-#include "server/replication/nats_server_settings.h"
+#include "server/replication/nats_session.h"
 
 namespace hookgate {
 namespace {
 
 constexpr absl::Duration kBetweenConnections = absl::Milliseconds(250);
-// A server that hangs takes no longer from the others.
-constexpr absl::Duration kEachServer = absl::Seconds(1);
-// A connection is given up when its server is silent for twice as long.
-constexpr int64_t kPingMilliseconds = 1000;
 // A consumer is made again when it is silent for twice as long.
 constexpr int64_t kHeartbeatNanoseconds = 1'000'000'000;
 // How quickly a wait for a record hears of Wake and Shutdown.
@@ -36,67 +30,17 @@ constexpr absl::Duration kBelieveBehind = absl::Seconds(1);
 constexpr absl::Duration kAskAgain = absl::Milliseconds(100);
 // How often a hole is read again, by another consumer, before the stream's leader is asked.
 constexpr int kHoleAttempts = 3;
-// The header of a record, of which the server's max_payload is to leave room.
-constexpr int64_t kHeaderBytes = 4096;
 constexpr int kMostPendingBytes = 64 << 20;
-constexpr char kDescription[] = "hookgate log, genesis ";
-constexpr size_t kGenesisDigits = 16;
-constexpr int kLeastReplicas = 3;
 
 // Error codes of JetStream's that libnats has no names for.
 constexpr int kWrongLastSequenceConstant = 10164;
 constexpr int kMessageTooLarge = 10054;
-
-// A connection that is closed for good when it is lost: what was sent while it is away must not be
-// sent later by the library.
-class NatsSession {
- public:
-  NatsSession(const LibNats& nats, natsConnection* connection, jsCtx* js)
-      : nats_(nats), connection_(connection), js_(js) {}
-  ~NatsSession() {
-    nats_.jsCtx_Destroy(js_);
-    nats_.natsConnection_Destroy(connection_);
-  }
-  NatsSession(const NatsSession&) = delete;
-  NatsSession& operator=(const NatsSession&) = delete;
-
-  natsConnection* connection() const { return connection_; }
-  jsCtx* js() const { return js_; }
-  bool closed() const { return nats_.natsConnection_IsClosed(connection_); }
-  // Ends what waits for an answer.
-  void Close() { nats_.natsConnection_Close(connection_); }
-
- private:
-  const LibNats& nats_;
-  natsConnection* const connection_;
-  jsCtx* const js_;
-};
-using NatsSessionPtr = std::shared_ptr<NatsSession>;
 
 struct StreamState {
   std::string genesis;
   RecordRange range;
   bool has_leader = true;
 };
-
-// What a stream is like, as far as it matters here.
-struct StreamSettings {
-  absl::Status problem;
-  std::set<std::string> peers;  // names of the servers that hold a copy
-};
-
-int64_t Milliseconds(absl::Duration duration) {
-  return std::max<int64_t>(absl::ToInt64Milliseconds(duration), 1);
-}
-
-// Without what may be secret.
-std::string PublicUrl(const std::string& url) {
-  const size_t scheme = url.find("://");
-  const size_t at = url.rfind('@');
-  if (at == std::string::npos) return url;
-  return scheme == std::string::npos ? url.substr(at + 1)
-                                     : absl::StrCat(url.substr(0, scheme + 3), url.substr(at + 1));
-}
 
 class JetStreamLog final : public ReplicatedLog {
  public:
@@ -130,12 +74,7 @@ class JetStreamLog final : public ReplicatedLog {
   // The connection, made and checked if there is none.
   absl::StatusOr<NatsSessionPtr> Session(SteadyTime deadline);
   absl::StatusOr<NatsSessionPtr> Connect(SteadyTime deadline);
-  absl::StatusOr<NatsSessionPtr> ConnectTo(const std::string& server, SteadyTime deadline);
-  absl::Status SetOptions(natsOptions* options, const std::string& server, SteadyTime deadline);
   absl::Status FindStream(const NatsSessionPtr& session, SteadyTime deadline);
-  absl::Status MakeStream(const NatsSessionPtr& session, SteadyTime deadline);
-  StreamSettings CheckStream(const jsStreamInfo& info) const;
-  absl::Status CheckSync(const std::set<std::string>& peers, SteadyTime deadline) const;
   void Drop(const NatsSessionPtr& session) ABSL_LOCKS_EXCLUDED(mu_);
 
   absl::StatusOr<StreamState> ReadState(const NatsSessionPtr& session, SteadyTime deadline,
@@ -181,8 +120,7 @@ class JetStreamLog final : public ReplicatedLog {
   const LibNats& nats_;
   const ReplicatedLogOptions options_;
   const JetStreamLogOptions jetstream_;
-  const std::string stream_;
-  const std::string subject_;
+  const JetStreamStream stream_;
 
   CallSlot connects_;
   CallSlot appends_;
@@ -211,8 +149,7 @@ JetStreamLog::JetStreamLog(const LibNats& nats, ReplicatedLogOptions options,
     : nats_(nats),
       options_(std::move(options)),
       jetstream_(std::move(jetstream)),
-      stream_(absl::StrCat("HOOKGATE_", options_.cluster)),
-      subject_(absl::StrCat("hookgate.", options_.cluster, ".log")),
+      stream_(jetstream_, options_.cluster, options_.max_record_bytes),
       genesis_(options_.genesis) {
   state_.engine = "jetstream";
   state_.status = EngineUnavailable("not connected yet");
@@ -272,16 +209,8 @@ void JetStreamLog::Pause(absl::Duration duration) {
 }
 
 absl::Status JetStreamLog::FromNats(natsStatus status, int code, absl::string_view what) const {
-  natsStatus last = NATS_OK;
-  const char* const detail = nats_.nats_GetLastError(&last);
-  std::string message = absl::StrCat(what, ": ", nats_.natsStatus_GetText(status));
-  if (detail != nullptr && last == status) absl::StrAppend(&message, " (", detail, ")");
-  if (code == JSStreamNotFoundErr) return LogMissing(stream_);
-  const bool access = status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED ||
-                      code == JSNotEnabledForAccountErr || code == JSNotEnabledErr ||
-                      absl::StrContains(message, "uthorization") ||
-                      absl::StrContains(message, "ermission");
-  return access ? EngineAccess(message) : EngineUnavailable(message);
+  return code == JSStreamNotFoundErr ? LogMissing(stream_.name())
+                                     : NatsError(nats_, status, code, what);
 }
 
 // --- Connections ------------------------------------------------------------------------------
@@ -308,7 +237,7 @@ absl::StatusOr<NatsSessionPtr> JetStreamLog::Session(SteadyTime deadline) {
   ++state_.connections;
   char url[256] = "";
   nats_.natsConnection_GetConnectedUrl(session->connection(), url, sizeof url);
-  state_.server = absl::StrCat("NATS at ", PublicUrl(url));
+  state_.server = absl::StrCat("NATS at ", PublicNatsUrl(url));
   return session;
 }
 
@@ -321,7 +250,8 @@ absl::StatusOr<NatsSessionPtr> JetStreamLog::Connect(SteadyTime deadline) {
       absl::MutexLock lock(&mu_);
       server = next_server_ % jetstream_.servers.size();
     }
-    absl::StatusOr<NatsSessionPtr> session = ConnectTo(jetstream_.servers[server], deadline);
+    absl::StatusOr<NatsSessionPtr> session = ConnectToNats(
+        nats_, jetstream_, jetstream_.servers[server], stream_.max_message_bytes(), deadline);
     absl::Status status = session.status();
     if (session.ok()) status = FindStream(*session, deadline);
     if (status.ok()) return session;
@@ -336,66 +266,6 @@ absl::StatusOr<NatsSessionPtr> JetStreamLog::Connect(SteadyTime deadline) {
   return error;
 }
 
-absl::Status JetStreamLog::SetOptions(natsOptions* options, const std::string& server,
-                                      SteadyTime deadline) {
-  const int64_t timeout = Milliseconds(std::min(TimeLeft(deadline), kEachServer));
-  const bool tls = absl::StartsWith(server, "tls://") || !jetstream_.ca_file.empty() ||
-                   !jetstream_.cert_file.empty();
-  natsStatus status = nats_.natsOptions_SetURL(options, server.c_str());
-  const auto then = [&status](natsStatus next) {
-    if (status == NATS_OK) status = next;
-  };
-  then(nats_.natsOptions_SetName(options, "hookgated"));
-  then(nats_.natsOptions_SetTimeout(options, timeout));
-  // Without it, libnats waits a millisecond for more to send.
-  then(nats_.natsOptions_SetSendAsap(options, true));
-  then(nats_.natsOptions_SetPingInterval(options, kPingMilliseconds));
-  then(nats_.natsOptions_SetMaxPingsOut(options, 2));
-  then(nats_.natsOptions_SetAllowReconnect(options, false));
-  then(nats_.natsOptions_SetIgnoreDiscoveredServers(options, true));
-  if (tls) then(nats_.natsOptions_SetSecure(options, true));
-  if (!jetstream_.ca_file.empty()) {
-    then(nats_.natsOptions_LoadCATrustedCertificates(options, jetstream_.ca_file.c_str()));
-  }
-  if (!jetstream_.cert_file.empty()) {
-    then(nats_.natsOptions_LoadCertificatesChain(options, jetstream_.cert_file.c_str(),
-                                                 jetstream_.key_file.c_str()));
-  }
-  if (!jetstream_.credentials_file.empty()) {
-    then(nats_.natsOptions_SetUserCredentialsFromFiles(options, jetstream_.credentials_file.c_str(),
-                                                       nullptr));
-  }
-  return status == NATS_OK ? absl::OkStatus()
-                           : EngineAccess(absl::StrCat("the connection's options: ",
-                                                       nats_.natsStatus_GetText(status)));
-}
-
-absl::StatusOr<NatsSessionPtr> JetStreamLog::ConnectTo(const std::string& server,
-                                                       SteadyTime deadline) {
-  natsOptions* raw = nullptr;
-  natsStatus status = nats_.natsOptions_Create(&raw);
-  if (status != NATS_OK) return FromNats(status, 0, "connecting");
-  const std::unique_ptr<natsOptions, decltype(nats_.natsOptions_Destroy)> options(
-      raw, nats_.natsOptions_Destroy);
-  RETURN_IF_ERROR(SetOptions(raw, server, deadline));
-  natsConnection* connection = nullptr;
-  status = nats_.natsConnection_Connect(&connection, raw);
-  if (status != NATS_OK) {
-    return FromNats(status, 0, absl::StrCat("connecting to ", PublicUrl(server)));
-  }
-  jsCtx* js = nullptr;
-  status = nats_.natsConnection_JetStream(&js, connection, nullptr);
-  auto session = std::make_shared<NatsSession>(nats_, connection, js);
-  if (status != NATS_OK) return FromNats(status, 0, "using JetStream");
-  const int64_t room = nats_.natsConnection_GetMaxPayload(connection);
-  if (room < options_.max_record_bytes + kHeaderBytes) {
-    return UnsafeSetting("max_payload",
-                         absl::StrCat("it is ", room, " bytes, and has to be at least ",
-                                      options_.max_record_bytes + kHeaderBytes));
-  }
-  return session;
-}
-
 void JetStreamLog::Drop(const NatsSessionPtr& session) {
   {
     absl::MutexLock lock(&mu_);
@@ -406,91 +276,14 @@ void JetStreamLog::Drop(const NatsSessionPtr& session) {
   session->Close();
 }
 
-StreamSettings JetStreamLog::CheckStream(const jsStreamInfo& info) const {
-  StreamSettings settings;
-  const jsStreamConfig& config = *info.Config;
-  const auto require = [&settings](bool holds, absl::string_view setting,
-                                   absl::string_view remedy) {
-    if (settings.problem.ok() && !holds) settings.problem = UnsafeSetting(setting, remedy);
-  };
-  require(config.SubjectsLen == 1 && config.Subjects[0] == absl::string_view(subject_), "subjects",
-          absl::StrCat("the stream ", stream_, " has to have the one subject ", subject_));
-  require(config.Storage == js_FileStorage, "storage", "it has to be file");
-  require(config.Retention == js_LimitsPolicy, "retention", "it has to be limits");
-  require(config.Discard == js_DiscardNew, "discard", "it has to be new");
-  require(config.MaxAge == 0, "max_age", "it has to be 0");
-  require(config.MaxMsgs <= 0, "max_msgs", "it has to be -1");
-  require(config.MaxMsgsPerSubject <= 0, "max_msgs_per_subject", "it has to be -1");
-  require(config.MaxMsgSize <= 0 || config.MaxMsgSize >= options_.max_record_bytes + kHeaderBytes,
-          "max_msg_size",
-          absl::StrCat("it has to be -1, or at least ", options_.max_record_bytes + kHeaderBytes));
-  require(config.DenyDelete, "deny_delete", "it has to be true");
-  require(!config.DenyPurge, "deny_purge", "it has to be false");
-  require(!config.AllowRollup, "allow_rollup_hdrs", "it has to be false");
-  require(!config.NoAck, "no_ack", "it has to be false");
-  require(!config.Sealed, "sealed", "it has to be false");
-  require(config.Mirror == nullptr, "mirror", "the stream must not be a copy of another one");
-  require(config.SourcesLen == 0, "sources", "the stream must not be a copy of others");
-  require(config.Replicas >= kLeastReplicas || jetstream_.trust_storage, "num_replicas",
-          absl::StrCat("it is ", config.Replicas, ", and must be 3 or 5; or set trust_storage ",
-                       "if the storage below the server is itself replicated"));
-  if (info.Cluster != nullptr) {
-    if (info.Cluster->Leader != nullptr) settings.peers.insert(info.Cluster->Leader);
-    for (int i = 0; i < info.Cluster->ReplicasLen; ++i) {
-      if (info.Cluster->Replicas[i]->Name != nullptr) {
-        settings.peers.insert(info.Cluster->Replicas[i]->Name);
-      }
-    }
-  }
-  return settings;
-}
-
-absl::Status JetStreamLog::CheckSync(const std::set<std::string>& peers,
-                                     SteadyTime deadline) const {
-  if (jetstream_.trust_fsync) return absl::OkStatus();
-  constexpr char kRemedy[] = "it has to be always on every server, or say trust_fsync";
-  if (jetstream_.monitoring_urls.empty()) {
-    return UnsafeSetting("sync_interval",
-                         absl::StrCat("without monitoring_urls it cannot be seen; ", kRemedy));
-  }
-  std::set<std::string> synced;
-  // A server that is down may not keep the others from being used; it is looked at when it is back
-  // and somebody connects.
-  absl::Status unseen;
-  for (const std::string& url : jetstream_.monitoring_urls) {
-    const SteadyTime until = std::min(deadline, SteadyDeadline(kEachServer));
-    const absl::StatusOr<NatsServerSettings> settings = ReadNatsServerSettings(url, until);
-    if (!settings.ok()) {
-      unseen = settings.status();
-      continue;
-    }
-    if (!settings->sync_always) {
-      return UnsafeSetting("sync_interval", absl::StrCat("server ", settings->name, " (", url,
-                                                         ") does not sync always; ", kRemedy));
-    }
-    synced.insert(settings->name);
-  }
-  if (!unseen.ok()) {
-    const bool most = synced.size() * 2 > jetstream_.monitoring_urls.size();
-    return most ? absl::OkStatus() : unseen;
-  }
-  for (const std::string& peer : peers) {
-    if (synced.count(peer) == 0) {
-      return UnsafeSetting("sync_interval", absl::StrCat("server ", peer, " is not at any of the ",
-                                                         "monitoring_urls; ", kRemedy));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status JetStreamLog::FindStream(const NatsSessionPtr& session, SteadyTime deadline) {
   StreamSettings settings;
   absl::StatusOr<StreamState> state = ReadState(session, deadline, &settings);
   if (ReasonOf(state.status()) == log_reason::kLogMissing) {
     if (!options_.create || !Genesis().empty()) return state.status();
     // Nothing is made where it would be refused.
-    RETURN_IF_ERROR(CheckSync({}, deadline));
-    RETURN_IF_ERROR(MakeStream(session, deadline));
+    RETURN_IF_ERROR(stream_.CheckSync({}, deadline));
+    RETURN_IF_ERROR(stream_.Make(nats_, session, deadline));
     state = ReadState(session, deadline, &settings);
   }
   RETURN_IF_ERROR(settings.problem);
@@ -500,72 +293,32 @@ absl::Status JetStreamLog::FindStream(const NatsSessionPtr& session, SteadyTime 
     if (genesis_.empty()) genesis_ = state->genesis;
     if (genesis_ != state->genesis) return LogReplaced(genesis_, state->genesis);
   }
-  return CheckSync(settings.peers, deadline);
-}
-
-absl::Status JetStreamLog::MakeStream(const NatsSessionPtr& session, SteadyTime deadline) {
-  const std::string description = absl::StrCat(kDescription, NewGenesis());
-  const char* subjects[] = {subject_.c_str()};
-  jsStreamConfig config;
-  nats_.jsStreamConfig_Init(&config);
-  config.Name = stream_.c_str();
-  config.Description = description.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Retention = js_LimitsPolicy;
-  config.Discard = js_DiscardNew;
-  config.Storage = js_FileStorage;
-  config.Replicas = jetstream_.replicas;
-  config.Duplicates = 100'000'000;  // the least there is; no message has an id
-  config.DenyDelete = true;
-  config.AllowDirect = true;
-  jsOptions options;
-  nats_.jsOptions_Init(&options);
-  options.Wait = Milliseconds(TimeLeft(deadline));
-  jsStreamInfo* info = nullptr;
-  jsErrCode code = static_cast<jsErrCode>(0);
-  const natsStatus status = nats_.js_AddStream(&info, session->js(), &config, &options, &code);
-  if (info != nullptr) nats_.jsStreamInfo_Destroy(info);
-  // Another replica was quicker.
-  if (status == NATS_OK || code == JSStreamNameExistErr) return absl::OkStatus();
-  return FromNats(status, code, absl::StrCat("making the stream ", stream_));
+  return stream_.CheckSync(settings.peers, deadline);
 }
 
 absl::StatusOr<StreamState> JetStreamLog::ReadState(const NatsSessionPtr& session,
                                                     SteadyTime deadline, StreamSettings* settings) {
   jsOptions options;
   nats_.jsOptions_Init(&options);
-  options.Wait = Milliseconds(TimeLeft(deadline));
+  options.Wait = NatsMilliseconds(TimeLeft(deadline));
   jsStreamInfo* info = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
   const natsStatus status =
-      nats_.js_GetStreamInfo(&info, session->js(), stream_.c_str(), &options, &code);
+      nats_.js_GetStreamInfo(&info, session->js(), stream_.name().c_str(), &options, &code);
   if (status != NATS_OK) {
     // Whom we are connected to may hang, or be cut off from the rest.
     if (status == NATS_TIMEOUT) Drop(session);
-    return FromNats(status, code, absl::StrCat("asking for the stream ", stream_));
+    return FromNats(status, code, absl::StrCat("asking for the stream ", stream_.name()));
   }
   const std::unique_ptr<jsStreamInfo, decltype(nats_.jsStreamInfo_Destroy)> owner(
       info, nats_.jsStreamInfo_Destroy);
   StreamState state;
-  const absl::string_view description =
-      info->Config->Description == nullptr ? "" : info->Config->Description;
-  absl::string_view genesis = description;
-  if (absl::ConsumePrefix(&genesis, kDescription) && genesis.size() == kGenesisDigits) {
-    state.genesis = std::string(genesis);
-  }
+  state.genesis = stream_.GenesisOf(*info);
   state.range.last = static_cast<LogIndex>(info->State.LastSeq);
   state.range.first =
       info->State.Msgs == 0 ? state.range.last + 1 : static_cast<LogIndex>(info->State.FirstSeq);
   state.has_leader = info->Cluster == nullptr || info->Cluster->Leader != nullptr;
-  if (settings != nullptr) {
-    *settings = CheckStream(*info);
-    if (state.genesis.empty() && settings->problem.ok()) {
-      settings->problem = UnsafeSetting(
-          "description", absl::StrCat("that of the stream ", stream_, " has to be \"", kDescription,
-                                      "\" and 16 hex digits; it was made or changed by another"));
-    }
-  }
+  if (settings != nullptr) *settings = stream_.Check(*info);
   return state;
 }
 
@@ -630,7 +383,7 @@ CompareAppendResult JetStreamLog::Publish(const NatsSessionPtr& session, LogInde
                                           absl::string_view bytes, SteadyTime deadline) {
   const LogIndex index = expected + 1;
   natsMsg* raw = nullptr;
-  natsStatus status = nats_.natsMsg_Create(&raw, subject_.c_str(), nullptr, bytes.data(),
+  natsStatus status = nats_.natsMsg_Create(&raw, stream_.subject().c_str(), nullptr, bytes.data(),
                                            static_cast<int>(bytes.size()));
   if (status != NATS_OK) return Refused(index, FromNats(status, 0, "a record"));
   const std::unique_ptr<natsMsg, decltype(nats_.natsMsg_Destroy)> message(raw,
@@ -639,7 +392,7 @@ CompareAppendResult JetStreamLog::Publish(const NatsSessionPtr& session, LogInde
   status =
       nats_.natsMsgHeader_Set(raw, "Nats-Expected-Last-Sequence", absl::StrCat(expected).c_str());
   if (status == NATS_OK) {
-    status = nats_.natsMsgHeader_Set(raw, "Nats-Expected-Stream", stream_.c_str());
+    status = nats_.natsMsgHeader_Set(raw, "Nats-Expected-Stream", stream_.name().c_str());
   }
   if (status == NATS_OK && expected == 0) {
     status = nats_.natsMsgHeader_Set(raw, "Nats-Expected-Last-Subject-Sequence", "0");
@@ -647,7 +400,7 @@ CompareAppendResult JetStreamLog::Publish(const NatsSessionPtr& session, LogInde
   if (status != NATS_OK) return Refused(index, FromNats(status, 0, "a record"));
   jsPubOptions options;
   nats_.jsPubOptions_Init(&options);
-  options.MaxWait = Milliseconds(TimeLeft(deadline));
+  options.MaxWait = NatsMilliseconds(TimeLeft(deadline));
   jsPubAck* ack = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
   status = nats_.js_PublishMsg(&ack, session->js(), raw, &options, &code);
@@ -660,7 +413,7 @@ CompareAppendResult JetStreamLog::Publish(const NatsSessionPtr& session, LogInde
   if (code == JSStreamWrongLastSequenceErr || code == kWrongLastSequenceConstant) {
     return FindOut(session, expected, bytes, deadline);
   }
-  const absl::Status error = FromNats(status, code, absl::StrCat("appending to ", stream_));
+  const absl::Status error = FromNats(status, code, absl::StrCat("appending to ", stream_.name()));
   if (code == kMessageTooLarge || status == NATS_MAX_PAYLOAD) {
     return Refused(index, UnsafeSetting("max_payload", error.message()));
   }
@@ -673,10 +426,10 @@ absl::StatusOr<absl::optional<std::string>> JetStreamLog::Get(const NatsSessionP
                                                               LogIndex index, SteadyTime deadline) {
   jsOptions options;
   nats_.jsOptions_Init(&options);
-  options.Wait = Milliseconds(TimeLeft(deadline));
+  options.Wait = NatsMilliseconds(TimeLeft(deadline));
   natsMsg* message = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
-  const natsStatus status = nats_.js_GetMsg(&message, session->js(), stream_.c_str(),
+  const natsStatus status = nats_.js_GetMsg(&message, session->js(), stream_.name().c_str(),
                                             static_cast<uint64_t>(index), &options, &code);
   if (code == JSNoMessageFoundErr) return absl::optional<std::string>();
   if (status != NATS_OK) {
@@ -750,21 +503,21 @@ absl::Status JetStreamLog::Position(LogIndex from, SteadyTime deadline) {
   EndReader();
   jsOptions options;
   nats_.jsOptions_Init(&options);
-  options.Wait = Milliseconds(TimeLeft(deadline));
+  options.Wait = NatsMilliseconds(TimeLeft(deadline));
   jsSubOptions sub;
   nats_.jsSubOptions_Init(&sub);
-  sub.Stream = stream_.c_str();
+  sub.Stream = stream_.name().c_str();
   sub.Ordered = true;
   sub.Config.DeliverPolicy = js_DeliverByStartSequence;
   sub.Config.OptStartSeq = static_cast<uint64_t>(from);
   sub.Config.Heartbeat = kHeartbeatNanoseconds;
   jsErrCode code = static_cast<jsErrCode>(0);
-  const natsStatus status = nats_.js_SubscribeSync(&reader_.subscription, session->js(),
-                                                   subject_.c_str(), &options, &sub, &code);
+  const natsStatus status = nats_.js_SubscribeSync(
+      &reader_.subscription, session->js(), stream_.subject().c_str(), &options, &sub, &code);
   if (status != NATS_OK) {
     reader_.subscription = nullptr;
     if (status == NATS_TIMEOUT) Drop(session);
-    return FromNats(status, code, absl::StrCat("reading the stream ", stream_));
+    return FromNats(status, code, absl::StrCat("reading the stream ", stream_.name()));
   }
   nats_.natsSubscription_SetPendingLimits(reader_.subscription, -1, kMostPendingBytes);
   reader_.session = session;
@@ -788,14 +541,14 @@ absl::StatusOr<bool> JetStreamLog::Fetch(SteadyTime deadline) {
     if (queued == 0 && left <= absl::ZeroDuration()) return false;
     natsMsg* message = nullptr;
     const natsStatus status =
-        nats_.natsSubscription_NextMsg(&message, reader_.subscription, Milliseconds(left));
+        nats_.natsSubscription_NextMsg(&message, reader_.subscription, NatsMilliseconds(left));
     if (status == NATS_TIMEOUT) {
       // What is counted as queued may be a message of the library's own.
       if (TimeLeft(deadline) <= absl::ZeroDuration()) return false;
       continue;
     }
     if (status != NATS_OK) {
-      const absl::Status error = FromNats(status, 0, absl::StrCat("reading ", stream_));
+      const absl::Status error = FromNats(status, 0, absl::StrCat("reading ", stream_.name()));
       EndReader();
       return EngineUnavailable(error.message());
     }
@@ -950,18 +703,18 @@ absl::StatusOr<RecordRange> JetStreamLog::Trim(LogIndex to) {
   if (state.ok() && std::min(to, state->range.last - 1) >= state->range.first) {
     jsOptions options;
     nats_.jsOptions_Init(&options);
-    options.Wait = Milliseconds(TimeLeft(deadline));
+    options.Wait = NatsMilliseconds(TimeLeft(deadline));
     // The first that stays.
     options.Stream.Purge.Sequence = static_cast<uint64_t>(std::min(to, state->range.last - 1) + 1);
     jsErrCode code = static_cast<jsErrCode>(0);
     const absl::StatusOr<NatsSessionPtr> session = Session(deadline);
     if (!session.ok()) return session.status();
     const natsStatus status =
-        nats_.js_PurgeStream((*session)->js(), stream_.c_str(), &options, &code);
+        nats_.js_PurgeStream((*session)->js(), stream_.name().c_str(), &options, &code);
     if (status == NATS_OK) {
       state = OurState(deadline);
     } else {
-      state = FromNats(status, code, absl::StrCat("trimming the stream ", stream_));
+      state = FromNats(status, code, absl::StrCat("trimming the stream ", stream_.name()));
     }
   }
   NoteStatus(state.status());
@@ -996,27 +749,6 @@ void JetStreamLog::Shutdown() {
     stop_.SignalAll();
   }
   if (session != nullptr) session->Close();
-}
-
-absl::Status CheckJetStreamOptions(const JetStreamLogOptions& options) {
-  if (options.servers.empty()) return InvalidField("servers", "name at least one");
-  for (const std::string& server : options.servers) {
-    if (!absl::StartsWith(server, "nats://") && !absl::StartsWith(server, "tls://")) {
-      return InvalidField("servers", absl::StrCat("\"", PublicUrl(server),
-                                                  "\" is not nats://HOST:PORT or tls://HOST:PORT"));
-    }
-  }
-  for (const std::string& url : options.monitoring_urls) {
-    const absl::Status status = CheckMonitoringUrl(url);
-    if (!status.ok()) return InvalidField("monitoring_urls", status.message());
-  }
-  if (options.replicas != 1 && options.replicas != 3 && options.replicas != 5) {
-    return InvalidField("replicas", "1, 3 or 5");
-  }
-  if (options.cert_file.empty() != options.key_file.empty()) {
-    return InvalidField("key_file", "cert_file and key_file belong together");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
