@@ -12,7 +12,8 @@
 namespace hookgate {
 namespace {
 
-constexpr absl::Duration kLongestInterval = absl::Minutes(5);
+// Also for how long a setting may be unsafe that somebody has changed.
+constexpr absl::Duration kLongestInterval = absl::Minutes(1);
 constexpr absl::Duration kShortestInterval = absl::Milliseconds(100);
 // So that what was held for long enough is known to within a part of that.
 constexpr int kTrimsPerRetention = 20;
@@ -81,13 +82,22 @@ void LogTrimmer::Run() {
     const Applied applied = applied_();
     // Also while another one leads: this one may be next.
     point.NoteApplied(applied.here, clock_.MonotonicNow());
-    if (applied.leads) Trim(applied, point);
+    if (applied.leads && CheckSettings()) Trim(applied, point);
     MonotonicMutexLock lock(&mu_);
     if (mu_.AwaitWithTimeout([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopping_; },
                              interval_)) {
       return;
     }
   }
+}
+
+// What is unsafe is told of by who appends as well.
+bool LogTrimmer::CheckSettings() {
+  const absl::Status status = log_.CheckSettings();
+  if (status.ok() || absl::IsUnavailable(status)) return true;
+  Log(Severity::kError, "the engine of the cluster's log is no longer safe: nothing is stored",
+      {{"error", status.ToString()}});
+  return false;
 }
 
 void LogTrimmer::Trim(const Applied& applied, const TrimPoint& point) {

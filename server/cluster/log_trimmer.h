@@ -71,6 +71,8 @@ class LogTrimmer {
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the log may be used.
+  bool CheckSettings();
   void Trim(const Applied& applied, const TrimPoint& point);
 
   // Constant after construction.

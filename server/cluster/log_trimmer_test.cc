@@ -21,7 +21,7 @@ class LogTrimmerTest : public testing::Test {
     replication::v1::Record record;
     BeginRecord(tail_, /*term=*/1, /*writer=*/7, record);
     record.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
-    const std::string bytes = record.SerializeAsString();
+    const std::string bytes = BytesOf(record);
     ASSERT_EQ(log_.CompareAppend(tail_.index, bytes, absl::Seconds(1)).outcome,
               CompareAppendOutcome::kAppended);
     tail_ = TailOf(record, bytes);

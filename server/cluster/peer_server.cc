@@ -121,27 +121,30 @@ std::string PeerServer::PeerOf(const CallInfo& info) const {
 
 void PeerServer::AddPeerService() {
   const auto tell = [this](const CallInfo& info) {
-    return TypedUnaryWork<TellRequest, TellResponse>(
-        [this, peer = PeerOf(info)](TellRequest request, TypedResponder<TellResponse> responder) {
-          if (request.replica() != peer) {
-            return responder.Respond(InvalidField(
-                "replica", absl::StrCat("is not \"", peer, "\", whose certificate was shown")));
-          }
-          const absl::Status sane = CheckTold(request);
-          if (!sane.ok()) return responder.Respond(sane);
-          context_.peers.NoteHeard(peer, request.applied(), request.schema());
-          context_.replica.Hear({.cluster = request.cluster(),
-                                 .replica = request.replica(),
-                                 .address = request.address(),
-                                 .term = request.term(),
-                                 .applied = request.applied(),
-                                 .leaving = request.leaving(),
-                                 .heir = request.heir()});
-          TellResponse response;
-          response.set_applied(context_.replica.applied());
-          response.set_schema(SchemaVersion());
-          responder.Respond(std::move(response));
-        });
+    return TypedUnaryWork<TellRequest, TellResponse>([this, peer = PeerOf(info)](
+                                                         TellRequest request,
+                                                         TypedResponder<TellResponse> responder) {
+      if (request.replica() != peer) {
+        return responder.Respond(InvalidField(
+            "replica", absl::StrCat("is not \"", peer, "\", whose certificate was shown")));
+      }
+      const absl::Status sane = CheckTold(request);
+      if (!sane.ok()) return responder.Respond(sane);
+      context_.peers.NoteHeard({peer, request.applied(), request.applied_term()}, request.schema());
+      context_.replica.Hear({.cluster = request.cluster(),
+                             .replica = request.replica(),
+                             .address = request.address(),
+                             .term = request.term(),
+                             .applied = request.applied(),
+                             .leaving = request.leaving(),
+                             .heir = request.heir()});
+      TellResponse response;
+      const RecordTail tail = context_.replica.tail();
+      response.set_applied(tail.index);
+      response.set_applied_term(tail.term);
+      response.set_schema(SchemaVersion());
+      responder.Respond(std::move(response));
+    });
   };
   const auto append = [this](const CallInfo&) {
     return TypedUnaryWork<AppendRequest, AppendResponse>(

@@ -44,6 +44,7 @@ void Peers::Send(const Heartbeat& heartbeat) {
   request.set_address(heartbeat.address);
   request.set_term(heartbeat.term);
   request.set_applied(heartbeat.applied);
+  request.set_applied_term(heartbeat.applied_term);
   request.set_leaving(heartbeat.leaving);
   request.set_schema(SchemaVersion());
   if (heartbeat.leaving) request.set_heir(Heir());
@@ -87,7 +88,7 @@ void Peers::NoteAnswer(const std::string& name, const absl::StatusOr<std::string
   state.seen.problem = std::string(answer.status().message());
   if (!answer.ok() || !response.ParseFromString(*answer)) return;
   state.seen.last_heard = clock_.WallNow();
-  state.seen.applied = std::max(state.seen.applied, response.applied());
+  state.NoteTail(response.applied(), response.applied_term());
   agreement_.Heard(name, response.schema(), clock_.MonotonicNow());
 }
 
@@ -116,12 +117,29 @@ PeerConnection* Peers::Find(const std::string& name) const {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
-void Peers::NoteHeard(const std::string& name, LogIndex applied, int schema) {
+void Peers::State::NoteTail(LogIndex applied, int64_t term) {
+  seen.applied = std::max(seen.applied, applied);
+  tail_index = applied;
+  tail_term = term;
+}
+
+std::vector<PeerTail> Peers::Tails(absl::Duration at_most) {
+  if (at_most > absl::ZeroDuration()) AwaitAnswers(at_most);
+  absl::MutexLock lock(&mu_);
+  std::vector<PeerTail> tails;
+  for (const auto& [name, state] : states_) {
+    tails.push_back({name, state.tail_index, state.tail_term});
+  }
+  return tails;
+}
+
+void Peers::NoteHeard(const PeerTail& tail, int schema) {
+  const std::string& name = tail.name;
   absl::MutexLock lock(&mu_);
   const auto found = states_.find(name);
   if (found == states_.end()) return;
   found->second.seen.last_heard = clock_.WallNow();
-  found->second.seen.applied = std::max(found->second.seen.applied, applied);
+  found->second.NoteTail(tail.index, tail.term);
   found->second.seen.problem.clear();
   agreement_.Heard(name, schema, clock_.MonotonicNow());
 }

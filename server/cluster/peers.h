@@ -47,6 +47,7 @@ class Peers final : public ReplicaPeers {
   void Send(const Heartbeat& heartbeat) override;
   void StayConnected() override;
   SchemaAgreement Agreement() const override ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<PeerTail> Tails(absl::Duration at_most) override ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until all have answered what they were sent, `at_most` so long. Whether they have.
   bool AwaitAnswers(absl::Duration at_most) ABSL_LOCKS_EXCLUDED(mu_);
@@ -55,8 +56,8 @@ class Peers final : public ReplicaPeers {
   PeerConnection* Find(const std::string& name) const;
   bool has(const std::string& name) const { return Find(name) != nullptr; }
 
-  // A peer has said something; `applied` and `schema` are 0 if it did not say that.
-  void NoteHeard(const std::string& name, LogIndex applied, int schema) ABSL_LOCKS_EXCLUDED(mu_);
+  // A peer has said something; `schema` is 0 if it did not say that.
+  void NoteHeard(const PeerTail& tail, int schema) ABSL_LOCKS_EXCLUDED(mu_);
 
   std::vector<PeerState> States() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -71,6 +72,11 @@ class Peers final : public ReplicaPeers {
   struct State {
     PeerState seen;
     int asked = 0;  // so often, and has not answered yet
+    // What it said last: less than before if its folder is another one.
+    LogIndex tail_index = 0;
+    int64_t tail_term = 0;
+
+    void NoteTail(LogIndex applied, int64_t term);
   };
   mutable absl::Mutex mu_;
   MonotonicCondVar answered_;

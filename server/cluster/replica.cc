@@ -32,6 +32,10 @@ constexpr absl::Duration kLongestClaim = absl::Seconds(5);
 constexpr absl::Duration kBetweenComplaints = absl::Minutes(1);
 // Applied in one transaction: 4 MiB are what a group of the writer's takes.
 constexpr RecordLimits kPage = {.max_records = 256, .max_bytes = 4 << 20};
+// An append is waited for no longer than this, or one attempt if that takes longer.
+constexpr absl::Duration kLongestAppend = absl::Seconds(4);
+// A new leader waits so long for what the others hold. Who is gone does not answer.
+constexpr absl::Duration kLongestQuestion = absl::Milliseconds(100);
 
 // A follower sees to it so often that it could append at once.
 constexpr absl::Duration kBetweenPreparations = absl::Seconds(5);
@@ -90,7 +94,7 @@ absl::StatusOr<ReplicaBeginning> Replica::TryBegin(bool found, const std::string
   entry.set_cluster(config_.cluster);
   entry.set_epoch(founding_epoch.empty() ? NewEpoch() : founding_epoch);
   entry.set_founded(!founding_epoch.empty());
-  const std::string bytes = genesis.SerializeAsString();
+  const std::string bytes = BytesOf(genesis);
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {
     const absl::StatusOr<std::vector<LogRecord>> first =
@@ -161,11 +165,9 @@ void Replica::Leave() {
     if (!state_.has_value()) return;
     state_->Leave();
     if (!state_->MayBeat(Now())) return;
-    goodbye = {.cluster = config_.cluster,
-               .replica = config_.name,
-               .term = state_->term(),
-               .applied = state_->tail().index,
-               .leaving = true};
+    goodbye = MakeHeartbeat();
+    goodbye.address.clear();
+    goodbye.leaving = true;
   }
   if (peers_ != nullptr) peers_->Send(goodbye);
 }
@@ -195,6 +197,7 @@ void Replica::Hear(const Heartbeat& heartbeat) {
     const bool said_before = heartbeat.leaving && state_->HasLeft(heartbeat.term);
     if (said_before && leader_ != heartbeat.replica) return;
     leader_term_ = heartbeat.term;
+    claimed_applied_ = heartbeat.applied;
     if (heartbeat.leaving) {
       SetLeader("", "");
       // Of a term that the log knows: who leads it is true, and this is said once.
@@ -230,9 +233,11 @@ bool Replica::Believe(const Heartbeat& heartbeat) {
     Complain(heartbeat, "the log names another leader of this term");
     return false;
   }
-  // The log tells of it within moments, unless this replica does not reach it.
+  // The log tells of it within moments, unless this replica does not reach it, or has not come so
+  // far.
   if (!claimed_since_.has_value()) claimed_since_ = Now();
-  if (!problem_.ok() || Now() - *claimed_since_ < kLongestClaim) return true;
+  const absl::Duration doubted_since = std::max(*claimed_since_, backlog_at_);
+  if (!problem_.ok() || Now() - doubted_since < kLongestClaim) return true;
   Complain(heartbeat, "the log knows of no such term");
   if (leader_term_ > in_log) {
     leader_term_ = log_term_;
@@ -261,6 +266,13 @@ ReplicaStatus Replica::Status() const {
   status.schema = SchemaVersion();
   status.agreed_schema = event_log_->agreed_schema();
   if (status.known > status.applied) status.lag = Now() - awaited_since_;
+  // How much there is of a term that it has not come to it does not know: but there is something.
+  const int64_t term = state_->tail().term;
+  if (leader_term_ > term && claimed_since_.has_value()) {
+    status.lag = std::max(status.lag, Now() - *claimed_since_);
+  }
+  status.follows =
+      status.role == Role::kFollower && problem_.ok() && !leader_.empty() && leader_term_ == term;
   status.takeovers = takeovers_;
   status.leader = status.serving ? config_.name : leader_;
   status.leader_address = status.serving ? config_.address : leader_address_;
@@ -345,13 +357,8 @@ void Replica::RunHeartbeats() {
       const bool is_news = std::exchange(tells_at_once_, false);
       // That it leaves is said again, until it has ended.
       if (state_->MayBeat(Now())) {
-        heartbeat = Heartbeat{.cluster = config_.cluster,
-                              .replica = config_.name,
-                              .address = config_.address,
-                              .term = state_->term(),
-                              .applied = state_->tail().index,
-                              .leaving = leaving_,
-                              .is_news = is_news};
+        heartbeat = MakeHeartbeat();
+        heartbeat->is_news = is_news;
       }
     }
     if (heartbeat.has_value()) {
@@ -394,12 +401,16 @@ void Replica::Do(const ReplicaState::Step& step) {
       return Follow(step);
     case Want::kFindEnd:
       return FindEnd();
-    case Want::kCatchUp:
+    case Want::kCatchUp: {
+      const LogIndex before = tail().index;
       if (!ApplyNext().ok()) {
         absl::MutexLock lock(&mu_);
-        state_->Failed(Now());
+        return state_->Failed(Now());
       }
+      // The server that is read from may be behind the one that said where the log ends.
+      if (tail().index == before) Pause(config_.timing.retry);
       return;
+    }
     case Want::kBeginTerm:
       return BeginTerm(step);
     case Want::kTakeOver:
@@ -461,20 +472,23 @@ absl::Status Replica::ApplyNext() {
                                       kTakeACopy));
   }
   NoteProblem(status);
-  if (status.ok()) return status;
-  const std::string reason = ReasonOf(status);
+  if (!status.ok()) NoteStop(status);
+  return status;
+}
+
+void Replica::NoteStop(const absl::Status& error) {
+  const std::string reason = ReasonOf(error);
   const bool is_diverged = reason == record_reason::kRecordContradicts ||
                            reason == record_reason::kRecordUnknown ||
                            reason == log_reason::kLogReplaced;
   const bool needs_snapshot = reason == log_reason::kLogTrimmed;
-  if (!is_diverged && !needs_snapshot) return status;
+  if (!is_diverged && !needs_snapshot) return;
   Log(Severity::kError, "replica applies nothing more until a person has acted",
-      {{"error", status.ToString()}});
+      {{"error", error.ToString()}});
   absl::MutexLock lock(&mu_);
   if (is_diverged) state_->Diverged();
   if (needs_snapshot) state_->NeedsSnapshot();
   NoteRole();
-  return status;
 }
 
 absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
@@ -486,13 +500,21 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   std::vector<std::shared_ptr<const Record>> records;
   records.reserve(page.size());
   std::string leader;  // of `tail.term`, if it begins in this page
+  std::vector<std::pair<int64_t, LogIndex>> terms;
+  int64_t bytes = 0;
   for (const LogRecord& found : page) {
+    bytes += static_cast<int64_t>(found.bytes.size());
     auto record = std::make_shared<Record>();
-    RETURN_IF_ERROR(ParseRecord(found.bytes, *record));
-    RETURN_IF_ERROR(CheckFollows(tail, *record));
+    absl::Status sound = ParseRecord(found.bytes, *record);
+    if (sound.ok()) sound = CheckFollows(tail, *record);
+    if (!sound.ok()) {
+      if (records.empty()) return sound;
+      break;  // What comes before it is applied; it is met by who reads on.
+    }
     tail = TailOf(*record, found.bytes);
     if (record->entries_size() > 0 && record->entries(0).has_term()) {
       leader = record->entries(0).term().replica();
+      terms.emplace_back(tail.term, tail.index);
     }
     records.push_back(std::move(record));
   }
@@ -504,6 +526,13 @@ absl::Status Replica::ApplyPage(const std::vector<LogRecord>& page) {
   });
   done.WaitForNotification();
   RETURN_IF_ERROR(applied);
+  {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [term, index] : terms) term_begins_.Note(term, index);
+    const bool has_more =
+        page.size() == static_cast<size_t>(kPage.max_records) || 2 * bytes >= kPage.max_bytes;
+    if (has_more) backlog_at_ = Now();
+  }
   NoteApplied(tail, leader);
   if (!leader.empty()) news_.Announce();
   return absl::OkStatus();
@@ -522,6 +551,11 @@ void Replica::NoteApplied(const RecordTail& tail, const std::string& leader) {
     log_term_ = tail.term;
     log_leader_ = leader;
     const std::string other = leader == config_.name ? "" : leader;
+    // What it said of its term while this replica had not come to it.
+    if (leader_term_ == tail.term && leader_ == other && claimed_since_.has_value()) {
+      NoteKnown(claimed_applied_);
+      if (awaited_ > tail.index) awaited_since_ = *claimed_since_;
+    }
     if (!other.empty()) {
       Log(Severity::kInfo, "another replica leads", {{"leader", other}, {"term", tail.term}});
     }
@@ -541,17 +575,19 @@ void Replica::FindEnd() {
   }
   absl::Status problem;
   if (may_stand) {
+    // Before the log is asked: what they hold by then has to be in it.
+    const std::vector<PeerTail> peers =
+        peers_ == nullptr ? std::vector<PeerTail>() : peers_->Tails(absl::ZeroDuration());
     const absl::StatusOr<RecordRange> range = log_.Last();
     absl::MutexLock lock(&mu_);
     if (range.ok()) {
-      if (range->last < state_->tail().index) {
-        problem = ErrorWithReason(absl::StatusCode::kFailedPrecondition, log_reason::kLogBehind,
-                                  absl::StrCat("the replicated log ends at record ", range->last,
-                                               ", but this replica has ", state_->tail().index,
-                                               ": the log has lost what it had"));
-      }
+      problem = FindLoss(range->last, peers);
       NoteKnown(range->last);
-      state_->LogEndsAt(range->last, Now());
+      if (problem.ok()) {
+        state_->LogEndsAt(range->last, Now());
+      } else {
+        state_->Failed(Now());
+      }
     } else {
       problem = range.status();
       state_->Failed(Now());
@@ -563,8 +599,68 @@ void Replica::FindEnd() {
   NoteProblem(problem);
 }
 
+absl::Status Replica::FindLoss(LogIndex last, const std::vector<PeerTail>& peers) const {
+  const auto lost = [last](absl::string_view who, LogIndex index, absl::string_view more) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, log_reason::kLogBehind,
+                           absl::StrCat("the replicated log ends at record ", last, ", but ", who,
+                                        " ", index, more, ": the log has lost what it had"));
+  };
+  if (last < state_->tail().index) return lost("this replica has", state_->tail().index, "");
+  if (last < durable_) return lost("its leader had", durable_, " in it");
+  for (const PeerTail& peer : peers) {
+    const std::string who = absl::StrCat("replica ", peer.name, " has");
+    if (last < peer.index) return lost(who, peer.index, "");
+    if (term_begins_.Contradict(peer)) return lost(who, peer.index, " of an older term");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replica::AskForLoss() {
+  if (peers_ == nullptr) return absl::OkStatus();
+  Heartbeat heartbeat;
+  {
+    absl::MutexLock lock(&mu_);
+    heartbeat = MakeHeartbeat();
+  }
+  heartbeat.is_news = true;
+  peers_->Send(heartbeat);
+  std::vector<PeerTail> peers = peers_->Tails(kLongestQuestion);
+  absl::MutexLock lock(&mu_);
+  // One that has read of a term after this one is no sign of a loss.
+  const int64_t term = state_->term();
+  peers.erase(std::remove_if(peers.begin(), peers.end(),
+                             [term](const PeerTail& peer) { return peer.term >= term; }),
+              peers.end());
+  return FindLoss(state_->tail().index, peers);
+}
+
+absl::Status Replica::CheckTail() {
+  const RecordTail tail = this->tail();
+  ASSIGN_OR_RETURN(const std::vector<LogRecord> page,
+                   log_.Read(tail.index, {.max_records = 1, .max_bytes = 1}));
+  if (page.empty()) {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, log_reason::kEngineUnavailable,
+                           absl::StrCat("the replicated log does not show record ", tail.index));
+  }
+  Record there;
+  RETURN_IF_ERROR(ParseRecord(page.front().bytes, there));
+  if (TailOf(there, page.front().bytes) == tail) return absl::OkStatus();
+  return RecordContradicts(absl::StrCat("record ", tail.index,
+                                        " of the replicated log is another one than this replica "
+                                        "has applied: their histories differ"));
+}
+
 void Replica::BeginTerm(const ReplicaState::Step& step) {
   if (term_record_index_ != step.index || term_record_term_ != step.term) {
+    // The log compares indexes alone: with another history, the others would meet a record that
+    // follows nothing that they have.
+    const absl::Status checked = CheckTail();
+    if (!checked.ok()) {
+      NoteProblem(checked);
+      NoteStop(checked);
+      absl::MutexLock lock(&mu_);
+      return state_->TermAppended(CompareAppendOutcome::kRefused, Now());
+    }
     Record record;
     {
       absl::MutexLock lock(&mu_);
@@ -574,12 +670,13 @@ void Replica::BeginTerm(const ReplicaState::Step& step) {
     auto& term = *record.add_entries()->mutable_term();
     term.set_replica(config_.name);
     term.set_version(std::string(Version()));
-    term_record_ = record.SerializeAsString();
+    term_record_ = BytesOf(record);
     term_record_index_ = step.index;
     term_record_term_ = step.term;
+    term_record_attempts_ = 0;
   }
   const CompareAppendResult result =
-      log_.CompareAppend(step.index - 1, term_record_, config_.append_timeout);
+      log_.CompareAppend(step.index - 1, term_record_, AppendTimeout(term_record_attempts_++));
   NoteProblem(result.outcome == CompareAppendOutcome::kLost ? absl::OkStatus() : result.status);
   absl::MutexLock lock(&mu_);
   state_->TermAppended(result.outcome, Now());
@@ -590,6 +687,12 @@ void Replica::BeginTerm(const ReplicaState::Step& step) {
 }
 
 void Replica::TakeOver() {
+  if (const absl::Status lost = AskForLoss(); !lost.ok()) {
+    NoteProblem(lost);
+    absl::MutexLock lock(&mu_);
+    state_->Failed(Now());
+    return NoteRole();
+  }
   absl::Notification done;
   absl::Status stored;
   event_log_->TakeOver([&](absl::Status status) {
@@ -612,12 +715,36 @@ void Replica::TakeOver() {
   }
   news_.Announce();
   told_lead_ = true;
-  const absl::Status led = listener_ != nullptr ? listener_->OnLead() : absl::OkStatus();
+  const absl::Status led = listener_ != nullptr ? Lead() : absl::OkStatus();
   if (led.ok()) return;
   told_lead_ = false;
   NoteProblem(led);
   absl::MutexLock lock(&mu_);
   state_->Failed(Now());
+}
+
+// Subscriptions with much that is unsettled take a while to load.
+absl::Status Replica::Lead() {
+  absl::Mutex mu;
+  MonotonicCondVar ended;
+  absl::optional<absl::Status> led;
+  std::thread leading([&] {
+    NameThread("leading");
+    const absl::Status status = listener_->OnLead();
+    absl::MutexLock lock(&mu);
+    led = status;
+    ended.SignalAll();
+  });
+  while (true) {
+    {
+      absl::MutexLock lock(&mu);
+      if (!led.has_value()) ended.WaitWithTimeout(&mu, config_.timing.idle);
+      if (led.has_value()) break;
+    }
+    ShowLife();
+  }
+  leading.join();
+  return *led;
 }
 
 // While it is under way, the state can be told that somebody else leads, and then it ends.
@@ -661,9 +788,24 @@ Replica::Leadership Replica::GetLeadership() const {
           .without_leader = leader_.empty() ? Now() - without_leader_since_ : absl::ZeroDuration()};
 }
 
-LogIndex Replica::applied() const {
+RecordTail Replica::tail() const {
   absl::MutexLock lock(&mu_);
-  return state_.has_value() ? state_->tail().index : 0;
+  return state_.has_value() ? state_->tail() : RecordTail();
+}
+
+absl::Duration Replica::AppendTimeout(int repeats) const {
+  const absl::Duration longer = config_.append_timeout * (int64_t{1} << std::min(repeats, 10));
+  return std::max(config_.append_timeout, std::min(longer, kLongestAppend));
+}
+
+Heartbeat Replica::MakeHeartbeat() const {
+  return {.cluster = config_.cluster,
+          .replica = config_.name,
+          .address = config_.address,
+          .term = state_->term(),
+          .applied = state_->tail().index,
+          .applied_term = state_->tail().term,
+          .leaving = leaving_};
 }
 
 absl::Status Replica::NotLeading() const {
@@ -698,7 +840,7 @@ absl::StatusOr<RecordTail> Replica::Seal(Record& record) {
   }
   record.set_time_us(absl::ToUnixMicros(clock_.WallNow()));
   sealed_.clear();
-  if (!record.AppendToString(&sealed_) ||
+  if (!AppendRecord(record, sealed_) ||
       static_cast<int64_t>(sealed_.size()) > log_.max_record_bytes()) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, log_reason::kRecordSize,
@@ -717,9 +859,9 @@ absl::Status Replica::Append(absl::FunctionRef<void(const absl::Status&)> still_
     if (!next.has_value()) return NoLeader();
     index = *next;
   }
-  while (true) {
+  for (int repeats = 0;; ++repeats) {
     const CompareAppendResult result =
-        log_.CompareAppend(index - 1, sealed_, config_.append_timeout);
+        log_.CompareAppend(index - 1, sealed_, AppendTimeout(repeats));
     absl::Status stalled;
     absl::Status refused;
     {

@@ -39,6 +39,7 @@
 #include "server/replication/replica_state.h"
 #include "server/replication/replicated_log.h"
 #include "server/replication/schema_agreement.h"
+#include "server/replication/term_begins.h"
 #include "server/store/schema.h"
 
 namespace hookgate {
@@ -49,8 +50,9 @@ struct Heartbeat {
   std::string replica;  // its name
   std::string address;  // where clients reach it; "" if that is not said
   int64_t term = 0;
-  LogIndex applied = 0;  // what it has applied: all of it is durable in the log
-  bool leaving = false;  // it is about to end, and leads no more
+  LogIndex applied = 0;      // what it has applied: all of it is durable in the log
+  int64_t applied_term = 0;  // of the record `applied`; 0: it does not say
+  bool leaving = false;      // it is about to end, and leads no more
   // Of one that leaves: the replica that is to lead next, so that no two try; "" if that is not
   // said.
   std::string heir;
@@ -68,6 +70,9 @@ class ReplicaPeers {
   // Any thread; must not wait. Connects to those that it is not connected to, so that a new leader
   // is reached without delay.
   virtual void StayConnected() {}
+  // What they have said that they hold, last; waits until they have answered what they were sent,
+  // `at_most` so long.
+  virtual std::vector<PeerTail> Tails(absl::Duration /*at_most*/) { return {}; }
   // Any thread; must not wait. What they have said that they read.
   virtual SchemaAgreement Agreement() const { return SchemaAgreement(SchemaVersion(), {}); }
 };
@@ -76,7 +81,7 @@ class ReplicaPeers {
 class LeadershipListener {
  public:
   virtual ~LeadershipListener() = default;
-  // On the replica's thread, in turns. From the one to the other, the event log stores what it is
+  // On threads of the replica's, in turns. From the one to the other, the event log stores what it is
   // asked to; an error of OnLead gives the leadership up, without OnFollow.
   virtual absl::Status OnLead() = 0;
   virtual void OnFollow() = 0;
@@ -113,6 +118,9 @@ struct ReplicaStatus {
   int agreed_schema = 0;
   // For how long there have been records that it has not applied; zero: it has what it knows of.
   absl::Duration lag;
+  // It follows the leader of the newest term that is in the log, and hears of it: but for `lag`, it
+  // has what that one has.
+  bool follows = false;
   // How often it has begun to lead since it was started.
   int64_t takeovers = 0;
   // Who leads, by name and address; "" if nobody is known to.
@@ -169,8 +177,8 @@ class Replica final : public CommitGate {
   Leadership GetLeadership() const;
   // Told whenever a leader is heard of, and when this replica begins to decide.
   LeadershipNews& news() { return news_; }
-  // The newest record that it has applied.
-  LogIndex applied() const;
+  // The newest record that it has applied; index 0 before Start.
+  RecordTail tail() const;
 
   // UNAVAILABLE no_leader, for whoever asks this replica for what only a leader decides. Metadata:
   // leader_address, if it is known.
@@ -196,12 +204,25 @@ class Replica final : public CommitGate {
   void Do(const ReplicaState::Step& step);
   void Follow(const ReplicaState::Step& step);
   void FindEnd();
+  // log_behind if the log, which ends at `last`, lacks what this replica knows that it held, or what
+  // one of `peers` holds.
+  absl::Status FindLoss(LogIndex last, const std::vector<PeerTail>& peers) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The same of what the others say now, once this replica has begun a term.
+  absl::Status AskForLoss() ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the log has the record that this replica has applied last.
+  absl::Status CheckTail();
   void BeginTerm(const ReplicaState::Step& step);
   void TakeOver();
   void ShowLife();
   void StepDown();
+  // Has the listener lead, and shows meanwhile that this replica lives.
+  absl::Status Lead();
   // Applies the next records, if there are any. The error is noted.
   absl::Status ApplyNext();
+  // The same of an error with which no record can be applied: one that only a person can mend stops
+  // this replica.
+  void NoteStop(const absl::Status& error) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status ApplyPage(const std::vector<LogRecord>& page);
   //   leader  who leads `tail.term`, if that has begun in the page
   void NoteApplied(const RecordTail& tail, const std::string& leader) ABSL_LOCKS_EXCLUDED(mu_);
@@ -223,6 +244,10 @@ class Replica final : public CommitGate {
   // There is a record at `index`, whether it is applied or not.
   void NoteKnown(LogIndex index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status NoLeader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // For the attempt at an append after `repeats` that took too long: a log that needs longer than
+  // an attempt to store a record would never be heard to have done so.
+  absl::Duration AppendTimeout(int repeats) const;
+  Heartbeat MakeHeartbeat() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration Now() const { return clock_.MonotonicNow(); }
 
   // Constant after construction.
@@ -240,6 +265,7 @@ class Replica final : public CommitGate {
   std::string term_record_;  // of the term that is being begun
   LogIndex term_record_index_ = 0;
   int64_t term_record_term_ = 0;
+  int term_record_attempts_ = 0;
   bool told_lead_ = false;     // OnLead without OnFollow
   absl::Duration prepare_at_;  // the log, for a first append
 
@@ -269,8 +295,13 @@ class Replica final : public CommitGate {
   // Of the newest term whose record this replica has applied since it was started; "": of none.
   int64_t log_term_ ABSL_GUARDED_BY(mu_) = 0;
   std::string log_leader_ ABSL_GUARDED_BY(mu_);
-  // Since when somebody says that it leads a term which is not in the log.
+  // Where the terms begin whose records this replica has applied since it was started.
+  TermBegins term_begins_ ABSL_GUARDED_BY(mu_);
+  // Since when somebody says that it leads a term which is not in the log, and what it has applied.
   absl::optional<absl::Duration> claimed_since_ ABSL_GUARDED_BY(mu_);
+  LogIndex claimed_applied_ ABSL_GUARDED_BY(mu_) = 0;
+  // When there was last more to read than one page.
+  absl::Duration backlog_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
   absl::Duration complained_at_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
   std::string leader_ ABSL_GUARDED_BY(mu_);
   std::string leader_address_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -31,6 +32,7 @@
 #include "server/eventlog/replicated_tables.h"
 #include "server/replication/in_memory_log.h"
 #include "server/replication/record.h"
+#include "server/replication/term_begins.h"
 #include "server/store/database.h"
 #include "tests/support/await_outcome.h"
 #include "tests/support/temporary_log.h"
@@ -129,9 +131,13 @@ class Node final : public ReplicaPeers, public LeadershipListener, public Commit
   const std::string& folder() const { return folder_; }
   const std::string& name() const { return name_; }
 
+  friend bool operator==(const Node& a, const Node& b) { return &a == &b; }
+
   // ReplicaPeers: to all others that can be reached.
   void Send(const Heartbeat& heartbeat) override;
+  std::vector<PeerTail> Tails(absl::Duration at_most) override;
   absl::Status OnLead() override {
+    if (on_lead) on_lead();
     if (loads_subscriptions) RETURN_IF_ERROR(registry->Resume());
     leads = true;
     return absl::OkStatus();
@@ -157,6 +163,7 @@ class Node final : public ReplicaPeers, public LeadershipListener, public Commit
   Executor executor{1};
   ReadQueue reads{1, 8};
   std::unique_ptr<SubscriptionRegistry> registry;
+  std::function<void()> on_lead;  // may be null
   bool loads_subscriptions = true;
   bool founds = false;  // the cluster, with what its folder holds
   std::atomic<bool> leads = false;
@@ -193,6 +200,7 @@ class Cluster {
     {
       absl::MutexLock lock(&mu_);
       hearing_.erase(&node);
+      heard_.erase(&node);
     }
     node.Kill();
   }
@@ -202,9 +210,20 @@ class Cluster {
   void Tell(const Node& from, const Heartbeat& heartbeat) {
     absl::MutexLock lock(&mu_);
     for (Node* const node : hearing_) {
-      if (node != &from && !node->is_isolated && !from.is_isolated) node->replica->Hear(heartbeat);
+      if (node == &from || node->is_isolated || from.is_isolated) continue;
+      node->replica->Hear(heartbeat);
+      heard_[node][from.name()] = {from.name(), heartbeat.applied, heartbeat.applied_term};
+      const RecordTail tail = node->replica->tail();
+      heard_[&from][node->name()] = {node->name(), tail.index, tail.term};
     }
     news_.SignalAll();
+  }
+  // What `node` has heard since it was started.
+  std::vector<PeerTail> Heard(const Node& node) {
+    absl::MutexLock lock(&mu_);
+    std::vector<PeerTail> tails;
+    for (const auto& [name, tail] : heard_[&node]) tails.push_back(tail);
+    return tails;
   }
 
   // Whether `condition` holds before long. It is looked at again and again.
@@ -284,6 +303,7 @@ class Cluster {
   absl::Mutex mu_;
   MonotonicCondVar news_;
   std::set<Node*> hearing_ ABSL_GUARDED_BY(mu_);
+  std::map<const Node*, std::map<std::string, PeerTail>> heard_ ABSL_GUARDED_BY(mu_);
 };
 
 absl::Status Node::Start() {
@@ -315,6 +335,9 @@ void Node::Send(const Heartbeat& heartbeat) {
   if (sent.leaving) sent.heir = cluster_.heir;
   cluster_.Tell(*this, sent);
 }
+
+// They answer at once.
+std::vector<PeerTail> Node::Tails(absl::Duration) { return cluster_.Heard(*this); }
 
 TEST(ReplicaTest, WhatTheLeaderStoresIsOnEveryReplica) {
   Cluster cluster;
@@ -758,7 +781,7 @@ TEST(ReplicaTest, AnUnknownRecordStopsAReplicaAndIsNeverSkipped) {
   unknown.add_entries()->mutable_term();
   unknown.set_format(kRecordFormat + 1);
   InMemoryLog newer(cluster.engine, {.cluster = kCluster});
-  ASSERT_EQ(newer.CompareAppend(tail.index, unknown.SerializeAsString(), kLongEnough).outcome,
+  ASSERT_EQ(newer.CompareAppend(tail.index, BytesOf(unknown), kLongEnough).outcome,
             CompareAppendOutcome::kAppended);
   cluster.Start(node);
   EXPECT_TRUE(cluster.Await([&] { return node.replica->Status().role == Role::kDiverged; }));
@@ -767,18 +790,154 @@ TEST(ReplicaTest, AnUnknownRecordStopsAReplicaAndIsNeverSkipped) {
   EXPECT_FALSE(cluster.Append(node, "wh_2").ok());
 }
 
-// One bit of a record differs from what its writer wrote, in the middle of an event: it is a record
-// all the same, but the next one does not follow it.
-TEST(ReplicaTest, AFlippedBitIsNoticed) {
+// One bit of a record differs from what its writer wrote, in the middle of an event. Once it was
+// applied all the same, and told by the next record, which does not follow it: too late for the last
+// one of all, with which a replica could lead.
+TEST(ReplicaTest, AFlippedBitIsNeverAppliedAndStopsNobodyForGood) {
   Cluster cluster;
   cluster.Start(cluster.node(0));
   for (int i = 1; i <= 5; ++i) cluster.Store(absl::StrCat("wh_", i));
-  cluster.engine.FlipBit(kCluster, RecordsWithEvents(cluster.engine).at(2), 8 * 200);
+  const LogIndex damaged = RecordsWithEvents(cluster.engine).at(2);
+  cluster.engine.FlipBit(kCluster, damaged, 8 * 200);
   cluster.Start(cluster.node(1));
   Node& late = cluster.node(1);
-  EXPECT_TRUE(cluster.Await([&] { return late.replica->Status().role == Role::kDiverged; }))
+  EXPECT_TRUE(cluster.Await([&] {
+    return ReasonOf(late.replica->Status().problem) == log_reason::kLogDamaged;
+  })) << late.replica->Status().problem;
+  EXPECT_EQ(late.log->Position().head, 2);
+  // On its way, that is: the engine has it whole, or another copy of it.
+  cluster.engine.FlipBit(kCluster, damaged, 8 * 200);
+  EXPECT_TRUE(cluster.Await([&] { return late.log->Position().head == 5; }))
       << late.replica->Status().problem;
-  EXPECT_LE(late.log->Position().head, 3);
+}
+
+// A replica that lags is behind what the log has lost, so that the log does not end before what it
+// holds: it went on upon that, and what had been answered was nowhere but in the folders of those
+// that it called wrong.
+TEST(ReplicaTest, ALogThatLostItsEndIsNotContinuedByOneThatLagged) {
+  for (const bool forgets : {false, true}) {
+    Cluster cluster;
+    cluster.StartAll();
+    Node* const leader = cluster.AwaitLeader();
+    ASSERT_NE(leader, nullptr);
+    ASSERT_TRUE(cluster.AwaitAllApplied());
+    Node& late = *leader == cluster.node(0) ? cluster.node(1) : cluster.node(0);
+    late.engine->SetCutOff(true);
+    const LogIndex had = late.replica->tail().index;
+    for (int i = 1; i <= 10; ++i) {
+      EXPECT_TRUE(cluster.Append(*leader, absl::StrCat("wh_", i)).ok());
+    }
+    const Sequence head = late.log->Position().head;
+    ASSERT_LT(head, 10);
+    cluster.engine.RollBack(kCluster, had + 2);
+    if (forgets) {  // As if it had just been started: it asks the others once it has begun a term.
+      cluster.Kill(late);
+      cluster.Start(late);
+    } else {
+      late.engine->SetCutOff(false);
+    }
+    EXPECT_TRUE(cluster.Await([&] {
+      return ReasonOf(late.replica->Status().problem) == log_reason::kLogBehind;
+    })) << late.replica->Status().problem;
+    for (int i = 0; i < kReplicas; ++i) {
+      EXPECT_FALSE(cluster.Append(cluster.node(i), "wh_11").ok()) << forgets;
+    }
+    EXPECT_LE(RecordsWithEvents(cluster.engine).size(), 2) << forgets;
+    EXPECT_EQ(leader->log->Position().head, 10);
+  }
+}
+
+// The log compares indexes alone, and so took the term of a replica with as many records as it has,
+// but others: it led, and all that were right stopped.
+TEST(ReplicaTest, AReplicaWithAnotherHistoryNeverLeads) {
+  Cluster cluster;
+  Node& node = cluster.node(0);
+  cluster.Start(node);
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+  cluster.Kill(node);
+  const auto records = cluster.engine.Records(kCluster);
+  const LogRecord& before = records.at(records.size() - 2);
+  replication::v1::Record parsed;
+  ASSERT_TRUE(ParseRecord(before.bytes, parsed).ok());
+  const RecordTail tail = TailOf(parsed, before.bytes);
+  replication::v1::Record another;
+  BeginRecord(tail, tail.term + 1, 7, another);
+  another.add_entries()->mutable_term()->set_replica("z");
+  cluster.engine.RollBack(kCluster, tail.index);
+  InMemoryLog others(cluster.engine, {.cluster = kCluster});
+  ASSERT_EQ(others.CompareAppend(tail.index, BytesOf(another), kLongEnough).outcome,
+            CompareAppendOutcome::kAppended);
+  cluster.Start(node);
+  EXPECT_TRUE(cluster.Await([&] { return node.replica->Status().role == Role::kDiverged; }));
+  EXPECT_EQ(ReasonOf(node.replica->Status().problem), record_reason::kRecordContradicts);
+  EXPECT_EQ(cluster.engine.Records(kCluster).size(), records.size());
+}
+
+// Where replicas do not reach each other, only records tell that a leader lives. One that loaded
+// many subscriptions appended none meanwhile, so that the next one took over, and had to load them.
+TEST(ReplicaTest, ALeaderThatLoadsForLongShowsThatItLives) {
+  Cluster cluster;
+  for (int i = 0; i < kReplicas; ++i) {
+    cluster.node(i).is_isolated = true;
+    cluster.node(i).on_lead = [&cluster] {
+      const size_t before = cluster.engine.Records(kCluster).size();
+      EXPECT_TRUE(
+          cluster.Await([&] { return cluster.engine.Records(kCluster).size() >= before + 10; }));
+    };
+  }
+  cluster.StartAll();
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  EXPECT_EQ(leader->replica->Status().term, 1);
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+}
+
+// That it has all of the term before says nothing of how far it is: what it shows may be old, and it
+// cannot tell a cursor of another replica's from one of another history.
+TEST(ReplicaTest, AReplicaThatHasNotComeToTheNewestTermSaysThatItIsBehind) {
+  Cluster cluster;
+  cluster.StartAll();
+  EXPECT_EQ(cluster.Store("wh_1"), 1);
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  Node& late = *leader == cluster.node(0) ? cluster.node(1) : cluster.node(0);
+  EXPECT_TRUE(cluster.Await([&] { return late.replica->Status().follows; }));
+  late.engine->SetCutOff(true);
+  cluster.Kill(*leader);
+  EXPECT_TRUE(cluster.Await([&] {
+    const ReplicaStatus status = late.replica->Status();
+    return !status.leader.empty() && status.leader != leader->name() && !status.follows &&
+           status.lag > absl::ZeroDuration();
+  }));
+  late.engine->SetCutOff(false);
+  EXPECT_TRUE(cluster.Await([&] {
+    const ReplicaStatus status = late.replica->Status();
+    return status.follows && status.lag == absl::ZeroDuration();
+  }));
+}
+
+// A replica whose clock is days ahead took over, and what its clock was ahead passed for days during
+// which the log was closed: all that was stored was removed as that much older.
+TEST(ReplicaTest, AgesTrustNoOtherReplicasClock) {
+  Cluster cluster;
+  cluster.StartAll();
+  Node* const leader = cluster.AwaitLeader();
+  ASSERT_NE(leader, nullptr);
+  AgeChanges changes;
+  changes.clock =
+      AgeClock{.running = absl::Hours(30),
+               .trusted = AgeClock::Trusted{.wall = absl::FromUnixSeconds(1'750'000'000),
+                                            .running = absl::Hours(29)}};
+  EXPECT_TRUE(cluster.Await([&] { return leader->log->StoreAges(changes).ok(); }));
+  ASSERT_TRUE(cluster.AwaitAllApplied());
+  for (int i = 0; i < kReplicas; ++i) {
+    const auto ages = cluster.node(i).log->LoadAges(SystemClock().WallNow());
+    ASSERT_TRUE(ages.ok()) << ages.status();
+    ASSERT_TRUE(ages->clock.has_value());
+    EXPECT_EQ(ages->clock->running, absl::Hours(30));
+    EXPECT_FALSE(ages->clock->trusted.has_value());
+  }
 }
 
 TEST(ReplicaTest, FoldersOfOthersAreRefused) {

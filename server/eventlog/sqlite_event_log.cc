@@ -741,8 +741,12 @@ absl::StatusOr<int64_t> SqliteEventLog::TrimConflicts(const ConflictCutoffs& cut
 }
 
 absl::StatusOr<StoredAges> SqliteEventLog::LoadAges(absl::Time wall) {
-  return WithReader<StoredAges>(
+  absl::StatusOr<StoredAges> ages = WithReader<StoredAges>(
       [&](EventReader& reader) { return ReadAges(reader.database(), Position(), wall); });
+  // What was trusted is another replica's clock. Where the two differ, that would pass for time
+  // during which the log was closed, and age all that is stored.
+  if (!genesis_.empty() && ages.ok() && ages->clock.has_value()) ages->clock->trusted.reset();
+  return ages;
 }
 
 absl::Status SqliteEventLog::StoreAges(const AgeChanges& changes) {

@@ -90,18 +90,19 @@ void Collect(const Replica& replica, MetricSamples& samples) {
 
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica) {
   const bool hands_on = replica.hands_on && (!replica.leader.empty() || replica.awaits_leader);
-  return {.no_leader = !replica.serving && !hands_on, .behind = replica.lag > kLongestLag};
+  const bool stopped = replica.role == Role::kDiverged || replica.role == Role::kNeedsSnapshot;
+  return {.no_leader = !replica.serving && !hands_on,
+          .behind = stopped || replica.lag > kLongestLag};
+}
+
+bool HasWhatWasGivenOut(const ReplicaStatus& replica) {
+  return replica.serving || (replica.follows && replica.lag <= kLongestLag);
 }
 
 CursorsAhead AwaitedCursors(const Replica* replica) {
   if (replica == nullptr) return {};
-  // A follower has heard that the leader lives within the last two seconds, and how far it is; one
-  // that has not is a candidate.
-  return {.patience = kCursorPatience, .is_complete = [replica] {
-            const ReplicaStatus status = replica->Status();
-            return status.serving ||
-                   (status.role == Role::kFollower && status.lag < kCursorPatience);
-          }};
+  return {.patience = kCursorPatience,
+          .is_complete = [replica] { return HasWhatWasGivenOut(replica->Status()); }};
 }
 
 void FillCluster(const ReplicaConfig& config, const ReplicaStatus& replica,

@@ -19,6 +19,10 @@ struct ReplicaReadiness {
 };
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica);
 
+// Whether a replica has all that a leader has given out a few seconds ago, so that a cursor which is
+// ahead of it is of another history.
+bool HasWhatWasGivenOut(const ReplicaStatus& replica);
+
 // What is done with cursors that another replica has given out. Null: this gateway is alone. It
 // outlives what is returned.
 CursorsAhead AwaitedCursors(const Replica* replica);

@@ -370,9 +370,11 @@ std::vector<std::string> Gateway::ReasonsNotReady() const {
     reasons.push_back(replica.problem.ok() ? std::string(replica_->NotLeading().message())
                                            : absl::StrCat("cluster: ", replica.problem.message()));
   }
-  if (readiness.behind) {
+  if (readiness.behind && replica.lag > absl::ZeroDuration()) {
     reasons.push_back(absl::StrCat("this replica is ", absl::FormatDuration(replica.lag),
                                    " behind the cluster's log"));
+  } else if (readiness.behind && !readiness.no_leader) {
+    reasons.push_back(absl::StrCat("cluster: ", replica.problem.message()));
   }
   return reasons;
 }

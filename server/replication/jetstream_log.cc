@@ -56,6 +56,7 @@ class JetStreamLog final : public ReplicatedLog {
   absl::StatusOr<std::string> Identity() override;
   bool AwaitRecord(LogIndex index, absl::Duration timeout) override;
   void Wake() override;
+  absl::Status CheckSettings() override;
   int64_t max_record_bytes() const override { return options_.max_record_bytes; }
   EngineState State() const override;
   void Shutdown() override;
@@ -371,6 +372,10 @@ CompareAppendResult JetStreamLog::TryAppend(LogIndex expected, absl::string_view
                   : Refused(index, session.status());
     }
     result = Publish(*session, expected, bytes, deadline);
+    // What was sent before may still come.
+    if (result.outcome == CompareAppendOutcome::kRefused && sent) {
+      return Unknown(index, result.status);
+    }
     if (result.outcome != CompareAppendOutcome::kUnknown || stopped() ||
         TimeLeft(deadline) <= kAskAgain) {
       return result;
@@ -732,6 +737,19 @@ absl::StatusOr<std::string> JetStreamLog::Identity() {
 void JetStreamLog::Wake() {
   absl::MutexLock lock(&mu_);
   woken_ = true;
+}
+
+absl::Status JetStreamLog::CheckSettings() {
+  const SteadyTime deadline = Deadline();
+  ASSIGN_OR_RETURN(const NatsSessionPtr session, Session(deadline));
+  StreamSettings settings;
+  RETURN_IF_ERROR(ReadState(session, deadline, &settings).status());
+  absl::Status status = settings.problem;
+  if (status.ok()) status = stream_.CheckSync(settings.peers, deadline);
+  // The next connection is refused, until they are safe again.
+  if (ReasonOf(status) == log_reason::kUnsafeSetting) Drop(session);
+  NoteStatus(status);
+  return status;
 }
 
 EngineState JetStreamLog::State() const {

@@ -129,6 +129,8 @@ class PostgresConnection {
 
   // It is of no use any more. What was sent may still be done.
   bool broken() const { return broken_; }
+  // It is not to be used any more.
+  void GiveUp() { broken_ = true; }
   // "host:port/database".
   std::string Server() const;
   // Its place in the address's list, counted on from the `first_host` of Connect.

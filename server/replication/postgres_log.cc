@@ -1,6 +1,7 @@
 #include "server/replication/postgres_log.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -121,6 +122,7 @@ class PostgresLog final : public ReplicatedLog {
   absl::StatusOr<std::string> Identity() override;
   bool AwaitRecord(LogIndex index, absl::Duration timeout) override;
   void Wake() override;
+  absl::Status CheckSettings() override;
   int64_t max_record_bytes() const override { return options_.max_record_bytes; }
   EngineState State() const override;
   void Shutdown() override;
@@ -133,6 +135,7 @@ class PostgresLog final : public ReplicatedLog {
     std::unique_ptr<PostgresConnection> connection;
     SteadyTime last_attempt;
     bool attempted = false;
+    int64_t checked = 0;  // unsafe_found_, when its settings were looked at
   };
 
   SteadyTime Deadline() const { return SteadyDeadline(options_.timeout); }
@@ -141,7 +144,7 @@ class PostgresLog final : public ReplicatedLog {
   absl::StatusOr<PostgresConnection*> Connected(Lane& lane, SteadyTime deadline);
   absl::StatusOr<std::unique_ptr<PostgresConnection>> Connect(SteadyTime deadline);
   absl::Status SetSession(PostgresConnection& connection, SteadyTime deadline);
-  absl::Status CheckSettings(PostgresConnection& connection, SteadyTime deadline);
+  absl::Status CheckSettingsOn(PostgresConnection& connection, SteadyTime deadline);
   absl::Status FindLog(PostgresConnection& connection, SteadyTime deadline);
   absl::Status MakeLog(PostgresConnection& connection, SteadyTime deadline);
   absl::Status AcceptGenesis(const std::string& genesis);
@@ -159,6 +162,7 @@ class PostgresLog final : public ReplicatedLog {
   absl::Status FromSql(const absl::Status& error, LogIndex index) const;
   void NoteStatus(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteLast(LogIndex last) ABSL_LOCKS_EXCLUDED(mu_);
+  LogIndex KnownLast() const ABSL_LOCKS_EXCLUDED(mu_);
   // As accepted; "" before there was a connection.
   std::string Genesis() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -170,6 +174,7 @@ class PostgresLog final : public ReplicatedLog {
   const Sql sql_;
 
   StopSignal stop_;
+  std::atomic<int64_t> unsafe_found_ = 0;  // how often settings that had been safe were not
   Lane appends_;
   Lane reads_;  // Read, AwaitRecord
   Lane asks_;   // the rest
@@ -187,7 +192,12 @@ class PostgresLog final : public ReplicatedLog {
 
 absl::StatusOr<PostgresConnection*> PostgresLog::Connected(Lane& lane, SteadyTime deadline) {
   if (stop_.is_set()) return EngineUnavailable("the log is shut down");
-  if (lane.connection != nullptr && !lane.connection->broken()) return lane.connection.get();
+  const int64_t unsafe_found = unsafe_found_;
+  if (lane.connection != nullptr && !lane.connection->broken()) {
+    if (lane.checked != unsafe_found) RETURN_IF_ERROR(CheckSettingsOn(*lane.connection, deadline));
+    lane.checked = unsafe_found;
+    return lane.connection.get();
+  }
   lane.connection.reset();
   if (lane.attempted) {
     const SteadyTime turn = lane.last_attempt + absl::ToChronoNanoseconds(kBetweenConnections);
@@ -200,6 +210,7 @@ absl::StatusOr<PostgresConnection*> PostgresLog::Connected(Lane& lane, SteadyTim
   lane.attempted = true;
   lane.last_attempt = std::chrono::steady_clock::now();
   ASSIGN_OR_RETURN(lane.connection, Connect(deadline));
+  lane.checked = unsafe_found;
   return lane.connection.get();
 }
 
@@ -212,7 +223,7 @@ absl::StatusOr<std::unique_ptr<PostgresConnection>> PostgresLog::Connect(SteadyT
   ASSIGN_OR_RETURN(std::unique_ptr<PostgresConnection> connection,
                    PostgresConnection::Connect(pq_, address_, host, stop_, deadline));
   RETURN_IF_ERROR(SetSession(*connection, deadline));
-  RETURN_IF_ERROR(CheckSettings(*connection, deadline));
+  RETURN_IF_ERROR(CheckSettingsOn(*connection, deadline));
   RETURN_IF_ERROR(FindLog(*connection, deadline));
   for (const auto& [name, sql] : {std::pair("append", &sql_.append), {"check", &sql_.check}}) {
     RETURN_IF_ERROR(connection->Prepare(name, *sql, deadline));
@@ -241,14 +252,26 @@ absl::Status PostgresLog::SetSession(PostgresConnection& connection, SteadyTime 
       .status();
 }
 
-absl::Status PostgresLog::CheckSettings(PostgresConnection& connection, SteadyTime deadline) {
+absl::Status PostgresLog::CheckSettings() {
+  const SteadyTime deadline = Deadline();
+  const absl::Status status = OnLane<absl::Status>(
+      asks_, deadline,
+      [&](PostgresConnection& connection) { return CheckSettingsOn(connection, deadline); });
+  // Each connection looks for itself then, until they are safe again.
+  if (ReasonOf(status) == log_reason::kUnsafeSetting) ++unsafe_found_;
+  NoteStatus(status);
+  return status;
+}
+
+absl::Status PostgresLog::CheckSettingsOn(PostgresConnection& connection, SteadyTime deadline) {
   ASSIGN_OR_RETURN(const PostgresRows rows,
                    connection.RunOne({.text = "select current_setting('fsync'),"
                                               " current_setting('full_page_writes'),"
                                               " current_setting('data_checksums'),"
                                               " current_setting('synchronous_standby_names'),"
                                               " current_setting('synchronous_commit'),"
-                                              " current_setting('server_version_num')::bigint"},
+                                              " current_setting('server_version_num')::bigint,"
+                                              " current_setting('max_wal_senders')::bigint"},
                                      deadline));
   if (rows.size() != 1) return EngineUnavailable("PostgreSQL does not tell its settings");
   if (rows.Int(0, 5) < kOldestServer) {
@@ -276,6 +299,12 @@ absl::Status PostgresLog::CheckSettings(PostgresConnection& connection, SteadyTi
         absl::StrCat("it is empty, so that an acknowledged webhook would be on one machine alone; "
                      "name the standbys",
                      kOrTrust));
+  }
+  if (rows.Int(0, 6) < 1) {
+    return UnsafeSetting("max_wal_senders",
+                         absl::StrCat("it is 0, and then PostgreSQL waits for no standby, whatever "
+                                      "synchronous_standby_names says; 10 is its default",
+                                      kOrTrust));
   }
   return absl::OkStatus();
 }
@@ -343,6 +372,11 @@ absl::StatusOr<TableState> PostgresLog::ReadState(PostgresConnection& connection
 void PostgresLog::NoteStatus(const absl::Status& status) {
   absl::MutexLock lock(&mu_);
   NoteCall(status, state_);
+}
+
+LogIndex PostgresLog::KnownLast() const {
+  absl::MutexLock lock(&mu_);
+  return known_last_;
 }
 
 void PostgresLog::NoteLast(LogIndex last) {
@@ -491,6 +525,7 @@ absl::StatusOr<std::vector<LogRecord>> PostgresLog::Read(LogIndex from,
   using Records = absl::StatusOr<std::vector<LogRecord>>;
   const auto read = [&](PostgresConnection& connection) -> Records {
     const std::string genesis = Genesis();
+    const LogIndex told = KnownLast();
     const absl::StatusOr<PostgresRows> rows = connection.RunOne(
         {.text = sql_.read,
          .values = {PostgresValue::Int(from), PostgresValue::Int(limits.max_records),
@@ -509,6 +544,8 @@ absl::StatusOr<std::vector<LogRecord>> PostgresLog::Read(LogIndex from,
     RETURN_IF_ERROR(WhyNot(state));
     if (from < state.range.first) return LogTrimmed(from, state.range.first);
     NoteLast(state.range.last);
+    // Another server has said that there is more: this one may have been left behind by a failover.
+    if (state.range.last < told) connection.GiveUp();
     // A record that came since is read the next time.
     if (from <= state.range.last && rows->size() > 0) {
       return LogDamaged(from, "the table has a hole there");

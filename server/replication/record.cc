@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message.h"
 #include "server/base/status.h"
+#include "server/replication/replicated_log.h"
 
 namespace hookgate {
 namespace {
@@ -68,6 +70,31 @@ bool HasLater(const Record& record, Entry::KindCase kind) {
 
 absl::string_view AsView(const RecordHash& hash) { return {hash.data(), hash.size()}; }
 
+// The field `hash`, as it stands at the end: its number and type, its length, and itself.
+constexpr absl::string_view kHashHeader("\x7a\x10", 2);
+constexpr size_t kTrailerBytes = kHashHeader.size() + std::tuple_size_v<RecordHash>;
+
+RecordHash HashOf(absl::string_view bytes) {
+  std::array<unsigned char, 32> digest{};
+  // Fails only without memory or without SHA-256.
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  RecordHash hash;
+  std::copy_n(reinterpret_cast<const char*>(digest.data()), hash.size(), hash.begin());
+  return hash;
+}
+
+// The hash that the bytes of a record end with.
+absl::string_view StoredHash(absl::string_view bytes) {
+  return absl::ClippedSubstr(bytes, bytes.size() - std::min(bytes.size(), RecordHash().size()));
+}
+
+bool FitsItsHash(absl::string_view bytes) {
+  if (bytes.size() < kTrailerBytes) return false;
+  const absl::string_view before = bytes.substr(0, bytes.size() - kTrailerBytes);
+  return bytes.substr(before.size(), kHashHeader.size()) == kHashHeader &&
+         StoredHash(bytes) == AsView(HashOf(before));
+}
+
 }  // namespace
 
 absl::Status RecordContradicts(absl::string_view message) {
@@ -79,20 +106,28 @@ absl::Status RecordUnknown(absl::string_view message) {
                          message);
 }
 
-RecordHash HashRecord(absl::string_view bytes) {
-  std::array<unsigned char, 32> digest{};
-  // Fails only without memory or without SHA-256.
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-  RecordHash hash;
-  std::copy_n(reinterpret_cast<const char*>(digest.data()), hash.size(), hash.begin());
-  return hash;
+bool AppendRecord(const Record& record, std::string& bytes) {
+  const size_t begin = bytes.size();
+  if (!record.AppendToString(&bytes)) return false;
+  const RecordHash hash = HashOf(absl::string_view(bytes).substr(begin));
+  absl::StrAppend(&bytes, kHashHeader, AsView(hash));
+  return true;
+}
+
+std::string BytesOf(const Record& record) {
+  std::string bytes;
+  AppendRecord(record, bytes);
+  return bytes;
 }
 
 absl::Status ParseRecord(absl::string_view bytes, Record& record) {
+  if (!FitsItsHash(bytes)) {
+    return ErrorWithReason(absl::StatusCode::kDataLoss, log_reason::kLogDamaged,
+                           "an entry of the replicated log does not fit its own hash: it is "
+                           "damaged, or another program writes there");
+  }
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return RecordContradicts(
-        "an entry of the replicated log is not a record of Hookgate's: it is "
-        "damaged, or another program writes there");
+    return RecordContradicts("an entry of the replicated log is not a record of Hookgate's");
   }
   if (record.format() > kRecordFormat) {
     return RecordUnknown(absl::StrCat(
@@ -136,10 +171,10 @@ absl::Status CheckFollows(const RecordTail& tail, const Record& record) {
 }
 
 RecordTail TailOf(const Record& record, absl::string_view bytes) {
-  return {.index = record.index(),
-          .term = record.term(),
-          .writer = record.writer(),
-          .hash = HashRecord(bytes)};
+  RecordHash hash = {};
+  const absl::string_view stored = StoredHash(bytes);
+  std::copy(stored.begin(), stored.end(), hash.begin());
+  return {.index = record.index(), .term = record.term(), .writer = record.writer(), .hash = hash};
 }
 
 void BeginRecord(const RecordTail& tail, int64_t term, uint64_t writer, Record& record) {

@@ -5,6 +5,7 @@
 #define HOOKGATE_SERVER_REPLICATION_RECORD_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -27,11 +28,13 @@ inline constexpr char kRecordContradicts[] = "record_contradicts";
 // The format that this build writes, and the newest one that it reads.
 inline constexpr int kRecordFormat = 1;
 
-RecordHash HashRecord(absl::string_view bytes);
+// Appends the bytes of `record`, with their hash. False if they are too many for protobuf.
+bool AppendRecord(const hookgate::replication::v1::Record& record, std::string& bytes);
+std::string BytesOf(const hookgate::replication::v1::Record& record);
 
-// Reads `bytes` into `record`. FAILED_PRECONDITION record_unknown if it is of a newer format, or
-// holds a field or a kind of entry that this build does not know; DATA_LOSS record_contradicts if
-// the bytes are no record.
+// Reads `bytes` into `record`. DATA_LOSS log_damaged if they do not fit their hash: read again, they
+// may; FAILED_PRECONDITION record_unknown if it is of a newer format, or holds a field or a kind of
+// entry that this build does not know; DATA_LOSS record_contradicts if it is no record.
 absl::Status ParseRecord(absl::string_view bytes, hookgate::replication::v1::Record& record);
 
 // Whether `record` may be the one after `tail`: its index is the next one, it names the hash of
@@ -39,7 +42,7 @@ absl::Status ParseRecord(absl::string_view bytes, hookgate::replication::v1::Rec
 // first one is a genesis. DATA_LOSS record_contradicts says what is wrong.
 absl::Status CheckFollows(const RecordTail& tail, const hookgate::replication::v1::Record& record);
 
-// The tail once the record with these bytes has been applied.
+// The tail once the record with these bytes, which AppendRecord wrote, has been applied.
 RecordTail TailOf(const hookgate::replication::v1::Record& record, absl::string_view bytes);
 
 // The record that comes after `tail`, without entries.

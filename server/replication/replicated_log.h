@@ -178,6 +178,11 @@ class ReplicatedLog {
   // what went wrong, which an append would meet and say.
   virtual void PrepareAppend(absl::Duration /*timeout*/) {}
 
+  // Looks whether the engine's settings are still safe, as they were when it was connected to:
+  // unsafe_setting if not, and nothing is appended from then on until they are. For a thread that
+  // may wait.
+  virtual absl::Status CheckSettings() { return absl::OkStatus(); }
+
   // The records from `from` on (1 at least), in order and without a hole, at most as many as the
   // limits allow. At least one if this handle knows of one there; fewer than there are if the rest
   // is still on its way. None if `from` is above all of them.
