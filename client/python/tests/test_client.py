@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import struct_pb2
 
 import hookgate
+from hookgate import connection
 from hookgate.testing import FakeError, FakeGateway
 from hookgate.v1 import admin_service_pb2 as admin
 from hookgate.v1 import event_service_pb2 as events
@@ -109,9 +110,11 @@ class ClientTest(GatewayTest):
                 for token in ("first-secret", "second-secret"):
                     with open(path, "w", encoding="utf-8") as file:
                         file.write(token + "\n")
-                    seen.append(client._connection._metadata())
-        self.assertEqual([dict(m)["authorization"] for m in seen],
-                         ["Bearer first-secret", "Bearer second-secret"])
+                    call, shown = client._connection.consume()
+                    call.cancel()
+                    seen.append(shown)
+        self.assertEqual(seen, ["first-secret", "second-secret"])
+        self.assertEqual(dict(connection._metadata("a"))["authorization"], "Bearer a")
         self.assertNotIn("first", repr(hookgate.client.Security("localhost:1", token="first")))
 
     async def test_a_client_belongs_to_one_loop_and_is_closed_once(self):

@@ -11,6 +11,7 @@ import textwrap
 import unittest
 
 import grpc
+from google.protobuf import duration_pb2
 
 import hookgate
 from hookgate.testing import FakeError
@@ -375,6 +376,36 @@ class ConsumerTest(GatewayTest):
                 self.consumer(self.hold, **options)
         with self.assertRaises(ValueError):
             hookgate.Nack("later", delay=-1)
+
+    async def test_an_error_without_a_text_is_a_nack_all_the_same(self):
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("no text")
+
+        async def handle(delivery: hookgate.Delivery) -> None:
+            if delivery.attempt == 1:
+                raise Mute
+
+        self.add(1)
+        with self.assertLogs("hookgate"):
+            await within(self.consumer(handle, max_events=2).run())
+        self.assertEqual(self.subscription.acked, [1])
+
+    async def test_a_pull_by_its_request_may_wait_as_long_as_it_says(self):
+        timeouts: list = []
+        call = self.client._connection.call
+
+        async def noted(request, timeout):
+            timeouts.append(timeout)
+            return await call(request, timeout)
+
+        self.client._connection.call = noted
+        self.add(1)
+        await self.client.call(api.PullRequest(
+            subscription="billing", max_events=1, wait=duration_pb2.Duration(seconds=30)))
+        await self.client.pull("billing", 1, wait=0)
+        await self.client.call(api.PullRequest(subscription="billing", max_events=1), timeout=3)
+        self.assertEqual(timeouts, [50, 20, 3])
 
     async def test_pull_and_settle(self):
         self.add(1, 2, 3)

@@ -291,6 +291,31 @@ class EventStreamTest(GatewayTest):
             with self.assertRaises(hookgate.Unauthenticated):  # The token is as it was.
                 await take(stream, 1)
 
+    async def test_a_token_that_another_call_has_shown_is_new_to_the_stream_all_the_same(self):
+        # The token was compared with that of the client's last call, whichever that was.
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "token")
+            write(path, "old\n")
+            client = hookgate.Client(self.gateway.target, token_file=path)
+            self.addAsyncCleanup(client.aclose)
+            self.add(1, 2)
+            stream = client.subscribe(start=hookgate.EARLIEST, backoff=QUICK)
+            await take(stream, 1)
+            write(path, "new\n")
+            await client.get_event(1)
+            # Without a reason: it may be a proxy that wants a token.
+            self.gateway.end_streams(FakeError(grpc.StatusCode.UNAUTHENTICATED, "", "who is that"))
+            self.add(3)
+            self.assertEqual(await take(stream, 2), [2, 3])
+
+    async def test_an_event_that_is_taken_is_in_hand_before_whoever_takes_it_says_so(self):
+        # Ctrl-C may come in between, and the position must not move past what nobody has seen.
+        self.add(1, 2, 3)
+        stream = self.subscribe(cursors=hookgate.MemoryCursorStore(), save_interval=3600)
+        await take(stream, 1)
+        self.assertEqual(next(stream._subscriber.ready).sequence, 2)
+        self.assertEqual(stream.cursor, "fake-1")
+
     async def test_closing_the_client_closes_its_streams(self):
         self.add(1, 2)
         store = hookgate.MemoryCursorStore()

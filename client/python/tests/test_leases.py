@@ -32,6 +32,16 @@ class LeasesTest(unittest.TestCase):
         self.assertIsNone(self.leases.next_frame())
         self.assertFalse(self.leases.settled)
 
+    def test_a_nack_holds_what_the_gateway_takes(self):
+        # A delay of a thousand years made no Duration, and the error of that ended the consumer.
+        self.leases.settle("d1", hookgate.Nack("x" * 5000, delay=2.0 ** 70))
+        (item,) = self.leases.next_frame().nack.items
+        self.assertEqual(item.delay.seconds, 12 * 3600)
+        self.assertEqual(len(item.reason), 1024)
+        self.leases.settle("d2", hookgate.Nack(KeyError("batch")))
+        (item,) = self.leases.next_frame().nack.items
+        self.assertEqual(item.reason, "'batch'")
+
     def test_what_was_not_answered_is_written_again(self):
         self.leases.add(["d1"], 0.0)
         self.leases.ack("d1")

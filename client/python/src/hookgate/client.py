@@ -16,7 +16,6 @@ from hookgate.delivery import Delivery
 from hookgate.event_stream import EventStream
 from hookgate.leases import nack_item
 from hookgate.messages import LATEST, Start, duration, event_filter
-from hookgate.queries import CALL_TIMEOUT
 from hookgate.security import PathText, Security
 from hookgate.states import OnState
 from hookgate.subscriber import SubscribeOptions, Subscriber
@@ -158,7 +157,7 @@ class Client(Administration):
         request = api.PullRequest(
             subscription=subscription, consumer_name=consumer_name or self._name,
             max_events=max_events, wait=duration(wait, "wait"), include_raw_body=include_raw_body)
-        response: api.PullResponse = await self.call(request, timeout=CALL_TIMEOUT + wait)
+        response: api.PullResponse = await self.call(request)
         return [Delivery(delivery) for delivery in response.deliveries]
 
     async def settle(self, subscription: str, *, ack: Iterable[Delivery | str] = (),

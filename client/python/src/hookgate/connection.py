@@ -67,6 +67,13 @@ def _methods() -> Iterator[tuple[type[message.Message], Method]]:
 METHODS: dict[type[message.Message], Method] = dict(_methods())
 
 
+class StreamCall(NamedTuple):
+    """A streaming call that has been begun."""
+
+    call: Any
+    token: str | None  # That it showed; None: none.
+
+
 class Connection:
     """A channel to one gateway. Belongs to the event loop of its first call.
 
@@ -79,7 +86,6 @@ class Connection:
         check_target(security.target)
         self.target = security.target
         self._security = security
-        self._token: str | None = None
         self._files: tuple[bytes | None, bytes | None, bytes | None] = (None, None, None)
         self._channel: grpc.aio.Channel | None = None
         self._replaced: grpc.aio.Channel | None = None
@@ -129,31 +135,38 @@ class Connection:
             method.path, request_serializer=type(request).SerializeToString,
             response_deserializer=method.response.FromString)
         try:
-            return await multi(request, timeout=timeout, metadata=self._metadata())
+            return await multi(request, timeout=timeout,
+                               metadata=_metadata(self._security.read_token()))
         except grpc.aio.AioRpcError as error:
             raise call_error(error, f"{method.name} failed", self.target) from None
 
-    def subscribe(self, request: event_service_pb2.SubscribeRequest) -> Any:
-        """The call of Subscribe, which has been begun."""
+    def subscribe(self, request: event_service_pb2.SubscribeRequest) -> StreamCall:
         method = METHODS[type(request)]
         multi = self._open_channel().unary_stream(
             method.path, request_serializer=type(request).SerializeToString,
             response_deserializer=method.response.FromString)
-        return multi(request, metadata=self._metadata())
+        token = self._security.read_token()
+        return StreamCall(multi(request, metadata=_metadata(token)), token)
 
-    def consume(self) -> Any:
-        """The call of Consume, which has been begun."""
+    def consume(self) -> StreamCall:
         request = subscription_service_pb2.ConsumeRequest
         method = METHODS[request]
         multi = self._open_channel().stream_stream(
             method.path, request_serializer=request.SerializeToString,
             response_deserializer=method.response.FromString)
-        return multi(metadata=self._metadata())
+        token = self._security.read_token()
+        return StreamCall(multi(metadata=_metadata(token)), token)
 
-    def token_has_changed(self) -> bool:
-        """Whether the token differs from the one that the last call showed."""
+    def may_try_again(self, error: CallError, token: str | None) -> bool:
+        """Whether a stream that ended so, and had shown `token`, may be opened again.
+
+        Also if the token was not taken, and somebody has replaced it since: other calls may have
+        shown the new one long ago.
+        """
+        if error.retryable or error.code != grpc.StatusCode.UNAUTHENTICATED:
+            return error.retryable
         try:
-            return self._security.read_token() != self._token
+            return self._security.read_token() != token
         except CallError:
             return False
 
@@ -164,10 +177,6 @@ class Connection:
             if channel is not None:
                 await channel.close(None)
         self._channel = self._replaced = None
-
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        self._token = self._security.read_token()
-        return (("authorization", f"Bearer {self._token}"),) if self._token else ()
 
     def _open_channel(self) -> grpc.aio.Channel:
         if self._closed:
@@ -202,3 +211,7 @@ class Connection:
         if not self._security.tls:
             return grpc.aio.insecure_channel(self.target, options=options)
         return grpc.aio.secure_channel(self.target, credentials(files), options=options)
+
+
+def _metadata(token: str | None) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),) if token else ()

@@ -14,7 +14,7 @@ from hookgate.backoff import Reconnects, StreamEnd
 from hookgate.connection import Connection
 from hookgate.consume_options import ConsumeOptions, StopMode
 from hookgate.delivery import Delivery
-from hookgate.errors import CallError, Unauthenticated
+from hookgate.errors import CallError
 from hookgate.frame_reader import INTERVALS_UNTIL_DEAD, FrameReader
 from hookgate.leases import NEVER, Leases
 from hookgate.messages import seconds
@@ -99,6 +99,7 @@ class Consumer:
         self._timer: asyncio.TimerHandle | None = None
         # Of the stream that is open.
         self._call: Any = None
+        self._token: str | None = None  # That its call showed.
         self._sent_open = False
         self._opened = False  # The gateway has answered Open.
         self._ended = False  # Our side has been closed.
@@ -179,10 +180,7 @@ class Consumer:
                 await self._run_stream(end)
                 if self._stopped or end.error is None:
                     break
-                # Somebody may have replaced the token since the call was made.
-                renewed = (isinstance(end.error, Unauthenticated) and
-                           self._connection.token_has_changed())
-                if not end.error.retryable and not renewed:
+                if not self._connection.may_try_again(end.error, self._token):
                     raise end.error
                 delay = self._reconnects.delay_after(end)
                 self._tell(states.Disconnected(end.error, delay))
@@ -198,7 +196,7 @@ class Consumer:
 
     async def _run_stream(self, end: StreamEnd) -> None:
         what = f"cannot consume {self._options.subscription}"
-        self._call = self._connection.consume()
+        self._call, self._token = self._connection.consume()
         reader = FrameReader(self._call, what, self._connection.target)
         writer = asyncio.ensure_future(self._write(self._call))
         writer.add_done_callback(self._on_writer_done)
@@ -339,7 +337,7 @@ class Consumer:
             self._fail(error)
             return GiveBack()
         _log.warning("the handler of %r failed, and so it is nacked", held, exc_info=error)
-        return Nack(f"{type(error).__name__}: {error}")
+        return Nack(_text_of(error))
 
     def _settle(self, held: _Held, verdict: Verdict) -> None:
         if not isinstance(verdict, GiveBack):
@@ -495,6 +493,14 @@ class Consumer:
         alarms, self._alarms = self._alarms, []
         for alarm in alarms:
             _ring(alarm)
+
+
+def _text_of(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # Its own text fails.
+        return name
 
 
 async def _written(write: Awaitable[None]) -> bool:

@@ -14,6 +14,7 @@ from hookgate.verdicts import DeadLetter, Nack, Verdict
 # A lease is extended when a third of it has passed: two more tries fit.
 _EXTENSIONS_PER_LEASE = 3
 _MOST_REASON_BYTES = 1024  # What the gateway keeps.
+_LONGEST_DELAY = 12 * 3600.0  # As the gateway takes it; a Duration holds no more than 10,000 years.
 _MOST_ITEMS = 1000  # In one frame; the gateway takes 10,000.
 NEVER = float("inf")
 
@@ -186,5 +187,5 @@ def nack_item(delivery_id: str, verdict: Verdict) -> api.Nack.Item:
     if isinstance(verdict, DeadLetter):
         item.dead_letter = True
     elif isinstance(verdict, Nack) and verdict.delay is not None:
-        item.delay.CopyFrom(duration(verdict.delay, "delay"))
+        item.delay.CopyFrom(duration(min(verdict.delay, _LONGEST_DELAY), "delay"))
     return item

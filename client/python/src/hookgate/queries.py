@@ -10,9 +10,10 @@ from google.protobuf import message
 
 from hookgate.connection import METHODS, Connection
 from hookgate.errors import UsageError
-from hookgate.messages import event_filter, timestamp
+from hookgate.messages import event_filter, seconds, timestamp
 from hookgate.v1 import event_pb2
 from hookgate.v1 import event_service_pb2 as events
+from hookgate.v1 import subscription_service_pb2 as subscriptions
 
 CALL_TIMEOUT = 20.0
 
@@ -23,14 +24,19 @@ class Queries:
 
     _connection: Connection
 
-    async def call(self, request: message.Message, *, timeout: float = CALL_TIMEOUT) -> Any:
+    async def call(self, request: message.Message, *, timeout: float | None = None) -> Any:
         """Any unary call of the API, by its request: `GetStatusRequest()` asks for the status.
 
         The services' .proto files are the manual. Returns the response; raises CallError.
+        timeout  in seconds. None: 20, and for a PullRequest as long as it waits besides
         """
         method = METHODS.get(type(request))
         if method is None or method.streaming:
             raise UsageError(f"{type(request).__name__} is not the request of a unary call")
+        if timeout is None:
+            timeout = CALL_TIMEOUT
+            if isinstance(request, subscriptions.PullRequest):
+                timeout += seconds(request.wait)
         return await self._connection.call(request, timeout)
 
     async def get_event(self, sequence: int | None = None, *, source: str | None = None,

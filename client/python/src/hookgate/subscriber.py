@@ -13,7 +13,7 @@ from hookgate import states
 from hookgate.backoff import Backoff, Reconnects, StreamEnd
 from hookgate.connection import Connection
 from hookgate.cursor_store import CursorStore
-from hookgate.errors import CallError, CursorStoreError, HookgateError, Unauthenticated, UsageError
+from hookgate.errors import CallError, CursorStoreError, HookgateError, UsageError
 from hookgate.frame_reader import INTERVALS_UNTIL_DEAD, FrameReader
 from hookgate.messages import End, Start, duration, seconds, set_start
 from hookgate.v1 import event_pb2
@@ -60,6 +60,7 @@ class Subscriber:
         self._request = options.request()
         self._reconnects = Reconnects(options.backoff)
         self._reader: FrameReader | None = None
+        self._token: str | None = None  # That its call showed.
         self._end = StreamEnd()  # Of the stream that is open.
         self._not_before = 0.0  # By the loop's clock: no stream is opened earlier.
         self._patience = options.open_timeout
@@ -120,6 +121,10 @@ class Subscriber:
         self._settle()
         await self._save()
 
+    async def save(self) -> None:
+        """Returns when the position is stored."""
+        await self._save()
+
     def stop(self) -> None:
         self._stopping = True
         self.ready = iter(())
@@ -177,11 +182,15 @@ class Subscriber:
         return self._pending_until(self._saved_at + self._options.save_interval)
 
     def _pending_until(self, due: float) -> Iterator[event_pb2.Event]:
-        while time.monotonic() < due:
-            event = next(self._pending, None)
-            if event is None:
-                return
+        if time.monotonic() >= due:
+            return
+        for event in self._pending:
+            # Here, too: Ctrl-C may end this loop before whoever takes the event has said so, and
+            # what is taken and not in hand would count as handled with the next one.
+            self.in_hand = event
             yield event
+            if time.monotonic() >= due:
+                return
 
     def _settle(self) -> None:
         if self.in_hand is not None:
@@ -240,8 +249,8 @@ class Subscriber:
         self._patience = self._options.open_timeout
         self._heartbeat = self._options.heartbeat
         self._end = StreamEnd()
-        self._reader = FrameReader(self._connection.subscribe(self._request), "cannot subscribe",
-                                   self._connection.target)
+        call, self._token = self._connection.subscribe(self._request)
+        self._reader = FrameReader(call, "cannot subscribe", self._connection.target)
 
     async def _read(self, reader: FrameReader) -> None:
         # Only the wait for a frame counts: the application may take its time with an event.
@@ -257,9 +266,7 @@ class Subscriber:
     async def _on_end(self, error: CallError) -> None:
         await self._close_reader()
         self._end.error = error
-        # Somebody may have replaced the token since the call was made.
-        renewed = isinstance(error, Unauthenticated) and self._connection.token_has_changed()
-        if not error.retryable and not renewed:
+        if not self._connection.may_try_again(error, self._token):
             raise error
         delay = self._reconnects.delay_after(self._end)
         self._not_before = asyncio.get_running_loop().time() + delay

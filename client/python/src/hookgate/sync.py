@@ -19,7 +19,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from hookgate import client as asynchronous
 from hookgate import event_stream
@@ -36,47 +36,34 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._ended = False
         # It must not keep a program alive that has forgotten to close its client.
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hookgate", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="hookgate", daemon=True)
         self._thread.start()
 
     @property
     def closed(self) -> bool:
-        return self._loop.is_closed()
+        return self._closed
 
     def run(self, coroutine: Coroutine[Any, Any, _R]) -> _R:
         """The coroutine's result. When it returns or raises, nothing of it runs any more."""
-        if self.closed:
-            coroutine.close()
-            raise UsageError("the client is closed")
-        result: concurrent.futures.Future[_R] = concurrent.futures.Future()
-        task: list[asyncio.Task[None]] = []
+        with self._lock:  # What is begun before close() is ended by it.
+            if self._closed:
+                coroutine.close()
+                raise UsageError("the client is closed")
+            begun = _Begun(self._loop, coroutine)
+        return begun.wait()
 
-        async def carry_out() -> None:
+    def _serve(self) -> None:
+        while not self._ended:
             try:
-                result.set_result(await coroutine)
-            except BaseException as error:
-                result.set_exception(error)
-
-        def begin() -> None:
-            task.append(self._loop.create_task(carry_out()))
-
-        self._loop.call_soon_threadsafe(begin)
-        interrupt: KeyboardInterrupt | None = None
-        while True:
-            try:
-                found = result.result()
-                break
-            except KeyboardInterrupt as error:
-                interrupt = error
-                self._loop.call_soon_threadsafe(lambda: task[0].cancel())
-            except asyncio.CancelledError:
-                if interrupt is None:
-                    raise
-                break
-        if interrupt is not None:
-            raise interrupt
-        return found
+                self._loop.run_forever()
+            except (KeyboardInterrupt, SystemExit):
+                # Of a handler or a callback. It is raised where its call waits, which has a program
+                # that it can end; here it would end this thread, and with it every call.
+                continue
 
     def iterate(self, iterator: AsyncIterator[_R]) -> Iterator[_R]:
         async def advance() -> tuple[_R] | None:
@@ -88,13 +75,83 @@ class _Loop:
             yield found[0]
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(function)
+        with self._lock:
+            if not self._closed:
+                self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
-        self.run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            ending = _Begun(self._loop, self._end())
+        try:
+            ending.wait()
+        finally:
+            self._thread.join()
+            self._loop.close()
+
+    async def _end(self) -> None:
+        """Nothing runs any more, and nobody waits, when this has returned."""
+        try:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await self._loop.shutdown_default_executor()
+        finally:
+            self._ended = True
+            self._loop.stop()
+
+
+class _Begun(Generic[_R]):
+    """A coroutine that runs on an event loop, and what another thread waits for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _R]) -> None:
+        self._loop = loop
+        self._coroutine = coroutine
+        self._result: concurrent.futures.Future[_R] = concurrent.futures.Future()
+        self._task: asyncio.Task[None] | None = None
+        loop.call_soon_threadsafe(self._begin)
+
+    def wait(self) -> _R:
+        """KeyboardInterrupt cancels it, and is raised when it has ended."""
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                found = self._result.result()
+                break
+            except KeyboardInterrupt as error:
+                if self._result.done() and self._result.exception() is error:
+                    raise  # It is what the coroutine has raised.
+                interrupt = error
+                self._loop.call_soon_threadsafe(self._cancel)
+            except asyncio.CancelledError:
+                if interrupt is None:
+                    raise
+                break
+        if interrupt is not None:
+            raise interrupt
+        return found
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._carry_out())
+        self._task.add_done_callback(self._on_done)
+
+    async def _carry_out(self) -> None:
+        try:
+            self._result.set_result(await self._coroutine)
+        except BaseException as error:
+            self._result.set_exception(error)
+
+    def _on_done(self, _: asyncio.Task[None]) -> None:
+        if not self._result.done():  # It was cancelled before it began.
+            self._coroutine.close()
+            self._result.set_exception(asyncio.CancelledError())
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 class EventStream:
@@ -110,6 +167,8 @@ class EventStream:
         self._subscriber = stream._subscriber
         # At once, whenever the loop's thread gets to hear of it.
         self._stopped = False
+        # It came while Ctrl-C was raised here, so that nobody has seen it.
+        self._unseen: event_pb2.Event | None = None
 
     @property
     def cursor(self) -> str:
@@ -120,25 +179,32 @@ class EventStream:
         return self
 
     def __next__(self) -> event_pb2.Event:
+        if self._unseen is not None:
+            event, self._unseen = self._unseen, None
+            return event
         # Without the loop's thread: to go there and back takes far longer than all else here.
         if not self._stopped:
             for ready in self._subscriber.ready:
                 self._subscriber.in_hand = ready
                 return ready
 
-        async def advance() -> event_pb2.Event | None:
+        async def advance() -> None:
             async for event in self._stream:
-                return event
-            return None
+                self._unseen = event
+                break
 
-        event = self._loop.run(advance())
-        if event is None:
+        self._loop.run(advance())
+        if self._unseen is None:
             raise StopIteration
+        event, self._unseen = self._unseen, None
         return event
 
     def commit(self) -> None:
         """The event in hand is handled; returns when the position after it is stored."""
-        self._loop.run(self._stream.commit())
+        if self._unseen is None:
+            self._loop.run(self._stream.commit())
+        else:
+            self._loop.run(self._subscriber.save())
 
     def stop(self) -> None:
         """Ends the loop: what it has in hand counts as handled then. For any thread."""
@@ -223,12 +289,18 @@ class Client:
         if inspect.iscoroutinefunction(handler):
             raise UsageError("the handler is a coroutine; use a plain function here")
 
+        def call(delivery: Delivery) -> None:
+            try:
+                handler(delivery)
+            except StopIteration as error:  # No future takes it.
+                raise RuntimeError("the handler raised StopIteration") from error
+
         async def consume() -> None:
             loop = asyncio.get_running_loop()
             with concurrent.futures.ThreadPoolExecutor(concurrency, "hookgate-handler") as pool:
 
                 async def handle(delivery: Delivery) -> None:
-                    running = loop.run_in_executor(pool, handler, delivery)
+                    running = loop.run_in_executor(pool, call, delivery)
                     while not running.done():
                         try:
                             await asyncio.wait({running})

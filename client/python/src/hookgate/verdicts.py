@@ -11,13 +11,14 @@ class Nack(Verdict):
     """Again after `delay` seconds; without one, after the subscription's back-off.
 
     It counts as an attempt. Any other exception is a Nack as well, with its text as the reason.
+    Of a delay above 12 hours the gateway makes 12 hours.
     """
 
     def __init__(self, reason: str = "", *, delay: float | None = None) -> None:
         super().__init__(reason)
         if delay is not None and not 0 <= delay < float("inf"):
             raise ValueError(f"the delay of a Nack is {delay}; use seconds, 0 or more")
-        self.reason = reason
+        self.reason = str(reason)  # Also of an exception.
         self.delay = delay
 
 
@@ -26,7 +27,7 @@ class DeadLetter(Verdict):
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = str(reason)
 
 
 class GiveBack(Verdict):
