@@ -15,6 +15,7 @@
 #include "common/monotonic_cond_var.h"
 #include "grpcpp/client_context.h"
 #include "server/base/proto_time.h"
+#include "server/base/utf8.h"
 
 namespace hookgate {
 namespace {
@@ -26,6 +27,9 @@ constexpr absl::Duration kLongestConnecting = absl::Milliseconds(50);
 // A lease is extended when a third of it has passed: two more tries fit.
 constexpr int kExtensionsPerLease = 3;
 constexpr int64_t kMostBytes = 64 << 20;
+// What the gateway keeps of a reason, and makes of a longer delay.
+constexpr size_t kMostReasonBytes = 1024;
+constexpr absl::Duration kLongestDelay = absl::Hours(12);
 // Acks of handlers that end at about the same time go in one frame: the gateway makes each frame
 // durable, and would be kept busy by single acks. None waits for longer, or when no handler runs.
 constexpr int kMostAcksInFrame = 256;
@@ -41,7 +45,8 @@ v1::ConsumeRequest OpenFrame(const Consumer::Options& options) {
   v1::ConsumeRequest::Open& open = *frame.mutable_open();
   open.set_subscription(options.subscription);
   open.set_consumer_name(options.consumer_name);
-  open.mutable_limits()->set_max_outstanding_messages(options.concurrency);
+  // With 0 the gateway would hand out nothing.
+  open.mutable_limits()->set_max_outstanding_messages(std::max(options.concurrency, 1));
   open.mutable_limits()->set_max_outstanding_bytes(kMostBytes);
   *open.mutable_heartbeat_interval() = ToProto(options.heartbeat_interval);
   open.set_include_raw_body(options.include_raw_body);
@@ -52,11 +57,13 @@ v1::ConsumeRequest NackFrame(const std::string& delivery_id, const Verdict& verd
   v1::ConsumeRequest frame;
   v1::Nack::Item& item = *frame.mutable_nack()->add_items();
   item.set_delivery_id(delivery_id);
-  item.set_reason(verdict.reason);
+  // A message with other bytes is refused, and the stream with it.
+  item.set_reason(AsUtf8(verdict.reason, kMostReasonBytes));
   if (verdict.kind == Verdict::Kind::kDeadLetter) {
     item.set_dead_letter(true);
   } else if (verdict.delay.has_value()) {
-    *item.mutable_delay() = ToProto(*verdict.delay);
+    *item.mutable_delay() =
+        ToProto(std::clamp(*verdict.delay, absl::ZeroDuration(), kLongestDelay));
   }
   return frame;
 }
@@ -179,6 +186,7 @@ void Consumer::StopAndGiveBack() {
 void Consumer::BeginGivingBack(absl::Duration now) {
   stop_deadline_ = absl::InfiniteDuration();
   end_deadline_ = std::min(end_deadline_, now + options_.give_back_grace);
+  if (cut_ != nullptr) cut_->Arm(options_.give_back_grace + kEndPatience);
   changed_->SignalAll();
 }
 
@@ -186,6 +194,10 @@ void Consumer::StopTaking() {
   if (stopped_) return;
   stopped_ = true;
   stop_deadline_ = Now() + options_.stop_grace;
+  // By another thread than the keeper, which may wait in a write that the gateway does not take.
+  if (cut_ != nullptr) {
+    cut_->Arm(options_.stop_grace + options_.give_back_grace + kEndPatience);
+  }
   // The stream's end gives them back.
   for (const v1::Delivery& delivery : waiting_) leases_.erase(delivery.delivery_id());
   waiting_.clear();
@@ -197,7 +209,8 @@ void Consumer::StopTaking() {
 Consumer::StreamEnd Consumer::RunStream() {
   StreamEnd end;
   grpc::ClientContext context;
-  SetCall(&context);
+  Watchdog cut([&context] { context.TryCancel(); });
+  SetCall(&context, &cut);
   std::atomic<bool> silent = false;
   Watchdog watchdog([&context, &silent] {
     silent = true;
@@ -215,7 +228,7 @@ Consumer::StreamEnd Consumer::RunStream() {
   }
   EndStream();
   const GatewayError error = ReadGatewayError(stream->Finish());
-  SetCall(nullptr);
+  SetCall(nullptr, nullptr);
   if (stopped()) return end;
   end.retry_delay = error.retry_delay;
   end.why = silent ? absl::UnavailableError(absl::StrCat("nothing came from the gateway at ",
@@ -234,7 +247,9 @@ absl::Status Consumer::WhyEnded(const GatewayError& error, const std::string& to
 }
 
 void Consumer::HandleFrame(v1::ConsumeResponse& frame, StreamEnd& end) {
-  const Observers& observers = options_.observers;
+  // After a stop, nothing is told.
+  static const Observers kNobody;
+  const Observers& observers = stopped() ? kNobody : options_.observers;
   end.useful = end.useful || frame.has_deliveries() || frame.has_heartbeat();
   if (frame.has_opened()) {
     const auto interval = FromProto(frame.opened().heartbeat_interval(), "heartbeat_interval");
@@ -381,9 +396,10 @@ void Consumer::LoseAll(const Holds& holds) {
   for (const std::shared_ptr<Hold>& hold : holds) hold->Lose();
 }
 
-void Consumer::SetCall(grpc::ClientContext* call) {
+void Consumer::SetCall(grpc::ClientContext* call, Watchdog* cut) {
   absl::MutexLock lock(&mu_);
   call_ = call;
+  cut_ = cut;
   if (stopped_ && call_ != nullptr) call_->TryCancel();
 }
 

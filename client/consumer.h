@@ -47,6 +47,7 @@ namespace hookgate {
 
 class Connection;
 class MonotonicCondVar;
+class Watchdog;
 struct GatewayError;
 
 // "HOST-PID-RANDOM": a consumer name that no other process has, and that tells where to look.
@@ -207,7 +208,7 @@ class Consumer {
   void OnOpened(const v1::ConsumeResponse::Opened& opened) ABSL_LOCKS_EXCLUDED(mu_);
   // From here on it does neither. What was not answered is sent again on the next stream.
   void EndStream() ABSL_LOCKS_EXCLUDED(mu_);
-  void SetCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mu_);
+  void SetCall(grpc::ClientContext* call, Watchdog* cut) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Duration DelayAfter(const StreamEnd& end);
 
   // A worker thread's life.
@@ -265,6 +266,7 @@ class Consumer {
   absl::Duration end_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   absl::Duration cut_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   grpc::ClientContext* call_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Watchdog* cut_ ABSL_GUARDED_BY(mu_) = nullptr;  // Cuts call_ off.
   Stream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool opened_ ABSL_GUARDED_BY(mu_) = false;   // The gateway has answered Open on stream_.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // Keep is in a call to stream_.

@@ -201,6 +201,111 @@ TEST_F(ConsumerTest, ANackSaysWhyAndWhatNext) {
   EXPECT_TRUE(nacks[2].nack().items(0).dead_letter());
 }
 
+// The gateway refuses a message with a text that is none, and with it the stream and all that it
+// holds: the consumer ended for good, and again with the same event.
+TEST_F(ConsumerTest, ANackHoldsWhatAMessageMayHold) {
+  std::vector<v1::ConsumeRequest> nacks(3);
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    for (size_t i = 0; i < nacks.size(); ++i) {
+      Deliver(stream, {absl::StrCat(i)});
+      EXPECT_TRUE(stream.Read(&nacks[i]));
+      Answer(stream, absl::StrCat(i));
+    }
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  Consumer consumer(Options());
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery& delivery) {
+                    if (delivery.delivery_id() == "0") {
+                      return Verdict::Nack("zo\xeb", absl::InfiniteDuration());
+                    }
+                    if (delivery.delivery_id() == "1") {
+                      return Verdict::Nack(std::string(5000, 'x'), -absl::Minutes(5));
+                    }
+                    consumer.Stop();
+                    return Verdict::DeadLetter("\xff");
+                  })
+                  .ok());
+  EXPECT_EQ(nacks[0].nack().items(0).reason(), "zo?");
+  EXPECT_EQ(nacks[0].nack().items(0).delay().seconds(), 12 * 3600);
+  EXPECT_EQ(nacks[1].nack().items(0).reason(), std::string(1024, 'x'));
+  EXPECT_EQ(nacks[1].nack().items(0).delay().seconds(), 0);
+  EXPECT_EQ(nacks[2].nack().items(0).reason(), "?");
+}
+
+// With 0 the gateway was asked for nothing, and handed out nothing.
+TEST_F(ConsumerTest, OneRunsAtATimeAtLeast) {
+  v1::ConsumeRequest open;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    EXPECT_TRUE(stream.Read(&open));
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "enough");
+  });
+  Consumer::Options options = Options();
+  options.concurrency = 0;
+  EXPECT_FALSE(Consumer(options).Run([](const v1::Delivery&) { return Verdict::Ack(); }).ok());
+  EXPECT_EQ(open.open().limits().max_outstanding_messages(), 1);
+}
+
+TEST_F(ConsumerTest, NothingIsToldAfterAStop) {
+  std::atomic<int> told = 0;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    Open(stream);
+    Deliver(stream, {"d1"});
+    v1::ConsumeRequest request;
+    EXPECT_TRUE(stream.Read(&request));  // The handler has stopped the consumer before it returned.
+    v1::ConsumeResponse heartbeat;
+    heartbeat.mutable_heartbeat();
+    for (int i = 0; i < 3; ++i) stream.Write(heartbeat);
+    Answer(stream, "d1");
+    AtEnd(stream);
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.observers.heartbeat = [&](const v1::ConsumeResponse::Heartbeat&) { ++told; };
+  Consumer consumer(options);
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    consumer.Stop();
+                    return Verdict::Ack();
+                  })
+                  .ok());
+  EXPECT_EQ(told, 0);
+}
+
+// The thread that would have ended the stream waited in a write, and nothing else did while the
+// gateway was heard of. Takes the ten seconds that a gateway has for its answer to the end of a
+// stream.
+TEST_F(ConsumerTest, AStopEndsAlsoIfTheGatewayTakesNothing) {
+  absl::Notification ended;
+  gateway_.subscriptions.AddStream([&](Stream& stream) {
+    v1::ConsumeRequest request;
+    stream.Read(&request);
+    v1::ConsumeResponse response;
+    *response.mutable_opened()->mutable_ack_deadline() = ToProto(absl::Hours(1));
+    *response.mutable_opened()->mutable_heartbeat_interval() = ToProto(absl::Hours(1));
+    stream.Write(response);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 2000; ++i) ids.push_back(absl::StrCat("d", i));
+    Deliver(stream, ids);
+    ended.WaitForNotification();
+    return grpc::Status::OK;
+  });
+  Consumer::Options options = Options();
+  options.stop_grace = absl::Milliseconds(20);
+  options.give_back_grace = absl::Milliseconds(20);
+  Consumer consumer(options);
+  std::atomic<int> handled = 0;
+  EXPECT_TRUE(consumer
+                  .Run([&](const v1::Delivery&) {
+                    if (++handled == 1500) consumer.Stop();
+                    return Verdict::Nack(std::string(1024, 'x'));
+                  })
+                  .ok());
+  ended.Notify();
+}
+
 TEST_F(ConsumerTest, ALeaseIsExtendedWhileTheHandlerRuns) {
   absl::Notification extended_twice;
   gateway_.subscriptions.AddStream([&](Stream& stream) {

@@ -28,5 +28,6 @@ if printf '%s' "$recent" | jq -e --arg id "$failed" 'any(.data[]; .metadata.retr
 fi
 new=$(printf '%s' "$old" | jq -c --arg id "$failed" \
   '{input_file_id, endpoint, completion_window, metadata: ((.metadata // {}) + {retry_of: $id})}')
-api -H 'Content-Type: application/json' -d "$new" "$batches" | jq -r --arg id "$failed" \
-  '"batch \($id) goes on as \(.id)"'
+# Not in one pipe: its exit code would be that of jq, which takes nothing for an answer.
+made=$(api -H 'Content-Type: application/json' -d "$new" "$batches")
+printf '%s' "$made" | jq -r --arg id "$failed" '"batch \($id) goes on as \(.id)"'

@@ -31,5 +31,16 @@ TEST(Utf8Test, OtherBytesAreNot) {
   }
 }
 
+TEST(Utf8Test, WhatIsMadeOfBytesIsText) {
+  EXPECT_EQ(AsUtf8("zo\xc3\xab", 100), "zo\xc3\xab");
+  EXPECT_EQ(AsUtf8("zo\xeb", 100), "zo?");  // Latin-1
+  EXPECT_EQ(AsUtf8("a\xe2\x82", 100), "a??");
+  EXPECT_EQ(AsUtf8("", 0), "");
+  // Between characters, however many bytes they have.
+  EXPECT_EQ(AsUtf8("zo\xc3\xab", 3), "zo");
+  EXPECT_EQ(AsUtf8("zo\xc3\xab!", 4), "zo\xc3\xab");
+  EXPECT_EQ(AsUtf8("\xff\xff", 1), "?");
+}
+
 }  // namespace
 }  // namespace hookgate
