@@ -212,6 +212,23 @@ TEST_F(PostgresLogTest, UnsafeSettingsOfTheServerAreRefusedByName) {
   EXPECT_EQ(refused_for("full_page_writes", "off", true), "");
 }
 
+// They were looked at with each connection alone, and a connection lasts for months.
+TEST_F(PostgresLogTest, SettingsThatBecomeUnsafeAreFoundAndNothingIsStoredUntilTheyAreMended) {
+  const auto log = Open();
+  EXPECT_EQ(Append(*log, 0, "a").outcome, CompareAppendOutcome::kAppended);
+  EXPECT_TRUE(log->CheckSettings().ok());
+  ASSERT_TRUE(cluster_->Set(0, "full_page_writes", "off"));
+  const absl::Status found = log->CheckSettings();
+  EXPECT_EQ(ReasonOf(found), log_reason::kUnsafeSetting) << found;
+  EXPECT_EQ(MetadataOf(found)["setting"], "full_page_writes");
+  const CompareAppendResult refused = log->CompareAppend(1, "b", kPatience);
+  EXPECT_EQ(refused.outcome, CompareAppendOutcome::kRefused);
+  EXPECT_EQ(ReasonOf(refused.status), log_reason::kUnsafeSetting) << refused.status;
+  ASSERT_TRUE(cluster_->Set(0, "full_page_writes", "on"));
+  EXPECT_EQ(Append(*log, 1, "b").outcome, CompareAppendOutcome::kAppended);
+  EXPECT_TRUE(log->CheckSettings().ok());
+}
+
 // A role's settings would end a statement while it waits for the standby, which is then committed,
 // or not wait at all.
 TEST_F(PostgresLogTest, SettingsOfTheRoleAreOverruled) {
