@@ -15,6 +15,7 @@
 #include "server/replication/libnats.h"
 #include "server/replication/log_errors.h"
 #include "server/replication/nats_session.h"
+#include "server/replication/overdue_calls.h"
 
 namespace hookgate {
 namespace {
@@ -28,6 +29,8 @@ constexpr absl::Duration kWaitSlice = absl::Milliseconds(50);
 // leader may be behind for a moment.
 constexpr absl::Duration kBelieveBehind = absl::Seconds(1);
 constexpr absl::Duration kAskAgain = absl::Milliseconds(100);
+// How much longer than its time-out a call of libnats may take.
+constexpr absl::Duration kOverdue = absl::Seconds(1);
 // How often a hole is read again, by another consumer, before the stream's leader is asked.
 constexpr int kHoleAttempts = 3;
 constexpr int kMostPendingBytes = 64 << 20;
@@ -106,6 +109,12 @@ class JetStreamLog final : public ReplicatedLog {
                                                         SteadyTime deadline);
   void EndReader();
 
+  // While it lives a call of libnats, which waits by the wall clock, is ended with its connection if
+  // it takes longer than until `deadline`.
+  OverdueCalls::Call Guard(const NatsSessionPtr& session, SteadyTime deadline) {
+    return {overdue_, deadline + absl::ToChronoNanoseconds(kOverdue),
+            [session] { session->Close(); }};
+  }
   absl::Status FromNats(natsStatus status, int code, absl::string_view what) const;
   bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
   std::string Genesis() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -123,6 +132,7 @@ class JetStreamLog final : public ReplicatedLog {
   const JetStreamLogOptions jetstream_;
   const JetStreamStream stream_;
 
+  OverdueCalls overdue_;  // does its own locking
   CallSlot connects_;
   CallSlot appends_;
   CallSlot reads_;
@@ -284,6 +294,7 @@ absl::Status JetStreamLog::FindStream(const NatsSessionPtr& session, SteadyTime 
     if (!options_.create || !Genesis().empty()) return state.status();
     // Nothing is made where it would be refused.
     RETURN_IF_ERROR(stream_.CheckSync({}, deadline));
+    const OverdueCalls::Call guard = Guard(session, deadline);
     RETURN_IF_ERROR(stream_.Make(nats_, session, deadline));
     state = ReadState(session, deadline, &settings);
   }
@@ -304,6 +315,7 @@ absl::StatusOr<StreamState> JetStreamLog::ReadState(const NatsSessionPtr& sessio
   options.Wait = NatsMilliseconds(TimeLeft(deadline));
   jsStreamInfo* info = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
+  const OverdueCalls::Call guard = Guard(session, deadline);
   const natsStatus status =
       nats_.js_GetStreamInfo(&info, session->js(), stream_.name().c_str(), &options, &code);
   if (status != NATS_OK) {
@@ -408,7 +420,10 @@ CompareAppendResult JetStreamLog::Publish(const NatsSessionPtr& session, LogInde
   options.MaxWait = NatsMilliseconds(TimeLeft(deadline));
   jsPubAck* ack = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
-  status = nats_.js_PublishMsg(&ack, session->js(), raw, &options, &code);
+  {
+    const OverdueCalls::Call guard = Guard(session, deadline);
+    status = nats_.js_PublishMsg(&ack, session->js(), raw, &options, &code);
+  }
   if (status == NATS_OK) {
     const auto sequence = static_cast<LogIndex>(ack->Sequence);
     nats_.jsPubAck_Destroy(ack);
@@ -434,6 +449,7 @@ absl::StatusOr<absl::optional<std::string>> JetStreamLog::Get(const NatsSessionP
   options.Wait = NatsMilliseconds(TimeLeft(deadline));
   natsMsg* message = nullptr;
   jsErrCode code = static_cast<jsErrCode>(0);
+  const OverdueCalls::Call guard = Guard(session, deadline);
   const natsStatus status = nats_.js_GetMsg(&message, session->js(), stream_.name().c_str(),
                                             static_cast<uint64_t>(index), &options, &code);
   if (code == JSNoMessageFoundErr) return absl::optional<std::string>();
@@ -517,6 +533,7 @@ absl::Status JetStreamLog::Position(LogIndex from, SteadyTime deadline) {
   sub.Config.OptStartSeq = static_cast<uint64_t>(from);
   sub.Config.Heartbeat = kHeartbeatNanoseconds;
   jsErrCode code = static_cast<jsErrCode>(0);
+  const OverdueCalls::Call guard = Guard(session, deadline);
   const natsStatus status = nats_.js_SubscribeSync(
       &reader_.subscription, session->js(), stream_.subject().c_str(), &options, &sub, &code);
   if (status != NATS_OK) {
@@ -545,6 +562,7 @@ absl::StatusOr<bool> JetStreamLog::Fetch(SteadyTime deadline) {
     const absl::Duration left = TimeLeft(deadline);
     if (queued == 0 && left <= absl::ZeroDuration()) return false;
     natsMsg* message = nullptr;
+    const OverdueCalls::Call guard = Guard(reader_.session, deadline);
     const natsStatus status =
         nats_.natsSubscription_NextMsg(&message, reader_.subscription, NatsMilliseconds(left));
     if (status == NATS_TIMEOUT) {
@@ -714,6 +732,7 @@ absl::StatusOr<RecordRange> JetStreamLog::Trim(LogIndex to) {
     jsErrCode code = static_cast<jsErrCode>(0);
     const absl::StatusOr<NatsSessionPtr> session = Session(deadline);
     if (!session.ok()) return session.status();
+    const OverdueCalls::Call guard = Guard(*session, deadline);
     const natsStatus status =
         nats_.js_PurgeStream((*session)->js(), stream_.name().c_str(), &options, &code);
     if (status == NATS_OK) {
