@@ -95,7 +95,7 @@ func verdictOf(err error, lost bool) verdict {
 	if errors.As(err, &deadLetterError{}) {
 		result.kind = deadLetter
 	} else if errors.As(err, &later) {
-		result.delay = durationpb.New(later.delay)
+		result.delay = durationpb.New(max(later.delay, 0)) // Less is refused, and the stream with it.
 	}
 	return result
 }

@@ -113,7 +113,7 @@ func (c *consumer) run(ctx context.Context) error {
 		var frames <-chan streamEvent
 		var out chan<- *hookgatev1.ConsumeRequest
 		var next *hookgatev1.ConsumeRequest
-		wake := c.nextWake()
+		wake := c.nextWake(now)
 		if c.stream != nil {
 			frames = c.stream.events
 			if c.shouldWrite(now) {
@@ -174,7 +174,7 @@ func (c *consumer) shouldWrite(now time.Time) bool {
 }
 
 // nextWake returns zero if there is nothing to wake up for.
-func (c *consumer) nextWake() time.Time {
+func (c *consumer) nextWake(now time.Time) time.Time {
 	wake := earlier(c.stopAt, c.nextLease)
 	if c.stream == nil {
 		if !c.over() {
@@ -183,7 +183,8 @@ func (c *consumer) nextWake() time.Time {
 		return wake
 	}
 	wake = earlier(earlier(wake, c.stream.silentAt), c.cutAt)
-	if !c.stream.ended {
+	// Once it is reached, it is for the writer, which may have to wait until the gateway takes something.
+	if !c.stream.ended && !reached(c.endAt, now) {
 		wake = earlier(wake, c.endAt)
 	}
 	return wake
@@ -243,6 +244,8 @@ func (c *consumer) stopTaking(now time.Time) {
 func (c *consumer) giveBackNow(now time.Time) {
 	c.stopAt = time.Time{}
 	c.endAt = earlier(c.endAt, now.Add(c.settings.giveBackGrace))
+	// Also if the gateway takes nothing of what is written.
+	c.cutAt = earlier(c.cutAt, c.endAt.Add(endPatience))
 	c.loseAll()
 }
 
@@ -268,7 +271,7 @@ func (c *consumer) endStreamIfDone(now time.Time) {
 	if settled := len(c.running) == 0 && len(c.unanswered) == 0; settled || !c.stream.opened || reached(c.endAt, now) {
 		c.stream.ended = true
 		close(c.stream.out)
-		c.cutAt = now.Add(endPatience)
+		c.cutAt = earlier(c.cutAt, now.Add(endPatience))
 	}
 }
 

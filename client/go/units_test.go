@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	hookgatev1 "github.com/hookgate/hookgate/client/go/gen/hookgate/v1"
 )
 
 func TestVersionIsThatOfTheGateway(t *testing.T) {
@@ -255,5 +257,28 @@ func TestVerdicts(t *testing.T) {
 	}
 	if got := verdictOf(NackAfter(time.Second, why), false); got.delay.AsDuration() != time.Second || got.reason != "why" {
 		t.Errorf("the delay or reason was lost: %+v", got)
+	}
+}
+
+// The end of the stream waited behind what was to be written, nothing cut it off, and a timer in the past kept a core busy.
+func TestAStopIsCutOffAlsoIfTheGatewayTakesNothing(t *testing.T) {
+	now := time.Now()
+	c := &consumer{
+		settings: &consumeSettings{giveBackGrace: time.Second},
+		stream:   &consumeStream{begun: true, opened: true},
+		outbox:   []*hookgatev1.ConsumeRequest{{}},
+		stopped:  true,
+	}
+	c.giveBackNow(now)
+	if got := c.nextWake(now); !got.Equal(now.Add(time.Second)) {
+		t.Errorf("it wakes after %v, want 1s", got.Sub(now))
+	}
+	later := now.Add(2 * time.Second)
+	c.endStreamIfDone(later)
+	if c.stream.ended {
+		t.Error("it ended the stream before what is to be written")
+	}
+	if got, want := c.nextWake(later), now.Add(time.Second+endPatience); !got.Equal(want) {
+		t.Errorf("it wakes after %v, want %v", got.Sub(now), want.Sub(now))
 	}
 }

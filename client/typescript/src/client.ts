@@ -25,7 +25,7 @@ import {
   type SubscriptionSettingsSchema,
 } from "./gen/hookgate/v1/subscription_service_pb.js";
 import { type Start, startFields, Subscriber, type SubscribeOptions } from "./subscribe.js";
-import { durationFromMs } from "./time.js";
+import { checkNumber, checkWhole, durationFromMs, LONGEST_TIMER_MS } from "./time.js";
 import { verdictOf } from "./verdict.js";
 
 export interface ClientOptions extends ConnectionOptions {
@@ -61,6 +61,7 @@ export class Client implements AsyncDisposable {
 
   /** Throws a UsageError if the options cannot be right. */
   constructor(options: ClientOptions) {
+    checkNumber("callTimeoutMs", options.callTimeoutMs, 1, LONGEST_TIMER_MS);
     this.callTimeoutMs = options.callTimeoutMs ?? 20_000;
     this.connection = new Connection(options);
     this.events = createClient(EventService, this.bounded());
@@ -146,6 +147,8 @@ export class Client implements AsyncDisposable {
     options?: UnaryOptions,
   ): Promise<Delivery[]> {
     const { consumerName, maxEvents, waitMs = 0, includeRawBody = false } = request;
+    checkWhole("maxEvents", maxEvents, 1, 2 ** 31 - 1);
+    checkNumber("waitMs", waitMs, 0, LONGEST_TIMER_MS / 2);
     const wait = durationFromMs(waitMs);
     const message = { subscription, consumerName, maxEvents, wait, includeRawBody };
     return (await this.subscriptions.pull(message, options)).deliveries;

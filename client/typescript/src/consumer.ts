@@ -18,6 +18,7 @@ import {
   type SubscriptionService,
 } from "./gen/hookgate/v1/subscription_service_pb.js";
 import {
+  checkStreamOptions,
   type Disconnected,
   type Draining,
   HEARTBEAT_INTERVAL_MS,
@@ -25,7 +26,7 @@ import {
   OPEN_TIMEOUT_MS,
   type StreamOptions,
 } from "./options.js";
-import { Alarm, deferred, durationFromMs, durationMs, onAbort } from "./time.js";
+import { Alarm, checkNumber, checkWhole, deferred, durationFromMs, durationMs, onAbort } from "./time.js";
 import { type Verdict, verdictOf } from "./verdict.js";
 
 /** What happens to a consumer besides deliveries. After a stop nothing is told. */
@@ -91,6 +92,8 @@ const MOST_BYTES = 64n << 20n;
 const END_PATIENCE_MS = 10_000;
 /** Acknowledgements in one frame: those that come while the frame before is being sent. */
 const MOST_ACKS_IN_FRAME = 256;
+/** What the gateway makes of a longer delay. */
+const LONGEST_DELAY_MS = 12 * 3_600_000;
 const NEVER = Infinity;
 
 interface Lease {
@@ -165,6 +168,8 @@ export class Consumer {
   private readonly unanswered = new Map<string, Verdict>();
   private readonly extensions = new Map<string, number[]>();
   private final: Error | undefined;
+  /** What a function of the application's has thrown first. */
+  private failure: { error: unknown } | undefined;
   private readonly alarm = new Alarm(() => this.onTime());
   private alarmAt = NEVER;
   /** Resolved when a wait between streams, or the one for the last handlers, may be over. */
@@ -179,6 +184,12 @@ export class Consumer {
     private readonly options: ConsumeOptions,
     private readonly name = options.consumerName || uniqueConsumerName(),
   ) {
+    checkStreamOptions(options);
+    checkWhole("concurrency", options.concurrency, 0, 2 ** 31);
+    checkWhole("maxEvents", options.maxEvents, 1, Number.MAX_SAFE_INTEGER);
+    checkNumber("longestLeaseMs", options.longestLeaseMs, 0, Infinity);
+    checkNumber("stopGraceMs", options.stopGraceMs, 0, Infinity);
+    checkNumber("giveBackGraceMs", options.giveBackGraceMs, 0, Infinity);
     this.retries = new Retries(options.backoff ?? {});
   }
 
@@ -210,7 +221,7 @@ export class Consumer {
         const end = await this.runStream();
         if (this.over || end === undefined) break;
         const delayMs = this.retries.delayAfter(end);
-        this.options.onState?.({ state: "disconnected", why: end.why, delayMs });
+        this.tell(() => this.options.onState?.({ state: "disconnected", why: end.why, delayMs }));
         await this.waitUntil(() => this.over, delayMs);
       }
       await this.waitUntil(() => this.running.size === 0);
@@ -218,7 +229,22 @@ export class Consumer {
       this.alarm.clear();
       for (const each of forget) each();
     }
+    if (this.failure !== undefined) throw this.failure.error;
     if (this.final !== undefined) throw this.final;
+  }
+
+  /**
+   * Calls a function of the application's. What it throws ends the consumer as a stop does, and comes out of run(): taken
+   * for an error of the stream, it would be tried again for ever.
+   */
+  private tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.failure ??= { error };
+      this.stopTaking();
+      this.next();
+    }
   }
 
   /** Waits until `done`, which next() has looked at, or `ms` have passed. */
@@ -241,7 +267,9 @@ export class Consumer {
     this.endStreamIfDone(now);
     let wakeAt = Math.min(this.stopAt, this.nextLease);
     if (this.stream !== undefined) {
-      wakeAt = Math.min(wakeAt, this.stream.silentAt, this.cutAt, this.stream.ended ? NEVER : this.endAt);
+      // Once it is reached, it is for the writer, which may have to wait until the gateway takes something.
+      const endAt = this.stream.ended || now >= this.endAt ? NEVER : this.endAt;
+      wakeAt = Math.min(wakeAt, this.stream.silentAt, this.cutAt, endAt);
       this.stream.wakeWriter();
     }
     // One that rings too early finds nothing to do, and is set again: cheaper than to set it after each event.
@@ -284,6 +312,8 @@ export class Consumer {
   private giveBackNow(): void {
     this.stopAt = NEVER;
     this.endAt = Math.min(this.endAt, performance.now() + (this.options.giveBackGraceMs ?? 10_000));
+    // Also if the gateway takes nothing of what is written.
+    this.cutAt = Math.min(this.cutAt, this.endAt + END_PATIENCE_MS);
     this.loseAll();
   }
 
@@ -299,7 +329,7 @@ export class Consumer {
     const settled = this.running.size === 0 && this.unanswered.size === 0;
     if (settled || !stream.opened || now >= this.endAt) {
       stream.ended = true;
-      this.cutAt = now + END_PATIENCE_MS;
+      this.cutAt = Math.min(this.cutAt, now + END_PATIENCE_MS);
     }
   }
 
@@ -394,7 +424,7 @@ export class Consumer {
         if (frame.value.ackDeadline !== undefined) {
           this.ackDeadlineMs = durationMs(frame.value.ackDeadline) || this.ackDeadlineMs;
         }
-        onState?.({ state: "opened", frame: frame.value });
+        this.tell(() => onState?.({ state: "opened", frame: frame.value }));
         break;
       case "deliveries":
         stream.end.useful = true;
@@ -405,13 +435,14 @@ export class Consumer {
         break;
       case "heartbeat":
         stream.end.useful = true;
-        onState?.({ state: "heartbeat", frame: frame.value });
+        this.tell(() => onState?.({ state: "heartbeat", frame: frame.value }));
         break;
-      case "draining":
-        stream.end.reconnectDelayMs =
-          frame.value.reconnectDelay === undefined ? 0 : durationMs(frame.value.reconnectDelay);
-        onState?.({ state: "draining", delayMs: stream.end.reconnectDelayMs });
+      case "draining": {
+        const delayMs = frame.value.reconnectDelay === undefined ? 0 : durationMs(frame.value.reconnectDelay);
+        stream.end.reconnectDelayMs = delayMs;
+        this.tell(() => onState?.({ state: "draining", delayMs }));
         break;
+      }
     }
   }
 
@@ -513,7 +544,7 @@ export class Consumer {
     const askedAt = asked?.shift();
     if (asked === undefined || askedAt === undefined) {
       this.unanswered.delete(id);
-      this.options.onSettled?.(result);
+      this.tell(() => this.options.onSettled?.(result));
       return;
     }
     if (asked.length === 0) this.extensions.delete(id);
@@ -596,7 +627,8 @@ export function nackItem(deliveryId: string, verdict: Verdict): MessageInitShape
   }
   const reason = verdict.kind === "nack" ? verdict.reason : "";
   if (verdict.kind === "nack" && verdict.delayMs !== undefined) {
-    return { deliveryId, reason, next: { case: "delay", value: durationFromMs(verdict.delayMs) } };
+    const delayMs = Math.min(verdict.delayMs, LONGEST_DELAY_MS);
+    return { deliveryId, reason, next: { case: "delay", value: durationFromMs(delayMs) } };
   }
   return { deliveryId, reason };
 }

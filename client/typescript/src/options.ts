@@ -1,4 +1,5 @@
 import type { Backoff } from "./backoff.js";
+import { checkNumber } from "./time.js";
 
 /** What `subscribe` and `consume` have in common. */
 export interface StreamOptions {
@@ -14,6 +15,14 @@ export interface StreamOptions {
   backoff?: Backoff;
   /** Fill Event.rawBody: the body exactly as it was received and signed. */
   includeRawBody?: boolean;
+}
+
+/** UsageError if a number in them cannot be right. */
+export function checkStreamOptions({ heartbeatIntervalMs, openTimeoutMs, backoff }: StreamOptions): void {
+  checkNumber("heartbeatIntervalMs", heartbeatIntervalMs, 1, 2 ** 31);
+  checkNumber("openTimeoutMs", openTimeoutMs, 1, Infinity);
+  checkNumber("backoff.initialMs", backoff?.initialMs, 0, Infinity);
+  checkNumber("backoff.maximumMs", backoff?.maximumMs, 0, Infinity);
 }
 
 /** Heartbeats may be late once and lost never: two and a half intervals tell a dead stream from a slow network. */

@@ -17,6 +17,7 @@ import {
   type SubscribeResponse_Opened,
 } from "./gen/hookgate/v1/event_service_pb.js";
 import {
+  checkStreamOptions,
   type Disconnected,
   type Draining,
   HEARTBEAT_INTERVAL_MS,
@@ -24,7 +25,7 @@ import {
   OPEN_TIMEOUT_MS,
   type StreamOptions,
 } from "./options.js";
-import { Alarm, durationFromMs, durationMs, onAbort, sleep } from "./time.js";
+import { Alarm, checkNumber, durationFromMs, durationMs, onAbort, sleep } from "./time.js";
 
 /** A place in a gateway's log. */
 export type Start =
@@ -101,6 +102,8 @@ export class Subscriber {
     private readonly closed: AbortSignal,
     private readonly options: SubscribeOptions,
   ) {
+    checkStreamOptions(options);
+    checkNumber("saveIntervalMs", options.saveIntervalMs, 0, Infinity);
     this.retries = new Retries(options.backoff ?? {});
   }
 

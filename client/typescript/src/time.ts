@@ -1,17 +1,40 @@
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
+import { UsageError } from "./errors.js";
 
 export function durationMs(duration: Duration): number {
   return Number(duration.seconds) * 1000 + duration.nanos / 1e6;
 }
 
 export function durationFromMs(ms: number): Duration {
+  checkNumber("a duration", ms, 0, LONGEST_DURATION_MS);
   const whole = BigInt(Math.round(ms)); // Nobody needs less than a millisecond here.
   return create(DurationSchema, { seconds: whole / 1000n, nanos: Number(whole % 1000n) * 1_000_000 });
 }
 
+/** 10,000 years, the most that a Duration of protobuf holds. */
+const LONGEST_DURATION_MS = 315_576_000_000_000;
+
+/**
+ * A UsageError unless `value` is a number from `least` to `most`, which may be Infinity. Undefined, for an option that is
+ * not given, is right. Numbers often come from the environment, and Number("") and Number("2x") are not what was meant.
+ */
+export function checkNumber(what: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined || (typeof value === "number" && value >= least && value <= most)) return;
+  const upTo = most === Infinity ? "or more" : `to ${most}`;
+  throw new UsageError(`${what} is ${String(value)}; use a number, ${least} ${upTo}`);
+}
+
+/** The same for one that has to be whole. */
+export function checkWhole(what: string, value: number | undefined, least: number, most: number): void {
+  checkNumber(what, value, least, most);
+  if (value !== undefined && !Number.isInteger(value)) {
+    throw new UsageError(`${what} is ${value}; use a whole number`);
+  }
+}
+
 /** Later than any wait that a program outlives, and the most that setTimeout takes. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A timer that is set again and again; it calls `ring` once each time. */
 export class Alarm {

@@ -1,10 +1,14 @@
 import { HookgateError, LeaseLostError } from "./errors.js";
+import { checkNumber } from "./time.js";
 
-/** Thrown by a handler: its event comes again after `delayMs`, up to 12 h; without one, after the back-off. */
+/** Thrown by a handler: its event comes again after `delayMs`, up to 12 h; without one, after the back-off. A UsageError for
+ * a delay that is not a number of milliseconds from 0, with which the event comes again after the back-off.
+ */
 export class Nack extends HookgateError {
   readonly delayMs: number | undefined;
   constructor(reason: string, options: { delayMs?: number; cause?: unknown } = {}) {
     super(reason, { cause: options.cause });
+    checkNumber("the delayMs of a Nack", options.delayMs, 0, Infinity);
     this.delayMs = options.delayMs;
   }
 }

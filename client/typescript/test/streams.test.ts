@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   CallError,
   Client,
@@ -213,6 +213,54 @@ test("what a handler throws is told", async () => {
     await end;
     assert.deepEqual(reasons.sort(), ["in a while", "not now"]);
     assert.deepEqual(gateway.deadLetters("work"), [{ sequence: 3n, reason: "nobody can" }]);
+  });
+});
+
+// BigInt(NaN) threw where nobody caught it, and the process ended.
+test("a delay that is no number is a nack with what is wrong", async () => {
+  const reasons: string[] = [];
+  const handler: Handler = (delivery) => {
+    if (delivery.attempt > 1) reasons.push(delivery.nackReason);
+    else throw new Nack("busy", { delayMs: delivery.event?.sequence === 1n ? NaN : -1 });
+  };
+  await consuming(2, handler, {}, async ({ gateway, stop, end }) => {
+    await gateway.untilAcked("work", 2, bounded());
+    stop.abort();
+    await end;
+    assert.match(reasons.join("\n"), /delayMs of a Nack is NaN.*\n.*delayMs of a Nack is -1/);
+  });
+});
+
+// It was taken for a broken stream, and the stream was opened again for ever.
+test("what a function of the application's throws comes out of consume", async () => {
+  const thrown = new Error("mine");
+  for (const state of ["opened", "disconnected"]) {
+    const onState: ConsumeOptions["onState"] = (told) => {
+      if (told.state === state) throw thrown;
+    };
+    await consuming(0, () => {}, { onState }, async ({ gateway, end }) => {
+      const rejected = assert.rejects(end, thrown);
+      if (state === "disconnected") {
+        gateway.refuse(new ConnectError("away", Code.Unavailable));
+        gateway.disconnect();
+      }
+      await rejected;
+    });
+  }
+  const settled: bigint[] = [];
+  let told = 0;
+  const onSettled = () => {
+    told++;
+    throw thrown;
+  };
+  const handler: Handler = ({ event }) => {
+    settled.push(event?.sequence ?? 0n);
+  };
+  await consuming(3, handler, { onSettled, concurrency: 3 }, async ({ gateway, end }) => {
+    await assert.rejects(end, thrown);
+    // What was handled is acknowledged all the same, and each is told once.
+    assert.deepEqual(gateway.acked("work").sort(), settled.sort());
+    assert.equal(told, settled.length);
   });
 });
 

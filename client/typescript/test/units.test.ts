@@ -192,3 +192,39 @@ test("options that cannot be right are refused", (t) => {
     );
   }
 });
+
+// BigInt() and setTimeout() make of such numbers errors that looked like a broken stream, or no wait at all.
+test("numbers that cannot be right are refused before anything is opened", async () => {
+  const client = new Client({ target: "localhost:1" });
+  for (const options of [
+    { concurrency: NaN },
+    { concurrency: 2.5 },
+    { concurrency: -1 },
+    { maxEvents: 0 },
+    { maxEvents: NaN },
+    { longestLeaseMs: NaN },
+    { stopGraceMs: -1 },
+    { giveBackGraceMs: NaN },
+    { heartbeatIntervalMs: NaN },
+    { heartbeatIntervalMs: Infinity },
+    { openTimeoutMs: 0 },
+    { backoff: { initialMs: NaN } },
+    { backoff: { maximumMs: -5 } },
+  ]) {
+    await assert.rejects(client.consume("work", () => {}, options), UsageError, JSON.stringify(options));
+  }
+  for (const options of [{ saveIntervalMs: NaN }, { heartbeatIntervalMs: NaN }, { openTimeoutMs: NaN }, { backoff: { initialMs: -1 } }]) {
+    await assert.rejects(async () => {
+      for await (const event of client.subscribe(options)) void event;
+    }, UsageError);
+  }
+  for (const request of [{ maxEvents: 1, waitMs: NaN }, { maxEvents: NaN }, { maxEvents: 1, waitMs: Infinity }]) {
+    await assert.rejects(client.pull("work", { consumerName: "c", ...request }), UsageError);
+  }
+  for (const callTimeoutMs of [NaN, 0, Infinity]) {
+    assert.throws(() => new Client({ target: "localhost:1", callTimeoutMs }), UsageError);
+  }
+  assert.throws(() => new Nack("x", { delayMs: NaN }), /the delayMs of a Nack is NaN; use a number, 0 or more/);
+  assert.equal(new Nack("x", { delayMs: Infinity }).delayMs, Infinity);
+  await client.close();
+});
