@@ -203,7 +203,8 @@ std::string NewestBlockBelow(const std::string& folder) {
   return found;
 }
 
-// A bit of a record is flipped on its way to a follower, which may apply it no more than skip it.
+// A bit of a record is flipped on its way to a follower, which may apply it no more than skip it: it
+// reads it again.
 void FlipABit(FaultWorld& world) {
   const int follower = world.AnyFollower();
   int64_t before = 0;
@@ -218,9 +219,7 @@ void FlipABit(FaultWorld& world) {
   }));
   EXPECT_TRUE(world.load().AwaitAnswers(60));
   world.ForEachEngineLink(follower, [](TcpLink& link) { link.FlipABitToCaller(0); });
-  // One that has seen two histories says so, and waits for a person.
-  std::cout << "  after the flipped bit replica " << follower << " is "
-            << (world.gateways().IsWell(follower) ? "well" : "not well") << std::endl;
+  EXPECT_TRUE(BecomesTrue([&] { return world.gateways().IsWell(follower); }));
   EXPECT_EQ(world.gateways().Stop(follower), 0);
   world.gateways().Start(follower);
   EXPECT_TRUE(world.load().AwaitAnswers(30));
