@@ -19,7 +19,8 @@ using hookgate::config::v1::Config;
 using hookgate::config::v1::Principal;
 using hookgate::config::v1::Rights;
 
-// What is left after what may change has been taken out. Empty messages mean the same as none.
+// What is left after what may change has been taken out, and what is not to be quoted. Empty messages
+// mean the same as none.
 Config FixedPart(Config config) {
   config.clear_sources();
   config.clear_principals();
@@ -32,6 +33,7 @@ Config FixedPart(Config config) {
   config.mutable_logging()->clear_level();
   config.clear_tracing();
   config.clear_operator_events();
+  config.clear_cluster();
   config.mutable_http();
   config.mutable_grpc()->mutable_limits();
   config.mutable_admin();
@@ -40,6 +42,10 @@ Config FixedPart(Config config) {
 }
 
 void CheckFixedPart(const Config& running, const Config& next, Problems& problems) {
+  // Addresses of engines may hold passwords.
+  if (!google::protobuf::util::MessageDifferencer::Equals(running.cluster(), next.cluster())) {
+    problems.AddError("cluster", "this can only change with a restart");
+  }
   std::string differences;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&differences);

@@ -67,6 +67,21 @@ TEST(ReloadTest, SecretsAreNotQuoted) {
   EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr("secret"))));
 }
 
+// What is refused is logged, told by GetStatus, and stored as an event.
+TEST(ReloadTest, PasswordsOfEnginesAreNotQuoted) {
+  for (const auto& [running, next] :
+       {std::pair("cluster { postgresql { uri: 'postgresql://u:secret@h/d' } }",
+                  "cluster { postgresql { uri: 'postgresql://u:secret2@h/d' } }"),
+        {"cluster { jetstream { servers: 'nats://u:secret@h' } }",
+         "cluster { jetstream { servers: 'nats://u:secret2@h' } }"},
+        {"cluster { jetstream { servers: 'nats://u:secret@h' } }", "cluster { }"},
+        {"", "cluster { postgresql { uri: 'postgresql://u:secret@h/d' } }"}}) {
+    const Problems problems = Check(running, next);
+    EXPECT_THAT(problems.errors(), Contains(AllOf(HasSubstr("cluster"), HasSubstr("restart"))));
+    EXPECT_THAT(problems.errors(), Not(Contains(HasSubstr("secret"))));
+  }
+}
+
 // A config that was emptied or cut, and SIGHUP: gRPC was open to everybody, and "config applied".
 TEST(ReloadTest, FileThatHasLostWhatClosesADoorIsRefused) {
   constexpr char kPrincipals[] = "principals { name: 'a' } principals { name: 'b' } ";
