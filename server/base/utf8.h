@@ -12,8 +12,8 @@ namespace hookgate {
 // By RFC 3629, as a message of protobuf may hold it. "" is.
 bool IsUtf8(absl::string_view text);
 
-// The beginning of `text`, of `max_bytes` at most, as a message of protobuf may hold it: cut between
-// characters, with a '?' for each byte that belongs to none.
+// The beginning of `text`, of `max_bytes` at most, as a message of protobuf may hold it: cut
+// between characters, with a '?' for each byte that belongs to none.
 std::string AsUtf8(absl::string_view text, size_t max_bytes);
 
 }  // namespace hookgate

@@ -81,8 +81,8 @@ class ReplicaPeers {
 class LeadershipListener {
  public:
   virtual ~LeadershipListener() = default;
-  // On threads of the replica's, in turns. From the one to the other, the event log stores what it is
-  // asked to; an error of OnLead gives the leadership up, without OnFollow.
+  // On threads of the replica's, in turns. From the one to the other, the event log stores what it
+  // is asked to; an error of OnLead gives the leadership up, without OnFollow.
   virtual absl::Status OnLead() = 0;
   virtual void OnFollow() = 0;
 };
@@ -204,8 +204,8 @@ class Replica final : public CommitGate {
   void Do(const ReplicaState::Step& step);
   void Follow(const ReplicaState::Step& step);
   void FindEnd();
-  // log_behind if the log, which ends at `last`, lacks what this replica knows that it held, or what
-  // one of `peers` holds.
+  // log_behind if the log, which ends at `last`, lacks what this replica knows that it held, or
+  // what one of `peers` holds.
   absl::Status FindLoss(LogIndex last, const std::vector<PeerTail>& peers) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The same of what the others say now, once this replica has begun a term.

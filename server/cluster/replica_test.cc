@@ -791,8 +791,8 @@ TEST(ReplicaTest, AnUnknownRecordStopsAReplicaAndIsNeverSkipped) {
 }
 
 // One bit of a record differs from what its writer wrote, in the middle of an event. Once it was
-// applied all the same, and told by the next record, which does not follow it: too late for the last
-// one of all, with which a replica could lead.
+// applied all the same, and told by the next record, which does not follow it: too late for the
+// last one of all, with which a replica could lead.
 TEST(ReplicaTest, AFlippedBitIsNeverAppliedAndStopsNobodyForGood) {
   Cluster cluster;
   cluster.Start(cluster.node(0));
@@ -892,8 +892,8 @@ TEST(ReplicaTest, ALeaderThatLoadsForLongShowsThatItLives) {
   EXPECT_EQ(cluster.Store("wh_1"), 1);
 }
 
-// That it has all of the term before says nothing of how far it is: what it shows may be old, and it
-// cannot tell a cursor of another replica's from one of another history.
+// That it has all of the term before says nothing of how far it is: what it shows may be old, and
+// it cannot tell a cursor of another replica's from one of another history.
 TEST(ReplicaTest, AReplicaThatHasNotComeToTheNewestTermSaysThatItIsBehind) {
   Cluster cluster;
   cluster.StartAll();
@@ -917,8 +917,8 @@ TEST(ReplicaTest, AReplicaThatHasNotComeToTheNewestTermSaysThatItIsBehind) {
   }));
 }
 
-// A replica whose clock is days ahead took over, and what its clock was ahead passed for days during
-// which the log was closed: all that was stored was removed as that much older.
+// A replica whose clock is days ahead took over, and what its clock was ahead passed for days
+// during which the log was closed: all that was stored was removed as that much older.
 TEST(ReplicaTest, AgesTrustNoOtherReplicasClock) {
   Cluster cluster;
   cluster.StartAll();

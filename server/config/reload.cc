@@ -19,8 +19,8 @@ using hookgate::config::v1::Config;
 using hookgate::config::v1::Principal;
 using hookgate::config::v1::Rights;
 
-// What is left after what may change has been taken out, and what is not to be quoted. Empty messages
-// mean the same as none.
+// What is left after what may change has been taken out, and what is not to be quoted. Empty
+// messages mean the same as none.
 Config FixedPart(Config config) {
   config.clear_sources();
   config.clear_principals();

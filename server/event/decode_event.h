@@ -44,8 +44,8 @@ struct DecodedEvent {
 // its subject then, and without the type if that is too long. `raw_json` has both.
 // Pure; safe from any thread. Takes bounded stack and time for any input.
 // Errors, both INVALID_ARGUMENT, told apart by reason (base/reason.h):
-//   body_not_json  not UTF-8 JSON, or nested deeper than 128; a lone surrogate, also as "\ud800", is
-//                  not UTF-8. A byte order mark before the JSON is passed over
+//   body_not_json  not UTF-8 JSON, or nested deeper than 128; a lone surrogate, also as "\ud800",
+//                  is not UTF-8. A byte order mark before the JSON is passed over
 //   invalid_event  no object with a text member `type`, or not the shape of that type; the message
 //                  begins with the path of the field, such as "data.id: ..."
 // No message holds more than some 40 bytes of `body`, control characters escaped.

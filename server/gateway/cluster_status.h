@@ -19,8 +19,8 @@ struct ReplicaReadiness {
 };
 ReplicaReadiness ReadinessOf(const ReplicaStatus& replica);
 
-// Whether a replica has all that a leader has given out a few seconds ago, so that a cursor which is
-// ahead of it is of another history.
+// Whether a replica has all that a leader has given out a few seconds ago, so that a cursor which
+// is ahead of it is of another history.
 bool HasWhatWasGivenOut(const ReplicaStatus& replica);
 
 // What is done with cursors that another replica has given out. Null: this gateway is alone. It

@@ -109,8 +109,8 @@ class JetStreamLog final : public ReplicatedLog {
                                                         SteadyTime deadline);
   void EndReader();
 
-  // While it lives a call of libnats, which waits by the wall clock, is ended with its connection if
-  // it takes longer than until `deadline`.
+  // While it lives a call of libnats, which waits by the wall clock, is ended with its connection
+  // if it takes longer than until `deadline`.
   OverdueCalls::Call Guard(const NatsSessionPtr& session, SteadyTime deadline) {
     return {overdue_, deadline + absl::ToChronoNanoseconds(kOverdue),
             [session] { session->Close(); }};

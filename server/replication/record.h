@@ -32,9 +32,9 @@ inline constexpr int kRecordFormat = 1;
 bool AppendRecord(const hookgate::replication::v1::Record& record, std::string& bytes);
 std::string BytesOf(const hookgate::replication::v1::Record& record);
 
-// Reads `bytes` into `record`. DATA_LOSS log_damaged if they do not fit their hash: read again, they
-// may; FAILED_PRECONDITION record_unknown if it is of a newer format, or holds a field or a kind of
-// entry that this build does not know; DATA_LOSS record_contradicts if it is no record.
+// Reads `bytes` into `record`. DATA_LOSS log_damaged if they do not fit their hash: read again,
+// they may; FAILED_PRECONDITION record_unknown if it is of a newer format, or holds a field or a
+// kind of entry that this build does not know; DATA_LOSS record_contradicts if it is no record.
 absl::Status ParseRecord(absl::string_view bytes, hookgate::replication::v1::Record& record);
 
 // Whether `record` may be the one after `tail`: its index is the next one, it names the hash of

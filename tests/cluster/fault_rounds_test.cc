@@ -203,8 +203,8 @@ std::string NewestBlockBelow(const std::string& folder) {
   return found;
 }
 
-// A bit of a record is flipped on its way to a follower, which may apply it no more than skip it: it
-// reads it again.
+// A bit of a record is flipped on its way to a follower, which may apply it no more than skip it:
+// it reads it again.
 void FlipABit(FaultWorld& world) {
   const int follower = world.AnyFollower();
   int64_t before = 0;
