@@ -16,11 +16,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "server/access/access_policy.h"
 #include "server/base/current_thread.h"
 #include "tests/bench/process_usage.h"
+#include "tests/support/http_client.h"
 #include "tests/support/program.h"
 #include "tests/support/secret_watch.h"
 
@@ -152,6 +154,7 @@ Toll SiegeTest::Suffer(const Attack& attack, absl::Duration duration, absl::Dura
   const pid_t pid = gateway_->pid();
   const int64_t idle_bytes = ResidentBytes(pid);
   log_at_attack_ = gateway_->log().size();
+  refused_at_attack_ = CountRefused(attack.refused_as);
   const absl::Duration cpu = CpuTime(pid);
   const absl::Duration grpc_cpu = CpuOfGrpc(pid);
   const absl::Time begin = absl::Now();
@@ -186,14 +189,34 @@ Toll SiegeTest::Suffer(const Attack& attack, absl::Duration duration, absl::Dura
   return toll;
 }
 
-bool SiegeTest::IsRefused(const Attack& attack) const {
+bool SiegeTest::IsRefused(const Attack& attack) {
   if (attack.refused_as.empty() || !diverted_to_.empty()) return true;
   const std::string log = gateway_->log();
-  return absl::StrContains(absl::string_view(log).substr(std::min(log_at_attack_, log.size())),
-                           absl::StrCat("\"", attack.refused_as, "\""));
+  if (absl::StrContains(absl::string_view(log).substr(std::min(log_at_attack_, log.size())),
+                        absl::StrCat("\"", attack.refused_as, "\""))) {
+    return true;
+  }
+  // Not at each turn of the attackers.
+  if (absl::Now() - counted_at_ < absl::Milliseconds(500)) return false;
+  counted_at_ = absl::Now();
+  return CountRefused(attack.refused_as) > refused_at_attack_;
 }
 
-void SiegeTest::ExpectBearable(const Attack& attack, const Toll& toll) const {
+int64_t SiegeTest::CountRefused(const std::string& name) const {
+  const auto scraped = Exchange(gateway_->admin(), "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+  if (name.empty() || !scraped.has_value()) return 0;
+  int64_t count = 0;
+  for (const absl::string_view line : absl::StrSplit(scraped->body, '\n')) {
+    const bool is_it = absl::StartsWith(line, "hookgate_peers_refused_total{") &&
+                       absl::StrContains(line, absl::StrCat("reason=\"", name, "\""));
+    int64_t value = 0;
+    if (is_it && absl::SimpleAtoi(line.substr(line.rfind(' ') + 1), &value)) count += value;
+  }
+  return count;
+}
+
+void SiegeTest::ExpectBearable(const Attack& attack, const Toll& toll) {
+  counted_at_ = absl::InfinitePast();
   EXPECT_GT(toll.attack.connected, 0) << "the attack did not happen";
   EXPECT_LT(toll.peak_bytes >> 10, kMaxPeakBytes >> 10) << "KiB above idle";
   EXPECT_LE(toll.kept_bytes >> 10, kMaxKeptBytes >> 10) << "KiB are still kept";

@@ -58,14 +58,15 @@ class SiegeTest : public GatewayTest {
   Toll Suffer(const Attack& attack, absl::Duration duration,
               absl::Duration calm = absl::ZeroDuration());
   // Fails the test if that is more than an attack may cost.
-  void ExpectBearable(const Attack& attack, const Toll& toll) const;
+  void ExpectBearable(const Attack& attack, const Toll& toll);
   // Fails the test if the gateway has ended a connection, or refused anything to anybody.
   void ExpectNobodyRefused(const Toll& toll) const;
   // Has the gateway drain; fails the test if it does not end with 0.
   void EndSiege();
 
-  // Whether the log says that it has refused what has to be, since the last attack began.
-  bool IsRefused(const Attack& attack) const;
+  // Whether it has refused what has to be, by its name, since the last attack began: by its log, or
+  // by its metrics, since the log has one line a second for all that is refused.
+  bool IsRefused(const Attack& attack);
   // From here on attacks go to `address` instead, which refuses nothing by name; "": to the
   // gateway.
   void Divert(std::string address) { diverted_to_ = std::move(address); }
@@ -84,7 +85,12 @@ class SiegeTest : public GatewayTest {
   bool tls_ = false;
   std::string diverted_to_;
   std::unique_ptr<Bystanders> bystanders_;
-  size_t log_at_attack_ = 0;  // how long the gateway's log was when the last attack began
+  // How many refusals of this name the gateway's metrics count.
+  int64_t CountRefused(const std::string& name) const;
+
+  size_t log_at_attack_ = 0;       // how long the gateway's log was when the last attack began
+  int64_t refused_at_attack_ = 0;  // and how many it had refused by the name that is looked for
+  absl::Time counted_at_;          // when it was asked last
 };
 
 }  // namespace hookgate
