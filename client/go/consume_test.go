@@ -3,6 +3,8 @@ package hookgate_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	hookgate "github.com/hookgate/hookgate/client/go"
 	hookgatev1 "github.com/hookgate/hookgate/client/go/gen/hookgate/v1"
 	"github.com/hookgate/hookgate/client/go/hookgatetest"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
@@ -210,6 +213,60 @@ func TestGiveBackNow(t *testing.T) {
 			}
 			equal(t, pull(t, client).GetAttempt(), 1, "attempt")
 		})
+	}
+}
+
+// deafGateway delivers many events on each stream, and takes nothing after Open.
+type deafGateway struct {
+	hookgatev1.UnimplementedSubscriptionServiceServer
+}
+
+func (deafGateway) Consume(stream hookgatev1.SubscriptionService_ConsumeServer) error {
+	if _, err := stream.Recv(); err != nil {
+		return err
+	}
+	var deliveries []*hookgate.Delivery
+	for i := range 500 {
+		id := fmt.Sprintf("d%d", i)
+		deliveries = append(deliveries, &hookgate.Delivery{DeliveryId: id, Event: &hookgate.Event{Sequence: int64(i + 1)}})
+	}
+	for _, response := range []*hookgatev1.ConsumeResponse{
+		{Frame: &hookgatev1.ConsumeResponse_Opened_{Opened: &hookgatev1.ConsumeResponse_Opened{}}},
+		{Frame: &hookgatev1.ConsumeResponse_Deliveries_{Deliveries: &hookgatev1.ConsumeResponse_Deliveries{Deliveries: deliveries}}},
+	} {
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+	<-stream.Context().Done()
+	return nil
+}
+
+// Consume never returned once it had more to write than the connection held.
+func TestStopOutlivesAGatewayThatTakesNothing(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Windows of a fixed size: those that gRPC sets by itself may grow to hold all nacks.
+	server := grpc.NewServer(grpc.InitialWindowSize(1<<16), grpc.InitialConnWindowSize(1<<16))
+	hookgatev1.RegisterSubscriptionServiceServer(server, deafGateway{})
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
+	begun := make(chan struct{}, 500)
+	// Of the 10 s that a gateway has after the grace, all but 100 ms have passed when the stop comes.
+	// Its silence ends the stream much later.
+	c := consume(t, newClient(t, listener.Addr().String()), func(context.Context, *hookgate.Delivery) error {
+		begun <- struct{}{}
+		return errors.New(strings.Repeat("x", 1024))
+	}, hookgate.Concurrency(500), hookgate.HeartbeatInterval(10*time.Minute), hookgate.GiveBackOnStop(),
+		hookgate.GiveBackGrace(100*time.Millisecond-10*time.Second))
+	for range 500 {
+		receive(t, begun, "a delivery")
+	}
+	c.stop()
+	if err := c.wait(t); err != nil {
+		t.Error(err)
 	}
 }
 
