@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type CallOptions, type Client as Stub, createClient } from "@connectrpc/connect";
 import { checkCapabilities, nameMissingCapability } from "./capabilities.js";
 import { Connection, type ConnectionOptions } from "./connection.js";
@@ -26,10 +26,13 @@ import {
 } from "./gen/hookgate/v1/subscription_service_pb.js";
 import { type Start, startFields, Subscriber, type SubscribeOptions } from "./subscribe.js";
 import { checkNumber, checkWhole, durationFromMs, LONGEST_TIMER_MS } from "./time.js";
-import { verdictOf } from "./verdict.js";
+import { LONGEST_DELAY_MS, verdictOf } from "./verdict.js";
 
 export interface ClientOptions extends ConnectionOptions {
-  /** How long a unary call may take; that of a Pull is longer by its wait. Default 20,000. */
+  /**
+   * How long a unary call may take; that of a Pull is longer by its wait. Default 20,000; at most
+   * 99,999,999.
+   */
   callTimeoutMs?: number;
 }
 
@@ -38,11 +41,17 @@ export type PullVerdict =
   | { ack: string }
   /** `error` decides as what a Handler throws. */
   | { nack: string; error: unknown }
-  /** The lease ends after `deadlineMs`, from 5 s to 12 h. Absent: the subscription's ack deadline. */
+  /**
+   * The lease ends after `deadlineMs`; below 5 s is 5 s, above 12 h is 12 h. Absent: the
+   * subscription's ack deadline.
+   */
   | { extend: string; deadlineMs?: number };
 
-/** A unary call's own options. */
+/** A unary call's own options. `timeoutMs` is at most 99,999,999; 0: the call has no deadline. */
 export type UnaryOptions = Pick<CallOptions, "signal" | "timeoutMs">;
+
+/** gRPC sends the time that a call may take as up to eight digits, of milliseconds here. */
+const LONGEST_CALL_MS = 99_999_999;
 
 /**
  * A connection to one gateway, on which any number of calls and streams run. It connects when the first call is made, and
@@ -61,7 +70,7 @@ export class Client implements AsyncDisposable {
 
   /** Throws a UsageError if the options cannot be right. */
   constructor(options: ClientOptions) {
-    checkNumber("callTimeoutMs", options.callTimeoutMs, 1, LONGEST_TIMER_MS);
+    checkNumber("callTimeoutMs", options.callTimeoutMs, 1, LONGEST_CALL_MS);
     this.callTimeoutMs = options.callTimeoutMs ?? 20_000;
     this.connection = new Connection(options);
     this.events = createClient(EventService, this.bounded());
@@ -69,27 +78,32 @@ export class Client implements AsyncDisposable {
     this.admin = createClient(AdminService, this.bounded());
   }
 
-  /** A transport whose unary calls have a deadline. */
+  /** A transport whose unary calls have a deadline. Refuses a call that cannot be right. */
   private bounded(): Connection["transport"] {
     const { transport } = this.connection;
     return {
       unary: async (method, signal, timeoutMs, header, input, contextValues) => {
-        const waitMs = method.name === "Pull" ? pullWaitMs(input) : 0;
         const what = `cannot call ${method.name}`;
         const { target } = this.connection;
+        checkNumber("timeoutMs", timeoutMs, 0, LONGEST_CALL_MS);
+        const request = encodable(what, method.input, input);
+        const waitMs = method.name === "Pull" ? pullWaitMs(input) : 0;
+        const limitMs = wholeMs(timeoutMs ?? this.callTimeoutMs + waitMs);
         const options = { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
         try {
-          const request = create(method.input, input);
           await checkCapabilities(method.input, request, what, target, async () => {
             return (await this.admin.getStatus({}, options)).capabilities;
           });
-          return await transport.unary(method, signal, timeoutMs ?? this.callTimeoutMs + waitMs, header, input, contextValues);
+          return await transport.unary(method, signal, limitMs, header, request, contextValues);
         } catch (error) {
           throw nameMissingCapability(callError(error, what, target), method.name, what, target);
         }
       },
-      stream: (method, signal, timeoutMs, header, input, contextValues) =>
-        transport.stream(method, signal, timeoutMs, header, input, contextValues),
+      stream: async (method, signal, timeoutMs, header, input, contextValues) => {
+        checkNumber("timeoutMs", timeoutMs, 0, LONGEST_CALL_MS);
+        const limitMs = timeoutMs === undefined ? undefined : wholeMs(timeoutMs);
+        return transport.stream(method, signal, limitMs, header, input, contextValues);
+      },
     };
   }
 
@@ -119,7 +133,9 @@ export class Client implements AsyncDisposable {
    *
    * Ends when `options.signal` is aborted. Throws if trying again would not help: a CallError that is not `retryable`, and
    * so for a position that is of no use a CursorOvertakenError or a ForeignCursorError; a CursorStoreError; a
-   * ClientClosedError. Everything else is tried again for ever, with back-off, from the position; `onState` tells of it.
+   * ClientClosedError; what `onState` has thrown. Everything else is tried again for ever, with
+   * back-off, from the position; `onState` tells of it. A UsageError is thrown by this call itself,
+   * if the options cannot be right.
    */
   subscribe(options: SubscribeOptions = {}): AsyncGenerator<Event, void, void> {
     return new Subscriber(this.connection, this.events, this.closing.signal, options).events();
@@ -131,7 +147,9 @@ export class Client implements AsyncDisposable {
    * one call at a time. While a handler runs, the lease of its event is extended.
    *
    * Resolves when `options.signal` has stopped it, and no handler runs any more. Rejects if trying again would not help:
-   * a CallError that is not `retryable`, such as a SubscriptionNotFoundError, or a ClientClosedError.
+   * a CallError that is not `retryable`, such as a SubscriptionNotFoundError; a ClientClosedError;
+   * what `onState` or `onSettled` has thrown. Rejects at once with a UsageError if the options
+   * cannot be right.
    */
   async consume(subscription: string, handler: Handler, options: ConsumeOptions = {}): Promise<void> {
     await new Consumer(this.connection, this.subscriptions, this.closing.signal, subscription, handler, options).run();
@@ -171,7 +189,9 @@ export class Client implements AsyncDisposable {
         order[1].push(i);
       } else if ("extend" in verdict) {
         const { extend: deliveryId, deadlineMs } = verdict;
-        extensions.push(deadlineMs === undefined ? { deliveryId } : { deliveryId, deadline: durationFromMs(deadlineMs) });
+        checkNumber("deadlineMs", deadlineMs, 0, Infinity);
+        const deadline = deadlineMs === undefined ? undefined : durationFromMs(Math.min(deadlineMs, LONGEST_DELAY_MS));
+        extensions.push(deadline === undefined ? { deliveryId } : { deliveryId, deadline });
         order[2].push(i);
       } else {
         throw new UsageError("a verdict has ack, nack or extend");
@@ -290,7 +310,28 @@ export class Client implements AsyncDisposable {
 
 function pullWaitMs(input: object): number {
   const wait = (input as { wait?: { seconds?: bigint; nanos?: number } }).wait;
-  return Number(wait?.seconds ?? 0n) * 1000 + (wait?.nanos ?? 0) / 1e6;
+  return Math.max(Number(wait?.seconds ?? 0n) * 1000 + (wait?.nanos ?? 0) / 1e6, 0);
+}
+
+/** A time that gRPC can send: it has no parts of a millisecond, and setTimeout takes it. */
+function wholeMs(ms: number): number {
+  return Math.min(Math.ceil(ms), LONGEST_CALL_MS);
+}
+
+/**
+ * The message of a request. Throws a UsageError, which names the field, if one has a number that it
+ * cannot hold: the transport would find out in the middle of the call, as an error that may not
+ * come again.
+ */
+function encodable<Desc extends DescMessage>(what: string, schema: Desc, input: MessageInitShape<Desc>): MessageShape<Desc> {
+  try {
+    const request = create(schema, input);
+    toBinary(schema, request);
+    return request;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${what}: ${why}; use a value that the field can hold`, { cause: error });
+  }
 }
 
 async function* pages<Request extends object, Response extends { nextPageToken: string }, Item>(

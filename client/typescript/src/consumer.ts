@@ -62,9 +62,12 @@ export interface ConsumeOptions extends StreamOptions {
   stopGraceMs?: number;
   /** How long giving back waits for handlers, before it gives the events back all the same. Default 10,000. */
   giveBackGraceMs?: number;
-  /** Should return soon. */
+  /**
+   * Should return soon. If it throws, the consumer stops, waits for its handlers, and ends with
+   * what was thrown.
+   */
   onState?: (state: ConsumeState) => void;
-  /** The gateway has answered a verdict on a delivery. OK is durable. */
+  /** The gateway has answered a verdict on a delivery. OK is durable. May throw as `onState`. */
   onSettled?: (result: AckResult) => void;
 }
 
@@ -92,8 +95,6 @@ const MOST_BYTES = 64n << 20n;
 const END_PATIENCE_MS = 10_000;
 /** Acknowledgements in one frame: those that come while the frame before is being sent. */
 const MOST_ACKS_IN_FRAME = 256;
-/** What the gateway makes of a longer delay. */
-const LONGEST_DELAY_MS = 12 * 3_600_000;
 const NEVER = Infinity;
 
 interface Lease {
@@ -355,7 +356,7 @@ export class Consumer {
     try {
       for await (const frame of this.stub.consume(this.requests(stream), { signal: stream.call.signal })) {
         this.onFrame(frame, stream);
-        if (stream.silentAt !== NEVER) {
+        if (!stream.silent) {
           stream.patienceMs = INTERVALS_UNTIL_DEAD * stream.intervalMs;
           stream.silentAt = performance.now() + stream.patienceMs;
         }
@@ -627,8 +628,7 @@ export function nackItem(deliveryId: string, verdict: Verdict): MessageInitShape
   }
   const reason = verdict.kind === "nack" ? verdict.reason : "";
   if (verdict.kind === "nack" && verdict.delayMs !== undefined) {
-    const delayMs = Math.min(verdict.delayMs, LONGEST_DELAY_MS);
-    return { deliveryId, reason, next: { case: "delay", value: durationFromMs(delayMs) } };
+    return { deliveryId, reason, next: { case: "delay", value: durationFromMs(verdict.delayMs) } };
   }
   return { deliveryId, reason };
 }

@@ -79,9 +79,10 @@ async function run<T>(
   try {
     return await context.with(trace.setSpan(outer, span), () => work(span));
   } catch (error) {
-    if (verdictOf(error, lost()).kind !== "give_back") {
-      span.recordException(error instanceof Error ? error : String(error));
-      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+    const verdict = verdictOf(error, lost());
+    if ("reason" in verdict) {
+      span.recordException(error instanceof Error ? error : verdict.reason);
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : verdict.reason });
     }
     throw error;
   } finally {

@@ -4,7 +4,7 @@ import { Code, ConnectError, type Client as Stub } from "@connectrpc/connect";
 import { Retries, type StreamEnd } from "./backoff.js";
 import type { Connection } from "./connection.js";
 import type { CursorStore } from "./cursor-store.js";
-import { callError, ClientClosedError, CursorStoreError } from "./errors.js";
+import { callError, ClientClosedError, CursorStoreError, UsageError } from "./errors.js";
 import type { Event, EventFilterSchema } from "./gen/hookgate/v1/event_pb.js";
 import {
   type EventService,
@@ -69,10 +69,12 @@ export interface SubscribeOptions extends StreamOptions {
 
 type StartFields = SubscribeRequest["start"];
 
+/** Throws a UsageError if its Date is invalid. */
 export function startFields(start: Start): StartFields & { case: string } {
   if (start === "latest") return { case: "startPosition", value: StartPosition.LATEST };
   if (start === "earliest") return { case: "startPosition", value: StartPosition.EARLIEST };
   if ("after" in start) return { case: "afterCursor", value: start.after };
+  if (Number.isNaN(start.since.getTime())) throw new UsageError("since is an invalid Date; use the Date of a time");
   return { case: "startTime", value: timestampFromDate(start.since) satisfies Timestamp };
 }
 
@@ -91,6 +93,7 @@ interface Stream {
 /** One loop over a subscription's events. */
 export class Subscriber {
   private readonly retries: Retries;
+  private readonly start: StartFields;
   /** Everything up to here is handled. Empty: begin at options.from. */
   private position = "";
   private saved = "";
@@ -104,6 +107,7 @@ export class Subscriber {
   ) {
     checkStreamOptions(options);
     checkNumber("saveIntervalMs", options.saveIntervalMs, 0, Infinity);
+    this.start = startFields(options.from ?? "latest");
     this.retries = new Retries(options.backoff ?? {});
   }
 
@@ -174,11 +178,11 @@ export class Subscriber {
   }
 
   private request(): SubscribeRequest {
-    const { types = [], sources = [], subjects = [], from = "latest" } = this.options;
+    const { types = [], sources = [], subjects = [] } = this.options;
     const filter: MessageInitShape<typeof EventFilterSchema> = { types, sources, subjects };
     return create(SubscribeRequestSchema, {
       filter,
-      start: startFields(this.position === "" ? from : { after: this.position }),
+      start: this.position === "" ? this.start : startFields({ after: this.position }),
       heartbeatInterval: durationFromMs(this.options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS),
       clientName: this.options.clientName ?? "",
       includeRawBody: this.options.includeRawBody ?? false,

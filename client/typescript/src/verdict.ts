@@ -1,8 +1,13 @@
 import { HookgateError, LeaseLostError } from "./errors.js";
 import { checkNumber } from "./time.js";
 
-/** Thrown by a handler: its event comes again after `delayMs`, up to 12 h; without one, after the back-off. A UsageError for
- * a delay that is not a number of milliseconds from 0, with which the event comes again after the back-off.
+/** What the gateway makes of a longer delay, and of a longer extension. */
+export const LONGEST_DELAY_MS = 12 * 3_600_000;
+
+/**
+ * Thrown by a handler: its event comes again after `delayMs`; without one, after the back-off. More
+ * than 12 h is 12 h. Its constructor throws a UsageError for a delay that is not a number of
+ * milliseconds, 0 or more: a handler that lets this out nacks with its text as the reason.
  */
 export class Nack extends HookgateError {
   readonly delayMs: number | undefined;
@@ -32,16 +37,27 @@ export type Verdict =
   | { kind: "dead_letter"; reason: string }
   | { kind: "give_back" };
 
-/** What a handler that threw `error` has decided. `lost`: its event was lost to it before. */
+/** What a handler that threw `error` has decided. `lost`: its event was lost. Never throws. */
 export function verdictOf(error: unknown, lost: boolean): Verdict {
+  try {
+    return judge(error, lost);
+  } catch {
+    // Anything can be thrown, such as an object without a prototype, of which no text can be made.
+    return { kind: "nack", reason: "the handler threw something that has no text" };
+  }
+}
+
+function judge(error: unknown, lost: boolean): Verdict {
   if (error instanceof GiveBack) return { kind: "give_back" };
   // The signal's reason, or what an API makes of the signal: not a verdict on the event.
   const name = (error as { name?: unknown } | null | undefined)?.name;
   if (lost && (error instanceof LeaseLostError || name === "AbortError")) return { kind: "give_back" };
   const reason = cutReason(error instanceof Error ? error.message || error.name : String(error));
   if (error instanceof DeadLetter) return { kind: "dead_letter", reason };
-  if (error instanceof Nack && error.delayMs !== undefined) return { kind: "nack", reason, delayMs: error.delayMs };
-  return { kind: "nack", reason };
+  const delayMs = error instanceof Nack ? error.delayMs : undefined;
+  // The application may have changed it since the constructor looked at it.
+  if (typeof delayMs !== "number" || Number.isNaN(delayMs)) return { kind: "nack", reason };
+  return { kind: "nack", reason, delayMs: Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS) };
 }
 
 /** What a gateway keeps of a reason: 1024 bytes. */

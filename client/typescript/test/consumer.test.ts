@@ -164,6 +164,23 @@ test("a gateway that takes what is left after the time to give back gets the end
   assert.equal(gateway.cut, false);
 });
 
+// To wait for ever for the opening meant to wait for ever for everything.
+test("a stream that is silent once it is open is given up, however long it might take to open", async (t) => {
+  const time = new FakeTime(t);
+  const gateway = new PlayedGateway();
+  const end = gateway.consume(() => {}, { openTimeoutMs: Infinity, heartbeatIntervalMs: 1000 });
+  const ended = assert.rejects(end, /a second stream/);
+  assert.equal((await gateway.take())?.case, "open");
+  await time.pass(100_000);
+  gateway.deliver(0);
+  await time.pass(2499);
+  assert.equal(gateway.cut, false);
+  await time.pass(1);
+  assert.equal(gateway.cut, true);
+  await time.pass(1000); // The back-off before the second stream.
+  await ended;
+});
+
 // What onSettled threw was taken for an error of the network: the rest of the frame was left out,
 // so that those verdicts were sent once more, and a new stream was opened, again and again.
 test("what onSettled throws ends the consumer, after all results of its frame", async () => {

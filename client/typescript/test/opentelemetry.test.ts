@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
@@ -76,6 +77,7 @@ test("what a handler throws is told", async () => {
     [open, new Error("no such batch"), SpanStatusCode.ERROR],
     [open, new DeadLetter("never"), SpanStatusCode.ERROR],
     [open, "a text", SpanStatusCode.ERROR],
+    [open, Object.create(null), SpanStatusCode.ERROR], // Which no text can be made of.
     [open, new GiveBack(), SpanStatusCode.UNSET],
     [aborted, aborted.reason, SpanStatusCode.UNSET],
     [aborted, new Error("all the same"), SpanStatusCode.ERROR],
@@ -93,7 +95,7 @@ test("what a handler throws is told", async () => {
       thrown = what;
     }
     assert.equal(thrown, error);
-    assert.equal(only().status.code, want, String(error));
+    assert.equal(only().status.code, want, inspect(error));
     assert.equal(only().attributes["hookgate.delivery.attempt"], 3);
   }
 });

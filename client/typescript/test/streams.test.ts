@@ -18,6 +18,7 @@ import {
   Nack,
   type SubscribeOptions,
   SubscriptionNotFoundError,
+  UsageError,
 } from "../src/index.js";
 import { batchFailed, FakeGateway, gatewayError } from "../src/testing/index.js";
 import { deferred, durationFromMs } from "../src/time.js";
@@ -231,6 +232,22 @@ test("a delay that is no number is a nack with what is wrong", async () => {
   });
 });
 
+// Such a throw was judged where nobody caught what that threw, and the process ended.
+test("what no text or number can be made of is a nack", async () => {
+  const reasons: string[] = [];
+  const handler: Handler = (delivery) => {
+    if (delivery.attempt > 1) reasons.push(delivery.nackReason);
+    else if (delivery.event?.sequence === 1n) throw Object.assign(new Nack("changed since"), { delayMs: NaN });
+    else throw Object.create(null);
+  };
+  await consuming(2, handler, {}, async ({ gateway, stop, end }) => {
+    await gateway.untilAcked("work", 2, bounded());
+    stop.abort();
+    await end;
+    assert.deepEqual(reasons.sort(), ["changed since", "the handler threw something that has no text"]);
+  });
+});
+
 // It was taken for a broken stream, and the stream was opened again for ever.
 test("what a function of the application's throws comes out of consume", async () => {
   const thrown = new Error("mine");
@@ -263,6 +280,71 @@ test("what a function of the application's throws comes out of consume", async (
     assert.equal(told, settled.length);
   });
 });
+
+for (const state of ["heartbeat", "disconnected"] as const) {
+  test(`what onState throws at "${state}" waits for the handlers`, async () => {
+    const begun = deferred();
+    const told = deferred();
+    const finish = deferred();
+    const handler: Handler = async () => {
+      begun.resolve();
+      await finish.promise;
+    };
+    const onState: ConsumeOptions["onState"] = (now) => {
+      if (now.state !== state) return;
+      told.resolve();
+      throw new Error("a mistake");
+    };
+    await consuming(1, handler, { onState, heartbeatIntervalMs: 100 }, async ({ gateway, end }) => {
+      let ended = false;
+      const rejected = assert.rejects(end.finally(() => (ended = true)), { message: "a mistake" });
+      await begun.promise;
+      if (state === "disconnected") gateway.disconnect();
+      await told.promise;
+      await new Promise(setImmediate);
+      assert.equal(ended, false);
+      finish.resolve();
+      await rejected;
+      // On a stream that has not ended, the gateway has what the handler did.
+      assert.deepEqual(gateway.acked("work"), state === "heartbeat" ? [1n] : []);
+      assert.equal(gateway.streamsOpened, 1);
+    });
+  });
+}
+
+// A timer of NaN, or of more than it takes, rang at once, and the call seemed to be too slow. A
+// Date or a field that held no number was another error, sometimes one after which to try again.
+test("times of calls, dates and fields that cannot be right are refused", () =>
+  world(1, async (gateway, client) => {
+    const late = 2 ** 31;
+    const since = new Date(NaN);
+    const calls: [string, () => Promise<unknown>][] = [
+      ["timeoutMs", () => client.getEvent(1n, { timeoutMs: NaN })],
+      ["timeoutMs", () => client.getEvent(1n, { timeoutMs: late })],
+      ["timeoutMs", () => client.events.subscribe({}, { timeoutMs: late })[Symbol.asyncIterator]().next()],
+      ["deadlineMs", () => client.acknowledge("work", [{ extend: "d", deadlineMs: NaN }])],
+      ["page_size", () => client.listEvents({ pageSize: NaN }).next()],
+      ["sequence", () => client.getEvent(2n ** 64n)],
+      ["since", () => client.createSubscription("work", { since })],
+      ["since", () => all(client, { from: { since }, cursors: { load: () => assert.fail("loaded"), save: () => {} } })],
+    ];
+    for (const [name, call] of calls) {
+      await assert.rejects(call, (error) => error instanceof UsageError && error.message.includes(name), String(call));
+    }
+    assert.throws(() => new Client({ target: gateway.target, callTimeoutMs: 100_000_000 }), UsageError);
+    assert.equal(gateway.streamsOpened, 0);
+  }));
+
+// gRPC has no parts of a millisecond and no more than eight digits: the gateway refused the call.
+test("every time that is taken can be sent", () =>
+  world(1, async (gateway) => {
+    await using client = new Client({ target: gateway.target, callTimeoutMs: 99_999_998.5 });
+    await client.createSubscription("work", "earliest", {}, { timeoutMs: 20_000.5 });
+    // Longer by its wait, which only the gateway looks at.
+    const request = { subscription: "work", consumerName: "a", maxEvents: 1, wait: { seconds: 10_000_000n } };
+    const { deliveries } = await client.subscriptions.pull(request);
+    assert.equal(deliveries.length, 1);
+  }));
 
 test("a stop waits for handlers", async () => {
   const begun = deferred();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { backoffDelay, Retries, type StreamEnd } from "../src/backoff.js";
+import { nackItem } from "../src/consumer.js";
 import { callError } from "../src/errors.js";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
 import {
@@ -20,6 +21,7 @@ import {
   VERSION,
 } from "../src/index.js";
 import { parseTarget } from "../src/target.js";
+import { durationFromMs } from "../src/time.js";
 import { cutReason, verdictOf } from "../src/verdict.js";
 
 function temporaryFolder(t: { after(done: () => void): void }): string {
@@ -165,6 +167,17 @@ test("what a handler throws decides", () => {
     assert.equal(verdictOf(error, lost).kind, kind, String(error));
   }
   assert.deepEqual(verdictOf(new Nack("why", { delayMs: 5 }), false), { kind: "nack", reason: "why", delayMs: 5 });
+});
+
+test("a delay is cut to 12 h, also that of a Nack that was changed after it was made", () => {
+  const changed = (delayMs: unknown) => Object.assign(new Nack("why"), { delayMs }) as Nack;
+  const delayOf = (nack: Nack) => nackItem("d", verdictOf(nack, false)).next;
+  const delay = (ms: number) => ({ case: "delay", value: durationFromMs(ms) });
+  for (const delayMs of [12 * 3_600_000 + 1, Number.MAX_VALUE, Infinity]) {
+    assert.deepEqual(delayOf(new Nack("why", { delayMs })), delay(12 * 3_600_000));
+  }
+  assert.deepEqual(delayOf(changed(-5)), delay(0));
+  for (const delayMs of [NaN, "5", null]) assert.equal(delayOf(changed(delayMs)), undefined);
 });
 
 test("reasons are made fit to send", () => {
