@@ -382,7 +382,7 @@ class Consumer:
                     return
             elif self._may_end():
                 self._ended = True
-                self._cut_deadline = self._now() + _END_PATIENCE
+                self._cut_deadline = min(self._cut_deadline, self._now() + _END_PATIENCE)
                 self._set_timer()
                 await _written(call.done_writing())
             else:
